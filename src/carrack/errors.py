@@ -1,0 +1,45 @@
+"""Failures by meaning, so that each face (HTTP, command line) maps them to its own codes in one place.
+
+Lower floors raise ``OSError`` with the path attached; services translate it into one of these. A message says what
+failed, on what object and, where there is one, what to do next.
+"""
+
+
+class CarrackError(Exception):
+    """A failure that is meant for the user; its text is the whole message."""
+
+
+class NotFound(CarrackError):
+    """The named object does not exist."""
+
+
+class InvalidArgument(CarrackError):
+    """The request cannot be obeyed whatever the state: malformed or contradictory."""
+
+
+class Conflict(CarrackError):
+    """The request clashes with the present state of an object."""
+
+
+class NotModified(CarrackError):
+    """The object is already in the wanted state."""
+
+
+class Unauthorized(CarrackError):
+    """Credentials are missing or wrong."""
+
+
+class Forbidden(CarrackError):
+    """The caller, or the object, does not permit it."""
+
+
+class Unavailable(CarrackError):
+    """Something needed is not reachable just now; trying again may help."""
+
+
+class NotSupported(CarrackError):
+    """This engine, or this kernel, cannot do it."""
+
+
+class Internal(CarrackError):
+    """A defect or a broken host; nothing the caller sent is to blame."""
