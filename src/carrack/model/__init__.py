@@ -1,1 +1,1 @@
-"""The words of the Docker Engine API: documents under Docker's own names, their rules, and the texts users type. Pure."""
+"""The words of the Docker Engine API: documents under Docker's names, their rules, and the texts users type."""

@@ -1,0 +1,1 @@
+"""The services of the engine: containers, images, volumes, networks, events. Knows no HTTP."""

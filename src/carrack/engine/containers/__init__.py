@@ -1,0 +1,1 @@
+"""Containers: their records and life, their streams, files, logs and figures."""

@@ -1,0 +1,105 @@
+"""What the engine knows of one container: the recorded document, its state, and what is held while it runs.
+
+States, as Docker names them, and the moves between them::
+
+    created ──start──▶ running ◀──unpause── paused
+                        │  ▲ └────pause─────▶
+                  exit  │  │ restart policy
+                        ▼  │
+                      exited ──rm──▶ removing ──▶ (gone, or dead when removal failed)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from carrack.model.container import Document, MountPoint
+
+if TYPE_CHECKING:
+    from carrack.shim.client import Shim
+
+
+@dataclass(slots=True)
+class State:
+    """The changing part of a record. Times are nanoseconds since 1970, 0 for never."""
+
+    status: str = "created"
+    pid: int = 0
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started_at: int = 0
+    finished_at: int = 0
+
+    @property
+    def running(self) -> bool:
+        return self.status in ("running", "paused", "restarting")
+
+
+@dataclass(slots=True)
+class Container:
+    """One container. Fields up to ``state`` are recorded; the rest lives only as long as the daemon."""
+
+    id: str
+    name: str
+    created: int
+    image: str
+    image_id: str
+    layers: tuple[str, ...]
+    path: str
+    args: list[str]
+    config: Document
+    host_config: Document
+    networking: Document
+    mounts: list[MountPoint] = field(default_factory=list)
+    endpoints: Document = field(default_factory=dict)
+    ports: Document = field(default_factory=dict)
+    restart_count: int = 0
+    stopped_by_user: bool = False
+    state: State = field(default_factory=State)
+    # -- not recorded --
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    shim: Shim | None = field(default=None, repr=False)
+    exec_ids: list[str] = field(default_factory=list, repr=False)
+    waiters: list[tuple[str, asyncio.Future[tuple[int, str]]]] = field(default_factory=list, repr=False)
+    pending_attach: list[Any] = field(default_factory=list, repr=False)
+    # Set while the program is wanted to stop, so that a restart policy does not bring it back.
+    stopping: bool = False
+
+    def to_document(self) -> Document:
+        """The JSON document that is recorded."""
+        document = {name: getattr(self, name) for name in _RECORDED}
+        document["layers"] = list(self.layers)
+        document["state"] = asdict(self.state)
+        return document
+
+    @classmethod
+    def from_document(cls, document: Document) -> Container:
+        """A container out of its recorded document. Raises KeyError or TypeError on a document of another shape."""
+        values = {name: document[name] for name in _RECORDED if name in document}
+        values["layers"] = tuple(document["layers"])
+        return cls(**values, state=State(**document["state"]))
+
+    def wait(self, condition: str) -> asyncio.Future[tuple[int, str]]:
+        """A future of (exit code, error text), done at ``next-exit`` or ``removed``."""
+        future: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        self.waiters.append((condition, future))
+        return future
+
+    def notify(self, *conditions: str) -> None:
+        """Wake those who wait for one of the conditions."""
+        kept = []
+        for condition, future in self.waiters:
+            if condition not in conditions:
+                kept.append((condition, future))
+            elif not future.done():
+                future.set_result((self.state.exit_code, self.state.error))
+        self.waiters = kept
+
+
+_RECORDED = [
+    f.name for f in fields(Container) if f.name not in
+    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "pending_attach", "stopping")
+]  # fmt: skip
