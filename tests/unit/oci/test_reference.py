@@ -1,0 +1,90 @@
+"""Image names: Docker's short forms and its texts."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carrack.errors import InvalidArgument
+from carrack.oci import reference
+
+HEX = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "full", "familiar"),
+    [
+        ("busybox", "docker.io/library/busybox", "busybox"),
+        ("busybox:1.36", "docker.io/library/busybox:1.36", "busybox:1.36"),
+        ("user/app", "docker.io/user/app", "user/app"),
+        ("docker.io/busybox", "docker.io/library/busybox", "busybox"),
+        ("index.docker.io/library/busybox", "docker.io/library/busybox", "busybox"),
+        ("docker.io/library/a/b", "docker.io/library/a/b", "library/a/b"),
+        ("localhost/app", "localhost/app", "localhost/app"),
+        ("localhost:5000/app:t", "localhost:5000/app:t", "localhost:5000/app:t"),
+        ("Host/app", "Host/app", "Host/app"),
+        ("example.com/a__b/c-d", "example.com/a__b/c-d", "example.com/a__b/c-d"),
+        ("[::1]:5000/app", "[::1]:5000/app", "[::1]:5000/app"),
+        (f"busybox@sha256:{HEX}", f"docker.io/library/busybox@sha256:{HEX}", f"busybox@sha256:{HEX}"),
+        (f"r.io/a:t@sha256:{HEX}", f"r.io/a:t@sha256:{HEX}", f"r.io/a:t@sha256:{HEX}"),
+    ],
+)
+def test_forms(text: str, full: str, familiar: str) -> None:
+    parsed = reference.parse(text)
+    assert (str(parsed), parsed.familiar) == (full, familiar)
+    assert reference.parse(str(parsed)) == parsed
+    assert reference.parse(parsed.familiar) == parsed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "invalid reference format"),
+        ("Busybox", "invalid reference format: repository name (library/Busybox) must be lowercase"),
+        ("user/App:x", "invalid reference format: repository name (user/App) must be lowercase"),
+        (HEX, f"invalid repository name ({HEX}), cannot specify 64-byte hexadecimal strings"),
+        ("a..b", "invalid reference format"),
+        ("-a", "invalid reference format"),
+        ("a:", "invalid reference format"),
+        ("a:b c", "invalid reference format"),
+        ("a/../b", "invalid reference format"),
+        ("a\n", "invalid reference format"),
+        ("https://x/y", "invalid reference format"),
+        ("a:" + "t" * 129, "invalid reference format"),
+        ("a" * 3000, "invalid reference format"),
+        ("x.io/" + "a" * 256, "repository name must not be more than 255 characters"),
+        ("a@sha256:" + "a" * 40, "invalid checksum digest length"),
+        ("a@md5:" + "a" * 32, "unsupported digest algorithm"),
+    ],
+)
+def test_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        reference.parse(text)
+    assert str(caught.value) == message
+
+
+def test_tags() -> None:
+    assert reference.parse("a").with_default_tag().familiar == "a:latest"
+    assert reference.parse("a:b").with_default_tag().familiar == "a:b"
+    assert reference.parse_for_tag("a:b", "c").familiar == "a:c"
+    assert reference.parse_for_tag("a", "").familiar == "a:latest"
+    with pytest.raises(InvalidArgument, match="invalid tag format"):
+        reference.parse_for_tag("a", "-x")
+    with pytest.raises(InvalidArgument, match="digest reference"):
+        reference.parse_for_tag(f"a@sha256:{HEX}", "x")
+
+
+def test_ids() -> None:
+    assert reference.parse_id(HEX) == f"sha256:{HEX}"
+    assert reference.parse_id(f"sha256:{HEX}") == f"sha256:{HEX}"
+    assert reference.parse_id(HEX[:12]) is None
+
+
+@settings(max_examples=300)
+@given(st.text(alphabet="aZ0.:/@-_ sh256", max_size=40))
+def test_parse_is_stable(text: str) -> None:
+    try:
+        parsed = reference.parse(text)
+    except InvalidArgument:
+        return
+    assert reference.parse(str(parsed)) == parsed
+    assert reference.parse(parsed.familiar) == parsed
