@@ -1,0 +1,155 @@
+"""The HTTP face as a whole: finds the route, checks the version, calls the handler, renders answer or failure.
+
+Routes are looked up on the decoded path, like dockerd's router does, so `%2F` in an image's name is a slash. A part
+`{id}` matches one segment, `{name:.*}` any number of them. Nothing a handler raises stops the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from aiohttp import web
+
+from carrack import __version__
+from carrack.api import auth, stream, versions
+from carrack.api.errors import error_response
+from carrack.api.request import Request
+from carrack.api.response import Response, StreamResponse
+from carrack.errors import InvalidArgument, NotFound
+from carrack.http.hijack import Hijacked
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+HEADERS = {
+    "Api-Version": versions.text(versions.CURRENT),
+    "Docker-Experimental": "false",
+    "Ostype": "linux",
+    "Server": f"Carrack/{__version__} (linux)",
+}
+
+_VERSION = re.compile(r"/v([0-9.]+)(?=/)")
+_PART = re.compile(r"\{([a-z_]+)(:\.\*)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One entry of a route table: `Route("GET", "/containers/{id}/json", handler)`. GET answers HEAD too."""
+
+    method: str
+    path: str
+    handler: Handler
+
+
+class Router:
+    """Finds the route of a path. Routes are indexed by method, first segment and last segment."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._fixed: dict[tuple[str, str], Handler] = {}
+        self._patterns: dict[tuple[str, str, str], list[tuple[re.Pattern[str], Handler]]] = {}
+        for route in routes:
+            self._add(route)
+
+    def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]] | None:
+        """The handler and the path's named parts, or None."""
+        fixed = self._fixed.get((method, path))
+        if fixed is not None:
+            return fixed, {}
+        first = path[1:].partition("/")[0]
+        for last in (path.rpartition("/")[2], ""):
+            for pattern, handler in self._patterns.get((method, first, last), ()):
+                match = pattern.fullmatch(path)
+                if match:
+                    return handler, match.groupdict()
+        return self.find("GET", path) if method == "HEAD" else None
+
+    def _add(self, route: Route) -> None:
+        if "{" not in route.path:
+            if self._fixed.setdefault((route.method, route.path), route.handler) is not route.handler:
+                raise ValueError(f"{route.method} {route.path} is in the route tables twice")
+            return
+        pattern = ""
+        position = 0
+        for part in _PART.finditer(route.path):
+            pattern += re.escape(route.path[position : part.start()])
+            pattern += f"(?P<{part[1]}>.+)" if part[2] else f"(?P<{part[1]}>[^/]+)"
+            position = part.end()
+        pattern += re.escape(route.path[position:])
+        first = route.path[1:].partition("/")[0]
+        last = route.path.rpartition("/")[2]
+        key = route.method, first, "" if "{" in last else last
+        self._patterns.setdefault(key, []).append((re.compile(pattern, re.DOTALL), route.handler))
+
+
+class Application:
+    """The callable that `http.server.Server` serves."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._router = Router(routes)
+
+    async def __call__(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        request: Request | None = None
+        try:
+            auth.check(raw)
+            handler, request = self._resolve(raw)
+            answer = await handler(request)
+            if isinstance(answer, StreamResponse) and request.hijacked is None:
+                return await stream.send(raw, answer, HEADERS)
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            if raw.transport is None:
+                raise
+            answer = error_response(error, f"{raw.method} {raw.raw_path}")
+        except Exception as error:
+            answer = error_response(error, f"{raw.method} {raw.raw_path}")
+        if request is not None and request.hijacked is not None:
+            request.hijacked.close()
+            return Hijacked(request.hijacked)
+        return _render(raw, answer)
+
+    def _resolve(self, raw: web.BaseRequest) -> tuple[Handler, Request]:
+        path, query = _split(raw.raw_path)
+        version = versions.CURRENT
+        match = _VERSION.match(path)
+        found = self._router.find(raw.method, path[match.end() :] if match else path)
+        if found is None:
+            raise NotFound("page not found")
+        if match:
+            version = versions.parse(match[1])
+        handler, parts = found
+        return handler, Request(raw, parts, query, version, HEADERS)
+
+
+def _split(target: str) -> tuple[str, str]:
+    """The decoded path and the raw query of a request target, which may be an absolute URI (RFC 9112 section 3.2)."""
+    if not target.startswith("/"):
+        scheme, separator, rest = target.partition("://")
+        if not separator or scheme.lower() not in ("http", "https", "unix"):
+            raise InvalidArgument("malformed request target")
+        target = "/" + rest.partition("/")[2]
+    path, _, query = target.partition("?")
+    if "%" in path:
+        try:
+            path = unquote_to_bytes(path).decode()
+        except UnicodeDecodeError:
+            raise InvalidArgument("the path is not UTF-8") from None
+    if "\0" in path:
+        raise InvalidArgument("the path holds a NUL byte")
+    return path, query
+
+
+def _render(raw: web.BaseRequest, answer: Response) -> web.StreamResponse:
+    headers = {**HEADERS, **answer.headers}
+    if answer.content_type:
+        headers["Content-Type"] = answer.content_type
+    response = web.Response(status=answer.status, body=answer.body or None, headers=headers)
+    if not answer.content_type:
+        # aiohttp would name a type for a body that is not there.
+        response.headers.popall("Content-Type", None)
+    return response

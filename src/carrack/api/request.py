@@ -1,0 +1,275 @@
+"""A request as handlers see it: path, query and body by name and type, with Docker's rules and error texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from carrack.api.versions import Version
+from carrack.errors import InvalidArgument
+from carrack.http.hijack import MULTIPLEXED, RAW, HijackedStream, hijack
+
+MAX_JSON = 16 * 1024 * 1024
+"""Bytes of a JSON body."""
+
+MAX_DEPTH = 64
+"""Nesting of JSON values, in bodies and in query parameters."""
+
+_MAX_PARAMETERS = 1000
+_FALSE = frozenset(("", "0", "no", "false", "none"))
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+
+
+class Query:
+    """The query parameters."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, raw: str) -> None:
+        bad = _BAD_ESCAPE.search(raw) if "%" in raw else None
+        if bad:
+            raise InvalidArgument(f'invalid URL escape "{bad[0]}"')
+        self._values: dict[str, list[str]] = {}
+        try:
+            pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS) if raw else []
+        except ValueError as error:
+            raise InvalidArgument(f"malformed query: {error}") from None
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def names(self) -> list[str]:
+        """The parameters given."""
+        return list(self._values)
+
+    def text(self, name: str, default: str = "") -> str:
+        """The parameter's first value, `default` when it is absent."""
+        values = self._values.get(name)
+        return values[0] if values else default
+
+    def texts(self, name: str) -> list[str]:
+        """All values of a parameter that may be repeated."""
+        return list(self._values.get(name, ()))
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Docker's rule: everything is true but "", "0", "no", "false" and "none"; absent gives `default`."""
+        values = self._values.get(name)
+        return values[0].strip().lower() not in _FALSE if values else default
+
+    def integer(self, name: str, default: int | None = None) -> int | None:
+        """A decimal integer; absent or empty gives `default`. Raises InvalidArgument on anything else."""
+        value = self.text(name)
+        if not value:
+            return default
+        if not _INTEGER.fullmatch(value) or not -(2**63) <= int(value) < 2**63:
+            raise InvalidArgument(f'strconv.Atoi: parsing "{value}": invalid syntax')
+        return int(value)
+
+    def json(self, name: str) -> Any:
+        """A JSON value, None when absent or empty. Raises InvalidArgument when it is not JSON."""
+        value = self.text(name)
+        return parse_json(value, f"invalid JSON in {name}") if value else None
+
+    def filters(self, name: str = "filters") -> dict[str, list[str]]:
+        """Docker's filters, `{"label": ["a=b"]}` or the older `{"label": {"a=b": true}}`; empty when absent.
+
+        Raises InvalidArgument ("invalid filter") on another shape.
+        """
+        value = self.text(name)
+        if not value:
+            return {}
+        document = parse_json(value, "invalid filter")
+        if not isinstance(document, dict):
+            raise InvalidArgument("invalid filter")
+        return {key: _filter_values(values) for key, values in document.items()}
+
+
+def _filter_values(values: Any) -> list[str]:
+    if isinstance(values, dict) and all(isinstance(on, bool) for on in values.values()):
+        return [word for word, on in values.items() if on]
+    if isinstance(values, list) and all(isinstance(word, str) for word in values):
+        return list(values)
+    if values is None:
+        return []
+    raise InvalidArgument("invalid filter")
+
+
+class Request:
+    """One request. `path` holds the route's named parts, `version` the API version it was made in."""
+
+    __slots__ = ("_body_begun", "_query", "_raw", "_raw_query", "base_headers", "hijacked", "path", "version")
+
+    def __init__(
+        self,
+        raw: web.BaseRequest,
+        path: Mapping[str, str],
+        query: str,
+        version: Version,
+        base_headers: Mapping[str, str],
+    ) -> None:
+        self._raw = raw
+        self._raw_query = query
+        self._query: Query | None = None
+        self._body_begun = False
+        self.path = path
+        self.version = version
+        self.base_headers = base_headers
+        self.hijacked: HijackedStream | None = None
+
+    @property
+    def method(self) -> str:
+        """GET, POST, …"""
+        return self._raw.method
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's header fields; names are matched in any case."""
+        return self._raw.headers
+
+    @property
+    def query(self) -> Query:
+        """The query parameters. Raises InvalidArgument when they are malformed."""
+        if self._query is None:
+            self._query = Query(self._raw_query)
+        return self._query
+
+    @property
+    def raw(self) -> web.BaseRequest:
+        """aiohttp's own request, for what needs it whole (WebSocket)."""
+        return self._raw
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the client announced a body."""
+        return self._raw.body_exists and self._raw.content_length != 0
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body as it comes, without limit. Raises ConnectionError when the client goes away before its end."""
+        self._continue()
+        async for data in self._raw.content.iter_any():
+            yield data
+
+    async def body(self, limit: int = MAX_JSON) -> bytes:
+        """The whole body. Raises InvalidArgument above `limit` bytes."""
+        if (self._raw.content_length or 0) > limit:
+            raise InvalidArgument(f"request body is too large: the limit is {limit} bytes")
+        if not self.has_body:
+            return b""
+        parts: list[bytes] = []
+        size = 0
+        async for data in self.stream():
+            size += len(data)
+            if size > limit:
+                raise InvalidArgument(f"request body is too large: the limit is {limit} bytes")
+            parts.append(data)
+        return b"".join(parts)
+
+    async def json(self, *, required: bool = False) -> Any:
+        """The JSON body; None when there is none.
+
+        Raises InvalidArgument with dockerd's texts for another content type, bad JSON, nesting above 64, anything
+        after the value, and, when `required`, for no body at all.
+        """
+        content_type = self._raw.headers.get("Content-Type", "")
+        if content_type or self.has_body:
+            _require_json(content_type)
+        body = await self.body()
+        if not body:
+            if required or (self.has_body and self._raw.content_length is None):
+                raise InvalidArgument("invalid JSON: got EOF while reading request body")
+            return None
+        return parse_json(body)
+
+    async def json_object(self, *, required: bool = False) -> dict[str, Any]:
+        """The JSON body, which must be an object; empty when there is none (or null)."""
+        value = await self.json(required=required)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise InvalidArgument(f"invalid JSON: cannot unmarshal {_kind(value)} into an object")
+        return value
+
+    async def hijack(self, *, multiplexed: bool = False, upgrade: str = "tcp") -> HijackedStream:
+        """Take the connection over with the answer's head; the handler then returns `response.HIJACKED`.
+
+        A client that sent `Upgrade` gets 101 and, when `multiplexed` and from API 1.42, the content type for frames;
+        another gets 200 and the raw type, as dockerd does. Raises ConnectionError when the client has gone.
+        """
+        if self.has_body and not self._raw.content.at_eof():
+            await self.body()
+        wanted = self._raw.headers.get("Upgrade")
+        framed = multiplexed and bool(wanted) and self.version >= (1, 42)
+        self.hijacked = hijack(
+            self._raw,
+            upgrade=upgrade if wanted else "",
+            content_type=MULTIPLEXED if framed else RAW,
+            headers=self.base_headers,
+        )
+        return self.hijacked
+
+    def _continue(self) -> None:
+        """A client that asked first is told to send its body (RFC 9110 section 10.1.1)."""
+        if self._body_begun:
+            return
+        self._body_begun = True
+        if self._raw.headers.get("Expect", "").lower() == "100-continue" and self._raw.transport is not None:
+            self._raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _require_json(content_type: str) -> None:
+    kind = content_type.split(";", 1)[0].strip().lower()
+    if "/" not in kind:
+        reason = "no media type" if not kind else "expected slash after first token"
+        raise InvalidArgument(f"malformed Content-Type header ({content_type}): mime: {reason}")
+    if kind != "application/json":
+        raise InvalidArgument(f"unsupported Content-Type header ({content_type}): must be 'application/json'")
+
+
+def parse_json(data: str | bytes, what: str = "invalid JSON") -> Any:
+    """The value of a JSON text of bounded depth. Raises InvalidArgument, its message beginning with `what`."""
+    try:
+        value = json.loads(data, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            raise InvalidArgument("unexpected content after JSON") from None
+        if error.pos >= len(error.doc.rstrip()):
+            raise InvalidArgument(f"{what}: unexpected EOF") from None
+        raise InvalidArgument(f"{what}: {error.msg[:1].lower()}{error.msg[1:]} at byte {error.pos}") from None
+    except RecursionError:
+        raise InvalidArgument(f"{what}: nested more than {MAX_DEPTH} deep") from None
+    except ValueError as error:
+        raise InvalidArgument(f"{what}: {error}") from None
+    _check_depth(value, what)
+    return value
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"invalid value {word}")
+
+
+def _check_depth(value: Any, what: str) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                below.extend(item.values())
+            elif type(item) is list:
+                below.extend(item)
+        level = [item for item in below if type(item) is dict or type(item) is list]
+        if not level:
+            return
+    raise InvalidArgument(f"{what}: nested more than {MAX_DEPTH} deep")
+
+
+def _kind(value: Any) -> str:
+    names = {str: "string", bool: "bool", int: "number", float: "number", list: "array"}
+    return names.get(type(value), "null")

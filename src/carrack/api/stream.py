@@ -1,0 +1,104 @@
+"""Answers that are written while they are made: each write is sent at once, and a client that goes away ends them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from carrack.api.response import StreamResponse, encode_json
+from carrack.http.server import Connection
+
+
+class StreamWriter:
+    """Where a streaming handler writes. Every write waits until the client has taken enough of it."""
+
+    __slots__ = ("_raw", "_response")
+
+    def __init__(self, raw: web.BaseRequest, response: web.StreamResponse) -> None:
+        self._raw = raw
+        self._response = response
+
+    @property
+    def started(self) -> bool:
+        """Whether the status and headers have been sent."""
+        return self._response.prepared
+
+    @property
+    def headers(self) -> Any:
+        """The answer's headers, to change before it has started."""
+        return self._response.headers
+
+    async def start(self) -> None:
+        """Send the status and headers now, before there is anything to write."""
+        if not self._response.prepared:
+            await self._response.prepare(self._raw)
+            # An empty chunk would end the body; the head itself waits for the first write in aiohttp's buffer.
+            self._raw.writer.send_headers()
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`. Raises ConnectionError when the client has gone."""
+        if not self._response.prepared:
+            await self._response.prepare(self._raw)
+        if data:
+            await self._response.write(data)
+
+    async def json(self, value: Any) -> None:
+        """Send `value` as one JSON line."""
+        await self.write(encode_json(value))
+
+
+async def send(raw: web.BaseRequest, answer: StreamResponse, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Run the answer's producer until it ends or the client goes away.
+
+    Its failure is raised when nothing has been sent yet; later the connection is cut short, which tells the client.
+    """
+    response = web.StreamResponse(status=answer.status, headers={**headers, **answer.headers})
+    if answer.content_type:
+        response.headers["Content-Type"] = answer.content_type
+    if raw.version >= (1, 1):
+        response.enable_chunked_encoding()
+    connection: Connection = raw.protocol.connection  # type: ignore[attr-defined]
+    writer = StreamWriter(raw, response)
+    if raw.method == "HEAD":
+        return response
+    gone = await _produce(connection, answer, writer)
+    if gone or raw.transport is None:
+        response.force_close()
+        raise ConnectionResetError("the client has closed the connection")
+    if not response.prepared:
+        await response.prepare(raw)
+    return response
+
+
+async def _produce(connection: Connection, answer: StreamResponse, writer: StreamWriter) -> bool:
+    """Run the producer; True when the client went away first."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    def cancel() -> None:
+        nonlocal gone
+        gone = True
+        task.cancel()
+
+    connection.on_gone(cancel)
+    try:
+        await answer.produce(writer)
+    except asyncio.CancelledError:
+        if not gone or task.uncancel() > 0:
+            raise
+    except ConnectionError:
+        if connection.open:
+            raise
+        gone = True
+    except Exception:
+        if not writer.started:
+            raise
+        connection.abort()
+        raise
+    finally:
+        connection.on_gone(None)
+    return gone

@@ -1,0 +1,200 @@
+"""Tells where each HTTP/1.1 request on a connection ends, without parsing it.
+
+A connection may stop being HTTP right after a request (attach, exec), and a client may send the first bytes of
+the new protocol together with that request. The HTTP parser behind us would read them as the next request and
+refuse them, so the connection hands on exactly one request at a time and keeps what follows. Deciding the length
+here also means that ambiguous framing (two lengths, a length beside a chunked body; RFC 9112 section 6.3) is
+refused before anything is parsed.
+"""
+
+from __future__ import annotations
+
+MAX_HEAD = 64 * 1024
+"""Bytes of request line and headers together."""
+
+_MAX_CHUNK_LINE = 4096
+_MAX_TRAILERS = 16 * 1024
+_MAX_DIGITS = 18
+
+
+class FramingError(Exception):
+    """The bytes are no well-framed request; `status` is the answer that fits."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RequestFramer:
+    """One connection's framing: `feed` bytes, hand on what it returns, and call `next` between requests.
+
+    After `complete` turns true nothing more is handed on; further bytes gather in `rest` until `next` begins the
+    following request (feed it an empty string to go on with them) or the connection is taken over.
+    """
+
+    __slots__ = ("_buffer", "_line", "_remaining", "_state", "endless", "rest")
+
+    def __init__(self) -> None:
+        self.rest = b""
+        self.endless = False
+        self._buffer = b""
+        self._line = b""
+        self._remaining = 0
+        self._state = "head"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole of the current request has been handed on."""
+        return self._state == "done"
+
+    @property
+    def idle(self) -> bool:
+        """Whether no byte of a request has come yet."""
+        return self._state == "head" and not self._buffer
+
+    @property
+    def in_head(self) -> bool:
+        """Whether a request has begun and its headers have not ended."""
+        return self._state == "head" and bool(self._buffer)
+
+    def next(self) -> None:
+        """Begin the following request."""
+        if not self.endless:
+            self._state = "head"
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the part of `data` (and of what was held) that belongs to the current request.
+
+        Raises FramingError when the framing is malformed, ambiguous or over its limits.
+        """
+        if self._state == "done":
+            self.rest += data
+            return b""
+        if self.rest:
+            data, self.rest = self.rest + data, b""
+        out: list[bytes] = []
+        while data and self._state != "done":
+            taken, data = getattr(self, "_" + self._state)(data)
+            if taken:
+                out.append(taken)
+        self.rest = data
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _head(self, data: bytes) -> tuple[bytes, bytes]:
+        # An empty line or two before a request is tolerated (RFC 9112 section 2.2).
+        searched = max(0, len(self._buffer) - 3)
+        buffer = self._buffer + data if self._buffer else data.lstrip(b"\r\n")
+        end = buffer.find(b"\r\n\r\n", searched if self._buffer else 0)
+        if end < 0:
+            if len(buffer) > MAX_HEAD:
+                raise FramingError(431, "request header fields too large")
+            self._buffer = buffer
+            return b"", b""
+        if end > MAX_HEAD:
+            raise FramingError(431, "request header fields too large")
+        self._buffer = b""
+        head = buffer[: end + 4]
+        self._begin_body(head)
+        return head, buffer[end + 4 :]
+
+    def _begin_body(self, head: bytes) -> None:
+        fields = _framing_fields(head)
+        lengths, encodings = fields[b"content-length"], fields[b"transfer-encoding"]
+        if any(value.lower() == b"websocket" for value in fields[b"upgrade"]):
+            self.endless = True
+            self._state = "endless"
+            return
+        if lengths and encodings:
+            raise FramingError(400, "both Content-Length and Transfer-Encoding are given")
+        if encodings:
+            if [value.lower() for value in encodings] != [b"chunked"]:
+                raise FramingError(501, "unsupported transfer encoding")
+            self._state = "chunk_size"
+            return
+        if len(lengths) > 1:
+            raise FramingError(400, "more than one Content-Length is given")
+        self._remaining = _length(lengths[0]) if lengths else 0
+        self._state = "body" if self._remaining else "done"
+
+    def _body(self, data: bytes) -> tuple[bytes, bytes]:
+        taken = data[: self._remaining]
+        self._remaining -= len(taken)
+        if not self._remaining:
+            self._state = "done"
+        return taken, data[len(taken) :]
+
+    def _endless(self, data: bytes) -> tuple[bytes, bytes]:
+        return data, b""
+
+    def _chunk_size(self, data: bytes) -> tuple[bytes, bytes]:
+        taken, line, data = self._take_line(data)
+        if line is None:
+            return taken, data
+        digits = line.split(b";", 1)[0].strip(b" \t")
+        if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
+            raise FramingError(400, "invalid chunk size")
+        size = int(digits, 16)
+        # The data and the line break that follows it.
+        self._remaining = size + 2
+        self._state = "chunk_data" if size else "trailer"
+        if not size:
+            self._remaining = _MAX_TRAILERS
+        return taken, data
+
+    def _chunk_data(self, data: bytes) -> tuple[bytes, bytes]:
+        taken = data[: self._remaining]
+        self._remaining -= len(taken)
+        if not self._remaining:
+            self._state = "chunk_size"
+        return taken, data[len(taken) :]
+
+    def _trailer(self, data: bytes) -> tuple[bytes, bytes]:
+        taken, line, data = self._take_line(data)
+        self._remaining -= len(taken)
+        if self._remaining < 0:
+            raise FramingError(431, "trailers too large")
+        if line == b"":
+            self._state = "done"
+        return taken, data
+
+    def _take_line(self, data: bytes) -> tuple[bytes, bytes | None, bytes]:
+        """(bytes taken, the line without its end when it is whole, bytes left)."""
+        end = data.find(b"\n")
+        taken = data if end < 0 else data[: end + 1]
+        self._line += taken
+        if len(self._line) > _MAX_CHUNK_LINE:
+            raise FramingError(400, "chunk line too long")
+        if end < 0:
+            return taken, None, b""
+        line, self._line = self._line, b""
+        if not line.endswith(b"\r\n"):
+            raise FramingError(400, "malformed chunk line")
+        return taken, line[:-2], data[end + 1 :]
+
+
+_FRAMING = (b"content-length", b"transfer-encoding", b"upgrade")
+
+
+def _framing_fields(head: bytes) -> dict[bytes, list[bytes]]:
+    """The values of the header fields that decide where the message ends.
+
+    Raises FramingError where parsers are known to disagree: bare line feeds, NUL, folded lines, space before a colon.
+    """
+    found: dict[bytes, list[bytes]] = {name: [] for name in _FRAMING}
+    lines = head[:-4].split(b"\r\n")
+    if head.count(b"\n") != len(lines) + 1 or b"\0" in head:
+        raise FramingError(400, "malformed header")
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        if not colon or line[:1] in b" \t" or name[-1:] in (b" ", b"\t"):
+            raise FramingError(400, "malformed header line")
+        values = found.get(name.lower())
+        if values is not None:
+            values.append(value.strip(b" \t"))
+    return found
+
+
+def _length(value: bytes) -> int:
+    if not value or value.strip(b"0123456789") or len(value) > _MAX_DIGITS:
+        raise FramingError(400, "bad Content-Length")
+    return int(value)

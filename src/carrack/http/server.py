@@ -1,0 +1,249 @@
+"""The server's face to the wire: connections in front of aiohttp's HTTP engine.
+
+A `Connection` owns one accepted transport. It hands aiohttp exactly one request at a time, so that a handler can
+take the connection over (`http.hijack`) and find every byte that followed its request; it keeps a half-closed
+connection open until the answer is written; and it tells a streaming answer when its client has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from aiohttp import web
+
+from carrack.http.framing import MAX_HEAD, FramingError, RequestFramer
+from carrack.http.tls import TlsProtocol
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+HEAD_TIMEOUT = 60.0
+"""Seconds a client may take to send its request line and headers."""
+
+_HOLD = 64 * 1024
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    501: "Not Implemented",
+}
+
+
+class _Engine(web.RequestHandler):
+    """aiohttp's connection state machine, which tells its Connection when an answer is finished."""
+
+    __slots__ = ("connection",)
+
+    connection: Connection
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the answer, then let the next request in."""
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self.connection.answered()
+
+
+class _EngineFactory(web.Server):
+    """Makes one `_Engine` per connection."""
+
+    def __call__(self) -> _Engine:
+        return _Engine(self, loop=self._loop, **self._kwargs)
+
+
+class Connection(asyncio.Protocol):
+    """One client connection, from its first byte until it is closed or hijacked."""
+
+    def __init__(self, engine: _Engine, head_timeout: float = HEAD_TIMEOUT) -> None:
+        engine.connection = self
+        self._engine = engine
+        self._framer = RequestFramer()
+        self._head_timeout = head_timeout
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+        self._answered_early = False
+        self._half_closed = False
+        self._held = False
+        self._on_gone: Callable[[], None] | None = None
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The wire. Raises ConnectionResetError once it is gone."""
+        if self._transport is None:
+            raise ConnectionResetError("the client has closed the connection")
+        return self._transport
+
+    def on_gone(self, callback: Callable[[], None] | None) -> None:
+        """Have `callback` called once when the client goes away (or half-closes) before the answer is finished."""
+        self._on_gone = callback
+        if callback is not None and (self._half_closed or self._transport is None):
+            self._gone()
+
+    def take_over(self, protocol: asyncio.Protocol) -> bytes:
+        """Give the transport to `protocol`; return the bytes that followed the request.
+
+        The request's body must have been read. `connection_lost` stays to be called on this object afterwards.
+        """
+        if not self._framer.complete:
+            raise ConnectionError("the request's body has not been read to its end")
+        rest, self._framer.rest = self._framer.rest, b""
+        self._on_gone = None
+        transport = self.transport
+        transport.set_protocol(protocol)
+        transport.resume_reading()
+        return rest
+
+    @property
+    def half_closed(self) -> bool:
+        """Whether the client has already sent its last byte."""
+        return self._half_closed
+
+    @property
+    def open(self) -> bool:
+        """Whether the transport is still there."""
+        return self._transport is not None
+
+    def abort(self) -> None:
+        """Drop the connection without finishing the answer, so that the client sees it was cut short."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def answered(self) -> None:
+        """The engine has written an answer: let the next request in."""
+        self._on_gone = None
+        if self._transport is None or self._transport.get_protocol() is not self:
+            return
+        if not self._framer.complete:
+            self._answered_early = True
+            return
+        self._framer.next()
+        if self._held:
+            self._held = False
+            self._transport.resume_reading()
+        self._feed(b"")
+        if self._half_closed and not self._framer.complete:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio.Protocol."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._engine.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio.Protocol."""
+        self._feed(data)
+
+    def eof_received(self) -> bool:
+        """asyncio.Protocol: stay open for writing while an answer is owed."""
+        self._half_closed = True
+        if not self._framer.complete:
+            return False
+        self._gone()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio.Protocol."""
+        if self._transport is None:
+            return
+        self._transport = None
+        self._cancel_timer()
+        self._engine.connection_lost(exc)
+        self._gone()
+
+    def pause_writing(self) -> None:
+        """asyncio.Protocol."""
+        self._engine.pause_writing()
+
+    def resume_writing(self) -> None:
+        """asyncio.Protocol."""
+        self._engine.resume_writing()
+
+    def _feed(self, data: bytes) -> None:
+        framer = self._framer
+        while True:
+            try:
+                wanted = framer.feed(data)
+            except FramingError as error:
+                self._refuse(error.status, str(error))
+                return
+            self._watch_head()
+            if wanted:
+                self._engine.data_received(wanted)
+            if not (framer.complete and self._answered_early):
+                break
+            self._answered_early = False
+            framer.next()
+            data = b""
+        if len(framer.rest) > _HOLD and self._transport is not None:
+            self._held = True
+            self._transport.pause_reading()
+
+    def _watch_head(self) -> None:
+        if not self._framer.in_head:
+            self._cancel_timer()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._head_timeout, self._refuse, 408, "the request's headers took too long")
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: int, message: str) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        reason = _REASONS.get(status, "Bad Request")
+        body = f"{status} {reason}: {message}"
+        head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+        self._transport.write((head + body).encode())
+        self._transport.close()
+
+    def _gone(self) -> None:
+        callback, self._on_gone = self._on_gone, None
+        if callback is not None:
+            callback()
+
+
+class Server:
+    """Serves one handler on any number of listening sockets."""
+
+    def __init__(self, handler: Handler, *, head_timeout: float = HEAD_TIMEOUT) -> None:
+        limits: dict[str, Any] = {"max_line_size": MAX_HEAD, "max_field_size": MAX_HEAD}
+        self._factory = _EngineFactory(handler, access_log=None, auto_decompress=False, **limits)
+        self._head_timeout = head_timeout
+        self._listeners: list[asyncio.Server] = []
+
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Accept connections on a bound stream socket, which this object owns from now on."""
+        loop = asyncio.get_running_loop()
+        if sock.family == socket.AF_UNIX:
+            listener: asyncio.Server = await loop.create_unix_server(self._protocol_factory(tls), sock=sock)
+        else:
+            listener = await loop.create_server(self._protocol_factory(tls), sock=sock, backlog=512)
+        self._listeners.append(listener)
+
+    @property
+    def connections(self) -> int:
+        """How many client connections are open."""
+        return len(self._factory.connections)
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Stop accepting, give running handlers `grace` seconds, then cancel them and close every connection."""
+        for listener in self._listeners:
+            listener.close()
+        self._factory.pre_shutdown()
+        await self._factory.shutdown(grace)
+
+    def _protocol_factory(self, tls: ssl.SSLContext | None) -> Callable[[], asyncio.Protocol]:
+        def connection() -> Connection:
+            return Connection(self._factory(), self._head_timeout)
+
+        if tls is None:
+            return connection
+        return lambda: TlsProtocol(tls, connection())
