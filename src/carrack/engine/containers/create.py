@@ -1,0 +1,153 @@
+"""Making a container: everything checked first, then name, volumes, file system and record, each undone on failure."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from carrack.engine import resources, spec
+from carrack.engine.containers import merge, names
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.engine.privileges import capabilities, security
+from carrack.engine.volumes import copyup, mountpoints
+from carrack.errors import InvalidArgument, NotFound
+from carrack.model import container as model
+from carrack.model import schema, times
+from carrack.model.container import Document
+
+if TYPE_CHECKING:
+    from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.events import Events
+    from carrack.engine.images.store import ImageStore
+    from carrack.engine.volumes.store import VolumeStore
+    from carrack.storage.snapshots.base import Snapshotter
+
+
+class Creator:
+    """Turns a create request into a recorded container."""
+
+    def __init__(
+        self,
+        store: ContainerStore,
+        images: ImageStore,
+        volumes: VolumeStore,
+        snapshotter: Snapshotter,
+        events: Events,
+        paths: Paths,
+        facts: spec.HostFacts,
+    ) -> None:
+        self._store = store
+        self._images = images
+        self._volumes = volumes
+        self._snapshotter = snapshotter
+        self._events = events
+        self._paths = paths
+        self._facts = facts
+
+    async def create(self, name: str, body: Document, platform: str = "") -> tuple[Container, list[str]]:
+        """Record a new container; returns it and warnings.
+
+        Raises InvalidArgument on a bad request, NotFound without the image, Conflict when the name is taken.
+        """
+        config = schema.check(
+            {k: v for k, v in body.items() if k not in ("HostConfig", "NetworkingConfig")}, model.CONFIG
+        )
+        host = schema.check(body.get("HostConfig") or {}, model.HOST_CONFIG, "HostConfig")
+        networking = schema.check(body.get("NetworkingConfig") or {}, model.NETWORKING, "NetworkingConfig")
+        if not config["Image"]:
+            raise InvalidArgument("no image specified")
+        warnings = self._complete(host, networking)
+        image = await self._images.resolve(config["Image"])
+        _check_platform(platform, config["Image"], image.config)
+        merge.config(config, image.config.get("config") or {})
+        identity = secrets.token_hex(32)
+        config["Hostname"] = config["Hostname"] or _hostname(host, identity)
+        path, args = merge.command(config)
+        chosen = names.check(name) if name else names.invent(self._store.names)
+        container = Container(
+            id=identity, name=chosen, created=times.now(), image=config["Image"], image_id=image.id,
+            layers=tuple(image.diff_ids), path=path, args=args, config=config, host_config=host, networking=networking,
+        )  # fmt: skip
+        spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
+        async with AsyncExitStack() as undo:
+            self._store.reserve(chosen, identity)
+            undo.callback(self._store.release, chosen)
+            await self._make(container, undo)
+            undo.pop_all()
+        self._events.publish("container", "create", identity, attributes(container))
+        return container, warnings
+
+    def _complete(self, host: Document, networking: Document) -> list[str]:
+        cpus = os.cpu_count() or 1
+        merge.host_config(host, cgroup_version=self._facts.cgroup_version)
+        merge.networking(networking, host["NetworkMode"])
+        resources.check(host, cpus)
+        capabilities(host, self._facts.last_capability)
+        security(host)
+        for prefix, mode in (("network", "NetworkMode"), ("PID", "PidMode"), ("IPC", "IpcMode")):
+            if host[mode].startswith("container:"):
+                self._joined(prefix, host, mode)
+        if host["Init"] and self._facts.init_path is None:
+            raise InvalidArgument("--init needs a static init on the host: install the tini or catatonit package")
+        warnings = []
+        if host["NetworkMode"] == "host" and host["PortBindings"]:
+            warnings.append("Published ports are discarded when using host network mode")
+        return warnings
+
+    def _joined(self, what: str, host: Document, mode: str) -> None:
+        """Replace the name in ``container:NAME`` by the id, so that a rename changes nothing."""
+        other = host[mode].removeprefix("container:")
+        if not other:
+            raise InvalidArgument(f"invalid {what} mode: invalid container format container:<name|id>")
+        host[mode] = "container:" + self._store.find(other).id
+
+    async def _make(self, container: Container, undo: AsyncExitStack) -> None:
+        directory = self._paths.data(container.id)
+        await asyncio.to_thread(_make_directory, directory)
+        undo.callback(shutil.rmtree, directory, ignore_errors=True)
+        await asyncio.to_thread(self._snapshotter.prepare, container.id, container.layers)
+        undo.callback(self._snapshotter.remove, container.id)
+        made: list[str] = []
+        undo.push_async_callback(self._drop, made)
+        container.mounts, fresh = await mountpoints.resolve(
+            container.config, container.host_config, self._volumes, self._store.find, made
+        )
+        if fresh:
+            await asyncio.to_thread(copyup.fill, self._snapshotter, container.id, fresh)
+        await self._store.add(container)
+
+    async def _drop(self, made: list[str]) -> None:
+        for name in made:
+            await self._volumes.remove(name, force=True)
+
+
+def _make_directory(path: str) -> None:
+    os.makedirs(path, mode=0o710)
+
+
+def _hostname(host: Document, identity: str) -> str:
+    return os.uname().nodename if host["NetworkMode"] == "host" or host["UTSMode"] == "host" else identity[:12]
+
+
+def _check_platform(wanted: str, reference: str, config: Document) -> None:
+    if not wanted:
+        return
+    own = f"{config.get('os', 'linux')}/{config.get('architecture', '')}"
+    parts = wanted.lower().split("/")
+    asked = "/".join(parts[:2]) if len(parts) > 1 else f"linux/{parts[0]}" if parts[0] != "linux" else own
+    aliases = {"linux/x86_64": "linux/amd64", "linux/aarch64": "linux/arm64"}
+    if aliases.get(asked, asked) != own:
+        raise NotFound(
+            f"image with reference {reference} was found but its platform ({own}) does not match the specified "
+            f"platform ({wanted})"
+        )
+
+
+def attributes(container: Container) -> dict[str, str]:
+    """The attributes that every event of a container carries."""
+    return {**(container.config["Labels"] or {}), "image": container.image, "name": container.name}

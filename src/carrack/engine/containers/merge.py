@@ -1,0 +1,150 @@
+"""What a container is made of: the client's words, completed by the image's config and the engine's defaults. Pure.
+
+The order of precedence, and what an explicit empty value means, follow Docker's, because images rely on them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from carrack.engine import defaults
+from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.model.container import Document
+
+RUNTIME = "carrack"
+
+
+def config(given: Document, image: Document) -> None:
+    """Complete a client's config in place with the image's. Raises InvalidArgument when nothing is to be run."""
+    if given["Entrypoint"] == [""]:
+        given["Entrypoint"] = []
+    elif not given["Entrypoint"]:
+        if not given["Cmd"]:
+            given["Cmd"] = image.get("Cmd")
+        if given["Entrypoint"] is None:
+            given["Entrypoint"] = image.get("Entrypoint")
+    for name in ("User", "WorkingDir", "StopSignal"):
+        given[name] = given[name] or image.get(name) or ""
+    for name in ("ExposedPorts", "Volumes", "Labels"):
+        merged = {**(image.get(name) or {}), **(given[name] or {})}
+        given[name] = merged or given[name]
+    given["Labels"] = given["Labels"] or {}
+    given["Env"] = _environment(given["Env"] or [], image.get("Env") or [])
+    given["Shell"] = given["Shell"] or image.get("Shell")
+    given["Healthcheck"] = _healthcheck(given["Healthcheck"], image.get("Healthcheck"))
+    if not given["Entrypoint"] and not given["Cmd"]:
+        raise InvalidArgument("no command specified")
+
+
+def _environment(own: list[str], image: list[str]) -> list[str]:
+    taken = {word.partition("=")[0] for word in own}
+    words = own + [word for word in image if word.partition("=")[0] not in taken]
+    if not any(word.startswith("PATH=") for word in words):
+        words.insert(len(own), defaults.PATH)
+    return words
+
+
+def _healthcheck(own: Document | None, image: Document | None) -> Document | None:
+    if own is None:
+        return dict(image) if image else None
+    if image and not own.get("Test"):
+        return {**image, **{key: value for key, value in own.items() if value}}
+    return own
+
+
+def command(config: Document) -> tuple[str, list[str]]:
+    """The program and its arguments."""
+    words = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
+    return words[0], words[1:]
+
+
+def host_config(host: Document, *, cgroup_version: int, init: bool = False) -> None:
+    """Complete a host config in place with the engine's defaults, and refuse what contradicts itself."""
+    host["NetworkMode"] = "bridge" if host["NetworkMode"] in ("", "default") else host["NetworkMode"]
+    host["IpcMode"] = host["IpcMode"] or "private"
+    host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
+    host["LogConfig"]["Type"] = host["LogConfig"]["Type"] or "json-file"
+    host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
+    host["OomKillDisable"] = bool(host["OomKillDisable"])
+    if host["Runtime"] not in ("", RUNTIME):
+        raise InvalidArgument(f"unknown or invalid runtime name: {host['Runtime']}")
+    host["Runtime"] = RUNTIME
+    if not host["CgroupnsMode"]:
+        host["CgroupnsMode"] = "private" if cgroup_version == 2 and not host["Privileged"] else "host"
+    if host["Memory"] and not host["MemorySwap"]:
+        host["MemorySwap"] = 2 * host["Memory"]
+    if host["PidsLimit"] is not None and host["PidsLimit"] <= 0:
+        host["PidsLimit"] = None
+    if host["Init"] is None and init:
+        host["Init"] = True
+    if host["MaskedPaths"] is None and not host["Privileged"]:
+        host["MaskedPaths"] = list(defaults.MASKED_PATHS)
+    if host["ReadonlyPaths"] is None and not host["Privileged"]:
+        host["ReadonlyPaths"] = list(defaults.READONLY_PATHS)
+    _check_modes(host)
+    _check_policies(host)
+
+
+def _check_modes(host: Document) -> None:
+    mode = host["NetworkMode"]
+    if mode not in ("bridge", "host", "none") and not mode.startswith("container:"):
+        raise NotFound(f"network {mode} not found")
+    if host["IpcMode"] not in ("private", "shareable", "none", "host") and not host["IpcMode"].startswith("container:"):
+        raise InvalidArgument(f"invalid IPC mode: {host['IpcMode']}")
+    if host["PidMode"] not in ("", "host") and not host["PidMode"].startswith("container:"):
+        raise InvalidArgument(f"invalid PID mode: {host['PidMode']}")
+    if host["UTSMode"] not in ("", "host"):
+        raise InvalidArgument(f"invalid UTS mode: {host['UTSMode']}")
+    if host["UsernsMode"] not in ("", "host"):
+        raise InvalidArgument(f"invalid user namespace mode: {host['UsernsMode']}")
+    if host["CgroupnsMode"] not in ("host", "private"):
+        raise InvalidArgument(f"invalid cgroup namespace mode: {host['CgroupnsMode']}")
+    if host["Isolation"] not in ("", "default"):
+        raise InvalidArgument(f"invalid isolation {host['Isolation']!r} on linux")
+    if host["VolumeDriver"] not in ("", "local"):
+        raise NotFound(
+            f'error looking up volume plugin {host["VolumeDriver"]}: plugin "{host["VolumeDriver"]}" not found'
+        )
+    if len(host["ConsoleSize"]) != 2 or not all(0 <= n < 65536 for n in host["ConsoleSize"]):
+        raise InvalidArgument("HostConfig.ConsoleSize must be [height, width]")
+
+
+def _check_policies(host: Document) -> None:
+    policy = host["RestartPolicy"]
+    if policy["Name"] not in ("no", "always", "unless-stopped", "on-failure"):
+        raise InvalidArgument(f"invalid restart policy: unknown policy '{policy['Name']}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")  # fmt: skip  # noqa: E501
+    if policy["MaximumRetryCount"] and policy["Name"] != "on-failure":
+        raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+    if policy["MaximumRetryCount"] < 0:
+        raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
+    if host["AutoRemove"] and policy["Name"] != "no":
+        raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
+    _check_log(host["LogConfig"])
+
+
+def _check_log(log: dict[str, Any]) -> None:
+    if log["Type"] == "none":
+        return
+    if log["Type"] != "json-file":
+        raise NotSupported(
+            f"logging driver {log['Type']!r} is not supported by this version of Carrack: use json-file or none"
+        )
+    for name in log["Config"]:
+        if name not in ("max-size", "max-file"):
+            raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
+    if "max-file" in log["Config"]:
+        text = log["Config"]["max-file"]
+        if not text.isdecimal() or int(text) < 1:
+            raise InvalidArgument(f"invalid max-file value for json-file log driver: {text!r}")
+        if int(text) > 1 and "max-size" not in log["Config"]:
+            raise InvalidArgument("cannot set more than one max-file without max-size for json-file log driver")
+
+
+def networking(given: Document, mode: str) -> None:
+    """Refuse endpoints of networks other than the one in ``mode``; Docker's ``default`` is the bridge."""
+    endpoints = given["EndpointsConfig"]
+    for name in list(endpoints):
+        if name == "default":
+            endpoints[mode] = endpoints.pop(name)
+        elif name != mode:
+            raise NotFound(f"network {name} not found")

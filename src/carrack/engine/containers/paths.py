@@ -1,0 +1,34 @@
+"""Where a container's files lie.
+
+::
+
+    <data root>/containers/<id>/    0710        kept until the container is removed
+        hosts  hostname  resolv.conf            bound into the container, updated in place
+        <id>-json.log  <id>-json.log.1 …        the log
+    <run root>/containers/<id>/     0700        while it runs
+        shim.sock  exit                         the shim's socket; the exit code before anyone was told
+        shm/                                    a shareable /dev/shm, when there is one
+"""
+
+import os
+from typing import NamedTuple
+
+
+class Paths(NamedTuple):
+    """The two roots of this daemon."""
+
+    data_root: str
+    run_root: str
+
+    def data(self, identity: str) -> str:
+        return os.path.join(self.data_root, "containers", identity)
+
+    def run(self, identity: str) -> str:
+        return os.path.join(self.run_root, "containers", identity)
+
+    def log(self, identity: str) -> str:
+        return os.path.join(self.data_root, "containers", identity, identity + "-json.log")
+
+    def file(self, identity: str, name: str) -> str:
+        """One of hosts, hostname, resolv.conf."""
+        return os.path.join(self.data_root, "containers", identity, name)

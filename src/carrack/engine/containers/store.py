@@ -1,0 +1,108 @@
+"""All containers of this daemon: found by id, name or unique prefix; every change recorded in one transaction."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from carrack.engine.containers.record import Container
+from carrack.errors import Conflict, InvalidArgument, NotFound
+
+if TYPE_CHECKING:
+    from carrack.storage.records import Records
+
+log = logging.getLogger(__name__)
+
+
+class ContainerStore:
+    """The index in memory and the records behind it."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._by_id: dict[str, Container] = {}
+        self._by_name: dict[str, str] = {}
+
+    def load(self) -> None:
+        """Read every record; one that cannot be understood is left in place and reported, never fatal."""
+        for identity, document in self._records.read("SELECT id, document FROM container"):
+            try:
+                container = Container.from_document(json.loads(document))
+            except (ValueError, KeyError, TypeError) as error:
+                log.error("container %s has an unreadable record (%s); it is left alone", identity, error)
+                continue
+            self._by_id[container.id] = container
+            self._by_name[container.name] = container.id
+
+    def __iter__(self) -> Iterator[Container]:
+        return iter(list(self._by_id.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Name to id; a name stands here from its reservation on."""
+        return self._by_name
+
+    def find(self, reference: str) -> Container:
+        """The container of an id, a name or a unique prefix of an id.
+
+        Raises NotFound, or InvalidArgument when a prefix fits several.
+        """
+        if not reference:
+            raise InvalidArgument("invalid empty container name or id")
+        if found := self._by_id.get(reference):
+            return found
+        if (identity := self._by_name.get(reference.removeprefix("/"))) and identity in self._by_id:
+            return self._by_id[identity]
+        matches = [c for i, c in self._by_id.items() if i.startswith(reference)]
+        if len(matches) > 1:
+            raise InvalidArgument(f"multiple IDs found with provided prefix: {reference}")
+        if not matches:
+            raise NotFound(f"No such container: {reference}")
+        return matches[0]
+
+    def reserve(self, name: str, identity: str) -> None:
+        """Take a name before anything is made. Raises Conflict when another container has it."""
+        holder = self._by_name.get(name)
+        if holder is not None:
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{holder}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+        self._by_name[name] = identity
+
+    def release(self, name: str) -> None:
+        """Give a reserved name back."""
+        self._by_name.pop(name, None)
+
+    async def add(self, container: Container) -> None:
+        """Record a new container whose name is reserved."""
+        await self.save(container)
+        self._by_id[container.id] = container
+
+    async def save(self, container: Container, durable: bool = True) -> None:
+        """Record the container as it is now."""
+        row = (container.id, container.name, json.dumps(container.to_document()))
+        await self._records.write(
+            lambda db: db.execute("INSERT OR REPLACE INTO container (id, name, document) VALUES (?, ?, ?)", row),
+            durable=durable,
+        )
+
+    async def rename(self, container: Container, name: str) -> None:
+        """Move a container to a reserved name; the old one is free when the record stands."""
+        old, container.name = container.name, name
+        try:
+            await self.save(container)
+        except BaseException:
+            container.name = old
+            raise
+        self.release(old)
+
+    async def delete(self, container: Container) -> None:
+        """Forget a container."""
+        await self._records.write(lambda db: db.execute("DELETE FROM container WHERE id = ?", (container.id,)))
+        self._by_id.pop(container.id, None)
+        self.release(container.name)

@@ -1,0 +1,152 @@
+"""From a container's record to the OCI runtime spec. Pure: the same record gives the same spec (golden-tested).
+
+What depends on the host at start (descriptors of detached mounts, process ids of joined containers) is added by
+the life cycle; here is only what the record says.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from carrack.engine import defaults, resources
+from carrack.engine.containers.record import Container
+from carrack.engine.privileges import Security, capabilities, security
+from carrack.model.container import Document
+from carrack.oci.runtime_spec import OCI_VERSION, Linux, Mount, Namespace, Process, Spec
+
+
+class HostFacts(NamedTuple):
+    """What the spec needs to know of the host."""
+
+    last_capability: int
+    cgroup_version: int
+    thermal_paths: tuple[str, ...] = ()
+    init_path: str | None = None
+
+
+INIT = "/sbin/docker-init"
+
+
+def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> Spec:
+    """The spec of a container whose user mounts are ``mounts`` (in order), in the cgroup ``cgroup``."""
+    host = c.host_config
+    guard = security(host)
+    nodes, rules = resources.devices(host)
+    linux: Linux = {
+        "cgroupsPath": cgroup,
+        "namespaces": namespaces(host, facts),
+        "resources": resources.build(host, rules),
+        "devices": nodes,
+        "sysctl": _sysctls(host),
+        "maskedPaths": [*(host["MaskedPaths"] or []), *(facts.thermal_paths if host["MaskedPaths"] else ())],
+        "readonlyPaths": host["ReadonlyPaths"] or [],
+        "rootfsPropagation": _propagation(mounts),
+    }
+    spec: Spec = {
+        "ociVersion": OCI_VERSION,
+        "process": _process(c, facts, guard),
+        "root": {"path": "rootfs", "readonly": host["ReadonlyRootfs"]},
+        "mounts": _mounts(host, facts, mounts),
+        "linux": linux,
+        "annotations": host["Annotations"] or {},
+    }
+    if host["UTSMode"] != "host":
+        spec["hostname"] = c.config["Hostname"]
+        if c.config["Domainname"]:
+            spec["domainname"] = c.config["Domainname"]
+    return spec
+
+
+def _process(c: Container, facts: HostFacts, guard: Security) -> Process:
+    host, config = c.host_config, c.config
+    names = capabilities(host, facts.last_capability)
+    process: Process = {
+        "terminal": config["Tty"],
+        "args": ([INIT, "--"] if host["Init"] else []) + [c.path, *c.args],
+        "env": environment(config),
+        "cwd": config["WorkingDir"] or "/",
+        "capabilities": {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []},
+        "noNewPrivileges": guard.no_new_privileges,
+        "rlimits": resources.rlimits(host),
+        "user": {"uid": 0, "gid": 0},
+    }
+    if host["OomScoreAdj"]:
+        process["oomScoreAdj"] = host["OomScoreAdj"]
+    height, width = (host["ConsoleSize"] + [0, 0])[:2]
+    if config["Tty"] and height and width:
+        process["consoleSize"] = {"height": height, "width": width}
+    return process
+
+
+def environment(config: Document) -> list[str]:
+    """PATH, HOSTNAME and TERM as Docker sets them, then the config's own words, the last of a name valid."""
+    words = [defaults.PATH, "HOSTNAME=" + config["Hostname"]]
+    if config["Tty"]:
+        words.append("TERM=xterm")
+    values = {word.partition("=")[0]: word for word in words}
+    for word in config["Env"] or []:
+        name, separator, _ = word.partition("=")
+        if separator:
+            values[name] = word
+        else:
+            values.pop(name, None)
+    return list(values.values())
+
+
+def namespaces(host: Document, facts: HostFacts) -> list[Namespace]:
+    """The new namespaces of a container; joined and host ones are left out."""
+    wanted = ["mount"]
+    if host["NetworkMode"] != "host" and not host["NetworkMode"].startswith("container:"):
+        wanted.append("network")
+    if not host["PidMode"]:
+        wanted.append("pid")
+    if host["IpcMode"] != "host" and not host["IpcMode"].startswith("container:"):
+        wanted.append("ipc")
+    if host["UTSMode"] != "host":
+        wanted.append("uts")
+    if cgroup_namespace(host, facts) == "private":
+        wanted.append("cgroup")
+    return [{"type": name} for name in wanted]
+
+
+def cgroup_namespace(host: Document, facts: HostFacts) -> str:
+    """``private`` or ``host``: by default private on cgroup v2, where it costs nothing, unless privileged."""
+    if host["CgroupnsMode"]:
+        return str(host["CgroupnsMode"])
+    return "private" if facts.cgroup_version == 2 and not host["Privileged"] else "host"
+
+
+def _mounts(host: Document, facts: HostFacts, mounts: list[Mount]) -> list[Mount]:
+    """The kernel's own file systems, then the user's, parents before children."""
+    taken = {mount["destination"] for mount in mounts}
+    base = [defaults.PROC, defaults.DEV, defaults.PTS, defaults.SYS, defaults.CGROUP, defaults.MQUEUE]
+    if host["IpcMode"] in ("", "private"):
+        base.append(defaults.shm(host["ShmSize"]))
+    result: list[Mount] = []
+    for mount in base:
+        if mount["destination"] in taken:
+            continue
+        if host["Privileged"] and mount["destination"] in ("/sys", "/sys/fs/cgroup"):
+            mount = {**mount, "options": [("rw" if o == "ro" else o) for o in mount["options"]]}
+        result.append(mount)
+    result += sorted(mounts, key=lambda m: m["destination"].rstrip("/").count("/"))
+    if host["Init"] and facts.init_path:
+        result.append(
+            {"destination": INIT, "type": "bind", "source": facts.init_path, "options": ["bind", "ro", "rprivate"]}
+        )
+    return result
+
+
+def _propagation(mounts: list[Mount]) -> str:
+    """The root must be at least as open as the most open bind, or the bind's propagation would be cut."""
+    options = {option for mount in mounts for option in mount.get("options", ())}
+    if options & {"shared", "rshared"}:
+        return "rshared"
+    if options & {"slave", "rslave"}:
+        return "rslave"
+    return "rprivate"
+
+
+def _sysctls(host: Document) -> dict[str, str]:
+    own_network = host["NetworkMode"] != "host" and not host["NetworkMode"].startswith("container:")
+    return {**(defaults.SYSCTLS if own_network else {}), **(host["Sysctls"] or {})}
