@@ -1,0 +1,224 @@
+"""Making an EROFS image around a layer's tar, so that a layer is mounted instead of unpacked.
+
+The tar stays byte for byte as it came; inodes of regular files point into it, for tar data is aligned to 512 bytes
+and so are blocks here. Only metadata is written, after the tar::
+
+    0      superblock at byte 1024, written last: without it nothing mounts a torn image
+    4096   the uncompressed layer tar, T bytes
+    M      metadata, M = 4096 + T rounded up to 4096: inodes with xattrs and short links, then directory blocks
+
+On-disk format: Linux, fs/erofs/erofs_fs.h and Documentation/filesystems/erofs.rst. Inodes are the extended form
+(64 bytes), node ids count 32-byte slots from M. Pure: a :class:`Tree` in, bytes out.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+from typing import TYPE_CHECKING, Final
+
+from carrack.storage.tarheader import TarError
+
+if TYPE_CHECKING:
+    from carrack.storage.tree import Node, Tree
+
+#: where the tar starts in the image, and what the metadata is aligned to
+TAR_OFFSET: Final = 4096
+_BITS = 9
+_BLOCK = 1 << _BITS
+_SLOT = 32
+_MAX_BLOCK = 0xFFFFFFFF
+
+_SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sIHHHBBIQB3xIQQ")
+_INODE = struct.Struct("<HHHHQIIIIQII16x")
+_DIRENT = struct.Struct("<QHBB")
+_XATTR = struct.Struct("<BBH")
+_MAGIC = 0xE0F5E1E2
+_COMPAT_MTIME = 2
+_PLAIN, _INLINE = 0, 2  # data layouts
+_EXTENDED = 1
+_FILE_TYPES: Final = {
+    stat.S_IFREG: 1,
+    stat.S_IFDIR: 2,
+    stat.S_IFCHR: 3,
+    stat.S_IFBLK: 4,
+    stat.S_IFIFO: 5,
+    stat.S_IFLNK: 7,
+}
+_XATTR_INDEXES: Final = (
+    (b"user.", 1),
+    (b"system.posix_acl_access", 2),
+    (b"system.posix_acl_default", 3),
+    (b"trusted.", 4),
+    (b"security.", 6),
+)
+_OPAQUE_XATTR = {b"trusted.overlay.opaque": b"y"}
+
+
+def metadata_offset(tar_size: int) -> int:
+    """Where in the image the metadata of a tar of that many bytes goes."""
+    return -(-(TAR_OFFSET + tar_size) // TAR_OFFSET) * TAR_OFFSET
+
+
+def build(tree: Tree, tar_size: int, uuid: bytes) -> tuple[bytes, bytes]:
+    """``(head, metadata)``: what to write at byte 0 (last!) and at ``metadata_offset(tar_size)``. Once per tree.
+
+    ``uuid``: 16 bytes naming the image. TarError when the tree does not fit the format (2 TiB of data, 256 KiB of
+    attributes on one inode).
+    """
+    start = metadata_offset(tar_size) >> _BITS
+    layout = _Layout(tree.root)
+    body = layout.body(start)
+    blocks = start + len(body) // _BLOCK
+    superblock = _SUPERBLOCK.pack(
+        *(_MAGIC, 0, _COMPAT_MTIME, _BITS, 0, tree.root.nid, len(layout.inodes), 0, 0, blocks, start, 0),
+        *(uuid, b"", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    )
+    return bytes(1024) + superblock, body
+
+
+class _Layout:
+    """Places every inode, then writes: inodes first, then blocks of directories and of long links."""
+
+    def __init__(self, root: Node) -> None:
+        self.inodes: list[tuple[Node, int, bytes]] = []  # node, its byte position, its xattr area
+        self.directories: list[tuple[Node, Node]] = []  # directory, parent
+        self._long_links: list[Node] = []
+        self._blocks: dict[int, int] = {}  # nid → first block, of directories and long links
+        self._sizes: dict[int, int] = {}  # nid → bytes, of directories
+        self._end = self._place_all(root)
+
+    def body(self, first_block: int) -> bytes:
+        """The whole metadata area, when it starts at that block of the image."""
+        area_start = -(-self._end // _BLOCK)
+        block = first_block + area_start
+        data: list[bytes] = []
+        for node, content in self._contents():
+            self._blocks[node.nid] = block
+            self._sizes[node.nid] = len(content)
+            padded = content + bytes(-len(content) % _BLOCK)
+            data.append(padded)
+            block += len(padded) >> _BITS
+        if block > _MAX_BLOCK:
+            raise TarError(f"layer of {block} blocks: the image format holds 2 TiB")
+        inodes = self._inode_area()
+        return b"".join((inodes, bytes(area_start * _BLOCK - len(inodes)), *data))
+
+    def _place_all(self, root: Node) -> int:
+        """Give every inode reachable its place; directories before their children, so that the root is first."""
+        position = 0
+        todo = [(root, root)]
+        while todo:
+            node, parent = todo.pop()
+            xattrs = _xattr_area(node) if node.xattrs or node.opaque else b""
+            size = _INODE.size + len(xattrs)
+            if stat.S_ISLNK(node.mode):
+                if xattrs or size + node.size > _BLOCK:
+                    self._long_links.append(node)
+                else:
+                    size += node.size
+                    if position % _BLOCK + size > _BLOCK:  # inline data must not cross a block
+                        position += -position % _BLOCK
+            self.inodes.append((node, position, xattrs))
+            node.nid = position // _SLOT
+            if node.children is not None:
+                self._visit(node, parent, todo)
+            position = -(-(position + size) // _SLOT) * _SLOT
+        return position
+
+    def _visit(self, node: Node, parent: Node, todo: list[tuple[Node, Node]]) -> None:
+        self.directories.append((node, parent))
+        node.links = 2
+        for child in (node.children or {}).values():
+            if child.children is not None:
+                node.links += 1
+                todo.append((child, node))
+            else:
+                child.links += 1
+                if child.links == 1:
+                    todo.append((child, node))
+
+    def _contents(self) -> list[tuple[Node, bytes]]:
+        contents = [(node, _directory(node, parent)) for node, parent in self.directories]
+        contents += [(node, node.link) for node in self._long_links]
+        return contents
+
+    def _inode_area(self) -> bytes:
+        out: list[bytes] = []
+        written = 0
+        pack, blocks, sizes = _INODE.pack, self._blocks, self._sizes
+        for index, (node, position, xattrs) in enumerate(self.inodes, 1):
+            layout, union, size, tail = _PLAIN, 0, node.size, b""
+            kind = stat.S_IFMT(node.mode)
+            if kind == stat.S_IFREG:
+                union = _data_block(node)
+            elif kind == stat.S_IFDIR or node.nid in blocks:
+                union, size = blocks[node.nid], sizes[node.nid]
+            elif kind == stat.S_IFLNK:
+                layout, tail = _INLINE, node.link
+            else:
+                union = node.minor & 0xFF | node.major << 8 | (node.minor & ~0xFF) << 12
+            xattr_count = (len(xattrs) - 12 >> 2) + 1 if xattrs else 0
+            seconds = node.mtime & 0xFFFFFFFFFFFFFFFF
+            out.append(bytes(position - written))
+            out.append(
+                pack(
+                    *(_EXTENDED | layout << 1, xattr_count, node.mode, 0, size, union),
+                    *(index, node.uid, node.gid, seconds, node.mtime_ns, node.links),
+                )
+            )
+            out.append(xattrs + tail)
+            written = position + _INODE.size + len(xattrs) + len(tail)
+        return b"".join(out)
+
+
+def _data_block(node: Node) -> int:
+    if not node.size:
+        return 0
+    block = (TAR_OFFSET + node.offset) >> _BITS
+    if block > _MAX_BLOCK:
+        raise TarError("file data beyond 2 TiB: the image format cannot point there")
+    return block
+
+
+def _directory(node: Node, parent: Node) -> bytes:
+    """The content of a directory: blocks of entries sorted by name, each block with its names behind."""
+    entries = [(b".", node.nid, 2), (b"..", parent.nid, 2)]
+    for name, child in (node.children or {}).items():
+        entries.append((name, child.nid, _FILE_TYPES[stat.S_IFMT(child.mode)]))
+    entries.sort()
+    blocks: list[bytes] = []
+    first, used = 0, 0
+    for index, entry in enumerate(entries):
+        length = _DIRENT.size + len(entry[0])
+        if used + length > _BLOCK:
+            blocks.append(_directory_block(entries[first:index]).ljust(_BLOCK, b"\0"))
+            first, used = index, 0
+        used += length
+    blocks.append(_directory_block(entries[first:]))
+    return b"".join(blocks)
+
+
+def _directory_block(entries: list[tuple[bytes, int, int]]) -> bytes:
+    offset = _DIRENT.size * len(entries)
+    heads: list[bytes] = []
+    for name, nid, kind in entries:
+        heads.append(_DIRENT.pack(nid, offset, kind, 0))
+        offset += len(name)
+    return b"".join(heads) + b"".join([name for name, _, _ in entries])
+
+
+def _xattr_area(node: Node) -> bytes:
+    """The inline attributes: a 12-byte header (no shared ones), then entries padded to 4 bytes."""
+    attributes = dict(node.xattrs or {})
+    if node.opaque:
+        attributes |= _OPAQUE_XATTR
+    out = bytearray(12)
+    for name, value in sorted(attributes.items()):
+        prefix, index = next(item for item in _XATTR_INDEXES if name.startswith(item[0]))
+        suffix = name[len(prefix) :]
+        out += _XATTR.pack(len(suffix), index, len(value)) + suffix + value
+        out += bytes(-len(out) % 4)
+    if len(out) > 4 * 0xFFFF:
+        raise TarError(f"{len(out)} bytes of extended attributes on one file: the image format holds 262140")
+    return bytes(out)

@@ -1,0 +1,261 @@
+"""One tar header block, and the extension records before it, as a value.
+
+Pure, so that the reader, the fuzzers and the property tests share one judge of hostile bytes. Formats: ustar and PAX
+(POSIX.1-2017, pax "ustar Interchange Format" and "pax Header Block"), the GNU additions (base-256 numbers, ``L`` and
+``K`` long names; tar manual, "Basic Tar Format"), and pre-POSIX v7 headers.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+from carrack.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BLOCK: Final = 512
+
+REGULAR: Final = b"0"
+HARDLINK: Final = b"1"
+SYMLINK: Final = b"2"
+CHARACTER: Final = b"3"
+BLOCK_DEVICE: Final = b"4"
+DIRECTORY: Final = b"5"
+FIFO: Final = b"6"
+
+#: type bytes as found → the kind we give them (``7`` is "contiguous", which POSIX lets readers treat as regular)
+_KINDS: Final = {bytes([code]): bytes([code]) for code in b"0123456"} | {b"\0": REGULAR, b"7": REGULAR}
+EXTENSIONS: Final = frozenset((b"x", b"g", b"L", b"K"))
+
+_HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
+_XATTR_PREFIX = b"SCHILY.xattr."
+_MAX_ID = 0xFFFFFFFE  # 0xFFFFFFFF means "leave as it is" to chown(2)
+_MAX_MAJOR, _MAX_MINOR = 0xFFF, 0xFFFFF
+_MAX_SIZE = 1 << 62
+_MIN_TIME, _MAX_TIME = -(1 << 62), 1 << 62
+
+
+class TarError(InvalidArgument):
+    """The archive is malformed, truncated, over a limit, or holds what no layer may hold."""
+
+
+class TarEntry:
+    """One member. ``path`` and ``link`` are as written (bytes, not normalised); ``kind`` is one of this module's
+    constants; ``size`` is that of the data that follows (0 unless regular); ``mtime`` in seconds and ``mtime_ns``
+    its fraction; ``xattrs`` holds only permitted names; ``offset`` is where the data starts in the archive."""
+
+    __slots__ = (
+        "gid",
+        "kind",
+        "link",
+        "major",
+        "minor",
+        "mode",
+        "mtime",
+        "mtime_ns",
+        "offset",
+        "path",
+        "size",
+        "uid",
+        "xattrs",
+    )
+
+    def __init__(self, path: bytes, kind: bytes, mode: int) -> None:
+        self.path = path
+        self.kind = kind
+        self.mode = mode
+        self.uid = self.gid = self.size = self.mtime = self.mtime_ns = self.major = self.minor = self.offset = 0
+        self.link = b""
+        self.xattrs: dict[bytes, bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"TarEntry({self.path!r}, {self.kind!r}, {self.mode:#o}, size={self.size})"
+
+
+def parse_header(block: bytes) -> TarEntry:
+    """The header in a block of 512 bytes; kinds of EXTENSIONS keep their payload length in ``size``.
+
+    TarError on a wrong checksum, a malformed number, or an entry type that no layer can hold.
+    """
+    fields = _HEADER.unpack(block)
+    name, mode, uid, gid, size, mtime, checksum, kind, link, magic, _, _, major, minor, prefix = fields
+    _verify_checksum(block, checksum)
+    path = _text(name)
+    if prefix[0] and magic[:6] == b"ustar\0":
+        path = _text(prefix) + b"/" + path
+    entry = TarEntry(path, kind, _number(mode, "mode") & 0o7777)
+    entry.size = _number(size, "size")
+    if kind in EXTENSIONS:
+        return entry
+    if kind == b"S":
+        raise _sparse(path)
+    if kind not in _KINDS:
+        raise TarError(f"{path!r} has entry type {kind!r}, which is not supported in layers")
+    entry.kind = _KINDS[kind]
+    entry.uid, entry.gid = _number(uid, "uid"), _number(gid, "gid")
+    entry.mtime = _number(mtime, "mtime")
+    entry.link = _text(link)
+    if kind in (CHARACTER, BLOCK_DEVICE):
+        entry.major, entry.minor = _number(major, "device major"), _number(minor, "device minor")
+    return entry
+
+
+def parse_pax(payload: bytes) -> dict[bytes, bytes]:
+    """The records of a PAX extended header: ``"%d %s=%s\\n" % (length, keyword, value)``; later ones win."""
+    records: dict[bytes, bytes] = {}
+    position = 0
+    while position < len(payload):
+        space = payload.find(b" ", position, position + 20)
+        digits = payload[position:space]
+        if space < 0 or not digits.isdigit():
+            raise TarError(f"PAX record at byte {position} has no length")
+        end = position + int(digits)
+        if end > len(payload) or end <= space + 1 or payload[end - 1] != 0x0A:
+            raise TarError(f"PAX record at byte {position} has the wrong length {int(digits)}")
+        key, equals, value = payload[space + 1 : end - 1].partition(b"=")
+        if not equals or not key:
+            raise TarError(f"PAX record at byte {position} is not keyword=value")
+        records[key] = value
+        position = end
+    return records
+
+
+def apply_pax(entry: TarEntry, records: Mapping[bytes, bytes]) -> None:
+    """Let PAX records override the header; where a record's value is empty, the header holds (POSIX).
+
+    Sparse files are refused: their data is not what a reader of the plain format takes it for.
+    """
+    for key, value in records.items():
+        if key.startswith(b"GNU.sparse."):
+            raise TarError(f"{entry.path!r} is a GNU sparse file, which is not supported: archive it without --sparse")
+        if key.startswith(_XATTR_PREFIX):
+            _add_xattr(entry, key[len(_XATTR_PREFIX) :], value)
+        elif not value:
+            continue
+        elif key == b"path":
+            entry.path = value
+        elif key == b"linkpath":
+            entry.link = value
+        elif key == b"size":
+            entry.size = _decimal(value, "size")
+        elif key == b"uid":
+            entry.uid = _decimal(value, "uid")
+        elif key == b"gid":
+            entry.gid = _decimal(value, "gid")
+        elif key == b"mtime":
+            entry.mtime, entry.mtime_ns = _timestamp(value)
+
+
+def permitted_xattr(name: bytes) -> bool:
+    """Whether an archive may set this attribute.
+
+    ``trusted.overlay.*`` and ``user.overlay.*`` would let a layer redirect a name to data of other layers, so they
+    are dropped; so is every name space that Linux does not have.
+    """
+    if name.startswith((b"trusted.overlay.", b"user.overlay.")):
+        return False
+    if name in (b"system.posix_acl_access", b"system.posix_acl_default"):
+        return True
+    prefix, dot, rest = name.partition(b".")
+    return bool(dot and rest) and prefix in (b"user", b"trusted", b"security") and len(name) <= 255
+
+
+def check_entry(entry: TarEntry, max_path: int) -> None:
+    """Judge the finished entry: TarError on names and numbers that no Linux file system could hold."""
+    path, link = entry.path, entry.link
+    if len(path) > max_path or len(link) > max_path:
+        raise TarError(f"name of {max(len(path), len(link))} bytes: {path[:60]!r}…; the limit is {max_path}")
+    if b"\0" in path or b"\0" in link:
+        raise TarError(f"name with a NUL byte: {path!r}")
+    if not (0 <= entry.uid <= _MAX_ID and 0 <= entry.gid <= _MAX_ID):
+        raise TarError(f"{path!r} has owner {entry.uid}:{entry.gid}, outside 0..{_MAX_ID}")
+    if not 0 <= entry.size <= _MAX_SIZE:
+        raise TarError(f"{path!r} has size {entry.size}")
+    if not _MIN_TIME <= entry.mtime <= _MAX_TIME:
+        raise TarError(f"{path!r} has modification time {entry.mtime}")
+    if not (0 <= entry.major <= _MAX_MAJOR and 0 <= entry.minor <= _MAX_MINOR):
+        raise TarError(f"{path!r} has device number {entry.major}:{entry.minor}")
+    if entry.kind != REGULAR:
+        entry.size = 0
+    elif path[-1:] == b"/":  # how v7 archives wrote directories
+        entry.kind, entry.size = DIRECTORY, 0
+
+
+def normalise(path: bytes) -> bytes:
+    """``path`` relative to the root: no leading slash, no ``.``, no doubled slash; the root itself is ``b""``.
+
+    TarError on ``..`` (no honest layer has it) and on components over 255 bytes.
+    """
+    path = path.strip(b"/")
+    if b"." in path or b"//" in path:
+        parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+        if b".." in parts:
+            raise TarError(f"name with '..': {path!r}")
+        path = b"/".join(parts)
+    if len(path) > 255 and any(len(part) > 255 for part in path.split(b"/")):
+        raise TarError(f"name with a component over 255 bytes: {path[:60]!r}…")
+    return path
+
+
+def _sparse(path: bytes) -> TarError:
+    return TarError(f"{path!r} is a GNU sparse file, which is not supported: archive it without --sparse")
+
+
+def _text(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
+
+
+def _verify_checksum(block: bytes, field: bytes) -> None:
+    wanted = _number(field, "checksum")
+    blank = 8 * 0x20 - sum(field)
+    if sum(block) + blank == wanted:
+        return
+    signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:]) + 8 * 0x20
+    if signed != wanted:  # some old programs summed signed characters
+        raise TarError("header with a wrong checksum: this is not a tar archive, or it is damaged")
+
+
+def _number(field: bytes, what: str) -> int:
+    """Octal, or base-256 when the top bit is set."""
+    first = field[0]
+    if first & 0x80:
+        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
+        return value - (1 << (8 * len(field) - 1)) if first & 0x40 else value
+    digits = field.partition(b"\0")[0].strip(b" ")
+    if not digits:
+        return 0
+    try:
+        if digits.isdigit():
+            return int(digits, 8)
+    except ValueError:
+        pass
+    raise TarError(f"header with a malformed {what}: {field!r}")
+
+
+def _decimal(value: bytes, what: str) -> int:
+    if not value.isdigit() or len(value) > 20:
+        raise TarError(f"PAX record with a malformed {what}: {value[:40]!r}")
+    return int(value)
+
+
+def _timestamp(value: bytes) -> tuple[int, int]:
+    whole, dot, fraction = value.partition(b".")
+    digits = whole[1:] if whole[:1] == b"-" else whole
+    if not digits.isdigit() or len(digits) > 20 or (dot and fraction and not fraction.isdigit()):
+        raise TarError(f"PAX record with a malformed mtime: {value[:40]!r}")
+    seconds, nanoseconds = int(whole), int((fraction + b"000000000")[:9])
+    if whole[:1] == b"-" and nanoseconds:
+        return seconds - 1, 10**9 - nanoseconds
+    return seconds, nanoseconds
+
+
+def _add_xattr(entry: TarEntry, name: bytes, value: bytes) -> None:
+    if not permitted_xattr(name):
+        return
+    if b"\0" in name or len(value) > 65535:
+        raise TarError(f"{entry.path!r} has an extended attribute over the limits of Linux: {name[:60]!r}")
+    if entry.xattrs is None:
+        entry.xattrs = {}
+    entry.xattrs[name] = value
