@@ -1,0 +1,114 @@
+"""Records: durable, grouped, isolated writes; clear errors for a damaged or newer database."""
+
+import asyncio
+import sqlite3
+import stat
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from carrack.errors import Internal, Unavailable
+from carrack.storage.records import MIGRATIONS, Records
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    made = Records(tmp_path / "meta.db")
+    made.start()
+    yield made
+    made.close()
+
+
+def insert(connection: sqlite3.Connection, key: str, value: str = "v") -> str:
+    connection.execute("INSERT INTO setting VALUES (?, ?)", (key, value))
+    return key
+
+
+def keys(records: Records) -> set[str]:
+    return {row[0] for row in records.read("SELECT key FROM setting")}
+
+
+def test_write_read_and_restart(tmp_path: Path) -> None:
+    records = Records(tmp_path / "meta.db")
+    records.start()
+    assert asyncio.run(records.write(lambda c: insert(c, "a"))) == "a"
+    assert asyncio.run(records.write(lambda c: insert(c, "b"), durable=False)) == "b"
+    assert records.write_now(lambda c: insert(c, "c")) == "c"
+    records.close()
+    assert stat.S_IMODE((tmp_path / "meta.db").stat().st_mode) == 0o600
+    again = Records(tmp_path / "meta.db")
+    again.start()
+    assert keys(again) == {"a", "b", "c"}
+    again.close()
+
+
+def test_many_writers_and_one_failure(records: Records) -> None:
+    def broken(connection: sqlite3.Connection) -> None:
+        insert(connection, "lost")
+        insert(connection, "k1")
+
+    async def run() -> list[object]:
+        good = [records.write(partial(insert, key=f"k{i}"), durable=i % 2 == 0) for i in range(300)]
+        return list(await asyncio.gather(*good, records.write(broken), return_exceptions=True))
+
+    results = asyncio.run(run())
+    assert results[:-1] == [f"k{i}" for i in range(300)]
+    assert isinstance(results[-1], sqlite3.IntegrityError)
+    assert keys(records) == {f"k{i}" for i in range(300)}
+
+
+def test_constraints(records: Records) -> None:
+    def dangling(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO tag VALUES ('a', 'sha256:x')")
+
+    with pytest.raises(sqlite3.IntegrityError):
+        records.write_now(dangling)
+    with pytest.raises(sqlite3.OperationalError):
+        records.read("DELETE FROM setting")
+
+
+def test_closed(records: Records) -> None:
+    records.close()
+    with pytest.raises(Unavailable, match="closed"):
+        records.write_now(lambda c: insert(c, "a"))
+
+
+@pytest.mark.parametrize(
+    "damage", [b"this is not a database, by any means" * 200, b"SQLite format 3\0" + b"\xff" * 9000]
+)
+def test_damaged_database(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "meta.db"
+    path.write_bytes(damage)
+    with pytest.raises(Internal, match=r"meta\.db is damaged .* restore it from a backup"):
+        Records(path).start()
+    assert path.read_bytes() == damage
+
+
+def test_torn_page_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "meta.db"
+    records = Records(path)
+    records.start()
+    records.write_now(lambda c: str([insert(c, f"key{i}", "v" * 500) for i in range(400)]))
+    records.close()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4096] = b"\xa5" * 4096
+    path.write_bytes(data)
+    with pytest.raises(Internal, match="damaged"):
+        Records(path).start()
+
+
+def test_newer_schema(tmp_path: Path) -> None:
+    path = tmp_path / "meta.db"
+    records = Records(path)
+    records.start()
+    records.write_now(lambda c: c.execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS) + 1,)).rowcount)
+    records.close()
+    with pytest.raises(Internal, match="newer version"):
+        Records(path).start()
+
+
+def test_directory_missing(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="absent"):
+        Records(tmp_path / "absent" / "meta.db").start()
