@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import posixpath
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from aiohttp import web
 
@@ -40,7 +41,10 @@ _PART = re.compile(r"\{([a-z_]+)(:\.\*)?\}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One entry of a route table: `Route("GET", "/containers/{id}/json", handler)`. GET answers HEAD too."""
+    """One entry of a route table: `Route("GET", "/containers/{id}/json", handler)`.
+
+    As with dockerd, HEAD is answered only where the table names it.
+    """
 
     method: str
     path: str
@@ -67,7 +71,7 @@ class Router:
                 match = pattern.fullmatch(path)
                 if match:
                     return handler, match.groupdict()
-        return self.find("GET", path) if method == "HEAD" else None
+        return None
 
     def _add(self, route: Route) -> None:
         if "{" not in route.path:
@@ -115,6 +119,11 @@ class Application:
 
     def _resolve(self, raw: web.BaseRequest) -> tuple[Handler, Request]:
         path, query = _split(raw.raw_path)
+        if raw.method == "OPTIONS":
+            return _options, Request(raw, {}, query, versions.CURRENT, HEADERS)
+        clean = _clean(path)
+        if clean != path:
+            return _moved(clean, query), Request(raw, {}, query, versions.CURRENT, HEADERS)
         version = versions.CURRENT
         match = _VERSION.match(path)
         found = self._router.find(raw.method, path[match.end() :] if match else path)
@@ -142,6 +151,28 @@ def _split(target: str) -> tuple[str, str]:
     if "\0" in path:
         raise InvalidArgument("the path holds a NUL byte")
     return path, query
+
+
+def _clean(path: str) -> str:
+    """The path without empty and dot segments."""
+    if "//" not in path and "/." not in path:
+        return path
+    clean = posixpath.normpath(path).replace("//", "/", 1)
+    return clean + "/" if path.endswith("/") and clean != "/" else clean
+
+
+def _moved(path: str, query: str) -> Handler:
+    """dockerd's router sends clients to the clean path instead of serving two names for one thing."""
+    location = quote(path) + (f"?{query}" if query else "")
+
+    async def moved(request: Request) -> Response:
+        return Response(301, headers={"Location": location})
+
+    return moved
+
+
+async def _options(request: Request) -> Response:
+    return Response(200)
 
 
 def _render(raw: web.BaseRequest, answer: Response) -> web.StreamResponse:

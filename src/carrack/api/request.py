@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -10,15 +9,13 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from carrack.api.json_text import parse_json
 from carrack.api.versions import Version
 from carrack.errors import InvalidArgument
 from carrack.http.hijack import MULTIPLEXED, RAW, HijackedStream, hijack
 
 MAX_JSON = 16 * 1024 * 1024
 """Bytes of a JSON body."""
-
-MAX_DEPTH = 64
-"""Nesting of JSON values, in bodies and in query parameters."""
 
 _MAX_PARAMETERS = 1000
 _FALSE = frozenset(("", "0", "no", "false", "none"))
@@ -86,7 +83,10 @@ class Query:
         value = self.text(name)
         if not value:
             return {}
-        document = parse_json(value, "invalid filter")
+        try:
+            document = parse_json(value)
+        except InvalidArgument:
+            raise InvalidArgument("invalid filter") from None
         if not isinstance(document, dict):
             raise InvalidArgument("invalid filter")
         return {key: _filter_values(values) for key, values in document.items()}
@@ -231,43 +231,6 @@ def _require_json(content_type: str) -> None:
         raise InvalidArgument(f"malformed Content-Type header ({content_type}): mime: {reason}")
     if kind != "application/json":
         raise InvalidArgument(f"unsupported Content-Type header ({content_type}): must be 'application/json'")
-
-
-def parse_json(data: str | bytes, what: str = "invalid JSON") -> Any:
-    """The value of a JSON text of bounded depth. Raises InvalidArgument, its message beginning with `what`."""
-    try:
-        value = json.loads(data, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data":
-            raise InvalidArgument("unexpected content after JSON") from None
-        if error.pos >= len(error.doc.rstrip()):
-            raise InvalidArgument(f"{what}: unexpected EOF") from None
-        raise InvalidArgument(f"{what}: {error.msg[:1].lower()}{error.msg[1:]} at byte {error.pos}") from None
-    except RecursionError:
-        raise InvalidArgument(f"{what}: nested more than {MAX_DEPTH} deep") from None
-    except ValueError as error:
-        raise InvalidArgument(f"{what}: {error}") from None
-    _check_depth(value, what)
-    return value
-
-
-def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"invalid value {word}")
-
-
-def _check_depth(value: Any, what: str) -> None:
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for item in level:
-            if type(item) is dict:
-                below.extend(item.values())
-            elif type(item) is list:
-                below.extend(item)
-        level = [item for item in below if type(item) is dict or type(item) is list]
-        if not level:
-            return
-    raise InvalidArgument(f"{what}: nested more than {MAX_DEPTH} deep")
 
 
 def _kind(value: Any) -> str:

@@ -23,6 +23,9 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 HEAD_TIMEOUT = 60.0
 """Seconds a client may take to send its request line and headers."""
 
+LINGER = 2.0
+"""Seconds an unread body is still taken after the answer, so that the client can read the answer."""
+
 _HOLD = 64 * 1024
 _REASONS = {
     400: "Bad Request",
@@ -214,7 +217,7 @@ class Server:
     """Serves one handler on any number of listening sockets."""
 
     def __init__(self, handler: Handler, *, head_timeout: float = HEAD_TIMEOUT) -> None:
-        limits: dict[str, Any] = {"max_line_size": MAX_HEAD, "max_field_size": MAX_HEAD}
+        limits: dict[str, Any] = {"max_line_size": MAX_HEAD, "max_field_size": MAX_HEAD, "lingering_time": LINGER}
         self._factory = _EngineFactory(handler, access_log=None, auto_decompress=False, **limits)
         self._head_timeout = head_timeout
         self._listeners: list[asyncio.Server] = []
