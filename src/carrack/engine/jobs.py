@@ -6,8 +6,11 @@ call that started it is registered here instead.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 log = logging.getLogger(__name__)
 
@@ -40,3 +43,12 @@ class Jobs:
         for task in self._tasks:
             task.cancel()
         await self.drain()
+
+
+async def both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
+    """Run two things side by side and wait for both to end, whatever happens; then raise the first one's failure."""
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results  # type: ignore[return-value]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from carrack.engine import defaults
 from carrack.errors import InvalidArgument, NotSupported
+from carrack.linux import seccomp_profile
 from carrack.linux.caps import CAPABILITIES
 from carrack.model.container import Document
 
 
 class Security(NamedTuple):
-    """The parsed ``SecurityOpt``: seccomp is None for none, a profile document, or ``default``."""
+    """The parsed ``SecurityOpt``: whether seccomp filters, with which profile (JSON text, None for the default)."""
 
-    seccomp: dict[str, Any] | str | None
+    confined: bool
+    profile: str | None
     no_new_privileges: bool
 
 
@@ -45,7 +46,7 @@ def _name(word: str) -> str:
 
 def security(host: Document) -> Security:
     """Read ``SecurityOpt``. Raises InvalidArgument on unknown words, NotSupported on labels this kernel lacks."""
-    seccomp: dict[str, Any] | str | None = None if host["Privileged"] else "default"
+    confined, profile = not host["Privileged"], None
     no_new_privileges = False
     for option in host["SecurityOpt"] or []:
         if option == "no-new-privileges":
@@ -57,12 +58,12 @@ def security(host: Document) -> Security:
         if key == "no-new-privileges":
             no_new_privileges = _boolean(value)
         elif key == "seccomp":
-            seccomp = _seccomp(value)
+            confined, profile = _seccomp(value)
         elif key in ("apparmor", "label"):
             _label(key, value)
         else:
             raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
-    return Security(seccomp, no_new_privileges)
+    return Security(confined, profile, no_new_privileges)
 
 
 def _split(option: str) -> tuple[str, str, str]:
@@ -79,18 +80,16 @@ def _boolean(value: str) -> bool:
     raise InvalidArgument(f'invalid --security-opt 2: "no-new-privileges={value}"')
 
 
-def _seccomp(value: str) -> dict[str, Any] | str | None:
+def _seccomp(value: str) -> tuple[bool, str | None]:
     if value == "unconfined":
-        return None
+        return False, None
     if value == "builtin":
-        return "default"
+        return True, None
     try:
-        profile = json.loads(value)
-    except ValueError as error:
+        seccomp_profile.parse(value)
+    except InvalidArgument as error:
         raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from error
-    if not isinstance(profile, dict):
-        raise InvalidArgument("Decoding seccomp profile failed: the profile must be a JSON object")
-    return profile
+    return True, value
 
 
 def _label(key: str, value: str) -> None:

@@ -1,0 +1,211 @@
+"""Extra processes in a running container: made by one request, started by another, asked after by a third.
+
+An exec is not recorded: it lives as long as its container runs, and a little longer so that its exit code can be
+asked for. After a restart of the daemon the shim still knows the running ones.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import socket
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from carrack.engine import spec
+from carrack.engine.containers.create import attributes
+from carrack.engine.containers.failures import exec_error
+from carrack.engine.containers.start import seccomp_program
+from carrack.engine.privileges import capabilities, security
+from carrack.errors import Conflict, InvalidArgument, NotFound
+from carrack.linux.caps import last_cap
+from carrack.model import container as model
+from carrack.model import schema
+from carrack.model.container import Document
+from carrack.oci.runtime_spec import Process
+from carrack.shim.client import ExecRequest, Exit, StartFailed
+
+if TYPE_CHECKING:
+    from carrack.engine.containers.record import Container
+    from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.events import Events
+    from carrack.engine.jobs import Jobs
+
+ENDED_KEPT = 256
+
+
+@dataclass(slots=True)
+class Exec:
+    """One exec; ``exit_code`` is None until it ended."""
+
+    id: str
+    container: Container
+    config: Document
+    pid: int = 0
+    running: bool = False
+    started: bool = False
+    exit_code: int | None = None
+
+
+class Execs:
+    """All execs of this daemon."""
+
+    def __init__(self, store: ContainerStore, events: Events, jobs: Jobs) -> None:
+        self._store = store
+        self._events = events
+        self._jobs = jobs
+        self._execs: OrderedDict[str, Exec] = OrderedDict()
+
+    def create(self, reference: str, body: Document) -> Exec:
+        """Prepare a process for a running container. Raises NotFound, Conflict, InvalidArgument."""
+        c = self._store.find(reference)
+        _check_running(c)
+        config = schema.check(body, model.EXEC)
+        if not config["Cmd"]:
+            raise InvalidArgument("No exec command specified")
+        process = Exec(secrets.token_hex(32), c, config)
+        self._execs[process.id] = process
+        c.exec_ids.append(process.id)
+        self._publish("exec_create: " + " ".join(config["Cmd"]), process)
+        return process
+
+    def find(self, identity: str) -> Exec:
+        """The exec of that id. Raises NotFound."""
+        if identity not in self._execs:
+            raise NotFound(f"No such exec instance: {identity}")
+        return self._execs[identity]
+
+    async def start(self, process: Exec, body: Document, attach: bool) -> socket.socket | None:
+        """Run it; returns our end of its streams when ``attach``, else None.
+
+        Raises Conflict when it was started before or its container does not run, and the runtime's failure.
+        """
+        start = schema.check(body, model.EXEC_START)
+        c, config = process.container, process.config
+        if process.started:
+            raise Conflict(f"exec {process.id} has already started" if process.running else
+                           f"Exec command {process.id} has already been started")  # fmt: skip
+        _check_running(c)
+        assert c.shim is not None
+        size = start["ConsoleSize"] or config["ConsoleSize"]
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        flags = {"stdin": attach and config["AttachStdin"], "stdout": attach and config["AttachStdout"],
+                 "stderr": attach and config["AttachStderr"]}  # fmt: skip
+        request = self._request(process, size)
+        request["attach"] = [{"fd": 0, **flags}] if attach else []
+        process.started = True
+        self._publish("exec_start: " + " ".join(config["Cmd"]), process)
+        try:
+            process.pid = await c.shim.exec(process.id, request, [theirs.fileno()] if attach else [])
+        except StartFailed as failure:
+            ours.close()
+            self._ended(process, failure.exit_code)
+            raise exec_error(failure) from failure
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        process.running = True
+        self._jobs.start(self._watch(process), f"exec {process.id[:12]}")
+        if not attach:
+            ours.close()
+            return None
+        return ours
+
+    def _request(self, process: Exec, size: list[int] | None) -> ExecRequest:
+        c, config = process.container, process.config
+        names = capabilities(
+            {**c.host_config, "Privileged": config["Privileged"] or c.host_config["Privileged"]}, last_cap()
+        )
+        words: Process = {
+            "terminal": config["Tty"],
+            "args": config["Cmd"],
+            "env": spec.environment({**c.config, "Tty": config["Tty"], "Env": [*(c.config["Env"] or []), *(config["Env"] or [])]}),
+            "cwd": config["WorkingDir"] or c.config["WorkingDir"] or "/",
+            "capabilities": {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []},
+            "noNewPrivileges": security(c.host_config).no_new_privileges and not config["Privileged"],
+            "user": {"uid": 0, "gid": 0},
+        }  # fmt: skip
+        if c.host_config["OomScoreAdj"]:
+            words["oomScoreAdj"] = c.host_config["OomScoreAdj"]
+        plan: dict[str, Any] = {
+            "process": words,
+            "user": config["User"] or c.config["User"],
+            "groups": c.host_config["GroupAdd"] or [],
+        }
+        program = None if config["Privileged"] else seccomp_program(c)
+        if program is not None:
+            plan["seccomp_program"] = base64.b64encode(program).decode()
+        return {
+            "plan": plan,
+            "stdin": config["AttachStdin"],
+            "stdin_once": True,
+            "terminal": config["Tty"],
+            "size": size if config["Tty"] and size and all(size) else None,
+        }
+
+    async def _watch(self, process: Exec) -> None:
+        assert process.container.shim is not None
+        ended: Exit = await process.container.shim.exec_exited(process.id)
+        self._ended(process, ended.code)
+        self._publish("exec_die", process, {"exitCode": str(ended.code)})
+
+    def _ended(self, process: Exec, code: int) -> None:
+        process.running, process.exit_code, process.pid = False, code, 0
+        if process.id in process.container.exec_ids:
+            process.container.exec_ids.remove(process.id)
+        ended = [identity for identity, e in self._execs.items() if e.started and not e.running]
+        for identity in ended[:-ENDED_KEPT]:
+            del self._execs[identity]
+
+    async def resize(self, process: Exec, height: int, width: int) -> None:
+        """Tell a running exec's terminal its size in characters. Raises Conflict when it does not run."""
+        shim = process.container.shim
+        if not process.running or shim is None:
+            raise Conflict(f"exec {process.id} is not running")
+        await shim.resize(height, width, process.id)
+
+    def forget(self, c: Container) -> None:
+        """Drop the execs of a container that is gone."""
+        for identity in [i for i, e in self._execs.items() if e.container is c]:
+            del self._execs[identity]
+
+    def document(self, process: Exec) -> Document:
+        """What `exec inspect` shows."""
+        config = process.config
+        user = config["User"]
+        return {
+            "ID": process.id,
+            "Running": process.running,
+            "ExitCode": process.exit_code,
+            "ProcessConfig": {
+                "tty": config["Tty"],
+                "entrypoint": config["Cmd"][0],
+                "arguments": config["Cmd"][1:],
+                "privileged": config["Privileged"],
+                **({"user": user} if user else {}),
+            },
+            "OpenStdin": config["AttachStdin"],
+            "OpenStderr": config["AttachStderr"],
+            "OpenStdout": config["AttachStdout"],
+            "CanRemove": process.exit_code is not None,
+            "ContainerID": process.container.id,
+            "DetachKeys": "",
+            "Pid": process.pid,
+        }
+
+    def _publish(self, action: str, process: Exec, more: dict[str, str] | None = None) -> None:
+        c = process.container
+        self._events.publish("container", action, c.id, {**attributes(c), "execID": process.id, **(more or {})})
+
+
+def _check_running(c: Container) -> None:
+    if c.state.status == "paused":
+        raise Conflict(f"container {c.name} is paused, unpause the container before exec")
+    if c.state.status == "restarting":
+        raise Conflict(f"container {c.id} is restarting, wait until the container is running")
+    if not c.state.running or c.shim is None:
+        raise Conflict(f"container {c.id} is not running")

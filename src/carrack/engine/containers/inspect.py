@@ -1,0 +1,119 @@
+"""What the API shows of one container (`inspect`). Pure: record in, document out; the order of fields is Docker's."""
+
+from __future__ import annotations
+
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.model import times
+from carrack.model.container import Document
+
+_SHOWN_POINT = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
+
+
+def inspect(c: Container, paths: Paths, graph: Document) -> Document:
+    """The document of `GET /containers/{id}/json`; ``graph`` is its GraphDriver."""
+    return {
+        "Id": c.id,
+        "Created": times.rfc3339(c.created),
+        "Path": c.path,
+        "Args": c.args,
+        "State": state(c),
+        "Image": c.image_id,
+        "ResolvConfPath": paths.file(c.id, "resolv.conf"),
+        "HostnamePath": paths.file(c.id, "hostname"),
+        "HostsPath": paths.file(c.id, "hosts"),
+        "LogPath": paths.log(c.id) if c.host_config["LogConfig"]["Type"] == "json-file" else "",
+        "Name": "/" + c.name,
+        "RestartCount": c.restart_count,
+        "Driver": graph["Name"],
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": list(c.exec_ids) or None,
+        "HostConfig": host_config(c),
+        "GraphDriver": graph,
+        "Mounts": mounts(c),
+        "Config": config(c),
+        "NetworkSettings": network_settings(c),
+    }
+
+
+def state(c: Container) -> Document:
+    """The State object."""
+    s = c.state
+    return {
+        "Status": s.status,
+        "Running": s.running,
+        "Paused": s.status == "paused",
+        "Restarting": s.status == "restarting",
+        "OOMKilled": s.oom_killed,
+        "Dead": s.status == "dead",
+        "Pid": s.pid if s.status in ("running", "paused") else 0,
+        "ExitCode": s.exit_code,
+        "Error": s.error,
+        "StartedAt": times.rfc3339(s.started_at),
+        "FinishedAt": times.rfc3339(s.finished_at),
+    }
+
+
+def host_config(c: Container) -> Document:
+    """The host config without the fields that Docker leaves out when they are empty."""
+    shown = {
+        **c.host_config,
+        "MaskedPaths": c.host_config["MaskedPaths"],
+        "ReadonlyPaths": c.host_config["ReadonlyPaths"],
+    }
+    for name in ("Annotations", "StorageOpt", "Tmpfs", "Sysctls", "Mounts", "Init", "KernelMemoryTCP"):
+        if not shown.get(name) and shown.get(name) is not False:
+            shown.pop(name, None)
+    if shown.get("Mounts"):
+        shown["Mounts"] = [_without_empty(mount) for mount in shown["Mounts"]]
+    return shown
+
+
+def _without_empty(document: Document) -> Document:
+    return {
+        k: _without_empty(v) if isinstance(v, dict) else v for k, v in document.items() if v not in (None, "", 0, False)
+    }
+
+
+def config(c: Container) -> Document:
+    """The config without the fields that Docker leaves out when they are empty."""
+    shown = dict(c.config)
+    for name in ("ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress", "StopSignal", "StopTimeout", "Shell"):  # fmt: skip  # noqa: E501
+        if not shown.get(name):
+            shown.pop(name, None)
+    return shown
+
+
+def mounts(c: Container) -> list[Document]:
+    """The mount points, by destination."""
+    points = [{k: point[k] for k in _SHOWN_POINT if k in point} for point in c.mounts]  # type: ignore[literal-required]
+    return sorted(points, key=lambda point: str(point["Destination"]))
+
+
+def network_settings(c: Container) -> Document:
+    """The NetworkSettings object; the old fields at its top repeat the bridge's."""
+    bridge = c.endpoints.get("bridge", {})
+    running = c.state.status in ("running", "paused")
+    return {
+        "Bridge": "",
+        "SandboxID": c.id if running and c.endpoints else "",
+        "SandboxKey": f"/proc/{c.state.pid}/ns/net" if running and c.state.pid else "",
+        "Ports": c.ports if running else {},
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        "EndpointID": bridge.get("EndpointID", ""),
+        "Gateway": bridge.get("Gateway", ""),
+        "GlobalIPv6Address": bridge.get("GlobalIPv6Address", ""),
+        "GlobalIPv6PrefixLen": bridge.get("GlobalIPv6PrefixLen", 0),
+        "IPAddress": bridge.get("IPAddress", ""),
+        "IPPrefixLen": bridge.get("IPPrefixLen", 0),
+        "IPv6Gateway": bridge.get("IPv6Gateway", ""),
+        "MacAddress": bridge.get("MacAddress", ""),
+        "Networks": c.endpoints,
+    }

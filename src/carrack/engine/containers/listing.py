@@ -1,0 +1,168 @@
+"""`ps`: which containers, in which order, and a row for each. Pure but for the sizes, which a callable gives."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable
+
+from carrack.engine.containers import inspect
+from carrack.engine.containers.record import Container
+from carrack.errors import InvalidArgument
+from carrack.model import times
+from carrack.model.container import Document
+
+Filters = dict[str, list[str]]
+STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+_FILTERS = {
+    "ancestor", "before", "exited", "id", "isolation", "label", "name", "status", "health", "since", "volume",
+    "network", "is-task", "publish", "expose",
+}  # fmt: skip
+
+
+def status(c: Container, now: int) -> str:
+    """The words of the STATUS column, like ``Up 5 minutes (Paused)``; ``now`` is nanoseconds since 1970."""
+    s = c.state
+    if s.status in ("running", "paused"):
+        return f"Up {times.age((now - s.started_at) / 1e9)}" + (" (Paused)" if s.status == "paused" else "")
+    if s.status == "restarting":
+        return f"Restarting ({s.exit_code}) {times.age((now - s.finished_at) / 1e9)} ago"
+    if s.status == "removing":
+        return "Removal In Progress"
+    if s.status == "dead":
+        return "Dead"
+    if not s.started_at:
+        return "Created"
+    return f"Exited ({s.exit_code}) {times.age((now - s.finished_at) / 1e9)} ago"
+
+
+def row(c: Container, now: int) -> Document:
+    """One entry of `GET /containers/json`."""
+    return {
+        "Id": c.id,
+        "Names": ["/" + c.name],
+        "Image": c.image,
+        "ImageID": c.image_id,
+        "Command": shlex.join([c.path, *c.args]) if c.args else c.path,
+        "Created": c.created // 1_000_000_000,
+        "Ports": ports(c),
+        "Labels": c.config["Labels"] or {},
+        "State": c.state.status,
+        "Status": status(c, now),
+        "HostConfig": {"NetworkMode": c.host_config["NetworkMode"], **_annotations(c)},
+        "NetworkSettings": {"Networks": c.endpoints},
+        "Mounts": inspect.mounts(c),
+    }
+
+
+def _annotations(c: Container) -> Document:
+    return {"Annotations": c.host_config["Annotations"]} if c.host_config["Annotations"] else {}
+
+
+def ports(c: Container) -> list[Document]:
+    """The Ports entries of a running container, published and exposed ones."""
+    if c.state.status not in ("running", "paused"):
+        return []
+    result: list[Document] = []
+    for key, bindings in c.ports.items():
+        number, _, protocol = key.partition("/")
+        for binding in bindings or [None]:
+            entry: Document = {"PrivatePort": int(number), "Type": protocol}
+            if binding is not None:
+                entry = {"IP": binding["HostIp"], "PrivatePort": int(number),
+                         "PublicPort": int(binding["HostPort"]), "Type": protocol}  # fmt: skip
+            result.append(entry)
+    return sorted(result, key=lambda e: (e["PrivatePort"], e.get("PublicPort", 0), e["Type"]))
+
+
+def select(
+    containers: Iterable[Container],
+    find: Callable[[str], Container],
+    resolve_image: Callable[[str], set[str]],
+    *,
+    everything: bool = False,
+    limit: int = 0,
+    filters: Filters | None = None,
+) -> list[Container]:
+    """The containers that `ps` shows, newest first. Raises InvalidArgument on an unknown filter or value."""
+    filters = filters or {}
+    for name in filters:
+        if name not in _FILTERS:
+            raise InvalidArgument(f"invalid filter '{name}'")
+    _check_values(filters)
+    newest = sorted(containers, key=lambda c: c.created, reverse=True)
+    whole = everything or limit > 0 or bool(filters.get("status") or filters.get("exited"))
+    images = {identity for word in filters.get("ancestor", ()) for identity in resolve_image(word)}
+    before = min((find(word).created for word in filters.get("before", ())), default=None)
+    since = max((find(word).created for word in filters.get("since", ())), default=None)
+    chosen = []
+    for c in newest:
+        if not whole and not c.state.running:
+            continue
+        if before is not None and c.created >= before:
+            continue
+        if since is not None and c.created <= since:
+            continue
+        if filters.get("ancestor") and c.image_id not in images and c.image not in filters["ancestor"]:
+            continue
+        if _matches(c, filters):
+            chosen.append(c)
+    return chosen[:limit] if limit > 0 else chosen
+
+
+def _check_values(filters: Filters) -> None:
+    for value in filters.get("status", ()):
+        if value not in STATUSES:
+            raise InvalidArgument(f"invalid filter 'status={value}'")
+    for value in filters.get("exited", ()):
+        if not re.fullmatch(r"-?\d+", value):
+            raise InvalidArgument(f"invalid filter 'exited={value}'")
+    for value in filters.get("health", ()):
+        if value not in ("none", "starting", "healthy", "unhealthy"):
+            raise InvalidArgument(f"invalid filter 'health={value}'")
+
+
+def _matches(c: Container, filters: Filters) -> bool:
+    labels = c.config["Labels"] or {}
+    tests = {
+        "id": lambda v: c.id.startswith(v),
+        "name": lambda v: _name(c.name, v),
+        "status": lambda v: c.state.status == v,
+        "exited": lambda v: not c.state.running and bool(c.state.started_at) and c.state.exit_code == int(v),
+        "health": lambda v: v == "none",
+        "volume": lambda v: any(v in (point.get("Name"), point["Destination"]) for point in c.mounts),
+        "network": lambda v: v in c.endpoints or any(e.get("NetworkID") == v for e in c.endpoints.values()),
+        "is-task": lambda v: v.lower() in ("false", "0"),
+        "isolation": lambda v: v == c.host_config["Isolation"],
+        "publish": lambda v: any(_port(v, e.get("PublicPort"), e["Type"]) for e in ports(c)),
+        "expose": lambda v: any(
+            _port(v, int(k.split("/")[0]), k.split("/")[1]) for k in c.config["ExposedPorts"] or {}
+        ),
+    }
+    for name, values in filters.items():
+        if name == "label":
+            if not all(_label(labels, value) for value in values):
+                return False
+        elif name in tests and values and not any(tests[name](value) for value in values):
+            return False
+    return True
+
+
+def _name(name: str, pattern: str) -> bool:
+    try:
+        return bool(re.search(pattern, "/" + name)) or bool(re.search(pattern, name))
+    except re.error as error:
+        raise InvalidArgument(f"invalid filter 'name={pattern}': {error}") from error
+
+
+def _port(wanted: str, port: int | None, protocol: str) -> bool:
+    numbers, _, kind = wanted.partition("/")
+    first, _, last = numbers.partition("-")
+    if not first.isdecimal() or (last and not last.isdecimal()):
+        raise InvalidArgument(f"invalid filter: invalid port: {wanted}")
+    return port is not None and int(first) <= port <= int(last or first) and protocol == (kind or "tcp")
+
+
+def _label(labels: dict[str, str], wanted: str) -> bool:
+    key, separator, value = wanted.partition("=")
+    return key in labels and (not separator or labels[key] == value)

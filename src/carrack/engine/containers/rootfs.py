@@ -1,0 +1,50 @@
+"""Opens everything a container mounts as detached trees, so that its own mount namespace needs no path of the host.
+
+Blocking functions; the callers run them in a thread. Every descriptor goes to the given exit stack.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from carrack.errors import InvalidArgument
+from carrack.linux.mount import AT_RECURSIVE, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
+from carrack.linux.syscalls import LINUX
+from carrack.oci.runtime_spec import Mount
+
+if TYPE_CHECKING:
+    from carrack.storage.snapshots.base import Snapshotter
+
+AT_FDCWD = -100
+
+
+def open_root(snapshotter: Snapshotter, key: str, held: ExitStack) -> int:
+    """A detached mount of a container's root file system."""
+    fd = snapshotter.mount(key)
+    held.callback(os.close, fd)
+    return fd
+
+
+def open_sources(mounts: list[Mount], held: ExitStack) -> dict[str, int]:
+    """Detached clones of every bind mount's source: index in ``mounts`` (as text) to descriptor.
+
+    Raises InvalidArgument naming a source that is not there any more.
+    """
+    sources = {}
+    for index, mount in enumerate(mounts):
+        if mount.get("type") != "bind":
+            continue
+        flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+        if "rbind" in mount["options"]:
+            flags |= AT_RECURSIVE
+        try:
+            fd = LINUX.open_tree(AT_FDCWD, mount["source"], flags)
+        except OSError as error:
+            raise InvalidArgument(
+                f"error mounting {mount['source']!r} to rootfs at {mount['destination']!r}: {error.strerror}"
+            ) from error
+        held.callback(os.close, fd)
+        sources[str(index)] = fd
+    return sources

@@ -1,0 +1,176 @@
+"""Starting a container: a slot, its network, its file systems, its spec; then the program. All or nothing.
+
+What does not depend on each other runs side by side; the record of the wanted state is on disk before the program
+runs. Each step's undo stands on one stack, which is dropped only when the program runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from contextlib import AsyncExitStack, ExitStack
+from typing import TYPE_CHECKING, Any
+
+from carrack.engine import spec
+from carrack.engine.containers import rootfs
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.engine.jobs import both
+from carrack.engine.privileges import capabilities, security
+from carrack.engine.volumes.mountpoints import spec_mounts
+from carrack.errors import Conflict
+from carrack.linux import seccomp_profile
+from carrack.linux.caps import last_cap
+from carrack.model import times
+from carrack.model.units import parse_bytes
+from carrack.oci.runtime_spec import Mount
+from carrack.shim.client import Shim, Slot, StartRequest
+
+if TYPE_CHECKING:
+    from carrack.engine.containers.attach import Attachments
+    from carrack.engine.containers.connect import Connector
+    from carrack.engine.containers.slots import Parked, SlotPool
+    from carrack.engine.containers.store import ContainerStore
+    from carrack.storage.snapshots.base import Snapshotter
+
+_JOINABLE = {"NetworkMode": ("network", "net"), "PidMode": ("pid", "pid"), "IpcMode": ("ipc", "ipc")}
+
+
+class Starter:
+    """Brings one container to life."""
+
+    def __init__(
+        self,
+        store: ContainerStore,
+        slots: SlotPool,
+        snapshotter: Snapshotter,
+        connector: Connector,
+        attachments: Attachments,
+        paths: Paths,
+        facts: spec.HostFacts,
+        cgroup_parent: str,
+    ) -> None:
+        self._store = store
+        self._slots = slots
+        self._snapshotter = snapshotter
+        self._connector = connector
+        self._attachments = attachments
+        self._paths = paths
+        self._facts = facts
+        self._cgroup_parent = cgroup_parent
+
+    async def start(self, c: Container) -> Shim:
+        """Run the container's program. Raises StartFailed when it cannot be run, CarrackError for anything before."""
+        async with AsyncExitStack() as undo:
+            held = undo.enter_context(ExitStack())
+            parked = await self._slot(c, held, undo)
+            mounts = [*spec_mounts(c), *self._connector.file_mounts(c)]
+            document = spec.build(c, self._facts, mounts, self._cgroup(c))
+            # With a network of its own the record waits for the address it is to show.
+            connecting = asyncio.to_thread(self._open, c, document["mounts"], held)
+            (root, sources), ports = await both(connecting, self._connector.connect(c, parked, undo))
+            request, fds = self._request(c, document, root, sources)
+            request["hold_fds"] = _append(fds, ports)
+            waiting = self._attachments.pending(c)
+            ends = _append(fds, [sock.fileno() for sock, _ in waiting])
+            request["attach"] = [{"fd": end, **flags} for end, (_, flags) in zip(ends, waiting, strict=True)]
+            c.state.status, c.state.started_at, c.state.pid = "running", times.now(), parked.slot.init_pid
+            c.state.error, c.state.exit_code, c.state.oom_killed = "", 0, False
+            _, shim = await both(self._store.save(c), parked.slot.start(request, fds))
+            undo.pop_all()
+            held.close()
+        self._attachments.handed_over(c)
+        c.shim, c.state.pid = shim, shim.pid
+        return shim
+
+    async def _slot(self, c: Container, held: ExitStack, undo: AsyncExitStack) -> Parked:
+        names = tuple(n["type"] for n in spec.namespaces(c.host_config, self._facts))
+        join = {}
+        for field, (name, file) in _JOINABLE.items():
+            if c.host_config[field].startswith("container:"):
+                join[name] = self._join(c.host_config[field], file, held)
+        parked = await self._slots.take(names, join)
+        undo.push_async_callback(_discard, parked.slot)
+        return parked
+
+    def _join(self, mode: str, file: str, held: ExitStack) -> int:
+        other = self._store.find(mode.removeprefix("container:"))
+        if not other.state.running or other.shim is None:
+            raise Conflict(
+                f"cannot join namespace of a non running container: container {other.id} is {other.state.status}"
+            )
+        fd = os.open(f"/proc/{other.state.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
+        held.callback(os.close, fd)
+        return fd
+
+    def _open(self, c: Container, mounts: list[Mount], held: ExitStack) -> tuple[int, dict[str, int]]:
+        directory = self._paths.run(c.id)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        return rootfs.open_root(self._snapshotter, c.id, held), rootfs.open_sources(mounts, held)
+
+    def _cgroup(self, c: Container) -> str:
+        return os.path.join(c.host_config["CgroupParent"] or self._cgroup_parent, c.id)
+
+    def _request(
+        self, c: Container, document: Any, root: int, sources: dict[str, int]
+    ) -> tuple[StartRequest, list[int]]:
+        fds = [root]
+        indexes = {}
+        for key, fd in sources.items():
+            indexes[key] = len(fds)
+            fds.append(fd)
+        plan: dict[str, Any] = {
+            "spec": document,
+            "rootfs_fd": 0,
+            "source_fds": indexes,
+            "user": c.config["User"],
+            "groups": c.host_config["GroupAdd"] or [],
+            "gate": False,
+            "working_directory_create": True,
+        }
+        if (program := seccomp_program(c)) is not None:
+            plan["seccomp_program"] = base64.b64encode(program).decode()
+        terminal = c.config["Tty"]
+        height, width = c.host_config["ConsoleSize"]
+        request: StartRequest = {
+            "container": c.id,
+            "directory": self._paths.run(c.id),
+            "plan": plan,
+            "cgroup": document["linux"]["cgroupsPath"],
+            "stdin": c.config["OpenStdin"],
+            "stdin_once": c.config["StdinOnce"],
+            "terminal": terminal,
+            "size": [height, width] if terminal and height and width else None,
+            "log": self._log(c),
+        }
+        return request, fds
+
+    def _log(self, c: Container) -> dict[str, Any] | None:
+        settings = c.host_config["LogConfig"]
+        if settings["Type"] == "none":
+            return None
+        size = settings["Config"].get("max-size", "")
+        return {
+            "path": self._paths.log(c.id),
+            "max_size": parse_bytes(size) if size and size != "-1" else 0,
+            "max_file": int(settings["Config"].get("max-file", "1")),
+        }
+
+
+def seccomp_program(c: Container) -> bytes | None:
+    """The filter of a container's processes, compiled once per profile and set of capabilities; None for none."""
+    guard = security(c.host_config)
+    if not guard.confined:
+        return None
+    return seccomp_profile.program(guard.profile, frozenset(capabilities(c.host_config, last_cap())))
+
+
+def _append(fds: list[int], more: list[int]) -> list[int]:
+    start = len(fds)
+    fds.extend(more)
+    return list(range(start, len(fds)))
+
+
+async def _discard(slot: Slot) -> None:
+    await asyncio.shield(slot.discard())
