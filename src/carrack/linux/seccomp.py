@@ -140,12 +140,11 @@ def compile_profile(seccomp: Seccomp, machine: str) -> bytes:
 
 def filter_flags(seccomp: Seccomp) -> int:
     """SECCOMP_FILTER_FLAG_* for the load; a profile that gives no flags gets SPEC_ALLOW, as runc gives it."""
-    flags = seccomp.get("flags")
-    if flags is None:
+    if seccomp.get("flags") is None:
         return _FLAG_SPEC_ALLOW
     result = 0
-    for index, flag in enumerate(flags):
-        if flag not in _FLAGS:
+    for index, flag in enumerate(_list(seccomp.get("flags"), "flags")):
+        if not isinstance(flag, str) or flag not in _FLAGS:
             raise InvalidArgument(f"linux.seccomp.flags[{index}]: unknown flag {flag!r}")
         result |= _FLAGS[flag]
     return result & ~_FLAGS["SECCOMP_FILTER_FLAG_TSYNC"]  # the process that loads it has one thread
@@ -170,11 +169,14 @@ def _action(name: object, errno: object, where: str, field: str = ".action") -> 
     return action | errno
 
 
+def _list(value: object, field: str) -> list[object]:
+    if not isinstance(value, list | None):
+        raise InvalidArgument(f"linux.seccomp.{field}: not a list")
+    return value or []
+
+
 def _rules(seccomp: Seccomp) -> Iterator[Rule]:
-    rules = seccomp.get("syscalls") or []
-    if not isinstance(rules, list):
-        raise InvalidArgument("linux.seccomp.syscalls: not a list")
-    for index, rule in enumerate(rules):
+    for index, rule in enumerate(_list(seccomp.get("syscalls"), "syscalls")):
         where = f"linux.seccomp.syscalls[{index}]"
         if not isinstance(rule, dict):
             raise InvalidArgument(f"{where}: not an object")
@@ -188,8 +190,8 @@ def _rules(seccomp: Seccomp) -> Iterator[Rule]:
 def _tables(seccomp: Seccomp, machine: str) -> list[str]:
     family = _FAMILIES[machine]
     wanted = [machine]
-    for index, name in enumerate(seccomp.get("architectures") or []):
-        if name not in _KNOWN_ARCHITECTURES:
+    for index, name in enumerate(_list(seccomp.get("architectures"), "architectures")):
+        if not isinstance(name, str) or name not in _KNOWN_ARCHITECTURES:
             raise InvalidArgument(f"linux.seccomp.architectures[{index}]: unknown architecture {name!r}")
         table = family.get(name)
         if table and table not in wanted:
