@@ -1,0 +1,151 @@
+"""Writing tar archives: headers by hand, several times faster than `tarfile`, and the same bytes for the same input.
+
+ustar headers; a PAX header goes before one only for what ustar cannot hold: long or non-ASCII names, large ids and
+sizes, times before 1970, extended attributes. Owners are numbers only. Format: POSIX.1-2017, pax.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+
+from carrack.storage.tarheader import BLOCK, DIRECTORY, REGULAR
+
+Write = Callable[[bytes | memoryview], object]
+
+_CHUNK = 1 << 20
+_ID_LIMIT = 8**7
+_SIZE_LIMIT = 8**11
+_END = bytes(2 * BLOCK)
+
+
+def header(
+    path: bytes,
+    kind: bytes,
+    mode: int,
+    *,
+    uid: int = 0,
+    gid: int = 0,
+    size: int = 0,
+    mtime: int = 0,
+    link: bytes = b"",
+    major: int = 0,
+    minor: int = 0,
+    xattrs: Mapping[bytes, bytes] | None = None,
+) -> bytes:
+    """The block, or blocks, that go before an entry's data. `kind` is one of tarheader's constants; `mtime` seconds."""
+    records: list[tuple[bytes, bytes]] = []
+    prefix, name = _split(path, records)
+    short_link = link
+    if len(link) > 100 or _wants_utf8(link):
+        records.append((b"linkpath", link))
+        short_link = link[:100]
+    for key, value, limit in ((b"uid", uid, _ID_LIMIT), (b"gid", gid, _ID_LIMIT), (b"size", size, _SIZE_LIMIT)):
+        if value >= limit:
+            records.append((key, b"%d" % value))
+    if not 0 <= mtime < _SIZE_LIMIT:
+        records.append((b"mtime", b"%d" % mtime))
+    for key in sorted(xattrs or ()):
+        records.append((b"SCHILY.xattr." + key, xattrs[key]))  # type: ignore[index]
+    fixed = (
+        _field(mode & 0o7777, 8)
+        + _field(uid if uid < _ID_LIMIT else 0, 8)
+        + _field(gid if gid < _ID_LIMIT else 0, 8)
+        + _field(size if size < _SIZE_LIMIT else 0, 12)
+        + _field(mtime if 0 <= mtime < _SIZE_LIMIT else 0, 12)
+    )
+    block = _block(name, fixed, kind, short_link, major, minor, prefix)
+    return _pax(path, records) + block if records else block
+
+
+def padding(size: int) -> bytes:
+    """The zeros after `size` bytes of data."""
+    return bytes(-size % BLOCK)
+
+
+def write_file(write: Write, fd: int, size: int) -> None:
+    """Write exactly `size` bytes of `fd` and their padding: zeros stand in when it has shrunk, growth is left out."""
+    buffer = memoryview(bytearray(min(_CHUNK, size)))
+    left = size
+    while left:
+        count = os.readv(fd, [buffer[: min(left, _CHUNK)]])
+        if not count:
+            _zeros(write, left)
+            break
+        write(buffer[:count])
+        left -= count
+    if size % BLOCK:
+        write(padding(size))
+
+
+def write_bytes(write: Write, path: bytes, data: bytes, *, mode: int = 0o644, mtime: int = 0) -> None:
+    """A whole regular file from memory, owned by root."""
+    write(header(path, REGULAR, mode, size=len(data), mtime=mtime) + data + padding(len(data)))
+
+
+def write_directory(write: Write, path: bytes, *, mode: int = 0o755, mtime: int = 0) -> None:
+    """A directory owned by root; `path` ends with a slash."""
+    write(header(path, DIRECTORY, mode, mtime=mtime))
+
+
+def finish(write: Write) -> None:
+    """The two zero blocks that end an archive."""
+    write(_END)
+
+
+def _zeros(write: Write, count: int) -> None:
+    blank = bytes(min(count, _CHUNK))
+    while count:
+        step = min(count, len(blank))
+        write(memoryview(blank)[:step])
+        count -= step
+
+
+def _field(value: int, width: int) -> bytes:
+    return b"%0*o\0" % (width - 1, value)
+
+
+def _wants_utf8(name: bytes) -> bool:
+    """Whether a reader needs to be told that a name is UTF-8; bytes that are not even that stay as they are."""
+    if name.isascii():
+        return False
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _split(path: bytes, records: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    if _wants_utf8(path):
+        records.append((b"path", path))
+        return b"", path[:100]
+    if len(path) <= 100:
+        return b"", path
+    slash = path.rfind(b"/", 0, min(156, len(path) - 1))
+    if slash > 0 and len(path) - slash - 1 <= 100:
+        return path[:slash], path[slash + 1 :]
+    records.append((b"path", path))
+    return b"", path[:100]
+
+
+def _pax(path: bytes, records: list[tuple[bytes, bytes]]) -> bytes:
+    payload = b"".join(_record(key, value) for key, value in records)
+    name = (b"PaxHeaders.0/" + path.rstrip(b"/").rpartition(b"/")[2])[:100]
+    fixed = _field(0o644, 8) + _field(0, 8) + _field(0, 8) + _field(len(payload), 12) + _field(0, 12)
+    return _block(name, fixed, b"x", b"", 0, 0, b"") + payload + padding(len(payload))
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """One PAX record, whose length counts its own figures."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    if len(str(length)) != len(str(rest)):
+        length = rest + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _block(name: bytes, fixed: bytes, kind: bytes, link: bytes, major: int, minor: int, prefix: bytes) -> bytes:
+    devices = _field(major, 8) + _field(minor, 8)
+    tail = kind + link.ljust(100, b"\0") + b"ustar\x0000" + bytes(64) + devices + prefix.ljust(167, b"\0")
+    head = name.ljust(100, b"\0") + fixed
+    checksum = sum(head) + 8 * 0x20 + sum(tail)
+    return head + b"%06o\0 " % checksum + tail

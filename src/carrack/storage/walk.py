@@ -1,0 +1,207 @@
+"""Walking a directory tree that a running container may be changing at the same time.
+
+Nothing is looked up by a path string: every step is one name below an open directory, links are never followed, and a
+file is opened for reading only after its descriptor has proved to be a regular file (opening a device can act).
+What vanishes or changes its kind between two looks is left out.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+from carrack.linux import mount
+from carrack.linux.kernel import FileKernel
+
+DEPTH_LIMIT = 512
+PATH_LIMIT = 4096
+# Inside these nothing is stored; reading them can block, act or never end.
+PSEUDO_FILE_SYSTEMS = frozenset(
+    {
+        mount.PROC_SUPER_MAGIC,
+        mount.SYSFS_MAGIC,
+        mount.CGROUP_SUPER_MAGIC,
+        mount.CGROUP2_SUPER_MAGIC,
+        0x1CD1,  # devpts
+        0x19800202,  # mqueue
+        0x64626720,  # debugfs
+        0x74726163,  # tracefs
+        0x73636673,  # securityfs
+        0xCAFE4A11,  # bpf
+    }
+)
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Node:
+    """One entry: `path` below the walk's root, `name` in the directory `parent_fd`; both valid until the next step.
+
+    `fd` is the opened directory for directories and -1 for all else.
+    """
+
+    __slots__ = ("fd", "name", "parent_fd", "path", "stat")
+
+    def __init__(self, path: bytes, name: bytes, parent_fd: int, entry_stat: os.stat_result, fd: int) -> None:
+        self.path = path
+        self.name = name
+        self.parent_fd = parent_fd
+        self.stat = entry_stat
+        self.fd = fd
+
+
+def walk(
+    root_fd: int,
+    *,
+    enter: Callable[[int, os.stat_result], bool] | None = None,
+    leave: Callable[[Node], None] | None = None,
+) -> Iterator[Node]:
+    """Every entry below `root_fd`, parents first, names in byte order, without the root itself.
+
+    `enter` may refuse to descend into a directory; `leave` is called after a directory's last entry. Raises OSError
+    (ENAMETOOLONG) when the tree is deeper than DEPTH_LIMIT or a path longer than PATH_LIMIT.
+    """
+    stack: list[tuple[Node | None, int, Iterator[bytes], bytes]] = [(None, root_fd, _names(root_fd), b"")]
+    try:
+        while stack:
+            owner, fd, names, prefix = stack[-1]
+            name = next(names, None)
+            if name is None:
+                if owner is not None and leave is not None:
+                    leave(owner)
+                stack.pop()
+                if owner is not None:
+                    os.close(fd)
+                continue
+            node = _node(fd, name, prefix + name)
+            if node is None:
+                continue
+            if node.fd < 0:
+                yield node
+                continue
+            keep = False
+            try:
+                yield node
+                keep = enter is None or enter(node.fd, node.stat)
+                if keep:
+                    _check_depth(node.path, len(stack))
+                    stack.append((node, node.fd, _names(node.fd), node.path + b"/"))
+            except BaseException:
+                keep = False
+                raise
+            finally:
+                if not keep:
+                    os.close(node.fd)
+    finally:
+        for owner, fd, _, _ in stack:
+            if owner is not None:
+                os.close(fd)
+
+
+def stays_real(kernel: FileKernel, root_fd: int) -> Callable[[int, os.stat_result], bool]:
+    """An `enter` that does not descend into proc, sysfs and their like."""
+    known = {os.fstat(root_fd).st_dev: True}
+
+    def enter(fd: int, entry_stat: os.stat_result) -> bool:
+        answer = known.get(entry_stat.st_dev)
+        if answer is None:
+            answer = known[entry_stat.st_dev] = kernel.fstatfs_magic(fd) not in PSEUDO_FILE_SYSTEMS
+        return answer
+
+    return enter
+
+
+def open_regular(parent_fd: int, name: bytes) -> int | None:
+    """The regular file `name` for reading, its access time left alone; None when it is gone or no regular file."""
+    try:
+        held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(held).st_mode):
+            return None
+        return open_held(held)
+    finally:
+        os.close(held)
+
+
+def open_held(held: int) -> int:
+    """Read access to the regular file that an O_PATH descriptor holds."""
+    path = f"/proc/self/fd/{held}"
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOATIME)
+    except PermissionError:  # not the owner's and no CAP_FOWNER
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def read_link(parent_fd: int, name: bytes) -> bytes | None:
+    """A symbolic link's target; None when it is gone or no link any more."""
+    try:
+        return os.readlink(name, dir_fd=parent_fd)
+    except (FileNotFoundError, OSError):
+        return None
+
+
+def xattrs(fd: int, wanted: Callable[[bytes], bool]) -> dict[bytes, bytes] | None:
+    """The extended attributes of an open file whose names are `wanted`, in name order; None for none."""
+    try:
+        names = sorted(os.fsencode(name) for name in os.listxattr(fd))
+    except OSError:  # the file system has none
+        return None
+    found = {}
+    for name in names:
+        if wanted(name):
+            try:
+                found[name] = os.getxattr(fd, name)
+            except OSError:  # removed since it was listed
+                continue
+    return found or None
+
+
+def remove(parent_fd: int, name: bytes) -> None:
+    """Remove whatever `name` is, a directory with all below it, following no link; absent is fine."""
+    try:
+        os.unlink(name, dir_fd=parent_fd)
+        return
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        pass
+    try:
+        fd = os.open(name, _DIRECTORY, dir_fd=parent_fd)
+    except FileNotFoundError:
+        return
+    try:
+        for inner in walk(fd, leave=lambda node: os.rmdir(node.name, dir_fd=node.parent_fd)):
+            if inner.fd < 0:
+                os.unlink(inner.name, dir_fd=inner.parent_fd)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent_fd)
+
+
+def _names(fd: int) -> Iterator[bytes]:
+    return iter(sorted(os.fsencode(name) for name in os.listdir(fd)))
+
+
+def _node(parent_fd: int, name: bytes, path: bytes) -> Node | None:
+    if len(path) > PATH_LIMIT:
+        raise OSError(errno.ENAMETOOLONG, f"path is longer than {PATH_LIMIT} bytes", os.fsdecode(path[:200]) + "…")
+    try:
+        entry_stat = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
+        if not stat.S_ISDIR(entry_stat.st_mode):
+            return Node(path, name, parent_fd, entry_stat, -1)
+        fd = os.open(name, _DIRECTORY, dir_fd=parent_fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link took the directory's place
+            return None
+        raise
+    return Node(path, name, parent_fd, os.fstat(fd), fd)
+
+
+def _check_depth(path: bytes, depth: int) -> None:
+    if depth >= DEPTH_LIMIT:
+        raise OSError(
+            errno.ENAMETOOLONG, f"directories are nested deeper than {DEPTH_LIMIT}", os.fsdecode(path[:200]) + "…"
+        )
