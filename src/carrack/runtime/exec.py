@@ -1,0 +1,165 @@
+"""One more process in a running container.
+
+The caller forks; the fork is the *intermediate*: it goes into the container's cgroup and namespaces and clones the
+real process as its own sibling, so that the caller is the parent and reaps it. What comes into a container is hidden
+from it before it enters (not dumpable, CVE-2019-5736, CVE-2016-9962), has loaded all it needs, and reads nothing of
+the container but by descriptor.
+
+Conversation on the channel, ours on the left:
+
+    {"pid": n}                                         the host pid of the process, always before its own messages
+    {"console": true} + [master]                       with a terminal
+    {"error": {...}}                                   at any time; then the process ends
+    end of file                                        the program runs (or the process is gone)
+"""
+
+from __future__ import annotations
+
+import os
+
+from carrack.errors import InvalidArgument
+from carrack.linux import caps
+from carrack.linux import namespaces as ns
+from carrack.runtime import channel, console, init, inroot, lsm, process, users
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import NoReturn, TypedDict
+
+    from carrack.linux.kernel import Kernel
+    from carrack.oci.runtime_spec import Process, Seccomp
+    from carrack.runtime.cgroups.hierarchy import Cgroup
+
+    class ExecPlan(TypedDict, total=False):
+        """What to start; ints are descriptors of this process. ``seccomp`` is compiled when no program is given."""
+
+        container: str
+        process: Process
+        user: str
+        groups: list[str]
+        seccomp_program: str
+        seccomp: Seccomp
+        stdio: list[int]
+        preserve_fds: int
+
+
+class Target:
+    """The container: pid and pidfd of its first process, and its cgroup (None: the caller's own)."""
+
+    __slots__ = ("cgroup", "pid", "pidfd")
+
+    def __init__(self, pid: int, pidfd: int, cgroup: Cgroup | None = None) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.cgroup = cgroup
+
+
+class _Entry:
+    """What the steps hand on; the same names as init.Setup, whose functions it shares."""
+
+    def __init__(self, kernel: Kernel, plan: ExecPlan, sock: socket.socket) -> None:
+        self.kernel = kernel
+        self.plan = plan
+        self.channel = sock
+        self.process = plan["process"]
+        if not self.process.get("args"):
+            raise InvalidArgument("process.args: must name a program")
+        lsm.check(self.process)
+        self.filter = process.seccomp_program(plan.get("seccomp_program"), plan.get("seccomp"))
+        self.last_cap = caps.last_cap()
+        self.procfs = inroot.Procfs(kernel)  # the host's numbering; ``self`` is right in any
+        self.capabilities = process.allowed_capabilities(
+            self.process.get("capabilities", {}), init.permitted_mask(self.procfs)
+        )
+        self.root_fd = -1
+        self.terminal: console.Terminal | None = None
+        self.identity = users.Identity(0, 0, [], "/")
+        self.variables: dict[str, str] = {}
+        self.executable = ""
+
+
+def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) -> NoReturn:
+    """Start plan["process"] in the target; runs in a process forked for it, which ends here."""
+    code = 0
+    try:
+        entry = _Entry(kernel, plan, sock)
+        process.set_oom_score_adj(entry.process, entry.procfs)
+        process.hide(kernel)
+        cgroup_fd = target.cgroup.clone_fd() if target.cgroup is not None else -1
+        if target.cgroup is not None and cgroup_fd < 0:
+            target.cgroup.add(os.getpid())
+        init.seal_imports()
+        _enter(kernel, target)
+        gate_read, gate_write = os.pipe2(os.O_CLOEXEC)
+        pid, pidfd = kernel.clone3(ns.CLONE_PARENT, cgroup_fd)
+        if pid == 0:
+            os.close(gate_write)
+            os.read(gate_read, 1)
+            init.run_steps(STEPS, lambda: entry, sock)
+        os.close(pidfd)
+        channel.send(sock, {"pid": pid})
+    except BaseException as error:
+        report = init.describe("enter the container", error)
+        code = report["exit_code"]
+        try:
+            channel.send(sock, {"error": report})
+        except OSError:
+            pass
+    finally:
+        os._exit(code)
+
+
+def _enter(kernel: Kernel, target: Target) -> None:
+    """All namespaces that are not ours already, at once; the pidfd makes sure that it is still that process."""
+    flags = 0
+    for kind, flag in ns.FLAGS.items():
+        theirs = _namespace(ns.proc_path(target.pid, kind))
+        if theirs is not None and theirs != _namespace(ns.proc_path("self", kind)):
+            flags |= flag
+    if flags:
+        kernel.setns(target.pidfd, flags)
+    if flags & ns.CLONE_NEWUSER:
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+
+
+def _namespace(path: str) -> tuple[int, int] | None:
+    try:
+        info = os.stat(path)
+    except FileNotFoundError:  # a kernel without that type, or no such process: setns will tell
+        return None
+    return info.st_dev, info.st_ino
+
+
+def _start_session(entry: _Entry) -> None:
+    process.new_session(entry.kernel, f"_ses.{entry.plan.get('container', 'carrack')}")
+    entry.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _open_terminal(entry: _Entry) -> None:
+    if entry.process.get("terminal"):
+        size = entry.process.get("consoleSize")
+        entry.terminal = console.open_terminal(entry.kernel, entry.procfs, entry.root_fd, size)
+
+
+def _resolve_user(entry: _Entry) -> None:
+    entry.identity = init.identity_of(entry)
+
+
+def _limit_resources(entry: _Entry) -> None:
+    process.set_scheduling(entry.process)
+    process.set_rlimits(entry.process)
+
+
+STEPS: tuple[tuple[str, Callable[[_Entry], None]], ...] = (
+    ("start a session", _start_session),
+    ("open the terminal", _open_terminal),
+    ("resolve the user", _resolve_user),
+    ("connect the streams", init.connect_streams),
+    ("limit resources", _limit_resources),
+    ("take the identity", init.take_identity),
+    ("find the program", init.find_program),
+    ("execute", init.execute),
+)

@@ -1,0 +1,48 @@
+"""AppArmor and SELinux labels for the program to come, written through our own procfs and read back."""
+
+from __future__ import annotations
+
+import os
+
+from carrack.errors import NotSupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from carrack.oci.runtime_spec import Process
+    from carrack.runtime.inroot import Procfs
+
+
+def check(process: Process, sys_root: str = "/sys") -> None:
+    """NotSupported when the spec wants a label of a module that this kernel does not run."""
+    profile, label = process.get("apparmorProfile"), process.get("selinuxLabel")
+    if profile and _flag(f"{sys_root}/module/apparmor/parameters/enabled") != "Y":
+        raise NotSupported(f"apparmor profile {profile!r} is asked for, but AppArmor is not enabled on this machine")
+    if label and not os.path.exists(f"{sys_root}/fs/selinux/enforce"):
+        raise NotSupported(f"selinux label {label!r} is asked for, but SELinux is not enabled on this machine")
+
+
+def apply(process: Process, procfs: Procfs) -> None:
+    """Set what execve will switch to; OSError when the kernel did not take it."""
+    profile, label = process.get("apparmorProfile"), process.get("selinuxLabel")
+    if profile:
+        try:
+            _write(procfs, "self/attr/apparmor/exec", f"exec {profile}", profile)
+        except FileNotFoundError:  # kernels before 5.1 have only the shared file
+            _write(procfs, "self/attr/exec", f"exec {profile}", profile)
+    if label:
+        _write(procfs, "self/attr/exec", label, label)
+
+
+def _write(procfs: Procfs, path: str, text: str, wanted: str) -> None:
+    procfs.write(path, text)
+    found = procfs.read(path).rstrip("\0\n")
+    if wanted not in found:
+        raise OSError(13, f"the label {wanted!r} did not take: it reads {found!r}", f"/proc/{path}")
+
+
+def _flag(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read(1)
+    except OSError:
+        return ""
