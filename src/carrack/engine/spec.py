@@ -12,7 +12,7 @@ from carrack.engine import defaults, resources
 from carrack.engine.containers.record import Container
 from carrack.engine.privileges import Security, capabilities, security
 from carrack.model.container import Document
-from carrack.oci.runtime_spec import OCI_VERSION, Linux, Mount, Namespace, Process, Spec
+from carrack.oci.runtime_spec import OCI_VERSION, Capabilities, Linux, Mount, Namespace, Process, Spec
 
 
 class HostFacts(NamedTuple):
@@ -65,7 +65,7 @@ def _process(c: Container, facts: HostFacts, guard: Security) -> Process:
         "args": ([INIT, "--"] if host["Init"] else []) + [c.path, *c.args],
         "env": environment(config),
         "cwd": config["WorkingDir"] or "/",
-        "capabilities": {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []},
+        "capabilities": capability_sets(names),
         "noNewPrivileges": guard.no_new_privileges,
         "rlimits": resources.rlimits(host),
         "user": {"uid": 0, "gid": 0},
@@ -76,6 +76,11 @@ def _process(c: Container, facts: HostFacts, guard: Security) -> Process:
     if config["Tty"] and height and width:
         process["consoleSize"] = {"height": height, "width": width}
     return process
+
+
+def capability_sets(names: list[str]) -> Capabilities:
+    """Bounding, effective and permitted; never inheritable ones (CVE-2022-24769)."""
+    return {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []}
 
 
 def environment(config: Document) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from carrack.errors import Conflict, InvalidArgument
 
@@ -36,6 +36,14 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """End the connection after what was written."""
+
+
+class Wanted(NamedTuple):
+    """The streams a client attaches to."""
+
+    stdin: bool
+    stdout: bool
+    stderr: bool
 
 
 class DetachKeys:
@@ -79,7 +87,7 @@ class Attachments:
     """The sockets that wait for a container to start."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, list[tuple[socket.socket, dict[str, bool]]]] = {}
+        self._waiting: dict[str, list[tuple[socket.socket, Wanted]]] = {}
 
     async def attach(self, c: Container, *, stdin: bool, stdout: bool, stderr: bool) -> socket.socket:
         """Our end of a new socket pair whose other end the shim gets, now or when the container starts.
@@ -92,12 +100,12 @@ class Attachments:
             raise Conflict(f"container {c.id} is restarting, wait until the container is running")
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        flags = {"stdin": stdin and bool(c.config["OpenStdin"]), "stdout": stdout, "stderr": stderr}
+        flags = Wanted(stdin and bool(c.config["OpenStdin"]), stdout, stderr)
         if c.shim is None:
             self._waiting.setdefault(c.id, []).append((theirs, flags))
             return ours
         try:
-            await c.shim.attach(theirs, **flags)
+            await c.shim.attach(theirs, stdin=flags.stdin, stdout=stdout, stderr=stderr)
         except BaseException:
             ours.close()
             raise
@@ -105,7 +113,7 @@ class Attachments:
             theirs.close()
         return ours
 
-    def pending(self, c: Container) -> list[tuple[socket.socket, dict[str, bool]]]:
+    def pending(self, c: Container) -> list[tuple[socket.socket, Wanted]]:
         """The ends that wait for this container, to be sent with its start."""
         return self._waiting.get(c.id, [])
 

@@ -91,10 +91,16 @@ class Execs:
         size = start["ConsoleSize"] or config["ConsoleSize"]
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        flags = {"stdin": attach and config["AttachStdin"], "stdout": attach and config["AttachStdout"],
-                 "stderr": attach and config["AttachStderr"]}  # fmt: skip
         request = self._request(process, size)
-        request["attach"] = [{"fd": 0, **flags}] if attach else []
+        if attach:
+            request["attach"] = [
+                {
+                    "fd": 0,
+                    "stdin": config["AttachStdin"],
+                    "stdout": config["AttachStdout"],
+                    "stderr": config["AttachStderr"],
+                }
+            ]
         process.started = True
         self._publish("exec_start: " + " ".join(config["Cmd"]), process)
         try:
@@ -120,12 +126,13 @@ class Execs:
         names = capabilities(
             {**c.host_config, "Privileged": config["Privileged"] or c.host_config["Privileged"]}, last_cap()
         )
+        own = [*(c.config["Env"] or []), *(config["Env"] or [])]
         words: Process = {
             "terminal": config["Tty"],
             "args": config["Cmd"],
-            "env": spec.environment({**c.config, "Tty": config["Tty"], "Env": [*(c.config["Env"] or []), *(config["Env"] or [])]}),
+            "env": spec.environment({**c.config, "Tty": config["Tty"], "Env": own}),
             "cwd": config["WorkingDir"] or c.config["WorkingDir"] or "/",
-            "capabilities": {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []},
+            "capabilities": spec.capability_sets(names),
             "noNewPrivileges": security(c.host_config).no_new_privileges and not config["Privileged"],
             "user": {"uid": 0, "gid": 0},
         }  # fmt: skip
@@ -142,7 +149,6 @@ class Execs:
         return {
             "plan": plan,
             "stdin": config["AttachStdin"],
-            "stdin_once": True,
             "terminal": config["Tty"],
             "size": size if config["Tty"] and size and all(size) else None,
         }

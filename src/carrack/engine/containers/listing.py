@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from carrack.engine.containers import inspect
 from carrack.engine.containers.record import Container
 from carrack.errors import InvalidArgument
-from carrack.model import times
 from carrack.model.container import Document
+from carrack.model.units import human_duration
 
 Filters = dict[str, list[str]]
 STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
@@ -24,16 +24,16 @@ def status(c: Container, now: int) -> str:
     """The words of the STATUS column, like ``Up 5 minutes (Paused)``; ``now`` is nanoseconds since 1970."""
     s = c.state
     if s.status in ("running", "paused"):
-        return f"Up {times.age((now - s.started_at) / 1e9)}" + (" (Paused)" if s.status == "paused" else "")
+        return f"Up {human_duration((now - s.started_at) / 1e9)}" + (" (Paused)" if s.status == "paused" else "")
     if s.status == "restarting":
-        return f"Restarting ({s.exit_code}) {times.age((now - s.finished_at) / 1e9)} ago"
+        return f"Restarting ({s.exit_code}) {human_duration((now - s.finished_at) / 1e9)} ago"
     if s.status == "removing":
         return "Removal In Progress"
     if s.status == "dead":
         return "Dead"
     if not s.started_at:
         return "Created"
-    return f"Exited ({s.exit_code}) {times.age((now - s.finished_at) / 1e9)} ago"
+    return f"Exited ({s.exit_code}) {human_duration((now - s.finished_at) / 1e9)} ago"
 
 
 def row(c: Container, now: int) -> Document:
@@ -124,7 +124,7 @@ def _check_values(filters: Filters) -> None:
 
 def _matches(c: Container, filters: Filters) -> bool:
     labels = c.config["Labels"] or {}
-    tests = {
+    tests: dict[str, Callable[[str], bool]] = {
         "id": lambda v: c.id.startswith(v),
         "name": lambda v: _name(c.name, v),
         "status": lambda v: c.state.status == v,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from carrack.linux.inotify import Watch
+from carrack.engine.containers.watch import Watch
 from carrack.model import times
 
 BLOCK = 64 << 10
@@ -118,8 +118,8 @@ class _Reader:
             yield from parts
 
 
-async def read(path: str, query: LogQuery, ended: Callable[[], bool]) -> AsyncIterator[list[LogLine]]:
-    """Batches of wanted entries; with ``follow`` until ``ended()`` and the file is read to its end."""
+async def read(path: str, query: LogQuery, ended: asyncio.Future[object]) -> AsyncIterator[list[LogLine]]:
+    """Batches of wanted entries; with ``follow`` until ``ended`` is done and the file is read to its end."""
     with Watch(os.path.dirname(path)) as watch:
         if query.tail is not None:
             position = os.stat(path).st_size if os.path.exists(path) else 0
@@ -138,7 +138,7 @@ async def read(path: str, query: LogQuery, ended: Callable[[], bool]) -> AsyncIt
 
 
 async def _follow(
-    path: str, position: int, query: LogQuery, ended: Callable[[], bool], watch: Watch, now: bool = False
+    path: str, position: int, query: LogQuery, ended: asyncio.Future[object], watch: Watch, now: bool = False
 ) -> AsyncIterator[list[LogLine]]:
     if not (query.follow or now) or not os.path.exists(path):
         return
@@ -147,7 +147,7 @@ async def _follow(
         file.seek(position)
         reader = _Reader(file)
         while True:
-            over = ended()
+            over = ended.done()
             for batch in _batches(reader, query):
                 yield batch
                 await asyncio.sleep(0)
@@ -158,9 +158,13 @@ async def _follow(
                 file = open(path, "rb")
                 reader = _Reader(file)
                 continue
-            await watch.changed(timeout=1.0)
+            await watch.changed(ended, timeout=_until_timeout(query))
     finally:
         file.close()
+
+
+def _until_timeout(query: LogQuery) -> float | None:
+    return max(0.05, (query.until - times.now()) / 1e9) if query.until else None
 
 
 def _batches(reader: _Reader, query: LogQuery) -> Iterator[list[LogLine]]:

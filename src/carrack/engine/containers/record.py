@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from carrack.model.container import Document, MountPoint
 
@@ -64,7 +64,8 @@ class Container:
     shim: Shim | None = field(default=None, repr=False)
     exec_ids: list[str] = field(default_factory=list, repr=False)
     waiters: list[tuple[str, asyncio.Future[tuple[int, str]]]] = field(default_factory=list, repr=False)
-    pending_attach: list[Any] = field(default_factory=list, repr=False)
+    # The shim of the run before, until its mounts are gone and the file system may be mounted again.
+    leaving: Shim | None = field(default=None, repr=False)
     # Set while the program is wanted to stop, so that a restart policy does not bring it back.
     stopping: bool = False
 
@@ -88,6 +89,11 @@ class Container:
         self.waiters.append((condition, future))
         return future
 
+    async def left(self) -> None:
+        """Wait until nothing of the run before holds the file system."""
+        if self.leaving is not None:
+            await asyncio.shield(self.leaving.released)
+
     def notify(self, *conditions: str) -> None:
         """Wake those who wait for one of the conditions."""
         kept = []
@@ -101,5 +107,5 @@ class Container:
 
 _RECORDED = [
     f.name for f in fields(Container) if f.name not in
-    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "pending_attach", "stopping")
+    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "leaving", "stopping")
 ]  # fmt: skip

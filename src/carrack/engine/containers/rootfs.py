@@ -10,19 +10,17 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from carrack.errors import InvalidArgument
-from carrack.linux.mount import AT_RECURSIVE, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
+from carrack.linux.mount import AT_FDCWD, AT_RECURSIVE, OPEN_TREE_CLONE
 from carrack.linux.syscalls import LINUX
 from carrack.oci.runtime_spec import Mount
 
 if TYPE_CHECKING:
     from carrack.storage.snapshots.base import Snapshotter
 
-AT_FDCWD = -100
-
 
 def open_root(snapshotter: Snapshotter, key: str, held: ExitStack) -> int:
     """A detached mount of a container's root file system."""
-    fd = snapshotter.mount(key)
+    fd: int = snapshotter.mount(key)
     held.callback(os.close, fd)
     return fd
 
@@ -36,7 +34,7 @@ def open_sources(mounts: list[Mount], held: ExitStack) -> dict[str, int]:
     for index, mount in enumerate(mounts):
         if mount.get("type") != "bind":
             continue
-        flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+        flags = OPEN_TREE_CLONE | os.O_CLOEXEC
         if "rbind" in mount["options"]:
             flags |= AT_RECURSIVE
         try:

@@ -26,6 +26,7 @@ from carrack.model import times
 from carrack.model.units import parse_bytes
 from carrack.oci.runtime_spec import Mount
 from carrack.shim.client import Shim, Slot, StartRequest
+from carrack.shim.requests import LogRequest
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
@@ -62,19 +63,23 @@ class Starter:
 
     async def start(self, c: Container) -> Shim:
         """Run the container's program. Raises StartFailed when it cannot be run, CarrackError for anything before."""
+        await c.left()
         async with AsyncExitStack() as undo:
             held = undo.enter_context(ExitStack())
             parked = await self._slot(c, held, undo)
+            self._connector.prepare(c)
             mounts = [*spec_mounts(c), *self._connector.file_mounts(c)]
             document = spec.build(c, self._facts, mounts, self._cgroup(c))
-            # With a network of its own the record waits for the address it is to show.
-            connecting = asyncio.to_thread(self._open, c, document["mounts"], held)
-            (root, sources), ports = await both(connecting, self._connector.connect(c, parked, undo))
+            opening = asyncio.to_thread(self._open, c, document["mounts"], held)
+            (root, sources), ports = await both(opening, self._connector.connect(c, parked, undo, held))
             request, fds = self._request(c, document, root, sources)
             request["hold_fds"] = _append(fds, ports)
             waiting = self._attachments.pending(c)
             ends = _append(fds, [sock.fileno() for sock, _ in waiting])
-            request["attach"] = [{"fd": end, **flags} for end, (_, flags) in zip(ends, waiting, strict=True)]
+            request["attach"] = [
+                {"fd": end, "stdin": wanted.stdin, "stdout": wanted.stdout, "stderr": wanted.stderr}
+                for end, (_, wanted) in zip(ends, waiting, strict=True)
+            ]
             c.state.status, c.state.started_at, c.state.pid = "running", times.now(), parked.slot.init_pid
             c.state.error, c.state.exit_code, c.state.oom_killed = "", 0, False
             _, shim = await both(self._store.save(c), parked.slot.start(request, fds))
@@ -90,7 +95,8 @@ class Starter:
         for field, (name, file) in _JOINABLE.items():
             if c.host_config[field].startswith("container:"):
                 join[name] = self._join(c.host_config[field], file, held)
-        parked = await self._slots.take(names, join)
+        parent = c.host_config["CgroupParent"] or self._cgroup_parent
+        parked = await self._slots.take(names, join, parent)
         undo.push_async_callback(_discard, parked.slot)
         return parked
 
@@ -146,7 +152,7 @@ class Starter:
         }
         return request, fds
 
-    def _log(self, c: Container) -> dict[str, Any] | None:
+    def _log(self, c: Container) -> LogRequest | None:
         settings = c.host_config["LogConfig"]
         if settings["Type"] == "none":
             return None

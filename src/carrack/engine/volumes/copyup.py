@@ -40,7 +40,7 @@ def _fill_one(root: int, point: MountPoint) -> None:
     try:
         target = os.open(point["Source"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            copy_tree(source, target)
+            copy_tree(LINUX, source, target)
         finally:
             os.close(target)
     finally:

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
 from carrack.model.container import Document
+from carrack.storage.removal import remove_tree
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
@@ -68,6 +68,10 @@ class VolumeStore:
         if name not in self._volumes:
             raise NotFound(f"get {name}: no such volume")
         return self._volumes[name]
+
+    def anonymous(self, name: str) -> bool:
+        """Whether a volume exists and was made without a name."""
+        return name in self._volumes and ANONYMOUS in self._volumes[name].labels
 
     async def create(
         self,
@@ -128,7 +132,7 @@ class VolumeStore:
             os.rename(self._root / name, trash)
         except FileNotFoundError:
             return
-        shutil.rmtree(trash)
+        remove_tree(trash)
 
     def select(self, filters: dict[str, list[str]]) -> list[Volume]:
         """Volumes that match Docker's filters: name, driver, label, dangling, and label! (all must hold)."""

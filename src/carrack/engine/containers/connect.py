@@ -1,0 +1,193 @@
+"""A container's network by its mode: the bridge, the host's, none, or another container's; and its name files.
+
+``hosts``, ``hostname`` and ``resolv.conf`` are the engine's files, bound into the container and written in place, so
+that the inode the container sees never changes. A container in another's network sees the other's files.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack, ExitStack
+from typing import TYPE_CHECKING
+
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.errors import InvalidArgument
+from carrack.model.container import Document
+from carrack.model.ports import PublishedPort
+from carrack.network import sandbox_files
+from carrack.network.service import BridgeNetwork, Existing
+from carrack.oci.runtime_spec import Mount
+
+if TYPE_CHECKING:
+    from carrack.engine.containers.slots import Parked
+    from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.events import Events
+
+FILES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts"}
+
+
+class Connector:
+    """Connects containers that start and disconnects those that ended."""
+
+    def __init__(self, bridge: BridgeNetwork, store: ContainerStore, events: Events, paths: Paths) -> None:
+        self._bridge = bridge
+        self._store = store
+        self._events = events
+        self._paths = paths
+
+    def file_mounts(self, c: Container) -> list[Mount]:
+        """Binds of the name files, but where the user mounts something of his own."""
+        owner = c.id
+        if c.host_config["NetworkMode"].startswith("container:"):
+            owner = c.host_config["NetworkMode"].removeprefix("container:")
+        taken = {point["Destination"] for point in c.mounts} | set(c.host_config["Tmpfs"] or {})
+        options = ["rbind", "rprivate"] + (["ro"] if c.host_config["ReadonlyRootfs"] else [])
+        return [
+            {"destination": target, "type": "bind", "source": self._paths.file(owner, name), "options": options}
+            for target, name in FILES.items()
+            if target not in taken
+        ]
+
+    def prepare(self, c: Container) -> None:
+        """Make the name files, so that they can be bound before the address is known (blocking, cheap)."""
+        host = c.host_config
+        if host["NetworkMode"].startswith("container:"):
+            return
+        shared = host["NetworkMode"] == "host"
+        self._write(c, "hostname", sandbox_files.hostname(c.config["Hostname"]))
+        text = sandbox_files.resolv_conf(
+            _host_resolv_conf(), host["Dns"], host["DnsSearch"], host["DnsOptions"], same_namespace=shared
+        )
+        self._write(c, "resolv.conf", text)
+        if shared and not host["ExtraHosts"]:
+            self._write(c, "hosts", _read("/etc/hosts"))
+        else:
+            self._write_hosts(c, None)
+
+    def _write_hosts(self, c: Container, address: str | None) -> None:
+        text = sandbox_files.hosts(
+            c.config["Hostname"],
+            c.config["Domainname"],
+            address,
+            c.host_config["ExtraHosts"] or (),
+            self._bridge.settings.gateway,
+        )
+        self._write(c, "hosts", text)
+
+    def _write(self, c: Container, name: str, text: str) -> None:
+        path = self._paths.file(c.id, name)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.fchmod(fd, 0o644)
+            os.ftruncate(fd, 0)
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+    async def connect(self, c: Container, parked: Parked, undo: AsyncExitStack, held: ExitStack) -> list[int]:
+        """Give a starting container its network and its published ports; returns descriptors for its shim to hold.
+
+        The descriptors are closed with ``held``; all else is undone with ``undo``.
+        """
+        if c.host_config["NetworkMode"] != "bridge" or c.config["NetworkDisabled"]:
+            c.endpoints = self._without(c)
+            c.ports = {}
+            return []
+        undo.push_async_callback(self._bridge.disconnect, c.id)
+        wanted = c.networking["EndpointsConfig"].get("bridge", {})
+        endpoint = await self._bridge.connect(
+            c.id,
+            parked.slot.netns_fd,
+            parked.slot.netlink_fd,
+            parked.veth,
+            mac=wanted.get("MacAddress") or c.config["MacAddress"] or None,
+        )
+        c.endpoints = {"bridge": endpoint}
+        self._write_hosts(c, endpoint["IPAddress"])
+        published = await self._bridge.publish(
+            c.id, endpoint, published_ports(c), exposed=list(c.config["ExposedPorts"] or {}), name=c.name
+        ) if _wants_ports(c) else None  # fmt: skip
+        c.ports = dict(published.ports) if published else {}
+        self._publish("connect", c)
+        fds = published.fds if published else []
+        for fd in fds:
+            held.callback(os.close, fd)
+        return fds
+
+    def _without(self, c: Container) -> Document:
+        """The endpoints that Docker shows of a container on the host's network or on none."""
+        mode = c.host_config["NetworkMode"]
+        return {} if mode.startswith("container:") or mode == "bridge" else {mode: dict(_EMPTY)}
+
+    async def disconnect(self, c: Container) -> None:
+        """Release what an ended container had; its address and ports may be given to another at once."""
+        had = bool(c.endpoints.get("bridge", {}).get("IPAddress"))
+        await self._bridge.disconnect(c.id)
+        if had:
+            self._publish("disconnect", c)
+            c.endpoints = {"bridge": {**c.endpoints["bridge"], **_EMPTY}}
+        c.ports = {}
+
+    def existing(self) -> dict[str, Existing]:
+        """The endpoints of containers that survived the last daemon."""
+        return {
+            c.id: Existing(c.endpoints["bridge"], c.ports)
+            for c in self._store
+            if c.shim is not None and c.endpoints.get("bridge", {}).get("IPAddress")
+        }
+
+    def _publish(self, action: str, c: Container) -> None:
+        attributes = {"container": c.id, "name": "bridge", "type": "bridge"}
+        self._events.publish("network", action, self._bridge.network_id, attributes)
+
+
+_EMPTY: Document = {
+    "EndpointID": "",
+    "Gateway": "",
+    "IPAddress": "",
+    "IPPrefixLen": 0,
+    "MacAddress": "",
+}
+
+
+def _wants_ports(c: Container) -> bool:
+    return bool(c.host_config["PortBindings"] or c.config["ExposedPorts"])
+
+
+def published_ports(c: Container) -> list[PublishedPort]:
+    """The ports to publish, from the bindings and, with ``-P``, every exposed one that has none."""
+    ports = []
+    for container, bindings in c.host_config["PortBindings"].items():
+        for binding in bindings or [{"HostIp": "", "HostPort": ""}]:
+            ports.append(PublishedPort(port_key(container), binding["HostIp"], binding["HostPort"]))
+    if c.host_config["PublishAllPorts"]:
+        bound = {port.container for port in ports}
+        for exposed in c.config["ExposedPorts"] or {}:
+            if port_key(exposed) not in bound:
+                ports.append(PublishedPort(port_key(exposed), "", ""))
+    return ports
+
+
+def port_key(text: str) -> str:
+    """``80/tcp`` of ``80`` or ``80/TCP``. Raises InvalidArgument."""
+    number, _, protocol = text.partition("/")
+    protocol = protocol.lower() or "tcp"
+    if not number.isdecimal() or not 1 <= int(number) <= 65535 or protocol not in ("tcp", "udp", "sctp"):
+        raise InvalidArgument(f"invalid port specification: {text!r}")
+    return f"{int(number)}/{protocol}"
+
+
+def _host_resolv_conf() -> str:
+    text = _read("/etc/resolv.conf")
+    if sandbox_files.uses_resolved_stub(text):
+        return _read(sandbox_files.RESOLVED_PATH) or text
+    return text
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 20)
+    except OSError:
+        return ""

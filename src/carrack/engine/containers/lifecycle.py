@@ -1,0 +1,360 @@
+"""The life of containers, as requests move it: start, stop, kill, restart, pause, update, rename, remove.
+
+One operation at a time per container (its lock). What happens by itself, an exit above all, is the supervisor's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal as signals
+from typing import TYPE_CHECKING
+
+from carrack.engine import resources
+from carrack.engine.containers import names
+from carrack.engine.containers.create import attributes
+from carrack.engine.containers.failures import start_error
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified
+from carrack.model import container as model
+from carrack.model import schema, times
+from carrack.model.container import Document
+from carrack.shim.client import StartFailed
+
+if TYPE_CHECKING:
+    from carrack.engine.containers.attach import Attachments
+    from carrack.engine.containers.exec import Execs
+    from carrack.engine.containers.start import Starter
+    from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.containers.supervisor import Supervisor
+    from carrack.engine.events import Events
+    from carrack.engine.jobs import Jobs
+    from carrack.engine.volumes.store import VolumeStore
+    from carrack.storage.snapshots.base import Snapshotter
+
+STOP_TIMEOUT = 10
+_KILL_WAIT = 10
+
+
+class Lifecycle:
+    """Carries out what users ask of a container."""
+
+    def __init__(
+        self,
+        store: ContainerStore,
+        starter: Starter,
+        supervisor: Supervisor,
+        attachments: Attachments,
+        execs: Execs,
+        volumes: VolumeStore,
+        snapshotter: Snapshotter,
+        events: Events,
+        jobs: Jobs,
+        paths: Paths,
+    ) -> None:
+        self._store = store
+        self._starter = starter
+        self._supervisor = supervisor
+        self._attachments = attachments
+        self._execs = execs
+        self._volumes = volumes
+        self._snapshotter = snapshotter
+        self._events = events
+        self._jobs = jobs
+        self._paths = paths
+        supervisor.bind(self.revive, self.remove_ended)
+
+    async def start(self, c: Container) -> None:
+        """Run the container. Raises NotModified when it runs, Conflict when it is paused or going."""
+        async with c.lock:
+            if c.state.status == "paused":
+                raise Conflict("cannot start a paused container, try unpause instead")
+            if c.state.status == "running":
+                raise NotModified(f"container {c.id} is already running")
+            if c.state.status in ("removing", "dead"):
+                raise Conflict("container is marked for removal and cannot be started")
+            self._supervisor.cancel_restart(c)
+            c.stopped_by_user = c.stopping = False
+            c.restart_count = 0
+            await self._run(c)
+
+    async def revive(self, c: Container) -> None:
+        """Start again by restart policy; the container's lock is held by the caller."""
+        await self._run(c)
+
+    async def _run(self, c: Container) -> None:
+        try:
+            shim = await self._starter.start(c)
+        except (StartFailed, CarrackError, OSError) as failure:
+            await self._failed(c, failure)
+            if isinstance(failure, StartFailed):
+                raise start_error(failure) from failure
+            if isinstance(failure, OSError):
+                raise Internal(f"failed to create task for container: {failure}") from failure
+            raise
+        self._events.publish("container", "start", c.id, attributes(c))
+        self._supervisor.watch(c, shim)
+
+    async def _failed(self, c: Container, failure: Exception) -> None:
+        code = failure.exit_code if isinstance(failure, StartFailed) else 128
+        c.state.status = "exited" if c.state.finished_at else "created"
+        c.state.pid, c.state.exit_code, c.state.error = 0, code, str(start_error(failure) if isinstance(failure, StartFailed) else failure)  # fmt: skip  # noqa: E501
+        c.state.started_at = 0 if c.state.status == "created" else c.state.started_at
+        c.shim = None
+        self._attachments.handed_over(c)
+        c.notify("next-exit")
+        await self._store.save(c)
+        if c.host_config["AutoRemove"]:
+            await self.remove_ended(c)
+
+    async def stop(self, c: Container, signal: str = "", timeout: int | None = None) -> None:
+        """Ask the program to end, and kill it after ``timeout`` seconds (-1: never). NotModified when ended."""
+        if not c.state.running:
+            raise NotModified(f"container {c.id} is already stopped")
+        number = parse_signal(signal or c.config["StopSignal"] or "SIGTERM")
+        if timeout is None:
+            timeout = c.config["StopTimeout"] if c.config["StopTimeout"] is not None else STOP_TIMEOUT
+        async with c.lock:
+            c.stopped_by_user = c.stopping = True
+            if self._supervisor.cancel_restart(c):
+                await self._supervisor.settle(c)
+                return
+            if not c.state.running:
+                return
+            await self._end(c, number, timeout)
+        self._events.publish("container", "stop", c.id, attributes(c))
+
+    async def _end(self, c: Container, number: int, timeout: int) -> None:
+        shim = c.shim
+        if shim is None:
+            return
+        settled = self._supervisor.settled(c)
+        if c.state.status == "paused":
+            await shim.resume()
+        await self._signal(c, number)
+        try:
+            async with asyncio.timeout(None if timeout < 0 else timeout):
+                await asyncio.shield(settled)
+        except TimeoutError:
+            await self._signal(c, signals.SIGKILL)
+            try:
+                async with asyncio.timeout(_KILL_WAIT):
+                    await asyncio.shield(settled)
+            except TimeoutError:
+                raise Internal(
+                    f"cannot stop container: {c.id}: tried to kill container, but did not receive an exit event"
+                ) from None
+
+    async def _signal(self, c: Container, number: int) -> None:
+        if c.shim is not None:
+            self._events.publish("container", "kill", c.id, {**attributes(c), "signal": str(int(number))})
+            await c.shim.signal(int(number))
+
+    async def kill(self, c: Container, signal: str = "") -> None:
+        """Send a signal to the program. Raises Conflict when it does not run, InvalidArgument on a bad signal."""
+        number = parse_signal(signal or "SIGKILL")
+        if c.state.status == "restarting" and self._supervisor.cancel_restart(c):
+            await self._supervisor.settle(c)
+            return
+        if not c.state.running or c.shim is None:
+            raise Conflict(f"cannot kill container: {c.name}: container {c.id} is not running")
+        if number in (signals.SIGKILL, parse_signal(c.config["StopSignal"] or "SIGTERM")):
+            c.stopped_by_user = True
+        settled = self._supervisor.settled(c)
+        paused = c.state.status == "paused"
+        await self._signal(c, number)
+        if number == signals.SIGKILL:
+            if paused:
+                await c.shim.resume()
+            async with asyncio.timeout(_KILL_WAIT):
+                await asyncio.shield(settled)
+
+    async def restart(self, c: Container, signal: str = "", timeout: int | None = None) -> None:
+        """Stop if it runs, then start."""
+        if c.state.running:
+            keep, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
+            try:
+                await self.stop(c, signal, timeout)
+            except NotModified:
+                pass
+            finally:
+                c.host_config["AutoRemove"] = keep
+        await self.start(c)
+        self._events.publish("container", "restart", c.id, attributes(c))
+
+    async def pause(self, c: Container) -> None:
+        """Freeze every process. Raises Conflict unless it runs unpaused."""
+        async with c.lock:
+            if c.state.status == "paused":
+                raise Conflict(f"container {c.id} is already paused")
+            if c.state.status != "running" or c.shim is None:
+                raise Conflict(f"container {c.id} is not running")
+            await c.shim.pause()
+            c.state.status = "paused"
+            await self._store.save(c)
+        self._events.publish("container", "pause", c.id, attributes(c))
+
+    async def unpause(self, c: Container) -> None:
+        """Thaw. Raises Conflict unless it is paused."""
+        async with c.lock:
+            if c.state.status != "paused" or c.shim is None:
+                raise Conflict(f"container {c.id} is not paused")
+            await c.shim.resume()
+            c.state.status = "running"
+            await self._store.save(c)
+        self._events.publish("container", "unpause", c.id, attributes(c))
+
+    async def rename(self, c: Container, name: str) -> None:
+        """Give the container another name. Raises Conflict when that is taken, InvalidArgument when it is bad."""
+        if not name:
+            raise InvalidArgument("New name cannot be empty")
+        wanted = names.check(name)
+        old = c.name
+        if wanted == old:
+            raise InvalidArgument("Renaming a container with the same name as its current name")
+        self._store.reserve(wanted, c.id)
+        try:
+            await self._store.rename(c, wanted)
+        except BaseException:
+            self._store.release(wanted)
+            raise
+        self._events.publish("container", "rename", c.id, {**attributes(c), "oldName": "/" + old})
+
+    async def update(self, c: Container, body: Document) -> list[str]:
+        """Change limits and restart policy, of a running container at once. Returns warnings."""
+        given = schema.check(body, model.UPDATE)
+        policy = given.pop("RestartPolicy")
+        changed = {name: value for name, value in given.items() if not schema.is_zero(value)}
+        async with c.lock:
+            if c.state.status in ("removing", "dead"):
+                raise Conflict(f"container is marked for removal and cannot be updated: {c.id}")
+            wanted = {**c.host_config, **changed}
+            if "Memory" in changed and "MemorySwap" not in changed and 0 < wanted["MemorySwap"] < wanted["Memory"]:
+                raise Conflict(
+                    "Memory limit should be smaller than already set memoryswap limit, "
+                    "update the memoryswap at the same time"
+                )
+            if policy is not None and policy["Name"]:
+                if c.host_config["AutoRemove"] and policy["Name"] != "no":
+                    raise InvalidArgument(
+                        "Restart policy cannot be updated because AutoRemove is enabled for the container"
+                    )
+                wanted["RestartPolicy"] = policy
+            resources.check(wanted, os.cpu_count() or 1)
+            if changed and c.shim is not None:
+                limits = resources.build(wanted, [])
+                del limits["devices"]
+                await c.shim.update(limits)
+            c.host_config = wanted
+            await self._store.save(c)
+        self._events.publish("container", "update", c.id, attributes(c))
+        return []
+
+    async def resize(self, c: Container, height: int, width: int) -> None:
+        """Tell the container's terminal its size in characters."""
+        if c.shim is None:
+            raise Conflict(f"container {c.id} is not running")
+        await c.shim.resize(height, width)
+        self._events.publish("container", "resize", c.id, {**attributes(c), "height": str(height), "width": str(width)})
+
+    async def remove(self, c: Container, *, force: bool = False, volumes: bool = False) -> None:
+        """Delete the container. Raises Conflict while it runs, unless forced."""
+        if c.state.status == "removing":
+            raise Conflict(f"removal of container {c.name} is already in progress")
+        if c.state.running:
+            if not force:
+                state = "paused" if c.state.status == "paused" else "running"
+                hint = "unpause and then stop the container before removing or force remove" if state == "paused" else "stop the container before removing or force remove"  # fmt: skip  # noqa: E501
+                raise Conflict(f'cannot remove container "{c.name}": container is {state}: {hint}')
+            c.stopping = c.stopped_by_user = True
+            auto, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
+            try:
+                await self.kill(c)
+            except Conflict:
+                pass
+            finally:
+                c.host_config["AutoRemove"] = auto
+        async with c.lock:
+            await self.remove_ended(c, volumes)
+
+    async def remove_ended(self, c: Container, volumes: bool | None = None) -> None:
+        """Delete a container that does not run; its record goes first, so that a crash leaves only garbage."""
+        if c.state.status == "removing":
+            return
+        self._supervisor.cancel_restart(c)
+        c.state.status = "removing"
+        await self._store.delete(c)
+        c.notify("removed", "next-exit", "not-running")
+        self._execs.forget(c)
+        self._attachments.handed_over(c)
+        self._events.publish("container", "destroy", c.id, attributes(c))
+        self._jobs.start(
+            self._sweep(c, c.host_config["AutoRemove"] if volumes is None else volumes), "sweep " + c.id[:12]
+        )
+
+    async def _sweep(self, c: Container, volumes: bool) -> None:
+        await c.left()
+        await asyncio.to_thread(self._snapshotter.remove, c.id)
+        await asyncio.to_thread(shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._paths.run(c.id), ignore_errors=True)
+        if not volumes:
+            return
+        for point in c.mounts:
+            if point["Type"] == "volume" and self._volumes.anonymous(point["Name"]):
+                try:
+                    await self._volumes.remove(point["Name"])
+                except (Conflict, NotFound):
+                    continue
+
+    async def prune(self, filters: dict[str, list[str]]) -> tuple[list[str], int]:
+        """Delete stopped containers that match ``label``, ``label!`` and ``until``; returns ids and bytes freed."""
+        if unknown := set(filters) - {"label", "label!", "until"}:
+            raise InvalidArgument(f"invalid filter '{sorted(unknown)[0]}'")
+        until = _until(filters.get("until", []))
+        removed, freed = [], 0
+        for c in self._store:
+            if c.state.running or c.state.status == "removing" or (until and c.created >= until):
+                continue
+            labels = c.config["Labels"] or {}
+            if not all(_label(labels, w) for w in filters.get("label", ())) or any(
+                _label(labels, w) for w in filters.get("label!", ())
+            ):
+                continue
+            size = await asyncio.to_thread(self._snapshotter.usage, c.id)
+            try:
+                await self.remove(c)
+            except (Conflict, NotFound):
+                continue
+            removed.append(c.id)
+            freed += size
+        return removed, freed
+
+
+def parse_signal(text: str) -> int:
+    """A signal's number from ``9``, ``KILL``, ``SIGKILL`` or ``RTMIN+3``. Raises InvalidArgument."""
+    word = text.strip().upper().removeprefix("SIG")
+    if word.isdecimal():
+        if 0 < int(word) < 65:
+            return int(word)
+    elif word.startswith(("RTMIN+", "RTMAX-")) and word[6:].isdecimal():
+        number = 34 + int(word[6:]) if word[2:5] == "MIN" else 64 - int(word[6:])
+        if 34 <= number <= 64:
+            return number
+    elif (found := getattr(signals, "SIG" + word, None)) is not None and isinstance(found, signals.Signals):
+        return int(found)
+    raise InvalidArgument(f"Invalid signal: {text}")
+
+
+def _label(labels: dict[str, str], wanted: str) -> bool:
+    key, separator, value = wanted.partition("=")
+    return key in labels and (not separator or labels[key] == value)
+
+
+def _until(values: list[str]) -> int:
+    if not values:
+        return 0
+    if len(values) > 1:
+        raise InvalidArgument("more than one until filter specified")
+    return times.before_now(values[0])

@@ -1,0 +1,213 @@
+"""What happens to containers by itself: exits, restart policies, and finding everything again at start-up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from carrack.engine.containers.create import attributes
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.errors import CarrackError, NotFound
+from carrack.model import times
+from carrack.shim.client import Exit, Shim
+
+if TYPE_CHECKING:
+    from carrack.engine.containers.attach import Attachments
+    from carrack.engine.containers.connect import Connector
+    from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.events import Events
+    from carrack.engine.jobs import Jobs
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 0.1, 60.0, 10.0
+
+
+class Supervisor:
+    """Watches running containers."""
+
+    def __init__(
+        self,
+        store: ContainerStore,
+        connector: Connector,
+        attachments: Attachments,
+        events: Events,
+        jobs: Jobs,
+        paths: Paths,
+    ) -> None:
+        self._store = store
+        self._connector = connector
+        self._attachments = attachments
+        self._events = events
+        self._jobs = jobs
+        self._paths = paths
+        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._restarting: dict[str, asyncio.Task[None]] = {}
+        self._delays: dict[str, float] = {}
+        self._closing = False
+
+    def bind(
+        self, revive: Callable[[Container], Awaitable[None]], remove: Callable[[Container], Awaitable[None]]
+    ) -> None:
+        """What to call to start a container again, and to remove one that asked for it."""
+        self._revive = revive
+        self._remove = remove
+
+    def watch(self, c: Container, shim: Shim) -> None:
+        """Follow a running container to its end."""
+        self._watching[c.id] = self._jobs.start(self._follow(c, shim), f"watch {c.id[:12]}")
+
+    def settled(self, c: Container) -> asyncio.Future[None]:
+        """Done when the container's present run has ended and been recorded."""
+        if c.id in self._watching:
+            return self._watching[c.id]
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def _follow(self, c: Container, shim: Shim) -> None:
+        ended = await shim.exited
+        if self._closing:
+            return
+        await self._ended(c, shim, ended)
+
+    async def _ended(self, c: Container, shim: Shim, ended: Exit) -> None:
+        state = c.state
+        ran = ended.at - state.started_at / 1e9
+        state.pid, state.exit_code, state.oom_killed = 0, ended.code, ended.oom_killed
+        state.finished_at = int(ended.at * 1e9)
+        state.error = "the container's shim was lost; its processes were killed" if ended.lost else ""
+        c.shim, c.leaving = None, shim
+        self._watching.pop(c.id, None)
+        self._jobs.start(self._leave(c, shim), f"leave {c.id[:12]}")
+        await self._connector.disconnect(c)
+        again = self._wants_restart(c, ended.code)
+        state.status = "restarting" if again else "exited"
+        if ended.oom_killed:
+            self._events.publish("container", "oom", c.id, attributes(c))
+        more = {"exitCode": str(ended.code), "execDuration": str(max(0, int(ran)))}
+        self._events.publish("container", "die", c.id, {**attributes(c), **more})
+        if c.host_config["AutoRemove"] and not again:
+            c.notify("next-exit", "not-running")
+            await self._remove(c)
+            return
+        await self._store.save(c)
+        if again:
+            c.notify("next-exit")
+            self._restart_later(c, ran)
+        else:
+            c.notify("next-exit", "not-running")
+
+    async def _leave(self, c: Container, shim: Shim) -> None:
+        """The exit is recorded in its own time; the shim's directory goes when the shim has."""
+        await shim.released
+        await shim.close()
+        if c.leaving is shim:
+            c.leaving = None
+        if c.shim is None:
+            await asyncio.to_thread(shutil.rmtree, self._paths.run(c.id), ignore_errors=True)
+
+    def _wants_restart(self, c: Container, code: int) -> bool:
+        policy = c.host_config["RestartPolicy"]
+        if c.stopping or c.stopped_by_user or self._closing:
+            return False
+        if policy["Name"] in ("always", "unless-stopped"):
+            return True
+        limit = policy["MaximumRetryCount"]
+        return policy["Name"] == "on-failure" and code != 0 and (not limit or c.restart_count < limit)
+
+    def _restart_later(self, c: Container, ran: float) -> None:
+        delay = FIRST_DELAY if ran > HEALTHY_AFTER else min(LONGEST_DELAY, self._delays.get(c.id, FIRST_DELAY / 2) * 2)
+        self._delays[c.id] = delay
+        self._restarting[c.id] = self._jobs.start(self._restart(c, delay), f"restart {c.id[:12]}")
+
+    async def _restart(self, c: Container, delay: float) -> None:
+        await asyncio.sleep(delay)
+        async with c.lock:
+            if self._restarting.pop(c.id, None) is None or c.state.status != "restarting":
+                return
+            c.restart_count += 1
+            try:
+                await self._revive(c)
+            except CarrackError as failure:
+                log.warning("container %s could not be restarted: %s", c.name, failure)
+                if self._wants_restart(c, c.state.exit_code):
+                    c.state.status = "restarting"
+                    self._restart_later(c, 0)
+
+    def cancel_restart(self, c: Container) -> bool:
+        """Give up a restart that waits; True when there was one."""
+        self._delays.pop(c.id, None)
+        task = self._restarting.pop(c.id, None)
+        if task is not None:
+            task.cancel()
+        return task is not None
+
+    async def settle(self, c: Container) -> None:
+        """Record a container whose restart was given up as ended."""
+        c.state.status = "exited"
+        c.notify("not-running")
+        await self._store.save(c)
+
+    async def restore(self) -> list[Container]:
+        """Find every recorded container's shim again; returns those that are to be started by their policy.
+
+        A container whose shim has ended while no daemon ran gets its exit code from the shim's file; one of which
+        nothing is left (a reboot) is recorded as ended with 255, as Docker does.
+        """
+        to_start = []
+        for c in self._store:
+            if not c.state.running:
+                continue
+            try:
+                shim = await Shim.reconnect(self._paths.run(c.id))
+            except NotFound:
+                shim = None
+            if shim is not None and not shim.exited.done():
+                c.shim, c.state.pid = shim, shim.pid
+                c.state.status = "paused" if shim.state.get("paused") else "running"
+                continue
+            await self._lost(c, shim)
+            if self._wants_restart(c, c.state.exit_code):
+                to_start.append(c)
+        return to_start
+
+    async def _lost(self, c: Container, shim: Shim | None) -> None:
+        ended = shim.exited.result() if shim is not None else Exit(code=255, at=times.now() / 1e9, oom_killed=False, lost=True)  # fmt: skip  # noqa: E501
+        c.state.status, c.state.pid, c.state.exit_code = "exited", 0, ended.code
+        c.state.finished_at, c.state.oom_killed = int(ended.at * 1e9), ended.oom_killed
+        c.endpoints, c.ports = {name: {} for name in c.endpoints}, {}
+        if c.host_config["AutoRemove"]:
+            await self._remove(c)
+            return
+        await self._store.save(c)
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(shutil.rmtree, self._paths.run(c.id))
+
+    def resume(self) -> None:
+        """Watch the containers that `restore` found, once the network knows them."""
+        for c in self._store:
+            if c.shim is not None:
+                self.watch(c, c.shim)
+
+    async def close(self) -> None:
+        """Let go of running containers; they go on without us."""
+        self._closing = True
+        for c in self._store:
+            self.cancel_restart(c)
+            if c.shim is not None:
+                await c.shim.close()
+
+    def garbage(self, kept: set[str]) -> list[str]:
+        """Directories of containers that have no record (left by a crash)."""
+        found = []
+        for root in (self._paths.data(""), self._paths.run("")):
+            if os.path.isdir(root):
+                found += [os.path.join(root, name) for name in os.listdir(root) if name not in kept]
+        return found
