@@ -1,0 +1,98 @@
+"""The engine as a whole: ping, version, info, events, disk usage."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Protocol
+
+from carrack.api.app import Route
+from carrack.api.request import Request
+from carrack.api.response import Response, json_response, stream, text
+from carrack.api.stream import StreamWriter
+from carrack.engine.events import Events, matcher
+from carrack.engine.system.info import SystemInfo
+from carrack.engine.system.usage import DiskUsage
+from carrack.errors import InvalidArgument, NotSupported
+from carrack.model import times
+
+_PING = {
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    "Swarm": "inactive",
+}
+
+
+class System(Protocol):
+    """The services behind these routes."""
+
+    info: SystemInfo
+    usage: DiskUsage
+    events: Events
+
+
+def routes(system: System) -> list[Route]:
+    """The route table."""
+    face = _Face(system)
+    return [
+        Route("GET", "/_ping", face.ping),
+        Route("HEAD", "/_ping", face.ping),
+        Route("GET", "/version", face.version),
+        Route("GET", "/info", face.info),
+        Route("GET", "/events", face.events),
+        Route("GET", "/system/df", face.disk_usage),
+        Route("POST", "/auth", face.auth),
+    ]
+
+
+class _Face:
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    async def ping(self, request: Request) -> Response:
+        return text("" if request.method == "HEAD" else "OK", headers=_PING)
+
+    async def version(self, request: Request) -> Response:
+        return json_response(self._system.info.version())
+
+    async def info(self, request: Request) -> Response:
+        return json_response(await self._system.info.info())
+
+    async def events(self, request: Request) -> Response:
+        since, until = _moment(request, "since"), _moment(request, "until")
+        if since is not None and until is not None and until < since:
+            raise InvalidArgument(
+                f"`since` time ({request.query.text('since')}) cannot be after"
+                f" `until` time ({request.query.text('until')})"
+            )
+        filters = request.query.filters()
+        matcher(filters)
+
+        async def produce(writer: StreamWriter) -> None:
+            await writer.start()
+            async with aclosing(self._system.events.subscribe(since, until, filters)) as events:
+                async for event in events:
+                    await writer.write(event.encode())
+
+        return stream(produce)
+
+    async def disk_usage(self, request: Request) -> Response:
+        kinds = request.query.texts("type") if request.version >= (1, 42) else []
+        document = await self._system.usage.measure(kinds)
+        images = document["Images"]
+        if images and request.version < (1, 44):
+            document["Images"] = [{**image, "VirtualSize": image["Size"]} for image in images]
+        return json_response(document)
+
+    async def auth(self, request: Request) -> Response:
+        await request.json_object(required=True)
+        raise NotSupported("logging in to a registry is not supported by this engine yet")
+
+
+def _moment(request: Request, name: str) -> int | None:
+    value = request.query.text(name)
+    if not value:
+        return None
+    try:
+        return times.parse(value)
+    except ValueError:
+        raise InvalidArgument(f"invalid {name} time {value!r}: want Unix seconds or RFC 3339") from None

@@ -1,0 +1,316 @@
+"""The daemon's configuration: a frozen value made once from flags, configuration file and environment.
+
+Precedence as in dockerd: what stands both as a flag and in the file is an error, not a guess; what stands in neither
+has the default below. Nothing else in the daemon reads the environment.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carrack.daemon import flags, options
+from carrack.daemon.address import Address, parse_host
+from carrack.errors import InvalidArgument
+
+DEFAULT_FILE = "/etc/carrack/daemon.json"
+DEFAULT_HOST = "unix:///run/carrack.sock"
+
+MAX_FILE = 1024 * 1024
+
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+
+_BRIDGE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+_TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}")
+_CGROUP = re.compile(r"/?[A-Za-z0-9_.:@-]+(/[A-Za-z0-9_.:@-]+)*/?")
+_FIRST_LISTEN_FD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of mutual TLS, in PEM."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the daemon is told. Paths are absolute; `bridge_address` is address and prefix length."""
+
+    addresses: tuple[Address, ...] = ()
+    data_root: Path = Path("/var/lib/carrack")
+    exec_root: Path = Path("/run/carrack")
+    pidfile: Path = Path("/run/carrack/carrackd.pid")
+    group: str = ""
+    tls: Tls | None = None
+    bridge: str = "carrack0"
+    bridge_address: str = ""
+    address_pools: tuple[tuple[str, int], ...] = ()
+    mtu: int = 1500
+    firewall_table: str = "carrack"
+    cgroup_parent: str = "/carrack"
+    storage_driver: str | None = None
+    slots: int = 2
+    labels: tuple[str, ...] = ()
+    live_restore: bool = False
+    shutdown_timeout: int = 15
+    debug: bool = False
+    log_level: str = "info"
+    log_format: str = "text"
+    listen_fds: tuple[int, ...] = ()
+    notify_socket: str = ""
+    arguments: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the command line asks for: "run", "validate", "version" or "help"."""
+
+    what: str
+    config: Config
+
+
+def from_process() -> Command:
+    """The configuration of this very process. Raises InvalidArgument as `load` does."""
+    return load(sys.argv[1:], os.environ, os.getpid())
+
+
+def load(arguments: Sequence[str], environment: Mapping[str, str], pid: int = 0) -> Command:
+    """The configuration of a command line. `pid` is this process's, to which socket activation is addressed.
+
+    Raises InvalidArgument for anything that is malformed, unknown, contradictory or not built.
+    """
+    given, commands = flags.parse(arguments)
+    for what in ("help", "version"):
+        if commands.get(what):
+            return Command(what, Config())
+    settings = merge(given, commands.get("config-file"))
+    config = build(settings, tuple(arguments), activated(environment, pid), environment.get("NOTIFY_SOCKET", ""))
+    return Command("validate" if commands.get("validate") else "run", config)
+
+
+def merge(given: dict[str, Any], path: str | None) -> dict[str, Any]:
+    """Flags and the configuration file in one. The default file may be missing, a named one may not."""
+    name = path or DEFAULT_FILE
+    try:
+        return {**given, **_check(_read(name, required=path is not None), given)}
+    except InvalidArgument as error:
+        raise InvalidArgument(f"unable to configure the daemon with file {name}: {error}") from None
+
+
+def _read(path: str, *, required: bool) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except FileNotFoundError:
+        if not required:
+            return {}
+        raise InvalidArgument("no such file") from None
+    except OSError as error:
+        raise InvalidArgument(error.strerror or str(error)) from None
+    if len(data) > MAX_FILE:
+        raise InvalidArgument(f"larger than {MAX_FILE} bytes")
+    if not data.strip():
+        return {}
+    try:
+        document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_repeats)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"not a JSON object: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidArgument("not a JSON object")
+    return document
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"given more than once: {', '.join(repeated)}")
+    return dict(pairs)
+
+
+def _check(document: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The file's settings, once each is known to be known, of its kind and not given as a flag too."""
+    unknown = [key for key in document if key not in options.BY_KEY and not options.foreign_key(key)]
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise InvalidArgument(f"the following directives don't match any configuration option: {names}")
+    twice = [f"{key}: (from flag: {given[key]}, from file: {document[key]})" for key in document if key in given]
+    if twice:
+        raise InvalidArgument(
+            f"the following directives are specified both as a flag and in the configuration file: {', '.join(twice)}"
+        )
+    for key, value in document.items():
+        if key not in options.BY_KEY and not options.harmless(key, value):
+            raise InvalidArgument(f"{key}: {json.dumps(value)} is not supported by this engine; leave the key out")
+    return {key: _of_kind(key, value) for key, value in document.items() if key in options.BY_KEY}
+
+
+def _of_kind(key: str, value: Any) -> Any:
+    kind = options.BY_KEY[key].kind
+    if not _KINDS[kind](value):
+        raise InvalidArgument(f"{key}: {json.dumps(value)} is not a {kind}")
+    return value
+
+
+def _is_pool(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"base", "size"}:
+        return False
+    return isinstance(value["base"], str) and type(value["size"]) is int
+
+
+def _is_list_of(value: Any, good: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(good(item) for item in value)
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "bool": lambda value: isinstance(value, bool),
+    "int": lambda value: type(value) is int,
+    "string": lambda value: isinstance(value, str),
+    "list": lambda value: _is_list_of(value, lambda item: isinstance(item, str)),
+    "pools": lambda value: _is_list_of(value, _is_pool),
+}
+
+
+def build(
+    settings: Mapping[str, Any], arguments: tuple[str, ...], listen_fds: tuple[int, ...], notify_socket: str
+) -> Config:
+    """The frozen value of merged settings, each checked. Raises InvalidArgument."""
+    tls = _tls(settings)
+    addresses = tuple(parse_host(host) for host in settings.get("hosts") or [DEFAULT_HOST])
+    for address in addresses:
+        if address.kind == "tcp" and tls is None:
+            raise InvalidArgument(
+                f"tcp://{address.name} without --tlsverify is refused: whoever reaches it would be root on this host"
+            )
+    exec_root = _path(settings, "exec-root", "/run/carrack")
+    return Config(
+        addresses=addresses,
+        data_root=_path(settings, "data-root", "/var/lib/carrack"),
+        exec_root=exec_root,
+        pidfile=_path(settings, "pidfile", str(exec_root / "carrackd.pid")),
+        group=settings.get("group", ""),
+        tls=tls,
+        bridge=_matching(settings, "bridge", "carrack0", _BRIDGE_NAME),
+        bridge_address=_bridge_address(settings.get("bip", "")),
+        address_pools=_pools(settings.get("default-address-pools", [])),
+        mtu=_within(settings, "mtu", 1500, 68, 65535, zero=True),
+        firewall_table=_matching(settings, "firewall-table", "carrack", _TABLE_NAME),
+        cgroup_parent=_cgroup_parent(settings),
+        storage_driver=settings.get("storage-driver") or None,
+        slots=_within(settings, "slots", 2, 0, 64),
+        labels=_labels(settings.get("labels", [])),
+        live_restore=settings.get("live-restore", False),
+        shutdown_timeout=_within(settings, "shutdown-timeout", 15, -1, 86400),
+        debug=settings.get("debug", False),
+        log_level=_one_of(settings, "log-level", "info", LOG_LEVELS),
+        log_format=_one_of(settings, "log-format", "text", ("text", "json")),
+        listen_fds=listen_fds,
+        notify_socket=notify_socket,
+        arguments=arguments,
+    )
+
+
+def activated(environment: Mapping[str, str], pid: int) -> tuple[int, ...]:
+    """The descriptors that systemd has opened for this process (sd_listen_fds(3))."""
+    if environment.get("LISTEN_PID") != str(pid):
+        return ()
+    count = environment.get("LISTEN_FDS", "")
+    return tuple(range(_FIRST_LISTEN_FD, _FIRST_LISTEN_FD + int(count))) if count.isdecimal() else ()
+
+
+def _tls(settings: Mapping[str, Any]) -> Tls | None:
+    if not settings.get("tlsverify"):
+        if settings.get("tls"):
+            raise InvalidArgument("--tls without --tlsverify is refused: whoever connects would be root on this host")
+        return None
+    if settings.get("tls") is False:
+        raise InvalidArgument("--tls=false contradicts --tlsverify")
+    files = [_path(settings, f"tls{name}", f"/etc/carrack/{name}.pem") for name in ("cacert", "cert", "key")]
+    return Tls(*files)
+
+
+def _path(settings: Mapping[str, Any], key: str, default: str) -> Path:
+    value = settings.get(key) or default
+    if not value.startswith("/") or "\0" in value:
+        raise InvalidArgument(f"{key}: {value!r} is not an absolute path")
+    return Path(value)
+
+
+def _matching(settings: Mapping[str, Any], key: str, default: str, pattern: re.Pattern[str]) -> str:
+    value: str = settings.get(key) or default
+    if not pattern.fullmatch(value) or value in (".", ".."):
+        raise InvalidArgument(f"{key}: {value!r} is not a valid name")
+    return value
+
+
+def _within(
+    settings: Mapping[str, Any], key: str, default: int, lowest: int, highest: int, *, zero: bool = False
+) -> int:
+    """`zero` makes 0 mean the default, as dockerd has it for the MTU."""
+    value: int = settings.get(key, default)
+    if zero and value == 0:
+        return default
+    if not lowest <= value <= highest:
+        raise InvalidArgument(f"{key}: {value} is not between {lowest} and {highest}")
+    return value
+
+
+def _one_of(settings: Mapping[str, Any], key: str, default: str, words: Sequence[str]) -> str:
+    value: str = settings.get(key) or default
+    if value not in words:
+        raise InvalidArgument(f"{key}: {value!r} is none of {', '.join(words)}")
+    return value
+
+
+def _bridge_address(value: str) -> str:
+    if not value:
+        return ""
+    try:
+        interface = ipaddress.IPv4Interface(value)
+    except ValueError:
+        raise InvalidArgument(f"bip: {value!r} is no IPv4 address with a prefix length") from None
+    network = interface.network
+    if "/" not in value or interface.ip in (network.network_address, network.broadcast_address):
+        raise InvalidArgument(f"bip: {value!r} is not an address that a host in its network can have")
+    return interface.with_prefixlen
+
+
+def _pools(values: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
+    pools = []
+    for value in values:
+        try:
+            base = ipaddress.IPv4Network(value["base"])
+        except ValueError as error:
+            raise InvalidArgument(f"default-address-pools: {error}") from None
+        if not base.prefixlen <= value["size"] <= 30:
+            raise InvalidArgument(f"default-address-pools: size {value['size']} does not fit base {base}")
+        pools.append((str(base), int(value["size"])))
+    return tuple(pools)
+
+
+def _cgroup_parent(settings: Mapping[str, Any]) -> str:
+    value: str = settings.get("cgroup-parent") or "/carrack"
+    if not _CGROUP.fullmatch(value) or {".", ".."} & set(value.split("/")):
+        raise InvalidArgument(f"cgroup-parent: {value!r} is not a cgroup path such as /carrack")
+    return "/" + value.strip("/")
+
+
+def _labels(values: Sequence[str]) -> tuple[str, ...]:
+    seen: dict[str, str] = {}
+    for label in values:
+        key, equals, value = label.partition("=")
+        if not equals or not key:
+            raise InvalidArgument(f"labels: bad attribute format: {label}")
+        if seen.setdefault(key, value) != value:
+            raise InvalidArgument(f"labels: conflict labels for {key}={value} and {key}={seen[key]}")
+    return tuple(dict.fromkeys(values))

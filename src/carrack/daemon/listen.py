@@ -1,0 +1,186 @@
+"""The sockets the daemon listens on: unix, TCP with mutual TLS, and those systemd has opened for it.
+
+They are bound before the services start, so that clients wait in the queue instead of being turned away.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import logging
+import os
+import socket
+import ssl
+import stat
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from carrack.daemon.address import Address
+from carrack.daemon.config import Config, Tls
+from carrack.errors import Conflict, InvalidArgument
+
+log = logging.getLogger(__name__)
+
+GROUPS = ("carrack", "docker")
+"""Groups that may use the unix socket when none is named; the first that exists."""
+
+_BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A bound, listening socket, and the TLS it is served with."""
+
+    socket: socket.socket
+    tls: ssl.SSLContext | None
+    name: str
+
+
+def open_endpoints(config: Config, stack: ExitStack) -> list[Endpoint]:
+    """All endpoints of the configuration; `stack` closes them and removes what they left on disk.
+
+    Raises InvalidArgument, Conflict (an address in use) or OSError, each naming the address.
+    """
+    context = tls_context(config.tls) if config.tls else None
+    endpoints: list[Endpoint] = []
+    for address in config.addresses:
+        if address.kind == "unix":
+            endpoints.append(Endpoint(_unix(address.name, config.group, stack), None, f"unix://{address.name}"))
+        elif address.kind == "tcp":
+            endpoints += [Endpoint(sock, context, f"tcp://{address.name}") for sock in _tcp(address, stack)]
+        else:
+            endpoints += _activated(address, config, context, stack)
+    return endpoints
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Mutual TLS: only clients with a certificate of the authority get in. Raises InvalidArgument."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidArgument(
+            f"could not load the TLS certificate {tls.certificate} with key {tls.key}: {error}"
+        ) from error
+    try:
+        context.load_verify_locations(tls.authority)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidArgument(f"could not load the certificate authority {tls.authority}: {error}") from error
+    return context
+
+
+def socket_group(name: str) -> int:
+    """The group id for the unix socket; root's when no name is given and no usual group exists.
+
+    Raises InvalidArgument for a named group that does not exist.
+    """
+    if name.isascii() and name.isdecimal():
+        return int(name)
+    for candidate in (name,) if name else GROUPS:
+        try:
+            return grp.getgrnam(candidate).gr_gid
+        except KeyError:
+            if name:
+                raise InvalidArgument(f"group {name} of the unix socket does not exist; create it first") from None
+    return 0
+
+
+def _unix(path: str, group: str, stack: ExitStack) -> socket.socket:
+    gid = socket_group(group)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    _remove_stale(path)
+    sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+    mask = os.umask(0o177)
+    try:
+        sock.bind(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.umask(mask)
+    made = os.lstat(path)
+    stack.callback(_remove_own, path, (made.st_dev, made.st_ino))
+    os.chown(path, 0, gid)
+    os.chmod(path, 0o660)
+    sock.listen(_BACKLOG)
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Take away a socket that nobody listens on. Raises Conflict when somebody does, or when it is no socket."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise Conflict(f"{path} exists and is not a socket; remove it, or listen elsewhere with -H")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            log.debug("removing the stale socket %s", path)
+            os.unlink(path)
+            return
+        except OSError as error:
+            raise Conflict(f"{path} is in use ({error.strerror})") from error
+    raise Conflict(f"another daemon is listening on {path}; stop it, or listen elsewhere with -H")
+
+
+def _remove_own(path: str, identity: tuple[int, int]) -> None:
+    try:
+        found = os.lstat(path)
+        if (found.st_dev, found.st_ino) == identity:
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _tcp(address: Address, stack: ExitStack) -> list[socket.socket]:
+    host, port = address.host_and_port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise InvalidArgument(f"cannot listen on tcp://{address.name}: {error.strerror}") from error
+    sockets = []
+    for family, kind, protocol, _, where in dict.fromkeys(found):
+        sock = stack.enter_context(socket.socket(family, kind, protocol))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            sock.bind(where)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Conflict(f"tcp://{address.name} is in use by another program") from error
+            raise OSError(error.errno, error.strerror, f"tcp://{address.name}") from error
+        sock.listen(_BACKLOG)
+        sockets.append(sock)
+    return sockets
+
+
+def _activated(address: Address, config: Config, context: ssl.SSLContext | None, stack: ExitStack) -> list[Endpoint]:
+    wanted = [int(address.name)] if address.name else list(config.listen_fds)
+    if not wanted or not set(wanted) <= set(config.listen_fds):
+        raise InvalidArgument(
+            f"fd://{address.name}: no such socket was passed; with fd:// the daemon is started by systemd's socket unit"
+        )
+    endpoints = []
+    for number in wanted:
+        sock = stack.enter_context(_adopt(number))
+        if sock.family != socket.AF_UNIX and context is None:
+            raise InvalidArgument(f"fd://{number} is a TCP socket; it is served with --tlsverify only")
+        endpoints.append(Endpoint(sock, context if sock.family != socket.AF_UNIX else None, f"fd://{number}"))
+    return endpoints
+
+
+def _adopt(number: int) -> socket.socket:
+    try:
+        os.set_inheritable(number, False)
+        sock = socket.socket(fileno=number)
+    except OSError as error:
+        raise InvalidArgument(f"fd://{number}: {error.strerror}") from error
+    if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise InvalidArgument(f"fd://{number} is not a listening stream socket")
+    return sock

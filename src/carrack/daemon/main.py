@@ -1,0 +1,129 @@
+"""carrackd: from the command line to a daemon that answers, and back to nothing when it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import gc
+import logging
+import os
+import signal
+import sys
+from contextlib import ExitStack
+
+from carrack import __version__
+from carrack.daemon import config as configuration
+from carrack.daemon import flags, logs
+from carrack.daemon.config import Config
+from carrack.daemon.listen import Endpoint, open_endpoints
+from carrack.daemon.lock import owning, pidfile
+from carrack.daemon.notify import notify
+from carrack.daemon.reload import reload
+from carrack.errors import CarrackError
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 3
+"""Stop signals after which the daemon no longer waits for anything."""
+
+
+def main() -> int:
+    """Run the program; the exit code is 0 after a clean stop, 1 after a failure, 2 for a bad command line."""
+    try:
+        command = configuration.from_process()
+    except CarrackError as error:
+        print(f"carrackd: {error}\nSee 'carrackd --help'.", file=sys.stderr)
+        return 2
+    if command.what == "run":
+        return run(command.config)
+    texts = {"help": flags.usage(), "version": f"Carrack version {__version__}\n", "validate": "configuration OK\n"}
+    sys.stdout.write(texts[command.what])
+    return 0
+
+
+def run(config: Config) -> int:
+    """Serve until told to stop."""
+    logs.set_up("debug" if config.debug else config.log_level, config.log_format)
+    if os.geteuid() != 0:
+        log.critical("carrackd needs root: it makes namespaces, mounts and cgroups")
+        return 1
+    os.umask(0o022)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(owning(config.data_root))
+            os.makedirs(config.exec_root, mode=0o711, exist_ok=True)
+            stack.enter_context(pidfile(config.pidfile))
+            endpoints = open_endpoints(config, stack)
+            asyncio.run(_Daemon(config, endpoints).serve())
+    except (CarrackError, OSError) as error:
+        log.critical("carrackd cannot go on: %s", error)
+        log.debug("the trace", exc_info=True)
+        return 1
+    return 0
+
+
+class _Daemon:
+    """One run of the daemon, with everything it needs already opened."""
+
+    def __init__(self, config: Config, endpoints: list[Endpoint]) -> None:
+        self._config = config
+        self._endpoints = endpoints
+        self._signals = 0
+        self._stopping = asyncio.Event()
+
+    async def serve(self) -> None:
+        # Only a daemon that runs pays for these imports; --version and --validate do not.
+        from carrack.api.app import Application
+        from carrack.daemon import wiring
+        from carrack.http.server import Server
+
+        self._handle_signals()
+        self._services = wiring.build(self._config)
+        await self._services.start()
+        try:
+            server = Server(Application(self._services.routes))
+            for endpoint in self._endpoints:
+                await server.listen(endpoint.socket, endpoint.tls)
+                log.info("listening on %s", endpoint.name)
+            # What start-up made stays for the daemon's life; the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            notify(self._config.notify_socket, "READY=1")
+            await self._stopping.wait()
+            notify(self._config.notify_socket, "STOPPING=1")
+            await self._stop_containers()
+            await server.close()
+        finally:
+            await self._services.stop()
+        log.info("stopped")
+
+    async def _stop_containers(self) -> None:
+        if not self._config.live_restore:
+            timeout = self._config.shutdown_timeout
+            await self._services.stop_containers(None if timeout < 0 else float(timeout))
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+
+    def _on_stop(self, number: int) -> None:
+        self._signals += 1
+        log.info("got %s, stopping", signal.Signals(number).name)
+        self._stopping.set()
+        if self._signals >= _PATIENCE:
+            log.critical("told to stop %d times, not waiting any longer; containers are left as they are", _PATIENCE)
+            os._exit(1)
+
+    def _on_reload(self) -> None:
+        notify(self._config.notify_socket, "RELOADING=1")
+        self._config = reload(self._config)
+        logs.set_up("debug" if self._config.debug else self._config.log_level, self._config.log_format)
+        self._services.reload(self._config)
+        notify(self._config.notify_socket, "READY=1")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

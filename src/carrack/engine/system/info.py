@@ -1,0 +1,202 @@
+"""What `docker info` and `docker version` show: the engine's settings, its counts, and the host's facts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from carrack import __version__
+from carrack.engine.system.host import Host
+from carrack.model import times
+from carrack.oci import platform
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many containers are in which state, and how many images there are."""
+
+    running: int = 0
+    paused: int = 0
+    stopped: int = 0
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What stays as it is while the daemon runs. `pools` are (base, size) of the default address pools."""
+
+    id: str
+    data_root: str
+    driver: str
+    driver_status: tuple[tuple[str, str], ...] = ()
+    cgroup_driver: str = "cgroupfs"
+    runtime: str = "carrack"
+    runtimes: Mapping[str, str] = field(default_factory=lambda: {"carrack": "carrack-runtime"})
+    init_binary: str = ""
+    labels: tuple[str, ...] = ()
+    debug: bool = False
+    live_restore: bool = False
+    firewall: str = "nftables"
+    networks: tuple[str, ...] = ("bridge", "host", "null")
+    volumes: tuple[str, ...] = ("local",)
+    logs: tuple[str, ...] = ("json-file", "none")
+    pools: tuple[tuple[str, int], ...] = ()
+    security: tuple[str, ...] = ("name=seccomp,profile=builtin", "name=cgroupns")
+
+
+class SystemInfo:
+    """Answers for the engine as a whole."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        counts: Callable[[], Awaitable[Counts]],
+        listeners: Callable[[], int],
+        api_version: str,
+        minimum_api_version: str,
+        host: Host | None = None,
+    ) -> None:
+        self._settings = settings
+        self._counts = counts
+        self._listeners = listeners
+        self._api_version = api_version
+        self._minimum = minimum_api_version
+        self._host = host or Host()
+
+    async def info(self) -> Document:
+        """The Engine API's SystemInfo."""
+        limits = self._host.limits()
+        return {
+            **self._of_objects(await self._counts()),
+            "MemoryLimit": limits.memory,
+            "SwapLimit": limits.swap,
+            "KernelMemoryTCP": False,
+            "CpuCfsPeriod": limits.cpu_quota,
+            "CpuCfsQuota": limits.cpu_quota,
+            "CPUShares": limits.cpu_shares,
+            "CPUSet": limits.cpuset,
+            "PidsLimit": limits.pids,
+            "OomKillDisable": limits.oom_kill_disable,
+            "CgroupVersion": str(limits.cgroup_version),
+            **self._of_host(),
+            **self._of_settings(),
+            "Warnings": limits.warnings() or None,
+        }
+
+    def version(self) -> Document:
+        """The Engine API's SystemVersion."""
+        architecture = platform.of_machine(self._host.machine()).architecture
+        engine = {
+            "ApiVersion": self._api_version,
+            "Arch": architecture,
+            "BuildTime": "",
+            "Experimental": "false",
+            "GitCommit": "",
+            "GoVersion": f"none, Python {sys.version.split()[0]}",
+            "KernelVersion": self._host.kernel_version(),
+            "MinAPIVersion": self._minimum,
+            "Os": "linux",
+        }
+        own = {"Name": "carrack-runtime", "Version": __version__, "Details": {"GitCommit": ""}}
+        return {
+            "Platform": {"Name": "Carrack"},
+            "Components": [{"Name": "Engine", "Version": __version__, "Details": engine}, own],
+            "Version": __version__,
+            "ApiVersion": self._api_version,
+            "MinAPIVersion": self._minimum,
+            "GitCommit": "",
+            "GoVersion": engine["GoVersion"],
+            "Os": "linux",
+            "Arch": architecture,
+            "KernelVersion": engine["KernelVersion"],
+            "BuildTime": "",
+        }
+
+    def _of_objects(self, counts: Counts) -> Document:
+        settings = self._settings
+        return {
+            "ID": settings.id,
+            "Containers": counts.running + counts.paused + counts.stopped,
+            "ContainersRunning": counts.running,
+            "ContainersPaused": counts.paused,
+            "ContainersStopped": counts.stopped,
+            "Images": counts.images,
+            "Driver": settings.driver,
+            "DriverStatus": [list(pair) for pair in settings.driver_status],
+            "Plugins": {
+                "Volume": list(settings.volumes),
+                "Network": list(settings.networks),
+                "Authorization": None,
+                "Log": list(settings.logs),
+            },
+        }
+
+    def _of_host(self) -> Document:
+        name, version = self._host.operating_system()
+        return {
+            "IPv4Forwarding": self._host.ip_forwarding(),
+            "NFd": self._host.open_files(),
+            "NGoroutines": 1,
+            "SystemTime": times.rfc3339(times.now()),
+            "NEventsListener": self._listeners(),
+            "KernelVersion": self._host.kernel_version(),
+            "OperatingSystem": name,
+            "OSVersion": version,
+            "OSType": "linux",
+            "Architecture": self._host.machine(),
+            "NCPU": self._host.processors(),
+            "MemTotal": self._host.memory_total(),
+            "Name": self._host.hostname(),
+        }
+
+    def _of_settings(self) -> Document:
+        settings = self._settings
+        return {
+            "Debug": settings.debug,
+            "LoggingDriver": "json-file",
+            "CgroupDriver": settings.cgroup_driver,
+            "IndexServerAddress": "https://index.docker.io/v1/",
+            "RegistryConfig": _REGISTRIES,
+            "GenericResources": None,
+            "DockerRootDir": settings.data_root,
+            "HttpProxy": "",
+            "HttpsProxy": "",
+            "NoProxy": "",
+            "Labels": list(settings.labels),
+            "ExperimentalBuild": False,
+            "ServerVersion": __version__,
+            "Runtimes": {name: {"path": path} for name, path in settings.runtimes.items()},
+            "DefaultRuntime": settings.runtime,
+            "Swarm": _NO_SWARM,
+            "LiveRestoreEnabled": settings.live_restore,
+            "Isolation": "",
+            "InitBinary": settings.init_binary,
+            "ContainerdCommit": {"ID": ""},
+            "RuncCommit": {"ID": ""},
+            "InitCommit": {"ID": ""},
+            "SecurityOptions": list(settings.security),
+            "DefaultAddressPools": [{"Base": base, "Size": size} for base, size in settings.pools],
+            "FirewallBackend": {"Driver": settings.firewall},
+            "CDISpecDirs": [],
+        }
+
+
+_NO_SWARM = {
+    "NodeID": "",
+    "NodeAddr": "",
+    "LocalNodeState": "inactive",
+    "ControlAvailable": False,
+    "Error": "",
+    "RemoteManagers": None,
+}
+
+_REGISTRIES = {
+    "IndexConfigs": {"docker.io": {"Mirrors": [], "Name": "docker.io", "Official": True, "Secure": True}},
+    "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
+    "Mirrors": None,
+}
