@@ -39,6 +39,7 @@ _FORMATS: Final = {
 }
 _IMPLICIT_MODE = stat.S_IFDIR | 0o755
 _MAX_HOPS = 40  # as the kernel follows symbolic links, path_resolution(7)
+_MAX_DEPTH = 2048  # a path of PATH_MAX bytes cannot be deeper
 WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _RESERVED = b".wh..wh."  # AUFS's own files: of no meaning outside AUFS
@@ -94,35 +95,46 @@ class Tree:
         self._resolved: dict[bytes, Node] = {b"": self.root}
         self._any_implicit = False
 
-    def add(self, entry: TarEntry) -> None:
-        """Apply one entry. TarError when it cannot be: a parent is a file, a link leads nowhere, bad whiteouts."""
+    def add(self, entry: TarEntry) -> bool:
+        """Apply one entry; False when it describes no file of this layer (a whiteout, AUFS's own files).
+
+        TarError when it cannot be: a parent is a file, a hard link leads nowhere, bad whiteouts.
+        """
         path = normalise(entry.path)
         if not path:
             self._describe_root(entry)
-            return
+            return True
         parent_path, _, name = path.rpartition(b"/")
         if WHITEOUT in path and self._is_whiteout(parent_path, name):
-            return
+            return False
         parent = self._resolved.get(parent_path) or self._directory(parent_path)
         if entry.kind == HARDLINK:
             node = self._link_target(entry)
             if _children(parent).get(name) is not node:
                 self._place(parent, name, node)
-            return
+            return True
         children = _children(parent)
         node = _node(entry)
         if name in children:
             self._place(parent, name, node)
         else:
             children[name] = node
+        return True
 
     def implicit_paths(self) -> list[bytes]:
         """Directories that exist only because something in them does (not the root), parents first."""
         if not self._any_implicit:
             return []
-        return [path for path, node in self._directories() if node.implicit and path]
+        return [path for path, node in self.directories() if node.implicit and path]
 
-    def _directories(self) -> Iterator[tuple[bytes, Node]]:
+    def real_path(self, path: bytes) -> bytes:
+        """Where the directory at a path is once its symbolic links are followed; it is made when missing."""
+        found = self._walk(path, create=True)
+        assert found is not None
+        return b"/".join(found[1])
+
+    def directories(self) -> Iterator[tuple[bytes, Node]]:
+        """Every directory with its path (the root is ``b""``), parents first."""
         todo = [(b"", self.root)]
         while todo:
             path, node = todo.pop()
@@ -179,7 +191,9 @@ class Tree:
     def _link_target(self, entry: TarEntry) -> Node:
         path = normalise(entry.link)
         parent_path, _, name = path.rpartition(b"/")
-        parent = self._resolved.get(parent_path) or self._walk(parent_path, create=False)
+        parent = self._resolved.get(parent_path)
+        if parent is None and (found := self._walk(parent_path, create=False)):
+            parent = found[0]
         node = _children(parent).get(name) if parent else None
         if node is None or node.is_whiteout:
             raise TarError(f"hard link {entry.path!r} to {entry.link!r}, which this layer does not contain")
@@ -190,14 +204,17 @@ class Tree:
     def _directory(self, path: bytes) -> Node:
         node = self._resolved.get(path)
         if node is None:
-            node = self._walk(path, create=True)
-            assert node is not None
-            self._resolved[path] = node
+            found = self._walk(path, create=True)
+            assert found is not None
+            node = self._resolved[path] = found[0]
         return node
 
-    def _walk(self, path: bytes, *, create: bool) -> Node | None:
-        """The directory at a path, symbolic links followed inside the root; None if missing and not to be made."""
-        stack = [self.root]
+    def _walk(self, path: bytes, *, create: bool) -> tuple[Node, list[bytes]] | None:
+        """The directory at a path, symbolic links followed inside the root, and its real path.
+
+        None if it is missing and not to be made.
+        """
+        stack, names = [self.root], list[bytes]()
         todo = path.split(b"/")[::-1]
         hops = 0
         while todo:
@@ -205,8 +222,9 @@ class Tree:
             if name in (b"", b"."):
                 continue
             if name == b"..":
-                if len(stack) > 1:
+                if names:
                     stack.pop()
+                    names.pop()
                 continue
             child = self._step(stack[-1], name, create)
             if child is None:
@@ -216,13 +234,16 @@ class Tree:
                 if hops > _MAX_HOPS:
                     raise TarError(f"too many symbolic links in {path!r}")
                 if child.link[:1] == b"/":
-                    del stack[1:]
+                    del stack[1:], names[:]
                 todo += child.link.split(b"/")[::-1]
             elif child.children is None:
                 raise TarError(f"{name!r} in {path!r} is not a directory")
             else:
                 stack.append(child)
-        return stack[-1]
+                names.append(name)
+                if len(names) > _MAX_DEPTH:
+                    raise TarError(f"directories nested deeper than {_MAX_DEPTH}: {path[:60]!r}…")
+        return stack[-1], names
 
     def _step(self, directory: Node, name: bytes, create: bool) -> Node | None:
         children = _children(directory)
