@@ -1,0 +1,155 @@
+"""The expressions that nf_tables rules are made of, as bytes: each function gives one NFTA_LIST_ELEM.
+
+A rule is a list of them, run in order over registers; one that does not match ends the rule. The words are those of
+``nft --debug=netlink``. Sources: linux/netfilter/nf_tables.h, nft(8).
+"""
+
+import socket
+import struct
+
+from carrack.linux.netlink import attribute, be32, nested, text
+
+# Verdicts (linux/netfilter.h and nf_tables.h)
+DROP = 0
+ACCEPT = 1
+
+# Registers: four of 16 bytes; the same room again as sixteen of 4 bytes.
+VERDICT_REGISTER = 0
+REGISTER = 1
+REGISTER32 = 8
+
+# meta keys
+META_IIFNAME = 6
+META_OIFNAME = 7
+META_L4PROTO = 16
+META_IIFKIND = 26
+META_OIFKIND = 27
+
+# conntrack state bits and status bits
+CT_ESTABLISHED_RELATED = 1 << 1 | 1 << 2
+CT_STATUS_DNAT = 1 << 5
+
+_CT_STATE = 0
+_CT_STATUS = 2
+_NETWORK_HEADER = 1
+_TRANSPORT_HEADER = 2
+_SOURCE_ADDRESS = 12
+_DESTINATION_ADDRESS = 16
+_DESTINATION_PORT = 2
+_CMP_EQ = 0
+_CMP_NEQ = 1
+_FIB_RESULT_ADDRTYPE = 3
+_FIB_DESTINATION = 2
+_RTN_LOCAL = 2
+_NAT_DNAT = 1
+_INTERFACE_NAME_BYTES = 16
+
+_LIST_ELEMENT = 1
+_EXPRESSION_NAME = 1
+_EXPRESSION_DATA = 2
+_DATA_VALUE = 1
+_DATA_VERDICT = 2
+_VERDICT_CODE = 1
+
+
+def value(kind: int, data: bytes) -> bytes:
+    """An attribute that holds constant data (nft_data)."""
+    return nested(kind, attribute(_DATA_VALUE, data))
+
+
+def _expression(name: str, *parts: bytes) -> bytes:
+    return nested(_LIST_ELEMENT, text(_EXPRESSION_NAME, name), nested(_EXPRESSION_DATA, *parts))
+
+
+def meta(key: int, register: int = REGISTER) -> bytes:
+    """Load a property of the packet that is not in it (interface name, transport protocol)."""
+    return _expression("meta", be32(2, key), be32(1, register))
+
+
+def compare(data: bytes, *, equal: bool = True, register: int = REGISTER) -> bytes:
+    """Go on only when the register holds (or does not hold) the data."""
+    operator = _CMP_EQ if equal else _CMP_NEQ
+    return _expression("cmp", be32(1, register), be32(2, operator), value(3, data))
+
+
+def interface(key: int, name: str, *, equal: bool = True) -> bytes:
+    """Match META_IIFNAME or META_OIFNAME against a whole name."""
+    return meta(key) + compare(name.encode().ljust(_INTERFACE_NAME_BYTES, b"\0"), equal=equal)
+
+
+def _payload(base: int, offset: int, length: int, register: int) -> bytes:
+    return _expression("payload", be32(1, register), be32(2, base), be32(3, offset), be32(4, length))
+
+
+def source_address(register: int = REGISTER) -> bytes:
+    """Load the IPv4 source address."""
+    return _payload(_NETWORK_HEADER, _SOURCE_ADDRESS, 4, register)
+
+
+def destination_address(register: int = REGISTER) -> bytes:
+    """Load the IPv4 destination address."""
+    return _payload(_NETWORK_HEADER, _DESTINATION_ADDRESS, 4, register)
+
+
+def destination_port(register: int = REGISTER) -> bytes:
+    """Load the destination port of TCP, UDP or SCTP (the same place in all three)."""
+    return _payload(_TRANSPORT_HEADER, _DESTINATION_PORT, 2, register)
+
+
+def in_subnet(subnet: str, *, equal: bool = True) -> bytes:
+    """Compare the address in the first register with ``172.17.0.0/16``."""
+    host, _, prefix = subnet.partition("/")
+    mask = (0xFFFFFFFF << 32 - int(prefix) & 0xFFFFFFFF).to_bytes(4, "big")
+    return _bitwise_and(mask) + compare(socket.inet_aton(host), equal=equal)
+
+
+def _bitwise_and(mask: bytes) -> bytes:
+    length = len(mask)
+    return _expression(
+        "bitwise", be32(1, REGISTER), be32(2, REGISTER), be32(3, length), value(4, mask), value(5, bytes(length))
+    )
+
+
+def destination_is_local() -> bytes:
+    """Go on only when the destination is an address of this host (fib daddr type local)."""
+    load = _expression("fib", be32(1, REGISTER), be32(2, _FIB_RESULT_ADDRTYPE), be32(3, _FIB_DESTINATION))
+    return load + compare(struct.pack("=I", _RTN_LOCAL))
+
+
+def conntrack_established() -> bytes:
+    """Go on only for packets of a connection that is known, or related to one."""
+    return _conntrack(_CT_STATE, CT_ESTABLISHED_RELATED)
+
+
+def conntrack_dnat() -> bytes:
+    """Go on only for packets of a connection whose destination was rewritten."""
+    return _conntrack(_CT_STATUS, CT_STATUS_DNAT)
+
+
+def _conntrack(key: int, bits: int) -> bytes:
+    load = _expression("ct", be32(2, key), be32(1, REGISTER))
+    return load + _bitwise_and(struct.pack("=I", bits)) + compare(bytes(4), equal=False)
+
+
+def lookup(map_name: str, *, register: int = REGISTER, into: int = REGISTER) -> bytes:
+    """Look the register up in a map and load what it maps to; goes on only when it is there."""
+    return _expression("lookup", text(1, map_name), be32(2, register), be32(3, into))
+
+
+def destination_nat(*, port: bool) -> bytes:
+    """Rewrite the destination to the address in the first register and, with ``port``, the port in the next word."""
+    parts = [be32(1, _NAT_DNAT), be32(2, socket.AF_INET), be32(3, REGISTER)]
+    if port:
+        parts.append(be32(5, REGISTER32 + 1))
+    return _expression("nat", *parts)
+
+
+def masquerade() -> bytes:
+    """Rewrite the source to the address of the interface the packet leaves by."""
+    return _expression("masq")
+
+
+def verdict(code: int) -> bytes:
+    """End with ACCEPT or DROP."""
+    data = nested(2, nested(_DATA_VERDICT, be32(_VERDICT_CODE, code)))
+    return _expression("immediate", be32(1, VERDICT_REGISTER), data)

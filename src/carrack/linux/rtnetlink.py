@@ -1,0 +1,247 @@
+"""rtnetlink messages as values: links, addresses and routes, for a `Netlink` socket.
+
+Sources: rtnetlink(7), linux/if_link.h, linux/if_addr.h, linux/rtnetlink.h.
+"""
+
+import errno
+import os
+import socket
+import struct
+
+from carrack.linux.netlink import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    Message,
+    Netlink,
+    attribute,
+    attributes,
+    nested,
+    text,
+    u32,
+)
+
+RTM_NEWLINK = 16
+RTM_DELLINK = 17
+RTM_GETLINK = 18
+RTM_NEWADDR = 20
+RTM_DELADDR = 21
+RTM_GETADDR = 22
+RTM_NEWROUTE = 24
+RTM_GETROUTE = 26
+
+IFF_UP = 0x1
+
+IFLA_ADDRESS = 1
+IFLA_IFNAME = 3
+IFLA_MTU = 4
+IFLA_MASTER = 10
+IFLA_LINKINFO = 18
+IFLA_AF_SPEC = 26
+IFLA_NET_NS_FD = 28
+
+_IFLA_INFO_KIND = 1
+_IFLA_INFO_DATA = 2
+_IFLA_INFO_SLAVE_KIND = 4
+_IFLA_INFO_SLAVE_DATA = 5
+_VETH_INFO_PEER = 1
+_IFLA_BRPORT_MODE = 4  # hairpin
+_IFLA_BRPORT_ISOLATED = 33
+_IFLA_INET6_ADDR_GEN_MODE = 8
+_ADDR_GEN_MODE_NONE = 1
+
+_IFA_ADDRESS = 1
+_IFA_LOCAL = 2
+_IFA_BROADCAST = 4
+_RTA_OIF = 4
+_RTA_GATEWAY = 5
+_RT_TABLE_MAIN = 254
+_RTPROT_BOOT = 3
+_RT_SCOPE_UNIVERSE = 0
+_RTN_UNICAST = 1
+
+_LINK = struct.Struct("=BxHiII")  # family, type, index, flags, changed flags
+_ADDRESS = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
+_CREATE = NLM_F_CREATE | NLM_F_EXCL
+
+# No link-local address is made up: an interface of an IPv4-only network must not speak IPv6 (CVE-2024-32473).
+_NO_LINK_LOCAL = nested(
+    IFLA_AF_SPEC, nested(socket.AF_INET6, attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_MODE_NONE])))
+)
+
+
+class Link:
+    """A network interface as the kernel reports it."""
+
+    __slots__ = ("address", "flags", "index", "kind", "master", "mtu", "name")
+
+    def __init__(self, body: bytes) -> None:
+        self.index, self.flags = _index_and_flags(body)
+        found = attributes(body[_LINK.size :])
+        info = attributes(found.get(IFLA_LINKINFO, b""))
+        self.name = found[IFLA_IFNAME].rstrip(b"\0").decode()
+        self.address = ":".join(f"{byte:02x}" for byte in found.get(IFLA_ADDRESS, b""))
+        self.mtu = _word(found.get(IFLA_MTU))
+        self.master = _word(found.get(IFLA_MASTER))
+        self.kind = info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
+
+    @property
+    def up(self) -> bool:
+        """Whether the interface is administratively up."""
+        return bool(self.flags & IFF_UP)
+
+
+def _index_and_flags(body: bytes) -> tuple[int, int]:
+    _, _, index, flags, _ = _LINK.unpack_from(body)
+    return int(index), int(flags)
+
+
+def _word(data: bytes | None) -> int:
+    return int(struct.unpack("=I", data)[0]) if data else 0
+
+
+def _link(index: int = 0, flags: int = 0, changed: int = 0) -> bytes:
+    return _LINK.pack(socket.AF_UNSPEC, 0, index, flags, changed)
+
+
+def mac_bytes(address: str) -> bytes:
+    """The six bytes of ``02:42:ac:11:00:02``; ValueError when it is not a MAC address."""
+    raw = bytes.fromhex(address.replace(":", "").replace("-", ""))
+    if len(raw) != 6:
+        raise ValueError(f"invalid MAC address {address!r}")
+    return raw
+
+
+def random_mac() -> str:
+    """A locally administered unicast MAC address that nobody else has."""
+    return ":".join(f"{byte:02x}" for byte in b"\x02\x42" + os.urandom(4))
+
+
+def add_bridge(name: str, mtu: int, mac: str) -> Message:
+    """Make a bridge, down. A MAC address of its own keeps it from changing with the ports."""
+    kind = nested(IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"))
+    parts = (text(IFLA_IFNAME, name), u32(IFLA_MTU, mtu), attribute(IFLA_ADDRESS, mac_bytes(mac)))
+    body = _link() + b"".join(parts) + kind
+    return Message(RTM_NEWLINK, _CREATE, body, f"create bridge {name}")
+
+
+def add_veth(host_name: str, peer_name: str, peer_netns_fd: int, mtu: int) -> Message:
+    """Make a veth pair whose peer appears in another network namespace; both ends are down."""
+    peer = (text(IFLA_IFNAME, peer_name), u32(IFLA_NET_NS_FD, peer_netns_fd), u32(IFLA_MTU, mtu))
+    data = nested(_IFLA_INFO_DATA, nested(_VETH_INFO_PEER, _link(), *peer))
+    kind = nested(IFLA_LINKINFO, text(_IFLA_INFO_KIND, "veth"), data)
+    body = _link() + text(IFLA_IFNAME, host_name) + u32(IFLA_MTU, mtu) + kind
+    return Message(RTM_NEWLINK, _CREATE, body, f"create veth pair {host_name} and {peer_name}")
+
+
+def set_link(
+    index: int,
+    *,
+    up: bool | None = None,
+    name: str | None = None,
+    mac: str | None = None,
+    mtu: int | None = None,
+    master: int | None = None,
+    link_local: bool = True,
+) -> Message:
+    """Change an interface; what is None stays. ``master`` 0 takes it out of its bridge.
+
+    Without ``link_local`` it makes up no IPv6 address when it goes up; EAFNOSUPPORT on a kernel without IPv6.
+    """
+    body = _link(index) if up is None else _link(index, IFF_UP if up else 0, IFF_UP)
+    if name is not None:
+        body += text(IFLA_IFNAME, name)
+    if mac is not None:
+        body += attribute(IFLA_ADDRESS, mac_bytes(mac))
+    if mtu is not None:
+        body += u32(IFLA_MTU, mtu)
+    if master is not None:
+        body += u32(IFLA_MASTER, master)
+    if not link_local:
+        body += _NO_LINK_LOCAL
+    return Message(RTM_NEWLINK, 0, body, f"change interface {name or index}")
+
+
+def set_bridge_port(index: int, *, hairpin: bool, isolated: bool) -> Message:
+    """Set how a bridge treats one of its ports (which must be enslaved already)."""
+    data = attribute(_IFLA_BRPORT_MODE, bytes([hairpin])) + attribute(_IFLA_BRPORT_ISOLATED, bytes([isolated]))
+    info = nested(IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), nested(_IFLA_INFO_SLAVE_DATA, data))
+    return Message(RTM_NEWLINK, 0, _link(index) + info, f"set bridge port {index}")
+
+
+def delete_link(index: int) -> Message:
+    """Remove an interface; of a veth pair both ends go."""
+    return Message(RTM_DELLINK, 0, _link(index), f"delete interface {index}")
+
+
+def add_address(index: int, address: str, *, replace: bool = False) -> Message:
+    """Add ``172.17.0.2/16`` to an interface, with its broadcast address."""
+    host, _, prefix = address.partition("/")
+    packed = socket.inet_aton(host)
+    length = int(prefix)
+    broadcast = int.from_bytes(packed, "big") | (1 << 32 - length) - 1
+    body = _ADDRESS.pack(socket.AF_INET, length, 0, 0, index)
+    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
+    if length < 31:
+        body += attribute(_IFA_BROADCAST, broadcast.to_bytes(4, "big"))
+    flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
+    return Message(RTM_NEWADDR, flags, body, f"add address {address} to interface {index}")
+
+
+def delete_address(index: int, address: str) -> Message:
+    """Take ``172.17.0.2/16`` away from an interface."""
+    host, _, prefix = address.partition("/")
+    body = _ADDRESS.pack(socket.AF_INET, int(prefix), 0, 0, index) + attribute(_IFA_LOCAL, socket.inet_aton(host))
+    return Message(RTM_DELADDR, 0, body, f"delete address {address} of interface {index}")
+
+
+def default_route(gateway: str, index: int = 0) -> Message:
+    """A default route; without an interface the kernel takes the one that reaches the gateway."""
+    body = struct.pack(
+        "=BBBBBBBBI", socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0
+    )
+    body += attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
+    if index:
+        body += u32(_RTA_OIF, index)
+    return Message(RTM_NEWROUTE, _CREATE, body, f"add default route via {gateway}")
+
+
+def find_link(netlink: Netlink, name: str) -> Link | None:
+    """The interface of that name in the socket's namespace, or None."""
+    try:
+        found = netlink.get(Message(RTM_GETLINK, 0, _link() + text(IFLA_IFNAME, name), f"look up interface {name}"))
+    except OSError as e:
+        if e.errno in (errno.ENODEV, errno.ENOENT):
+            return None
+        raise
+    return Link(found[0]) if found else None
+
+
+def links(netlink: Netlink) -> list[Link]:
+    """All interfaces of the socket's namespace."""
+    return [Link(body) for body in netlink.dump(Message(RTM_GETLINK, 0, _link(), "list interfaces"))]
+
+
+def addresses(netlink: Netlink, index: int) -> list[str]:
+    """The IPv4 addresses of an interface, as ``172.17.0.1/16``."""
+    request = Message(RTM_GETADDR, 0, _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0), "list addresses")
+    found = []
+    for body in netlink.dump(request):
+        _, prefix, _, _, owner = _ADDRESS.unpack_from(body)
+        local = attributes(body[_ADDRESS.size :]).get(_IFA_LOCAL)
+        if owner == index and local:
+            found.append(f"{socket.inet_ntoa(local)}/{prefix}")
+    return found
+
+
+def routes(netlink: Netlink) -> list[tuple[str, int]]:
+    """(destination, interface index) of each IPv4 route in the main table; the default route is ``0.0.0.0/0``."""
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+    found = []
+    for answer in netlink.dump(Message(RTM_GETROUTE, 0, body, "list routes")):
+        table, prefix = answer[4], answer[1]
+        parts = attributes(answer[12:])
+        if table == _RT_TABLE_MAIN:
+            destination = socket.inet_ntoa(parts[1]) if 1 in parts else "0.0.0.0"
+            found.append((f"{destination}/{prefix}", _word(parts.get(_RTA_OIF))))
+    return found

@@ -1,0 +1,298 @@
+"""The default network of the daemon: bridge, addresses, ports and firewall behind a few asynchronous verbs.
+
+All kernel work runs on one thread of its own, in order: nothing here is ever done by two at once, and a wait for the
+kernel's network lock never stops the daemon's event loop. What a cancelled call has begun is undone by `disconnect`,
+which waits its turn behind it.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from carrack.errors import CarrackError, Internal, InvalidArgument
+from carrack.linux.netlink import Netlink
+from carrack.linux.nftables import Nftables
+from carrack.model.ports import PublishedPort
+from carrack.network import bridge, endpoint, sysctl
+from carrack.network.bridge import BridgeSettings
+from carrack.network.endpoint import Endpoint, ParkedVeth, mac_of
+from carrack.network.firewall import Firewall
+from carrack.network.ipam import AddressPool
+from carrack.network.ports import PortAllocator, Reservation
+from carrack.network.rules import PortMapping
+from carrack.network.watch import FirewallWatch
+
+T = TypeVar("T")
+Document = dict[str, Any]
+PortsDocument = dict[str, list[dict[str, str]] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """``ports`` as NetworkSettings.Ports has it; ``fds`` reserve the host ports and belong to the caller."""
+
+    ports: PortsDocument
+    fds: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What a surviving container had: its endpoint document and its ports document."""
+
+    endpoint: Document
+    ports: PortsDocument
+
+
+@dataclass(slots=True)
+class _Attachment:
+    address: str
+    veth: ParkedVeth | None = None
+    ports: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+class BridgeNetwork:
+    """One bridge network. ``table`` names its nftables table, ``sys_root`` is where /proc/sys is.
+
+    Life: `setup` once; per container `connect`, `publish`, in the end `disconnect`; `close` when the daemon ends
+    (containers go on), `teardown` to remove everything from the host.
+    """
+
+    def __init__(
+        self, settings: BridgeSettings, network_id: str, *, table: str = "carrack", sys_root: str = sysctl.PROC_SYS
+    ) -> None:
+        self.settings = settings
+        self.network_id = network_id
+        self._table = table
+        self._sys_root = sys_root
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._pool = AddressPool(settings.subnet, settings.gateway, settings.ip_range)
+        self._ports = PortAllocator(sys_root)
+        self._attached: dict[str, _Attachment] = {}
+        self._index = 0
+
+    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def setup(self, existing: Mapping[str, Existing] | None = None) -> None:
+        """Make the bridge and load the firewall, with the ports of containers that survived the last daemon.
+
+        The order is one of failing closed: forwarding and 127.0.0.1's routing are switched on only behind the rules.
+        Conflict when the bridge's name is taken, OSError and Internal when the kernel refuses.
+        """
+        await self._run(self._setup, existing or {})
+        self._watch = FirewallWatch(self._table, self._nftables.port_id, self._reassert)
+        self._watch.start()
+
+    def _setup(self, existing: Mapping[str, Existing]) -> None:
+        with ExitStack() as undo:
+            self._host = Netlink()
+            undo.callback(self._host.close)
+            self._nftables = Nftables()
+            undo.callback(self._nftables.close)
+            self._firewall = Firewall(self._nftables, self._table)
+            self._index = bridge.ensure(self._host, self.settings, self._sys_root)
+            for container_id, past in existing.items():
+                self._adopt(container_id, past)
+            closed = sysctl.read(self._sys_root, sysctl.IP_FORWARD) == "0"
+            self._firewall.install([self.settings], guard=closed or self._firewall.was_guarding())
+            sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
+            sysctl.ensure(self._sys_root, sysctl.route_localnet(self.settings.name), "1")
+            undo.pop_all()
+
+    async def restore(self, existing: Mapping[str, Existing]) -> None:
+        """Take in containers that survived the last daemon: addresses and ports are theirs again, rules reloaded."""
+        await self._run(self._restore, existing)
+
+    def _restore(self, existing: Mapping[str, Existing]) -> None:
+        for container_id, past in existing.items():
+            self._adopt(container_id, past)
+        rules = self._firewall.rule_set
+        self._firewall.install(rules.bridges, guard=rules.guard)
+
+    def _adopt(self, container_id: str, past: Existing) -> None:
+        address = str(past.endpoint["IPAddress"])
+        self._pool.allocate(address)
+        found = [
+            (protocol, place["HostIp"], int(place["HostPort"]), int(number))
+            for container, places in past.ports.items()
+            for number, _, protocol in [container.partition("/")]
+            for place in places or ()
+        ]
+        for protocol, host_ip, port, _ in found:
+            self._ports.adopt(protocol, host_ip, port)
+        mappings = [PortMapping(kind, ip, port, address, number) for kind, ip, port, number in found]
+        self._firewall.adopt(container_id, mappings)
+        self._attached[container_id] = _Attachment(address, None, [(kind, ip, port) for kind, ip, port, _ in found])
+
+    async def park(self, netns_fd: int) -> ParkedVeth:
+        """Make a cable into a sandbox ahead of need."""
+        return await self._run(self._park, netns_fd)
+
+    def _park(self, netns_fd: int) -> ParkedVeth:
+        return endpoint.park(self._host, netns_fd, f"veth{secrets.token_hex(4)[:7]}")
+
+    async def connect(
+        self,
+        container_id: str,
+        netns_fd: int,
+        netlink_fd: int,
+        veth: ParkedVeth | None = None,
+        *,
+        address: str | None = None,
+        mac: str | None = None,
+    ) -> Document:
+        """Give a sandbox an address on the bridge; returns its EndpointSettings as inspect shows them.
+
+        ``veth`` is what `park` made for this sandbox, else a pair is made now. The descriptors stay the caller's.
+        After any failure the sandbox is spoilt: call `disconnect` and throw it away.
+        """
+        return await self._run(self._connect, container_id, netns_fd, netlink_fd, veth, address, mac)
+
+    def _connect(
+        self,
+        container_id: str,
+        netns_fd: int,
+        netlink_fd: int,
+        veth: ParkedVeth | None,
+        wanted: str | None,
+        mac: str | None,
+    ) -> Document:
+        if container_id in self._attached:
+            raise Internal(f"container {container_id} is connected to {self.settings.name} already")
+        with ExitStack() as undo:
+            address = str(self._pool.allocate(wanted))
+            undo.callback(self._pool.release, address)
+            inside = Endpoint(
+                f"{address}/{self.settings.prefix}",
+                self.settings.gateway,
+                mac or mac_of(address),
+                self.settings.mtu,
+                self._index,
+                self.settings.isolated,
+                kernel_has_ipv6=sysctl.has_ipv6(self._sys_root),
+            )
+            cable = veth or self._park(netns_fd)
+            with Netlink(fd=os.dup(netlink_fd)) as sandbox:
+                endpoint.plug(self._host, sandbox, cable, inside)
+            undo.pop_all()
+        self._attached[container_id] = _Attachment(address, cable)
+        return endpoint_document(self.settings, self.network_id, address, inside.mac)
+
+    async def publish(
+        self,
+        container_id: str,
+        endpoint: Document,
+        mappings: Sequence[PublishedPort],
+        *,
+        exposed: Collection[str] = (),
+        name: str = "",
+    ) -> Published:
+        """Reserve the host ports and lead them to the container; all of them or none.
+
+        Ports only exposed are listed without a binding. Internal, in Docker's words, when a port is taken; ``name``
+        is the container's, for those words.
+        """
+        try:
+            return await self._run(self._publish, container_id, endpoint, mappings, exposed)
+        except InvalidArgument:
+            raise
+        except (CarrackError, OSError) as e:
+            where = f"endpoint {name or container_id[:12]} ({endpoint['EndpointID']})"
+            raise Internal(f"driver failed programming external connectivity on {where}: {e}") from e
+
+    def _publish(
+        self, container_id: str, endpoint: Document, wanted: Sequence[PublishedPort], exposed: Collection[str]
+    ) -> Published:
+        ports: PortsDocument = dict.fromkeys(exposed)
+        mappings, fds = [], []
+        with ExitStack() as undo:
+            for port in wanted:
+                number, _, protocol = port.container.partition("/")
+                got = self._ports.reserve(protocol, port.host_ip, port.host_port)
+                undo.callback(self._drop, got)
+                mappings.append(PortMapping(protocol, got.host_ip, got.port, endpoint["IPAddress"], int(number)))
+                ports[port.container] = [*(ports.get(port.container) or ()), _binding(got)]
+                fds.append(got.fd)
+            self._firewall.publish(container_id, mappings)
+            undo.pop_all()
+        attached = self._attached[container_id]
+        attached.ports += [(mapping.protocol, mapping.host_ip, mapping.host_port) for mapping in mappings]
+        return Published(ports, fds)
+
+    def _drop(self, reservation: Reservation) -> None:
+        os.close(reservation.fd)
+        self._ports.release(reservation.protocol, reservation.host_ip, reservation.port)
+
+    async def disconnect(self, container_id: str, *, sandbox_lives: bool = False) -> None:
+        """Close the container's ports and take its address back; one that is not connected is no error.
+
+        The cable dies with its sandbox; it is cut here only when the sandbox lives on.
+        """
+        await self._run(self._disconnect, container_id, sandbox_lives)
+
+    def _disconnect(self, container_id: str, sandbox_lives: bool) -> None:
+        attached = self._attached.pop(container_id, None)
+        if attached is None:
+            return
+        with ExitStack() as each:
+            each.callback(self._pool.release, attached.address)
+            for port in attached.ports:
+                each.callback(self._ports.release, *port)
+            if sandbox_lives and attached.veth:
+                each.callback(endpoint.unplug, self._host, attached.veth)
+            each.callback(self._firewall.withdraw, container_id)
+
+    async def _reassert(self) -> bool:
+        return await self._run(self._firewall.restore)
+
+    async def close(self) -> None:
+        """Stop watching and let go of the sockets; bridge, rules and containers stay as they are."""
+        await self._watch.stop()
+        await self._run(self._close)
+        self._thread.shutdown()
+
+    def _close(self) -> None:
+        self._host.close()
+        self._nftables.close()
+
+    async def teardown(self) -> None:
+        """Remove bridge and rules from the host, then `close`. Forwarding goes off if it was us who needed it."""
+        await self._watch.stop()
+        await self._run(self._teardown)
+        await self.close()
+
+    def _teardown(self) -> None:
+        bridge.remove(self._host, self.settings.name)
+        if self._firewall.rule_set.guard:
+            sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "0")
+        self._firewall.uninstall()
+
+
+def _binding(reservation: Reservation) -> dict[str, str]:
+    return {"HostIp": reservation.host_ip, "HostPort": str(reservation.port)}
+
+
+def endpoint_document(settings: BridgeSettings, network_id: str, address: str, mac: str) -> Document:
+    """The EndpointSettings of a connected container, as ``GET /containers/{id}/json`` shows them."""
+    return {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": None,
+        "MacAddress": mac,
+        "DriverOpts": None,
+        "GwPriority": 0,
+        "NetworkID": network_id,
+        "EndpointID": secrets.token_hex(32),
+        "Gateway": settings.gateway,
+        "IPAddress": address,
+        "IPPrefixLen": settings.prefix,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "DNSNames": None,
+    }

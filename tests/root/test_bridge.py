@@ -1,0 +1,204 @@
+"""The bridge itself and what the kernel holds of it: interfaces, switches, nftables as nft reads them."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from tests.root.netns import Namespace, ask, cable, echo, own_network
+from tests.suites.nftables import check_nftables
+
+from carrack.errors import Conflict
+from carrack.linux import rtnetlink
+from carrack.linux.netlink import Netlink
+from carrack.linux.nftables import Nftables
+from carrack.network import bridge
+from carrack.network.bridge import BridgeSettings
+from carrack.network.firewall import Firewall
+from carrack.network.rules import PortMapping
+from carrack.network.service import BridgeNetwork
+
+pytestmark = pytest.mark.root
+
+SETTINGS = BridgeSettings(f"crk{os.getpid() % 100000}", "10.231.0.1/24")
+TABLE = f"crk-test-{os.getpid()}"
+GOLDEN = Path(__file__).parents[1] / "golden" / "nft"
+
+
+def switch(name: str) -> str:
+    return Path("/proc/sys", name).read_text().strip()
+
+
+def with_network(scene: Callable[[BridgeNetwork], Awaitable[None]], settings: BridgeSettings = SETTINGS) -> None:
+    async def play() -> None:
+        network = BridgeNetwork(settings, "n" * 64, table=TABLE)
+        await network.setup()
+        try:
+            await scene(network)
+        finally:
+            await network.teardown()
+
+    asyncio.run(play())
+
+
+@own_network
+def test_kernel_keeps_the_contract() -> None:
+    kernel = Nftables()
+    check_nftables(kernel)
+    kernel.close()
+
+
+@own_network
+def test_bridge_is_made_brought_into_shape_and_removed() -> None:
+    with Netlink() as netlink:
+        index = bridge.ensure(netlink, SETTINGS)
+        link = rtnetlink.find_link(netlink, SETTINGS.name)
+        assert link is not None
+        assert (link.kind, link.up, link.mtu) == ("bridge", True, 1500)
+        assert rtnetlink.addresses(netlink, index) == ["10.231.0.1/24"]
+        assert switch(f"net/ipv6/conf/{SETTINGS.name}/disable_ipv6") == "1"
+        assert bridge.choose_address(netlink, SETTINGS.name) == "10.231.0.1/24"
+        assert bridge.choose_address(netlink, "other", ["10.231.0.0/16", "10.232.0.0/16"]) == "10.232.0.1/16"
+        moved = BridgeSettings(SETTINGS.name, "10.233.0.1/24", 1400)
+        assert bridge.ensure(netlink, moved) == index
+        assert rtnetlink.addresses(netlink, index) == ["10.233.0.1/24"]
+        bridge.remove(netlink, SETTINGS.name)
+        bridge.remove(netlink, SETTINGS.name)
+        assert rtnetlink.find_link(netlink, SETTINGS.name) is None
+
+
+@own_network
+def test_a_name_taken_by_something_else_is_refused() -> None:
+    with Namespace() as other, Netlink() as netlink:
+        netlink.batch([rtnetlink.add_veth(SETTINGS.name, "eth0", other.fd, 1500)])
+        with pytest.raises(Conflict, match="is not a bridge"):
+            bridge.ensure(netlink, SETTINGS)
+
+
+@own_network
+def test_switches_are_set_behind_the_rules_and_set_back() -> None:
+    async def scene(network: BridgeNetwork) -> None:
+        assert switch("net/ipv4/ip_forward") == "1"
+        assert switch(f"net/ipv4/conf/{SETTINGS.name}/route_localnet") == "1"
+        assert switch("net/ipv4/conf/lo/route_localnet") == "0"
+
+    assert switch("net/ipv4/ip_forward") == "0"
+    with_network(scene)
+    assert switch("net/ipv4/ip_forward") == "0"
+
+
+@own_network
+def test_forwarding_that_was_on_stays_on_and_unguarded() -> None:
+    async def scene(network: BridgeNetwork) -> None:
+        kernel = Nftables()
+        assert "guard" not in kernel.chains(TABLE)
+        kernel.close()
+
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    with_network(scene)
+    assert switch("net/ipv4/ip_forward") == "1"
+
+
+@own_network
+def test_host_does_not_become_a_router_of_its_other_links() -> None:
+    forwarding = Path("/proc/sys/net/ipv4/ip_forward")
+    with Namespace() as left, Namespace() as right:
+        cable(left, "left", "192.0.2.1/24", "192.0.2.2/24", gateway="192.0.2.1")
+        cable(right, "right", "198.51.100.1/24", "198.51.100.2/24", gateway="198.51.100.1")
+
+        async def scene(network: BridgeNetwork) -> None:
+            assert left.run(lambda: ask("198.51.100.2", 80, timeout=0.3)) is None
+
+        with echo(right, 80):
+            forwarding.write_text("1")
+            assert left.run(lambda: ask("198.51.100.2", 80)) == "192.0.2.2"
+            forwarding.write_text("0")
+            with_network(scene)
+
+
+@own_network
+def test_isolated_containers_reach_the_outside_but_not_each_other() -> None:
+    async def scene(network: BridgeNetwork) -> None:
+        with Namespace() as one, Namespace() as two, Namespace() as outside:
+            cable(outside, "uplink", "192.0.2.1/24", "192.0.2.2/24")
+            await network.connect("c1", one.fd, one.netlink_fd)
+            await network.connect("c2", two.fd, two.netlink_fd)
+            with echo(two, 80), echo(outside, 80):
+                assert one.run(lambda: ask("10.231.0.3", 80, timeout=0.3)) is None
+                assert one.run(lambda: ask("192.0.2.2", 80)) == "192.0.2.1"
+
+    with_network(scene, BridgeSettings(SETTINGS.name, SETTINGS.address, isolated=True))
+
+
+@own_network
+def test_bridges_are_closed_to_each_other() -> None:
+    async def scene(network: BridgeNetwork) -> None:
+        other = BridgeNetwork(BridgeSettings("crkother", "10.232.0.1/24"), "m" * 64, table=f"{TABLE}-other")
+        await other.setup()
+        with Namespace() as one, Namespace() as two:
+            await network.connect("c1", one.fd, one.netlink_fd)
+            await other.connect("c2", two.fd, two.netlink_fd)
+            with echo(two, 80):
+                assert one.run(lambda: ask("10.232.0.2", 80, timeout=0.3)) is None
+                assert ask("10.232.0.2", 80) is not None
+        await other.teardown()
+
+    with_network(scene)
+
+
+@own_network
+def test_cable_is_cut_when_the_sandbox_lives_on() -> None:
+    async def scene(network: BridgeNetwork) -> None:
+        with Namespace() as one:
+            await network.connect("c1", one.fd, one.netlink_fd)
+            with one.netlink() as inside:
+                assert [link.name for link in rtnetlink.links(inside) if link.kind == "veth"] == ["eth0"]
+                await network.disconnect("c1", sandbox_lives=True)
+                assert [link.name for link in rtnetlink.links(inside) if link.kind == "veth"] == []
+
+    with_network(scene)
+
+
+@pytest.mark.skipif(not shutil.which("nft"), reason="the nft program is not installed")
+@pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
+@own_network
+def test_nft_reads_what_we_mean(case: str) -> None:
+    cases = {
+        "plain": ((BridgeSettings("carrack0", "172.17.0.1/16"),), False),
+        "guarded-isolated": (
+            (
+                BridgeSettings("carrack0", "172.17.0.1/16", isolated=True),
+                BridgeSettings("inner", "10.9.0.1/24", masquerade=False),
+            ),
+            True,
+        ),
+    }
+    bridges, guard = cases[case]
+    kernel = Nftables()
+    firewall = Firewall(kernel)
+    firewall.install(bridges, guard=guard)
+    firewall.publish(
+        "c1",
+        [
+            PortMapping("tcp", "0.0.0.0", 8080, "172.17.0.2", 80),
+            PortMapping("udp", "192.0.2.1", 53, "172.17.0.2", 5353),
+            PortMapping("udp", "0.0.0.0", 10000, "172.17.0.2", 10000, 10001),
+            PortMapping("tcp", "127.0.0.1", 7000, "172.17.0.2", 7000, 2),
+        ],
+    )
+    kernel.close()
+    golden = GOLDEN / case / "table.nft"
+    listed = nft("list", "table", "ip", "carrack")
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(listed)
+    with Namespace() as other:
+        other.run(lambda: nft("-f", str(golden)))
+        assert listed == other.run(lambda: nft("list", "table", "ip", "carrack"))
+
+
+def nft(*arguments: str) -> str:
+    """What the nft program prints; its words differ by version, so both sides of a comparison are its own."""
+    return subprocess.run(["nft", *arguments], check=True, capture_output=True, text=True).stdout

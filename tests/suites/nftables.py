@@ -1,0 +1,65 @@
+"""What every nf_tables must do, the kernel's and the fake: transactions are whole, and reading back tells the truth."""
+
+import errno
+import struct
+
+import pytest
+
+from carrack.linux import nftables
+from carrack.linux.nftables import Element, Nftables
+from carrack.network.bridge import BridgeSettings
+from carrack.network.rules import RuleSet
+
+TABLE = "crk-test"
+RULES = RuleSet(TABLE, (BridgeSettings("crkbr0", "10.232.0.1/24"),), guard=True)
+
+
+def element(port: int, target: int) -> Element:
+    return Element([b"\6", struct.pack(">H", port)], [b"\x0a\xe8\0\2", struct.pack(">H", target)])
+
+
+def check_nftables(kernel: Nftables) -> None:
+    """Run all of it against an empty rule set."""
+    check_replacement(kernel)
+    check_elements(kernel)
+    check_transactions(kernel)
+    kernel.commit([nftables.delete_table(TABLE)])
+    assert not kernel.has_table(TABLE)
+    assert kernel.chains(TABLE) == {}
+    with pytest.raises(FileNotFoundError):
+        kernel.commit([nftables.delete_table(TABLE)])
+
+
+def check_replacement(kernel: Nftables) -> None:
+    assert not kernel.has_table(TABLE)
+    for _ in range(2):
+        kernel.commit(RULES.replacement([]))
+        assert kernel.has_table(TABLE)
+        assert kernel.chains(TABLE) == {c.name: (c.kind, c.hook, c.priority, c.policy) for c in RULES.chains()}
+        for chain in RULES.chains():
+            wanted = [(rule.chain, rule.comment) for rule in RULES.rules() if rule.chain == chain.name]
+            assert [rule for rule in kernel.rules(TABLE) if rule[0] == chain.name] == wanted
+
+
+def check_elements(kernel: Nftables) -> None:
+    wanted = [element(port, port + 1) for port in range(1, 1001)]
+    kernel.commit(nftables.add_elements(TABLE, "published", wanted))
+    assert kernel.lacks(TABLE, "published", wanted) == []
+    other = element(5, 7777)
+    assert kernel.lacks(TABLE, "published", [other, wanted[0]]) == [other]
+    assert len(kernel.elements(TABLE, "published")) == 1000
+    with pytest.raises(FileExistsError):
+        kernel.commit(nftables.add_elements(TABLE, "published", [other]))
+    kernel.commit(nftables.delete_elements(TABLE, "published", wanted[1:]))
+    assert kernel.lacks(TABLE, "published", wanted[:3]) == wanted[1:3]
+
+
+def check_transactions(kernel: Nftables) -> None:
+    new, held = element(2000, 1), element(1, 2)
+    batch = nftables.add_elements(TABLE, "published", [new])
+    batch += nftables.delete_elements(TABLE, "published", [element(3000, 1)])
+    with pytest.raises(OSError, match="delete nftables elements") as refused:
+        kernel.commit(batch)
+    assert refused.value.errno == errno.ENOENT
+    assert kernel.lacks(TABLE, "published", [new, held]) == [new]
+    kernel.commit([])

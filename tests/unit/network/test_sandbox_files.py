@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carrack.errors import InvalidArgument
+from carrack.network import sandbox_files
+
+
+def test_hosts_in_dockers_order() -> None:
+    text = sandbox_files.hosts("web", "example.org", "172.17.0.2", ["db:10.0.0.5", "up=host-gateway"], "172.17.0.1")
+    assert text.splitlines()[0] == "127.0.0.1\tlocalhost"
+    assert text.splitlines()[-3:] == ["10.0.0.5\tdb", "172.17.0.1\tup", "172.17.0.2\tweb.example.org web"]
+
+
+def test_hosts_without_a_network() -> None:
+    assert sandbox_files.hosts("web", "", None).endswith("ff02::2\tip6-allrouters\n")
+
+
+@pytest.mark.parametrize("entry", ["", "db", ":10.0.0.1", "db:", "a b:10.0.0.1", "db:nonsense", "x\n1.1.1.1:10.0.0.1"])
+def test_malformed_entries(entry: str) -> None:
+    with pytest.raises(InvalidArgument):
+        sandbox_files.hosts("web", "", None, [entry])
+
+
+def test_ipv6_entries() -> None:
+    assert "fd00::1\tdb\n" in sandbox_files.hosts("web", "", None, ["db:fd00::1"])
+    assert "fd00::1\tdb\n" in sandbox_files.hosts("web", "", None, ["db:[fd00::1]"])
+
+
+def test_gateway_entry_needs_a_gateway() -> None:
+    with pytest.raises(InvalidArgument, match="host-gateway"):
+        sandbox_files.hosts("web", "", None, ["up:host-gateway"])
+
+
+HOST = """\
+; written by hand
+nameserver 127.0.0.1
+nameserver fd00::53
+nameserver 192.0.2.53 # the real one
+domain old.example
+search a.example b.example
+options ndots:2 edns0
+"""
+
+
+def directives(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_what_a_container_cannot_reach_is_left_out() -> None:
+    found = directives(sandbox_files.resolv_conf(HOST))
+    assert found == ["nameserver 192.0.2.53", "search a.example b.example", "options ndots:2 edns0"]
+
+
+def test_the_hosts_own_namespace_keeps_all() -> None:
+    found = directives(sandbox_files.resolv_conf(HOST, same_namespace=True))
+    assert found[:2] == ["nameserver 127.0.0.1", "nameserver fd00::53"]
+
+
+def test_overrides_and_fallback() -> None:
+    text = sandbox_files.resolv_conf(HOST, ["127.0.0.53"], ["."], ["timeout:1"])
+    assert directives(text) == ["nameserver 127.0.0.53", "options timeout:1"]
+    assert directives(sandbox_files.resolv_conf("nameserver ::1\n")) == ["nameserver 8.8.8.8", "nameserver 8.8.4.4"]
+    with pytest.raises(InvalidArgument, match="DNS"):
+        sandbox_files.resolv_conf("", ["1.1.1.1\nsearch evil"])
+
+
+@given(st.text())
+def test_any_host_file_gives_a_sound_one(text: str) -> None:
+    for line in directives(sandbox_files.resolv_conf(text)):
+        assert line.split()[0] in ("nameserver", "search", "options")
+
+
+def test_resolved_stub_and_hostname() -> None:
+    assert sandbox_files.uses_resolved_stub("nameserver 127.0.0.53\n")
+    assert not sandbox_files.uses_resolved_stub(HOST)
+    assert sandbox_files.hostname("web") == "web\n"
