@@ -44,12 +44,16 @@ class MountKernel(Protocol):
         userns_fd: int = -1,
         recursive: bool = False,
     ) -> None:
-        """mount_setattr(2) on path below fd ("" is fd itself); a userns_fd ≥ 0 makes the mount id-mapped."""
+        """mount_setattr(2) on path below fd ("" is fd itself); a userns_fd ≥ 0 makes the mount id-mapped.
+
+        Of a detached tree only the root can be changed, or all of it with ``recursive``.
+        """
 
     def new_mount(self, fstype: str, options: Sequence[tuple[str, str | int | None]], attributes: int = 0) -> int:
         """fsopen, fsconfig per option (str: string, int: descriptor, None: flag), create, fsmount.
 
-        Returns the descriptor of a detached mount. The OSError carries the kernel's own explanation.
+        Returns the O_PATH descriptor of a detached mount (``openat2(fd, ".", …)`` to list it), which keeps it busy
+        until closed. The OSError carries the kernel's own explanation.
         """
         ...
 
