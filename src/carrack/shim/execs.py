@@ -1,0 +1,194 @@
+"""Further processes of a running container, each with its own streams.
+
+A fork of the shim enters the container and clones the real process as the shim's child (CLONE_PARENT), so its exit
+comes here like the container's own. The answer to the daemon waits until the program runs or has failed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from carrack.errors import CarrackError
+from carrack.runtime import channel
+from carrack.runtime.exec import Target, join
+from carrack.shim import loop as events
+from carrack.shim import protocol, reaper
+from carrack.shim.slot import keep_only
+from carrack.shim.start import StartError, attach_all, hand_streams, obey
+from carrack.shim.stdio import Stdio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from carrack.linux.kernel import Kernel
+    from carrack.shim.loop import Loop
+    from carrack.shim.slot import Sandbox
+
+#: how long output is taken after an exec has ended while its descendants keep its streams open (dockerd's own grace)
+LINGER_SECONDS = 2.0
+_REMEMBERED = 128
+
+
+class Exec:
+    """One further process: starting (pid may be unknown), running, or ended (``exit``)."""
+
+    def __init__(self, request: dict[str, Any], stdio: Stdio) -> None:
+        self.terminal = bool(request.get("terminal"))
+        self.stdio = stdio
+        self.pid = 0
+        self.started = False
+        self.failed = False
+        self.exit: dict[str, Any] | None = None
+
+    def state(self) -> dict[str, Any]:
+        return {"pid": self.pid, "exit": self.exit}
+
+
+class Execs:
+    """All execs of one container; ``exited(id, exit)`` is called once for each that was started."""
+
+    def __init__(self, kernel: Kernel, sandbox: Sandbox, loop: Loop, exited: Callable[[str, dict[str, Any]], None]):
+        self._kernel = kernel
+        self._sandbox = sandbox
+        self._loop = loop
+        self._exited = exited
+        self._execs: dict[str, Exec] = {}
+        self._unclaimed: dict[int, int] = {}
+
+    def start(
+        self, name: str, message: dict[str, Any], fds: list[int], answer: Callable[[int | StartError], None]
+    ) -> None:
+        """Start one; answer(pid or error) is called when it runs or has failed. ``fds`` are closed or kept."""
+        request = message["request"]
+        left = set(fds)
+        ends: list[int] = []
+
+        def take(index: int) -> int:
+            left.discard(fds[index])
+            return fds[index]
+
+        if name in self._execs:
+            raise StartError("request", f"exec {name} exists already")
+        process = Exec(request, Stdio(self._loop, stdin=bool(request.get("stdin")), stdin_once=True))
+        try:
+            attach_all(process.stdio, request, take)
+            plan, packed = protocol.pack(request["plan"], fds)
+            ends = hand_streams(plan, packed, process.stdio, request)
+            ours, theirs = channel.pair()
+            if os.fork() == 0:
+                self._enter(protocol.unpack(plan, packed), packed, theirs)
+            theirs.close()
+        except BaseException:
+            process.stdio.ended()
+            raise
+        finally:
+            for fd in (*left, *ends):
+                os.close(fd)
+        self._execs[name] = process
+        self._loop.watch(ours.fileno(), events.IN, lambda _: self._report(name, process, ours, answer))
+
+    def get(self, name: str) -> Exec:
+        """Raises LookupError, worded for the daemon."""
+        process = self._execs.get(name)
+        if process is None or process.failed:
+            raise LookupError(f"exec {name}")
+        return process
+
+    def reaped(self, pid: int, status: int) -> None:
+        """An ended child that is not the container's first process."""
+        for name, process in self._execs.items():
+            if process.pid == pid and process.exit is None:
+                self._end(name, process, status)
+                return
+        if any(not process.started for process in self._execs.values()):
+            self._unclaimed[pid] = status  # perhaps of one whose pid we have not read yet
+
+    def state(self) -> dict[str, Any]:
+        return {name: process.state() for name, process in self._execs.items() if process.started}
+
+    def end_streams(self) -> None:
+        """The container has ended, and every process in it."""
+        for process in self._execs.values():
+            process.stdio.ended()
+
+    @property
+    def done(self) -> bool:
+        """Whether no output of an exec waits to be delivered."""
+        return all(process.stdio.done for process in self._execs.values())
+
+    def _enter(self, plan: Any, fds: list[int], sock: socket.socket) -> NoReturn:
+        """In the fork: nothing of the shim's but what the process needs, then into the container."""
+        try:
+            reaper.reset()
+            held = [sock.fileno(), self._sandbox.child.pidfd, *fds]
+            keep_only(self._kernel, held)
+            target = Target(self._sandbox.child.pid, self._sandbox.child.pidfd, self._sandbox.cgroup)
+            join(self._kernel, target, plan, sock)
+        finally:
+            os._exit(1)
+
+    def _report(
+        self, name: str, process: Exec, sock: socket.socket, answer: Callable[[int | StartError], None]
+    ) -> None:
+        """One message of a starting process; its end of file means that the program runs."""
+        try:
+            pid = _take_pid(process, sock)
+            if pid is None:
+                return
+        except (StartError, CarrackError, OSError, ValueError) as error:
+            self._finish_report(sock)
+            self._fail(name, process, error, answer)
+            return
+        self._finish_report(sock)
+        if not process.pid:
+            self._fail(name, process, OSError(0, "the process ended before it was started"), answer)
+            return
+        process.started = True
+        process.stdio.start()
+        answer(process.pid)
+        status = self._unclaimed.pop(process.pid, None)
+        if status is not None:
+            self._end(name, process, status)
+        self._forget_unclaimed()
+
+    def _finish_report(self, sock: socket.socket) -> None:
+        self._loop.forget(sock.fileno())
+        sock.close()
+
+    def _fail(self, name: str, process: Exec, error: Exception, answer: Callable[[int | StartError], None]) -> None:
+        process.failed = True
+        del self._execs[name]
+        process.stdio.ended()
+        answer(error if isinstance(error, StartError) else StartError("exec", str(error)))
+        self._forget_unclaimed()
+
+    def _forget_unclaimed(self) -> None:
+        if all(process.started for process in self._execs.values()):
+            self._unclaimed.clear()
+
+    def _end(self, name: str, process: Exec, status: int) -> None:
+        if not process.started:
+            self._unclaimed[process.pid] = status
+            return
+        process.exit = {"code": protocol.exit_code(status), "at": time.time()}
+        process.stdio.ended(LINGER_SECONDS)
+        self._exited(name, process.exit)
+        over = [key for key, other in self._execs.items() if other.exit is not None and other.stdio.done]
+        for key in over[:-_REMEMBERED]:
+            del self._execs[key]
+
+
+def _take_pid(process: Exec, sock: socket.socket) -> int | None:
+    """Obey one report; None while more may come, else the pid (0 when it never told one)."""
+    message, fds = channel.receive(sock)
+    if message is None:
+        return process.pid
+    if "pid" in message:
+        process.pid = message["pid"]
+        return None
+    obey(message, fds, sock, process.stdio)
+    return None

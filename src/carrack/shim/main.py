@@ -1,0 +1,178 @@
+"""The shim: the process that stays beside one container, from its empty sandbox to its exit.
+
+Parent of the container's processes and owner of their streams and log, with no thread and no asyncio, so that one
+costs less than a megabyte. Neither the daemon's end nor the zygote's is its own: a daemon that comes back connects to
+``shim.sock`` and is told the state; the exit is on file before it is told to anyone.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+
+from carrack.errors import CarrackError
+from carrack.runtime import channel
+from carrack.shim import loop as events
+from carrack.shim import protocol, reaper, slot
+from carrack.shim.control import Control
+from carrack.shim.execs import Execs
+from carrack.shim.loop import Loop
+from carrack.shim.reaper import Reaper
+from carrack.shim.service import Service
+from carrack.shim.start import Running, StartError, describe, retire_socket, start, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
+    from typing import Any, NoReturn
+
+    from carrack.linux.kernel import Kernel
+    from carrack.runtime.cgroups.hierarchy import Hierarchy
+    from carrack.shim.slot import Sandbox
+
+
+def run(kernel: Kernel, hierarchy: Hierarchy, control: socket, plan: dict[str, Any], joined: list[int]) -> NoReturn:
+    """A shim's whole life, in a fork of the zygote."""
+    sandbox = _make_sandbox(kernel, hierarchy, control, plan, joined)
+    message, fds = _park(sandbox, control)
+    loop = Loop()
+    signals = Reaper()
+    reaper.withstand()
+    try:
+        running = start(sandbox, message, fds, loop)
+    except StartError as error:
+        sandbox.destroy()
+        _answer(control, {"id": message.get("id"), "error": error.document()})
+        os._exit(0)
+    gc.enable()
+    Shim(sandbox, running, loop, signals).serve(control, message["id"])
+
+
+def _make_sandbox(
+    kernel: Kernel, hierarchy: Hierarchy, control: socket, plan: dict[str, Any], joined: list[int]
+) -> Sandbox:
+    try:
+        sandbox = slot.prepare(kernel, hierarchy, plan, joined)
+    except (CarrackError, OSError, ValueError, LookupError, TypeError) as error:
+        _answer(control, {"error": StartError("sandbox", describe(error)).document()})
+        os._exit(0)
+    for fd in joined:
+        os.close(fd)
+    return sandbox
+
+
+def _park(sandbox: Sandbox, control: socket) -> tuple[dict[str, Any], list[int]]:
+    """Announce the sandbox and wait for the start message; without one, take all down and end."""
+    ready, fds = sandbox.describe()
+    message: dict[str, Any] | None = None
+    received: list[int] = []
+    try:
+        channel.send(control, {"ready": ready}, fds)
+        sandbox.release_network()
+        if sandbox.wait(control):
+            message, received = channel.receive(control, protocol.MAX_FDS)
+    except (OSError, ValueError):
+        pass
+    if message is None:
+        sandbox.destroy()
+        os._exit(0)
+    return message, received
+
+
+def _answer(control: socket, message: dict[str, Any]) -> None:
+    try:
+        channel.send(control, message)
+    except OSError:
+        pass  # the daemon is gone; what it asked for is undone
+
+
+class Shim:
+    """A running container: its connections, its exit."""
+
+    def __init__(self, sandbox: Sandbox, running: Running, loop: Loop, signals: Reaper) -> None:
+        self._sandbox = sandbox
+        self._running = running
+        self._loop = loop
+        self._signals = signals
+        self._connections: list[Control] = []
+        self._exit: dict[str, Any] | None = None
+        self._execs = Execs(sandbox.kernel, sandbox, loop, self._exec_exited)
+        self._service = Service(sandbox, running, self._execs)
+
+    def serve(self, control: socket, request: int) -> NoReturn:
+        """Answer the start request, then serve until the container has ended and its output is delivered."""
+        self._accept(control).send({"id": request, "ok": {"pid": self._sandbox.child.pid}})
+        self._loop.watch(self._running.listener.fileno(), events.IN, self._connect)
+        self._loop.watch(self._signals.fd, events.IN, self._reap)
+        self._reap(0)  # a program may have ended before its end was watched
+        while self._exit is None:
+            self._loop.turn()
+        self._release()
+        while not (self._running.stdio.done and self._execs.done):
+            self._loop.turn()
+        os._exit(0)
+
+    def _accept(self, sock: socket) -> Control:
+        control = Control(self._loop, sock, self._request, self._connections.remove)
+        self._connections.append(control)
+        return control
+
+    def _connect(self, _: int) -> None:
+        try:
+            sock, _address = self._running.listener.accept()
+        except OSError:
+            return
+        self._accept(sock).send(self._state(), (self._sandbox.child.pidfd,))
+
+    def _state(self) -> dict[str, Any]:
+        return {"event": "state", **self._service.state(), "exit": self._exit}
+
+    def _request(self, control: Control, message: dict[str, Any], fds: list[int]) -> None:
+        self._service.handle(control, message, fds)
+
+    def _exec_exited(self, name: str, exit: dict[str, Any]) -> None:
+        self._tell({"event": "exec_exit", "exec": name, **exit})
+
+    def _tell(self, notice: dict[str, Any]) -> None:
+        for control in tuple(self._connections):
+            control.send(notice)
+
+    def _reap(self, _: int) -> None:
+        ended: int | None = None
+        for pid, status in self._signals.reap():
+            if pid == self._sandbox.child.pid:
+                ended = status
+            else:
+                self._execs.reaped(pid, status)
+        if ended is not None:
+            at = time.time()
+            # Without a pid namespace of its own a container's other processes are still there.
+            oom_killed = self._sandbox.cgroup.oom_kills() > 0
+            self._sandbox.cgroup.kill()
+            for pid, status in self._signals.reap():
+                self._execs.reaped(pid, status)
+            self._ended({"code": protocol.exit_code(ended), "at": at, "oom_killed": oom_killed})
+
+    def _ended(self, exit: dict[str, Any]) -> None:
+        """All processes are gone: bring out their last words, put the exit on file, then tell it."""
+        self._running.stdio.ended()
+        self._execs.end_streams()
+        self._exit = exit
+        directory_fd = self._running.directory_fd
+        self._loop.forget(self._running.listener.fileno())
+        try:
+            write_file(directory_fd, protocol.EXIT_FILE, self._exit)
+            retire_socket(directory_fd, self._running.listener)
+        except OSError:  # the run directory was removed under us; the notice still goes out
+            self._running.listener.close()
+        for fd in self._running.held_fds:
+            os.close(fd)
+        self._tell({"event": "exit", **self._exit})
+
+    def _release(self) -> None:
+        """Slow things the exit does not wait for: the kernel's tear-down of mounts, the cgroup."""
+        self._sandbox.release_namespaces()
+        self._sandbox.cgroup.remove()
+        os.close(self._running.directory_fd)
+        self._tell({"event": "released"})

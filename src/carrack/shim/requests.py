@@ -1,0 +1,47 @@
+"""What the daemon hands to a shim to start a program, as typed JSON. A value named ``fd``, ``*_fd`` or in a list of
+descriptors is an index into the descriptors beside the request."""
+
+from typing import Any, NotRequired, TypedDict
+
+
+class LogRequest(TypedDict):
+    """Docker's json-file: max_size in bytes (0: no limit), max_file files in all."""
+
+    path: str
+    max_size: NotRequired[int]
+    max_file: NotRequired[int]
+
+
+class AttachRequest(TypedDict, total=False):
+    """A client that is there from the beginning: its end of a stream socket, and what it wants."""
+
+    fd: int
+    stdin: bool
+    stdout: bool
+    stderr: bool
+
+
+class StartRequest(TypedDict):
+    """``plan`` is the runtime's InitPlan; ``cgroup`` the final path of the cgroup; ``size`` [height, width]."""
+
+    container: str
+    directory: str
+    plan: dict[str, Any]
+    cgroup: str
+    terminal: NotRequired[bool]
+    size: NotRequired[list[int] | None]
+    stdin: NotRequired[bool]
+    stdin_once: NotRequired[bool]
+    log: NotRequired[LogRequest | None]
+    attach: NotRequired[list[AttachRequest]]
+    hold_fds: NotRequired[list[int]]
+
+
+class ExecRequest(TypedDict):
+    """``plan`` is the runtime's ExecPlan. The end of an attached client's input is the end of the program's."""
+
+    plan: dict[str, Any]
+    terminal: NotRequired[bool]
+    size: NotRequired[list[int] | None]
+    stdin: NotRequired[bool]
+    attach: NotRequired[list[AttachRequest]]

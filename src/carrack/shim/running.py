@@ -1,0 +1,287 @@
+"""A running container as the daemon sees it: a connection to its shim, and what its run directory tells without one."""
+
+import asyncio
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from carrack.errors import NotFound, Unavailable
+from carrack.runtime.cgroups.hierarchy import detect
+from carrack.shim import protocol
+from carrack.shim.connection import Connection
+from carrack.shim.requests import ExecRequest, StartRequest
+
+_ANSWER_SECONDS = 10.0
+_KILLED = 137
+_FILE_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended: code (128 + signal for a killed one), when (seconds since 1970), whether the container
+    had run out of memory. ``lost``: its shim was killed, so the rest was killed and the code is not the program's."""
+
+    code: int
+    at: float
+    oom_killed: bool = False
+    lost: bool = False
+
+
+class Shim:
+    """One container. ``exited`` is done when its exit is known; ``released`` when its cgroup is removed and its mounts
+    are torn down, so that its root file system may be removed or mounted again."""
+
+    def __init__(
+        self, connection: Connection | None, directory: str, container_id: str, cgroup: str, pid: int, pidfd: int
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.container_id = container_id
+        self.directory = directory
+        self.pid = pid
+        self.pidfd = pidfd
+        self.exited: asyncio.Future[Exit] = loop.create_future()
+        self.released: asyncio.Future[None] = loop.create_future()
+        self.state: dict[str, Any] = {}
+        self._cgroup = cgroup
+        self._execs: dict[str, asyncio.Future[Exit]] = {}
+        self._connection = connection
+        if connection is not None:
+            connection.notice, connection.lost = self._notice, self._lost
+
+    @classmethod
+    async def reconnect(cls, directory: str) -> Self:
+        """Find the container of a run directory again, after a restart of the daemon.
+
+        Without a shim, the exit it left is shown; without that, the shim was killed: what is left of the container
+        is killed too, and ``exited`` says so. Raises NotFound when the directory holds no trace of a shim.
+        """
+        try:
+            directory_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NotFound(f"no run directory {directory}") from None
+        try:
+            sock = await _connect(directory_fd)
+            state = pidfd = None
+            if sock is not None:
+                connection, state, pidfd = await _first_state(sock)
+            if state is None or pidfd is None:
+                return cls._from_files(directory)
+        finally:
+            os.close(directory_fd)
+        shim = cls(connection, directory, state["container"], state["cgroup"], state["pid"], pidfd)
+        shim._adopt(state)
+        return shim
+
+    async def attach(
+        self, sock: socket.socket, *, stdin: bool, stdout: bool, stderr: bool, exec_id: str | None = None
+    ) -> None:
+        """Hand over one end of a stream socket pair: framed output comes out of the other, input goes in."""
+        with sock:
+            await self._request("attach", [sock.fileno()], exec=exec_id, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    async def exec(self, exec_id: str, request: ExecRequest, fds: Sequence[int]) -> int:
+        """Start a further process; returns its pid when it runs. Raises StartFailed."""
+        self._execs[exec_id] = asyncio.get_running_loop().create_future()
+        try:
+            answer = await self._request("exec", fds, exec=exec_id, request=request)
+        except BaseException:
+            self._execs.pop(exec_id).cancel()
+            raise
+        pid: int = answer["pid"]
+        return pid
+
+    def exec_exited(self, exec_id: str) -> asyncio.Future[Exit]:
+        """Raises NotFound for an exec that this container never started."""
+        try:
+            return self._execs[exec_id]
+        except KeyError:
+            raise NotFound(f"no exec {exec_id} in container {self.container_id}") from None
+
+    async def signal(self, signal: int, exec_id: str | None = None) -> None:
+        """To the container's first process, or to an exec's. Raises NotFound when it has ended."""
+        await self._request("signal", signal=signal, exec=exec_id)
+
+    async def pause(self) -> None:
+        await self._request("pause")
+
+    async def resume(self) -> None:
+        await self._request("resume")
+
+    async def update(self, resources: Mapping[str, Any]) -> None:
+        """Apply OCI linux.resources."""
+        await self._request("update", resources=resources)
+
+    async def stats(self) -> dict[str, Any]:
+        """As carrack.runtime.cgroups.stats documents them."""
+        stats: dict[str, Any] = await self._request("stats")
+        return stats
+
+    async def pids(self) -> list[int]:
+        """Of all processes in the container, in the host's numbers."""
+        pids: list[int] = await self._request("pids")
+        return pids
+
+    async def resize(self, height: int, width: int, exec_id: str | None = None) -> None:
+        await self._request("resize", height=height, width=width, exec=exec_id)
+
+    async def close(self) -> None:
+        """Drop the connection; the container goes on."""
+        if self._connection is not None:
+            self._connection.close()
+        self._close_pidfd()
+
+    async def _request(self, operation: str, fds: Sequence[int] = (), **arguments: Any) -> Any:
+        try:
+            if self._connection is None:
+                raise Unavailable("there is no shim")
+            return await self._connection.request(operation, fds, **arguments)
+        except Unavailable:
+            if self.exited.done():
+                raise NotFound(f"container {self.container_id} has ended") from None
+            raise
+
+    def _notice(self, message: dict[str, Any], fds: list[int]) -> None:
+        for fd in fds:
+            os.close(fd)
+        if message["event"] == "exit":
+            self._set_exit(Exit(message["code"], message["at"], message["oom_killed"]))
+        elif message["event"] == "exec_exit":
+            self._exec_ended(message["exec"], Exit(message["code"], message["at"]))
+        elif message["event"] == "released" and self._connection is not None:
+            self._connection.close()  # nothing more will be said
+            self._lost()
+
+    def _adopt(self, state: dict[str, Any]) -> None:
+        self.state = state
+        for exec_id, known in state["execs"].items():
+            self._execs[exec_id] = asyncio.get_running_loop().create_future()
+            if known["exit"] is not None:
+                self._exec_ended(exec_id, Exit(known["exit"]["code"], known["exit"]["at"]))
+        if state["exit"] is not None:
+            self._set_exit(Exit(**state["exit"]))
+
+    def _set_exit(self, exit: Exit) -> None:
+        if not self.exited.done():
+            self.exited.set_result(exit)
+
+    def _exec_ended(self, exec_id: str, exit: Exit) -> None:
+        future = self._execs.get(exec_id)
+        if future is not None and not future.done():
+            future.set_result(exit)
+
+    def _lost(self) -> None:
+        """The shim has gone. Without an exit it was killed, and its container must not go on half alive."""
+        if not self.exited.done():
+            self._set_exit(_exit_on_file(self.directory) or _end_lost(self._cgroup))
+        for exec_id in self._execs:
+            self._exec_ended(exec_id, Exit(_KILLED, time.time(), lost=True))
+        self._close_pidfd()
+        self._set_released()
+
+    def _set_released(self) -> None:
+        if not self.released.done():
+            self.released.set_result(None)
+
+    def _close_pidfd(self) -> None:
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    @classmethod
+    def _from_files(cls, directory: str) -> Self:
+        exit = _exit_on_file(directory)
+        state = _read(directory, protocol.STATE_FILE) or {}
+        if exit is None and state:
+            exit = _end_lost(state["cgroup"])
+        if exit is None:
+            raise NotFound(f"no shim and no exit in {directory}")
+        shim = cls(None, directory, state.get("container", ""), state.get("cgroup", ""), state.get("pid", 0), -1)
+        shim._set_exit(exit)
+        shim.released.set_result(None)
+        return shim
+
+
+def open_directories(request: StartRequest) -> tuple[list[int], dict[str, int]]:
+    """Descriptors of the directories a shim writes in, and which is which: it must not depend on how their paths
+    look in its own mount namespace."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    fds = [os.open(request["directory"], flags)]
+    places = {"directory": 0}
+    log = request.get("log")
+    if log:
+        try:
+            fds.append(os.open(os.path.dirname(log["path"]), flags))
+        except OSError:
+            os.close(fds[0])
+            raise
+        places["log_directory"] = 1
+    return fds, places
+
+
+def sweep_cgroup(path: str) -> None:
+    """Kill all that is in the cgroup and remove it; nothing when it is gone already."""
+    cgroup = detect().open(path)
+    cgroup.kill()
+    cgroup.remove()
+
+
+def _end_lost(cgroup: str) -> Exit:
+    sweep_cgroup(cgroup)
+    return Exit(_KILLED, time.time(), lost=True)
+
+
+def _exit_on_file(directory: str) -> Exit | None:
+    document = _read(directory, protocol.EXIT_FILE)
+    return None if document is None else Exit(document["code"], document["at"], document["oom_killed"])
+
+
+def _read(directory: str, name: str) -> dict[str, Any] | None:
+    try:
+        with open(os.path.join(directory, name), "rb") as file:
+            document: dict[str, Any] = json.loads(file.read(_FILE_LIMIT))
+    except (FileNotFoundError, ValueError):
+        return None
+    return document
+
+
+async def _connect(directory_fd: int) -> socket.socket | None:
+    """Through /proc/self/fd, because a socket's path may have 107 bytes only. None when nobody listens."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            sock.connect(f"/proc/self/fd/{directory_fd}/{protocol.SOCKET_FILE}")
+            return sock
+        except BlockingIOError as error:  # its backlog is full
+            if time.monotonic() > deadline:
+                sock.close()
+                raise Unavailable("a shim does not answer") from error
+            await asyncio.sleep(0.01)
+        except (FileNotFoundError, ConnectionRefusedError):
+            sock.close()
+            return None
+
+
+async def _first_state(sock: socket.socket) -> tuple[Connection, dict[str, Any] | None, int | None]:
+    """The state a shim tells first, and the pidfd beside it; nothing when it ends instead."""
+    first: asyncio.Future[tuple[dict[str, Any] | None, int | None]] = asyncio.get_running_loop().create_future()
+
+    def notice(message: dict[str, Any], fds: list[int]) -> None:
+        if not first.done():
+            first.set_result((message, fds[0] if fds else None))
+
+    def lost() -> None:
+        if not first.done():
+            first.set_result((None, None))
+
+    connection = Connection(sock, notice, lost)
+    try:
+        state, pidfd = await asyncio.wait_for(first, _ANSWER_SECONDS)
+    except TimeoutError:
+        connection.close()
+        raise Unavailable("a shim does not answer") from None
+    return connection, state, pidfd

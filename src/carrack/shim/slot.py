@@ -1,0 +1,191 @@
+"""A sandbox made ahead of need: a container's namespaces and cgroup, and in them a stub that waits for its plan.
+
+What is slow or varies is done here, before anyone waits: new namespaces, the first entry into a cgroup (a grace
+period of the kernel on cgroup v1), loopback, a netlink socket opened inside for the daemon. The mount and ipc
+namespaces are held by descriptor from before the program runs: the kernel reports an exit only after it has torn down
+what nobody else holds, and that can take tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+import struct
+
+from carrack.linux import namespaces as ns
+from carrack.runtime import channel
+from carrack.runtime.init import describe, init
+from carrack.runtime.spawn import Namespace, spawn
+from carrack.shim import protocol, reaper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from carrack.linux.kernel import Kernel
+    from carrack.runtime.cgroups.hierarchy import Cgroup, Hierarchy
+    from carrack.runtime.spawn import Child
+
+#: held so that a container's end is told at once, see above
+_HELD = ("mount", "ipc")
+_SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
+_IFF_UP = 1
+
+
+class Sandbox:
+    """Namespaces, cgroup and the waiting stub; owned by one shim."""
+
+    def __init__(self, kernel: Kernel, hierarchy: Hierarchy, cgroup: Cgroup, child: Child, stub: socket.socket) -> None:
+        self.kernel = kernel
+        self._hierarchy = hierarchy
+        self.cgroup = cgroup
+        self.child = child
+        self.stub = stub
+        self.namespace_fds: dict[str, int] = {}
+        self.netlink_fd = -1
+
+    def describe(self) -> tuple[dict[str, Any], list[int]]:
+        """The ready message and its descriptors: pidfd, then netns and netlink where the network is its own."""
+        fds = [self.child.pidfd]
+        if self.netlink_fd >= 0:
+            fds += [self.namespace_fds["network"], self.netlink_fd]
+        return {"pid": self.child.pid, "cgroup": self.cgroup.path}, fds
+
+    def name_cgroup(self, path: str) -> None:
+        """Give the cgroup its final name. Version 1 renames it with the stub inside; version 2 cannot."""
+        if self._hierarchy.version == 1:
+            self.cgroup = self.cgroup.rename(path)
+            return
+        parked, self.cgroup = self.cgroup, self._hierarchy.create(path)
+        self.cgroup.add(self.child.pid)
+        parked.remove()
+
+    def release_network(self) -> None:
+        """The daemon has its own descriptors now; the network must not outlive the container because of ours."""
+        for fd in (self.netlink_fd, self.namespace_fds.pop("network", -1)):
+            if fd >= 0:
+                os.close(fd)
+        self.netlink_fd = -1
+
+    def release_namespaces(self) -> None:
+        """Let the kernel tear down what only we hold; slow, so after the exit was told."""
+        while self.namespace_fds:
+            os.close(self.namespace_fds.popitem()[1])
+
+    def wait(self, control: socket.socket) -> bool:
+        """Park until the daemon says something: False when the stub is dead."""
+        poll = select.poll()
+        poll.register(control, select.POLLIN)
+        poll.register(self.child.pidfd, select.POLLIN)
+        return self.child.pidfd not in dict(poll.poll())
+
+    def destroy(self) -> None:
+        """Nothing is left afterwards: process, cgroup, namespaces."""
+        self.stub.close()
+        try:
+            self.kernel.pidfd_send_signal(self.child.pidfd, 9)
+        except ProcessLookupError:
+            pass
+        try:
+            os.waitpid(self.child.pid, 0)
+        except ChildProcessError:
+            pass
+        self.release_network()
+        self.release_namespaces()
+        self.cgroup.kill()
+        self.cgroup.remove()
+
+
+def prepare(kernel: Kernel, hierarchy: Hierarchy, plan: dict[str, Any], joined: list[int]) -> Sandbox:
+    """Make the sandbox of a slot plan; ``joined`` are the descriptors its ``join`` indexes name.
+
+    Raises OSError with nothing left behind.
+    """
+    new = [kind for kind in plan["namespaces"] if kind != "cgroup"]  # made at start, when the cgroup has its name
+    spaces = [Namespace(kind) for kind in new]
+    spaces += [Namespace(kind, joined[index]) for kind, index in plan["join"].items()]
+    name = f"slot-{os.getpid()}-{os.urandom(4).hex()}"
+    cgroup = hierarchy.create(f"{plan['cgroup_parent'].rstrip('/')}/{name}")
+    ours, theirs = channel.pair()
+    own_network = "network" in new
+    own_cgroup = "cgroup" in plan["namespaces"]
+    maps = {"uid_map": plan.get("uid_map", ()), "gid_map": plan.get("gid_map", ())}
+    try:
+        child = spawn(kernel, spaces, lambda: _stub(kernel, theirs, own_network, own_cgroup), cgroup=cgroup, **maps)
+    except BaseException:
+        ours.close()
+        cgroup.remove()
+        raise
+    finally:
+        theirs.close()
+    sandbox = Sandbox(kernel, hierarchy, cgroup, child, ours)
+    try:
+        _complete(sandbox, new)
+    except BaseException:
+        sandbox.destroy()
+        raise
+    return sandbox
+
+
+def _complete(sandbox: Sandbox, new: list[str]) -> None:
+    """Take what the stub opened inside, and the namespaces to hold."""
+    message, fds = channel.receive(sandbox.stub)
+    if message is None:
+        raise OSError(0, "the process that holds the sandbox ended while it was made")
+    if "errno" in message:
+        raise OSError(message["errno"], message["text"])
+    sandbox.netlink_fd = fds[0] if fds else -1
+    for kind in (*_HELD, "network"):
+        if kind in new:
+            path = ns.proc_path(sandbox.child.pid, kind)
+            sandbox.namespace_fds[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bool) -> NoReturn:
+    """First process of the container: complete the sandbox, wait for the plan, become the program."""
+    try:
+        keep_only(kernel, [sock.fileno()])
+        reaper.reset()
+        fds = []
+        if own_network:
+            _raise_loopback()
+            fds = [socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE).detach()]
+        channel.send(sock, {"parked": True}, fds)
+        for fd in fds:
+            os.close(fd)
+    except OSError as error:
+        channel.send(sock, {"errno": error.errno or 0, "text": error.strerror or str(error)})
+        os._exit(1)
+    message, fds = channel.receive(sock, protocol.MAX_FDS)
+    if message is None:
+        os._exit(0)
+    try:
+        if own_cgroup:
+            kernel.unshare(ns.CLONE_NEWCGROUP)
+        plan: Any = protocol.unpack(message["plan"], fds)
+    except (OSError, LookupError) as error:
+        channel.send(sock, {"error": describe("take the plan", error)})
+        os._exit(1)
+    init(kernel, plan, sock)
+
+
+def _raise_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = bytearray(struct.pack("16sH22x", b"lo", 0))
+        fcntl.ioctl(sock, _SIOCGIFFLAGS, request)
+        flags = struct.unpack_from("H", request, 16)[0]
+        struct.pack_into("H", request, 16, flags | _IFF_UP)
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, request)
+
+
+def keep_only(kernel: Kernel, fds: list[int]) -> None:
+    """Close every descriptor above 2 but these. A descriptor of ours that a container could see through /proc is a
+    way out of it (CVE-2024-21626), and a copy of a socket keeps its other end from seeing us die."""
+    first = 3
+    for fd in sorted(fd for fd in fds if fd > 2):
+        if fd > first:
+            kernel.close_range(first, fd - 1, 0)
+        first = fd + 1
+    kernel.close_range(first, 0xFFFFFFFF, 0)
