@@ -46,7 +46,8 @@ class MountKernel(Protocol):
     ) -> None:
         """mount_setattr(2) on path below fd ("" is fd itself); a userns_fd ≥ 0 makes the mount id-mapped.
 
-        Of a detached tree only the root can be changed, or all of it with ``recursive``.
+        A symbolic link at the end of path is not followed. Of a detached tree only the root can be changed, or all of
+        it with ``recursive``.
         """
 
     def new_mount(self, fstype: str, options: Sequence[tuple[str, str | int | None]], attributes: int = 0) -> int:

@@ -1,10 +1,12 @@
 """The one door to the kernel: system calls that Python's ``os`` does not have, through ctypes.
 
-Why PyDLL and not CDLL: the calls keep the interpreter lock, so a fork-like call cannot race another Python thread
-and no call pays for releasing the lock; none of them blocks for long. Every argument is typed, every string is
-refused if it holds a NUL (the kernel would see a shorter path than we checked), and every failure is an ``OSError``
-naming the call and its object. Nothing else in the project imports ctypes; see :mod:`carrack.linux.kernel` for the
-meaning of each method.
+Most calls go through PyDLL: they keep the interpreter lock, so that no other Python thread runs between a fork-like
+call and the interpreter's own bookkeeping, and what does not block does not pay for releasing the lock. Those that can
+wait for a disk or a server (``_blocking``) release it, since the daemon has other things to do.
+
+Every argument is typed, every string is refused if it holds a NUL (the kernel would see a shorter path than we
+checked), and every failure is an ``OSError`` naming the call and its object. Nothing else in the project imports
+ctypes; see :mod:`carrack.linux.kernel` for the meaning of each method.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _libc = ctypes.PyDLL(None, use_errno=True)
+_blocking = ctypes.CDLL(None, use_errno=True)
 _python = ctypes.pythonapi
 
 #: calls older than the common numbering of 2019: (x86_64, the generic table of newer machines)
@@ -63,9 +66,9 @@ def _raise(call: str, what: str, detail: str = "") -> None:
     raise OSError(error, f"{text}: {detail}" if detail else text, what)
 
 
-def _syscall(name: str, *types: Any) -> Callable[..., int]:
+def _syscall(name: str, *types: Any, library: ctypes.CDLL = _libc) -> Callable[..., int]:
     """A typed function for a call without a C library wrapper; its first argument says what it is used on."""
-    function = _libc["syscall"]  # a fresh function object each time, so that each has its own argtypes
+    function = library["syscall"]  # a fresh function object each time, so that each has its own argtypes
     function.argtypes = (c_long, *types)
     function.restype = c_long
     number = _number(name)
@@ -79,9 +82,9 @@ def _syscall(name: str, *types: Any) -> Callable[..., int]:
     return call
 
 
-def _wrapper(name: str, *types: Any) -> Callable[..., int]:
+def _wrapper(name: str, *types: Any, library: ctypes.CDLL = _libc) -> Callable[..., int]:
     """The same for a call that the C library does wrap."""
-    function = _libc[name]
+    function = library[name]
     function.argtypes = types
     function.restype = c_int
 
@@ -111,14 +114,14 @@ def _at(dirfd: int, path: str | bytes) -> str:
     return name if dirfd == AT_FDCWD or name.startswith("/") else f"fd {dirfd}/{name}".rstrip("/")
 
 
-_mount = _wrapper("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
-_umount2 = _wrapper("umount2", c_char_p, c_int)
+_mount = _wrapper("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p, library=_blocking)
+_umount2 = _wrapper("umount2", c_char_p, c_int, library=_blocking)
 _pivot_root = _syscall("pivot_root", c_char_p, c_char_p)
 _open_tree = _syscall("open_tree", c_int, c_char_p, c_uint)
 _move_mount = _syscall("move_mount", c_int, c_char_p, c_int, c_char_p, c_uint)
 _mount_setattr = _syscall("mount_setattr", c_int, c_char_p, c_uint, c_char_p, c_ulong)
 _fsopen = _syscall("fsopen", c_char_p, c_uint)
-_fsconfig = _syscall("fsconfig", c_int, c_uint, c_char_p, c_char_p, c_int)
+_fsconfig = _syscall("fsconfig", c_int, c_uint, c_char_p, c_char_p, c_int, library=_blocking)
 _fsmount = _syscall("fsmount", c_int, c_uint, c_uint)
 _unshare = _wrapper("unshare", c_int)
 _setns = _wrapper("setns", c_int, c_int)
@@ -130,10 +133,10 @@ _seccomp = _syscall("seccomp", c_uint, c_uint, c_char_p)
 _pidfd_open = _syscall("pidfd_open", c_int, c_uint)
 _pidfd_send_signal = _syscall("pidfd_send_signal", c_int, c_int, c_char_p, c_uint)
 _keyctl = _syscall("keyctl", c_int, c_char_p)
-_openat2 = _syscall("openat2", c_int, c_char_p, c_char_p, c_ulong)
-_fstatfs = _wrapper("fstatfs", c_int, c_char_p)
-_renameat2 = _wrapper("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint)
-_syncfs = _wrapper("syncfs", c_int)
+_openat2 = _syscall("openat2", c_int, c_char_p, c_char_p, c_ulong, library=_blocking)
+_fstatfs = _wrapper("fstatfs", c_int, c_char_p, library=_blocking)
+_renameat2 = _wrapper("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint, library=_blocking)
+_syncfs = _wrapper("syncfs", c_int, library=_blocking)
 _fchownat = _wrapper("fchownat", c_int, c_char_p, c_uint, c_uint, c_int)
 _utimensat = _wrapper("utimensat", c_int, c_char_p, c_char_p, c_int)
 _inotify_init1 = _wrapper("inotify_init1", c_int)

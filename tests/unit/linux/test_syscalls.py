@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,19 @@ def test_owner_and_times_of_links_and_descriptors(tmp_path: Path) -> None:
         os.close(parent)
         os.close(itself)
     assert target.stat().st_mtime_ns == before
+
+
+def test_a_call_that_waits_lets_other_threads_run(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    def work() -> None:
+        signal.alarm(10)  # the two would wait for each other for ever
+        reader = threading.Thread(target=LINUX.openat2, args=(mount.AT_FDCWD, str(tmp_path / "fifo"), os.O_RDONLY))
+        reader.start()
+        os.close(os.open(tmp_path / "fifo", os.O_WRONLY))
+        reader.join()
+
+    assert in_child(work) == 0
 
 
 def test_syncfs(tmp_path: Path) -> None:
