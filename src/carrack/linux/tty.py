@@ -49,13 +49,22 @@ def open_pty(kernel: FileKernel, devpts_fd: int) -> Pty:
     inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
     master = kernel.openat2(devpts_fd, "ptmx", os.O_RDWR | os.O_NOCTTY, 0, inside)
     try:
-        number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))[0]
-        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
-        slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        return adopt(master)
     except BaseException:
         os.close(master)
         raise
-    return Pty(master, slave, number)
+
+
+def adopt(master: int) -> Pty:
+    """Unlock a master that was opened by other means, and open its other end; the caller keeps owning the master."""
+    number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))[0]
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    return Pty(master, open_peer(master), number)
+
+
+def open_peer(master: int) -> int:
+    """A new descriptor of the slave end, taken from the master and not by a name that a container can replace."""
+    return fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 def set_size(fd: int, height: int, width: int) -> None:

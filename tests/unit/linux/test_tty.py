@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -27,6 +28,25 @@ def test_both_ends(pty: tty.Pty) -> None:
     assert not os.get_inheritable(pty.slave)
     os.write(pty.master, b"hello\n")
     assert os.read(pty.slave, 100) == b"hello\n"
+
+
+def test_the_other_end_can_be_opened_again(pty: tty.Pty) -> None:
+    again = tty.open_peer(pty.master)
+    try:
+        assert os.ttyname(again) == os.ttyname(pty.slave)
+    finally:
+        os.close(again)
+
+
+def test_a_master_opened_by_other_means() -> None:
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    pair = tty.adopt(master)
+    assert pair.master == master
+    assert os.ttyname(pair.slave) == f"/dev/pts/{pair.number}"
+    os.close(pair.slave)
+    os.close(master)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        tty.adopt(master)
 
 
 def test_size(pty: tty.Pty) -> None:
@@ -55,8 +75,6 @@ def test_controlling_terminal_comes_and_goes(pty: tty.Pty) -> None:
             tty.detach()  # none yet: nothing happens
             tty.set_controlling(pty.slave)
             os.close(os.open("/dev/tty", os.O_RDWR))
-            import signal
-
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             tty.detach()
             try:
