@@ -74,6 +74,9 @@ NSFS_MAGIC = 0x6E736673
 SELINUX_MAGIC = 0xF97CFF8C
 SECURITYFS_MAGIC = 0x73636673
 
+#: the three ways of keeping access times, of which a mount has one
+_ACCESS_TIMES = MS_NOATIME | MS_RELATIME | MS_STRICTATIME
+
 #: option word → (MS_* flag, whether the word clears it)
 _FLAGS: dict[str, tuple[int, bool]] = {
     "async": (MS_SYNCHRONOUS, True),
@@ -236,7 +239,8 @@ def parse_options(words: Iterable[str]) -> MountOptions:
             if clears:
                 result.flags, result.clear = result.flags & ~flag, result.clear | flag
             else:
-                result.flags, result.clear = result.flags | flag, result.clear & ~flag
+                rivals = _ACCESS_TIMES & ~flag if flag & _ACCESS_TIMES else 0
+                result.flags, result.clear = result.flags & ~rivals | flag, result.clear & ~flag
         elif word in _PROPAGATION:
             result.propagation.append(_PROPAGATION[word])
         elif word in _RECURSIVE:

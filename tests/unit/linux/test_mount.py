@@ -25,6 +25,12 @@ def test_the_last_word_wins() -> None:
     assert options.clear == M.MS_RDONLY
 
 
+def test_a_mount_keeps_access_times_in_one_way() -> None:
+    assert M.parse_options(["strictatime", "nosuid", "noatime"]).flags == M.MS_NOATIME | M.MS_NOSUID
+    assert M.parse_options(["noatime", "nodiratime", "relatime"]).flags == M.MS_RELATIME | M.MS_NODIRATIME
+    assert M.parse_options(["noatime", "atime"]).flags == 0
+
+
 def test_binds_and_propagation() -> None:
     options = M.parse_options(["rbind", "rprivate", "slave"])
     assert options.flags == M.MS_BIND | M.MS_REC
