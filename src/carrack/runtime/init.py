@@ -8,7 +8,8 @@ Conversation on the channel (ours on the left):
 
     {"hooks": "createRuntime"}      → {"go": true}     only when the spec has hooks of the runtime's side
     {"console": true} + [master]                       with a terminal
-    {"prepared": true}              → {"exec": true}   only with ``gate``
+    {"prepared": true}              → {"exec": true}   only with ``gate``; with ``gate_fd``, a listening socket, the
+                                                       answer and all that follows is on a connection to it
     {"error": {...}}                                   at any time; then the process ends
     end of file                                        the program runs (or the process is gone)
 """
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         seccomp_program: str
         stdio: list[int]
         gate: bool
+        gate_fd: int
         working_directory_create: bool
         preserve_fds: int
         state: dict[str, object]
@@ -96,7 +98,7 @@ def run_steps(
     steps: tuple[tuple[str, Callable[[Any], None]], ...], make: Callable[[], Any], sock: socket.socket
 ) -> NoReturn:
     """Run steps on what make() gives; the last one executes the program. exec.py starts its processes so, too."""
-    code, stage = 1, "prepare"
+    code, stage, setup = 1, "prepare", None
     try:
         setup = make()
         for name, step in steps:
@@ -106,7 +108,7 @@ def run_steps(
         report = describe(stage, error)
         code = report["exit_code"]
         try:
-            channel.send(sock, {"error": report})
+            channel.send(setup.channel if setup is not None else sock, {"error": report})
         except OSError:
             pass  # nobody is left to hear it
     finally:
@@ -320,9 +322,27 @@ def find_program(setup: Any) -> None:
 
 
 def _wait_at_gate(setup: Setup) -> None:
-    if setup.plan.get("gate"):
-        channel.send(setup.channel, {"prepared": True})
+    if not setup.plan.get("gate"):
+        return
+    channel.send(setup.channel, {"prepared": True})
+    if "gate_fd" in setup.plan:
+        setup.channel.close()  # who created us may end; who starts us comes to the socket
+        setup.channel = _accept_start(setup.plan["gate_fd"])
+    else:
         _expect(setup.channel, "exec")
+
+
+def _accept_start(fd: int) -> socket.socket:
+    """The connection of whoever says start; one that ends without saying it changes nothing."""
+    listener = socket.socket(fileno=fd)
+    while True:
+        connection, _ = listener.accept()
+        message, fds = channel.receive(connection)
+        for each in fds:
+            os.close(each)
+        if message is not None and message.get("exec"):
+            return connection
+        connection.close()
 
 
 def _expect(sock: socket.socket, key: str) -> None:

@@ -1,0 +1,1 @@
+"""The verbs of the carrack-runtime command, grouped by what they touch."""

@@ -1,0 +1,92 @@
+"""A process in the foreground: its exit code is ours, our signals are its, its terminal is ours."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import termios
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+_FORWARDED = (
+    "SIGHUP SIGINT SIGQUIT SIGTERM SIGUSR1 SIGUSR2 SIGCONT SIGALRM SIGWINCH".split()  # the rest is about ourselves
+)
+_CHUNK = 65536
+
+
+def wait(pid: int, master: int = -1) -> int:
+    """Wait for our child with its terminal's master (if any, taken over); the code is 128+n for a signal."""
+    for name in _FORWARDED:
+        signal.signal(getattr(signal, name), lambda number, frame: _forward(pid, number, frame, master))
+    if master >= 0:
+        _proxy(pid, master)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _forward(pid: int, number: int, frame: FrameType | None, master: int) -> None:
+    if number == signal.SIGWINCH:
+        if master >= 0:
+            copy_size(master)
+        return
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def copy_size(master: int) -> None:
+    """Give the terminal the size of ours, where we have one."""
+    try:
+        fcntl.ioctl(master, termios.TIOCSWINSZ, fcntl.ioctl(0, termios.TIOCGWINSZ, b"\0" * 8))
+    except OSError:
+        pass
+
+
+def _proxy(pid: int, master: int) -> None:
+    """Copy both ways until the terminal hangs up, which it does when its last user has gone."""
+    saved = _make_raw()
+    copy_size(master)
+    poll = select.poll()
+    poll.register(master, select.POLLIN)
+    poll.register(0, select.POLLIN)
+    try:
+        while True:
+            ready = dict(poll.poll())
+            if 0 in ready and not _copy(0, master):
+                poll.unregister(0)
+                os.write(master, b"\4")  # our input has ended: so shall its
+            if master in ready and not _copy(master, 1):
+                return
+    finally:
+        os.close(master)
+        if saved is not None:
+            termios.tcsetattr(0, termios.TCSADRAIN, saved)
+
+
+def _copy(source: int, target: int) -> bool:
+    """One read and its writes; False at the end."""
+    try:
+        data = os.read(source, _CHUNK)
+    except OSError:  # EIO of a terminal without users
+        return False
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(target, rest) :]
+    return bool(data)
+
+
+def _make_raw() -> list[Any] | None:
+    if not os.isatty(0):
+        return None
+    import tty  # only where there is one
+
+    saved = termios.tcgetattr(0)
+    tty.setraw(0)
+    return saved
