@@ -1,4 +1,4 @@
-"""Key=value words: environment, labels and the files that hold them. Text in, lists and dicts out; nothing is opened."""
+"""Key=value words: environment, labels and the files that hold them. Text in, lists and dicts out."""
 
 from carrack.errors import InvalidArgument
 
@@ -20,7 +20,7 @@ def environment(words: "Iterable[str]", inherited: "Mapping[str, str]") -> list[
 
 
 def environment_file(data: bytes, name: str, inherited: "Mapping[str, str]") -> list[str]:
-    """The words of an env file: one ``KEY=value`` a line, ``#`` comments, no quoting; a bare KEY only when inherited."""
+    """The words of an env file: ``KEY=value`` lines, ``#`` comments, no quoting; a bare KEY only when inherited."""
     result = []
     for line in _lines(data, name, "env file"):
         key, equals, _ = line.partition("=")

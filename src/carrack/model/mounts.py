@@ -32,7 +32,7 @@ _OPTION_OWNERS = {
 
 
 class VolumeSpec:
-    """A parsed ``-v``: ``source`` is None for an anonymous volume, a path (absolute) for a bind, else a volume's name."""
+    """A parsed ``-v``: ``source`` is None for an anonymous volume, an absolute path for a bind, else a name."""
 
     __slots__ = ("mode", "source", "target")
 
@@ -96,7 +96,7 @@ def parse_volume(text: str) -> VolumeSpec:
 
 
 def parse_mount(text: str) -> "dict[str, Any]":
-    """The API's Mount document of ``type=bind,source=/srv,target=/data,readonly`` (fields are comma-separated values)."""
+    """The API's Mount document of ``type=bind,source=/srv,target=/data,readonly`` (comma-separated values)."""
     mount: dict[str, Any] = {"Type": "volume"}
     for field in split_fields(text):
         key, equals, value = field.partition("=")

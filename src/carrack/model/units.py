@@ -111,10 +111,7 @@ def timestamp(text: str, now: float) -> str:
     whole, dot, fraction = text.partition(".")
     if _digits(whole) and (_digits(fraction) or not dot):
         return f"{whole}.{fraction[:9].ljust(9, '0')}" if dot else whole
-    if "-" in text[1:]:
-        moment = parse_moment(text)
-    else:
-        moment = int(now * NANOSECONDS) - parse_duration(text)
+    moment = parse_moment(text) if "-" in text[1:] else int(now * NANOSECONDS) - parse_duration(text)
     return f"{moment // NANOSECONDS}.{moment % NANOSECONDS:09d}"
 
 

@@ -1,0 +1,1 @@
+"""The command ``carrack``: verbs, flags, tables and terminals over :mod:`carrack.client`."""

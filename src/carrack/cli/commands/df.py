@@ -1,0 +1,99 @@
+"""``carrack system df``: what takes the disk, and how much of it could be had back."""
+
+from carrack.cli.command import Command, write
+from carrack.cli.commands import images, ps, volumes
+from carrack.cli.render.fields import FORMAT, wanted_form
+from carrack.cli.render.table import print_rows
+from carrack.client import system
+from carrack.errors import InvalidArgument
+from carrack.model.units import human_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from carrack.cli.command import Session
+    from carrack.cli.flags import Parsed
+    from carrack.client.document import Document
+
+HEADINGS = {"Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SIZE", "Reclaimable": "RECLAIMABLE"}
+_ACTIVE = ("running", "paused", "restarting")
+
+
+def _df(session: "Session", parsed: "Parsed") -> int:
+    form = wanted_form(parsed)
+    if parsed.flag("verbose") and form:
+        raise InvalidArgument("the verbose and the format option conflict")
+    usage = system.disk_usage(session.daemon)
+    if parsed.flag("verbose"):
+        _verbose(usage)
+    else:
+        print_rows(rows(usage), HEADINGS, " ".join(HEADINGS), form, "*formatter.diskUsageContext")
+    return 0
+
+
+def rows(usage: "Document") -> "list[dict[str, Any]]":
+    return [
+        _images(usage.get("Images") or [], usage.get("LayersSize") or 0),
+        _containers(usage.get("Containers") or []),
+        _volumes(usage.get("Volumes") or []),
+        _build_cache(usage.get("BuildCache") or []),
+    ]
+
+
+def _row(kind: str, total: int, active: int, used: int, free: int, percent: bool = True) -> "dict[str, Any]":
+    share = f" ({100 * free // used}%)" if used > 0 and percent else ""
+    return {
+        "Type": kind,
+        "TotalCount": str(total),
+        "Active": str(active),
+        "Size": human_size(used),
+        "Reclaimable": human_size(free) + share,
+    }
+
+
+def _images(found: "list[Document]", layers: int) -> "dict[str, Any]":
+    active = [image for image in found if image.get("Containers", 0) > 0]
+    kept = sum(i["Size"] - i["SharedSize"] for i in active if i.get("Size", -1) != -1 and i.get("SharedSize", -1) != -1)
+    return _row("Images", len(found), len(active), layers, layers - kept)
+
+
+def _containers(found: "list[Document]") -> "dict[str, Any]":
+    active = [each for each in found if each.get("State") in _ACTIVE]
+    total = sum(each.get("SizeRw") or 0 for each in found)
+    return _row("Containers", len(found), len(active), total, total - sum(each.get("SizeRw") or 0 for each in active))
+
+
+def _volumes(found: "list[Document]") -> "dict[str, Any]":
+    usage = [volume.get("UsageData") or {"Size": -1, "RefCount": 0} for volume in found]
+    active = [each for each in usage if each["RefCount"] > 0]
+    total = sum(max(each["Size"], 0) for each in usage)
+    return _row("Local Volumes", len(found), len(active), total, total - sum(max(each["Size"], 0) for each in active))
+
+
+def _build_cache(found: "list[Document]") -> "dict[str, Any]":
+    total = sum(each["Size"] for each in found if not each.get("Shared"))
+    free = sum(each["Size"] for each in found if not each.get("Shared") and not each.get("InUse"))
+    return _row("Build Cache", len(found), sum(bool(each.get("InUse")) for each in found), total, free, percent=False)
+
+
+def _verbose(usage: "Document") -> None:
+    write("Images space usage:\n")
+    listed = [row for image in usage.get("Images") or [] for row in images.rows_of(image)]
+    headings = {**images.HEADINGS, "UniqueSize": "UNIQUE SIZE"}
+    print_rows(listed, headings, "Repository Tag ID CreatedSince Size SharedSize UniqueSize Containers", "", "")
+    write("\nContainers space usage:\n")
+    found = [{**ps.row(each), "Size": human_size(each.get("SizeRw") or 0, 3)} for each in usage.get("Containers") or []]
+    print_rows(found, ps.HEADINGS, "ID Image Command LocalVolumes Size RunningFor Status Names", "", "")
+    write("\nLocal Volumes space usage:\n")
+    print_rows([volumes.row(each) for each in usage.get("Volumes") or []], volumes.HEADINGS, "Name Links Size", "", "")
+    write(f"\nBuild cache usage: {_build_cache(usage.get('BuildCache') or [])['Size']}")
+
+
+DF = Command(
+    "[OPTIONS]",
+    "Show disk usage",
+    _df,
+    (*FORMAT, ("verbose", "v", "bool", "Show detailed information on space usage")),
+    example="carrack system df -v",
+)

@@ -1,0 +1,162 @@
+"""``carrack inspect`` and its kin: an object's whole document, or what a template takes from it."""
+
+import sys
+
+from carrack.cli.command import Command, checked, describe, write, write_error
+from carrack.cli.exit import Exit
+from carrack.client import containers, document, images, networks, volumes
+from carrack.client.transport import Refused
+from carrack.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from carrack.cli.command import Session
+    from carrack.cli.flags import Flag, Parsed
+    from carrack.client.document import Document
+    from carrack.client.transport import Daemon
+
+    Find = Callable[[Daemon, str, Parsed], Document]
+
+_FORMAT: "tuple[Flag, ...]" = (
+    ("format", "f", "string", "Format output: 'json' or a Go TEMPLATE"),
+    ("json", "", "bool", "Print JSON in one line (the same as --format json)"),
+)
+_UNBUILT = ("node", "service", "task", "secret", "config", "plugin")
+
+
+def _container(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
+    return containers.inspect(daemon, name, size=parsed.flag("size"))
+
+
+def _image(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
+    return images.inspect(daemon, name, parsed.text("platform"))
+
+
+def _network(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
+    return networks.inspect(daemon, name, verbose=parsed.flag("verbose"))
+
+
+def _volume(daemon: "Daemon", name: str, _: "Parsed") -> "Document":
+    return volumes.inspect(daemon, name)
+
+
+_KINDS: "dict[str, Find]" = {"container": _container, "image": _image, "network": _network, "volume": _volume}
+
+
+def _any(session: "Session", parsed: "Parsed") -> int:
+    """Without ``--type`` the kinds are tried in docker's order; an object of none of them is told as docker does."""
+    wanted = parsed.text("type")
+    if wanted in _UNBUILT:
+        raise InvalidArgument(f"--type {wanted}: there are no such objects here")
+    if wanted and wanted not in _KINDS:
+        raise InvalidArgument(f"unknown type: {wanted!r}: must be one of {', '.join(sorted(_KINDS))}")
+
+    def find(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
+        if wanted:
+            return _KINDS[wanted](daemon, name, parsed)
+        for each in _KINDS.values():
+            try:
+                return each(daemon, name, parsed)
+            except Refused as error:
+                if error.status != 404:
+                    raise
+        raise InvalidArgument(f"Error: No such object: {name}")
+
+    return _inspect(session, parsed, find)
+
+
+def _inspect(session: "Session", parsed: "Parsed", find: "Find") -> int:
+    form = "json" if parsed.flag("json") else parsed.text("format")
+    render = _renderer(form) if form not in ("", "json") else None
+    found, failures = [], []
+    for name in parsed.arguments:
+        try:
+            value = find(session.daemon, checked(name), parsed)
+            found.append(render(value) if render else value)
+        except (Refused, InvalidArgument) as error:
+            failures.append(describe(error))
+            if render and not isinstance(error, Refused) and "template" in str(error):
+                write("")
+                break
+    _print(found, form)
+    for failure in failures:
+        write_error(failure)
+    return 1 if failures else 0
+
+
+def _renderer(form: str) -> "Callable[[Any], str]":
+    from carrack.cli.render.evaluate import Template
+
+    try:
+        template = Template(form)
+    except InvalidArgument as error:
+        raise Exit(64, f"template parsing error: {error}") from error
+
+    def render(value: "Any") -> str:
+        try:
+            return template.render(value)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"template parsing error: {error}") from error
+
+    return render
+
+
+def _print(found: "list[Any]", form: str) -> None:
+    if form == "":
+        sys.stdout.write(document.indented(found) + "\n")
+        return
+    for value in found:
+        write(value if isinstance(value, str) else document.dumps(value))
+
+
+def _command(kind: str, usage: str, short: str, flags: "tuple[Flag, ...]", example: str) -> Command:
+    find = _KINDS[kind]
+    return Command(
+        f"[OPTIONS] {usage} [{usage}...]",
+        short,
+        lambda session, parsed: _inspect(session, parsed, find),
+        (*_FORMAT, *flags),
+        least=1,
+        most=None,
+        example=example,
+    )
+
+
+_SIZE: "Flag" = ("size", "s", "bool", "Display total file sizes")
+ANY = Command(
+    "[OPTIONS] NAME|ID [NAME|ID...]",
+    "Return low-level information on objects",
+    _any,
+    (*_FORMAT, _SIZE, ("type", "", "string", "Only inspect objects of the given type")),
+    least=1,
+    most=None,
+    example="carrack inspect --format '{{.State.Status}}' web\n"
+    "carrack inspect -f '{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostPort}}' web",
+)
+CONTAINER = _command(
+    "container",
+    "CONTAINER",
+    "Display detailed information on one or more containers",
+    (_SIZE,),
+    "carrack container inspect web",
+)
+IMAGE = _command(
+    "image",
+    "IMAGE",
+    "Display detailed information on one or more images",
+    (("platform", "", "string", "Inspect a specific platform of the multi-platform image"),),
+    "carrack image inspect -f '{{json .Config}}' busybox",
+)
+NETWORK = _command(
+    "network",
+    "NETWORK",
+    "Display detailed information on one or more networks",
+    (("verbose", "v", "bool", "Verbose output for diagnostics"),),
+    "carrack network inspect bridge",
+)
+VOLUME = _command(
+    "volume", "VOLUME", "Display detailed information on one or more volumes", (), "carrack volume inspect data"
+)

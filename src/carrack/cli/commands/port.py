@@ -1,0 +1,43 @@
+"""``carrack port``: where a container's ports are published."""
+
+from carrack.cli.command import Command, checked, write
+from carrack.cli.exit import Exit
+from carrack.client import containers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from carrack.cli.command import Session
+    from carrack.cli.flags import Parsed
+
+
+def _port(session: "Session", parsed: "Parsed") -> int:
+    name, *wanted = parsed.arguments
+    found = containers.inspect(session.daemon, checked(name))
+    published = (found.get("NetworkSettings") or {}).get("Ports") or {}
+    if wanted:
+        key = wanted[0] if "/" in wanted[0] else f"{wanted[0]}/tcp"
+        if not published.get(key):
+            raise Exit(1, f"no public port '{key}' published for {name}")
+        lines = sorted({_address(binding) for binding in published[key]})
+    else:
+        lines = sorted(
+            f"{port} -> {_address(binding)}" for port, bindings in published.items() for binding in bindings or []
+        )
+    for line in lines:
+        write(line)
+    return 0
+
+
+def _address(binding: dict[str, str]) -> str:
+    host = binding["HostIp"]
+    return f"[{host}]:{binding['HostPort']}" if ":" in host else f"{host}:{binding['HostPort']}"
+
+
+PORT = Command(
+    "CONTAINER [PRIVATE_PORT[/PROTO]]",
+    "List port mappings or a specific mapping for the container",
+    _port,
+    least=1,
+    most=2,
+    example="carrack port web 80/tcp",
+)

@@ -1,0 +1,155 @@
+"""``carrack ps``: the containers, running ones unless asked for all."""
+
+from carrack.cli.command import Command, write
+from carrack.cli.render.fields import (
+    FILTER,
+    FORMAT,
+    NO_TRUNC,
+    ago,
+    ellipsis,
+    joined_labels,
+    label_getter,
+    local_time,
+    quoted,
+    short_id,
+    size,
+    wanted_filters,
+    wanted_form,
+)
+from carrack.client import containers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from carrack.cli.command import Session
+    from carrack.cli.flags import Parsed
+    from carrack.client.document import Document
+
+HEADINGS = {
+    "ID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "CreatedAt": "CREATED AT",
+    "RunningFor": "CREATED",
+    "Status": "STATUS",
+    "State": "STATE",
+    "Ports": "PORTS",
+    "Names": "NAMES",
+    "Size": "SIZE",
+    "Labels": "LABELS",
+    "Mounts": "MOUNTS",
+    "LocalVolumes": "LOCAL VOLUMES",
+    "Networks": "NETWORKS",
+    "Platform": "PLATFORM",
+}
+
+
+def _ps(session: "Session", parsed: "Parsed") -> int:
+    last = parsed.number("last") or -1
+    limit = 1 if parsed.flag("latest") else max(last, 0)
+    form, full = wanted_form(parsed), parsed.flag("no-trunc")
+    found = containers.listing(
+        session.daemon,
+        everything=parsed.flag("all") or limit > 0,
+        limit=limit,
+        size=parsed.flag("size") or ".Size" in form,
+        filters=wanted_filters(parsed),
+    )
+    if parsed.flag("quiet") and form in ("", "table"):
+        for item in found:
+            write(short_id(item["Id"], full))
+        return 0
+    from carrack.cli.render.table import print_rows
+
+    usual = "ID Image Command RunningFor Status Ports Names" + (" Size" if parsed.flag("size") else "")
+    print_rows([row(item, full) for item in found], HEADINGS, usual, form, "*formatter.ContainerContext")
+    return 0
+
+
+def row(item: "Document", full: bool = False) -> "dict[str, Any]":
+    """What a template may show of one entry of the API's listing."""
+    mounts = [mount.get("Name") or mount.get("Source", "") for mount in item.get("Mounts") or []]
+    command = item.get("Command") or ""
+    return {
+        "ID": short_id(item["Id"], full),
+        "Names": ",".join(_names(item.get("Names") or [], full)),
+        "Image": _image(item, full),
+        "Command": quoted(command if full else ellipsis(command, 20)),
+        "CreatedAt": local_time(item["Created"]),
+        "RunningFor": ago(item["Created"]),
+        "Ports": ports(item.get("Ports") or []),
+        "State": item.get("State", ""),
+        "Status": item.get("Status", ""),
+        "Size": _size(item),
+        "Labels": joined_labels(item.get("Labels")),
+        "Label": label_getter(item.get("Labels")),
+        "Mounts": ",".join(mounts if full else [ellipsis(name, 15) for name in mounts]),
+        "LocalVolumes": str(sum(mount.get("Driver") == "local" for mount in item.get("Mounts") or [])),
+        "Networks": ",".join((item.get("NetworkSettings") or {}).get("Networks") or {}),
+        "Platform": None,
+    }
+
+
+def ports(listed: "list[Document]") -> str:
+    """``0.0.0.0:8080->80/tcp, 90-91/udp``: neighbours that map to themselves are drawn together."""
+    groups: dict[tuple[str, str], list[list[int]]] = {}
+    mapped = []
+    for port in sorted(listed, key=lambda p: (p["PrivatePort"], p.get("IP", ""), p.get("PublicPort", 0), p["Type"])):
+        address, private, public = port.get("IP", ""), port["PrivatePort"], port.get("PublicPort", 0)
+        if address and private != public:
+            mapped.append(f"{_host(address)}:{public}->{private}/{port['Type']}")
+            continue
+        ranges = groups.setdefault((address, port["Type"]), [])
+        if ranges and ranges[-1][1] == private - 1:
+            ranges[-1][1] = private
+        else:
+            ranges.append([private, private])
+    parts = []
+    for (address, kind), ranges in groups.items():
+        for first, last in ranges:
+            span = str(first) if first == last else f"{first}-{last}"
+            parts.append(f"{_host(address)}:{span}->{span}/{kind}" if address else f"{span}/{kind}")
+    return ", ".join(parts + mapped)
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _names(names: list[str], full: bool) -> list[str]:
+    """Without the slash; names that links gave (with a slash in their midst) only in full."""
+    plain = [name.removeprefix("/") for name in names]
+    return plain if full else [name for name in plain if "/" not in name]
+
+
+def _image(item: "Document", full: bool) -> str:
+    image: str = item.get("Image") or "<no image>"
+    if full:
+        return image
+    if short_id(item.get("ImageID", "")) == short_id(image):
+        return short_id(image)
+    return image.partition("@")[0]
+
+
+def _size(item: "Document") -> str:
+    written, total = item.get("SizeRw") or 0, item.get("SizeRootFs") or 0
+    return f"{size(written)} (virtual {size(total)})" if total else size(written)
+
+
+PS = Command(
+    "[OPTIONS]",
+    "List containers",
+    _ps,
+    (
+        ("all", "a", "bool", "Show all containers (default shows just running)"),
+        FILTER,
+        *FORMAT,
+        ("last", "n", "int", "Show n last created containers (includes all states) (default -1)"),
+        ("latest", "l", "bool", "Show the latest created container (includes all states)"),
+        NO_TRUNC,
+        ("quiet", "q", "bool", "Only display container IDs"),
+        ("size", "s", "bool", "Display total file sizes"),
+    ),
+    example="carrack ps -a --filter status=exited\ncarrack ps --format 'table {{.Names}}\\t{{.Status}}'",
+)

@@ -1,0 +1,259 @@
+"""Flags as the docker command reads them, from tables: argparse alone would cost more than starting a container.
+
+A flag is ``(name, short, kind, help)``; kinds are the keys of :data:`KINDS`. The notation is that of Go's pflag:
+``--name value``, ``--name=value``, ``-n value``, ``-nvalue``, ``-it`` for booleans together, ``--flag=false``; ``--``
+ends them.
+"""
+
+from carrack.errors import CarrackError, InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    Flag = tuple[str, str, str, str]
+
+HELP: "Flag" = ("help", "", "bool", "Print usage")
+
+
+class UsageError(CarrackError):
+    """The command line itself is wrong; ``exit_code`` is 125 for a flag and 1 for a wrong number of arguments."""
+
+    def __init__(self, message: str, exit_code: int = 125) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Parsed:
+    """What was typed: positional ``arguments``, and flags by long name through the accessors."""
+
+    def __init__(self, values: "dict[str, Any]", arguments: list[str]) -> None:
+        self._values = values
+        self.arguments = arguments
+
+    def given(self, name: str) -> bool:
+        return name in self._values
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value: bool = self._values.get(name, default)
+        return value
+
+    def text(self, name: str, default: str = "") -> str:
+        value: str = self._values.get(name, default)
+        return value
+
+    def number(self, name: str) -> int | None:
+        value: int | None = self._values.get(name)
+        return value
+
+    def words(self, name: str) -> list[str]:
+        value: list[str] = self._values.get(name, [])
+        return value
+
+    def value(self, name: str) -> "Any":
+        """The converted value of a flag of any kind, None when it was not given."""
+        return self._values.get(name)
+
+
+def parse(flags: "Sequence[Flag]", words: list[str], *, interspersed: bool = True) -> Parsed:
+    """Sort words into flags and arguments; without ``interspersed`` all from the first argument on are arguments.
+
+    :class:`UsageError` names the flag that is unknown, lacks its value or has a malformed one.
+    """
+    long = {flag[0]: flag for flag in (*flags, HELP)}
+    short = {flag[1]: flag for flag in flags if flag[1]}
+    values: dict[str, Any] = {}
+    arguments: list[str] = []
+    rest = list(reversed(words))
+    while rest:
+        word = rest.pop()
+        if word == "--":
+            arguments += reversed(rest)
+            break
+        if word.startswith("--"):
+            _long(long, word, rest, values)
+        elif word.startswith("-") and word != "-":
+            _shorts(short, word, rest, values)
+        else:
+            arguments.append(word)
+            if not interspersed:
+                arguments += reversed(rest)
+                break
+    return Parsed(values, arguments)
+
+
+def _long(flags: "dict[str, Flag]", word: str, rest: list[str], values: "dict[str, Any]") -> None:
+    name, equals, value = word[2:].partition("=")
+    flag = flags.get(name)
+    if flag is None:
+        raise UsageError(f"unknown flag: --{name}")
+    if not equals:
+        if flag[2] == "bool":
+            value = "true"
+        elif rest:
+            value = rest.pop()
+        else:
+            raise UsageError(f"flag needs an argument: --{name}")
+    _store(flag, value, values)
+
+
+def _shorts(flags: "dict[str, Flag]", word: str, rest: list[str], values: "dict[str, Any]") -> None:
+    letters = word[1:]
+    while letters:
+        letter, letters = letters[0], letters[1:]
+        if letter == "h" and "h" not in flags:
+            values["help"] = True
+            continue
+        flag = flags.get(letter)
+        if flag is None:
+            raise UsageError(f"unknown shorthand flag: '{letter}' in {word}")
+        if letters.startswith("="):
+            value, letters = letters[1:], ""
+        elif flag[2] == "bool":
+            value = "true"
+        elif letters:
+            value, letters = letters, ""
+        elif rest:
+            value = rest.pop()
+        else:
+            raise UsageError(f"flag needs an argument: '{letter}' in {word}")
+        _store(flag, value, values)
+
+
+def _store(flag: "Flag", text: str, values: "dict[str, Any]") -> None:
+    name, short, kind, _ = flag
+    convert, repeated = KINDS[kind]
+    try:
+        value = convert(text)
+    except InvalidArgument as error:
+        shown = f"-{short}, --{name}" if short else f"--{name}"
+        raise UsageError(f'invalid argument "{text}" for "{shown}" flag: {error}') from None
+    target = ALIASES.get(name, name)
+    if not repeated:
+        values[target] = value
+    elif kind == "strings":
+        values.setdefault(target, []).extend(value)
+    else:
+        values.setdefault(target, []).append(value)
+
+
+def _boolean(text: str) -> bool:
+    if text in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    if text in ("0", "f", "F", "false", "FALSE", "False"):
+        return False
+    raise InvalidArgument(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+
+
+def _integer(text: str) -> int:
+    digits = text[1:] if text[:1] in ("-", "+") else text
+    if not (digits.isascii() and digits.isdigit()):
+        raise InvalidArgument(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if abs(int(text)) >= 1 << 63:
+        raise InvalidArgument(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return int(text)
+
+
+def _unsigned16(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidArgument(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    if int(text) > 0xFFFF:
+        raise InvalidArgument(f'strconv.ParseUint: parsing "{text}": value out of range')
+    return int(text)
+
+
+def _bytes(text: str) -> int:
+    from carrack.model.units import parse_bytes
+
+    return -1 if text == "-1" else parse_bytes(text)
+
+
+def _duration(text: str) -> int:
+    from carrack.model.units import parse_duration
+
+    return parse_duration(text)
+
+
+def _cpus(text: str) -> int:
+    from carrack.model.units import parse_cpus
+
+    return parse_cpus(text)
+
+
+def _mount(text: str) -> "dict[str, Any]":
+    from carrack.model.mounts import parse_mount
+
+    return parse_mount(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidArgument(f"{text} must be formatted as key=value")
+    return key, value
+
+
+def _filter(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidArgument('invalid argument "' + text + '": bad format of filter (expected name=value)')
+    return key.strip().lower(), value.strip()
+
+
+def _ulimit(text: str) -> "dict[str, Any]":
+    name, equals, limits = text.partition("=")
+    soft, colon, hard = limits.partition(":")
+    if not equals or not limits or (colon and not hard):
+        raise InvalidArgument(f"invalid ulimit argument: {text}")
+    try:
+        low, high = int(soft), int(hard) if colon else int(soft)
+    except ValueError:
+        raise InvalidArgument(f"invalid ulimit value in {text}: numbers are meant, -1 for no limit") from None
+    if low > high != -1 or (low == -1 != high):
+        raise InvalidArgument(f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}")
+    return {"Name": name, "Soft": low, "Hard": high}
+
+
+def _throttle(text: str) -> "dict[str, Any]":
+    path, _, rate = text.rpartition(":")
+    if not path.startswith("/dev/"):
+        raise InvalidArgument(f"bad format for device path: {text}")
+    return {"Path": path, "Rate": _bytes(rate)}
+
+
+def _weight(text: str) -> "dict[str, Any]":
+    path, _, weight = text.rpartition(":")
+    if not path.startswith("/dev/"):
+        raise InvalidArgument(f"bad format for device path: {text}")
+    return {"Path": path, "Weight": _unsigned16(weight)}
+
+
+def _strings(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _text(text: str) -> str:
+    return text
+
+
+# kind: (convert, repeated); the kind is also what help shows, but for the texts that differ only in meaning
+KINDS: "dict[str, tuple[Callable[[str], Any], bool]]" = {
+    "bool": (_boolean, False),
+    "string": (_text, False),
+    "int": (_integer, False),
+    "uint16": (_unsigned16, False),
+    "bytes": (_bytes, False),
+    "duration": (_duration, False),
+    "decimal": (_cpus, False),
+    "list": (_text, True),
+    "strings": (_strings, True),
+    "map": (_pair, True),
+    "filter": (_filter, True),
+    "mount": (_mount, True),
+    "ulimit": (_ulimit, True),
+    "throttle": (_throttle, True),
+    "weight": (_weight, True),
+}
+# second names of flags, hidden from help
+ALIASES = {"net": "network", "net-alias": "network-alias", "dns-opt": "dns-option", "time": "timeout"}

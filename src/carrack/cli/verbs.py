@@ -1,0 +1,117 @@
+"""Which module does which verb: names only, so that starting one verb loads nothing of the others."""
+
+_CONTAINER = {
+    "attach": "attach:ATTACH",
+    "commit": "commit:COMMIT",
+    "cp": "cp:CP",
+    "create": "create:CREATE",
+    "diff": "diff:DIFF",
+    "exec": "exec:EXEC",
+    "export": "export:EXPORT",
+    "inspect": "inspect:CONTAINER",
+    "kill": "stop:KILL",
+    "logs": "logs:LOGS",
+    "ls": "ps:PS",
+    "pause": "lifecycle:PAUSE",
+    "port": "port:PORT",
+    "prune": "prune:CONTAINERS",
+    "rename": "lifecycle:RENAME",
+    "restart": "stop:RESTART",
+    "rm": "rm:RM",
+    "run": "run:RUN",
+    "start": "start:START",
+    "stats": "stats:STATS",
+    "stop": "stop:STOP",
+    "top": "top:TOP",
+    "unpause": "lifecycle:UNPAUSE",
+    "update": "update:UPDATE",
+    "wait": "lifecycle:WAIT",
+}
+_IMAGE = {
+    "bootstrap": "bootstrap:BOOTSTRAP",
+    "history": "history:HISTORY",
+    "import": "load:IMPORT",
+    "inspect": "inspect:IMAGE",
+    "load": "load:LOAD",
+    "ls": "images:IMAGES",
+    "prune": "prune:IMAGES",
+    "rm": "rm:RMI",
+    "save": "save:SAVE",
+    "tag": "tag:TAG",
+}
+_NETWORK = {"inspect": "inspect:NETWORK", "ls": "networks:LIST", "prune": "prune:NETWORKS"}
+_SYSTEM = {
+    "df": "df:DF",
+    "dial-stdio": "dial:DIAL",
+    "events": "events:EVENTS",
+    "info": "info:INFO",
+    "prune": "prune:SYSTEM",
+    "start": "system_start:START",
+}
+_VOLUME = {
+    "create": "volumes:CREATE",
+    "inspect": "inspect:VOLUME",
+    "ls": "volumes:LIST",
+    "prune": "prune:VOLUMES",
+    "rm": "volumes:REMOVE",
+}
+
+GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "container": ("Manage containers", _CONTAINER),
+    "image": ("Manage images", _IMAGE),
+    "network": ("Manage networks", _NETWORK),
+    "system": ("Manage Carrack", _SYSTEM),
+    "volume": ("Manage volumes", _VOLUME),
+}
+# other names of a verb within its group
+SYNONYMS = {
+    "container": {"ps": "ls", "list": "ls", "remove": "rm"},
+    "image": {"list": "ls", "remove": "rm"},
+    "network": {"list": "ls"},
+    "volume": {"list": "ls", "remove": "rm"},
+}
+COMMON = ("run", "exec", "ps", "images", "version", "info")
+TOP: dict[str, str] = {
+    **{verb: place for verb, place in _CONTAINER.items() if verb not in ("ls", "prune", "inspect")},
+    "ps": _CONTAINER["ls"],
+    "images": _IMAGE["ls"],
+    "rmi": _IMAGE["rm"],
+    **{verb: _IMAGE[verb] for verb in ("history", "import", "load", "save", "tag")},
+    "info": _SYSTEM["info"],
+    "events": _SYSTEM["events"],
+    "inspect": "inspect:ANY",
+    "version": "version:VERSION",
+    "completion": "completion:COMPLETION",
+    "__complete": "completion:COMPLETE",
+}
+# known to the docker command, and not built here
+_REFUSED = """pull push login logout search build builder buildx bake compose context checkpoint manifest plugin trust
+config node secret service stack swarm"""
+_REFUSED_IN_GROUPS = {
+    "image": "pull push build",
+    "network": "create connect disconnect rm remove",
+    "volume": "update",
+}
+
+
+def place(group: str, verb: str) -> str | None:
+    """``module:NAME`` of a verb (``group`` is empty at the top), None for an unknown one."""
+    verbs = GROUPS[group][1] if group else TOP
+    return verbs.get(SYNONYMS.get(group, {}).get(verb, verb))
+
+
+def is_refused(group: str, verb: str) -> bool:
+    """Whether docker has this verb and Carrack does not have it yet."""
+    return verb in (_REFUSED_IN_GROUPS.get(group, "") if group else _REFUSED).split()
+
+
+def names(group: str, verb: str) -> list[str]:
+    """All ways to write a verb: ``container ls``, ``container list``, ``ps``."""
+    wanted = place(group, verb)
+    found = []
+    for other, (_, verbs) in GROUPS.items():
+        for name in verbs:
+            if verbs[name] == wanted:
+                synonyms = [s for s, target in SYNONYMS.get(other, {}).items() if target == name]
+                found += [f"{other} {each}" for each in (name, *synonyms)]
+    return found + [name for name in TOP if TOP[name] == wanted]

@@ -1,0 +1,1 @@
+"""The daemon's API as functions, one module per noun: what the command line and Compose speak through."""

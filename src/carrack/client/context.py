@@ -1,0 +1,130 @@
+"""Which daemon is meant: ``--host``, the environment, a named context, or the socket of this machine's own daemon.
+
+Contexts are read where the docker command keeps them (``<config>/contexts/meta/<sha256 of the name>/meta.json``), so
+that both commands know the same ones; nothing is written here.
+"""
+
+from carrack.errors import InvalidArgument, NotFound, NotSupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_HOST = "unix:///run/carrack.sock"
+
+
+class Tls:
+    """Files of a TLS client, each None when not given; without ``verify`` the server is not checked."""
+
+    __slots__ = ("ca", "certificate", "key", "verify")
+
+    def __init__(self, ca: str | None, certificate: str | None, key: str | None, verify: bool) -> None:
+        self.ca = ca
+        self.certificate = certificate
+        self.key = key
+        self.verify = verify
+
+
+class Host:
+    """Where a daemon listens: ``scheme`` unix (``address`` is a path) or tcp (a name and ``port``)."""
+
+    __slots__ = ("address", "port", "scheme", "tls", "url")
+
+    def __init__(self, url: str, scheme: str, address: str, port: int = 0, tls: Tls | None = None) -> None:
+        self.url = url
+        self.scheme = scheme
+        self.address = address
+        self.port = port
+        self.tls = tls
+
+
+def parse_host(url: str, tls: Tls | None = None) -> Host:
+    """Read ``unix:///path``, ``tcp://name:port`` or ``name:port``; refuses ssh and what is malformed."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "tcp", url
+    if scheme == "unix":
+        if not rest.startswith("/"):
+            raise InvalidArgument(f"invalid host {url!r}: a Unix socket is named as unix:///absolute/path")
+        return Host(url, "unix", rest)
+    if scheme in ("tcp", "http", "https"):
+        name, port = _name_and_port(url, rest.rstrip("/"), 2376 if tls or scheme == "https" else 2375)
+        return Host(
+            f"tcp://{rest}", "tcp", name, port, tls or (Tls(None, None, None, True) if scheme == "https" else None)
+        )
+    if scheme == "ssh":
+        raise NotSupported(
+            f"{url}: hosts behind ssh are not built; forward the socket instead: "
+            "ssh -nNT -L /tmp/carrack.sock:/run/carrack.sock HOST, then -H unix:///tmp/carrack.sock"
+        )
+    raise InvalidArgument(f"unable to parse docker host `{url}`: unix:// and tcp:// are known")
+
+
+def choose(
+    host: str | None, context: str | None, tls: Tls | None, environment: "Mapping[str, str]", config: str | None = None
+) -> Host:
+    """The daemon that is meant, the first of: ``--host``, ``--context``, CARRACK_HOST, DOCKER_HOST, DOCKER_CONTEXT."""
+    if host and context:
+        raise InvalidArgument("conflicting options: cannot specify both --host and --context")
+    directory = config or environment.get("DOCKER_CONFIG") or environment.get("HOME", "/root") + "/.docker"
+    if not context:
+        host = host or environment.get("CARRACK_HOST") or environment.get("DOCKER_HOST")
+        context = None if host else environment.get("DOCKER_CONTEXT")
+    if context and context != "default":
+        return named(context, directory)
+    return parse_host(host or DEFAULT_HOST, tls or _environment_tls(environment, directory))
+
+
+def named(name: str, directory: str) -> Host:
+    """The host of a context kept below ``directory``; :class:`NotFound` when there is none of that name."""
+    from hashlib import sha256
+
+    from carrack.client import document
+
+    key = sha256(name.encode()).hexdigest()
+    try:
+        with open(f"{directory}/contexts/meta/{key}/meta.json", "rb") as file:
+            meta = document.loads(file.read(1 << 20))
+    except FileNotFoundError:
+        raise NotFound(f'context "{name}": context not found (looked below {directory}/contexts)') from None
+    try:
+        endpoint = meta["Endpoints"]["docker"]
+        url, unverified = endpoint["Host"], bool(endpoint.get("SkipTLSVerify"))
+    except (KeyError, TypeError):
+        raise InvalidArgument(f'context "{name}" names no docker endpoint') from None
+    return parse_host(url, _context_tls(f"{directory}/contexts/tls/{key}/docker", unverified))
+
+
+def _environment_tls(environment: "Mapping[str, str]", directory: str) -> Tls | None:
+    """TLS as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH ask for it."""
+    if not environment.get("DOCKER_TLS_VERIFY"):
+        return None
+    return files_in(environment.get("DOCKER_CERT_PATH") or directory, verify=True)
+
+
+def files_in(directory: str, *, verify: bool) -> Tls:
+    """The files ``ca.pem``, ``cert.pem`` and ``key.pem`` of a directory, as far as they are there."""
+    ca, certificate, key = (_existing(f"{directory}/{name}") for name in ("ca.pem", "cert.pem", "key.pem"))
+    return Tls(ca, certificate, key, verify)
+
+
+def _context_tls(directory: str, unverified: bool) -> Tls | None:
+    tls = files_in(directory, verify=not unverified)
+    return tls if tls.ca or tls.certificate or unverified else None
+
+
+def _existing(path: str) -> str | None:
+    try:
+        open(path, "rb").close()
+    except OSError:
+        return None
+    return path
+
+
+def _name_and_port(url: str, text: str, default: int) -> tuple[str, int]:
+    name, colon, port = text.rpartition(":")
+    if text.endswith("]") or not colon:
+        name, port = text, str(default)
+    if not port.isdigit() or not 0 < int(port) < 65536 or "/" in name:
+        raise InvalidArgument(f"invalid host {url!r}: tcp://NAME:PORT is meant")
+    return name.strip("[]") or "127.0.0.1", int(port)
