@@ -8,11 +8,10 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from carrack.errors import Conflict, InvalidArgument, NotSupported, Unavailable
-from carrack.model.ports import PublishedPort, parse_range
+from carrack.model.ports import parse_range
 from carrack.network import sysctl
 
 ANY = "0.0.0.0"
@@ -40,7 +39,7 @@ class PortAllocator:
 
     def __init__(self, sys_root: str = sysctl.PROC_SYS) -> None:
         self._sys_root = sys_root
-        self._taken: set[tuple[str, str, int]] = set()
+        self._taken: dict[tuple[str, int], set[str]] = {}  # the addresses on which a port is given out
         self._last: dict[tuple[str, str], int] = {}
 
     def reserve(self, protocol: str, host_ip: str, host_port: str) -> Reservation:
@@ -58,11 +57,14 @@ class PortAllocator:
 
     def adopt(self, protocol: str, host_ip: str, port: int) -> None:
         """Remember a port whose socket a surviving shim holds."""
-        self._taken.add((protocol, host_address(host_ip), port))
+        self._taken.setdefault((protocol, port), set()).add(host_address(host_ip))
 
     def release(self, protocol: str, host_ip: str, port: int) -> None:
         """Forget a port; closing the descriptors is the holders' affair."""
-        self._taken.discard((protocol, host_ip, port))
+        places = self._taken.get((protocol, port), set())
+        places.discard(host_ip)
+        if not places:
+            self._taken.pop((protocol, port), None)
 
     def _ephemeral(self) -> tuple[int, int]:
         found = (sysctl.read(self._sys_root, _EPHEMERAL) or "").split()
@@ -91,13 +93,12 @@ class PortAllocator:
         except OSError as e:
             words = os.strerror(e.errno or errno.EADDRINUSE).lower()
             raise Unavailable(f"failed to bind host port {address}:{port}/{protocol}: {words}") from e
-        self._taken.add((protocol, address, port))
+        self.adopt(protocol, address, port)
         return Reservation(protocol, address, port, fd)
 
     def _is_taken(self, protocol: str, address: str, port: int) -> bool:
-        if address == ANY:
-            return any((protocol, port) == (kind, number) for kind, _, number in self._taken)
-        return (protocol, address, port) in self._taken or (protocol, ANY, port) in self._taken
+        places = self._taken.get((protocol, port), set())
+        return bool(places) and (address == ANY or ANY in places or address in places)
 
 
 def host_address(host_ip: str) -> str:
@@ -144,28 +145,3 @@ def _bound_beside_closed(address: str, port: int) -> int:
 def _narrow(plain: socket.socket) -> None:
     """Nobody reads from a reservation: a stray datagram must not pile up in it."""
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
-
-
-def requested(
-    bindings: Mapping[str, Iterable[Mapping[str, str]] | None] | None, exposed: Collection[str], publish_all: bool
-) -> list[PublishedPort]:
-    """What HostConfig.PortBindings and PublishAllPorts ask for; ``exposed`` is Config.ExposedPorts (``80/tcp``).
-
-    A port with an empty list of bindings gets any free host port, as with Docker; numbers sorted, protocols too.
-    """
-    wanted: dict[str, list[PublishedPort]] = {}
-    for container, places in (bindings or {}).items():
-        named = container if "/" in container else f"{container}/tcp"
-        found = [PublishedPort(named, place.get("HostIp", ""), place.get("HostPort", "")) for place in places or ()]
-        wanted[named] = found or [PublishedPort(named, "", "")]
-    for container in exposed if publish_all else ():
-        wanted.setdefault(container, [PublishedPort(container, "", "")])
-    return [port for container in sorted(wanted, key=_numeric) for port in wanted[container]]
-
-
-def _numeric(container: str) -> tuple[int, str]:
-    port, _, protocol = container.partition("/")
-    first, last = parse_range(port)
-    if first != last or first == 0 or protocol not in _SOCKETS:
-        raise InvalidArgument(f"invalid port specification: {container!r}")
-    return first, protocol

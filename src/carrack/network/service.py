@@ -6,6 +6,7 @@ which waits its turn behind it.
 """
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,6 +27,8 @@ from carrack.network.ipam import AddressPool
 from carrack.network.ports import PortAllocator, Reservation
 from carrack.network.rules import PortMapping
 from carrack.network.watch import FirewallWatch
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -116,7 +119,11 @@ class BridgeNetwork:
 
     def _adopt(self, container_id: str, past: Existing) -> None:
         address = str(past.endpoint["IPAddress"])
-        self._pool.allocate(address)
+        try:
+            self._pool.allocate(address)
+        except CarrackError as e:
+            _LOG.warning("container %s stays without its ports: %s", container_id, e)
+            return
         found = [
             (protocol, place["HostIp"], int(place["HostPort"]), int(number))
             for container, places in past.ports.items()

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from carrack.errors import Conflict, InvalidArgument, NotSupported, Unavailable
-from carrack.model.ports import PublishedPort
-from carrack.network.ports import PortAllocator, host_address, requested
+from carrack.network.ports import PortAllocator, host_address
 
 
 @pytest.fixture
@@ -100,20 +99,3 @@ def test_refusals(allocator: PortAllocator) -> None:
         host_address("::1")
     with pytest.raises(Unavailable, match=r"192\.0\.2\.77:80/tcp: cannot assign requested address"):
         allocator.reserve("tcp", "192.0.2.77", "80")
-
-
-def test_what_a_host_config_asks_for() -> None:
-    bindings = {"443/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8443"}, {"HostPort": "9443"}], "53/udp": []}
-    assert requested(bindings, ["80/tcp"], publish_all=False) == [
-        PublishedPort("53/udp", "", ""),
-        PublishedPort("443/tcp", "127.0.0.1", "8443"),
-        PublishedPort("443/tcp", "", "9443"),
-    ]
-    assert requested(None, ["80/tcp", "53/udp"], publish_all=True) == [
-        PublishedPort("53/udp", "", ""),
-        PublishedPort("80/tcp", "", ""),
-    ]
-    assert requested({"80": None}, [], publish_all=False) == [PublishedPort("80/tcp", "", "")]
-    for nonsense in ("0/tcp", "http/tcp", "80-81/tcp", "80/icmp"):
-        with pytest.raises(InvalidArgument):
-            requested({nonsense: []}, [], publish_all=False)
