@@ -6,6 +6,9 @@ import errno
 import os
 import socket
 import struct
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -263,6 +266,20 @@ def test_default_seccomp_filter_really_denies() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 23
 
     run_apart(work, APART)
+
+
+def test_threads_and_programs_start_under_the_default_filter() -> None:
+    def work() -> None:
+        LINUX.seccomp(program(None, frozenset()))
+        heard: list[int] = []
+        thread = threading.Thread(target=heard.append, args=(7,))  # the C library falls back from clone3
+        thread.start()
+        thread.join()
+        assert heard == [7]
+        done = subprocess.run([sys.executable, "-c", "import asyncio, ssl, sqlite3; print(6 * 7)"], capture_output=True)
+        assert (done.stdout, done.returncode) == (b"42\n", 0), done.stderr
+
+    run_apart(work)
 
 
 def test_a_broken_filter_is_refused() -> None:
