@@ -1,8 +1,9 @@
 """The one door to the kernel: system calls that Python's ``os`` does not have, through ctypes.
 
 Most calls go through PyDLL: they keep the interpreter lock, so that no other Python thread runs between a fork-like
-call and the interpreter's own bookkeeping, and what does not block does not pay for releasing the lock. Those that can
-wait for a disk or a server (``_blocking``) release it, since the daemon has other things to do.
+call and the interpreter's own bookkeeping, and what does not block does not pay for releasing the lock. Those that look
+up a path or reach a file system can wait for a disk or a server; they release the lock (``_blocking``), since the
+daemon has other things to do.
 
 Every argument is typed, every string is refused if it holds a NUL (the kernel would see a shorter path than we
 checked), and every failure is an ``OSError`` naming the call and its object. Nothing else in the project imports
@@ -116,13 +117,13 @@ def _at(dirfd: int, path: str | bytes) -> str:
 
 _mount = _wrapper("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p, library=_blocking)
 _umount2 = _wrapper("umount2", c_char_p, c_int, library=_blocking)
-_pivot_root = _syscall("pivot_root", c_char_p, c_char_p)
-_open_tree = _syscall("open_tree", c_int, c_char_p, c_uint)
-_move_mount = _syscall("move_mount", c_int, c_char_p, c_int, c_char_p, c_uint)
-_mount_setattr = _syscall("mount_setattr", c_int, c_char_p, c_uint, c_char_p, c_ulong)
+_pivot_root = _syscall("pivot_root", c_char_p, c_char_p, library=_blocking)
+_open_tree = _syscall("open_tree", c_int, c_char_p, c_uint, library=_blocking)
+_move_mount = _syscall("move_mount", c_int, c_char_p, c_int, c_char_p, c_uint, library=_blocking)
+_mount_setattr = _syscall("mount_setattr", c_int, c_char_p, c_uint, c_char_p, c_ulong, library=_blocking)
 _fsopen = _syscall("fsopen", c_char_p, c_uint)
 _fsconfig = _syscall("fsconfig", c_int, c_uint, c_char_p, c_char_p, c_int, library=_blocking)
-_fsmount = _syscall("fsmount", c_int, c_uint, c_uint)
+_fsmount = _syscall("fsmount", c_int, c_uint, c_uint, library=_blocking)
 _unshare = _wrapper("unshare", c_int)
 _setns = _wrapper("setns", c_int, c_int)
 _clone3 = _syscall("clone3", c_char_p, c_ulong)
@@ -137,10 +138,10 @@ _openat2 = _syscall("openat2", c_int, c_char_p, c_char_p, c_ulong, library=_bloc
 _fstatfs = _wrapper("fstatfs", c_int, c_char_p, library=_blocking)
 _renameat2 = _wrapper("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint, library=_blocking)
 _syncfs = _wrapper("syncfs", c_int, library=_blocking)
-_fchownat = _wrapper("fchownat", c_int, c_char_p, c_uint, c_uint, c_int)
-_utimensat = _wrapper("utimensat", c_int, c_char_p, c_char_p, c_int)
+_fchownat = _wrapper("fchownat", c_int, c_char_p, c_uint, c_uint, c_int, library=_blocking)
+_utimensat = _wrapper("utimensat", c_int, c_char_p, c_char_p, c_int, library=_blocking)
 _inotify_init1 = _wrapper("inotify_init1", c_int)
-_inotify_add_watch = _wrapper("inotify_add_watch", c_int, c_char_p, c_uint)
+_inotify_add_watch = _wrapper("inotify_add_watch", c_int, c_char_p, c_uint, library=_blocking)
 _bpf = _syscall("bpf", c_int, c_char_p, c_uint)
 
 
