@@ -1,0 +1,1 @@
+"""Layers made into root file systems, by one of several drivers behind one protocol."""

@@ -1,0 +1,101 @@
+"""What a snapshot driver is.
+
+A *layer* comes in as an uncompressed tar through a :class:`LayerWriter` and is kept under its diff id, the digest of
+that tar: whole or not at all, whatever happens meanwhile. A *chain* is a list of layers, the base first. A *snapshot*
+is a writable file system on top of a chain, under a key of the caller's (a container's id): ``prepare`` makes it,
+``mount`` hands out a mount of it that is attached nowhere, as often as wanted, ``remove`` ends it. ``view`` is a
+chain read-only, without a key.
+
+Below a snapshot, above the image, lies the *init layer*: mount points that every container needs (/dev, /proc,
+/etc/hosts …) where the image lacks them, so that they never count as the container's changes.
+
+The drivers' own trees on disk: :mod:`layerdirs` for layers, :mod:`stack` for snapshots of overlay drivers.
+All methods block; none may be called on an event loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+
+class LayerWriter(Protocol):
+    """One layer on its way in. Exactly one of ``commit`` and ``abort`` ends it; a second end does nothing."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """The next bytes of the uncompressed tar. TarError when it is malformed."""
+
+    def commit(self, diff_id: str) -> None:
+        """All bytes have come and their digest is ``diff_id``, which the caller has verified.
+
+        On return the layer is on disk. A layer that is there already stays as it is.
+        """
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+
+
+class LayerStore(Protocol):
+    """The layers a driver keeps."""
+
+    def has_layer(self, diff_id: str) -> bool:
+        """Whether the layer is here, whole."""
+        ...
+
+    def layers(self) -> list[str]:
+        """The diff ids of all layers."""
+        ...
+
+    def layer_writer(self) -> LayerWriter:
+        """Begin to store a layer."""
+        ...
+
+    def open_tar(self, diff_id: str) -> BinaryIO | None:
+        """Exactly the bytes that came in, where the driver keeps them. NotFound for an unknown layer."""
+        ...
+
+    def remove_layer(self, diff_id: str) -> None:
+        """Forget a layer; Conflict while a snapshot uses it, nothing when it is not here."""
+
+
+class Snapshotter(LayerStore, Protocol):
+    """A driver. Snapshots are made of its own layers only."""
+
+    name: str
+
+    def prepare(self, key: str, layers: Sequence[str]) -> None:
+        """A new snapshot on a chain. Conflict if the key is taken, NotFound if a layer is missing."""
+
+    def mount(self, key: str) -> int:
+        """The snapshot's root file system, writable: the descriptor of a detached mount. NotFound."""
+        ...
+
+    def view(self, layers: Sequence[str]) -> int:
+        """A chain, read-only, without init layer: the descriptor of a detached mount. NotFound."""
+        ...
+
+    def upper(self, key: str) -> Path:
+        """The directory of the snapshot's own changes in overlayfs form. NotFound; NotSupported by ``copy``."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """End a snapshot; nothing when it is not here. Mounts of it that still exist lose their files."""
+
+    def keys(self) -> list[str]:
+        """The keys of all snapshots."""
+        ...
+
+    def sweep(self, keys: Collection[str]) -> None:
+        """Remove garbage of crashes, and mounts of layers that no snapshot among ``keys`` needs."""
+
+
+def chain_id(layers: Sequence[str]) -> str:
+    """The name of a chain: OCI image-spec, config.md, "Layer ChainID"; that of no layers is the digest of nothing."""
+    result = ""
+    for diff_id in layers:
+        result = f"sha256:{hashlib.sha256(f'{result} {diff_id}'.encode()).hexdigest()}" if result else diff_id
+    return result or f"sha256:{hashlib.sha256(b'').hexdigest()}"

@@ -1,0 +1,256 @@
+"""The last resort, where overlayfs cannot be used at all: every snapshot is a full copy of its image.
+
+::
+
+    <root>/layers/<hex>/layer.tar       the layer as it came
+    <root>/chains/<hex>/fs/             a chain unpacked (chaincache): its parent's copy, and the top layer applied
+    <root>/containers/<key>/fs/         the snapshot; ``chain`` beside it points to what it was copied from
+
+There is no directory of changes, so ``upper`` is refused, and with it everything built on it (diff, commit).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, BinaryIO
+
+from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
+from carrack.linux.mount import AT_FDCWD, MOUNT_ATTR_RDONLY, OPEN_TREE_CLONE
+from carrack.storage.copytree import copy_tree
+from carrack.storage.durable import write_all
+from carrack.storage.extract import Extractor, hide
+from carrack.storage.removal import remove_tree
+from carrack.storage.snapshots import init_layer
+from carrack.storage.snapshots.base import LayerWriter
+from carrack.storage.snapshots.chaincache import ChainCache
+from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
+from carrack.storage.snapshots.skeleton import Attributes, file_mode
+from carrack.storage.tar import TarEntry, TarLimits, TarReader, TarScanner
+from carrack.storage.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from carrack.linux.kernel import Kernel
+
+_TAR = "layer.tar"
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class CopyLayers:
+    """The layers alone, as a worker process needs them."""
+
+    def __init__(self, directories: LayerDirectories, limits: TarLimits | None = None) -> None:
+        self.directories = directories
+        self._limits = limits or TarLimits()
+
+    def has_layer(self, diff_id: str) -> bool:
+        """See LayerStore."""
+        return self.directories.has(diff_id)
+
+    def layers(self) -> list[str]:
+        """See LayerStore."""
+        return self.directories.ids()
+
+    def layer_writer(self) -> LayerWriter:
+        """See LayerStore."""
+        return CopyWriter(self.directories, self._limits)
+
+    def open_tar(self, diff_id: str) -> BinaryIO | None:
+        """See LayerStore."""
+        return open(self.directories.find(diff_id) / _TAR, "rb", buffering=0)
+
+    def remove_layer(self, diff_id: str) -> None:
+        """See LayerStore; the caller knows that nothing uses it."""
+        self.directories.remove(diff_id)
+
+
+class CopySnapshotter(CopyLayers):
+    """See Snapshotter."""
+
+    name = "copy"
+
+    def __init__(self, directories: LayerDirectories, kernel: Kernel, *, limits: TarLimits | None = None) -> None:
+        super().__init__(directories, limits)
+        self._kernel = kernel
+        self._containers = directories.root / "containers"
+        self._containers.mkdir(mode=0o700, exist_ok=True)
+        self._chains = ChainCache(directories, "chains", self._build_chain)
+
+    def remove_layer(self, diff_id: str) -> None:
+        """See LayerStore."""
+        for key in self.keys():
+            if diff_id in self._layers_of(key):
+                raise Conflict(f"layer {diff_id} is in use by the snapshot of container {key}")
+        self._chains.forget_layer(diff_id)
+        super().remove_layer(diff_id)
+
+    def prepare(self, key: str, layers: Sequence[str]) -> None:
+        """See Snapshotter."""
+        target = self._path(key)
+        if target.is_dir():
+            raise Conflict(f"a snapshot {key} exists already")
+        chain = self._chains.ensure(layers)
+        staging = self.directories.begin()
+        try:
+            (staging / "fs").mkdir(mode=0o755)
+            self._copy(chain, staging / "fs")
+            self._add_init_layer(chain, staging)
+            os.symlink(os.path.relpath(chain, target), staging / "chain")
+            os.rename(staging, target)
+        finally:
+            remove_tree(staging)
+
+    def mount(self, key: str) -> int:
+        """See Snapshotter."""
+        path = self._path(key) / "fs"
+        if not path.is_dir():
+            raise NotFound(f"no snapshot {key}")
+        return self._kernel.open_tree(AT_FDCWD, str(path), OPEN_TREE_CLONE)
+
+    def view(self, layers: Sequence[str]) -> int:
+        """See Snapshotter."""
+        fd = self._kernel.open_tree(AT_FDCWD, str(self._chains.ensure(layers)), OPEN_TREE_CLONE)
+        self._kernel.mount_setattr(fd, "", set_flags=MOUNT_ATTR_RDONLY)
+        return fd
+
+    def upper(self, key: str) -> Path:
+        """See Snapshotter."""
+        raise NotSupported("the copy driver does not keep a container's changes apart: use erofs or overlay")
+
+    def remove(self, key: str) -> None:
+        """See Snapshotter."""
+        staging = self.directories.begin()
+        try:
+            os.rename(self._path(key), staging / "removed")
+        except FileNotFoundError:
+            pass
+        finally:
+            remove_tree(staging)
+
+    def keys(self) -> list[str]:
+        """See Snapshotter."""
+        return os.listdir(self._containers)
+
+    def sweep(self, keys: Collection[str]) -> None:
+        """See Snapshotter."""
+        self.directories.sweep()
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise InvalidArgument(f"snapshot key {key!r}: only letters, figures and _.- are allowed")
+        return self._containers / key
+
+    def _layers_of(self, key: str) -> list[str]:
+        path = self._path(key)
+        try:
+            return self._chains.layers(path / os.readlink(path / "chain"))
+        except FileNotFoundError:
+            return []
+
+    def _build_chain(self, target: Path, layers: Sequence[str]) -> None:
+        if not layers:
+            return
+        self.directories.find(layers[-1])
+        if len(layers) > 1:
+            self._copy(self._chains.ensure(layers[:-1]), target)
+        root = os.open(target, _DIRECTORY)
+        try:
+            self._apply(root, layers[-1])
+            self._kernel.syncfs(root)
+        finally:
+            os.close(root)
+
+    def _apply(self, root: int, diff_id: str) -> None:
+        path = self.directories.find(diff_id) / _TAR
+        tree = Tree()
+        with open(path, "rb", buffering=0) as source:
+            for entry in TarReader(source, self._limits):
+                tree.add(entry)
+        hide(root, tree, self._kernel)
+        extractor = Extractor(root, self._kernel, overlay=False)
+        try:
+            with open(path, "rb", buffering=0) as source:
+                reader = TarReader(source, self._limits)
+                for entry in reader:
+                    extractor.entry(entry)
+                    for piece in reader.data():
+                        extractor.data(piece)
+            extractor.finish()
+        finally:
+            extractor.close()
+
+    def _copy(self, source: Path, target: Path) -> None:
+        source_fd, target_fd = os.open(source, _DIRECTORY), os.open(target, _DIRECTORY)
+        try:
+            copy_tree(self._kernel, source_fd, target_fd)
+        finally:
+            os.close(target_fd)
+            os.close(source_fd)
+
+    def _add_init_layer(self, chain: Path, staging: Path) -> None:
+        """Make the init layer and lay it over the copy, as overlayfs would."""
+        made = staging / "init"
+        made.mkdir(mode=0o755)
+        view, root = os.open(chain, _DIRECTORY), os.open(staging / "fs", _DIRECTORY)
+        try:
+            init_layer.build(made, view, Attributes.read(view), self._kernel)
+            for folder, directories, files in os.walk(made):
+                below = os.path.relpath(folder, made)
+                for name in directories:
+                    self._lay_directory(root, os.path.normpath(f"{below}/{name}"))
+                for name in files:
+                    self._lay_file(root, os.path.normpath(f"{below}/{name}"), os.path.join(folder, name))
+        finally:
+            os.close(root)
+            os.close(view)
+        remove_tree(made)
+
+    def _lay_directory(self, root: int, path: str) -> None:
+        if not stat.S_ISDIR(file_mode(root, path, self._kernel) or 0):
+            remove_tree(path, dir_fd=root)
+            os.mkdir(path, 0o755, dir_fd=root)
+
+    def _lay_file(self, root: int, path: str, source: str) -> None:
+        remove_tree(path, dir_fd=root)
+        os.rename(source, path, dst_dir_fd=root)
+
+
+class CopyWriter:
+    """See LayerWriter. What no layer may hold is refused here, not when the first container is made of it."""
+
+    def __init__(self, directories: LayerDirectories, limits: TarLimits) -> None:
+        self._directories = directories
+        self._staging = directories.begin()
+        self._fd = os.open(self._staging / _TAR, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._scanner = TarScanner(limits)
+        self._tree = Tree()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """See LayerWriter."""
+        write_all(self._fd, data)
+        for event in self._scanner.scan(data):
+            if isinstance(event, TarEntry):
+                self._tree.add(event)
+
+    def commit(self, diff_id: str) -> None:
+        """See LayerWriter."""
+        self._scanner.finish()
+        self._directories.step("content")
+        os.fsync(self._fd)
+        self._close()
+        self._directories.commit(self._staging, diff_id, LayerNotes.of(self._tree, self._scanner.offset))
+
+    def abort(self) -> None:
+        """See LayerWriter."""
+        self._close()
+        self._directories.discard(self._staging)
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,69 @@
+"""Directories that a layer holds without describing them.
+
+Some builders write ``usr/share/x/file`` with no entries for its parents. Unpacked onto the lower layers that changes
+nothing about ``usr``; but a layer of its own needs *some* ``usr``, and overlayfs shows the attributes of the upper
+one. So such layers get a *mending* layer put right on top: directories only, with the attributes that the lower
+layers give them. It depends on what is below, hence it is made and kept per chain (:mod:`chaincache`).
+
+Where a lower layer has a symbolic link at such a path, the directory replaces it, as with Docker's overlay2.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from carrack.storage.snapshots.skeleton import (
+    PLAIN,
+    Attributes,
+    Skeleton,
+    directory_attributes,
+    open_directory,
+    parents,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from carrack.linux.kernel import FileKernel
+
+_OPAQUE = "trusted.overlay.opaque"
+
+
+def mend(
+    target: Path, implicit: Sequence[bytes], root: Attributes, *, below_fd: int, layer_fd: int, kernel: FileKernel
+) -> None:
+    """Fill the empty directory ``target``.
+
+    ``implicit``: the layer's implicit directories, parents first; ``root``: the attributes its root must have;
+    ``below_fd``: a view of the layers below; ``layer_fd``: the layer's own files.
+    """
+    skeleton = Skeleton(target)
+    skeleton.add("", root)
+    paths = [os.fsdecode(path) for path in implicit]
+    found: dict[str, Attributes] = {}
+    for path in paths:
+        wanted = directory_attributes(below_fd, path, kernel)
+        if wanted is None or _cut_off(layer_fd, path, kernel):
+            continue
+        found[path] = wanted
+        for place in [*parents(path), path]:
+            if place not in skeleton:
+                own = found.get(place) or directory_attributes(layer_fd, place, kernel)
+                skeleton.add(place, own or PLAIN)
+    skeleton.finish()
+
+
+def _cut_off(layer_fd: int, path: str, kernel: FileKernel) -> bool:
+    """Whether an opaque directory of the layer above this path hides what is below."""
+    for parent in parents(path):
+        fd = open_directory(layer_fd, parent, kernel)
+        if fd is None:
+            continue
+        try:
+            if _OPAQUE in os.listxattr(fd):
+                return True
+        finally:
+            os.close(fd)
+    return False

@@ -1,0 +1,165 @@
+"""Layers on disk, whichever driver they belong to: one directory each, whole or absent.
+
+::
+
+    <root>/layers/<hex of diff id>/     a finished layer
+        layer.erofs | fs/ | layer.tar   its content, in the driver's form
+        notes                           what its tar did not say, see LayerNotes
+    <root>/ingest/<random>/             something being made; garbage after a crash
+
+The order of a commit: content on disk (the driver's business) → notes on disk → the directory's names on disk → rename
+to the final name → the parent on disk. A layer that has its final name is therefore complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from carrack.errors import Internal, InvalidArgument, NotFound
+from carrack.oci import digest as digests
+from carrack.storage.durable import sync_directory, write_file
+from carrack.storage.removal import remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from carrack.storage.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNotes:
+    """``implicit``: directories that no entry describes, which must not override lower ones; ``implicit_root``: the
+    same of the root; ``opaque_root``: nothing of lower layers shows; ``tar_size``: bytes of the uncompressed tar."""
+
+    implicit: tuple[bytes, ...]
+    implicit_root: bool
+    opaque_root: bool
+    tar_size: int
+
+    @classmethod
+    def of(cls, tree: Tree, tar_size: int) -> LayerNotes:
+        """The notes of a layer whose entries made this tree."""
+        return cls(tuple(tree.implicit_paths()), tree.root.implicit, tree.root.opaque, tar_size)
+
+    def encode(self) -> bytes:
+        """As stored."""
+        document = {
+            "implicit": [os.fsdecode(path) for path in self.implicit],
+            "implicit_root": self.implicit_root,
+            "opaque_root": self.opaque_root,
+            "tar_size": self.tar_size,
+        }
+        return json.dumps(document).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> LayerNotes:
+        """The reverse; ValueError, KeyError or TypeError on damage."""
+        document = json.loads(data)
+        implicit = tuple(os.fsencode(path) for path in document["implicit"])
+        return cls(implicit, document["implicit_root"], document["opaque_root"], int(document["tar_size"]))
+
+
+def _nothing(step: str) -> None:
+    pass
+
+
+class LayerDirectories:
+    """The tree of directories drawn above. ``step`` is told the name of each durable step before it is done, for tests
+    of crashes."""
+
+    def __init__(self, root: Path, *, step: Callable[[str], None] = _nothing) -> None:
+        self.root = root
+        self.step = step
+        self._layers = root / "layers"
+        self._ingest = root / "ingest"
+        for directory in (self._layers, self._ingest):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def has(self, diff_id: str) -> bool:
+        """Whether the layer is here."""
+        return self.path(diff_id).is_dir()
+
+    def ids(self) -> list[str]:
+        """The diff ids of all layers."""
+        return [f"sha256:{name}" for name in os.listdir(self._layers) if digests.is_digest(f"sha256:{name}")]
+
+    def path(self, diff_id: str) -> Path:
+        """Where the layer lies, or would lie. InvalidArgument for what is no sha256 digest."""
+        digests.validate(diff_id, "layer")
+        if digests.algorithm(diff_id) != "sha256":
+            raise InvalidArgument(f"layer {diff_id}: only sha256 is supported")
+        return self._layers / digests.encoded(diff_id)
+
+    def find(self, diff_id: str) -> Path:
+        """Where the layer lies. NotFound."""
+        path = self.path(diff_id)
+        if not path.is_dir():
+            raise NotFound(f"no such layer: {diff_id}")
+        return path
+
+    def notes(self, diff_id: str) -> LayerNotes:
+        """What is known of a layer. NotFound; Internal when the file is damaged."""
+        path = self.find(diff_id) / "notes"
+        try:
+            return LayerNotes.decode(path.read_bytes())
+        except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
+            raise Internal(
+                f"the notes of layer {diff_id} are damaged: remove {path.parent} and load it again"
+            ) from error
+
+    def begin(self) -> Path:
+        """A fresh directory to make something in, on the file system of the layers."""
+        path = self._ingest / secrets.token_hex(16)
+        path.mkdir(mode=0o700)
+        return path
+
+    def commit(self, staging: Path, diff_id: str, notes: LayerNotes) -> None:
+        """Give a directory from ``begin``, whose content is on disk, the name of its layer."""
+        self.step("notes")
+        write_file(staging / "notes", notes.encode())
+        self.step("names")
+        sync_directory(staging)
+        self.step("rename")
+        self.publish(staging, self.path(diff_id))
+        self.step("done")
+
+    def publish(self, staging: Path, target: Path) -> None:
+        """Rename durably; when the target is there already, the new one is dropped."""
+        try:
+            os.rename(staging, target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            self.discard(staging)
+            return
+        self.step("parent")
+        sync_directory(target.parent)
+
+    def remove(self, diff_id: str) -> None:
+        """Forget a layer: first its name, then its bytes."""
+        staging = self.begin()
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.path(diff_id), staging / "removed")
+        self.discard(staging)
+
+    def discard(self, staging: Path) -> None:
+        """Remove a directory from ``begin``."""
+        remove_tree(staging)
+
+    def sweep(self, keep: Collection[Path] = ()) -> None:
+        """Remove everything unfinished. Only when nothing is being made, as at start-up."""
+        for name in os.listdir(self._ingest):
+            if self._ingest / name not in keep:
+                self.discard(self._ingest / name)
+
+    def free_bytes(self) -> int:
+        """Room left on the file system."""
+        return shutil.disk_usage(self.root).free

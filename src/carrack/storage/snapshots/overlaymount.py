@@ -1,0 +1,93 @@
+"""Mounting overlayfs, with as many and as long lower directories as it takes.
+
+Since Linux 6.8 directories are handed over one by one (``lowerdir+``), each in a string of at most 255 bytes. Before,
+all had to fit into the one page of mount(2)'s options. Both limits are met the same way: directories with long names
+go by short symbolic links, made for the call and removed after it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from carrack.errors import InvalidArgument
+from carrack.linux.mount import AT_FDCWD, MNT_DETACH, MS_RDONLY, OPEN_TREE_CLONE
+from carrack.storage.removal import remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from carrack.linux.kernel import MountKernel
+
+_OPTIONS = (("metacopy", "off"), ("redirect_dir", "nofollow"), ("index", "off"), ("xino", "off"))
+_LONGEST_STRING = 255  # of fsconfig(2)
+_LONGEST_DATA = 4095  # of mount(2)
+_MAX_LOWERS = 500  # OVL_MAX_STACK
+
+
+class OverlayMounter:
+    """``one_by_one``: whether the kernel knows ``lowerdir+`` (6.8 and later)."""
+
+    def __init__(self, run_root: Path, kernel: MountKernel, *, one_by_one: bool) -> None:
+        self._scratch = run_root / "o"  # short: its length counts once per layer
+        self._kernel = kernel
+        self._one_by_one = one_by_one
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def mount(self, lowers: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> int:
+        """A detached overlay, topmost lower directory first; read-only without an upper one.
+
+        InvalidArgument above 500 lower directories; OSError with the kernel's reason.
+        """
+        if len(lowers) > _MAX_LOWERS:
+            raise InvalidArgument(f"{len(lowers)} layers: overlayfs stacks no more than {_MAX_LOWERS}")
+        directories = [*lowers, upper, work] if upper and work else list(lowers)
+        names = [str(path) for path in directories]
+        longest = max(len(os.fsencode(name)) for name in names)
+        if self._one_by_one and longest <= _LONGEST_STRING:
+            return self._mount_new(names, len(lowers))
+        place = self._scratch / secrets.token_hex(3)
+        place.mkdir(mode=0o700)
+        try:
+            links = [str(place / str(index)) for index in range(len(names))]
+            for name, link in zip(names, links, strict=True):
+                os.symlink(name, link)
+            if self._one_by_one:
+                return self._mount_new(links, len(lowers))
+            return self._mount_classic(links, len(lowers), place / "m")
+        finally:
+            remove_tree(place)
+
+    def sweep(self) -> None:
+        """Remove what a crash in the middle of a call has left."""
+        for name in os.listdir(self._scratch):
+            try:
+                self._kernel.umount(str(self._scratch / name / "m"), MNT_DETACH)
+            except OSError:
+                pass  # most have no mount
+            remove_tree(self._scratch / name)
+
+    def _mount_new(self, names: list[str], lowers: int) -> int:
+        options = [("source", "overlay")] + [("lowerdir+", name) for name in names[:lowers]]
+        options += list(zip(("upperdir", "workdir"), names[lowers:], strict=False))
+        if len(names) == lowers:
+            options += [("ro", None)]  # type: ignore[list-item]
+        return self._kernel.new_mount("overlay", [*options, *_OPTIONS])
+
+    def _mount_classic(self, names: list[str], lowers: int, target: Path) -> int:
+        escaped = [name.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,") for name in names]
+        data = "lowerdir=" + ":".join(escaped[:lowers])
+        for option, name in zip(("upperdir", "workdir"), escaped[lowers:], strict=False):
+            data += f",{option}={name}"
+        data += "".join(f",{key}={value}" for key, value in _OPTIONS)
+        if len(os.fsencode(data)) > _LONGEST_DATA:
+            raise InvalidArgument(f"{lowers} layers do not fit into the mount options of this kernel (before 6.8)")
+        target.mkdir(mode=0o700)
+        read_only = MS_RDONLY if len(names) == lowers else 0
+        self._kernel.mount("overlay", str(target), "overlay", read_only, data)
+        try:
+            return self._kernel.open_tree(AT_FDCWD, str(target), OPEN_TREE_CLONE)
+        finally:
+            self._kernel.umount(str(target), MNT_DETACH)

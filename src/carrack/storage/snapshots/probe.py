@@ -1,0 +1,157 @@
+"""Choosing the driver at start-up, by trying.
+
+Nothing but a mount that works proves that a kernel, its modules, and the file system of the data root get along, so
+each candidate stores a small layer, overlays it, reads it back and writes to it. One thing is looked up before:
+kernels of the 6.12 series panicked on file-backed EROFS mounts with blocks smaller than a page (CVE-2024-56750),
+which a trial would find out the hard way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from typing import TYPE_CHECKING, Final
+
+from carrack.errors import CarrackError, InvalidArgument, Unavailable
+from carrack.storage.snapshots.copy import CopyLayers, CopySnapshotter
+from carrack.storage.snapshots.erofs import ErofsLayers, ErofsSnapshotter
+from carrack.storage.snapshots.layerdirs import LayerDirectories
+from carrack.storage.snapshots.overlay import OverlayLayers, OverlaySnapshotter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from carrack.linux.kernel import Kernel
+    from carrack.storage.snapshots.base import LayerStore, Snapshotter
+
+#: what ``choose`` tries, in this order; the two forms of erofs share their layers
+DRIVERS: Final = ("erofs", "erofs-loop", "overlay", "copy")
+
+_FIXED_6_12 = 20  # the fix is in much earlier stable releases; nothing is lost by asking for one that surely has it
+_FILE_MOUNTS = (6, 12)
+_ONE_BY_ONE = (6, 8)
+_FILES = 10
+
+
+def choose(root: Path, run_root: Path, kernel: Kernel, wanted: str | None = None, *, release: str = "") -> Snapshotter:
+    """The first driver that works, or the wanted one; where there are layers already, only the driver that has them.
+
+    Each keeps its files under ``root/<driver>``. Unavailable, with every reason, when none works; InvalidArgument
+    for an unknown name. ``release``: as of uname(2), of the running kernel by default.
+    """
+    release = release or os.uname().release
+    if wanted is not None and wanted not in DRIVERS:
+        raise InvalidArgument(f"unknown storage driver {wanted!r}: choose one of {', '.join(DRIVERS)}")
+    reasons = []
+    for driver in [wanted] if wanted else _candidates(root):
+        if driver == "erofs" and not file_mounts_are_safe(release):
+            reasons.append(f"erofs: kernel {release} may not mount images from files (CVE-2024-56750)")
+            continue
+        try:
+            snapshotter = _open(driver, root, run_root, kernel, release)
+            trial(snapshotter)
+        except (OSError, CarrackError) as error:
+            reasons.append(f"{driver}: {error}")
+        else:
+            return snapshotter
+    raise Unavailable(f"no storage driver works for {root}: {'; '.join(reasons)}")
+
+
+def layer_store(name: str, root: Path, step: Callable[[str], None] | None = None) -> LayerStore:
+    """The layers of a driver by its ``name``, without its mounts: what a worker process writes to."""
+    kinds: dict[str, Callable[[LayerDirectories], LayerStore]] = {
+        "erofs": ErofsLayers,
+        "overlay": OverlayLayers,
+        "copy": CopyLayers,
+    }
+    directories = LayerDirectories(root / name, step=step) if step else LayerDirectories(root / name)
+    return kinds[name](directories)
+
+
+def file_mounts_are_safe(release: str) -> bool:
+    """Whether that kernel is known to survive mounting our images from files."""
+    version = _version(release)
+    if version[:2] == _FILE_MOUNTS:
+        return version[2] >= _FIXED_6_12
+    return version[:2] > _FILE_MOUNTS
+
+
+def trial(snapshotter: Snapshotter) -> None:
+    """Store a layer, use it, remove it. OSError or CarrackError when it does not work."""
+    archive = _archive()
+    diff_id = f"sha256:{hashlib.sha256(archive).hexdigest()}"
+    key = f"probe-{os.getpid()}"
+    writer = snapshotter.layer_writer()
+    try:
+        writer.write(archive)
+        writer.commit(diff_id)
+        snapshotter.prepare(key, [diff_id])
+        root = snapshotter.mount(key)
+        try:
+            _use(root)
+        finally:
+            os.close(root)
+    finally:
+        writer.abort()
+        snapshotter.remove(key)
+        snapshotter.remove_layer(diff_id)
+
+
+def _use(root: int) -> None:
+    for index in range(_FILES):
+        fd = os.open(f"d/{index}", os.O_RDWR | os.O_CLOEXEC, dir_fd=root)
+        try:
+            if os.read(fd, 8192) != _content(index):
+                raise OSError(0, "a file of a trial layer reads back wrong", f"d/{index}")
+            if os.write(fd, b"more") != 4:
+                raise OSError(0, "a file of a trial layer cannot be written", f"d/{index}")
+        finally:
+            os.close(fd)
+
+
+def _content(index: int) -> bytes:
+    return b"%d" % index * 600 * index
+
+
+def _archive() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for index in range(_FILES):
+            info = tarfile.TarInfo(f"d/{index}")
+            info.size = len(_content(index))
+            archive.addfile(info, io.BytesIO(_content(index)))
+        info = tarfile.TarInfo("random")
+        info.size = 16  # two daemons on one data root must not take each other's trial for theirs
+        archive.addfile(info, io.BytesIO(os.urandom(16)))
+    return out.getvalue()
+
+
+def _open(driver: str, root: Path, run_root: Path, kernel: Kernel, release: str) -> Snapshotter:
+    one_by_one = _version(release)[:2] >= _ONE_BY_ONE
+    if driver == "copy":
+        return CopySnapshotter(LayerDirectories(root / "copy"), kernel)
+    if driver == "overlay":
+        return OverlaySnapshotter(LayerDirectories(root / "overlay"), run_root, kernel, one_by_one=one_by_one)
+    through_loop = driver == "erofs-loop"
+    directories = LayerDirectories(root / "erofs")
+    return ErofsSnapshotter(directories, run_root, kernel, through_loop=through_loop, one_by_one=one_by_one)
+
+
+def _candidates(root: Path) -> list[str]:
+    """All drivers in order, unless one has layers: choosing another would lose sight of every image."""
+    used = [driver for driver in DRIVERS if _has_layers(root / driver.partition("-")[0] / "layers")]
+    return used or list(DRIVERS)
+
+
+def _has_layers(path: Path) -> bool:
+    return path.is_dir() and bool(os.listdir(path))
+
+
+def _version(release: str) -> tuple[int, int, int]:
+    """Of ``6.12.38+deb13-amd64``; all 0 when it is not of that form."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", release)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)

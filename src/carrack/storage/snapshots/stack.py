@@ -1,0 +1,202 @@
+"""Snapshots by overlayfs: layers below, a directory of changes on top. Shared by drivers that differ in layers only.
+
+::
+
+    <root>/containers/<key>/
+        upper/      the snapshot's changes
+        work/       overlayfs's own
+        chain       symbolic link to the init layer of its chain (which names the layers)
+    <root>/init/<hex of chain id>/      init layers (chaincache, init_layer)
+    <root>/mended/<hex of chain id>/    mending layers (chaincache, implicit)
+    <root>/empty/a, b                   overlayfs wants at least two directories
+
+A snapshot is not flushed to disk when it is made: without its container's record it is garbage, and after a power
+cut ``mount`` says NotFound of one that did not make it, which ``prepare`` then makes again.
+
+Options: ``metacopy=off``, ``redirect_dir=nofollow`` and ``index=off`` keep ``upper`` in the form of a layer, and keep
+attributes that somebody else put there from redirecting lookups.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from carrack.errors import Conflict, InvalidArgument, NotFound
+from carrack.storage.removal import remove_tree
+from carrack.storage.snapshots import implicit, init_layer
+from carrack.storage.snapshots.chaincache import ChainCache
+from carrack.storage.snapshots.skeleton import PLAIN, Attributes, directory_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from carrack.linux.kernel import Kernel
+    from carrack.storage.snapshots.layerdirs import LayerDirectories
+    from carrack.storage.snapshots.overlaymount import OverlayMounter
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class OverlayStack:
+    """``lower`` gives the directory of a layer's files, mounting it if need be."""
+
+    def __init__(
+        self, layers: LayerDirectories, mounter: OverlayMounter, kernel: Kernel, lower: Callable[[str], Path]
+    ) -> None:
+        self._layers = layers
+        self._mounter = mounter
+        self._kernel = kernel
+        self._lower = lower
+        self._containers = layers.root / "containers"
+        self._empty = [layers.root / "empty" / name for name in ("a", "b")]
+        for directory in (self._containers, *self._empty):
+            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._init = ChainCache(layers, "init", self._build_init)
+        self._mended = ChainCache(layers, "mended", self._build_mended)
+
+    def prepare(self, key: str, layers: Sequence[str]) -> None:
+        """See Snapshotter."""
+        target = self._path(key)
+        if target.is_dir():
+            raise Conflict(f"a snapshot {key} exists already")
+        for diff_id in layers:
+            self._layers.find(diff_id)
+        init = self._init.ensure(layers)
+        staging = self._layers.begin()
+        try:
+            for name in ("upper", "work"):
+                (staging / name).mkdir(mode=0o755)
+            self._root_attributes(layers).write(staging / "upper")
+            os.symlink(os.path.relpath(init, target), staging / "chain")
+            os.rename(staging, target)
+        finally:
+            remove_tree(staging)
+
+    def mount(self, key: str) -> int:
+        """See Snapshotter."""
+        path = self._find(key)
+        lowers = [self._chain(key), *self._lowers(self.layers_of(key))]
+        return self._mounter.mount(lowers, path / "upper", path / "work")
+
+    def view(self, layers: Sequence[str]) -> int:
+        """See Snapshotter."""
+        lowers = self._lowers(layers)
+        lowers += self._empty[: max(0, 2 - len(lowers))]
+        return self._mounter.mount(lowers)
+
+    def upper(self, key: str) -> Path:
+        """See Snapshotter."""
+        return self._find(key) / "upper"
+
+    def remove(self, key: str) -> None:
+        """See Snapshotter."""
+        path = self._path(key)
+        staging = self._layers.begin()
+        try:
+            os.rename(path, staging / "removed")
+        except FileNotFoundError:
+            pass
+        finally:
+            remove_tree(staging)
+
+    def keys(self) -> list[str]:
+        """See Snapshotter."""
+        return os.listdir(self._containers)
+
+    def layers_of(self, key: str) -> list[str]:
+        """The chain of a snapshot. NotFound."""
+        return self._init.layers(self._chain(key))
+
+    def forget_layer(self, diff_id: str) -> None:
+        """Drop what was derived from a layer. Conflict while a snapshot is based on it."""
+        for key in self.keys():
+            if diff_id in self._layers_if_any(key):
+                raise Conflict(f"layer {diff_id} is in use by the snapshot of container {key}")
+        self._init.forget_layer(diff_id)
+        self._mended.forget_layer(diff_id)
+
+    def needed(self, keys: Sequence[str]) -> set[str]:
+        """The layers that these snapshots are based on."""
+        return {diff_id for key in keys for diff_id in self._layers_if_any(key)}
+
+    def _layers_if_any(self, key: str) -> list[str]:
+        try:
+            return self.layers_of(key)
+        except NotFound:
+            return []
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise InvalidArgument(f"snapshot key {key!r}: only letters, figures and _.- are allowed")
+        return self._containers / key
+
+    def _find(self, key: str) -> Path:
+        path = self._path(key)
+        if not (path / "upper").is_dir():
+            raise NotFound(f"no snapshot {key}")
+        return path
+
+    def _chain(self, key: str) -> Path:
+        """The init layer that a snapshot points to."""
+        path = self._find(key)
+        try:
+            init = path / os.readlink(path / "chain")
+            found = self._init.path(self._init.layers(init))
+        except OSError as error:
+            raise NotFound(f"no snapshot {key}: what it was based on is gone") from error
+        return found
+
+    def _lowers(self, layers: Sequence[str]) -> list[Path]:
+        """The directories to overlay, topmost first."""
+        found: list[Path] = []
+        for index in range(len(layers) - 1, -1, -1):
+            diff_id = layers[index]
+            if self._needs_mending(layers[: index + 1]):
+                found.append(self._mended.ensure(layers[: index + 1]))
+            found.append(self._lower(diff_id))
+            if self._layers.notes(diff_id).opaque_root:
+                break  # overlayfs does not look for that mark on a root
+        return found
+
+    def _needs_mending(self, layers: Sequence[str]) -> bool:
+        notes = self._layers.notes(layers[-1])
+        if len(layers) == 1 or notes.opaque_root:
+            return False
+        return bool(notes.implicit) or (notes.implicit_root and self._root_attributes(layers[:-1]) != PLAIN)
+
+    def _root_attributes(self, layers: Sequence[str]) -> Attributes:
+        """Of the root of a chain: the topmost layer that describes it decides."""
+        for diff_id in reversed(layers):
+            if not self._layers.notes(diff_id).implicit_root:
+                fd = os.open(self._lower(diff_id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    return directory_attributes(fd, "", self._kernel) or PLAIN
+                finally:
+                    os.close(fd)
+        return PLAIN
+
+    def _build_init(self, target: Path, layers: Sequence[str]) -> None:
+        view = self.view(layers)
+        try:
+            init_layer.build(target, view, self._root_attributes(layers), self._kernel)
+        finally:
+            os.close(view)
+
+    def _build_mended(self, target: Path, layers: Sequence[str]) -> None:
+        view = self.view(layers[:-1])
+        layer = os.open(self._lower(layers[-1]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            implicit.mend(
+                target,
+                self._layers.notes(layers[-1]).implicit,
+                self._root_attributes(layers),
+                below_fd=view,
+                layer_fd=layer,
+                kernel=self._kernel,
+            )
+        finally:
+            os.close(layer)
+            os.close(view)

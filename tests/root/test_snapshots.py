@@ -1,0 +1,96 @@
+"""Every snapshot driver against the contract, on the running kernel."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.suites.namespace import private_mounts
+from tests.suites.snapshotter import Make, SnapshotterContract, mounted, store
+from tests.suites.tarballs import file
+
+from carrack.linux.mount import MNT_DETACH, read_mountinfo
+from carrack.linux.syscalls import LINUX
+from carrack.storage.snapshots.copy import CopySnapshotter
+from carrack.storage.snapshots.erofs import ErofsSnapshotter
+from carrack.storage.snapshots.layerdirs import LayerDirectories
+from carrack.storage.snapshots.overlay import OverlaySnapshotter
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _namespace() -> Iterator[None]:
+    with private_mounts():
+        yield
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """As short as a real run root, whose length counts in classic mount options."""
+    with tempfile.TemporaryDirectory(prefix="crk") as path:
+        yield Path(path)
+        for mount in read_mountinfo(Path("/proc/self/mountinfo").read_text()):
+            if mount.mount_point.startswith(f"{path}/"):
+                LINUX.umount(mount.mount_point, MNT_DETACH)
+
+
+class TestErofs(SnapshotterContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Make:
+        return lambda: ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+
+    def test_one_mount_per_layer_found_again_and_swept(self, tmp_path: Path) -> None:
+        first = ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+        layers = [store(first, file(b"a")), store(first, file(b"b"))]
+        first.prepare("one", layers)
+        first.prepare("two", layers[:1])
+        for key in ("one", "two", "one"):
+            with mounted(first.mount(key)):
+                pass
+        assert _mounts(tmp_path) == 2
+        again = ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+        assert again.mounts.mounted() == set(layers)
+        with mounted(again.mount("one")):
+            pass
+        again.sweep(["two"])
+        assert again.mounts.mounted() == set(layers[:1])
+        again.sweep([])
+        assert _mounts(tmp_path) == 0
+        assert list((tmp_path / "run/layers").iterdir()) == []
+
+
+class TestErofsThroughLoop(SnapshotterContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path, short_path: Path) -> Make:
+        return lambda: ErofsSnapshotter(
+            LayerDirectories(tmp_path / "root"), short_path, LINUX, through_loop=True, one_by_one=False
+        )
+
+
+class TestOverlay(SnapshotterContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Make:
+        return lambda: OverlaySnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+
+
+class TestOverlayWithClassicOptions(SnapshotterContract):
+    """As on kernels before 6.8; the colon and the comma need escapes there."""
+
+    @pytest.fixture
+    def make(self, tmp_path: Path, short_path: Path) -> Make:
+        return lambda: OverlaySnapshotter(
+            LayerDirectories(tmp_path / "root"), short_path / ":,", LINUX, one_by_one=False
+        )
+
+
+class TestCopy(SnapshotterContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Make:
+        return lambda: CopySnapshotter(LayerDirectories(tmp_path / "root"), LINUX)
+
+
+def _mounts(path: Path) -> int:
+    return sum(f" {path}/" in line for line in Path("/proc/self/mountinfo").read_text().splitlines())

@@ -1,0 +1,304 @@
+"""The contract of carrack.storage.snapshots.base.Snapshotter, for every driver.
+
+A subclass gives the fixture ``make``, which opens the driver on the same directories each time it is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.suites.tarballs import END, directory, file, hardlink, header, pax, symlink, whiteout
+
+from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound, NotSupported
+from carrack.storage.snapshots.base import Snapshotter
+from carrack.storage.tarheader import TarError
+
+Make = Callable[[], Snapshotter]
+UNKNOWN = "sha256:" + "0" * 64
+BASE = (
+    directory(b"./", mode=0o711, uid=3),
+    directory(b"etc", mode=0o750, uid=7, gid=8, mtime=1234),
+    file(b"etc/passwd", b"root"),
+    directory(b"lib", mode=0o755),
+    file(b"lib/a", b"a" * 5000),
+    hardlink(b"lib/b", b"lib/a"),
+    symlink(b"bin", b"lib"),
+)
+
+
+def store(driver: Snapshotter, *blocks: bytes) -> str:
+    """Store a layer; its diff id."""
+    archive = b"".join(blocks) + END
+    diff_id = "sha256:" + hashlib.sha256(archive).hexdigest()
+    writer = driver.layer_writer()
+    for start in range(0, len(archive), 700):
+        writer.write(archive[start : start + 700])
+    writer.commit(diff_id)
+    return diff_id
+
+
+@contextmanager
+def mounted(fd: int) -> Iterator[Path]:
+    """A path for a detached mount."""
+    try:
+        yield Path(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
+
+
+def leftovers(root: Path) -> list[str]:
+    return [str(path) for path in root.glob("**/ingest/*")]
+
+
+class SnapshotterContract:
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Make:
+        raise AssertionError("the subclass gives it")
+
+    @pytest.fixture
+    def driver(self, make: Make) -> Snapshotter:
+        return make()
+
+    def has_upper(self, driver: Snapshotter, key: str) -> bool:
+        try:
+            driver.upper(key)
+        except NotSupported:
+            return False
+        return True
+
+    def test_a_layer_is_there_once_it_is_committed(self, driver: Snapshotter, tmp_path: Path) -> None:
+        assert driver.layers() == []
+        first = store(driver, *BASE)
+        assert store(driver, *BASE) == first
+        assert driver.layers() == [first]
+        assert driver.has_layer(first)
+        assert not driver.has_layer(UNKNOWN)
+        assert leftovers(tmp_path) == []
+
+    def test_the_tar_comes_back_byte_for_byte_where_it_is_kept(self, driver: Snapshotter) -> None:
+        trailing = b"after the end" * 99
+        diff_id = store(driver, *BASE, END, trailing)
+        source = driver.open_tar(diff_id)
+        if source is not None:
+            with source:
+                assert "sha256:" + hashlib.sha256(source.read()).hexdigest() == diff_id
+                source.seek(-len(trailing) - len(END), os.SEEK_END)
+                assert source.read(13) == trailing[:13]
+        with pytest.raises(NotFound):
+            driver.open_tar(UNKNOWN)
+
+    @pytest.mark.parametrize("blocks", [(file(b"a", b"x" * 600)[:700],), (file(b"../a"),), (hardlink(b"h", b"no"),)])
+    def test_a_bad_layer_leaves_nothing(self, driver: Snapshotter, tmp_path: Path, blocks: tuple[bytes, ...]) -> None:
+        writer = driver.layer_writer()
+        with pytest.raises(TarError):
+            self._write_all(writer.write, writer.commit, blocks)
+        writer.abort()
+        writer.abort()
+        assert driver.layers() == []
+        assert leftovers(tmp_path) == []
+
+    @staticmethod
+    def _write_all(write: Callable[[bytes], None], commit: Callable[[str], None], blocks: Sequence[bytes]) -> None:
+        for block in blocks:
+            write(block)
+        commit(UNKNOWN)
+
+    def test_a_snapshot_is_the_layers_and_its_own_changes(self, driver: Snapshotter) -> None:
+        layers = [store(driver, *BASE), store(driver, directory(b"lib"), file(b"lib/new", b"2"))]
+        driver.prepare("one", layers)
+        driver.prepare("two", layers)
+        assert sorted(driver.keys()) == ["one", "two"]
+        with mounted(driver.mount("one")) as root:
+            assert (root / "lib/b").read_bytes() == b"a" * 5000
+            assert (root / "bin/new").read_text() == "2"
+            (root / "lib/a").write_text("changed")
+            os.unlink(root / "etc/passwd")
+        with mounted(driver.mount("one")) as root:
+            assert (root / "lib/a").read_text() == "changed"
+            assert not (root / "etc/passwd").exists()
+        with mounted(driver.mount("two")) as root:
+            assert (root / "lib/a").read_bytes() == b"a" * 5000
+        with mounted(driver.view(layers)) as root:
+            assert (root / "etc/passwd").read_text() == "root"
+            with pytest.raises(OSError, match="Read-only"):
+                (root / "x").touch()
+        driver.remove("one")
+        driver.remove("one")
+        assert driver.keys() == ["two"]
+
+    def test_metadata(self, driver: Snapshotter) -> None:
+        capability = bytes.fromhex("0100000200200000000000000000000000000000")
+        layer = store(
+            driver,
+            pax({b"SCHILY.xattr.security.capability": capability, b"SCHILY.xattr.user.note": b"\0hi"})
+            + file(b"ping", b"elf", mode=0o4755, uid=100_000, gid=5, mtime=-7),
+            hardlink(b"pong", b"ping"),
+            header(b"null", b"3", mode=0o666, device=(1, 3)),
+            header(b"disk", b"4", device=(259, 70000)),
+            header(b"pipe", b"6"),
+            pax({b"path": b"n" * 255 + b"/" + b"m" * 200, b"linkpath": b"t" * 700}) + symlink(b"x", b""),
+        )
+        with mounted(driver.view([layer])) as root:
+            status = (root / "ping").stat()
+            assert (status.st_mode, status.st_uid, status.st_gid) == (stat.S_IFREG | 0o4755, 100_000, 5)
+            assert (status.st_nlink, status.st_mtime) == (2, -7)
+            assert os.getxattr(root / "pong", "security.capability") == capability
+            assert os.getxattr(root / "ping", "user.note") == b"\0hi"
+            assert (root / "null").stat().st_rdev == os.makedev(1, 3)
+            assert (root / "disk").stat().st_rdev == os.makedev(259, 70000)
+            assert stat.S_ISFIFO((root / "pipe").stat().st_mode)
+            assert os.readlink(root / ("n" * 255) / ("m" * 200)) == "t" * 700
+
+    def test_whiteouts_across_layers(self, driver: Snapshotter) -> None:
+        layers = [
+            store(driver, file(b"gone"), file(b"tree/x/y"), file(b"opaque/old"), file(b"again"), file(b"swap/f")),
+            store(
+                driver,
+                whiteout(b"", b"gone"),
+                whiteout(b"", b"tree"),
+                directory(b"opaque"),
+                file(b"opaque/.wh..wh..opq"),
+                file(b"opaque/new"),
+                whiteout(b"", b"again"),
+                file(b"swap"),
+            ),
+            store(driver, file(b"again", b"3"), directory(b"swap"), file(b"swap/g")),
+        ]
+        with mounted(driver.view(layers)) as root:
+            assert sorted(os.listdir(root)) == ["again", "opaque", "swap"]
+            assert os.listdir(root / "opaque") == ["new"]
+            assert os.listdir(root / "swap") == ["g"]
+            assert (root / "again").read_text() == "3"
+        with mounted(driver.view(layers[:1])) as root:
+            assert sorted(os.listdir(root)) == ["again", "gone", "opaque", "swap", "tree"]
+
+    def test_an_opaque_root_hides_all_lower_layers(self, driver: Snapshotter) -> None:
+        layers = [store(driver, *BASE), store(driver, file(b".wh..wh..opq"), file(b"only"))]
+        with mounted(driver.view(layers)) as root:
+            assert os.listdir(root) == ["only"]
+
+    def test_directories_a_layer_only_implies_keep_the_attributes_of_lower_ones(self, driver: Snapshotter) -> None:
+        base = store(
+            driver,
+            *BASE,
+            pax({b"SCHILY.xattr.user.kept": b"yes"}) + directory(b"srv", mode=0o2770, uid=11, gid=12, mtime=99),
+            directory(b"srv/described", mode=0o700),
+            directory(b"srv/described/deep", mode=0o1777),
+        )
+        middle = store(driver, file(b"srv/web/index"), file(b"etc/motd"))
+        top = store(
+            driver,
+            directory(b"srv/described", mode=0o711),
+            file(b"srv/described/deep/f"),
+            whiteout(b"", b"lib"),
+            file(b"lib/fresh"),
+        )
+        driver.prepare("key", [base, middle, top])
+        for fd in (driver.view([base, middle, top]), driver.mount("key")):
+            with mounted(fd) as root:
+                srv, etc = (root / "srv").stat(), (root / "etc").stat()
+                assert (stat.S_IMODE(srv.st_mode), srv.st_uid, srv.st_gid) == (0o2770, 11, 12)
+                assert os.getxattr(root / "srv", "user.kept") == b"yes"
+                assert (stat.S_IMODE(etc.st_mode), etc.st_uid, etc.st_gid) == (0o750, 7, 8)
+                assert stat.S_IMODE((root / "srv/described").stat().st_mode) == 0o711
+                assert stat.S_IMODE((root / "srv/described/deep").stat().st_mode) == 0o1777
+                assert os.listdir(root / "lib") == ["fresh"]
+                assert (stat.S_IMODE(root.stat().st_mode), root.stat().st_uid) == (0o711, 3)
+
+    def test_the_init_layer_adds_what_is_missing_and_is_no_change(self, driver: Snapshotter) -> None:
+        layer = store(driver, *BASE, file(b"etc/hosts", b"mine"), directory(b"proc", mode=0o555))
+        driver.prepare("key", [layer])
+        with mounted(driver.mount("key")) as root:
+            for name in ("dev/pts", "dev/shm", "proc", "sys"):
+                assert (root / name).is_dir()
+            assert (root / "etc/hosts").read_text() == "mine"
+            assert (root / "etc/resolv.conf").read_bytes() == b""
+            assert (root / ".dockerenv").is_file()
+            assert os.readlink(root / "etc/mtab") == "/proc/mounts"
+            assert stat.S_IMODE((root / "proc").stat().st_mode) == 0o555
+            etc = (root / "etc").stat()
+            assert (stat.S_IMODE(etc.st_mode), etc.st_uid, etc.st_gid) == (0o750, 7, 8)
+        if self.has_upper(driver, "key"):
+            assert os.listdir(driver.upper("key")) == []
+        with mounted(driver.view([layer])) as root:
+            assert not (root / "dev").exists()
+
+    def test_changes_are_in_the_upper_directory(self, driver: Snapshotter) -> None:
+        driver.prepare("key", [store(driver, *BASE)])
+        with mounted(driver.mount("key")) as root:
+            (root / "made").write_text("x")
+            os.unlink(root / "lib/a")
+            os.rename(root / "lib/b", root / "lib/c")
+        if self.has_upper(driver, "key"):
+            upper = driver.upper("key")
+            assert sorted(os.listdir(upper)) == ["lib", "made"]
+            assert stat.S_ISCHR((upper / "lib/a").lstat().st_mode)
+
+    def test_no_layers_at_all(self, driver: Snapshotter) -> None:
+        driver.prepare("key", [])
+        with mounted(driver.mount("key")) as root:
+            (root / "f").touch()
+            assert (root / "proc").is_dir()
+        with mounted(driver.view([])) as root:
+            assert os.listdir(root) == []
+
+    def test_many_layers(self, driver: Snapshotter) -> None:
+        layers = [store(driver, file(b"f%d" % index), file(b"top", b"%d" % index)) for index in range(60)]
+        driver.prepare("key", layers)
+        with mounted(driver.mount("key")) as root:
+            assert (root / "top").read_text() == "59"
+            assert (root / "f0").is_file()
+
+    def test_a_restarted_driver_finds_everything(self, make: Make) -> None:
+        first = make()
+        layer = store(first, *BASE)
+        first.prepare("key", [layer])
+        with mounted(first.mount("key")) as root:
+            (root / "made").touch()
+            again = make()
+            again.sweep(["key"])
+            assert again.layers() == [layer]
+            assert again.keys() == ["key"]
+            assert (root / "lib/a").read_bytes() == b"a" * 5000  # a mount outlives the daemon's driver
+            with mounted(again.mount("key")) as same:
+                assert (same / "made").exists()
+        again.remove("key")
+        again.sweep([])
+        again.remove_layer(layer)
+        assert again.layers() == []
+
+    def test_a_running_file_system_survives_the_sweep_of_its_layer(self, driver: Snapshotter) -> None:
+        layer = store(driver, *BASE)
+        driver.prepare("key", [layer])
+        with mounted(driver.mount("key")) as root:
+            driver.sweep([])
+            assert (root / "lib/a").read_bytes() == b"a" * 5000
+        with mounted(driver.mount("key")) as root:
+            assert (root / "lib/a").read_bytes() == b"a" * 5000
+
+    def test_refusals(self, driver: Snapshotter) -> None:
+        layer = store(driver, *BASE)
+        driver.prepare("key", [layer])
+        refused: list[tuple[type[CarrackError], Callable[[], object]]] = [
+            (Conflict, lambda: driver.prepare("key", [layer])),
+            (NotFound, lambda: driver.prepare("other", [UNKNOWN])),
+            (NotFound, lambda: driver.mount("absent")),
+            (NotFound, lambda: driver.view([layer, UNKNOWN])),
+            (InvalidArgument, lambda: driver.prepare("../up", [layer])),
+            (InvalidArgument, lambda: driver.has_layer("sha256:../../etc")),
+            (Conflict, lambda: driver.remove_layer(layer)),
+        ]
+        for kind, call in refused:
+            with pytest.raises(kind):
+                call()
+        assert driver.keys() == ["key"]
+        driver.remove_layer(UNKNOWN)
+        driver.remove("key")
+        driver.remove_layer(layer)
+        assert driver.layers() == []
