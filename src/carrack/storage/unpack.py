@@ -14,8 +14,9 @@ from carrack.errors import InvalidArgument
 from carrack.linux.kernel import FileKernel
 from carrack.linux.resolve import IN_ROOT
 from carrack.storage import resolve, tarheader
+from carrack.storage.removal import remove_tree
 from carrack.storage.tar import ByteSource, TarEntry, TarLimits, TarReader
-from carrack.storage.walk import PSEUDO_FILE_SYSTEMS, remove
+from carrack.storage.walk import PSEUDO_FILE_SYSTEMS
 
 _RACE_LIMIT = 16
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -159,7 +160,7 @@ class _Unpacker:
             kinds = ("directory", "non-directory")
             old, new = kinds if was_directory else kinds[::-1]
             raise InvalidArgument(f'cannot overwrite {old} "{os.fsdecode(path)}" with {new} "{self._target}"')
-        remove(parent, name)
+        remove_tree(name, dir_fd=parent)
 
     def _again(self, parent: int, name: bytes, make: Callable[[], int]) -> int:
         """Make a new name; whoever was quicker loses, a bounded number of times."""
@@ -167,7 +168,7 @@ class _Unpacker:
             try:
                 return make()
             except FileExistsError:
-                remove(parent, name)
+                remove_tree(name, dir_fd=parent)
         return make()
 
     def _own(self, fd: int, entry: TarEntry) -> None:

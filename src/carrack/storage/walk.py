@@ -157,28 +157,6 @@ def xattrs(fd: int, wanted: Callable[[bytes], bool]) -> dict[bytes, bytes] | Non
     return found or None
 
 
-def remove(parent_fd: int, name: bytes) -> None:
-    """Remove whatever `name` is, a directory with all below it, following no link; absent is fine."""
-    try:
-        os.unlink(name, dir_fd=parent_fd)
-        return
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):
-        pass
-    try:
-        fd = os.open(name, _DIRECTORY, dir_fd=parent_fd)
-    except FileNotFoundError:
-        return
-    try:
-        for inner in walk(fd, leave=lambda node: os.rmdir(node.name, dir_fd=node.parent_fd)):
-            if inner.fd < 0:
-                os.unlink(inner.name, dir_fd=inner.parent_fd)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=parent_fd)
-
-
 def _names(fd: int) -> Iterator[bytes]:
     return iter(sorted(os.fsencode(name) for name in os.listdir(fd)))
 

@@ -8,7 +8,8 @@ import pytest
 
 from carrack.linux.syscalls import LINUX
 from carrack.storage import walk as walking
-from carrack.storage.walk import Node, open_regular, read_link, remove, stays_real, walk
+from carrack.storage.removal import remove_tree
+from carrack.storage.walk import Node, open_regular, read_link, stays_real, walk
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_what_vanishes_or_turns_into_a_link_is_left_out(tree: Path) -> None:
     for node in walk(fd):
         seen.append(node.path)
         if node.path == b"a":
-            remove(fd, b"b")
+            remove_tree("b", dir_fd=fd)
             (tree / "b").symlink_to("/etc")
             (tree / "b.txt").unlink()
     os.close(fd)
@@ -100,14 +101,6 @@ def test_kernel_file_systems_are_not_entered() -> None:
     assert not enter(proc, os.fstat(proc))
     os.close(fd)
     os.close(proc)
-
-
-def test_remove(tree: Path) -> None:
-    fd = opened(tree)
-    for name in (b"absent", b"link", b"b", b"a"):
-        remove(fd, name)
-    os.close(fd)
-    assert [entry.name for entry in tree.iterdir()] == ["b.txt"]
 
 
 def test_node_is_a_plain_value(tmp_path: Path) -> None:

@@ -1,0 +1,172 @@
+"""Removing images: one by name or id, or all that are unused; Docker's rules, answers and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from carrack.engine.images import filters as filtering
+from carrack.engine.images.image import Image, chain_ids
+from carrack.errors import Conflict
+from carrack.oci import digest as digests
+from carrack.oci import reference
+
+if TYPE_CHECKING:
+    from carrack.engine.events import Events
+    from carrack.engine.images.store import ImageStore
+
+Answer = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A container that was made from an image."""
+
+    container_id: str
+    image_id: str
+    running: bool
+
+
+Users = Callable[[], Iterable[Use]]
+
+
+class _Refusal(Conflict):
+    """An image that cannot go; `used` when something needs it whatever its names."""
+
+    def __init__(self, image: Image, reason: str, *, hard: bool, used: bool) -> None:
+        force = "cannot be forced" if hard else "must be forced"
+        super().__init__(f"conflict: unable to delete {digests.short(image.id)} ({force}) - {reason}")
+        self.used = used
+
+
+class Remover:
+    """Removes images. `users` tells every container and the image it was made from."""
+
+    def __init__(self, store: ImageStore, users: Users, events: Events) -> None:
+        self._store = store
+        self._users = users
+        self._events = events
+
+    async def remove(self, text: str, *, force: bool = False, prune: bool = True) -> list[Answer]:
+        """Untag, and delete when that was the last name; returns what was done, in Docker's words.
+
+        With `prune` untagged images it was made from go too. Raises NotFound, InvalidArgument, Conflict.
+        """
+        image = await self._store.resolve(text)
+        try:
+            return await self._remove(image, text, force, prune)
+        finally:
+            await self._store.collect()
+
+    async def prune(self, filters: filtering.Filters) -> tuple[list[Answer], int]:
+        """Delete the images that no container uses; untagged ones only unless `dangling=false`.
+
+        Returns what was done and the bytes of the layers that went. Raises InvalidArgument on a bad filter.
+        """
+        dangling_only = filtering.flag(filters, "dangling", True)
+        rest = {key: values for key, values in filters.items() if key != "dangling"}
+        tests = await filtering.tests(rest, filtering.PRUNE, self._store.resolve)
+        used = {use.image_id for use in self._users()}
+        answers: list[Answer] = []
+        for image in self._store:
+            unwanted = not image.references or not dangling_only
+            if image.id in used or not unwanted or self._store.children(image.id):
+                continue
+            if not all(test(image) for test in tests):
+                continue
+            answers += await self._prune_one(image)
+        freed = await self._store.collect()
+        self._events.publish("image", "prune", "", {"reclaimed": str(freed)})
+        return answers, freed
+
+    async def _prune_one(self, image: Image) -> list[Answer]:
+        answers: list[Answer] = []
+        try:
+            for name in image.references:
+                answers += await self._remove(await self._store.resolve(name.familiar), name.familiar, False, True)
+            if not image.references:
+                answers += await self._remove(image, image.id, False, True)
+        except Conflict:
+            pass  # came into use meanwhile: then it is not unused
+        return answers
+
+    async def _remove(self, image: Image, text: str, force: bool, prune: bool) -> list[Answer]:
+        answers: list[Answer] = []
+        if _is_id(image.id, text):
+            if len(image.references) <= 1:
+                self._refuse_if_needed(image, force=force, names_count=False)
+                await self._untag_all(image, answers)
+        else:
+            if not force and len(image.references) <= 1:
+                self._refuse_if_only_name(image, text)
+            name = reference.parse(text).with_default_tag()
+            await self._store.untag(name)
+            answers.append({"Untagged": name.familiar})
+            self._store.publish("untag", image, image.id)
+            image = await self._store.resolve(image.id)
+            if image.references:
+                return answers
+            await self._delete(image, answers, force=force, prune=prune, quiet=True)
+            return answers
+        await self._delete(await self._store.resolve(image.id), answers, force=force, prune=prune, quiet=False)
+        return answers
+
+    async def _delete(self, image: Image, answers: list[Answer], *, force: bool, prune: bool, quiet: bool) -> None:
+        try:
+            self._refuse_if_needed(image, force=force)
+        except _Refusal as refusal:
+            # After an untag it is no failure that the image itself has to stay.
+            if quiet and (image.references or refusal.used):
+                return
+            raise
+        await self._untag_all(image, answers)
+        gone = self._chains_that_go(image)
+        await self._store.remove(image)
+        self._store.publish("delete", image, image.id)
+        answers.append({"Deleted": image.id})
+        answers.extend({"Deleted": chain} for chain in gone)
+        parent = next((other for other in self._store if other.id == image.parent), None)
+        if prune and parent is not None and not parent.references:
+            await self._delete(parent, answers, force=False, prune=True, quiet=True)
+
+    async def _untag_all(self, image: Image, answers: list[Answer]) -> None:
+        for name in image.references:
+            await self._store.untag(name)
+            answers.append({"Untagged": name.familiar})
+            self._store.publish("untag", image, image.id)
+
+    def _refuse_if_only_name(self, image: Image, text: str) -> None:
+        for use in self._users():
+            if use.image_id == image.id:
+                raise Conflict(
+                    f'conflict: unable to remove repository reference "{text}" (must force) - container '
+                    f"{use.container_id[:12]} is using its referenced image {digests.short(image.id)}"
+                )
+
+    def _refuse_if_needed(self, image: Image, *, force: bool, names_count: bool = True) -> None:
+        if self._store.children(image.id):
+            raise _Refusal(image, "image has dependent child images", hard=True, used=True)
+        uses = [use for use in self._users() if use.image_id == image.id]
+        for use in uses:
+            if use.running:
+                reason = f"image is being used by running container {use.container_id[:12]}"
+                raise _Refusal(image, reason, hard=True, used=True)
+        if force:
+            return
+        if names_count and image.references:
+            raise _Refusal(image, "image is referenced in multiple repositories", hard=False, used=False)
+        for use in uses:
+            reason = f"image is being used by stopped container {use.container_id[:12]}"
+            raise _Refusal(image, reason, hard=False, used=True)
+
+    def _chains_that_go(self, image: Image) -> list[str]:
+        """The chain ids, top first, that no other image is built on."""
+        kept = {chain for other in self._store if other.id != image.id for chain in chain_ids(other.diff_ids)}
+        return [chain for chain in reversed(chain_ids(image.diff_ids)) if chain not in kept]
+
+
+def _is_id(identity: str, text: str) -> bool:
+    """Whether `text` was typed as an id or the beginning of one, not as a name."""
+    plain = text.removeprefix("sha256:")
+    return digests.is_hex(plain) and digests.encoded(identity).startswith(plain)

@@ -1,0 +1,219 @@
+"""Layers: each is made once however many images ask for it at once, and is kept while anything needs it.
+
+A layer comes as a spool: a finished file of the content store's ingest folder. A worker turns it into the driver's
+form; then its row is written. Whoever works with layers or blobs that no image names yet holds them; the collector and
+the holders take turns, so that nothing is deleted under someone's hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from carrack.errors import Conflict, Internal, InvalidArgument, NotFound
+from carrack.oci import media_types
+from carrack.storage import compression
+from carrack.storage.content import Blob, ContentStore, Ingest
+from carrack.storage.gc import Garbage, ImageRoots, Stored, garbage
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from carrack.storage.records import Records
+
+log = logging.getLogger(__name__)
+
+
+class LayerFiles(Protocol):
+    """What this package needs of a snapshotter."""
+
+    def has_layer(self, diff_id: str) -> bool: ...
+    def open_tar(self, diff_id: str) -> BinaryIO | None: ...
+    def remove_layer(self, diff_id: str) -> None: ...
+    def layers(self) -> Iterable[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A recorded layer: the bytes of its tar, and the blob it came as when that is kept."""
+
+    diff_id: str
+    size: int
+    blob: str | None
+
+
+# Turns the file behind a descriptor into the driver's layer and returns the bytes of its tar. Raises InvalidArgument
+# when its content is damaged or is not the layer of that diff id.
+Apply = Callable[[int, str], Awaitable[int]]
+
+
+class LayerStore:
+    """The layers of this daemon."""
+
+    def __init__(self, records: Records, content: ContentStore, files: LayerFiles, apply: Apply) -> None:
+        self._records = records
+        self._content = content
+        self._files = files
+        self._apply = apply
+        self._known: dict[str, Layer] = {}
+        self._coming: dict[str, asyncio.Task[None]] = {}
+        self._held: Counter[str] = Counter()
+        self._turn = asyncio.Lock()
+
+    def load(self) -> None:
+        """Read the rows."""
+        rows = self._records.read("SELECT diff_id, size, blob_digest FROM layer")
+        self._known = {diff_id: Layer(diff_id, size, blob) for diff_id, size, blob in rows}
+
+    def has(self, diff_id: str) -> bool:
+        """Whether the layer is recorded and really there."""
+        return diff_id in self._known and self._files.has_layer(diff_id)
+
+    def get(self, diff_id: str) -> Layer:
+        """The layer's record; NotFound when there is none."""
+        layer = self._known.get(diff_id)
+        if layer is None:
+            raise NotFound(f"layer {diff_id} does not exist")
+        return layer
+
+    def size(self, diff_ids: Iterable[str]) -> int:
+        """The bytes of these layers' tars together."""
+        return sum(self._known[diff_id].size for diff_id in diff_ids if diff_id in self._known)
+
+    def total_size(self) -> int:
+        """The bytes of all layers, each once."""
+        return self.size(self._known)
+
+    @asynccontextmanager
+    async def hold(self, keys: Iterable[str]) -> AsyncIterator[None]:
+        """While inside, nothing named by `keys` (diff ids, blob digests) is collected."""
+        held = list(keys)
+        async with self._turn:
+            self._held.update(held)
+        try:
+            yield
+        finally:
+            self._held.subtract(held)
+            self._held += Counter()  # forget what nobody holds any more
+
+    async def ensure(self, diff_id: str, spool: Ingest) -> bool:
+        """Make the layer out of the spool unless it is there or already being made; the caller holds `diff_id`.
+
+        Returns whether this call made it. Raises InvalidArgument when the spool's content is not that layer.
+        """
+        while True:
+            coming = self._coming.get(diff_id)
+            if coming is None:
+                break
+            # Another's failure may be its file's fault, not ours: then this spool gets its turn.
+            await asyncio.wait([coming])
+            if not coming.cancelled() and coming.exception() is None:
+                return False
+        if self.has(diff_id):
+            return False
+        task = asyncio.get_running_loop().create_task(self._make(diff_id, spool), name=f"layer {diff_id}")
+        self._coming[diff_id] = task
+        try:
+            await task
+        finally:
+            del self._coming[diff_id]
+        return True
+
+    def open(self, diff_id: str) -> tuple[BinaryIO, Blob, str]:
+        """The layer's bytes as they came, with their digest and media type: the kept blob, else its exact tar."""
+        layer = self.get(diff_id)
+        if layer.blob is not None and self._content.has(layer.blob):
+            file = self._content.open(layer.blob)
+            kind = compression.sniff(file.read(8))
+            file.seek(0)
+            media_type = media_types.OCI_LAYER_BY_COMPRESSION.get("" if kind == compression.PLAIN else kind)
+            if media_type is None:
+                file.close()
+                raise Internal(f"layer {diff_id}: its kept blob {layer.blob} has an unknown form ({kind})")
+            return file, Blob(layer.blob, self._content.size(layer.blob)), media_type
+        tar = self._files.open_tar(diff_id)
+        if tar is None:
+            raise Internal(f"layer {diff_id}: its bytes were not kept and cannot be made again")
+        return tar, Blob(diff_id, layer.size), media_types.OCI_LAYER
+
+    async def collect(self, images: Callable[[], list[ImageRoots]], held_layers: Callable[[], Iterable[str]]) -> int:
+        """Delete every layer and blob that nothing needs; returns the bytes of the layers deleted.
+
+        `images` and `held_layers` are asked when nobody is between making a thing and naming it.
+        """
+        async with self._turn:
+            leased = {key for key, count in self._held.items() if count > 0} | set(self._coming)
+            found = garbage(images(), held_layers(), leased, await asyncio.to_thread(self._stored))
+            if not found:
+                return 0
+            freed = self.size(found.layer_rows)
+            await self._records.write(lambda connection: _delete_rows(connection, found))
+            for diff_id in found.layer_rows:
+                self._known.pop(diff_id, None)
+            await asyncio.to_thread(self._delete_files, found)
+            return freed
+
+    async def _make(self, diff_id: str, spool: Ingest) -> None:
+        blob = spool.finish()
+        fd = os.open(spool.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = await self._apply(fd, diff_id)
+        finally:
+            os.close(fd)
+        kept = await asyncio.to_thread(self._keep, diff_id, blob, spool)
+        layer = Layer(diff_id, size, kept)
+
+        def write(connection: Connection) -> None:
+            if kept is not None:
+                row = (kept, blob.size, "")
+                connection.execute("INSERT OR REPLACE INTO blob VALUES (?, ?, ?)", row)
+            values = (diff_id, size, kept)
+            connection.execute("INSERT OR REPLACE INTO layer (diff_id, size, blob_digest) VALUES (?, ?, ?)", values)
+
+        await self._records.write(write)
+        self._known[diff_id] = layer
+
+    def _keep(self, diff_id: str, blob: Blob, spool: Ingest) -> str | None:
+        """Keep the spool as a blob where it says more than the driver does: it is compressed, or no tar is kept."""
+        if blob.digest == diff_id:
+            tar = self._files.open_tar(diff_id)
+            if tar is not None:
+                tar.close()
+                return None
+        spool.commit(blob.digest)
+        return blob.digest
+
+    def _stored(self) -> Stored:
+        return Stored(
+            layer_rows={layer.diff_id: layer.blob for layer in self._known.values()},
+            layer_files=set(self._files.layers()),
+            blob_rows={row[0] for row in self._records.read("SELECT digest FROM blob")},
+            blob_files=set(self._content.digests()),
+        )
+
+    def _delete_files(self, found: Garbage) -> None:
+        for diff_id in found.layer_files:
+            try:
+                self._files.remove_layer(diff_id)
+            except Conflict:
+                # A container that the records do not tell of still stands on it; a later sweep gets it.
+                log.warning("layer %s is unrecorded but in use; it is left in place", diff_id)
+        for digest in found.blob_files:
+            self._content.delete(digest)
+
+
+def check_count(diff_ids: tuple[str, ...], count: int) -> None:
+    """Refuse an image whose layers are not as many as its config says."""
+    if len(diff_ids) != count:
+        raise InvalidArgument(f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {count}")
+
+
+def _delete_rows(connection: Connection, found: Garbage) -> None:
+    connection.executemany("DELETE FROM layer WHERE diff_id = ?", [(key,) for key in found.layer_rows])
+    connection.executemany("DELETE FROM blob WHERE digest = ?", [(key,) for key in found.blob_rows])

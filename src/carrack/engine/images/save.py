@@ -1,0 +1,187 @@
+"""`save`: images as one tar that is a docker-archive and an OCI image layout at the same time.
+
+    blobs/sha256/<hex>    configs, manifests and layers, each once, in the order of their digests
+    index.json            an entry per name, as OCI has it
+    manifest.json         an entry per image, as docker has it
+    oci-layout
+    repositories          names only; left out when no image was asked for by name
+
+The same images give the same bytes: fixed order, fixed times. A layer that came compressed goes out as it came; any
+other as its exact tar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from carrack.engine.images import pump
+from carrack.errors import InvalidArgument, NotFound
+from carrack.oci import digest as digests
+from carrack.oci import document, image_config, manifest, media_types, platform, reference
+from carrack.oci.descriptor import Descriptor
+from carrack.oci.manifest import Manifest
+from carrack.oci.platform import Platform
+from carrack.oci.reference import Reference
+from carrack.storage import tarwriter
+from carrack.storage.tarheader import REGULAR
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from carrack.engine.images.image import Image
+    from carrack.engine.images.layers import LayerStore
+    from carrack.engine.images.store import ImageStore
+    from carrack.storage.content import ContentStore
+    from carrack.storage.tarwriter import Write
+
+_PIECE = 1 << 20
+
+
+@dataclass(slots=True)
+class _Archive:
+    """What goes into one archive: small documents by digest, and layers by the digest they go out with."""
+
+    documents: dict[str, bytes] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
+    index: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    repositories: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class Saver:
+    """Saves images."""
+
+    def __init__(self, store: ImageStore, layers: LayerStore, content: ContentStore) -> None:
+        self._store = store
+        self._layers = layers
+        self._content = content
+
+    async def save(self, names: Sequence[str], wanted: Platform | None = None) -> AsyncGenerator[bytes, None]:
+        """The archive of the images that `names` (names, ids, or repositories for all their tags) stand for.
+
+        The generator's first step raises NotFound, InvalidArgument; nothing is yielded before all is found.
+        """
+        chosen = await self._choose(names)
+        async with AsyncExitStack() as held:
+            archive = _Archive()
+            for image, tags in chosen.values():
+                offered = image_config.platform_of(image.config)
+                if wanted is not None and not platform.matches(wanted, offered):
+                    raise NotFound(f"image {image.id} is for {offered}, not for the requested platform {wanted}")
+                await held.enter_async_context(self._store.hold(image))
+                self._add(archive, image, tags)
+            chunks = pump.produce(lambda write: self._write(archive, write))
+            try:
+                async for chunk in chunks:
+                    yield chunk
+            finally:
+                await chunks.aclose()
+        for image, _ in chosen.values():
+            self._store.publish("save", image)
+
+    async def _choose(self, names: Sequence[str]) -> dict[str, tuple[Image, list[Reference]]]:
+        """The images by id, each with the names to save it under."""
+        if not names:
+            raise InvalidArgument("no image names or ids were given to save")
+        chosen: dict[str, tuple[Image, list[Reference]]] = {}
+        for text in names:
+            for image, name in await self._expand(text):
+                _, tags = chosen.setdefault(image.id, (image, []))
+                if name is not None and name not in tags:
+                    tags.append(name)
+        return chosen
+
+    async def _expand(self, text: str) -> list[tuple[Image, Reference | None]]:
+        if reference.parse_id(text) is None:
+            wanted = reference.parse(text)
+            if not wanted.tag and not wanted.digest:
+                every = [(image, name) for image in self._store for name in image.references]
+                tagged = [(image, name) for image, name in every if name.name == wanted.name and name.tag]
+                if tagged:
+                    return sorted(tagged, key=lambda pair: str(pair[1]))
+            elif self._store.named(wanted) is not None:
+                return [(await self._store.resolve(text), wanted if wanted.tag else None)]
+        return [(await self._store.resolve(text), None)]
+
+    def _add(self, archive: _Archive, image: Image, tags: list[Reference]) -> None:
+        config = self._content.read(image.id, image_config.SIZE_LIMIT)
+        layers = [self._layer(archive, diff_id) for diff_id in image.diff_ids]
+        kept = self._manifest(image, layers)
+        pointer = Descriptor(media_types.OCI_CONFIG, image.id, len(config))
+        data = kept or document.encode(Manifest(media_types.OCI_MANIFEST, pointer, tuple(layers)).document())
+        parsed = manifest.parse(data)
+        archive.documents[image.id] = config
+        archive.documents[digests.of(data)] = data
+        target = Descriptor(parsed.media_type, digests.of(data), len(data)).document()
+        target["platform"] = image_config.platform_of(image.config).document()
+        archive.index.extend({**target, "annotations": _annotations(name)} for name in tags)
+        if not tags:
+            archive.index.append(target)
+        archive.entries.append(
+            {
+                "Config": _path(image.id),
+                "RepoTags": [name.familiar for name in tags] or None,
+                "Layers": [_path(layer.digest) for layer in layers],
+                "LayerSources": {
+                    diff_id: layer.document() for diff_id, layer in zip(image.diff_ids, layers, strict=True)
+                },
+            }
+        )
+        for name in tags:
+            top = layers[-1].digest if layers else image.id
+            archive.repositories.setdefault(name.familiar_name, {})[name.tag] = digests.encoded(top)
+
+    def _layer(self, archive: _Archive, diff_id: str) -> Descriptor:
+        file, blob, media_type = self._layers.open(diff_id)
+        file.close()
+        archive.layers[blob.digest] = diff_id
+        return Descriptor(media_type, blob.digest, blob.size)
+
+    def _manifest(self, image: Image, layers: list[Descriptor]) -> bytes:
+        """The manifest that the image came with, when its layers are still what it points to."""
+        if not image.manifest or not self._content.has(image.manifest):
+            return b""
+        data = self._content.read(image.manifest, manifest.SIZE_LIMIT)
+        parsed = manifest.parse(data)
+        same = isinstance(parsed, Manifest) and [layer.digest for layer in parsed.layers] == [x.digest for x in layers]
+        return data if same else b""
+
+    def _write(self, archive: _Archive, write: Write) -> None:
+        tarwriter.write_directory(write, b"blobs/")
+        tarwriter.write_directory(write, b"blobs/sha256/")
+        for digest in sorted(archive.documents.keys() | archive.layers.keys()):
+            if digest in archive.documents:
+                tarwriter.write_bytes(write, _path(digest).encode(), archive.documents[digest])
+            else:
+                self._write_layer(archive.layers[digest], write)
+        index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": archive.index}
+        tarwriter.write_bytes(write, b"index.json", document.encode(index))
+        tarwriter.write_bytes(write, b"manifest.json", document.encode(archive.entries))
+        tarwriter.write_bytes(write, b"oci-layout", document.encode({"imageLayoutVersion": "1.0.0"}))
+        if archive.repositories:
+            tarwriter.write_bytes(write, b"repositories", document.encode(archive.repositories))
+        tarwriter.finish(write)
+
+    def _write_layer(self, diff_id: str, write: Write) -> None:
+        file, blob, _ = self._layers.open(diff_id)
+        with file:
+            write(tarwriter.header(_path(blob.digest).encode(), REGULAR, 0o644, size=blob.size))
+            left = blob.size
+            while left:
+                piece = file.read(min(left, _PIECE))
+                if not piece:
+                    raise OSError(None, f"layer {diff_id} ended {left} bytes early; its file is damaged")
+                write(piece)
+                left -= len(piece)
+            write(tarwriter.padding(blob.size))
+
+
+def _path(digest: str) -> str:
+    return f"blobs/sha256/{digests.encoded(digest)}"
+
+
+def _annotations(name: Reference) -> dict[str, str]:
+    return {"io.containerd.image.name": str(name), "org.opencontainers.image.ref.name": name.tag}

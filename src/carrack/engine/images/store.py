@@ -1,0 +1,230 @@
+"""All images of this daemon: found by name, id or unique prefix; every change in one transaction with its names.
+
+An image is its config blob (whose digest is its id), the layers that it names, and rows for what the config does not
+say: names, parent, when it was last tagged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from carrack.engine.images.image import Image
+from carrack.errors import CarrackError, InvalidArgument, NotFound
+from carrack.model import times
+from carrack.oci import digest as digests
+from carrack.oci import image_config, reference
+from carrack.oci.reference import Reference
+from carrack.storage.gc import ImageRoots
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from carrack.engine.events import Events
+    from carrack.engine.images.layers import LayerStore
+    from carrack.storage.content import ContentStore
+    from carrack.storage.records import Records
+
+log = logging.getLogger(__name__)
+
+HeldLayers = Callable[[], Iterable[str]]
+
+
+class ImageStore:
+    """The index in memory and the records behind it.
+
+    `held_layers` tells the diff ids that containers stand on, so that they outlive a forced removal of their image.
+    """
+
+    def __init__(
+        self, records: Records, content: ContentStore, layers: LayerStore, events: Events, held_layers: HeldLayers
+    ) -> None:
+        self._records = records
+        self._content = content
+        self._layers = layers
+        self._events = events
+        self._held_layers = held_layers
+        self._by_id: dict[str, Image] = {}
+        self._names: dict[str, str] = {}
+        self._change = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Read the records, then sweep what a crash may have left. An unreadable image is reported, never fatal."""
+        self._layers.load()
+        names: dict[str, list[Reference]] = {}
+        for text, identity in self._records.read("SELECT reference, image_id FROM tag ORDER BY reference"):
+            names.setdefault(identity, []).append(reference.parse_stored(text))
+        for identity, document in self._records.read("SELECT id, document FROM image"):
+            record = json.loads(document)
+            try:
+                config = image_config.parse(self._content.read(identity, image_config.SIZE_LIMIT))
+            except (OSError, CarrackError) as error:
+                log.error("image %s is unreadable (%s); remove it by its id, or load it again", identity, error)
+                config = _lost_config(record["layers"])
+            image = Image(
+                identity, config, 0, tuple(names.get(identity, ())), record.get("parent", ""),
+                record.get("manifest", ""), record.get("last_tagged", 0),
+            )  # fmt: skip
+            self._put(replace(image, size=self._layers.size(image.diff_ids)))
+        await asyncio.to_thread(self._content.sweep)
+        await self.collect()
+
+    def __iter__(self) -> Iterator[Image]:
+        return iter(list(self._by_id.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    async def resolve(self, text: str) -> Image:
+        """The image of a name (tag `latest` by default), an id, or a unique prefix of an id.
+
+        Raises InvalidArgument on a malformed name, NotFound("No such image: NAME:TAG").
+        """
+        identity = reference.parse_id(text)
+        if identity is not None:
+            if identity not in self._by_id:
+                raise NotFound(f"No such image: {identity}")
+            return self._by_id[identity]
+        name = reference.parse(text).with_default_tag()
+        found = self._names.get(str(name))
+        if found is None and name.digest:
+            found = self._names.get(str(replace(name, tag="")))
+        found = found or self._by_prefix(text)
+        if found is None:
+            raise NotFound(f"No such image: {name.familiar}")
+        return self._by_id[found]
+
+    def named(self, name: Reference) -> Image | None:
+        """The image that has exactly this name."""
+        found = self._names.get(str(name))
+        return self._by_id[found] if found is not None else None
+
+    def children(self, identity: str) -> list[Image]:
+        """The images that were made from this one here."""
+        return [image for image in self._by_id.values() if image.parent == identity]
+
+    async def add(
+        self, config: bytes, names: Sequence[Reference] = (), *, parent: str = "", manifest: bytes = b""
+    ) -> tuple[Image, list[tuple[Reference, str]]]:
+        """Record an image whose layers are all there (and held by the caller), with its names.
+
+        Returns it, and which names it took from which other image. Raises InvalidArgument on a bad config.
+        """
+        parsed = image_config.parse(config)
+        identity = digests.of(config)
+        missing = [diff_id for diff_id in parsed["rootfs"]["diff_ids"] if not self._layers.has(diff_id)]
+        if missing:
+            raise InvalidArgument(f"image {identity}: layer {missing[0]} is missing")
+        blobs = {identity: config, **({digests.of(manifest): manifest} if manifest else {})}
+        async with self._layers.hold(blobs), self._change:
+            for data in blobs.values():
+                await asyncio.to_thread(self._content.put, data)
+            known = self._by_id.get(identity)
+            image = known or Image(identity, parsed, self._layers.size(parsed["rootfs"]["diff_ids"]), parent=parent)
+            if manifest:
+                image = replace(image, manifest=digests.of(manifest))
+            moved = await self._write(image, names, blobs)
+            return self._by_id[identity], moved
+
+    async def tag(self, image: Image, name: Reference) -> None:
+        """Give the image a name, taking it from whichever has it; event `tag`."""
+        async with self._change:
+            current = self._by_id.get(image.id)
+            if current is None:
+                raise NotFound(f"No such image: {image.id}")
+            await self._write(replace(current, last_tagged=times.now()), [name], {})
+        self.publish("tag", image, name.familiar)
+
+    async def untag(self, name: Reference) -> None:
+        """Take a name from its image; nothing happens when none has it."""
+        async with self._change:
+            identity = self._names.get(str(name))
+            if identity is None:
+                return
+            await self._records.write(lambda connection: _drop_name(connection, str(name)))
+            del self._names[str(name)]
+            self._put(_without(self._by_id[identity], name))
+
+    async def remove(self, image: Image) -> None:
+        """Forget the image with all its names. What it alone needed goes with the next collect()."""
+
+        def write(connection: Connection) -> None:
+            connection.execute("DELETE FROM tag WHERE image_id = ?", (image.id,))
+            connection.execute("DELETE FROM image WHERE id = ?", (image.id,))
+
+        async with self._change:
+            await self._records.write(write)
+            self._by_id.pop(image.id, None)
+            self._names = {name: identity for name, identity in self._names.items() if identity != image.id}
+
+    async def collect(self) -> int:
+        """Delete layers and blobs that nothing needs any more; returns the bytes of the layers."""
+        return await self._layers.collect(self._roots, self._held_layers)
+
+    @asynccontextmanager
+    async def hold(self, image: Image) -> AsyncIterator[None]:
+        """While inside, the image's layers stay, even if it is removed: for making a container from it."""
+        async with self._layers.hold([image.id, *image.diff_ids]):
+            yield
+
+    def publish(self, action: str, image: Image, name: str = "") -> None:
+        """Tell the events: the image's labels and the name it was called by."""
+        self._events.publish("image", action, image.id, {**image.labels, "name": name or image.id})
+
+    def _roots(self) -> list[ImageRoots]:
+        return [
+            ImageRoots(image.diff_ids, (image.id, image.manifest) if image.manifest else (image.id,))
+            for image in self._by_id.values()
+        ]
+
+    def _by_prefix(self, text: str) -> str | None:
+        prefix = text.removeprefix("sha256:")
+        if not digests.is_hex(prefix):
+            return None
+        found = [identity for identity in self._by_id if identity.startswith("sha256:" + prefix)]
+        return found[0] if len(found) == 1 else None
+
+    async def _write(
+        self, image: Image, names: Sequence[Reference], blobs: dict[str, bytes]
+    ) -> list[tuple[Reference, str]]:
+        def write(connection: Connection) -> None:
+            rows = [(digest, len(data), "") for digest, data in blobs.items()]
+            connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?)", rows)
+            upsert = "INSERT INTO image VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document"
+            connection.execute(upsert, (image.id, image.record()))
+            tags = [(str(name), image.id) for name in names]
+            connection.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?)", tags)
+
+        await self._records.write(write)
+        moved = []
+        for name in names:
+            previous = self._names.get(str(name))
+            if previous is not None and previous != image.id:
+                moved.append((name, previous))
+                self._put(_without(self._by_id[previous], name))
+        together = {str(name): name for name in (*image.references, *names)}
+        self._put(replace(image, references=tuple(together[key] for key in sorted(together))))
+        return moved
+
+    def _put(self, image: Image) -> None:
+        self._by_id[image.id] = image
+        for name in image.references:
+            self._names[str(name)] = image.id
+
+
+def _without(image: Image, name: Reference) -> Image:
+    return replace(image, references=tuple(kept for kept in image.references if kept != name))
+
+
+def _drop_name(connection: Connection, name: str) -> None:
+    connection.execute("DELETE FROM tag WHERE reference = ?", (name,))
+
+
+def _lost_config(layers: list[str]) -> image_config.ImageConfigDocument:
+    """What stands for a config that cannot be read any more, so that the image can still be seen and removed."""
+    return {"architecture": "", "os": "", "config": {}, "rootfs": {"type": "layers", "diff_ids": layers}, "history": []}

@@ -1,0 +1,143 @@
+"""An image store over fake layers, and archives to load into it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.layers import FakeLayers
+
+from carrack.engine.events import Event, Events
+from carrack.engine.images.delete import Remover, Use
+from carrack.engine.images.import_ import Importer
+from carrack.engine.images.layers import LayerStore
+from carrack.engine.images.listing import Lister
+from carrack.engine.images.load import Loader
+from carrack.engine.images.save import Saver
+from carrack.engine.images.store import ImageStore
+from carrack.oci.platform import Platform
+from carrack.storage.content import ContentStore
+from carrack.storage.records import Records
+
+HOST = Platform("linux", "amd64")
+
+
+class World:
+    """Everything the image services need, in one folder; `reopen` plays a restart of the daemon."""
+
+    def __init__(self, folder: Path, *, keeps_tar: bool = True) -> None:
+        self.folder = folder
+        self.files = FakeLayers(folder / "layers", keeps_tar=keeps_tar)
+        self.uses: list[Use] = []
+        self.held: list[str] = []
+        self.open()
+
+    def open(self) -> None:
+        self.records = Records(self.folder / "meta.db")
+        self.records.start()
+        self.content = ContentStore(self.folder / "content")
+        self.events = Events()
+        self.layers = LayerStore(self.records, self.content, self.files, self.files.apply)
+        self.store = ImageStore(self.records, self.content, self.layers, self.events, lambda: self.held)
+        self.loader = Loader(self.store, self.layers, self.content, HOST)
+        self.saver = Saver(self.store, self.layers, self.content)
+        self.importer = Importer(self.store, self.layers, self.content, HOST)
+        self.remover = Remover(self.store, lambda: self.uses, self.events)
+        self.lister = Lister(self.store, self.layers, lambda: self.uses, "fake")
+
+    async def reopen(self) -> None:
+        self.records.close()
+        self.open()
+        await self.store.start()
+
+    def close(self) -> None:
+        self.records.close()
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Events so far: action and the name in it."""
+        past: Iterable[Event] = self.events._past(None, None, lambda event: True)
+        return [(event.action, event.attributes.get("name", "")) for event in past]
+
+    def leavings(self) -> list[str]:
+        """Unfinished files."""
+        return [path.name for path in (self.folder / "content" / "ingest").iterdir()]
+
+
+async def stream(data: bytes, piece: int = 5000) -> AsyncIterator[bytes]:
+    """A body in pieces."""
+    for start in range(0, len(data), piece):
+        yield data[start : start + piece]
+
+
+def tar(files: dict[str, bytes]) -> bytes:
+    """A plain tar of regular files; a name ending in `@` is a link to its content."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name.rstrip("@"))
+            if name.endswith("@"):
+                info.type, info.linkname = tarfile.SYMTYPE, data.decode()
+                archive.addfile(info)
+            else:
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def sha(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def config_for(layers: list[bytes], **more: Any) -> bytes:
+    diff_ids = [sha(layer) for layer in layers]
+    document = {
+        "architecture": "amd64",
+        "os": "linux",
+        "created": "2020-02-03T04:05:06Z",
+        "config": {"Cmd": ["sh"], "Labels": {"made": "test"}},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        "history": [{"created": "2020-02-03T04:05:06Z", "created_by": f"layer {i}"} for i in range(len(layers))],
+    }
+    return json.dumps(document | more).encode()
+
+
+def docker_archive(images: list[tuple[bytes, list[bytes], list[str]]]) -> bytes:
+    """(config, layers, names) each; manifest.json comes last."""
+    files: dict[str, bytes] = {}
+    entries = []
+    for number, (config, layers, names) in enumerate(images):
+        for index, layer in enumerate(layers):
+            files[f"{number}-{index}/layer.tar"] = layer
+        files[f"{number}.json"] = config
+        paths = [f"{number}-{index}/layer.tar" for index in range(len(layers))]
+        entries.append({"Config": f"{number}.json", "RepoTags": names, "Layers": paths})
+    return tar(files | {"manifest.json": json.dumps(entries).encode()})
+
+
+def oci_layout(config: bytes, layers: list[bytes], name: str = "", /, **index: Any) -> bytes:
+    """An OCI image layout with gzip layers."""
+    zipped = [gzip.compress(layer, mtime=0) for layer in layers]
+    layer_type = "application/vnd.oci.image.layer.v1.tar+gzip"
+    manifest = {
+        "schemaVersion": 2,
+        "config": pointer("application/vnd.oci.image.config.v1+json", config),
+        "layers": [pointer(layer_type, data) for data in zipped],
+    }
+    manifest_bytes = json.dumps(manifest).encode()
+    target = pointer("application/vnd.oci.image.manifest.v1+json", manifest_bytes)
+    if name:
+        target["annotations"] = {"org.opencontainers.image.ref.name": name}
+    blobs = {f"blobs/sha256/{sha(data)[7:]}": data for data in (config, manifest_bytes, *zipped)}
+    whole = {"schemaVersion": 2, "manifests": [target]} | index
+    return tar(blobs | {"index.json": json.dumps(whole).encode(), "oci-layout": b'{"imageLayoutVersion": "1.0.0"}'})
+
+
+def pointer(media_type: str, data: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": sha(data), "size": len(data)}
