@@ -1,17 +1,68 @@
-"""The one place that constructs the services and hands them to each other."""
+"""The one place that constructs the services and hands them to each other.
+
+Start-up reads the records, finds surviving containers by their shims, gives the network their addresses and ports
+back, and only then lets anything new begin.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from carrack.api import versions
 from carrack.api.app import Route
-from carrack.api.routes import system
+from carrack.api.routes import containers, exec, images, networks, streams, system, volumes
 from carrack.daemon.config import Config
+from carrack.engine.containers import listing
+from carrack.engine.containers.attach import Attachments
+from carrack.engine.containers.connect import Connector
+from carrack.engine.containers.create import Creator
+from carrack.engine.containers.exec import Execs
+from carrack.engine.containers.files import Files
+from carrack.engine.containers.lifecycle import Lifecycle
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.engine.containers.remove import Remover
+from carrack.engine.containers.services import ContainerServices
+from carrack.engine.containers.slots import SlotPool
+from carrack.engine.containers.start import Starter
+from carrack.engine.containers.store import ContainerStore
+from carrack.engine.containers.supervisor import Supervisor
 from carrack.engine.events import Events
+from carrack.engine.images.service import Images
+from carrack.engine.jobs import Jobs
+from carrack.engine.networks.document import Attached
+from carrack.engine.networks.store import Networks, load_predefined
+from carrack.engine.spec import HostFacts
+from carrack.engine.system.host import init_binary
 from carrack.engine.system.identity import engine_id
 from carrack.engine.system.info import Counts, Settings, SystemInfo
 from carrack.engine.system.usage import DiskUsage, Sources
+from carrack.engine.volumes.store import VolumeStore
+from carrack.errors import CarrackError, NotFound
+from carrack.linux.caps import last_cap
+from carrack.linux.netlink import Netlink
+from carrack.linux.syscalls import LINUX
+from carrack.model import times
+from carrack.network import bridge
+from carrack.network.bridge import BridgeSettings
+from carrack.network.endpoint import ParkedVeth
+from carrack.network.service import BridgeNetwork
+from carrack.runtime.cgroups.hierarchy import detect
+from carrack.shim.client import Slot, ZygoteSettings
+from carrack.storage.content import ContentStore
+from carrack.storage.records import Records
+from carrack.storage.removal import remove_tree
+from carrack.storage.snapshots.base import Snapshotter
+from carrack.storage.snapshots.probe import choose
+
+log = logging.getLogger(__name__)
+
+USUAL_NAMESPACES = ("mount", "network", "pid", "ipc", "uts")
 
 
 class Services:
@@ -19,36 +70,217 @@ class Services:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._root = Path(config.data_root)
+        self.jobs = Jobs()
         self.events = Events()
+        self.records = Records(self._root / "meta.db")
+        self.paths = Paths(str(config.data_root), str(config.exec_root))
+        self.facts = host_facts()
+        self.store = ContainerStore(self.records)
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """All route tables in one."""
+        return [
+            *system.routes(self),
+            *containers.routes(self.containers),
+            *streams.routes(self.containers),
+            *exec.routes(self.containers),
+            *images.routes(self.images),
+            *volumes.routes(self.volumes),
+            *networks.routes(self.networks),
+        ]
+
+    async def start(self) -> None:
+        """Take up what the last daemon left."""
+        self.records.start()
+        self.snapshotter = await asyncio.to_thread(
+            choose, self._root / "layers", Path(self._config.exec_root), LINUX, self._config.storage_driver
+        )
+        self.store.load()
+        self._build_images_and_volumes()
+        await self.images.start()
+        self.volumes.load()
+        await self._build_network()
+        self._build_containers()
+        self._build_system()
+        await self._take_up()
+
+    def _build_images_and_volumes(self) -> None:
+        self.volumes = VolumeStore(self._root / "volumes", self.records, self.events, self._volume_users)
+        self.images = Images.build(
+            records=self.records,
+            content=ContentStore(self._root),
+            snapshotter=self.snapshotter,
+            events=self.events,
+            containers=self.store,
+            run_root=Path(self._config.exec_root),
+        )
+
+    async def _build_network(self) -> None:
+        settings = _bridge_settings(self._config)
+        predefined = await load_predefined(self.records)
+        identity = next(network.id for network in predefined if network.name == "bridge")
+        self.bridge = BridgeNetwork(settings, identity, table=self._config.firewall_table)
+        self.networks = Networks(predefined, settings, self._attached)
+        self.connector = Connector(self.bridge, self.store, self.events, self.paths)
+
+    def _build_containers(self) -> None:
+        config, store, events, paths = self._config, self.store, self.events, self.paths
+        usual = USUAL_NAMESPACES + (("cgroup",) if self.facts.cgroup_version == 2 else ())
+        self.slots = SlotPool(
+            ZygoteSettings(str(config.exec_root), config.cgroup_parent, sys.executable),
+            self._park,
+            usual,
+            config.slots,
+            self.jobs,
+        )
+        attachments = Attachments()
+        execs = Execs(store, events, self.jobs)
+        supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths)
+        starter = Starter(
+            store, self.slots, self.snapshotter, self.connector, attachments, paths, self.facts, config.cgroup_parent
+        )
+        remover = Remover(
+            store, supervisor, attachments, execs, self.volumes, self.snapshotter, events, self.jobs, paths
+        )
+        self.containers = ContainerServices(
+            store,
+            Creator(store, self.images.store, self.volumes, self.snapshotter, events, paths, self.facts),
+            Lifecycle(store, starter, supervisor, remover, attachments, events),
+            remover,
+            supervisor,
+            attachments,
+            execs,
+            Files(self.snapshotter, events),
+            events,
+            paths,
+            self._graph,
+            lambda c: self.images.layers.size(c.layers),
+            self._image_ids,
+        )
+
+    def _build_system(self) -> None:
         self.info = SystemInfo(
-            _settings(config),
+            _settings(self._config, self.snapshotter, self.facts),
             counts=self._counts,
             listeners=lambda: self.events.listeners,
             api_version=versions.text(versions.CURRENT),
             minimum_api_version=versions.text(versions.MINIMUM),
         )
-        self.usage = DiskUsage(Sources(_nothing, _nothing, _nothing, _no_bytes))
+        self.usage = DiskUsage(
+            Sources(self.images.documents, self._container_documents, self._volume_documents, self._layers_size)
+        )
 
-    @property
-    def routes(self) -> Sequence[Route]:
-        """All route tables in one."""
-        return system.routes(self)
+    async def _take_up(self) -> None:
+        supervisor = self.containers.supervisor
+        await self.slots.open()
+        to_start = await supervisor.restore()
+        await self.bridge.setup(self.connector.existing())
+        supervisor.resume()
+        self.jobs.start(self._sweep(), "sweep what a crash left")
+        for c in to_start:
+            self.jobs.start(self._revive(c), f"start {c.name}")
 
-    async def start(self) -> None:
-        """Take up what the last daemon left."""
+    async def _revive(self, c: Container) -> None:
+        try:
+            await self.containers.lifecycle.start(c)
+        except CarrackError as error:
+            log.error("container %s could not be started again: %s", c.name, error)
+
+    async def _sweep(self) -> None:
+        kept = {c.id for c in self.store}
+        for directory in self.containers.supervisor.garbage(kept):
+            await asyncio.to_thread(remove_tree, directory)
+        for key in await asyncio.to_thread(self.snapshotter.keys):
+            if key not in kept:
+                await asyncio.to_thread(self.snapshotter.remove, key)
+        await asyncio.to_thread(self.snapshotter.sweep, kept)
 
     async def stop_containers(self, timeout: float | None) -> None:
         """A clean stop without live-restore: end every container, each within `timeout` seconds (None: no limit)."""
+        running = [c for c in self.store if c.state.running]
+        results = await asyncio.gather(
+            *(self.containers.lifecycle.shut_down(c, timeout) for c in running), return_exceptions=True
+        )
+        for c, result in zip(running, results, strict=True):
+            if isinstance(result, BaseException):
+                log.error("container %s could not be stopped: %s", c.name, result)
 
     async def stop(self) -> None:
         """End the services; running containers go on."""
+        for end in (self._close_containers, self._close_slots, self._close_bridge):
+            try:
+                await end()
+            except (OSError, CarrackError) as error:
+                log.error("while stopping: %s", error)
+        await self.jobs.close()
+        if hasattr(self, "snapshotter"):
+            running = {c.id for c in self.store if c.state.running}
+            await asyncio.to_thread(self.snapshotter.sweep, running)
+        await asyncio.to_thread(self.records.close)
+
+    async def _close_containers(self) -> None:
+        await self.containers.supervisor.close()
+
+    async def _close_slots(self) -> None:
+        await self.slots.close()
+
+    async def _close_bridge(self) -> None:
+        if any(c.state.running for c in self.store):
+            await self.bridge.close()
+        else:
+            await self.bridge.teardown()
 
     def reload(self, config: Config) -> None:
         """Take the reloadable options of `config` over."""
         self._config = config
 
+    # -- what the services ask of each other --
+
+    async def _park(self, slot: Slot) -> ParkedVeth:
+        return await self.bridge.park(slot.netns_fd)
+
+    def _volume_users(self, name: str) -> list[str]:
+        return [c.id for c in self.store if any(point.get("Name") == name for point in c.mounts)]
+
+    def _attached(self, network: str) -> dict[str, Attached]:
+        return {
+            c.id: Attached(c.name, c.endpoints[network])
+            for c in self.store
+            if c.state.status in ("running", "paused") and network in c.endpoints
+        }
+
+    def _graph(self, c: Container) -> dict[str, Any]:
+        data = {"ID": c.id, "UpperDir": str(self.snapshotter.upper(c.id))}
+        return {"Data": data, "Name": self.snapshotter.name}
+
+    async def _image_ids(self, word: str) -> set[str]:
+        try:
+            return {(await self.images.store.resolve(word)).id}
+        except NotFound:
+            return set()
+
     async def _counts(self) -> Counts:
-        return Counts()
+        states = [c.state.status for c in self.store]
+        paused, running = states.count("paused"), states.count("running") + states.count("restarting")
+        return Counts(running, paused, len(states) - running - paused, len(self.images.store))
+
+    async def _container_documents(self) -> list[dict[str, Any]]:
+        now = times.now()
+        rows = []
+        for c in self.store:
+            row = listing.row(c, now)
+            row["SizeRw"] = await self.containers.files.size(c)
+            row["SizeRootFs"] = row["SizeRw"] + self.containers.image_size(c)
+            rows.append(row)
+        return rows
+
+    async def _volume_documents(self) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(lambda: [self.volumes.document(v, usage=True) for v in self.volumes.select({})])
+
+    async def _layers_size(self) -> int:
+        return self.images.layers.total_size()
 
 
 def build(config: Config) -> Services:
@@ -56,21 +288,31 @@ def build(config: Config) -> Services:
     return Services(config)
 
 
-def _settings(config: Config) -> Settings:
+def host_facts() -> HostFacts:
+    """What specs need to know of this host."""
+    thermal = sorted(str(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle"))
+    return HostFacts(last_cap(), detect().version, tuple(thermal), init_binary())
+
+
+def _bridge_settings(config: Config) -> BridgeSettings:
+    address = config.bridge_address
+    if not address:
+        with Netlink() as netlink:
+            pools = [base for base, _ in config.address_pools] or bridge.DEFAULT_POOLS
+            address = bridge.choose_address(netlink, config.bridge, pools)
+    return BridgeSettings(name=config.bridge, address=address, mtu=config.mtu)
+
+
+def _settings(config: Config, snapshotter: Snapshotter, facts: HostFacts) -> Settings:
+    namespaces = ("name=cgroupns",) if facts.cgroup_version == 2 else ()
     return Settings(
         id=engine_id(config.data_root),
         data_root=str(config.data_root),
-        driver=config.storage_driver or "erofs",
+        driver=snapshotter.name,
         labels=config.labels,
         debug=config.debug,
         live_restore=config.live_restore,
         pools=config.address_pools,
+        init_binary=facts.init_path or "",
+        security=("name=seccomp,profile=builtin", *namespaces),
     )
-
-
-async def _nothing() -> list[dict[str, object]]:
-    return []
-
-
-async def _no_bytes() -> int:
-    return 0

@@ -126,6 +126,11 @@ class Connector:
         await self._bridge.disconnect(c.id)
         if had:
             self._publish("disconnect", c)
+        self.forget(c)
+
+    def forget(self, c: Container) -> None:
+        """Show no more addresses and ports of a container that has ended."""
+        if "bridge" in c.endpoints:
             c.endpoints = {"bridge": {**c.endpoints["bridge"], **_EMPTY}}
         c.ports = {}
 

@@ -76,6 +76,13 @@ class Execs:
             raise NotFound(f"No such exec instance: {identity}")
         return self._execs[identity]
 
+    def check(self, process: Exec) -> None:
+        """Raise Conflict when the exec was started before or its container does not run."""
+        if process.started:
+            words = "has already started" if process.running else "has already been started"
+            raise Conflict(f"exec {process.id} {words}")
+        _check_running(process.container)
+
     async def start(self, process: Exec, body: Document, attach: bool) -> socket.socket | None:
         """Run it; returns our end of its streams when ``attach``, else None.
 
@@ -83,10 +90,7 @@ class Execs:
         """
         start = schema.check(body, model.EXEC_START)
         c, config = process.container, process.config
-        if process.started:
-            raise Conflict(f"exec {process.id} has already started" if process.running else
-                           f"Exec command {process.id} has already been started")  # fmt: skip
-        _check_running(c)
+        self.check(process)
         assert c.shim is not None
         size = start["ConsoleSize"] or config["ConsoleSize"]
         ours, theirs = socket.socketpair()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal as signals
 from typing import TYPE_CHECKING
 
@@ -15,24 +14,20 @@ from carrack.engine import resources
 from carrack.engine.containers import names
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.failures import start_error
-from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
-from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified
+from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotModified
 from carrack.model import container as model
-from carrack.model import schema, times
+from carrack.model import schema
 from carrack.model.container import Document
 from carrack.shim.client import StartFailed
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
-    from carrack.engine.containers.exec import Execs
+    from carrack.engine.containers.remove import Remover
     from carrack.engine.containers.start import Starter
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.containers.supervisor import Supervisor
     from carrack.engine.events import Events
-    from carrack.engine.jobs import Jobs
-    from carrack.engine.volumes.store import VolumeStore
-    from carrack.storage.snapshots.base import Snapshotter
 
 STOP_TIMEOUT = 10
 _KILL_WAIT = 10
@@ -46,25 +41,17 @@ class Lifecycle:
         store: ContainerStore,
         starter: Starter,
         supervisor: Supervisor,
+        remover: Remover,
         attachments: Attachments,
-        execs: Execs,
-        volumes: VolumeStore,
-        snapshotter: Snapshotter,
         events: Events,
-        jobs: Jobs,
-        paths: Paths,
     ) -> None:
         self._store = store
         self._starter = starter
         self._supervisor = supervisor
+        self._remover = remover
         self._attachments = attachments
-        self._execs = execs
-        self._volumes = volumes
-        self._snapshotter = snapshotter
         self._events = events
-        self._jobs = jobs
-        self._paths = paths
-        supervisor.bind(self.revive, self.remove_ended)
+        supervisor.bind(self.revive, remover.remove_ended)
 
     async def start(self, c: Container) -> None:
         """Run the container. Raises NotModified when it runs, Conflict when it is paused or going."""
@@ -107,7 +94,7 @@ class Lifecycle:
         c.notify("next-exit")
         await self._store.save(c)
         if c.host_config["AutoRemove"]:
-            await self.remove_ended(c)
+            await self._remover.remove_ended(c)
 
     async def stop(self, c: Container, signal: str = "", timeout: int | None = None) -> None:
         """Ask the program to end, and kill it after ``timeout`` seconds (-1: never). NotModified when ended."""
@@ -125,6 +112,17 @@ class Lifecycle:
                 return
             await self._end(c, number, timeout)
         self._events.publish("container", "stop", c.id, attributes(c))
+
+    async def shut_down(self, c: Container, timeout: float | None) -> None:
+        """End a container because the daemon ends: its restart policy brings it back with the next daemon."""
+        async with c.lock:
+            c.stopping = True
+            if self._supervisor.cancel_restart(c):
+                await self._supervisor.settle(c)
+            elif c.state.running:
+                wanted = c.config["StopTimeout"] if c.config["StopTimeout"] is not None else STOP_TIMEOUT
+                limit = wanted if timeout is None else min(wanted, int(timeout))
+                await self._end(c, parse_signal(c.config["StopSignal"] or "SIGTERM"), limit)
 
     async def _end(self, c: Container, number: int, timeout: int) -> None:
         shim = c.shim
@@ -259,78 +257,6 @@ class Lifecycle:
         await c.shim.resize(height, width)
         self._events.publish("container", "resize", c.id, {**attributes(c), "height": str(height), "width": str(width)})
 
-    async def remove(self, c: Container, *, force: bool = False, volumes: bool = False) -> None:
-        """Delete the container. Raises Conflict while it runs, unless forced."""
-        if c.state.status == "removing":
-            raise Conflict(f"removal of container {c.name} is already in progress")
-        if c.state.running:
-            if not force:
-                state = "paused" if c.state.status == "paused" else "running"
-                hint = "unpause and then stop the container before removing or force remove" if state == "paused" else "stop the container before removing or force remove"  # fmt: skip  # noqa: E501
-                raise Conflict(f'cannot remove container "{c.name}": container is {state}: {hint}')
-            c.stopping = c.stopped_by_user = True
-            auto, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
-            try:
-                await self.kill(c)
-            except Conflict:
-                pass
-            finally:
-                c.host_config["AutoRemove"] = auto
-        async with c.lock:
-            await self.remove_ended(c, volumes)
-
-    async def remove_ended(self, c: Container, volumes: bool | None = None) -> None:
-        """Delete a container that does not run; its record goes first, so that a crash leaves only garbage."""
-        if c.state.status == "removing":
-            return
-        self._supervisor.cancel_restart(c)
-        c.state.status = "removing"
-        await self._store.delete(c)
-        c.notify("removed", "next-exit", "not-running")
-        self._execs.forget(c)
-        self._attachments.handed_over(c)
-        self._events.publish("container", "destroy", c.id, attributes(c))
-        self._jobs.start(
-            self._sweep(c, c.host_config["AutoRemove"] if volumes is None else volumes), "sweep " + c.id[:12]
-        )
-
-    async def _sweep(self, c: Container, volumes: bool) -> None:
-        await c.left()
-        await asyncio.to_thread(self._snapshotter.remove, c.id)
-        await asyncio.to_thread(shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
-        await asyncio.to_thread(shutil.rmtree, self._paths.run(c.id), ignore_errors=True)
-        if not volumes:
-            return
-        for point in c.mounts:
-            if point["Type"] == "volume" and self._volumes.anonymous(point["Name"]):
-                try:
-                    await self._volumes.remove(point["Name"])
-                except (Conflict, NotFound):
-                    continue
-
-    async def prune(self, filters: dict[str, list[str]]) -> tuple[list[str], int]:
-        """Delete stopped containers that match ``label``, ``label!`` and ``until``; returns ids and bytes freed."""
-        if unknown := set(filters) - {"label", "label!", "until"}:
-            raise InvalidArgument(f"invalid filter '{sorted(unknown)[0]}'")
-        until = _until(filters.get("until", []))
-        removed, freed = [], 0
-        for c in self._store:
-            if c.state.running or c.state.status == "removing" or (until and c.created >= until):
-                continue
-            labels = c.config["Labels"] or {}
-            if not all(_label(labels, w) for w in filters.get("label", ())) or any(
-                _label(labels, w) for w in filters.get("label!", ())
-            ):
-                continue
-            size = await asyncio.to_thread(self._snapshotter.usage, c.id)
-            try:
-                await self.remove(c)
-            except (Conflict, NotFound):
-                continue
-            removed.append(c.id)
-            freed += size
-        return removed, freed
-
 
 def parse_signal(text: str) -> int:
     """A signal's number from ``9``, ``KILL``, ``SIGKILL`` or ``RTMIN+3``. Raises InvalidArgument."""
@@ -345,16 +271,3 @@ def parse_signal(text: str) -> int:
     elif (found := getattr(signals, "SIG" + word, None)) is not None and isinstance(found, signals.Signals):
         return int(found)
     raise InvalidArgument(f"Invalid signal: {text}")
-
-
-def _label(labels: dict[str, str], wanted: str) -> bool:
-    key, separator, value = wanted.partition("=")
-    return key in labels and (not separator or labels[key] == value)
-
-
-def _until(values: list[str]) -> int:
-    if not values:
-        return 0
-    if len(values) > 1:
-        raise InvalidArgument("more than one until filter specified")
-    return times.before_now(values[0])

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from carrack.engine.containers.watch import Watch
 from carrack.model import times
@@ -118,7 +118,7 @@ class _Reader:
             yield from parts
 
 
-async def read(path: str, query: LogQuery, ended: asyncio.Future[object]) -> AsyncIterator[list[LogLine]]:
+async def read(path: str, query: LogQuery, ended: asyncio.Future[Any]) -> AsyncGenerator[list[LogLine], None]:
     """Batches of wanted entries; with ``follow`` until ``ended`` is done and the file is read to its end."""
     with Watch(os.path.dirname(path)) as watch:
         if query.tail is not None:
@@ -138,8 +138,8 @@ async def read(path: str, query: LogQuery, ended: asyncio.Future[object]) -> Asy
 
 
 async def _follow(
-    path: str, position: int, query: LogQuery, ended: asyncio.Future[object], watch: Watch, now: bool = False
-) -> AsyncIterator[list[LogLine]]:
+    path: str, position: int, query: LogQuery, ended: asyncio.Future[Any], watch: Watch, now: bool = False
+) -> AsyncGenerator[list[LogLine], None]:
     if not (query.follow or now) or not os.path.exists(path):
         return
     file = open(path, "rb")

@@ -89,6 +89,14 @@ class Container:
         self.waiters.append((condition, future))
         return future
 
+    def ended(self) -> asyncio.Future[tuple[int, str]]:
+        """Done when the container does not run, which may be now."""
+        if self.state.running:
+            return self.wait("not-running")
+        done: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        done.set_result((self.state.exit_code, self.state.error))
+        return done
+
     async def left(self) -> None:
         """Wait until nothing of the run before holds the file system."""
         if self.leaving is not None:

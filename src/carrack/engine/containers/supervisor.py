@@ -164,6 +164,8 @@ class Supervisor:
         to_start = []
         for c in self._store:
             if not c.state.running:
+                if self._starts_with_daemon(c):
+                    to_start.append(c)
                 continue
             try:
                 shim = await Shim.reconnect(self._paths.run(c.id))
@@ -176,13 +178,20 @@ class Supervisor:
             await self._lost(c, shim)
             if self._wants_restart(c, c.state.exit_code):
                 to_start.append(c)
-        return to_start
+        return sorted(to_start, key=lambda c: c.created)
+
+    def _starts_with_daemon(self, c: Container) -> bool:
+        """As with Docker: ``always`` even if the user stopped it, ``unless-stopped`` if he did not."""
+        policy = c.host_config["RestartPolicy"]["Name"]
+        return bool(c.state.started_at) and (
+            policy == "always" or (policy == "unless-stopped" and not c.stopped_by_user)
+        )
 
     async def _lost(self, c: Container, shim: Shim | None) -> None:
         ended = shim.exited.result() if shim is not None else Exit(code=255, at=times.now() / 1e9, oom_killed=False, lost=True)  # fmt: skip  # noqa: E501
         c.state.status, c.state.pid, c.state.exit_code = "exited", 0, ended.code
         c.state.finished_at, c.state.oom_killed = int(ended.at * 1e9), ended.oom_killed
-        c.endpoints, c.ports = {name: {} for name in c.endpoints}, {}
+        self._connector.forget(c)
         if c.host_config["AutoRemove"]:
             await self._remove(c)
             return

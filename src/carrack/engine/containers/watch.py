@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Self
+from typing import Any, Self
 
 from carrack.linux import inotify
 from carrack.linux.syscalls import LINUX
@@ -27,10 +27,10 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
-    async def changed(self, *others: asyncio.Future[object], timeout: float | None = None) -> None:
+    async def changed(self, *others: asyncio.Future[Any], timeout: float | None = None) -> None:
         """Return at the next change, when one of ``others`` is done, or after ``timeout`` seconds."""
         loop = asyncio.get_running_loop()
-        readable: asyncio.Future[object] = loop.create_future()
+        readable: asyncio.Future[Any] = loop.create_future()
         loop.add_reader(self._fd, _set, readable)
         try:
             await asyncio.wait({readable, *others}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -39,6 +39,6 @@ class Watch:
         inotify.read_events(self._fd)
 
 
-def _set(future: asyncio.Future[object]) -> None:
+def _set(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_result(None)

@@ -132,3 +132,11 @@ def _unquote(value: str) -> str:
     except ValueError:
         return value.strip()
     return words[0] if words else ""
+
+
+def init_binary(root: Path = Path("/")) -> str | None:
+    """The distribution's static init for ``--init``: of the tini or the catatonit package; None without one."""
+    for name in ("usr/bin/tini-static", "usr/bin/catatonit", "usr/libexec/podman/catatonit", "usr/bin/docker-init"):
+        if os.access(root / name, os.X_OK):
+            return str(root / name)
+    return None

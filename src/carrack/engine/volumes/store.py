@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
 from carrack.model.container import Document
 from carrack.storage.removal import remove_tree
+from carrack.storage.usage import tree_size
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
@@ -177,7 +178,7 @@ class VolumeStore:
 
     def usage(self, name: str) -> int:
         """Bytes that the files of a volume hold."""
-        return sum(_size(entry) for entry in _walk(self.path(name)))
+        return tree_size(self.path(name))
 
     def document(self, volume: Volume, usage: bool = False) -> Document:
         """What the API shows of a volume."""
@@ -193,24 +194,6 @@ class VolumeStore:
         if usage:
             document["UsageData"] = {"RefCount": len(self._users(volume.name)), "Size": self.usage(volume.name)}
         return document
-
-
-def _walk(path: Path) -> Iterable[os.DirEntry[str]]:
-    try:
-        entries = list(os.scandir(path))
-    except OSError:
-        return
-    for entry in entries:
-        yield entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path))
-
-
-def _size(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else 0
-    except OSError:
-        return 0
 
 
 def _label(labels: dict[str, str], wanted: str) -> bool:

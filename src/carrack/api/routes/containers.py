@@ -1,0 +1,202 @@
+"""Containers: create, list, inspect, and the verbs that move them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from carrack.api.app import Route
+from carrack.api.request import Request
+from carrack.api.response import Response, empty, json_response, stream
+from carrack.api.stream import StreamWriter
+from carrack.engine.containers import inspect, listing, stats
+from carrack.engine.containers.record import Container
+from carrack.engine.containers.services import ContainerServices
+from carrack.errors import Conflict, Internal, InvalidArgument
+from carrack.model import times
+from carrack.model.container import Document
+
+
+def routes(services: ContainerServices) -> list[Route]:
+    """The route table."""
+    face = _Face(services)
+    return [
+        Route("GET", "/containers/json", face.list),
+        Route("POST", "/containers/create", face.create),
+        Route("POST", "/containers/prune", face.prune),
+        Route("GET", "/containers/{id}/json", face.inspect),
+        Route("GET", "/containers/{id}/top", face.top),
+        Route("GET", "/containers/{id}/stats", face.stats),
+        Route("POST", "/containers/{id}/start", face.start),
+        Route("POST", "/containers/{id}/stop", face.stop),
+        Route("POST", "/containers/{id}/restart", face.restart),
+        Route("POST", "/containers/{id}/kill", face.kill),
+        Route("POST", "/containers/{id}/pause", face.pause),
+        Route("POST", "/containers/{id}/unpause", face.unpause),
+        Route("POST", "/containers/{id}/rename", face.rename),
+        Route("POST", "/containers/{id}/update", face.update),
+        Route("POST", "/containers/{id}/resize", face.resize),
+        Route("POST", "/containers/{id}/wait", face.wait),
+        Route("DELETE", "/containers/{id}", face.remove),
+    ]
+
+
+class _Face:
+    def __init__(self, services: ContainerServices) -> None:
+        self._s = services
+
+    async def list(self, request: Request) -> Response:
+        filters = request.query.filters()
+        images = {word: await self._s.image_ids(word) for word in filters.get("ancestor", ())}
+        chosen = listing.select(
+            self._s.store,
+            self._s.store.find,
+            lambda word: images[word],
+            everything=request.query.flag("all"),
+            limit=request.query.integer("limit", 0) or 0,
+            filters=filters,
+        )
+        now = times.now()
+        rows = [listing.row(c, now) for c in chosen]
+        if request.query.flag("size"):
+            for row, c in zip(rows, chosen, strict=True):
+                await self._add_size(row, c)
+        return json_response(rows)
+
+    async def _add_size(self, document: Document, c: Container) -> None:
+        document["SizeRw"] = await self._s.files.size(c)
+        document["SizeRootFs"] = document["SizeRw"] + self._s.image_size(c)
+
+    async def create(self, request: Request) -> Response:
+        body = await request.json_object(required=True)
+        c, warnings = await self._s.creator.create(request.query.text("name"), body, request.query.text("platform"))
+        return json_response({"Id": c.id, "Warnings": warnings}, status=201)
+
+    async def inspect(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        document = inspect.inspect(c, self._s.paths, self._s.graph(c))
+        if request.query.flag("size"):
+            await self._add_size(document, c)
+        return json_response(document)
+
+    async def top(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        if not c.state.running or c.shim is None:
+            raise Conflict(f"container {c.id} is not running")
+        words = (request.query.text("ps_args") or "-ef").split()
+        listing_text = await _ps(words)
+        return json_response(stats.top(c, await c.shim.pids(), listing_text))
+
+    async def stats(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        streaming = request.query.flag("stream", True)
+        if not streaming:
+            first = None
+            if not request.query.flag("one-shot") and c.shim is not None:
+                first = await stats.sample(c, None)
+                await asyncio.sleep(1)
+            return json_response(await stats.sample(c, first))
+
+        async def produce(out: StreamWriter) -> None:
+            before = None
+            while True:
+                before = await stats.sample(c, before)
+                await out.json(before)
+                if c.state.status == "removing":
+                    return
+                await asyncio.sleep(1)
+
+        return stream(produce)
+
+    async def start(self, request: Request) -> Response:
+        await self._s.lifecycle.start(self._s.store.find(request.path["id"]))
+        return empty()
+
+    async def stop(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        await self._s.lifecycle.stop(c, request.query.text("signal"), request.query.integer("t"))
+        return empty()
+
+    async def restart(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        await self._s.lifecycle.restart(c, request.query.text("signal"), request.query.integer("t"))
+        return empty()
+
+    async def kill(self, request: Request) -> Response:
+        await self._s.lifecycle.kill(self._s.store.find(request.path["id"]), request.query.text("signal"))
+        return empty()
+
+    async def pause(self, request: Request) -> Response:
+        await self._s.lifecycle.pause(self._s.store.find(request.path["id"]))
+        return empty()
+
+    async def unpause(self, request: Request) -> Response:
+        await self._s.lifecycle.unpause(self._s.store.find(request.path["id"]))
+        return empty()
+
+    async def rename(self, request: Request) -> Response:
+        await self._s.lifecycle.rename(self._s.store.find(request.path["id"]), request.query.text("name"))
+        return empty()
+
+    async def update(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        return json_response({"Warnings": await self._s.lifecycle.update(c, await request.json_object()) or None})
+
+    async def resize(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        await self._s.lifecycle.resize(c, *size_of(request))
+        return empty(200)
+
+    async def wait(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        condition = request.query.text("condition", "not-running") or "not-running"
+        if condition not in ("not-running", "next-exit", "removed"):
+            raise InvalidArgument(f'invalid condition: "{condition}"')
+        ended = c.wait(condition)
+        if condition == "not-running" and not c.state.running:
+            c.notify("not-running")
+
+        async def produce(out: StreamWriter) -> None:
+            await out.start()
+            code, error = await ended
+            await out.json({"StatusCode": code, **({"Error": {"Message": error}} if error else {})})
+
+        return stream(produce)
+
+    async def remove(self, request: Request) -> Response:
+        if request.query.flag("link"):
+            raise InvalidArgument("links are not supported by this version of Carrack: leave 'link' out")
+        c = self._s.store.find(request.path["id"])
+        await self._s.remover.remove(
+            c, kill=self._s.lifecycle.kill, force=request.query.flag("force"), volumes=request.query.flag("v")
+        )
+        return empty()
+
+    async def prune(self, request: Request) -> Response:
+        removed, freed = await self._s.remover.prune(request.query.filters())
+        return json_response({"ContainersDeleted": removed or None, "SpaceReclaimed": freed})
+
+
+def size_of(request: Request) -> tuple[int, int]:
+    """Height and width of a resize request, in characters. Raises InvalidArgument."""
+    height, width = request.query.integer("h"), request.query.integer("w")
+    if height is None or width is None or not (0 <= height < 65536 and 0 <= width < 65536):
+        raise InvalidArgument("a terminal's size needs h and w between 0 and 65535")
+    return height, width
+
+
+async def _ps(words: list[str]) -> str:
+    """The host's process listing, by its own ps, so that every format word works. Raises Internal with ps's words."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "ps",
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except FileNotFoundError:
+        raise Internal("top needs the program ps on the host: install the procps package") from None
+    out, err = await process.communicate()
+    if process.returncode:
+        raise InvalidArgument(f"ps: {err.decode(errors='replace').strip()}")
+    return out.decode(errors="replace")

@@ -1,0 +1,57 @@
+"""Extra processes in running containers."""
+
+from __future__ import annotations
+
+from carrack.api.app import Route
+from carrack.api.request import Request
+from carrack.api.response import HIJACKED, Response, empty, json_response
+from carrack.api.routes.containers import size_of
+from carrack.engine.containers import attach
+from carrack.engine.containers.services import ContainerServices
+from carrack.errors import CarrackError
+
+
+def routes(services: ContainerServices) -> list[Route]:
+    """The route table."""
+    face = _Face(services)
+    return [
+        Route("POST", "/containers/{id}/exec", face.create),
+        Route("POST", "/exec/{id}/start", face.start),
+        Route("POST", "/exec/{id}/resize", face.resize),
+        Route("GET", "/exec/{id}/json", face.inspect),
+    ]
+
+
+class _Face:
+    def __init__(self, services: ContainerServices) -> None:
+        self._execs = services.execs
+
+    async def create(self, request: Request) -> Response:
+        process = self._execs.create(request.path["id"], await request.json_object(required=True))
+        return json_response({"Id": process.id}, status=201)
+
+    async def start(self, request: Request) -> Response:
+        process = self._execs.find(request.path["id"])
+        body = await request.json_object()
+        self._execs.check(process)
+        if body.get("Detach"):
+            await self._execs.start(process, body, attach=False)
+            return empty(200)
+        tty = bool(process.config["Tty"])
+        connection = await request.hijack(multiplexed=not tty)
+        try:
+            sock = await self._execs.start(process, body, attach=True)
+        except CarrackError as error:
+            # The connection is the stream already: its reader is told there, and by the exit code.
+            connection.write(f"{error}\r\n".encode())
+            return HIJACKED
+        assert sock is not None
+        await attach.pump(connection, sock, attach.DetachKeys(process.config["DetachKeys"]) if tty else None)
+        return HIJACKED
+
+    async def resize(self, request: Request) -> Response:
+        await self._execs.resize(self._execs.find(request.path["id"]), *size_of(request))
+        return empty(200)
+
+    async def inspect(self, request: Request) -> Response:
+        return json_response(self._execs.document(self._execs.find(request.path["id"])))

@@ -1,0 +1,148 @@
+"""Containers' streams and files: attach, logs, archive, export, changes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from carrack.api.app import Route
+from carrack.api.request import Request
+from carrack.api.response import HIJACKED, Response, empty, json_response, stream
+from carrack.api.stream import StreamWriter
+from carrack.engine.containers import attach, logs
+from carrack.engine.containers.create import attributes
+from carrack.engine.containers.services import ContainerServices
+from carrack.errors import InvalidArgument, NotSupported
+from carrack.http.hijack import MULTIPLEXED, RAW
+from carrack.model import times
+
+_HEAD = struct.Struct(">BxxxI")
+
+
+def routes(services: ContainerServices) -> list[Route]:
+    """The route table."""
+    face = _Face(services)
+    return [
+        Route("POST", "/containers/{id}/attach", face.attach),
+        Route("GET", "/containers/{id}/logs", face.logs),
+        Route("GET", "/containers/{id}/archive", face.archive),
+        Route("HEAD", "/containers/{id}/archive", face.archive_info),
+        Route("PUT", "/containers/{id}/archive", face.extract),
+        Route("GET", "/containers/{id}/export", face.export),
+        Route("GET", "/containers/{id}/changes", face.changes),
+    ]
+
+
+class _Face:
+    def __init__(self, services: ContainerServices) -> None:
+        self._s = services
+
+    async def attach(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        query, tty = request.query, bool(c.config["Tty"])
+        wanted = {name: query.flag(name) for name in ("stdin", "stdout", "stderr")}
+        keys = attach.DetachKeys(query.text("detachKeys")) if tty or wanted["stdin"] else None
+        sock = None
+        if query.flag("stream"):
+            sock = await self._s.attachments.attach(c, **wanted)
+        connection = await request.hijack(multiplexed=not tty)
+        self._s.events.publish("container", "attach", c.id, attributes(c))
+        if query.flag("logs"):
+            asked = logs.LogQuery(stdout=wanted["stdout"], stderr=wanted["stderr"])
+            async for batch in logs.read(self._s.paths.log(c.id), asked, c.ended()):
+                connection.write(b"".join(_framed(line, line.text, tty) for line in batch))
+                await connection.drain()
+        if sock is not None and await attach.pump(connection, sock, keys if tty else None):
+            self._s.events.publish("container", "detach", c.id, attributes(c))
+        return HIJACKED
+
+    async def logs(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        if c.host_config["LogConfig"]["Type"] == "none":
+            raise NotSupported("configured logging driver does not support reading")
+        asked = _log_query(request)
+        if not (asked.stdout or asked.stderr):
+            raise InvalidArgument("Bad parameters: you must choose at least one stream")
+        stamps, details, tty = request.query.flag("timestamps"), request.query.flag("details"), bool(c.config["Tty"])
+        prefix = " " if details else ""
+
+        async def produce(out: StreamWriter) -> None:
+            await out.start()
+            async with aclosing(logs.read(self._s.paths.log(c.id), asked, c.ended())) as batches:
+                async for batch in batches:
+                    parts = []
+                    for line in batch:
+                        text = (
+                            (line.time + " ").encode() + prefix.encode() + line.text
+                            if stamps
+                            else prefix.encode() + line.text
+                        )
+                        parts.append(_framed(line, text, tty))
+                    await out.write(b"".join(parts))
+
+        return stream(produce, content_type=RAW if tty or request.version < (1, 42) else MULTIPLEXED)
+
+    async def archive(self, request: Request) -> Response:
+        c, path = self._s.store.find(request.path["id"]), request.query.text("path")
+        headers = {"X-Docker-Container-Path-Stat": _encoded(await self._s.files.stat(c, path))}
+        return stream(_copier(self._s.files.get(c, path)), content_type="application/x-tar", headers=headers)
+
+    async def archive_info(self, request: Request) -> Response:
+        c, path = self._s.store.find(request.path["id"]), request.query.text("path")
+        return empty(200, headers={"X-Docker-Container-Path-Stat": _encoded(await self._s.files.stat(c, path))})
+
+    async def extract(self, request: Request) -> Response:
+        c, query = self._s.store.find(request.path["id"]), request.query
+        await self._s.files.put(
+            c,
+            query.text("path"),
+            request.stream(),
+            keep_kinds=query.flag("noOverwriteDirNonDir"),
+            copy_owner=query.flag("copyUIDGID"),
+        )
+        return empty(200)
+
+    async def export(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        return stream(_copier(self._s.files.export(c)), content_type="application/octet-stream")
+
+    async def changes(self, request: Request) -> Response:
+        return json_response(await self._s.files.changes(self._s.store.find(request.path["id"])))
+
+
+def _log_query(request: Request) -> logs.LogQuery:
+    query = request.query
+    tail = query.text("tail", "all")
+    return logs.LogQuery(
+        stdout=query.flag("stdout"),
+        stderr=query.flag("stderr"),
+        since=_moment(query.text("since")),
+        until=_moment(query.text("until")),
+        # As with Docker, what is no number means everything.
+        tail=int(tail) if tail.isdecimal() else None,
+        follow=query.flag("follow"),
+    )
+
+
+def _moment(text: str) -> int:
+    return times.parse(text) if text and text != "0" else 0
+
+
+def _framed(line: logs.LogLine, text: bytes, tty: bool) -> bytes:
+    return text if tty else _HEAD.pack(line.stream, len(text)) + text
+
+
+def _encoded(document: dict[str, Any]) -> str:
+    return base64.b64encode(json.dumps(document).encode()).decode()
+
+
+def _copier(chunks: AsyncIterator[bytes]) -> Any:
+    async def produce(out: StreamWriter) -> None:
+        async for data in chunks:
+            await out.write(data)
+
+    return produce

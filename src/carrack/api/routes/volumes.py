@@ -1,0 +1,55 @@
+"""Volumes."""
+
+from __future__ import annotations
+
+from carrack.api.app import Route
+from carrack.api.request import Request
+from carrack.api.response import Response, empty, json_response
+from carrack.engine.volumes.store import VolumeStore
+from carrack.model import schema
+from carrack.model.schema import LABELS, STRING, Field, Table
+
+_CREATE: Table = {
+    "Name": Field(STRING, ""),
+    "Driver": Field(STRING, ""),
+    "DriverOpts": Field(LABELS, None),
+    "Labels": Field(LABELS, None),
+    "ClusterVolumeSpec": Field("any", None, built=False),
+}
+
+
+def routes(volumes: VolumeStore) -> list[Route]:
+    """The route table."""
+    face = _Face(volumes)
+    return [
+        Route("GET", "/volumes", face.list),
+        Route("POST", "/volumes/create", face.create),
+        Route("POST", "/volumes/prune", face.prune),
+        Route("GET", "/volumes/{name}", face.inspect),
+        Route("DELETE", "/volumes/{name}", face.remove),
+    ]
+
+
+class _Face:
+    def __init__(self, volumes: VolumeStore) -> None:
+        self._volumes = volumes
+
+    async def list(self, request: Request) -> Response:
+        chosen = self._volumes.select(request.query.filters())
+        return json_response({"Volumes": [self._volumes.document(v) for v in chosen], "Warnings": None})
+
+    async def create(self, request: Request) -> Response:
+        body = schema.check(await request.json_object(required=True), _CREATE)
+        volume = await self._volumes.create(body["Name"], body["Driver"], body["DriverOpts"], body["Labels"])
+        return json_response(self._volumes.document(volume), status=201)
+
+    async def inspect(self, request: Request) -> Response:
+        return json_response(self._volumes.document(self._volumes.get(request.path["name"])))
+
+    async def remove(self, request: Request) -> Response:
+        await self._volumes.remove(request.path["name"], request.query.flag("force"))
+        return empty()
+
+    async def prune(self, request: Request) -> Response:
+        removed, freed = await self._volumes.prune(request.query.filters())
+        return json_response({"VolumesDeleted": removed or None, "SpaceReclaimed": freed})

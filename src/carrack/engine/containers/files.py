@@ -1,0 +1,177 @@
+"""`cp`, `diff`, `export`: a container's files, through descriptors only and without mounting anything.
+
+The root of a running container is the one its program sees, volumes included. A stopped one's is a detached mount;
+a path below one of its volumes or binds is then looked up in that mount's source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import posixpath
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from carrack.engine.containers.create import attributes
+from carrack.engine.containers.record import Container
+from carrack.engine.images import pump
+from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotFound
+from carrack.linux.syscalls import LINUX
+from carrack.runtime import users
+from carrack.runtime.inroot import Procfs
+from carrack.storage import archive, compression, differ
+from carrack.storage.unpack import unpack
+from carrack.storage.usage import tree_size
+
+if TYPE_CHECKING:
+    from carrack.engine.events import Events
+    from carrack.storage.snapshots.base import Snapshotter
+
+T = TypeVar("T")
+
+
+class Files:
+    """File operations on containers."""
+
+    def __init__(self, snapshotter: Snapshotter, events: Events) -> None:
+        self._snapshotter = snapshotter
+        self._events = events
+
+    @contextmanager
+    def _root(self, c: Container, path: str) -> Iterator[tuple[int, str]]:
+        """A descriptor of the root to look in, and the path below it (blocking)."""
+        if c.state.status in ("running", "paused") and c.shim is not None:
+            fd = os.open(f"/proc/{c.state.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        else:
+            for point in sorted(c.mounts, key=lambda p: -len(p["Destination"])):
+                rest = _below(path, point["Destination"])
+                if rest is not None and point["Source"] and os.path.isdir(point["Source"]):
+                    fd = os.open(point["Source"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                    path = rest
+                    break
+            else:
+                fd = self._snapshotter.mount(c.id)
+        try:
+            yield fd, path
+        finally:
+            os.close(fd)
+
+    async def stat(self, c: Container, path: str) -> dict[str, Any]:
+        """What the header X-Docker-Container-Path-Stat says. Raises NotFound."""
+        _check(path)
+        await c.left()
+
+        def look() -> dict[str, Any]:
+            with self._root(c, path) as (fd, below):
+                return archive.stat(LINUX, fd, below).document()
+
+        return await asyncio.to_thread(_translated, c, path, look)
+
+    def get(self, c: Container, path: str) -> AsyncIterator[bytes]:
+        """A tar of what ``path`` names."""
+
+        def work(write: Callable[[bytes | memoryview], object]) -> None:
+            with self._root(c, path) as (fd, below):
+                _translated(c, path, lambda: archive.pack(LINUX, fd, below, write))
+
+        self._events.publish("container", "archive-path", c.id, attributes(c))
+        return pump.produce(work)
+
+    async def put(
+        self, c: Container, path: str, body: AsyncIterator[bytes], *, keep_kinds: bool = False, copy_owner: bool = False
+    ) -> None:
+        """Unpack a tar (plain, gzip, bzip2, xz or zstd) into the directory ``path``.
+
+        Raises NotFound, InvalidArgument on a bad archive, Forbidden when the root is read-only.
+        """
+        _check(path)
+        await c.left()
+        if c.host_config["ReadonlyRootfs"] and not _on_writable_mount(c, path):
+            raise Forbidden("container rootfs is marked read-only")
+
+        def work(source: Any) -> None:
+            with self._root(c, path) as (fd, below):
+                owner = _owner(c, fd) if copy_owner else None
+                plain = compression.Decompressed(source)
+                _translated(c, path, lambda: unpack(LINUX, fd, below, plain, no_overwrite_dir_non_dir=keep_kinds, owner=owner))  # fmt: skip  # noqa: E501
+
+        await pump.consume(body, work)
+        self._events.publish("container", "extract-to-dir", c.id, attributes(c))
+
+    def export(self, c: Container) -> AsyncIterator[bytes]:
+        """A tar of the whole root file system, without volumes and pseudo file systems."""
+
+        def work(write: Callable[[bytes | memoryview], object]) -> None:
+            fd = self._snapshotter.mount(c.id) if c.shim is None else self._running_root(c)
+            try:
+                archive.pack_root(LINUX, fd, write)
+            finally:
+                os.close(fd)
+
+        self._events.publish("container", "export", c.id, attributes(c))
+        return pump.produce(work)
+
+    def _running_root(self, c: Container) -> int:
+        return os.open(f"/proc/{c.state.pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    async def changes(self, c: Container) -> list[dict[str, Any]] | None:
+        """What differs from the image: kind 0 modified, 1 added, 2 deleted; None when nothing does."""
+        return await asyncio.to_thread(self._changes, c) or None
+
+    def _changes(self, c: Container) -> list[dict[str, Any]]:
+        upper = os.open(self._snapshotter.upper(c.id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            view = self._snapshotter.view(c.layers)
+            try:
+                found = [{"Path": change.path, "Kind": change.kind} for change in differ.changes(upper, view)]
+            finally:
+                os.close(view)
+        finally:
+            os.close(upper)
+        return sorted(found, key=lambda change: str(change["Path"]))
+
+    async def size(self, c: Container) -> int:
+        """Bytes of the files that the container wrote."""
+        return await asyncio.to_thread(lambda: tree_size(self._snapshotter.upper(c.id)))
+
+
+def _owner(c: Container, root_fd: int) -> tuple[int, int] | None:
+    """Who owns what is copied in with ``-a``: the container's user, as the container's own files know it."""
+    if not c.config["User"]:
+        return None
+    procfs = Procfs(LINUX)
+    try:
+        found = users.identify(c.config["User"], (), users.read_accounts(LINUX, procfs, root_fd))
+    finally:
+        procfs.close()
+    return found.uid, found.gid
+
+
+def _check(path: str) -> None:
+    if not path:
+        raise InvalidArgument("bad parameter: 'path' cannot be empty")
+
+
+def _below(path: str, mount: str) -> str | None:
+    clean = posixpath.normpath("/" + path)
+    if clean == mount:
+        return "/." if path.endswith("/.") else "/"
+    return clean[len(mount) :] if clean.startswith(mount + "/") else None
+
+
+def _on_writable_mount(c: Container, path: str) -> bool:
+    return any(point["RW"] and _below(path, point["Destination"]) is not None for point in c.mounts)
+
+
+def _translated(c: Container, path: str, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except CarrackError:
+        raise
+    except FileNotFoundError as error:
+        raise NotFound(f"Could not find the file {path} in container {c.name}") from error
+    except OSError as error:
+        if archive.missing(error):
+            raise NotFound(f"Could not find the file {path} in container {c.name}") from error
+        raise

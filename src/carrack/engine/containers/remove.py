@@ -1,0 +1,144 @@
+"""The end of containers: removed by request, by ``--rm``, or in bulk; what they leave is swept in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from carrack.engine.containers.create import attributes
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.errors import Conflict, InvalidArgument, NotFound
+from carrack.model import times
+from carrack.storage.usage import tree_size
+
+if TYPE_CHECKING:
+    from carrack.engine.containers.attach import Attachments
+    from carrack.engine.containers.exec import Execs
+    from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.containers.supervisor import Supervisor
+    from carrack.engine.events import Events
+    from carrack.engine.jobs import Jobs
+    from carrack.engine.volumes.store import VolumeStore
+    from carrack.storage.snapshots.base import Snapshotter
+
+
+class Remover:
+    """Deletes containers. ``kill`` ends a running one and waits for its end."""
+
+    def __init__(
+        self,
+        store: ContainerStore,
+        supervisor: Supervisor,
+        attachments: Attachments,
+        execs: Execs,
+        volumes: VolumeStore,
+        snapshotter: Snapshotter,
+        events: Events,
+        jobs: Jobs,
+        paths: Paths,
+    ) -> None:
+        self._store = store
+        self._supervisor = supervisor
+        self._attachments = attachments
+        self._execs = execs
+        self._volumes = volumes
+        self._snapshotter = snapshotter
+        self._events = events
+        self._jobs = jobs
+        self._paths = paths
+
+    async def remove(
+        self, c: Container, *, kill: Callable[[Container], Awaitable[None]], force: bool = False, volumes: bool = False
+    ) -> None:
+        """Delete the container. Raises Conflict while it runs, unless forced."""
+        if c.state.status == "removing":
+            raise Conflict(f"removal of container {c.name} is already in progress")
+        if c.state.running:
+            if not force:
+                state = "paused" if c.state.status == "paused" else "running"
+                hint = (
+                    "unpause and then " if state == "paused" else ""
+                ) + "stop the container before removing or force remove"
+                raise Conflict(f'cannot remove container "{c.name}": container is {state}: {hint}')
+            c.stopping = c.stopped_by_user = True
+            auto, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
+            try:
+                await kill(c)
+            except Conflict:
+                pass
+            finally:
+                c.host_config["AutoRemove"] = auto
+        async with c.lock:
+            await self.remove_ended(c, volumes)
+
+    async def remove_ended(self, c: Container, volumes: bool | None = None) -> None:
+        """Delete a container that does not run; its record goes first, so that a crash leaves only garbage."""
+        if c.state.status == "removing":
+            return
+        self._supervisor.cancel_restart(c)
+        c.state.status = "removing"
+        await self._store.delete(c)
+        c.notify("removed", "next-exit", "not-running")
+        self._execs.forget(c)
+        self._attachments.handed_over(c)
+        self._events.publish("container", "destroy", c.id, attributes(c))
+        self._jobs.start(
+            self._sweep(c, c.host_config["AutoRemove"] if volumes is None else volumes), "sweep " + c.id[:12]
+        )
+
+    async def _sweep(self, c: Container, volumes: bool) -> None:
+        await c.left()
+        await asyncio.to_thread(self._snapshotter.remove, c.id)
+        for directory in (self._paths.data(c.id), self._paths.run(c.id)):
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        if not volumes:
+            return
+        for point in c.mounts:
+            if point["Type"] == "volume" and self._volumes.anonymous(point["Name"]):
+                try:
+                    await self._volumes.remove(point["Name"])
+                except (Conflict, NotFound):
+                    continue
+
+    async def prune(self, filters: dict[str, list[str]]) -> tuple[list[str], int]:
+        """Delete stopped containers that match ``label``, ``label!`` and ``until``; returns ids and bytes freed."""
+        if unknown := set(filters) - {"label", "label!", "until"}:
+            raise InvalidArgument(f"invalid filter '{sorted(unknown)[0]}'")
+        until = _until(filters.get("until", []))
+        removed, freed = [], 0
+        for c in self._store:
+            if c.state.running or c.state.status == "removing" or (until and c.created >= until):
+                continue
+            labels = c.config["Labels"] or {}
+            if not all(_label(labels, w) for w in filters.get("label", ())) or any(
+                _label(labels, w) for w in filters.get("label!", ())
+            ):
+                continue
+            size = await asyncio.to_thread(lambda: tree_size(self._snapshotter.upper(c.id)))  # noqa: B023 - awaited at once
+            try:
+                await self.remove(c, kill=_never)
+            except (Conflict, NotFound):
+                continue
+            removed.append(c.id)
+            freed += size
+        return removed, freed
+
+
+async def _never(c: Container) -> None:
+    raise Conflict(f"container {c.id} is running")
+
+
+def _label(labels: dict[str, str], wanted: str) -> bool:
+    key, separator, value = wanted.partition("=")
+    return key in labels and (not separator or labels[key] == value)
+
+
+def _until(values: list[str]) -> int:
+    if not values:
+        return 0
+    if len(values) > 1:
+        raise InvalidArgument("more than one until filter specified")
+    return times.before_now(values[0])

@@ -1,0 +1,142 @@
+"""`stats`: the figures of a running container in the Docker API's shape.
+
+The cgroup's come from the shim, the network's from the program's own /proc/PID/net/dev, the host's from /proc/stat.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from carrack.engine.containers.record import Container
+from carrack.errors import Conflict
+from carrack.model import times
+from carrack.model.container import Document
+
+_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_LOW_LEVEL = ("rx_bytes", "rx_packets", "rx_errors", "rx_dropped")
+
+
+async def sample(c: Container, before: Document | None) -> Document:
+    """One document; ``before`` is the one of a moment ago, for clients that show rates."""
+    if c.shim is None or c.state.status not in ("running", "paused"):
+        return stopped(c)
+    figures = await c.shim.stats()
+    cpu, system = _cpu(figures["cpu"]), _system_usage()
+    now = {
+        "cpu_usage": cpu[0],
+        "system_cpu_usage": system,
+        "online_cpus": os.cpu_count() or 1,
+        "throttling_data": cpu[1],
+    }
+    none = {"cpu_usage": _ZERO_CPU, "throttling_data": _ZERO_THROTTLING}
+    return {
+        "name": "/" + c.name,
+        "id": c.id,
+        "read": times.rfc3339(times.now()),
+        "preread": before["read"] if before else times.ZERO,
+        "num_procs": 0,
+        "pids_stats": _pids(figures["pids"]),
+        "blkio_stats": _block(figures["block"]),
+        "storage_stats": {},
+        "cpu_stats": now,
+        "precpu_stats": before["cpu_stats"] if before else none,
+        "memory_stats": _memory(figures["memory"], figures["version"]),
+        "networks": _networks(c.state.pid),
+    }
+
+
+def stopped(c: Container) -> Document:
+    """The document of a container that does not run: all zero."""
+    none = {"cpu_usage": _ZERO_CPU, "throttling_data": _ZERO_THROTTLING}
+    return {
+        "name": "/" + c.name, "id": c.id, "read": times.ZERO, "preread": times.ZERO, "num_procs": 0, "pids_stats": {},
+        "blkio_stats": _block({}), "storage_stats": {}, "cpu_stats": none, "precpu_stats": none, "memory_stats": {},
+    }  # fmt: skip
+
+
+_ZERO_CPU = {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}
+_ZERO_THROTTLING = {"periods": 0, "throttled_periods": 0, "throttled_time": 0}
+
+
+def _cpu(figures: dict[str, Any]) -> tuple[Document, Document]:
+    usage: Document = {
+        "total_usage": figures.get("usage_ns", 0),
+        "usage_in_kernelmode": figures.get("system_ns", 0),
+        "usage_in_usermode": figures.get("user_ns", 0),
+    }
+    if "per_cpu_ns" in figures:
+        usage["percpu_usage"] = figures["per_cpu_ns"]
+    throttling = {
+        "periods": figures.get("periods", 0),
+        "throttled_periods": figures.get("throttled_periods", 0),
+        "throttled_time": figures.get("throttled_ns", 0),
+    }
+    return usage, throttling
+
+
+def _memory(figures: dict[str, Any], version: int) -> Document:
+    limit = figures.get("limit") or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    result: Document = {"usage": figures.get("usage", 0), "stats": figures.get("stats", {}), "limit": limit}
+    if version == 1:
+        result["max_usage"] = figures.get("max_usage", 0)
+        if figures.get("failures"):
+            result["failcnt"] = figures["failures"]
+    return result
+
+
+def _pids(figures: dict[str, Any]) -> Document:
+    return {"current": figures.get("current", 0), "limit": figures.get("limit") or 2**64 - 1}
+
+
+def _block(figures: dict[str, Any]) -> Document:
+    words = "io_service_bytes io_serviced io_queue io_service_time io_wait_time io_merged io_time sectors"
+    result: Document = {f"{word}_recursive": None for word in words.split()}
+    for ours, theirs in (("service_bytes", "io_service_bytes_recursive"), ("serviced", "io_serviced_recursive")):
+        if figures.get(ours):
+            result[theirs] = figures[ours]
+    return result
+
+
+def _networks(pid: int) -> Document:
+    """Per interface but the loopback, out of proc_pid_net_dev(5): 8 figures received, then 8 sent."""
+    try:
+        with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:
+            lines = file.readlines()[2:]
+    except OSError:
+        return {}
+    result = {}
+    for line in lines:
+        name, _, rest = line.partition(":")
+        values = [int(word) for word in rest.split()]
+        if name.strip() == "lo":
+            continue
+        received, sent = values[0:4], values[8:12]
+        result[name.strip()] = {
+            **dict(zip(_LOW_LEVEL, received, strict=True)),
+            **dict(zip((word.replace("rx", "tx") for word in _LOW_LEVEL), sent, strict=True)),
+        }
+    return result
+
+
+def _system_usage() -> int:
+    """Nanoseconds that all processors of the host have spent, idle time included (proc_stat(5))."""
+    with open("/proc/stat", encoding="ascii") as file:
+        words = file.readline().split()
+    return sum(int(word) for word in words[1:8]) * _TICK
+
+
+def top(c: Container, pids: list[int], listing: str) -> Document:
+    """The `top` document: those lines of a ``ps`` listing that belong to the container. Raises Conflict without PID."""
+    lines = listing.splitlines()
+    titles = lines[0].split() if lines else []
+    if "PID" not in titles:
+        raise Conflict("Couldn't find PID field in ps output")
+    column = titles.index("PID")
+    wanted = {str(pid) for pid in pids}
+    rows = []
+    for line in lines[1:]:
+        words = line.split(maxsplit=len(titles) - 1)
+        if len(words) > column and words[column] in wanted:
+            rows.append(words)
+    return {"Titles": titles, "Processes": rows}
