@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 
 from carrack.errors import InvalidArgument
-from carrack.linux import caps
+from carrack.linux import caps, tty
 from carrack.linux import namespaces as ns
 from carrack.runtime import channel, console, init, inroot, lsm, process, users
 
@@ -74,7 +74,7 @@ class _Entry:
             self.process.get("capabilities", {}), init.permitted_mask(self.procfs)
         )
         self.root_fd = -1
-        self.terminal: console.Terminal | None = None
+        self.terminal: tty.Pty | None = None
         self.identity = users.Identity(0, 0, [], "/")
         self.variables: dict[str, str] = {}
         self.executable = ""
@@ -141,7 +141,7 @@ def _start_session(entry: _Entry) -> None:
 def _open_terminal(entry: _Entry) -> None:
     if entry.process.get("terminal"):
         size = entry.process.get("consoleSize")
-        entry.terminal = console.open_terminal(entry.kernel, entry.procfs, entry.root_fd, size)
+        entry.terminal = console.open_terminal(entry.kernel, entry.root_fd, size)
 
 
 def _resolve_user(entry: _Entry) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
 import termios
+
+from carrack.linux import tty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _forward(pid: int, number: int, frame: FrameType | None, master: int) -> Non
 def copy_size(master: int) -> None:
     """Give the terminal the size of ours, where we have one."""
     try:
-        fcntl.ioctl(master, termios.TIOCSWINSZ, fcntl.ioctl(0, termios.TIOCGWINSZ, b"\0" * 8))
+        tty.set_size(master, *tty.size(0))
     except OSError:
         pass
 
@@ -85,8 +86,8 @@ def _copy(source: int, target: int) -> bool:
 def _make_raw() -> list[Any] | None:
     if not os.isatty(0):
         return None
-    import tty  # only where there is one
+    import tty as terminal_modes  # only where there is one
 
     saved = termios.tcgetattr(0)
-    tty.setraw(0)
+    terminal_modes.setraw(0)
     return saved

@@ -21,7 +21,7 @@ import socket
 import sys
 
 from carrack.errors import CarrackError, InvalidArgument, NotFound
-from carrack.linux import caps
+from carrack.linux import caps, tty
 from carrack.linux import mount as words
 from carrack.runtime import (
     channel,
@@ -30,6 +30,7 @@ from carrack.runtime import (
     hooks,
     inroot,
     lookup,
+    loopback,
     lsm,
     masks,
     mounts,
@@ -78,7 +79,7 @@ class Setup:
         self.new_namespaces = {n["type"] for n in self.linux.get("namespaces", ()) if not n.get("path")}
         self.last_cap = caps.last_cap()
         self.root_fd = -1
-        self.terminal: console.Terminal | None = None
+        self.terminal: tty.Pty | None = None
         self.identity = users.Identity(0, 0, [], "/")
         self.variables: dict[str, str] = {}
         self.executable = ""
@@ -181,7 +182,7 @@ def _make_devices(setup: Setup) -> None:
         devices.make_links(setup.kernel, setup.root_fd)
     if setup.process.get("terminal"):
         size = setup.process.get("consoleSize")
-        setup.terminal = console.open_terminal(setup.kernel, setup.procfs, setup.root_fd, size)
+        setup.terminal = console.open_terminal(setup.kernel, setup.root_fd, size)
         if not whole_dev:
             devices.bind_console(setup.kernel, setup.root_fd, setup.terminal.slave)
 
@@ -219,6 +220,8 @@ def state_of(plan: Mapping[str, Any], status: str) -> dict[str, object]:
 
 
 def _name_host(setup: Setup) -> None:
+    if "network" in setup.new_namespaces:
+        loopback.raise_loopback()
     if setup.spec.get("hostname"):
         socket.sethostname(setup.spec["hostname"])
     if setup.spec.get("domainname"):

@@ -51,6 +51,9 @@ _VERBS = {
     "spec": ("documents", "SPEC"),
 }
 
+#: verbs whose process goes into a container
+_ENTERING = ("create", "run", "exec")
+
 
 class _Log:
     """Where failures and warnings go."""
@@ -112,12 +115,15 @@ def _dispatch(flags: Flags, log: _Log) -> int:
     name, *rest = flags.positional
     if name not in _VERBS:
         raise InvalidArgument(f"no command {name!r}. Commands: {', '.join(_VERBS)}")
-    verb = _verb(name)
     from carrack.linux.syscalls import LINUX
+    from carrack.runtime import seal
     from carrack.runtime.commands.context import Context
     from carrack.runtime.state import StateRoot
 
+    if name in _ENTERING:
+        seal.ensure_sealed(LINUX)
     context = Context(LINUX, StateRoot(flags.value("root", _ROOT)), lambda text: log.write("warning", text))
+    verb = _verb(name)
     return verb.run(context, parse(rest, verb.flags, verb.aliases))
 
 

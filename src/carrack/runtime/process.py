@@ -86,8 +86,8 @@ def set_rlimits(process: Process) -> None:
 
 
 def _limit(value: int) -> int:
-    """RLIM_INFINITY travels as 2^64-1 in JSON and is -1 here."""
-    return resource.RLIM_INFINITY if value >= 2**64 - 1 or value == -1 else value
+    """RLIM_INFINITY travels as 2^64-1 in JSON and is -1 here; Python takes nothing between 2^63 and it."""
+    return resource.RLIM_INFINITY if value >= 2**63 or value == -1 else value
 
 
 def set_scheduling(process: Process) -> None:
