@@ -21,7 +21,7 @@ from carrack.daemon.notify import notify
 from carrack.daemon.reload import reload
 from carrack.errors import CarrackError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("carrack.daemon")
 
 _PATIENCE = 3
 """Stop signals after which the daemon no longer waits for anything."""

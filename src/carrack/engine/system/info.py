@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ class SystemInfo:
         return {
             "IPv4Forwarding": self._host.ip_forwarding(),
             "NFd": self._host.open_files(),
-            "NGoroutines": 1,
+            "NGoroutines": len(asyncio.all_tasks()),
             "SystemTime": times.rfc3339(times.now()),
             "NEventsListener": self._listeners(),
             "KernelVersion": self._host.kernel_version(),
