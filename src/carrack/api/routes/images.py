@@ -1,0 +1,197 @@
+"""Images: everything of Docker's image API that needs no registry, and our own `bootstrap`."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+from carrack.api.app import Route
+from carrack.api.request import Request
+from carrack.api.response import Response, empty, json_response, stream
+from carrack.api.stream import StreamWriter
+from carrack.engine.images import progress
+from carrack.engine.images.service import Images
+from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
+from carrack.oci import image_config, platform, reference
+from carrack.oci.platform import Platform
+from carrack.oci.reference import Reference
+
+_NO_PULL = (
+    "pulling from a registry is not built yet; use `carrack image load` or `carrack image bootstrap` to get an image"
+)
+_NO_PUSH = "pushing to a registry is not built yet; use `carrack image save` to take an image elsewhere"
+_NO_SEARCH = "searching a registry is not built yet"
+
+
+def routes(images: Images) -> list[Route]:
+    """The route table."""
+    face = _Face(images)
+    return [
+        Route("GET", "/images/json", face.summaries),
+        Route("GET", "/images/search", face.search),
+        Route("GET", "/images/get", face.save_many),
+        Route("GET", "/images/{name:.*}/get", face.save_one),
+        Route("GET", "/images/{name:.*}/history", face.history),
+        Route("GET", "/images/{name:.*}/json", face.inspect),
+        Route("POST", "/images/create", face.create),
+        Route("POST", "/images/load", face.load),
+        Route("POST", "/images/prune", face.prune),
+        Route("POST", "/images/{name:.*}/push", face.push),
+        Route("POST", "/images/{name:.*}/tag", face.tag),
+        Route("DELETE", "/images/{name:.*}", face.remove),
+        Route("POST", "/commit", face.commit),
+        Route("POST", "/carrack/images/bootstrap", face.bootstrap),
+    ]
+
+
+class _Face:
+    def __init__(self, images: Images) -> None:
+        self._images = images
+
+    async def summaries(self, request: Request) -> Response:
+        query = request.query
+        rows = await self._images.lister.summaries(
+            query.filters(), every=query.flag("all"), shared=query.flag("shared-size"), version=request.version
+        )
+        return json_response(rows)
+
+    async def inspect(self, request: Request) -> Response:
+        await self._check_platform(request)
+        return json_response(await self._images.lister.inspect(request.path["name"], request.version))
+
+    async def history(self, request: Request) -> Response:
+        await self._check_platform(request)
+        return json_response(await self._images.lister.history(request.path["name"]))
+
+    async def save_one(self, request: Request) -> Response:
+        return self._saved([request.path["name"]], _platform_document(request))
+
+    async def save_many(self, request: Request) -> Response:
+        return self._saved(request.query.texts("names"), _platform_document(request))
+
+    async def load(self, request: Request) -> Response:
+        wanted = _platform_document(request)
+        quiet = request.query.flag("quiet")
+
+        async def produce(writer: StreamWriter) -> None:
+            try:
+                await self._images.loader.load(request.stream(), writer.json, platform=wanted, quiet=quiet)
+            except (CarrackError, OSError) as error:
+                await _fail(writer, error)
+
+        return stream(produce)
+
+    async def create(self, request: Request) -> Response:
+        query = request.query
+        if query.text("fromImage"):
+            reference.parse(query.text("fromImage"))
+            raise NotSupported(_NO_PULL)
+        if query.text("fromSrc") != "-":
+            raise NotSupported(
+                "importing from a URL is not built yet; fetch the file and import it from standard input"
+            )
+        name = _name(query.text("repo"), query.text("tag"))
+        wanted = platform.parse(query.text("platform")) if query.text("platform") else None
+        image = await self._images.importer.load(
+            request.stream(),
+            name,
+            message=query.text("message"),
+            instructions=query.texts("changes"),
+            platform=wanted,
+        )
+        return json_response({"status": image.id})
+
+    async def tag(self, request: Request) -> Response:
+        name = reference.parse_for_tag(request.query.text("repo"), request.query.text("tag"))
+        image = await self._images.store.resolve(request.path["name"])
+        await self._images.store.tag(image, name)
+        return empty(201)
+
+    async def remove(self, request: Request) -> Response:
+        query = request.query
+        if query.texts("platforms"):
+            raise NotSupported("images here have one platform each; remove the image itself, without platforms")
+        answers = await self._images.remover.remove(
+            request.path["name"], force=query.flag("force"), prune=not query.flag("noprune")
+        )
+        return json_response(answers)
+
+    async def prune(self, request: Request) -> Response:
+        answers, freed = await self._images.remover.prune(request.query.filters())
+        return json_response({"ImagesDeleted": answers or None, "SpaceReclaimed": freed})
+
+    async def commit(self, request: Request) -> Response:
+        query = request.query
+        image = await self._images.commits.commit(
+            query.text("container"),
+            _name(query.text("repo"), query.text("tag")),
+            overrides=await request.json_object(),
+            instructions=query.texts("changes"),
+            author=query.text("author"),
+            comment=query.text("comment"),
+            pause=query.flag("pause", True),
+        )
+        return json_response({"Id": image.id}, status=201)
+
+    async def bootstrap(self, request: Request) -> Response:
+        name = request.query.text("name")
+        if not name:
+            raise InvalidArgument("the parameter name is required: the base image to make")
+
+        async def produce(writer: StreamWriter) -> None:
+            try:
+                await self._images.bootstrapper.make(name, writer.json)
+            except (CarrackError, OSError) as error:
+                if not writer.started:
+                    raise
+                await writer.json(progress.failure(error))
+
+        return stream(produce)
+
+    async def search(self, request: Request) -> Response:
+        raise NotSupported(_NO_SEARCH)
+
+    async def push(self, request: Request) -> Response:
+        await self._images.store.resolve(request.path["name"])
+        raise NotSupported(_NO_PUSH)
+
+    def _saved(self, names: list[str], wanted: Platform | None) -> Response:
+        async def produce(writer: StreamWriter) -> None:
+            async with aclosing(self._images.saver.save(names, wanted)) as chunks:
+                async for chunk in chunks:
+                    await writer.write(chunk)
+
+        return stream(produce, content_type="application/x-tar")
+
+    async def _check_platform(self, request: Request) -> None:
+        wanted = _platform_document(request)
+        if wanted is None:
+            return
+        name = request.path["name"]
+        offered = image_config.platform_of((await self._images.store.resolve(name)).config)
+        if not platform.matches(wanted, offered):
+            raise NotFound(
+                f"image with reference {name} was found but its platform ({offered}) "
+                f"does not match the specified platform ({wanted})"
+            )
+
+
+async def _fail(writer: StreamWriter, error: Exception) -> None:
+    """A failed load is told in the stream, also when nothing was written before: so dockerd does, so clients expect."""
+    if isinstance(error, ConnectionError):
+        raise error
+    await writer.json(progress.failure(error))
+
+
+def _name(repository: str, tag: str) -> Reference | None:
+    return reference.parse_for_tag(repository, tag) if repository else None
+
+
+def _platform_document(request: Request) -> Platform | None:
+    """The query's `platform`, a JSON object; None when absent."""
+    value: Any = request.query.json("platform")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise InvalidArgument("failed to parse platform: expected a JSON object with os and architecture")
+    return platform.from_document(value)

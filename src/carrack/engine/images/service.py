@@ -1,0 +1,193 @@
+"""The services around images in one hand, for the routes and the wiring, and what ties them to the containers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from carrack.engine.images.bootstrap import Bootstrapper
+from carrack.engine.images.commit import Committer, Source
+from carrack.engine.images.delete import Remover, Use
+from carrack.engine.images.documents import Document
+from carrack.engine.images.import_ import Importer
+from carrack.engine.images.layers import LayerStore
+from carrack.engine.images.listing import Lister
+from carrack.engine.images.load import Loader
+from carrack.engine.images.save import Saver
+from carrack.engine.images.store import ImageStore
+from carrack.errors import Conflict
+from carrack.oci.platform import of_machine
+from carrack.storage.apply import Expected
+from carrack.storage.jobs import WorkerSettings, apply_layer
+
+if TYPE_CHECKING:
+    from carrack.engine.events import Events
+    from carrack.engine.images.image import Image
+    from carrack.oci.reference import Reference
+    from carrack.storage.content import ContentStore
+    from carrack.storage.records import Records
+    from carrack.storage.snapshots.base import Snapshotter
+
+
+class _State(Protocol):
+    @property
+    def status(self) -> str: ...
+    @property
+    def running(self) -> bool: ...
+
+
+class _Shim(Protocol):
+    async def pause(self) -> None: ...
+    async def resume(self) -> None: ...
+
+
+class _Container(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def image(self) -> str: ...
+    @property
+    def image_id(self) -> str: ...
+    @property
+    def layers(self) -> tuple[str, ...]: ...
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+    @property
+    def state(self) -> _State: ...
+    @property
+    def shim(self) -> _Shim | None: ...
+
+
+class Containers(Protocol):
+    """What images need to know of containers: the container store is one."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def find(self, reference: str) -> Any:
+        """The container of a name, id or prefix. Raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """All image services."""
+
+    store: ImageStore
+    layers: LayerStore
+    loader: Loader
+    saver: Saver
+    importer: Importer
+    committer: Committer
+    remover: Remover
+    lister: Lister
+    bootstrapper: Bootstrapper
+    commits: ContainerCommits
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        records: Records,
+        content: ContentStore,
+        snapshotter: Snapshotter,
+        events: Events,
+        containers: Containers,
+        run_root: Path,
+        layers_root: Path | None = None,
+    ) -> Images:
+        """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
+        settings = WorkerSettings(snapshotter.name, layers_root or content.root / "layers")
+
+        async def apply(fd: int, diff_id: str) -> int:
+            return (await apply_layer(settings, fd, Expected(diff_id=diff_id))).tar_size
+
+        def users() -> Iterable[Use]:
+            return [Use(c.id, c.image_id, c.state.running) for c in containers]
+
+        def held_layers() -> Iterable[str]:
+            return [diff_id for c in containers for diff_id in c.layers]
+
+        host = of_machine(os.uname().machine)
+        layers = LayerStore(records, content, snapshotter, apply)
+        store = ImageStore(records, content, layers, events, held_layers)
+        importer = Importer(store, layers, content, host)
+        committer = Committer(store, layers, content)
+        return cls(
+            store=store,
+            layers=layers,
+            loader=Loader(store, layers, content, host),
+            saver=Saver(store, layers, content),
+            importer=importer,
+            committer=committer,
+            remover=Remover(store, users, events),
+            lister=Lister(store, layers, users, snapshotter.name),
+            bootstrapper=Bootstrapper(importer, content, content.root / "bootstrap", host),
+            commits=ContainerCommits(store, committer, containers, snapshotter, events),
+        )
+
+    async def start(self) -> None:
+        """Read the records and sweep what a crash has left; containers must have been read before."""
+        await self.store.start()
+        await self.bootstrapper.start()
+
+    async def documents(self) -> list[Document]:
+        """What `system df` shows of images."""
+        return await self.lister.usage()
+
+
+class ContainerCommits:
+    """`commit` by a container's name."""
+
+    def __init__(
+        self, store: ImageStore, committer: Committer, containers: Containers, snapshotter: Snapshotter, events: Events
+    ) -> None:
+        self._store = store
+        self._committer = committer
+        self._containers = containers
+        self._snapshotter = snapshotter
+        self._events = events
+
+    async def commit(
+        self,
+        container: str,
+        name: Reference | None,
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        instructions: Sequence[str] = (),
+        author: str = "",
+        comment: str = "",
+        pause: bool = True,
+    ) -> Image:
+        """Commit a container, frozen meanwhile when it runs and `pause` is wanted.
+
+        Raises NotFound, InvalidArgument, Conflict for one that is being removed.
+        """
+        found: _Container = self._containers.find(container)
+        if found.state.status in ("removing", "dead"):
+            raise Conflict(f"cannot commit container {found.id[:12]}: it is being removed")
+        parent = await self._store.resolve(found.image_id)
+        upper = await asyncio.to_thread(self._snapshotter.upper, found.id)
+        frozen = pause and found.state.status == "running" and found.shim is not None
+        shim = found.shim if frozen else None
+        if shim is not None:
+            await shim.pause()
+        try:
+            image = await self._committer.commit(
+                Source(found.config, upper, parent),
+                name,
+                overrides=overrides,
+                instructions=instructions,
+                author=author,
+                comment=comment,
+            )
+        finally:
+            if shim is not None:
+                await asyncio.shield(shim.resume())
+        told = {"comment": comment, "imageID": image.id, "imageRef": name.familiar if name else ""}
+        self._events.publish("container", "commit", found.id, {"image": found.image, "name": found.name, **told})
+        return image
