@@ -184,6 +184,8 @@ def _framing_fields(head: bytes) -> dict[bytes, list[bytes]]:
     lines = head[:-4].split(b"\r\n")
     if head.count(b"\n") != len(lines) + 1 or b"\0" in head:
         raise FramingError(400, "malformed header")
+    if not lines[0].endswith((b" HTTP/1.1", b" HTTP/1.0")):
+        raise FramingError(505 if b" HTTP/" in lines[0] else 400, "want an HTTP/1.1 request")
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
         if not colon or line[:1] in b" \t" or name[-1:] in (b" ", b"\t"):

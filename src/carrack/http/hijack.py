@@ -61,6 +61,9 @@ class HijackedStream(asyncio.Protocol):
 
     async def drain(self) -> None:
         """Wait until the client has taken enough of what was written. Raises ConnectionResetError when it is gone."""
+        if self._transport.is_closing():
+            # A failed write is told to us by the loop only, which must run for that.
+            await asyncio.shield(self.closed)
         await self._writable.wait()
         if self.closed.done():
             raise ConnectionResetError("the client has closed the connection")

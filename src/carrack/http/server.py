@@ -32,6 +32,7 @@ _REASONS = {
     408: "Request Timeout",
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
+    505: "HTTP Version Not Supported",
 }
 
 

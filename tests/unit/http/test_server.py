@@ -1,0 +1,112 @@
+"""Connections: limits on heads, smuggling attempts, pipelining with bodies, keep-alive."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.fakes.http_peer import exchange, parse, run, run_with, serving, serving_tcp
+
+from carrack.api.app import Route
+from carrack.api.request import Request
+from carrack.api.response import Response, json_response
+
+
+async def size(request: Request) -> Response:
+    return json_response(len(await request.body()))
+
+
+async def ignore(request: Request) -> Response:
+    return json_response("ignored")
+
+
+ROUTES = [Route("POST", "/size", size), Route("GET", "/size", size), Route("POST", "/ignore", ignore)]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST /size HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nhello", 400),
+        (b"POST /size HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /size HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET /size HTTP/1.1\r\nX: a\n\r\n\r\n", 400),
+        (b"GET /size\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /size HTTP/1.1\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),
+    ],
+)
+def test_malformed_requests_are_refused_and_the_connection_ends(tmp_path: Path, request_: bytes, status: int) -> None:
+    async def client(address: str) -> None:
+        assert parse(await exchange(address, request_))[0] == status
+
+    run_with(tmp_path, ROUTES, client)
+
+
+def test_a_slow_head_is_cut_off_but_an_idle_connection_is_not(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, ROUTES, head_timeout=0.05) as address:
+            reader, writer = await asyncio.open_unix_connection(address)
+            writer.write(b"GET /size HTTP/1.1\r\nHost:")
+            assert parse(await reader.read())[0] == 408
+            writer.close()
+            reader, writer = await asyncio.open_unix_connection(address)
+            await asyncio.sleep(0.1)
+            writer.write(b"GET /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert parse(await reader.read())[0] == 200
+            writer.close()
+
+    run(main)
+
+
+def test_pipelined_requests_with_bodies_of_both_kinds(tmp_path: Path) -> None:
+    async def client(address: str) -> None:
+        counted = b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+        chunked = b"POST /size HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n"
+        unread = b"POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000)
+        last = b"GET /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        data = await exchange(address, counted + chunked + unread + counted + last)
+        bodies = [part.partition(b"\r\n\r\n")[2] for part in data.split(b"HTTP/1.1 200 OK")[1:]]
+        assert bodies == [b"5\n", b"3\n", b'"ignored"\n', b"5\n", b"0\n"]
+
+    run_with(tmp_path, ROUTES, client)
+
+
+def test_a_connection_serves_many_requests_one_after_another(tmp_path: Path) -> None:
+    async def client(address: str) -> None:
+        reader, writer = await asyncio.open_unix_connection(address)
+        for number in range(50):
+            writer.write(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % number + bytes(number))
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            length = int(head.partition("content-length: ")[2].split()[0])
+            assert int(await reader.readexactly(length)) == number
+        writer.close()
+
+    run_with(tmp_path, ROUTES, client)
+
+
+def test_many_stalled_clients_do_not_stop_others(tmp_path: Path) -> None:
+    async def client(address: str) -> None:
+        stalled = [await asyncio.open_unix_connection(address) for _ in range(200)]
+        for _, writer in stalled:
+            writer.write(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+        answer = await exchange(address, b"GET /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert parse(answer)[0] == 200
+        for _, writer in stalled:
+            writer.close()
+
+    run_with(tmp_path, ROUTES, client)
+
+
+def test_origin_is_refused_on_tcp() -> None:
+    async def main() -> None:
+        async with serving_tcp(ROUTES) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: http://evil\r\n\r\n")
+            status, _, body = parse(await reader.read())
+            assert (status, b"web pages" in body) == (403, True)
+            writer.close()
+
+    run(main)
