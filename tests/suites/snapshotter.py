@@ -240,6 +240,18 @@ class SnapshotterContract:
             assert sorted(os.listdir(upper)) == ["lib", "made"]
             assert stat.S_ISCHR((upper / "lib/a").lstat().st_mode)
 
+    def test_a_chain_may_hold_a_layer_twice(self, driver: Snapshotter) -> None:
+        empty = store(driver)
+        first = store(driver, file(b"f", b"1"), file(b"d/f"))
+        second = store(driver, file(b"f", b"2"), whiteout(b"", b"d"), file(b"g"))
+        chain = [empty, first, empty, second, first, empty]
+        driver.prepare("key", chain)
+        for fd in (driver.mount("key"), driver.view(chain)):
+            with mounted(fd) as root:
+                assert (root / "f").read_text() == "1"
+                assert (root / "d/f").is_file()
+                assert (root / "g").is_file()
+
     def test_no_layers_at_all(self, driver: Snapshotter) -> None:
         driver.prepare("key", [])
         with mounted(driver.mount("key")) as root:

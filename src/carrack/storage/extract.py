@@ -222,16 +222,12 @@ class Extractor:
 
 
 def hide(root_fd: int, tree: Tree, kernel: FileKernel) -> None:
-    """Remove from the tree below ``root_fd`` what the layer's whiteouts and opaque directories hide."""
+    """Prepare the tree below ``root_fd`` for a layer: remove what its whiteouts and opaque directories hide, and what
+    is no directory where it has one (a symbolic link too, as overlayfs would have it)."""
     for path, node in tree.directories():
-        # a directory that the layer describes replaces a symbolic link; one it only implies is reached through it
-        flags = _DIRECTORY & ~os.O_NOFOLLOW if node.implicit else _DIRECTORY
-        try:
-            fd = kernel.openat2(root_fd, path or b".", flags, resolve=IN_ROOT)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                continue  # nothing of it to hide
-            raise
+        fd = _open_or_replace(root_fd, path, kernel)
+        if fd < 0:
+            continue
         try:
             if node.opaque:
                 empty_directory(b".", dir_fd=fd)
@@ -241,6 +237,25 @@ def hide(root_fd: int, tree: Tree, kernel: FileKernel) -> None:
                     remove_tree(name, dir_fd=fd)
         finally:
             os.close(fd)
+
+
+def _open_or_replace(root_fd: int, path: bytes, kernel: FileKernel) -> int:
+    """The directory at a path whose parents are directories; -1 when nothing is there."""
+    try:
+        return kernel.openat2(root_fd, path or b".", _DIRECTORY, resolve=IN_ROOT)
+    except FileNotFoundError:
+        return -1
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+    parent_path, _, name = path.rpartition(b"/")
+    parent = kernel.openat2(root_fd, parent_path or b".", _PARENT, resolve=IN_ROOT)
+    try:
+        os.unlink(name, dir_fd=parent)
+        os.mkdir(name, 0o755, dir_fd=parent)
+    finally:
+        os.close(parent)
+    return -1
 
 
 @contextlib.contextmanager

@@ -118,12 +118,13 @@ def test_errors_name_the_member(tmp_path: Path) -> None:
     assert caught.value.errno
 
 
-def test_hide_removes_what_whiteouts_name_and_nothing_through_described_links(tmp_path: Path) -> None:
+def test_hide_removes_what_whiteouts_name_and_nothing_through_links(tmp_path: Path) -> None:
     for name in ("gone/deep", "opaque/in", "linked/in", "kept/in"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "kept/file").touch()
     os.symlink("linked", tmp_path / "described")
     os.symlink("kept", tmp_path / "implied")
+    (tmp_path / "taken").touch()
     tree = Tree()
     for entry in TarReader(
         io.BytesIO(
@@ -133,6 +134,7 @@ def test_hide_removes_what_whiteouts_name_and_nothing_through_described_links(tm
             + file(b"described/.wh..wh..opq")
             + whiteout(b"implied", b"file")
             + whiteout(b"absent", b"x")
+            + file(b"taken/f")
             + END
         )
     ):
@@ -140,10 +142,13 @@ def test_hide_removes_what_whiteouts_name_and_nothing_through_described_links(tm
     root_fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     hide(root_fd, tree, LINUX)
     os.close(root_fd)
-    assert sorted(os.listdir(tmp_path)) == ["described", "implied", "kept", "linked", "opaque"]
+    assert sorted(os.listdir(tmp_path)) == ["described", "implied", "kept", "linked", "opaque", "taken"]
     assert os.listdir(tmp_path / "opaque") == []
     assert os.listdir(tmp_path / "linked") == ["in"]
-    assert os.listdir(tmp_path / "kept") == ["in"]
+    assert sorted(os.listdir(tmp_path / "kept")) == ["file", "in"]
+    for name in ("described", "implied", "taken"):
+        assert (tmp_path / name).is_dir()
+        assert not (tmp_path / name).is_symlink()
 
 
 def test_an_entry_is_made_before_its_data(tmp_path: Path) -> None:

@@ -150,10 +150,16 @@ class OverlayStack:
         return found
 
     def _lowers(self, layers: Sequence[str]) -> list[Path]:
-        """The directories to overlay, topmost first."""
+        """The directories to overlay, topmost first.
+
+        A layer that a chain has more than once (images do, mostly empty ones) counts where it is topmost: there it
+        gives again, or hides again, all that it does further down; and overlayfs refuses to see it twice.
+        """
         found: list[Path] = []
         for index in range(len(layers) - 1, -1, -1):
             diff_id = layers[index]
+            if diff_id in layers[index + 1 :]:
+                continue
             if self._needs_mending(layers[: index + 1]):
                 found.append(self._mended.ensure(layers[: index + 1]))
             found.append(self._lower(diff_id))
