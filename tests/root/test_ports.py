@@ -181,6 +181,67 @@ def test_ports_survive_the_daemon() -> None:
 
 
 @own_network
+def test_udp_clients_follow_the_port() -> None:
+    """One client socket: before anything is published, then to one container, then to the next."""
+
+    def heard(client: socket.socket) -> bool:
+        client.send(b"hello")
+        try:
+            return client.recv(100) == OUTSIDE.encode()
+        except OSError:
+            return False
+
+    async def scene(world: World) -> None:
+        client = world.neighbour.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        with client, Namespace() as other, echo(world.container, 53, udp=True), echo(other, 53, udp=True):
+            client.settimeout(0.5)
+            client.connect((HOST, 5353))
+            assert not heard(client)
+            await world.publish(PublishedPort("53/udp", "", "5353"))
+            assert heard(client)
+            await world.network.disconnect("c1")
+            world.endpoint = await world.network.connect("c1", other.fd, other.netlink_fd)
+            await world.publish(PublishedPort("53/udp", "", "5353"))
+            unplug(world.container)
+            assert heard(client)
+
+    in_world(scene)
+
+
+def unplug(namespace: Namespace) -> None:
+    """Take a container's cable away, as its end would."""
+    with namespace.netlink() as netlink:
+        link = rtnetlink.find_link(netlink, "eth0")
+        assert link is not None
+        netlink.batch([rtnetlink.delete_link(link.index)])
+
+
+@own_network
+def test_containers_taken_in_later_get_their_ports() -> None:
+    async def scene(world: World) -> None:
+        done = await world.publish(PublishedPort("80/tcp", "", "8080"))
+        await world.network.close()
+        again = world.network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
+        await again.setup()
+        with echo(world.container, 80):
+            assert world.from_outside(8080, timeout=0.3) is None
+            await again.restore({"c1": Existing(world.endpoint, done.ports)})
+            assert world.from_outside(8080) == OUTSIDE
+
+    in_world(scene)
+
+
+@own_network
+def test_a_survivor_outside_the_subnet_does_not_stop_the_daemon(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(world: World) -> None:
+        stranger = {**world.endpoint, "IPAddress": "10.99.0.2"}
+        await world.network.restore({"c9": Existing(stranger, {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "1"}]})})
+        assert "container c9 stays without its ports" in caplog.text
+
+    in_world(scene)
+
+
+@own_network
 def test_teardown_leaves_nothing() -> None:
     with Netlink() as netlink:
         before = {link.name for link in rtnetlink.links(netlink)}

@@ -79,8 +79,8 @@ class Firewall:
         self.install(self.rule_set.bridges, guard=self.rule_set.guard)
         return True
 
-    def publish(self, key: str, mappings: Iterable[PortMapping]) -> None:
-        """Open the ports of one container in one transaction, and see that they are there.
+    def publish(self, key: str, mappings: Iterable[PortMapping]) -> tuple[PortMapping, ...]:
+        """Open the ports of one container in one transaction, and see that they are there; returns them coalesced.
 
         Conflict when another container has one of them, Unavailable when they cannot be found afterwards (nothing
         stays open then). ``key`` is what `withdraw` takes; publishing twice under one key is a Conflict.
@@ -89,7 +89,7 @@ class Firewall:
             raise Conflict(f"ports of {key} are published already: withdraw them first")
         wanted = tuple(coalesce(mappings))
         if not wanted:
-            return
+            return ()
         try:
             self._nftables.commit(addition(self.table, wanted))
         except OSError as e:
@@ -100,18 +100,23 @@ class Firewall:
         if missing := self._missing_ports(wanted):
             self.withdraw(key)
             raise Unavailable(f"firewall: {missing} of {key} vanished as soon as they were added: not published")
+        return wanted
 
-    def withdraw(self, key: str) -> None:
-        """Close the ports of one container; none published is no error. On any doubt the whole table is reloaded."""
+    def withdraw(self, key: str) -> tuple[PortMapping, ...]:
+        """Close the ports of one container and return them; none published is no error.
+
+        On any doubt the whole table is reloaded.
+        """
         wanted = self._published.pop(key, ())
         if not wanted:
-            return
+            return ()
         try:
             self._nftables.commit(removal(self.table, wanted))
         except OSError as e:
             if e.errno != errno.ENOENT:
                 raise
             self.install(self.rule_set.bridges, guard=self.rule_set.guard)
+        return wanted
 
     def adopt(self, key: str, mappings: Iterable[PortMapping]) -> None:
         """Take ports of a surviving container into account; the next `install` publishes them."""

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from carrack.errors import CarrackError, Internal, InvalidArgument
+from carrack.linux.conntrack import Conntrack
 from carrack.linux.netlink import Netlink
 from carrack.linux.nftables import Nftables
 from carrack.model.ports import PublishedPort
-from carrack.network import bridge, endpoint, sysctl
+from carrack.network import bridge, endpoint, flows, sysctl
 from carrack.network.bridge import BridgeSettings
 from carrack.network.endpoint import Endpoint, ParkedVeth, mac_of
 from carrack.network.firewall import Firewall
@@ -97,6 +98,8 @@ class BridgeNetwork:
             undo.callback(self._host.close)
             self._nftables = Nftables()
             undo.callback(self._nftables.close)
+            self._conntrack = Conntrack()
+            undo.callback(self._conntrack.close)
             self._firewall = Firewall(self._nftables, self._table)
             self._index = bridge.ensure(self._host, self.settings, self._sys_root)
             for container_id, past in existing.items():
@@ -225,8 +228,9 @@ class BridgeNetwork:
                 mappings.append(PortMapping(protocol, got.host_ip, got.port, endpoint["IPAddress"], int(number)))
                 ports[port.container] = [*(ports.get(port.container) or ()), _binding(got)]
                 fds.append(got.fd)
-            self._firewall.publish(container_id, mappings)
+            published = self._firewall.publish(container_id, mappings)
             undo.pop_all()
+        flows.begin(self._conntrack, published)
         attached = self._attached[container_id]
         attached.ports += [(mapping.protocol, mapping.host_ip, mapping.host_port) for mapping in mappings]
         return Published(ports, fds)
@@ -252,7 +256,10 @@ class BridgeNetwork:
                 each.callback(self._ports.release, *port)
             if sandbox_lives and attached.veth:
                 each.callback(endpoint.unplug, self._host, attached.veth)
-            each.callback(self._firewall.withdraw, container_id)
+            each.callback(self._withdraw, container_id)
+
+    def _withdraw(self, container_id: str) -> None:
+        flows.end(self._conntrack, self._firewall.withdraw(container_id))
 
     async def _reassert(self) -> bool:
         return await self._run(self._firewall.restore)
@@ -266,6 +273,7 @@ class BridgeNetwork:
     def _close(self) -> None:
         self._host.close()
         self._nftables.close()
+        self._conntrack.close()
 
     async def teardown(self) -> None:
         """Remove bridge and rules from the host, then `close`. Forwarding goes off if it was us who needed it."""
