@@ -88,7 +88,7 @@ def execute(session: Session, command: Command, words: list[str]) -> int:
 
 
 def each(session: Session, names: list[str], action: "Callable[[str], str | None]") -> int:
-    """Do something to each name and print what it gives (its name when None); a failure does not stop the rest."""
+    """Do something to each name and print what it gives (None: its name); a failure does not stop the rest."""
     failed = 0
     for name in names:
         try:
@@ -100,7 +100,8 @@ def each(session: Session, names: list[str], action: "Callable[[str], str | None
             write_error(describe(error))
             failed = 1
         else:
-            write(name if done is None else done)
+            if done != "":
+                write(name if done is None else done)
     return failed
 
 

@@ -3,6 +3,7 @@
 Only what was typed is sent: defaults are the daemon's. What the daemon does not have, it refuses by the field's name.
 """
 
+from carrack.cli.exit import Exit
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.labels import environment, environment_file, label_file, labels
 from carrack.model.mounts import parse_tmpfs
@@ -157,7 +158,7 @@ def _attached(parsed: "Parsed", detach: bool) -> list[str]:
         if name not in ("stdin", "stdout", "stderr"):
             raise InvalidArgument("valid streams are STDIN, STDOUT and STDERR")
     if chosen and detach:
-        raise InvalidArgument("conflicting options: cannot specify both --attach and --detach")
+        raise Exit(1, "conflicting options: cannot specify both --attach and --detach")
     if chosen or detach:
         return chosen
     return ["stdout", "stderr", *(["stdin"] if parsed.flag("interactive") else [])]

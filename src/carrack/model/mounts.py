@@ -131,6 +131,8 @@ def split_fields(text: str) -> list[str]:
             position += 1
         elif character == '"' and (quoted or not current):
             quoted = not quoted
+        elif character == '"':
+            raise InvalidArgument(f"a quote stands within a field that is not quoted in {text!r}")
         elif character == "," and not quoted:
             fields.append(current)
             current = ""

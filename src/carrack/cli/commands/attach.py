@@ -29,6 +29,7 @@ def _attach(session: "Session", parsed: "Parsed") -> int:
     restore = proxy_signals(lambda signal: containers.kill(daemon, container, signal)) if proxied else None
     try:
         waiting = containers.wait(daemon, container)
+        _redraw(session, container, terminal)
         stream, _ = containers.attach(daemon, container, stdin=stdin, stdout=True, stderr=True, detach_keys=keys)
         detached = carry(daemon, container, stream, stdin=stdin, terminal=terminal, keys=keys)
         if detached:
@@ -37,6 +38,15 @@ def _attach(session: "Session", parsed: "Parsed") -> int:
     finally:
         if restore is not None:
             restore()
+
+
+def _redraw(session: "Session", container: str, terminal: bool) -> None:
+    """Change the terminal's size for a moment, so that a full-screen program paints itself anew."""
+    from carrack.cli.terminal import size
+
+    height, width = size(1)
+    if terminal and height:
+        containers.resize(session.daemon, container, height + 1, width + 1)
 
 
 def _check_state(state: "Document") -> None:

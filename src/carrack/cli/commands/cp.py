@@ -84,8 +84,8 @@ def _fetch(daemon: "Daemon", container: str, source: str, target: str, follow: b
         found["name"] or os.path.basename(source),
     )
     if not os.path.isdir(directory):
-        raise InvalidArgument(f'invalid output path: directory "{directory}" does not exist')
-    unpack(chunks, directory, lambda member: _rebased(member, name))
+        raise InvalidArgument(f'invalid output path: directory "{os.path.abspath(directory)}" does not exist')
+    unpack(chunks, directory, lambda member: _rebased(member, name, contents))
 
 
 def _send(daemon: "Daemon", container: str, target: str, path: str, base: str, keep_owner: bool, meter: Meter) -> None:
@@ -96,7 +96,7 @@ def _send(daemon: "Daemon", container: str, target: str, path: str, base: str, k
         archives.put(daemon, container, target, from_file("-"), keep_owner=keep_owner)
         return
     if not os.path.lexists(path):
-        raise Exit(1, f"lstat {path}: no such file or directory")
+        raise Exit(1, f"lstat {os.path.abspath(path)}: no such file or directory")
     contents = path.endswith("/.")
     source_is_directory = os.path.isdir(path) and not os.path.islink(path.rstrip("/"))
     if path.endswith("/") and os.path.isdir(path):
@@ -114,18 +114,16 @@ def _resolved(daemon: "Daemon", container: str, target: str) -> tuple[str, bool,
         if found["mode"] & _GO_LINK and found.get("linkTarget"):
             target = os.path.join(os.path.dirname(target.rstrip("/")), found["linkTarget"])
             found = archives.stat(daemon, container, target)
-    except Refused as error:
-        if error.status != 404 or "No such container" in str(error):
-            raise
-        return target, False, False
+    except Refused:
+        return target, False, False  # the answer to the copy itself will say what is wrong
     return target, True, bool(found["mode"] & _GO_DIRECTORY)
 
 
-def _rebased(member: str, name: str) -> str:
-    """A member's path with its first part replaced by ``name``."""
-    _, slash, rest = member.strip("/").removeprefix("./").partition("/")
-    if name == ".":
-        return member
+def _rebased(member: str, name: str, contents: bool) -> str:
+    """Where a member goes: its first part is replaced by ``name``, but ``contents`` have no first part in common."""
+    if contents:
+        return f"{name}/{member}"
+    _, slash, rest = member.strip("/").partition("/")
     return f"{name}/{rest}" if slash else name
 
 

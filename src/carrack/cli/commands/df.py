@@ -3,7 +3,7 @@
 from carrack.cli.command import Command, write
 from carrack.cli.commands import images, ps, volumes
 from carrack.cli.render.fields import FORMAT, wanted_form
-from carrack.cli.render.table import print_rows
+from carrack.cli.render.table import print_rows, write_columns
 from carrack.client import system
 from carrack.errors import InvalidArgument
 from carrack.model.units import human_size
@@ -87,7 +87,8 @@ def _verbose(usage: "Document") -> None:
     print_rows(found, ps.HEADINGS, "ID Image Command LocalVolumes Size RunningFor Status Names", "", "")
     write("\nLocal Volumes space usage:\n")
     print_rows([volumes.row(each) for each in usage.get("Volumes") or []], volumes.HEADINGS, "Name Links Size", "", "")
-    write(f"\nBuild cache usage: {_build_cache(usage.get('BuildCache') or [])['Size']}")
+    write(f"\nBuild cache usage: {_build_cache(usage.get('BuildCache') or [])['Size']}\n")
+    write_columns([["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]])
 
 
 DF = Command(

@@ -57,9 +57,12 @@ def _any(session: "Session", parsed: "Parsed") -> int:
     def find(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
         if wanted:
             return _KINDS[wanted](daemon, name, parsed)
-        for each in _KINDS.values():
+        for kind, each in _KINDS.items():
             try:
-                return each(daemon, name, parsed)
+                found = each(daemon, name, parsed)
+                if parsed.flag("size") and kind != "container":
+                    write_error(f"WARNING: --size ignored for {kind}")
+                return found
             except Refused as error:
                 if error.status != 404:
                     raise

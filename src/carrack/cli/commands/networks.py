@@ -44,7 +44,7 @@ def _list(session: "Session", parsed: "Parsed") -> int:
         return 0
     from carrack.cli.render.table import print_rows
 
-    print_rows(rows, HEADINGS, "ID Name Driver Scope", form, "*formatter.networkContext", keep=2)
+    print_rows(rows, HEADINGS, "ID Name Driver Scope", form, "*formatter.networkContext")
     return 0
 
 

@@ -17,7 +17,7 @@ def _port(session: "Session", parsed: "Parsed") -> int:
     if wanted:
         key = wanted[0] if "/" in wanted[0] else f"{wanted[0]}/tcp"
         if not published.get(key):
-            raise Exit(1, f"no public port '{key}' published for {name}")
+            raise Exit(1, f"Error: No public port '{wanted[0]}' published for {name}")
         lines = sorted({_address(binding) for binding in published[key]})
     else:
         lines = sorted(

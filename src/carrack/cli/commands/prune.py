@@ -1,6 +1,5 @@
 """``prune`` of containers, images, volumes, networks and all of them: after a question, unless forced."""
 
-import os
 import sys
 
 from carrack.cli.command import Command, write
@@ -21,29 +20,26 @@ if TYPE_CHECKING:
 _FORCE: "Flag" = ("force", "f", "bool", "Do not prompt for confirmation")
 
 
-def confirm(parsed: "Parsed", warning: str, what: str) -> None:
-    """Ask, unless ``--force``; :class:`Exit` when the answer is not yes."""
+def confirm(parsed: "Parsed", warning: str) -> None:
+    """Ask, unless ``--force``; anything but yes ends the program quietly, as it is no failure."""
     if parsed.flag("force"):
         return
     write(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ", end="")
     sys.stdout.flush()
     answer = sys.stdin.readline().strip().lower()
     if answer not in ("y", "yes"):
-        if os.isatty(0):
-            raise Exit(1)
-        write("")
-        raise Exit(1, f"{what} prune has been cancelled")
+        raise Exit(0)
 
 
 def _containers(session: "Session", parsed: "Parsed") -> int:
-    confirm(parsed, "This will remove all stopped containers.", "container")
+    confirm(parsed, "This will remove all stopped containers.")
     return _total(_prune_containers(session.daemon, wanted_filters(parsed)))
 
 
 def _images(session: "Session", parsed: "Parsed") -> int:
     everything = parsed.flag("all")
     what = "images without at least one container associated to them." if everything else "dangling images."
-    confirm(parsed, f"This will remove all {what}", "image")
+    confirm(parsed, f"This will remove all {what}")
     return _total(_prune_images(session.daemon, wanted_filters(parsed), everything))
 
 
@@ -54,12 +50,12 @@ def _volumes(session: "Session", parsed: "Parsed") -> int:
             raise InvalidArgument("conflicting options: cannot specify both --all and --filter all=1")
         filters["all"] = {"true": True}
     which = "all" if parsed.flag("all") else "anonymous"
-    confirm(parsed, f"This will remove {which} local volumes not used by at least one container.", "volume")
+    confirm(parsed, f"This will remove {which} local volumes not used by at least one container.")
     return _total(_prune_volumes(session.daemon, filters))
 
 
 def _networks(session: "Session", parsed: "Parsed") -> int:
-    confirm(parsed, "This will remove all custom networks not used by at least one container.", "network")
+    confirm(parsed, "This will remove all custom networks not used by at least one container.")
     _prune_networks(session.daemon, wanted_filters(parsed))
     return 0
 
@@ -74,7 +70,7 @@ def _system(session: "Session", parsed: "Parsed") -> int:
         "all images without at least one container associated to them" if everything else "all dangling images"
     )
     doomed.append("all build cache" if everything else "unused build cache")
-    confirm(parsed, "This will remove:\n  - " + "\n  - ".join(doomed) + "\n", "system")
+    confirm(parsed, "This will remove:\n  - " + "\n  - ".join(doomed) + "\n")
     daemon = session.daemon
     total = _prune_containers(daemon, filters)
     _where_built(lambda: _prune_networks(daemon, filters))

@@ -53,7 +53,7 @@ def _ps(session: "Session", parsed: "Parsed") -> int:
         session.daemon,
         everything=parsed.flag("all") or limit > 0,
         limit=limit,
-        size=parsed.flag("size") or ".Size" in form,
+        size=parsed.flag("size") or ".Size" in form or "json ." in form,
         filters=wanted_filters(parsed),
     )
     if parsed.flag("quiet") and form in ("", "table"):

@@ -21,6 +21,7 @@ def _rm(session: "Session", parsed: "Parsed") -> int:
             if not (force and error.status == 404):
                 raise
             write_error(describe(error))  # with --force a missing container is no failure
+            return ""
         return name
 
     return each(session, parsed.arguments, remove)

@@ -19,9 +19,17 @@ def _start(session: "Session", parsed: "Parsed") -> int:
         raise Exit(1, "checkpoints are not built yet: start without --checkpoint")
     if not (parsed.flag("attach") or parsed.flag("interactive")):
         daemon, keys = session.daemon, parsed.text("detach-keys")
-        code = each(session, names, lambda name: containers.start(daemon, name, keys))
+        started: list[str] = []
+
+        def start(name: str) -> None:
+            containers.start(daemon, name, keys)
+            started.append(name)
+
+        code = each(session, names, start)
         if code:
-            write_error(f"Error: failed to start containers: {', '.join(names)}" if len(names) == 1 else "")
+            write_error(
+                f"Error: failed to start containers: {', '.join(name for name in names if name not in started)}"
+            )
         return code
     if len(names) > 1:
         raise Exit(1, "you cannot start and attach multiple containers at once")

@@ -80,7 +80,7 @@ def _list(session: "Session", parsed: "Parsed") -> int:
         return 0
     from carrack.cli.render.table import print_rows
 
-    print_rows([row(volume) for volume in found], HEADINGS, "Driver Name", form, "*formatter.volumeContext", keep=2)
+    print_rows([row(volume) for volume in found], HEADINGS, "Driver Name", form, "*formatter.volumeContext")
     return 0
 
 

@@ -29,6 +29,17 @@ class Template:
         return "".join(run.out)
 
 
+# How Go prints what JSON has as null, by the type that the field has in the API: most are lists.
+_MAPS = """Annotations DriverOpts ExposedPorts GenericOptions Labels Options PortBindings Ports StorageOpt Sysctls Tmpfs
+Volumes""".split()
+_POINTERS = """Health Healthcheck IPAMConfig ImageManifestDescriptor Init MemorySwappiness OomKillDisable PidsLimit
+StopTimeout UsageData""".split()
+# Fields that the API leaves out when they are empty: asking for one is no mistake.
+_OPTIONAL = """Annotations ExposedPorts Health Healthcheck ImageManifestDescriptor Init MacAddress Mounts
+NetworkDisabled OnBuild Shell SizeRootFs SizeRw StopSignal StopTimeout StorageOpt Sysctls Tmpfs UsageData
+Volumes""".split()
+
+
 class _Break(Exception):
     pass
 
@@ -60,7 +71,7 @@ class _Run:
         elif node.kind == "action":
             value = self._pipe(node.pipe, dot)
             if not node.pipe.names:
-                self.out.append("<no value>" if value is None else shown(value))
+                self.out.append(_null(node.pipe) if value is None else shown(value))
         elif node.kind == "range":
             self._range(node, node.pipe, dot)
         else:
@@ -152,8 +163,8 @@ class _Run:
     def _field(self, operand: Operand, value: "Any", field: str) -> "Any":
         place = f'template: :1:2: executing "" at <{operand.source}>:'
         if isinstance(value, dict):
-            if field in value:
-                return value[field]
+            if field in value or (field in _OPTIONAL and not self._kind):
+                return value.get(field)
             if self._kind:
                 raise TemplateError(f"{place} can't evaluate field {field} in type {self._kind}")
             raise TemplateError(f'{place} map has no entry for key "{field}"')
@@ -182,6 +193,14 @@ class _Run:
                 self._variables[index] = (name, value)
                 return
         raise TemplateError(f'template: :1: undefined variable "{name}"')
+
+
+def _null(pipe: Pipe) -> str:
+    """The look of a null: that of the type of the field it stands in."""
+    fields = pipe.commands[-1][0].fields
+    if not fields:
+        return "<no value>"
+    return "map[]" if fields[-1] in _MAPS else "<nil>" if fields[-1] in _POINTERS else "[]"
 
 
 def _check_functions(nodes: list[Node], functions: "dict[str, Callable[..., Any]]") -> None:

@@ -6,73 +6,70 @@ too narrow the widest columns are shortened; a pipe or a file always gets everyt
 
 from carrack.cli.command import write
 from carrack.cli.render.evaluate import Template
-from carrack.cli.render.functions import HEADING_FUNCTIONS
-from carrack.client import document
+from carrack.cli.render.functions import HEADING_FUNCTIONS, Row
+from carrack.cli.render.template import TemplateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    Row = dict[str, Any]
-
 _LEAST, _GAP = 10, 3
 _SHORTEST = 8
+# what one copies from the screen into the next command is never shortened
+_WHOLE = ("CONTAINER ID", "IMAGE ID", "NETWORK ID", "NAMES", "NAME", "VOLUME NAME", "REPOSITORY", "TAG", "IMAGE")
 
 
-def print_rows(
-    rows: "Iterable[Row]", headings: dict[str, str], default: str, form: str, kind: str, keep: int = 1
-) -> None:
+def print_rows(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], default: str, form: str, kind: str) -> None:
     """Print rows in the wanted form.
 
     ``headings`` are the fields a template may use with their column titles, ``default`` the fields of the usual table
-    (separated by blanks), ``form`` what ``--format`` said (empty: the table), ``kind`` the name for errors. The first
-    ``keep`` columns are never shortened.
+    (separated by blanks), ``form`` what ``--format`` said (empty: the table), ``kind`` the name for errors.
     """
     if form == "json":
         for row in rows:
-            write(
-                escaped(document.dumps(dict(sorted((key, value) for key, value in row.items() if not callable(value)))))
-            )
+            write(Row(row).json())
         return
     if form in ("", "table"):
         names = default.split()
         lines = [[headings[name] for name in names], *([str(row[name]) for name in names] for row in rows)]
-        write_columns(lines, keep)
+        write_columns(lines)
         return
     form = form.replace("\\t", "\t").replace("\\n", "\n")
     if not form.startswith("table"):
         template = Template(form, kind)
         for row in rows:
-            write(template.render(row))
+            write(_rendered(template, row))
         return
     form = form.removeprefix("table").strip(" ")
     template = Template(form, kind)
     titles = {**headings, **{key: (lambda name: name) for key in ("Label",)}}
     lines = [Template(form, kind, HEADING_FUNCTIONS).render(titles).split("\t")]
-    lines += [template.render(row).split("\t") for row in rows]
-    write_columns(lines, keep)
+    lines += [_rendered(template, row).split("\t") for row in rows]
+    write_columns(lines)
 
 
-def escaped(text: str) -> str:
-    """JSON with the characters of HTML written as escapes, as Go's encoder does by default."""
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+def _rendered(template: Template, row: "dict[str, Any]") -> str:
+    try:
+        return template.render(Row(row))
+    except TemplateError as error:
+        raise TemplateError(f"failed to execute template: {error}") from None
 
 
-def write_columns(lines: list[list[str]], keep: int = 1) -> None:
+def write_columns(lines: list[list[str]]) -> None:
     """Write lines of cells in columns, shortened only where a terminal would wrap them."""
-    for line in layout(lines, _terminal_width(), keep):
+    for line in layout(lines, _terminal_width()):
         write(line)
 
 
-def layout(lines: list[list[str]], width: int = 0, keep: int = 1, least: int = _LEAST) -> list[str]:
-    """Lines of cells as text, columns at least ``least`` wide; those after the first ``keep`` shrink to ``width``."""
+def layout(lines: list[list[str]], width: int = 0, least: int = _LEAST) -> list[str]:
+    """Lines of cells (titles first) as text, columns at least ``least`` wide and shortened to fit ``width``."""
     count = max(map(len, lines), default=0)
     widths = [
         max((display_width(line[index]) for line in lines if index < len(line)), default=0) for index in range(count)
     ]
     if width:
-        widths = _fitted(widths, width, keep)
+        widths = _fitted(widths, width, lines[0])
     return [_line(line, widths, least) for line in lines]
 
 
@@ -104,11 +101,13 @@ def _line(cells: list[str], widths: list[int], least: int) -> str:
     return "".join(parts)
 
 
-def _fitted(widths: list[int], available: int, keep: int) -> list[int]:
+def _fitted(widths: list[int], available: int, titles: list[str]) -> list[int]:
+    """Shrink the widest columns step by step; identities stay whole, even when the line wraps for that."""
     widths = list(widths)
+    shrinking = [index for index, title in enumerate(titles) if title not in _WHOLE]
     while True:
         total = sum(max(_LEAST, each + _GAP) for each in widths[:-1]) + (widths[-1] if widths else 0)
-        candidates = [index for index in range(keep, len(widths)) if widths[index] > _SHORTEST]
+        candidates = [index for index in shrinking if widths[index] > _SHORTEST]
         if total <= available or not candidates:
             return widths
         widest = max(candidates, key=lambda index: widths[index])
