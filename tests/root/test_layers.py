@@ -86,7 +86,7 @@ def test_all_agree_with_gnu_tar(members: list[Member]) -> None:
     with scratch() as place:
         (place / "gnu").mkdir()
         subprocess.run(
-            [GNU_TAR or "tar", "-xpf", "-", "--same-owner", "--numeric-owner", "--xattrs", "-C", place / "gnu"],
+            [GNU_TAR or "tar", "-xpPf", "-", "--same-owner", "--numeric-owner", "--xattrs", "-C", place / "gnu"],
             input=archive,
             check=True,
             stderr=subprocess.DEVNULL,

@@ -184,7 +184,7 @@ class Extractor:
             done = b""
             for name in path.split(b"/"):
                 with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, 0o755, dir_fd=here)
+                    _make_plain_directory(name, here)
                 done += b"/" + name
                 inner = self._kernel.openat2(self._root, done, _PARENT, resolve=IN_ROOT)
                 os.close(here)
@@ -252,10 +252,17 @@ def _open_or_replace(root_fd: int, path: bytes, kernel: FileKernel) -> int:
     parent = kernel.openat2(root_fd, parent_path or b".", _PARENT, resolve=IN_ROOT)
     try:
         os.unlink(name, dir_fd=parent)
-        os.mkdir(name, 0o755, dir_fd=parent)
+        _make_plain_directory(name, parent)
     finally:
         os.close(parent)
     return -1
+
+
+def _make_plain_directory(name: bytes, parent: int) -> None:
+    """As no entry describes it; a parent with a set-group-id bit would pass that and its group on."""
+    os.mkdir(name, 0o755, dir_fd=parent)
+    os.chown(name, os.geteuid(), os.getegid(), dir_fd=parent, follow_symlinks=False)
+    os.chmod(name, 0o755, dir_fd=parent)
 
 
 @contextlib.contextmanager
