@@ -235,8 +235,11 @@ def _tls(settings: Mapping[str, Any]) -> Tls | None:
         return None
     if settings.get("tls") is False:
         raise InvalidArgument("--tls=false contradicts --tlsverify")
-    files = [_path(settings, f"tls{name}", f"/etc/carrack/{name}.pem") for name in ("cacert", "cert", "key")]
-    return Tls(*files)
+    return Tls(
+        authority=_path(settings, "tlscacert", "/etc/carrack/ca.pem"),
+        certificate=_path(settings, "tlscert", "/etc/carrack/cert.pem"),
+        key=_path(settings, "tlskey", "/etc/carrack/key.pem"),
+    )
 
 
 def _path(settings: Mapping[str, Any], key: str, default: str) -> Path:

@@ -168,17 +168,17 @@ def _activated(address: Address, config: Config, context: ssl.SSLContext | None,
         )
     endpoints = []
     for number in wanted:
-        sock = stack.enter_context(_adopt(number))
+        sock = _adopt(number, stack)
         if sock.family != socket.AF_UNIX and context is None:
             raise InvalidArgument(f"fd://{number} is a TCP socket; it is served with --tlsverify only")
         endpoints.append(Endpoint(sock, context if sock.family != socket.AF_UNIX else None, f"fd://{number}"))
     return endpoints
 
 
-def _adopt(number: int) -> socket.socket:
+def _adopt(number: int, stack: ExitStack) -> socket.socket:
     try:
         os.set_inheritable(number, False)
-        sock = socket.socket(fileno=number)
+        sock = stack.enter_context(socket.socket(fileno=number))
     except OSError as error:
         raise InvalidArgument(f"fd://{number}: {error.strerror}") from error
     if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

@@ -1,0 +1,53 @@
+"""What may stand after -H."""
+
+from __future__ import annotations
+
+import pytest
+
+from carrack.daemon.address import parse_host
+from carrack.errors import InvalidArgument
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name"),
+    [
+        ("unix:///a/b.sock", "unix", "/a/b.sock"),
+        ("unix://", "unix", "/run/carrack.sock"),
+        ("/a/b.sock", "unix", "/a/b.sock"),
+        ("tcp://", "tcp", "127.0.0.1:2376"),
+        ("tcp://:99", "tcp", "127.0.0.1:99"),
+        ("tcp://1.2.3.4", "tcp", "1.2.3.4:2376"),
+        ("tcp://[::1]:5", "tcp", "[::1]:5"),
+        ("tcp://[::1]", "tcp", "[::1]:2376"),
+        ("host:5", "tcp", "host:5"),
+        ("fd://", "fd", ""),
+        ("fd://*", "fd", ""),
+        ("fd://3", "fd", "3"),
+    ],
+)
+def test_addresses(text: str, kind: str, name: str) -> None:
+    address = parse_host(text)
+    assert (address.kind, address.name) == (kind, name)
+
+
+def test_halves_of_a_tcp_address() -> None:
+    assert parse_host("tcp://[::1]:5").host_and_port == ("::1", 5)
+    assert parse_host("tcp://h:5").host_and_port == ("h", 5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unix://a",
+        "unix:///" + "x" * 200,
+        "tcp://h:x",
+        "tcp://h:99999",
+        "tcp://::1:5",
+        "tcp://h:1/p",
+        "fd://x",
+        "ssh://h",
+    ],
+)
+def test_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid bind address"):
+        parse_host(text)

@@ -1,0 +1,24 @@
+"""The options' table agrees with itself."""
+
+from __future__ import annotations
+
+from carrack.daemon import options
+
+
+def test_names_are_unique_and_none_is_both_built_and_foreign() -> None:
+    assert len(options.BY_FLAG) == len(options.BY_KEY) == len(options.OPTIONS)
+    assert len(options.BY_SHORT) == sum(1 for option in options.OPTIONS if option.short)
+    assert not [flag for flag in options.BY_FLAG if options.foreign_kind(flag)]
+    assert not [key for key in options.BY_KEY if options.foreign_key(key)]
+
+
+def test_harmless_values() -> None:
+    assert options.harmless("iptables", True)
+    assert not options.harmless("iptables", False)
+    assert not options.harmless("iptables", "true")
+    assert options.harmless("dns", [])
+    assert not options.harmless("dns", ["1.1.1.1"])
+    assert options.harmless("default-shm-size", 67108864)
+    assert options.harmless("exec-opts", ["native.cgroupdriver=cgroupfs"])
+    assert not options.harmless("exec-opts", ["native.cgroupdriver=systemd"])
+    assert not options.harmless("builder", {"gc": {}})
