@@ -1,0 +1,112 @@
+"""Between the event loop and blocking code."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from carrack.engine.images import pump
+
+Write = Callable[[bytes | memoryview], object]
+
+
+async def pieces(count: int) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield b"x" * 100_000
+
+
+def test_consume_reads_all() -> None:
+    assert asyncio.run(pump.consume(pieces(50), lambda file: len(file.readall() or b""))) == 5_000_000
+
+
+def test_a_reader_may_stop_early() -> None:
+    assert asyncio.run(pump.consume(pieces(500), lambda file: file.read(3))) == b"xxx"
+
+
+def test_a_reader_that_fails() -> None:
+    def fail(file: io.RawIOBase) -> None:
+        file.read(10)
+        raise ValueError("bad")
+
+    with pytest.raises(ValueError, match="bad"):
+        asyncio.run(pump.consume(pieces(500), fail))
+
+
+def test_the_sources_failure_goes_first() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ConnectionResetError("gone")
+
+    def read(file: io.RawIOBase) -> None:
+        file.readall()
+        raise ValueError("short")
+
+    with pytest.raises(ConnectionResetError, match="gone"):
+        asyncio.run(pump.consume(broken(), read))
+
+
+def test_cancelling_ends_the_reader() -> None:
+    ended: list[bool] = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    def read(file: io.RawIOBase) -> None:
+        file.readall()
+        ended.append(True)
+
+    async def run() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pump.consume(endless(), read), 0.05)
+
+    asyncio.run(run())
+    assert ended == [True]
+
+
+def test_produce() -> None:
+    def write(out: Write) -> None:
+        for _ in range(50):
+            out(b"y" * 100_000)
+
+    async def run() -> int:
+        return sum([len(chunk) async for chunk in pump.produce(write)])
+
+    assert asyncio.run(run()) == 5_000_000
+
+
+def test_a_writers_failure_comes_after_what_it_wrote() -> None:
+    def write(out: Write) -> None:
+        out(b"some")
+        raise ValueError("bad")
+
+    got: list[bytes] = []
+
+    async def run() -> None:
+        async for chunk in pump.produce(write):
+            got.append(chunk)
+
+    with pytest.raises(ValueError, match="bad"):
+        asyncio.run(run())
+    assert got == [b"some"]
+
+
+def test_closing_ends_the_writer() -> None:
+    ended: list[type[BaseException]] = []
+
+    def write(out: Write) -> None:
+        try:
+            while True:
+                out(b"y" * 100_000)
+        except OSError as error:
+            ended.append(type(error))
+            raise
+
+    async def run() -> None:
+        chunks = pump.produce(write)
+        await anext(chunks)
+        await chunks.aclose()
+
+    asyncio.run(run())
+    assert ended in ([BrokenPipeError], [ConnectionResetError])
