@@ -17,7 +17,7 @@ from carrack.model import times
 from carrack.storage import resolve, tarwriter
 from carrack.storage.differ import Packer
 from carrack.storage.tarwriter import Write
-from carrack.storage.walk import Node, stays_real, walk
+from carrack.storage.walk import Node, reopen, stays_real, walk
 
 # Go's os.FileMode, which Docker's clients expect: permission bits as in Unix, the rest of its own.
 _GO_KINDS = (
@@ -91,7 +91,7 @@ def pack(kernel: FileKernel, root_fd: int, path: str, write: Write) -> None:
         found = os.fstat(held)
         packer = Packer(write)
         if mode_bits.S_ISDIR(found.st_mode):
-            top = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=held)
+            top = reopen(held)
             try:
                 packer.add(Node(name, name, -1, found, top), name)
                 prefix = name if name == b"/" else name + b"/"
@@ -107,7 +107,11 @@ def pack(kernel: FileKernel, root_fd: int, path: str, write: Write) -> None:
 
 def pack_root(kernel: FileKernel, root_fd: int, write: Write) -> None:
     """Write the whole root as a tar, as `docker export` does; proc, sysfs and their like come out empty."""
-    _pack_below(kernel, root_fd, b"", Packer(write))
+    top = reopen(root_fd)
+    try:
+        _pack_below(kernel, top, b"", Packer(write))
+    finally:
+        os.close(top)
     tarwriter.finish(write)
 
 

@@ -10,7 +10,7 @@ import os
 import stat
 
 from carrack.linux.kernel import FileKernel
-from carrack.storage.walk import Node, open_regular, read_link, walk, xattrs
+from carrack.storage.walk import Node, open_regular, read_link, reopen, walk, xattrs
 
 _CHUNK = 1 << 30
 _PIECE = 1 << 20
@@ -25,18 +25,29 @@ def copy_tree(kernel: FileKernel, source_fd: int, target_fd: int) -> None:
 
     Raises OSError with the path of the entry that failed; what was copied until then stays.
     """
-    copier = _Copier(kernel, target_fd)
+    source = target = -1
     try:
-        for node in walk(source_fd, leave=copier.leave):
+        source, target = reopen(source_fd), reopen(target_fd)
+        _copy(kernel, source, target)
+    finally:
+        for fd in (source, target):
+            if fd >= 0:
+                os.close(fd)
+
+
+def _copy(kernel: FileKernel, source: int, target: int) -> None:
+    copier = _Copier(kernel, target)
+    try:
+        for node in walk(source, leave=copier.leave):
             try:
                 copier.add(node)
             except OSError as error:
                 raise OSError(error.errno, error.strerror, os.fsdecode(node.path)) from error
     finally:
         copier.close()
-    found = os.fstat(source_fd)
-    _dress(target_fd, found, xattrs(source_fd, _copied))
-    os.utime(target_fd, ns=(found.st_atime_ns, found.st_mtime_ns))
+    found = os.fstat(source)
+    _dress(target, found, xattrs(source, _copied))
+    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 class _Copier:

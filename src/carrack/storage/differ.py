@@ -23,7 +23,7 @@ from carrack.storage.tarheader import (
     permitted_xattr,
 )
 from carrack.storage.tarwriter import Write, header
-from carrack.storage.walk import Node, open_held, open_regular, read_link, walk, xattrs
+from carrack.storage.walk import Node, open_held, open_regular, read_link, reopen, walk, xattrs
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
 OPAQUE = "trusted.overlay.opaque"
@@ -41,7 +41,14 @@ class Change:
 
 def changes(upper_fd: int, lower_view_fd: int) -> Iterator[Change]:
     """Compare the upper directory with a read-only view of all below it; parents first, names in byte order."""
-    yield from _compare(upper_fd, lower_view_fd, "/", False)
+    upper = lower = -1
+    try:
+        upper, lower = reopen(upper_fd), reopen(lower_view_fd)
+        yield from _compare(upper, lower, "/", False)
+    finally:
+        for fd in (upper, lower):
+            if fd >= 0:
+                os.close(fd)
 
 
 def pack_upper(upper_fd: int, write: Write) -> None:
@@ -61,8 +68,10 @@ def is_whiteout(entry: os.stat_result) -> bool:
 class Packer:
     """Turns walked nodes into tar entries: hard links found again, sockets left out, times cut to seconds."""
 
-    def __init__(self, write: Write, *, whiteouts: bool = False) -> None:
+    def __init__(self, write: Write, *, whiteouts: bool = False, newest: int | None = None) -> None:
+        """`newest`: later modification times are written as this one (seconds)."""
         self._write = write
+        self._newest = newest
         self._whiteouts = whiteouts
         self._links: dict[tuple[int, int], bytes] = {}
 
@@ -136,6 +145,9 @@ class Packer:
         link: bytes = b"",
         found: dict[bytes, bytes] | None = None,
     ) -> None:
+        mtime = node.stat.st_mtime_ns // _SECOND
+        if self._newest is not None:
+            mtime = min(mtime, self._newest)
         device = node.stat.st_rdev if kind in (CHARACTER, BLOCK_DEVICE) else 0
         self._write(
             header(
@@ -145,7 +157,7 @@ class Packer:
                 uid=node.stat.st_uid,
                 gid=node.stat.st_gid,
                 size=size,
-                mtime=node.stat.st_mtime_ns // _SECOND,
+                mtime=mtime,
                 link=link,
                 major=os.major(device),
                 minor=os.minor(device),

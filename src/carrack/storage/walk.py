@@ -97,6 +97,11 @@ def walk(
                 os.close(fd)
 
 
+def reopen(fd: int) -> int:
+    """The directory that any descriptor holds (O_PATH too, as those of mounts are), opened for listing."""
+    return os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+
+
 def stays_real(kernel: FileKernel, root_fd: int) -> Callable[[int, os.stat_result], bool]:
     """An `enter` that does not descend into proc, sysfs and their like."""
     known = {os.fstat(root_fd).st_dev: True}

@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Iterator[int]:
         os.chdir(top / "etc")
         listener.bind("sock")
         os.chdir("/")
-    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    fd = os.open(top, os.O_PATH | os.O_DIRECTORY)
     yield fd
     os.close(fd)
 

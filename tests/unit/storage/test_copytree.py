@@ -11,7 +11,7 @@ from carrack.storage.copytree import copy_tree
 
 
 def copy(source: Path, target: Path) -> None:
-    fds = [os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in (source, target)]
+    fds = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (source, target)]
     try:
         copy_tree(LINUX, *fds)
     finally:

@@ -21,7 +21,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def diff(lower: Path, upper: Path) -> list[Change]:
-    fds = [os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in (upper, lower)]
+    fds = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (upper, lower)]
     try:
         return list(changes(*fds))
     finally:
