@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 
 from carrack.linux.netlink import Message, attribute_list, attributes
-from carrack.linux.nftables import Element, Nftables
+from carrack.linux.nftables import BaseChain, Element, Nftables
 
 Elements = dict[tuple[bytes, bytes], bytes]
 
@@ -18,7 +18,7 @@ def _name(data: bytes) -> str:
 
 class _Table:
     def __init__(self) -> None:
-        self.chains: dict[str, tuple[str, int, int, int]] = {}
+        self.chains: dict[str, BaseChain] = {}
         self.rules: list[tuple[str, str]] = []
         self.maps: dict[str, Elements] = {}
 
@@ -87,8 +87,8 @@ class FakeNftables(Nftables):
     def has_table(self, table: str) -> bool:
         return table in self.tables
 
-    def chains(self, table: str) -> dict[str, tuple[str, int, int, int]]:
-        return dict(self.tables[table].chains) if table in self.tables else {}
+    def base_chains(self) -> dict[tuple[str, str], BaseChain]:
+        return {(name, chain): how for name, table in self.tables.items() for chain, how in table.chains.items()}
 
     def rules(self, table: str) -> list[tuple[str, str]]:
         return list(self.tables[table].rules) if table in self.tables else []

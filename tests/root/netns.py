@@ -40,7 +40,7 @@ def in_thread(work: Callable[[], T]) -> T:
 
 
 def own_network(test: Callable[P, T]) -> Callable[P, T]:
-    """Run a test in a fresh network namespace with ``lo`` up; it ends with the test."""
+    """Run a test in a fresh network namespace with ``lo`` up and forwarding off; it ends with the test."""
 
     @functools.wraps(test)
     def wrapped(*arguments: P.args, **named: P.kwargs) -> T:
@@ -48,6 +48,8 @@ def own_network(test: Callable[P, T]) -> Callable[P, T]:
             LINUX.unshare(CLONE_NEWNET)
             with Netlink() as netlink:
                 netlink.batch([rtnetlink.set_link(1, up=True)])
+            with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as forwarding:
+                forwarding.write("0")  # a new namespace takes over what the host has
             return test(*arguments, **named)
 
         return in_thread(body)
@@ -117,7 +119,7 @@ class EchoServer:
         self._udp = udp
         if not udp:
             self._socket.listen(16)
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:

@@ -94,12 +94,30 @@ def test_switches_are_set_behind_the_rules_and_set_back() -> None:
 def test_forwarding_that_was_on_stays_on_and_unguarded() -> None:
     async def scene(network: BridgeNetwork) -> None:
         kernel = Nftables()
-        assert "guard" not in kernel.chains(TABLE)
+        assert (TABLE, "guard") not in kernel.base_chains()
         kernel.close()
 
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     with_network(scene)
     assert switch("net/ipv4/ip_forward") == "1"
+
+
+@own_network
+def test_the_last_daemon_switches_forwarding_off() -> None:
+    async def play() -> None:
+        first = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
+        second = BridgeNetwork(BridgeSettings("crkother", "10.232.0.1/24"), "m" * 64, table=f"{TABLE}-other")
+        await first.setup()
+        await second.setup()
+        await first.teardown()
+        assert switch("net/ipv4/ip_forward") == "1"
+        kernel = Nftables()
+        assert (f"{TABLE}-other", "guard") in kernel.base_chains()
+        kernel.close()
+        await second.teardown()
+        assert switch("net/ipv4/ip_forward") == "0"
+
+    asyncio.run(play())
 
 
 @own_network

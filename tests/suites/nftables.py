@@ -25,7 +25,7 @@ def check_nftables(kernel: Nftables) -> None:
     check_transactions(kernel)
     kernel.commit([nftables.delete_table(TABLE)])
     assert not kernel.has_table(TABLE)
-    assert kernel.chains(TABLE) == {}
+    assert kernel.base_chains() == {}
     with pytest.raises(FileNotFoundError):
         kernel.commit([nftables.delete_table(TABLE)])
 
@@ -35,7 +35,8 @@ def check_replacement(kernel: Nftables) -> None:
     for _ in range(2):
         kernel.commit(RULES.replacement([]))
         assert kernel.has_table(TABLE)
-        assert kernel.chains(TABLE) == {c.name: (c.kind, c.hook, c.priority, c.policy) for c in RULES.chains()}
+        wanted_chains = {(TABLE, c.name): (c.kind, c.hook, c.priority, c.policy) for c in RULES.chains()}
+        assert kernel.base_chains() == wanted_chains
         for chain in RULES.chains():
             wanted = [(rule.chain, rule.comment) for rule in RULES.rules() if rule.chain == chain.name]
             assert [rule for rule in kernel.rules(TABLE) if rule[0] == chain.name] == wanted

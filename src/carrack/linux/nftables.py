@@ -72,6 +72,10 @@ _ELEMENTS_PER_MESSAGE = 400
 _COMMENT = 0  # of the user data that nft itself writes
 
 
+#: kind, hook, priority, policy
+BaseChain = tuple[str, int, int, int]
+
+
 class Element:
     """An entry of a map: key parts, what they map to, and for an interval the last of each key part (inclusive)."""
 
@@ -95,6 +99,10 @@ class Element:
 def joined(parts: Sequence[bytes]) -> bytes:
     """Parts of a concatenated key as the kernel keeps them: each padded to four bytes."""
     return b"".join(part + b"\0" * (-len(part) & 3) for part in parts)
+
+
+def _string(data: bytes) -> str:
+    return data.rstrip(b"\0").decode("utf-8", "replace")
 
 
 def _message(kind: int, flags: int, body: bytes, what: str) -> Message:
@@ -220,16 +228,16 @@ class Nftables:
             raise
         return True
 
-    def chains(self, table: str) -> dict[str, tuple[str, int, int, int]]:
-        """Base chains of a table: name → (kind, hook, priority, policy)."""
+    def base_chains(self) -> dict[tuple[str, str], BaseChain]:
+        """All base chains of family ip, everybody's: (table, name) → (kind, hook, priority, policy)."""
         found = {}
-        for body in self._netlink.dump(_message(_GETCHAIN, 0, b"", f"list nftables chains of {table}")):
+        for body in self._netlink.dump(_message(_GETCHAIN, 0, b"", "list nftables chains")):
             parts = attributes(body[4:])
-            if parts[1] == table.encode() + b"\0" and 4 in parts:
+            if 4 in parts:
                 place = attributes(parts[4])
                 hook, priority = struct.unpack(">i", place[1])[0], struct.unpack(">i", place[2])[0]
-                name = parts[3].rstrip(b"\0").decode()
-                found[name] = (parts[7].rstrip(b"\0").decode(), hook, priority, int.from_bytes(parts[5], "big"))
+                key = _string(parts[1]), _string(parts[3])
+                found[key] = (_string(parts[7]), hook, priority, int.from_bytes(parts[5], "big"))
         return found
 
     def rules(self, table: str) -> list[tuple[str, str]]:
@@ -240,8 +248,8 @@ class Nftables:
             parts = attributes(body[4:])
             if parts[1] == table.encode() + b"\0":
                 note = parts.get(7, b"")
-                comment = note[2 : 2 + note[1]].rstrip(b"\0").decode() if note[:1] == bytes([_COMMENT]) else ""
-                found.append((parts[2].rstrip(b"\0").decode(), comment))
+                comment = _string(note[2 : 2 + note[1]]) if note[:1] == bytes([_COMMENT]) else ""
+                found.append((_string(parts[2]), comment))
         return found
 
     def elements(self, table: str, name: str) -> dict[tuple[bytes, bytes], bytes]:

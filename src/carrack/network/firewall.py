@@ -8,9 +8,9 @@ import errno
 from collections.abc import Iterable
 
 from carrack.errors import Conflict, Internal, Unavailable
-from carrack.linux.nftables import Nftables, delete_table
+from carrack.linux.nftables import FORWARD, Nftables, delete_table
 from carrack.network.bridge import BridgeSettings
-from carrack.network.rules import PortMapping, RuleSet, addition, coalesce, elements, removal
+from carrack.network.rules import GUARD, PortMapping, RuleSet, addition, coalesce, elements, removal
 
 
 class Firewall:
@@ -26,9 +26,15 @@ class Firewall:
         """The table's name (family ip)."""
         return self.rule_set.table
 
-    def was_guarding(self) -> bool:
-        """Whether a table of ours, left by an earlier daemon, guards the host's forwarding."""
-        return "guard" in self._nftables.chains(self.table)
+    def guarded(self) -> bool:
+        """Whether a table of ours, an earlier daemon's or a neighbour's, guards the host's forwarding already."""
+        chain = (GUARD.kind, GUARD.hook, GUARD.priority, GUARD.policy)
+        return any(name == GUARD.name and how == chain for (_, name), how in self._nftables.base_chains().items())
+
+    def others_forwarding(self) -> set[str]:
+        """Tables of other programs (or daemons) that have a say in forwarding."""
+        found = {table for (table, _), (_, hook, _, _) in self._nftables.base_chains().items() if hook == FORWARD}
+        return found - {self.table}
 
     def install(self, bridges: Iterable[BridgeSettings], *, guard: bool = False) -> None:
         """Put the table for these bridges into the kernel, with the ports published so far, and read it back.
@@ -47,9 +53,9 @@ class Firewall:
 
     def missing(self) -> str:
         """What the kernel's table lacks or has otherwise, in words; empty when all is in place."""
-        chains = self._nftables.chains(self.table)
+        chains = self._nftables.base_chains()
         for chain in self.rule_set.chains():
-            if chains.get(chain.name) != (chain.kind, chain.hook, chain.priority, chain.policy):
+            if chains.get((self.table, chain.name)) != (chain.kind, chain.hook, chain.priority, chain.policy):
                 return f"chain {chain.name}"
         wanted: dict[str, list[str]] = {}
         for rule in self.rule_set.rules():

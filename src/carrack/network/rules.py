@@ -91,7 +91,7 @@ _PREROUTING = Chain("prerouting", "nat", nftables.PREROUTING, nftables.PRIORITY_
 _OUTPUT = Chain("output", "nat", nftables.OUTPUT, nftables.PRIORITY_DSTNAT)
 _FORWARD = Chain("forward", "filter", nftables.FORWARD, nftables.PRIORITY_FILTER)
 _POSTROUTING = Chain("postrouting", "nat", nftables.POSTROUTING, nftables.PRIORITY_SRCNAT)
-_GUARD = Chain("guard", "filter", nftables.FORWARD, nftables.PRIORITY_FILTER + 1, nft.DROP)
+GUARD = Chain("guard", "filter", nftables.FORWARD, nftables.PRIORITY_FILTER + 1, nft.DROP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class RuleSet:
 
     def chains(self) -> list[Chain]:
         """The base chains, in the order they are made."""
-        return [_RAW, _PREROUTING, _OUTPUT, _FORWARD, _POSTROUTING] + ([_GUARD] if self.guard else [])
+        return [_RAW, _PREROUTING, _OUTPUT, _FORWARD, _POSTROUTING] + ([GUARD] if self.guard else [])
 
     def rules(self) -> list[Rule]:
         """All rules in order."""
@@ -114,7 +114,7 @@ class RuleSet:
             found += [_straight_to_container(bridge), *_forward(bridge), *_postrouting(bridge)]
         if self.guard:
             kinds = (("from", nft.META_IIFKIND), ("to", nft.META_OIFKIND))
-            found += [_rule(_GUARD, f"{way} a bridge", _is_bridge(key), nft.ACCEPT) for way, key in kinds]
+            found += [_rule(GUARD, f"{way} a bridge", _is_bridge(key), nft.ACCEPT) for way, key in kinds]
         return found
 
     def replacement(self, mappings: Iterable[PortMapping]) -> list[Message]:

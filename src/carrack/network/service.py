@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from carrack.errors import CarrackError, Internal, InvalidArgument
+from carrack.errors import CarrackError, Internal, InvalidArgument, Unavailable
 from carrack.linux.conntrack import Conntrack
 from carrack.linux.netlink import Netlink
 from carrack.linux.nftables import Nftables
@@ -52,6 +52,30 @@ class Existing:
     ports: PortsDocument
 
 
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    """The sockets to the kernel, and the firewall that speaks over one of them."""
+
+    host: Netlink
+    nftables: Nftables
+    conntrack: Conntrack
+    firewall: Firewall
+
+    @classmethod
+    def open(cls, table: str) -> "_Kernel":
+        with ExitStack() as undo:
+            host = undo.enter_context(Netlink())
+            nftables = Nftables()
+            undo.callback(nftables.close)
+            conntrack = Conntrack()
+            undo.pop_all()
+        return cls(host, nftables, conntrack, Firewall(nftables, table))
+
+    def close(self) -> None:
+        for socket in (self.host, self.nftables, self.conntrack):
+            socket.close()
+
+
 @dataclass(slots=True)
 class _Attachment:
     address: str
@@ -78,6 +102,8 @@ class BridgeNetwork:
         self._ports = PortAllocator(sys_root)
         self._attached: dict[str, _Attachment] = {}
         self._index = 0
+        self._kernel: _Kernel | None = None
+        self._watch: FirewallWatch | None = None
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
@@ -88,27 +114,30 @@ class BridgeNetwork:
         The order is one of failing closed: forwarding and 127.0.0.1's routing are switched on only behind the rules.
         Conflict when the bridge's name is taken, OSError and Internal when the kernel refuses.
         """
-        await self._run(self._setup, existing or {})
-        self._watch = FirewallWatch(self._table, self._nftables.port_id, self._reassert)
+        kernel = await self._run(self._setup, existing or {})
+        self._kernel = kernel
+        self._watch = FirewallWatch(self._table, kernel.nftables.port_id, self._reassert)
         self._watch.start()
 
-    def _setup(self, existing: Mapping[str, Existing]) -> None:
+    def _setup(self, existing: Mapping[str, Existing]) -> _Kernel:
         with ExitStack() as undo:
-            self._host = Netlink()
-            undo.callback(self._host.close)
-            self._nftables = Nftables()
-            undo.callback(self._nftables.close)
-            self._conntrack = Conntrack()
-            undo.callback(self._conntrack.close)
-            self._firewall = Firewall(self._nftables, self._table)
-            self._index = bridge.ensure(self._host, self.settings, self._sys_root)
+            kernel = _Kernel.open(self._table)
+            undo.callback(kernel.close)
+            self._index = bridge.ensure(kernel.host, self.settings, self._sys_root)
             for container_id, past in existing.items():
-                self._adopt(container_id, past)
+                self._adopt(kernel.firewall, container_id, past)
             closed = sysctl.read(self._sys_root, sysctl.IP_FORWARD) == "0"
-            self._firewall.install([self.settings], guard=closed or self._firewall.was_guarding())
+            kernel.firewall.install([self.settings], guard=closed or kernel.firewall.guarded())
             sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
             sysctl.ensure(self._sys_root, sysctl.route_localnet(self.settings.name), "1")
             undo.pop_all()
+        return kernel
+
+    @property
+    def _open(self) -> _Kernel:
+        if self._kernel is None:
+            raise Unavailable(f"network {self.settings.name} is not set up (yet, or any more)")
+        return self._kernel
 
     async def restore(self, existing: Mapping[str, Existing]) -> None:
         """Take in containers that survived the last daemon: addresses and ports are theirs again, rules reloaded."""
@@ -116,11 +145,11 @@ class BridgeNetwork:
 
     def _restore(self, existing: Mapping[str, Existing]) -> None:
         for container_id, past in existing.items():
-            self._adopt(container_id, past)
-        rules = self._firewall.rule_set
-        self._firewall.install(rules.bridges, guard=rules.guard)
+            self._adopt(self._open.firewall, container_id, past)
+        rules = self._open.firewall.rule_set
+        self._open.firewall.install(rules.bridges, guard=rules.guard)
 
-    def _adopt(self, container_id: str, past: Existing) -> None:
+    def _adopt(self, firewall: Firewall, container_id: str, past: Existing) -> None:
         address = str(past.endpoint["IPAddress"])
         try:
             self._pool.allocate(address)
@@ -136,7 +165,7 @@ class BridgeNetwork:
         for protocol, host_ip, port, _ in found:
             self._ports.adopt(protocol, host_ip, port)
         mappings = [PortMapping(kind, ip, port, address, number) for kind, ip, port, number in found]
-        self._firewall.adopt(container_id, mappings)
+        firewall.adopt(container_id, mappings)
         self._attached[container_id] = _Attachment(address, None, [(kind, ip, port) for kind, ip, port, _ in found])
 
     async def park(self, netns_fd: int) -> ParkedVeth:
@@ -144,7 +173,7 @@ class BridgeNetwork:
         return await self._run(self._park, netns_fd)
 
     def _park(self, netns_fd: int) -> ParkedVeth:
-        return endpoint.park(self._host, netns_fd, f"veth{secrets.token_hex(4)[:7]}")
+        return endpoint.park(self._open.host, netns_fd, f"veth{secrets.token_hex(4)[:7]}")
 
     async def connect(
         self,
@@ -161,6 +190,7 @@ class BridgeNetwork:
         ``veth`` is what `park` made for this sandbox, else a pair is made now. The descriptors stay the caller's.
         After any failure the sandbox is spoilt: call `disconnect` and throw it away.
         """
+        await self._safe()
         return await self._run(self._connect, container_id, netns_fd, netlink_fd, veth, address, mac)
 
     def _connect(
@@ -188,7 +218,7 @@ class BridgeNetwork:
             )
             cable = veth or self._park(netns_fd)
             with Netlink(fd=os.dup(netlink_fd)) as sandbox:
-                endpoint.plug(self._host, sandbox, cable, inside)
+                endpoint.plug(self._open.host, sandbox, cable, inside)
             undo.pop_all()
         self._attached[container_id] = _Attachment(address, cable)
         return endpoint_document(self.settings, self.network_id, address, inside.mac)
@@ -208,6 +238,7 @@ class BridgeNetwork:
         is the container's, for those words.
         """
         try:
+            await self._safe()
             return await self._run(self._publish, container_id, endpoint, mappings, exposed)
         except InvalidArgument:
             raise
@@ -228,9 +259,9 @@ class BridgeNetwork:
                 mappings.append(PortMapping(protocol, got.host_ip, got.port, endpoint["IPAddress"], int(number)))
                 ports[port.container] = [*(ports.get(port.container) or ()), _binding(got)]
                 fds.append(got.fd)
-            published = self._firewall.publish(container_id, mappings)
+            published = self._open.firewall.publish(container_id, mappings)
             undo.pop_all()
-        flows.begin(self._conntrack, published)
+        flows.begin(self._open.conntrack, published)
         attached = self._attached[container_id]
         attached.ports += [(mapping.protocol, mapping.host_ip, mapping.host_port) for mapping in mappings]
         return Published(ports, fds)
@@ -255,37 +286,48 @@ class BridgeNetwork:
             for port in attached.ports:
                 each.callback(self._ports.release, *port)
             if sandbox_lives and attached.veth:
-                each.callback(endpoint.unplug, self._host, attached.veth)
+                each.callback(endpoint.unplug, self._open.host, attached.veth)
             each.callback(self._withdraw, container_id)
 
     def _withdraw(self, container_id: str) -> None:
-        flows.end(self._conntrack, self._firewall.withdraw(container_id))
+        flows.end(self._open.conntrack, self._open.firewall.withdraw(container_id))
 
     async def _reassert(self) -> bool:
-        return await self._run(self._firewall.restore)
+        return await self._run(self._open.firewall.restore)
+
+    async def _safe(self) -> None:
+        """Nothing starts behind a firewall that has holes: mend it first, or fail."""
+        if self._watch is not None and self._watch.alarmed:
+            await self._reassert()
 
     async def close(self) -> None:
         """Stop watching and let go of the sockets; bridge, rules and containers stay as they are."""
-        await self._watch.stop()
-        await self._run(self._close)
+        if self._watch is not None:
+            await self._watch.stop()
+        if self._kernel is not None:
+            await self._run(self._kernel.close)
+            self._kernel = None
         self._thread.shutdown()
 
-    def _close(self) -> None:
-        self._host.close()
-        self._nftables.close()
-        self._conntrack.close()
-
     async def teardown(self) -> None:
-        """Remove bridge and rules from the host, then `close`. Forwarding goes off if it was us who needed it."""
-        await self._watch.stop()
-        await self._run(self._teardown)
+        """Remove bridge and rules from the host, then `close`; harmless when nothing was set up.
+
+        Forwarding goes off if it was us who needed it, and nobody else seems to by now.
+        """
+        if self._watch is not None:
+            await self._watch.stop()
+        if self._kernel is not None:
+            await self._run(self._teardown, self._kernel)
         await self.close()
 
-    def _teardown(self) -> None:
-        bridge.remove(self._host, self.settings.name)
-        if self._firewall.rule_set.guard:
-            sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "0")
-        self._firewall.uninstall()
+    def _teardown(self, kernel: _Kernel) -> None:
+        bridge.remove(kernel.host, self.settings.name)
+        if kernel.firewall.rule_set.guard:
+            if others := kernel.firewall.others_forwarding():
+                _LOG.warning("IP forwarding stays on: nftables tables %s may need it", ", ".join(sorted(others)))
+            else:
+                sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "0")
+        kernel.firewall.uninstall()
 
 
 def _binding(reservation: Reservation) -> dict[str, str]:

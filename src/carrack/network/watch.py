@@ -18,6 +18,7 @@ class FirewallWatch:
     """Calls ``repair`` after every removal from ``table`` that did not come from netlink port ``own_port``.
 
     ``repair`` returns whether anything was missing; when it fails it is called again a second later, until it works.
+    ``alarmed`` is true from the notice to the end of the repair.
     """
 
     def __init__(self, table: str, own_port: int, repair: Callable[[], Awaitable[bool]]) -> None:
@@ -25,6 +26,7 @@ class FirewallWatch:
         self._own_port = own_port
         self._repair = repair
         self._wanted = asyncio.Event()
+        self.alarmed = False
         self._listener: ChangeListener | None = None
         self._job: asyncio.Task[None] | None = None
 
@@ -49,6 +51,7 @@ class FirewallWatch:
     def _read(self) -> None:
         assert self._listener is not None
         if self._listener.lost(self._table, self._own_port):
+            self.alarmed = True
             self._wanted.set()
 
     async def _work(self) -> None:
@@ -58,6 +61,7 @@ class FirewallWatch:
             try:
                 if await self._repair():
                     _LOG.warning("nftables table %s was changed by another program: restored", self._table)
+                self.alarmed = self._wanted.is_set()
             except Exception:
                 _LOG.exception("nftables table %s could not be restored: trying again", self._table)
                 await asyncio.sleep(_RETRY_SECONDS)

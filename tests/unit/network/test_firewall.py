@@ -34,11 +34,19 @@ def test_the_fake_keeps_the_contract() -> None:
 
 def test_install_is_one_transaction_and_repeats(kernel: FakeNftables, firewall: Firewall) -> None:
     assert kernel.commits == 1
-    assert not firewall.was_guarding()
+    assert not firewall.guarded()
     firewall.publish("c1", [mapping(8080)])
     firewall.install([BRIDGE], guard=True)
-    assert firewall.was_guarding()
+    assert firewall.guarded()
     assert len(kernel.elements("t", "published")) == 1
+
+
+def test_a_neighbours_guard_is_seen(kernel: FakeNftables, firewall: Firewall) -> None:
+    assert firewall.others_forwarding() == set()
+    neighbour = Firewall(kernel, "other")
+    neighbour.install([BridgeSettings("br1", "172.31.0.1/24")], guard=True)
+    assert firewall.guarded()
+    assert firewall.others_forwarding() == {"other"}
 
 
 def test_withdrawn_ports_are_gone(kernel: FakeNftables, firewall: Firewall) -> None:

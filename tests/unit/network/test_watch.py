@@ -47,6 +47,7 @@ def run(answers: list[bool], repairs: list[bool | Exception]) -> int:
         async def repair() -> bool:
             nonlocal calls
             calls += 1
+            assert found.alarmed
             outcome = repairs.pop(0)
             if not repairs:
                 done.set()
@@ -59,6 +60,7 @@ def run(answers: list[bool], repairs: list[bool | Exception]) -> int:
         found.start()
         await asyncio.wait_for(done.wait(), 5)
         await asyncio.sleep(0)
+        assert not found.alarmed
         await found.stop()
         await found.stop()
 
