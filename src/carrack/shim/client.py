@@ -175,20 +175,21 @@ class Slot:
     async def start(self, request: StartRequest, fds: Sequence[int]) -> Shim:
         """Start the program; returns when it runs. Raises StartFailed, with nothing left but the log file."""
         own, places = open_directories(request)
+        # Made first: the exit of a short program may come in the same breath as the answer.
+        shim = Shim(self._connection, request["directory"], request["container"], request["cgroup"], self.init_pid, -1)
         try:
             arguments = {name: len(fds) + index for name, index in places.items()}
-            answer = await self._connection.request("start", [*fds, *own], request=request, **arguments)
+            await self._connection.request("start", [*fds, *own], request=request, **arguments)
         except BaseException:
             self.abandon()
             raise
         finally:
             for fd in own:
                 os.close(fd)
-        pidfd, self.pidfd = self.pidfd, -1
+        shim.adopt_pidfd(self.pidfd)
+        self.pidfd = -1
         self._close_descriptors()
-        return Shim(
-            self._connection, request["directory"], request["container"], request["cgroup"], answer["pid"], pidfd
-        )
+        return shim
 
     async def discard(self) -> None:
         """Throw it away; returns when process, namespaces and cgroup are gone."""
@@ -201,6 +202,8 @@ class Slot:
         """Throw it away without waiting."""
         self._close_descriptors()
         self._connection.close()
+        if not self.lost.done():
+            self.lost.set_result(None)
 
     def _notice(self, message: dict[str, Any], fds: list[int]) -> None:
         if self._ready.done():  # cancelled meanwhile

@@ -34,6 +34,7 @@ class Connection:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
         self._sending = asyncio.Lock()
+        self._paused = False
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._readable)
 
@@ -53,6 +54,17 @@ class Connection:
             return await answer
         finally:
             self._waiting.pop(number, None)
+
+    def pause(self) -> None:
+        """Read no more until resume(): the one who shall hear what follows is still in the making."""
+        self._paused = True
+        self._loop.remove_reader(self._sock.fileno())
+
+    def resume(self) -> None:
+        """Read on; ``notice`` and ``lost`` may be others now."""
+        self._paused = False
+        if not self.closed:
+            self._loop.add_reader(self._sock.fileno(), self._readable)
 
     def finish(self) -> None:
         """Say that no more requests come; the other end's closing is still awaited."""
@@ -92,7 +104,7 @@ class Connection:
             self._loop.remove_writer(fd)
 
     def _readable(self) -> None:
-        while not self.closed:
+        while not self.closed and not self._paused:
             try:
                 message, fds = channel.receive(self._sock, MAX_FDS)
             except BlockingIOError:

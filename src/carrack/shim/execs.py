@@ -77,7 +77,7 @@ class Execs:
         try:
             attach_all(process.stdio, request, take)
             plan, packed = protocol.pack(request["plan"], fds)
-            ends = hand_streams(plan, packed, process.stdio, request)
+            ends = hand_streams(plan, packed, process.stdio, request, self._sandbox.null_fd)
             ours, theirs = channel.pair()
             if os.fork() == 0:
                 self._enter(protocol.unpack(plan, packed), packed, theirs)
@@ -148,7 +148,7 @@ class Execs:
             self._fail(name, process, OSError(0, "the process ended before it was started"), answer)
             return
         process.started = True
-        process.stdio.start()
+        process.stdio.start(None)
         answer(process.pid)
         status = self._unclaimed.pop(process.pid, None)
         if status is not None:

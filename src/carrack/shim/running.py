@@ -74,6 +74,7 @@ class Shim:
             os.close(directory_fd)
         shim = cls(connection, directory, state["container"], state["cgroup"], state["pid"], pidfd)
         shim._adopt(state)
+        connection.resume()
         return shim
 
     async def attach(
@@ -186,6 +187,12 @@ class Shim:
         if not self.released.done():
             self.released.set_result(None)
 
+    def adopt_pidfd(self, pidfd: int) -> None:
+        """Own it from now on; if all is over already, it is closed."""
+        self.pidfd = pidfd
+        if self.released.done():
+            self._close_pidfd()
+
     def _close_pidfd(self) -> None:
         if self.pidfd >= 0:
             os.close(self.pidfd)
@@ -271,6 +278,7 @@ async def _first_state(sock: socket.socket) -> tuple[Connection, dict[str, Any] 
     first: asyncio.Future[tuple[dict[str, Any] | None, int | None]] = asyncio.get_running_loop().create_future()
 
     def notice(message: dict[str, Any], fds: list[int]) -> None:
+        connection.pause()
         if not first.done():
             first.set_result((message, fds[0] if fds else None))
 

@@ -12,6 +12,7 @@ import fcntl
 import os
 import select
 import socket
+import stat
 import struct
 
 from carrack.linux import namespaces as ns
@@ -24,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from carrack.linux.kernel import Kernel
+    from carrack.linux.kernel import Kernel, MountKernel
     from carrack.runtime.cgroups.hierarchy import Cgroup, Hierarchy
     from carrack.runtime.spawn import Child
 
@@ -43,6 +44,7 @@ class Sandbox:
         self.cgroup = cgroup
         self.child = child
         self.stub = stub
+        self.null_fd = _private_null(kernel)
         self.namespace_fds: dict[str, int] = {}
         self.netlink_fd = -1
 
@@ -134,13 +136,24 @@ def _complete(sandbox: Sandbox, new: list[str]) -> None:
     message, fds = channel.receive(sandbox.stub)
     if message is None:
         raise OSError(0, "the process that holds the sandbox ended while it was made")
-    if "errno" in message:
-        raise OSError(message["errno"], message["text"])
+    if "error" in message:
+        raise OSError(message["error"]["errno"] or 0, message["error"]["message"])
     sandbox.netlink_fd = fds[0] if fds else -1
     for kind in (*_HELD, "network"):
         if kind in new:
             path = ns.proc_path(sandbox.child.pid, kind)
             sandbox.namespace_fds[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _private_null(kernel: MountKernel) -> int:
+    """A null device of the container's own, for a program without input. Root in a container can change the mode of
+    what it holds open, and through a descriptor of the host's /dev/null it would be the host's."""
+    mount_fd = kernel.new_mount("tmpfs", [("size", "4k"), ("mode", "755")])
+    try:
+        os.mknod("null", 0o666 | stat.S_IFCHR, os.makedev(1, 3), dir_fd=mount_fd)
+        return os.open("null", os.O_RDONLY | os.O_CLOEXEC, dir_fd=mount_fd)
+    finally:
+        os.close(mount_fd)
 
 
 def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bool) -> NoReturn:
@@ -155,17 +168,13 @@ def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bo
         channel.send(sock, {"parked": True}, fds)
         for fd in fds:
             os.close(fd)
-    except OSError as error:
-        channel.send(sock, {"errno": error.errno or 0, "text": error.strerror or str(error)})
-        os._exit(1)
-    message, fds = channel.receive(sock, protocol.MAX_FDS)
-    if message is None:
-        os._exit(0)
-    try:
+        message, fds = channel.receive(sock, protocol.MAX_FDS)
+        if message is None:
+            os._exit(0)
         if own_cgroup:
             kernel.unshare(ns.CLONE_NEWCGROUP)
         plan: Any = protocol.unpack(message["plan"], fds)
-    except (OSError, LookupError) as error:
+    except BaseException as error:  # an end without a word would pass for a program that was started
         channel.send(sock, {"error": describe("take the plan", error)})
         os._exit(1)
     init(kernel, plan, sock)

@@ -1,4 +1,4 @@
-"""From a parked sandbox to a running program: cgroup, log, streams, socket, then the plan to the stub.
+"""From a parked sandbox to a running program: cgroup, streams, the plan to the stub; then log and socket.
 
 Each step has its undo beside it; when one fails nothing is left but the log file.
 """
@@ -68,11 +68,13 @@ def start(sandbox: Sandbox, message: dict[str, Any], fds: list[int], loop: Loop)
         with ExitStack() as undo:
             stage = "cgroup"
             _settle_cgroup(sandbox, request)
+            stage = "streams"
+            once = bool(request.get("stdin_once"))
+            stdio = Stdio(loop, stdin=bool(request.get("stdin")), stdin_once=once)
+            undo.callback(stdio.ended)
+            hand_over(sandbox, stdio, request, fds)  # the stub works on it while we go on here
             stage = "log"
             log = open_log(request, message, take)
-            once = bool(request.get("stdin_once"))
-            stdio = Stdio(loop, log=log, stdin=bool(request.get("stdin")), stdin_once=once)
-            undo.callback(stdio.ended)
             stage = "socket"
             directory_fd = take(message["directory"])
             undo.callback(os.close, directory_fd)
@@ -84,7 +86,10 @@ def start(sandbox: Sandbox, message: dict[str, Any], fds: list[int], loop: Loop)
             attach_all(stdio, request, take)
             running.held_fds = [take(index) for index in request.get("hold_fds", ())]
             stage = "init"
-            launch(sandbox, stdio, request, fds)
+            while follow(sandbox.stub, stdio):
+                pass
+            sandbox.stub.close()
+            stdio.start(log)
             undo.pop_all()
         return running
     except (CarrackError, OSError, ValueError, LookupError, TypeError) as error:
@@ -137,22 +142,20 @@ def attach_all(stdio: Stdio, request: dict[str, Any], take: Any) -> None:
         stdio.attach(sock, **wishes, terminal=terminal)
 
 
-def launch(sandbox: Sandbox, stdio: Stdio, request: dict[str, Any], fds: list[int]) -> None:
-    """Hand the plan to the stub and see it through to the program's first instruction. Raises StartError, OSError."""
-    plan, packed = protocol.pack(request["plan"], fds)
-    ends = hand_streams(plan, packed, stdio, request)
+def hand_over(sandbox: Sandbox, stdio: Stdio, request: dict[str, Any], fds: list[int]) -> None:
+    """Send the plan to the stub. It stops before the program's first instruction, until all here has succeeded."""
+    plan, packed = protocol.pack({**request["plan"], "gate": True}, fds)
+    ends = hand_streams(plan, packed, stdio, request, sandbox.null_fd)
     try:
         channel.send(sandbox.stub, {"plan": plan}, packed)
     finally:
         for fd in ends:
             os.close(fd)
-    while follow(sandbox.stub, stdio):
-        pass
-    sandbox.stub.close()
-    stdio.start()
 
 
-def hand_streams(plan: dict[str, Any], packed: list[int], stdio: Stdio, request: dict[str, Any]) -> list[int]:
+def hand_streams(
+    plan: dict[str, Any], packed: list[int], stdio: Stdio, request: dict[str, Any], null_fd: int
+) -> list[int]:
     """Put the program's ends of its streams into a packed plan; returns them, to be closed after the sending."""
     if request.get("terminal"):
         height, width = request.get("size") or (0, 0)
@@ -160,13 +163,10 @@ def hand_streams(plan: dict[str, Any], packed: list[int], stdio: Stdio, request:
             process = plan["process"] if "process" in plan else plan["spec"]["process"]
             process["consoleSize"] = {"height": height, "width": width}
         return []
-    ends = stdio.open_pipes()
-    if ends[0] is None:
-        ends[0] = os.open("/dev/null", os.O_RDONLY)  # TEMPORARY
-    own = [end for end in ends if end is not None]
-    plan["stdio"] = [None if end is None else len(packed) + own.index(end) for end in ends]
-    packed += own
-    return own
+    ends = stdio.open_pipes(null_fd)
+    plan["stdio"] = [len(packed) + number for number in range(len(ends))]
+    packed += ends
+    return ends
 
 
 def follow(stub: socket.socket, stdio: Stdio) -> bool:

@@ -7,12 +7,10 @@ merged; while the program does not read, no client is read.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
-import termios
 from functools import partial
 
+from carrack.linux import tty
 from carrack.shim import loop as events
 from carrack.shim.attach import READ_SIZE, Attachment
 
@@ -28,17 +26,14 @@ STDOUT, STDERR = 1, 2
 _NAMES = {STDOUT: "stdout", STDERR: "stderr"}
 #: what a pipe may hold after its program ended: the limit of /proc/sys/fs/pipe-max-size, and some
 _REST_LIMIT = 2 * 1024 * 1024
-_TIOCGPTPEER = 0x5441
 
 
 class Stdio:
     """Streams of one process. Made before it; ``ended`` is told when it has gone; ``done`` when all is delivered."""
 
-    def __init__(
-        self, loop: Loop, *, log: LogFile | None = None, stdin: bool = False, stdin_once: bool = False
-    ) -> None:
+    def __init__(self, loop: Loop, *, stdin: bool = False, stdin_once: bool = False) -> None:
         self._loop = loop
-        self._log = log
+        self._log: LogFile | None = None
         self._stdin = stdin
         self._stdin_once = stdin_once
         self._started = False
@@ -49,12 +44,14 @@ class Stdio:
         self._attachments: list[Attachment] = []
         self.on_done: Callable[[], None] | None = None
 
-    def open_pipes(self) -> list[int | None]:
-        """Make the pipes; returns the program's three ends (stdin None when it is to have none), the caller's."""
-        ends: list[int | None] = [None]
+    def open_pipes(self, null_fd: int) -> list[int]:
+        """Make the pipes; returns the program's three ends, the caller's. Without stdin the first is the null."""
         if self._stdin:
-            ends[0], ours = os.pipe2(os.O_CLOEXEC)
+            theirs, ours = os.pipe2(os.O_CLOEXEC)
             self._input.open(ours)
+        else:
+            theirs = os.dup(null_fd)
+        ends = [theirs]
         for number in (STDOUT, STDERR):
             self._outputs[number], theirs = os.pipe2(os.O_CLOEXEC)
             os.set_blocking(self._outputs[number], False)
@@ -65,17 +62,17 @@ class Stdio:
         """Take over the master of the program's terminal. Its slave stays open here, so that a program that closes
         and opens it again is not taken for one that has ended."""
         self._terminal = True
-        self._slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        self._slave = tty.open_peer(master)
         os.set_blocking(master, False)
         self._outputs[STDOUT] = master
         if self._stdin:
             self._input.open(os.dup(master))
 
     def resize(self, height: int, width: int) -> None:
-        """Set the terminal's size in characters; raises OSError (EINVAL without a terminal)."""
+        """Set the terminal's size in characters; raises OSError (EINVAL) without a terminal, ValueError over 65535."""
         if self._slave < 0:
             raise OSError(22, "the process has no terminal")
-        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("4H", height, width, 0, 0))
+        tty.set_size(self._slave, height, width)
 
     def attach(self, sock: socket, *, stdin: bool, stdout: bool, stderr: bool, terminal: bool) -> None:
         """A client from now on; the socket is ours then. Outputs that have ended already are not waited for."""
@@ -87,8 +84,9 @@ class Stdio:
         if self._started:
             attachment.open(self._take_input, self._changed)
 
-    def start(self) -> None:
+    def start(self, log: LogFile | None) -> None:
         """Begin to move bytes: the program runs, and its streams are open."""
+        self._log = log
         self._started = True
         for attachment in tuple(self._attachments):
             attachment.open(self._take_input, self._changed)
