@@ -36,6 +36,7 @@ _DROPPED = re.compile(
 )
 _SECURITY = "http://security.debian.org/debian-security"
 _MIRROR = "http://deb.debian.org/debian"
+_MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 _DAY = 86400
 
 
@@ -54,7 +55,11 @@ def command(tool: str, suite: str, target: str) -> list[str]:
         "--mount-proc",
     ]
     if tool.endswith("mmdebstrap"):
-        return [*apart, tool, "--mode=root", "--variant=minbase", "--format=directory", suite, target]
+        options = ["--mode=root", "--variant=minbase", "--format=directory"]
+        if suite == "bookworm":
+            # Of its alternatives apt would take the package that brings all of perl.
+            options += ["--include=usr-is-merged", f"--hook-dir={_MERGED_USR}"]
+        return [*apart, tool, *options, suite, target]
     return [*apart, tool, "--variant=minbase", suite, target, _MIRROR]
 
 

@@ -1,0 +1,158 @@
+"""Images on real drivers: what goes in comes out, is mounted, and survives; base images made from packages."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import tarfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.fakes.images import config_for, docker_archive, sha, stream, tar
+
+from carrack.engine.events import Events
+from carrack.engine.images import busybox
+from carrack.engine.images.service import Images
+from carrack.errors import InvalidArgument
+from carrack.linux.syscalls import LINUX
+from carrack.oci import reference
+from carrack.storage.content import ContentStore
+from carrack.storage.records import Records
+from carrack.storage.snapshots.probe import choose
+
+pytestmark = pytest.mark.root
+
+BASE, TOP = tar({"etc/hosts": b"x" * 20_000, "bin/old": b"old"}), tar({"bin/.wh.old": b"", "bin/app": b"y"})
+
+
+class Containers(list[Any]):
+    def find(self, name: str) -> Any:
+        return next(c for c in self if c.name == name)
+
+
+class Engine:
+    """The image services over a real driver."""
+
+    def __init__(self, folder: Path, driver: str) -> None:
+        self.folder = folder
+        self.driver = driver
+        self.containers = Containers()
+        (folder / "layers").mkdir(exist_ok=True)
+        (folder / "run").mkdir(exist_ok=True)
+
+    def open(self) -> None:
+        self.records = Records(self.folder / "meta.db")
+        self.records.start()
+        self.snapshotter = choose(self.folder / "layers", self.folder / "run", LINUX, self.driver)
+        self.images = Images.build(
+            records=self.records,
+            content=ContentStore(self.folder),
+            snapshotter=self.snapshotter,
+            events=Events(),
+            containers=self.containers,
+            run_root=self.folder / "run",
+        )
+        asyncio.run(self.images.start())
+
+    def close(self) -> None:
+        self.records.close()
+        kept = self.snapshotter.keys()
+        for key in kept:
+            self.snapshotter.remove(key)
+        self.snapshotter.sweep(())
+
+
+@pytest.fixture(params=["erofs", "overlay"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    made = Engine(tmp_path, request.param)
+    made.open()
+    yield made
+    made.close()
+
+
+def load(engine: Engine, data: bytes) -> Any:
+    return asyncio.run(engine.images.loader.load(stream(data, 60_000)))[0]
+
+
+def files(fd: int) -> dict[str, bytes]:
+    top = Path(f"/proc/self/fd/{fd}")
+    return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+
+async def joined(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
+
+
+def test_load_mount_save(engine: Engine) -> None:
+    image = load(engine, docker_archive([(config_for([BASE, TOP]), [BASE, TOP], ["app:1"])]))
+    fd = engine.snapshotter.view(image.diff_ids)
+    assert files(fd) == {"etc/hosts": b"x" * 20_000, "bin/app": b"y"}
+    os.close(fd)
+    saved = asyncio.run(joined(engine.images.saver.save(["app:1"])))
+    with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
+        for layer in (BASE, TOP):
+            member = archive.extractfile("blobs/sha256/" + sha(layer)[7:])
+            assert member is not None
+            assert member.read() == layer
+    asyncio.run(engine.images.remover.remove("app:1"))
+    assert list(engine.snapshotter.layers()) == []
+    assert load(engine, saved).id == image.id
+    assert asyncio.run(joined(engine.images.saver.save(["app:1"]))) == saved
+
+
+def test_restart(engine: Engine) -> None:
+    image = load(engine, docker_archive([(config_for([BASE]), [BASE], ["app:1"])]))
+    engine.records.close()
+    engine.open()
+    assert asyncio.run(engine.images.store.resolve("app:1")) == image
+    assert engine.images.layers.has(sha(BASE))
+
+
+def test_a_wrong_layer_leaves_nothing(engine: Engine) -> None:
+    with pytest.raises(InvalidArgument):
+        load(engine, docker_archive([(config_for([BASE]), [TOP], ["app:1"])]))
+    assert list(engine.snapshotter.layers()) == []
+    assert list((engine.folder / "ingest").iterdir()) == []
+
+
+def test_commit_of_a_snapshot(engine: Engine) -> None:
+    image = load(engine, docker_archive([(config_for([BASE]), [BASE], ["app:1"])]))
+    engine.snapshotter.prepare("box", image.diff_ids)
+    fd = engine.snapshotter.mount("box")
+    top = Path(f"/proc/self/fd/{fd}")
+    (top / "bin/old").unlink()
+    (top / "bin/new").write_bytes(b"new")
+    os.close(fd)
+    state = SimpleNamespace(status="exited", running=False)
+    container = SimpleNamespace(
+        id="box", name="box", image="app:1", image_id=image.id, layers=image.diff_ids, config={"Cmd": ["x"]},
+        state=state, shim=None,
+    )  # fmt: skip
+    engine.containers.append(container)
+    commits = engine.images.commits
+    made = asyncio.run(commits.commit("box", reference.parse("made:1"), instructions=["ENV A=b"], comment="c"))
+    assert made.parent == image.id
+    fd = engine.snapshotter.view(made.diff_ids)
+    assert files(fd) == {"etc/hosts": b"x" * 20_000, "bin/new": b"new"}
+    os.close(fd)
+    engine.containers.clear()
+
+
+def test_bootstrap_busybox_twice(engine: Engine) -> None:
+    if not any(Path(place).is_file() and busybox.is_static(Path(place).read_bytes()) for place in busybox.PLACES):
+        pytest.skip("busybox-static is not installed")
+
+    async def say(message: dict[str, Any]) -> None:
+        assert "stream" in message
+
+    first = asyncio.run(engine.images.bootstrapper.make("busybox", say))
+    asyncio.run(engine.images.remover.remove("busybox"))
+    second = asyncio.run(engine.images.bootstrapper.make("busybox", say))
+    assert first.id == second.id
+    fd = engine.snapshotter.view(second.diff_ids)
+    assert os.readlink(f"/proc/self/fd/{fd}/bin/sh") == "busybox"
+    os.close(fd)
