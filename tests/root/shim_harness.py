@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -42,15 +43,16 @@ def make_root(path: Path) -> Path:
 class Harness:
     """One zygote with its own cgroup parent; ``close`` leaves nothing of it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, python: str = sys.executable) -> None:
         self.directory = directory
+        self.python = python
         self.root = make_root(directory / "root")
         self.parent = f"/crk-test-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.zygote: Zygote
         self._count = 0
 
     async def open(self) -> "Harness":
-        self.zygote = await Zygote.start(ZygoteSettings(str(self.directory / "run"), self.parent))
+        self.zygote = await Zygote.start(ZygoteSettings(str(self.directory / "run"), self.parent, self.python))
         return self
 
     async def close(self) -> None:
@@ -164,11 +166,11 @@ class Client:
         return await asyncio.wait_for(self.reader.readuntil(text), 10)
 
 
-def play(directory: Path, scene: Callable[[Harness], Awaitable[None]]) -> None:
+def play(directory: Path, scene: Callable[[Harness], Awaitable[None]], python: str = sys.executable) -> None:
     """Run a scene with a harness in an event loop of its own."""
 
     async def run() -> None:
-        harness = await Harness(directory).open()
+        harness = await Harness(directory, python).open()
         try:
             await asyncio.wait_for(scene(harness), 30)
         finally:

@@ -13,8 +13,9 @@ import os
 import socket
 import sys
 
+from carrack.linux import seccomp
 from carrack.linux.syscalls import LINUX
-from carrack.runtime import channel
+from carrack.runtime import channel, idmap
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim import main as shim
 from carrack.shim import protocol, seal
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from carrack.linux.kernel import Kernel
     from carrack.runtime.cgroups.hierarchy import Hierarchy
+
+#: what the runtime imports only on demand, which would be too late inside a container
+PRELOADED = (seccomp, idmap)
 
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
