@@ -11,8 +11,8 @@ import pytest
 from tests.root.netns import Namespace, ask, cable, echo, own_network
 from tests.suites.nftables import check_nftables
 
-from carrack.errors import Conflict
-from carrack.linux import rtnetlink
+from carrack.errors import Conflict, InvalidArgument
+from carrack.linux import nft_expressions, nftables, rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.linux.nftables import Nftables
 from carrack.network import bridge
@@ -100,6 +100,43 @@ def test_forwarding_that_was_on_stays_on_and_unguarded() -> None:
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     with_network(scene)
     assert switch("net/ipv4/ip_forward") == "1"
+
+
+@own_network
+def test_another_firewall_keeps_its_word_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(network: BridgeNetwork) -> None:
+        assert "chain ip crk-other FORWARD drops what it does not accept" in caplog.text
+        with Namespace() as inside, Namespace() as outside:
+            cable(outside, "uplink", "192.0.2.1/24", "192.0.2.2/24")
+            await network.connect("c1", inside.fd, inside.netlink_fd)
+            with echo(outside, 80):
+                assert inside.run(lambda: ask("192.0.2.2", 80, timeout=0.3)) is None
+                kernel.commit([nftables.delete_table("crk-other")])
+                assert inside.run(lambda: ask("192.0.2.2", 80)) == "192.0.2.1"
+
+    kernel = Nftables()
+    hook = (nftables.FORWARD, nftables.PRIORITY_FILTER)
+    other = nftables.add_chain("crk-other", "FORWARD", "filter", *hook, policy=nft_expressions.DROP)
+    kernel.commit([nftables.add_table("crk-other"), other])
+    with_network(scene)
+    kernel.close()
+
+
+@own_network
+@pytest.mark.parametrize("mac", ["nonsense", "03:42:ac:11:00:02"])
+def test_bad_mac_addresses_are_refused_and_leave_nothing(mac: str) -> None:
+    async def scene(network: BridgeNetwork) -> None:
+        with Namespace() as one:
+            with pytest.raises(InvalidArgument, match="invalid MAC address"):
+                await network.connect("c1", one.fd, one.netlink_fd, mac=mac)
+            endpoint = await network.connect("c1", one.fd, one.netlink_fd, mac="02:42:00:00:00:99")
+            assert (endpoint["IPAddress"], endpoint["MacAddress"]) == ("10.231.0.2", "02:42:00:00:00:99")
+            with one.netlink() as inside:
+                link = rtnetlink.find_link(inside, "eth0")
+                assert link is not None
+                assert link.address == "02:42:00:00:00:99"
+
+    with_network(scene)
 
 
 @own_network

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.root.netns import Namespace, ask, cable, echo, own_network
 
-from carrack.errors import Internal
+from carrack.errors import Internal, NotSupported
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.linux.nftables import Nftables
@@ -151,6 +151,8 @@ def test_taken_ports_are_refused_and_nothing_stays() -> None:
                 Internal, match=r"failed to bind host port 127\.0\.0\.1:8082/tcp: address already in use"
             ):
                 await world.network.publish("c2", second, [PublishedPort("80/tcp", "127.0.0.1", "8082")])
+            with pytest.raises(NotSupported, match="IPv6 address ::1"):
+                await world.network.publish("c2", second, [PublishedPort("80/tcp", "::1", "8083")])
             done = await world.network.publish("c2", second, [PublishedPort("81/tcp", "", "8081")], exposed=["90/tcp"])
             assert done.ports == {"90/tcp": None, "81/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8081"}]}
             for fd in done.fds:

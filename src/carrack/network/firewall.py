@@ -31,10 +31,13 @@ class Firewall:
         chain = (GUARD.kind, GUARD.hook, GUARD.priority, GUARD.policy)
         return any(name == GUARD.name and how == chain for (_, name), how in self._nftables.base_chains().items())
 
-    def others_forwarding(self) -> set[str]:
-        """Tables of other programs (or daemons) that have a say in forwarding."""
-        found = {table for (table, _), (_, hook, _, _) in self._nftables.base_chains().items() if hook == FORWARD}
-        return found - {self.table}
+    def others_forwarding(self) -> dict[str, int]:
+        """What other programs (or daemons) say of forwarding: ``table chain`` → policy of their base chain."""
+        found = {}
+        for (table, name), (_, hook, _, policy) in self._nftables.base_chains().items():
+            if hook == FORWARD and table != self.table:
+                found[f"{table} {name}"] = policy
+        return found
 
     def install(self, bridges: Iterable[BridgeSettings], *, guard: bool = False) -> None:
         """Put the table for these bridges into the kernel, with the ports published so far, and read it back.

@@ -31,10 +31,11 @@ def _udp(mappings: Iterable[PortMapping]) -> list[PortMapping]:
 
 def _forget(conntrack: Conntrack, udp: list[PortMapping], stale: _Test) -> None:
     """Nothing is asked when no UDP is concerned. A kernel that will not tell is no reason to fail a start."""
-    if not udp:
+    ports = {mapping.host_port + n for mapping in udp for n in range(mapping.count)}
+    if not ports:
         return
     try:
-        conntrack.forget(lambda c: any(_goes_to(c, mapping) and stale(c, mapping) for mapping in udp))
+        conntrack.forget(lambda c: c.port in ports and any(_goes_to(c, m) and stale(c, m) for m in udp))
     except OSError as e:
         _LOG.warning("old UDP traffic to published ports cannot be redirected: %s", e)
 

@@ -15,10 +15,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from carrack.errors import CarrackError, Internal, InvalidArgument, Unavailable
+from carrack.errors import CarrackError, Internal, InvalidArgument, NotSupported, Unavailable
 from carrack.linux.conntrack import Conntrack
 from carrack.linux.netlink import Netlink
+from carrack.linux.nft_expressions import DROP
 from carrack.linux.nftables import Nftables
+from carrack.linux.rtnetlink import mac_bytes
 from carrack.model.ports import PublishedPort
 from carrack.network import bridge, endpoint, flows, sysctl
 from carrack.network.bridge import BridgeSettings
@@ -26,7 +28,7 @@ from carrack.network.endpoint import Endpoint, ParkedVeth, mac_of
 from carrack.network.firewall import Firewall
 from carrack.network.ipam import AddressPool
 from carrack.network.ports import PortAllocator, Reservation
-from carrack.network.rules import PortMapping
+from carrack.network.rules import GUARD, PortMapping
 from carrack.network.watch import FirewallWatch
 
 _LOG = logging.getLogger(__name__)
@@ -131,6 +133,7 @@ class BridgeNetwork:
             sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
             sysctl.ensure(self._sys_root, sysctl.route_localnet(self.settings.name), "1")
             undo.pop_all()
+        _warn_of_others(kernel.firewall)
         return kernel
 
     @property
@@ -204,6 +207,8 @@ class BridgeNetwork:
     ) -> Document:
         if container_id in self._attached:
             raise Internal(f"container {container_id} is connected to {self.settings.name} already")
+        if mac is not None:
+            _check_mac(mac)
         with ExitStack() as undo:
             address = str(self._pool.allocate(wanted))
             undo.callback(self._pool.release, address)
@@ -240,7 +245,7 @@ class BridgeNetwork:
         try:
             await self._safe()
             return await self._run(self._publish, container_id, endpoint, mappings, exposed)
-        except InvalidArgument:
+        except (InvalidArgument, NotSupported):
             raise
         except (CarrackError, OSError) as e:
             where = f"endpoint {name or container_id[:12]} ({endpoint['EndpointID']})"
@@ -324,14 +329,30 @@ class BridgeNetwork:
         bridge.remove(kernel.host, self.settings.name)
         if kernel.firewall.rule_set.guard:
             if others := kernel.firewall.others_forwarding():
-                _LOG.warning("IP forwarding stays on: nftables tables %s may need it", ", ".join(sorted(others)))
+                _LOG.warning("IP forwarding stays on: nftables chains %s may need it", ", ".join(sorted(others)))
             else:
                 sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "0")
         kernel.firewall.uninstall()
 
 
+def _warn_of_others(firewall: Firewall) -> None:
+    """What another firewall drops stays dropped; who wonders why finds it in the log."""
+    for chain, policy in firewall.others_forwarding().items():
+        if policy == DROP and not chain.endswith(f" {GUARD.name}"):
+            _LOG.warning("nftables chain ip %s drops what it does not accept, container traffic too", chain)
+
+
 def _binding(reservation: Reservation) -> dict[str, str]:
     return {"HostIp": reservation.host_ip, "HostPort": str(reservation.port)}
+
+
+def _check_mac(text: str) -> None:
+    try:
+        first = mac_bytes(text)[0]
+    except ValueError:
+        raise InvalidArgument(f"invalid MAC address: {text}") from None
+    if first & 1:
+        raise InvalidArgument(f"invalid MAC address: {text} is a multicast address")
 
 
 def endpoint_document(settings: BridgeSettings, network_id: str, address: str, mac: str) -> Document:

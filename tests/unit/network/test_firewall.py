@@ -42,11 +42,11 @@ def test_install_is_one_transaction_and_repeats(kernel: FakeNftables, firewall: 
 
 
 def test_a_neighbours_guard_is_seen(kernel: FakeNftables, firewall: Firewall) -> None:
-    assert firewall.others_forwarding() == set()
+    assert firewall.others_forwarding() == {}
     neighbour = Firewall(kernel, "other")
     neighbour.install([BridgeSettings("br1", "172.31.0.1/24")], guard=True)
     assert firewall.guarded()
-    assert firewall.others_forwarding() == {"other"}
+    assert firewall.others_forwarding() == {"other forward": 1, "other guard": 0}
 
 
 def test_withdrawn_ports_are_gone(kernel: FakeNftables, firewall: Firewall) -> None:
