@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ Answer = bytes | tuple[int, Any] | Callable[[Request, socket.socket], None]
 
 
 class ApiServer:
-    """``answers``: ``METHOD /path`` (without version) to bytes sent as they are, ``(status, document)`` or a function."""
+    """``answers``: ``METHOD /path`` (no version) → bytes as they are, ``(status, document)`` or a function."""
 
     def __init__(self, path: Path, answers: Mapping[str, Any]) -> None:
         self.requests: list[Request] = []
@@ -73,7 +73,8 @@ class ApiServer:
                     path = "/" + path.split("/", 2)[2]
                 answer = self.answers.get(f"{request.method} {path}", (404, {"message": "page not found"}))
                 if callable(answer):
-                    answer(request, connection)
+                    with suppress(ConnectionError):  # a client may leave in the midst
+                        answer(request, connection)
                     return
                 connection.sendall(answer if isinstance(answer, bytes) else response(*answer))
 

@@ -63,6 +63,10 @@ class Session:
             self._daemon = Daemon(host, self.environment.get("DOCKER_API_VERSION") or None)
         return self._daemon
 
+    def close(self) -> None:
+        if self._daemon is not None:
+            self._daemon.close()
+
     @property
     def name(self) -> str:
         """The verb as the user knows it: ``carrack container ls``."""
@@ -84,7 +88,10 @@ def execute(session: Session, command: Command, words: list[str]) -> int:
         write_error(f"{prefix}{error}\n\nUsage:  {session.name}{' ' if command.usage else ''}{command.usage}")
         write_error(f"\nRun '{session.name} --help' for more information")
         return error.exit_code
-    return command.run(session, parsed)
+    try:
+        return command.run(session, parsed)
+    finally:
+        session.close()
 
 
 def each(session: Session, names: list[str], action: "Callable[[str], str | None]") -> int:

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    Flag = tuple[str, str, str, str]
-
-HELP: "Flag" = ("help", "", "bool", "Print usage")
+Flag = tuple[str, str, str, str]
+HELP: Flag = ("help", "", "bool", "Print usage")
 
 
 class UsageError(CarrackError):

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from carrack.cli.render.table import display_width, layout, print_rows, shortened
+from carrack.cli.render.template import TemplateError
+
+HEADINGS = {"ID": "ID", "Names": "NAMES", "Ports": "PORTS"}
+ROWS = [{"ID": "1", "Names": "web", "Ports": "a-rather-long-text", "Label": lambda key: key.upper()}]
+
+
+def test_columns_are_as_docker_lays_them_out() -> None:
+    lines = layout([["ID", "NAMES", "LAST"], ["1", "a-longer-name", ""], ["2", "b", "x"]])
+    assert lines == ["ID        NAMES           LAST", "1         a-longer-name   ", "2         b               x"]
+    assert layout([["A", "B"], ["1", "2"]], least=20)[1] == "1" + " " * 19 + "2"
+    assert layout([]) == []
+
+
+def test_a_narrow_terminal_shortens_what_is_not_a_name() -> None:
+    lines = layout(
+        [["NAMES", "PORTS", "STATUS"], ["a-very-long-name-indeed", "0.0.0.0:8080->80/tcp", "Up 3 minutes"]], 50
+    )
+    assert all(display_width(line) <= 50 for line in lines)
+    assert lines[1].startswith("a-very-long-name-indeed")
+    assert "…" in lines[1]
+    unbroken = layout([["NAMES", "X"], ["n" * 90, "y"]], 40)
+    assert unbroken[1].startswith("n" * 90), "a name is never cut"
+
+
+def test_wide_characters() -> None:
+    assert display_width("船e\u0301") == 3
+    assert shortened("船船船", 5) == "船船…"
+    assert shortened("abc", 3) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("", "ID        NAMES\n1         web\n"),
+        ("table", "ID        NAMES\n1         web\n"),
+        ("json", '{"ID":"1","Names":"web","Ports":"a-rather-long-text"}\n'),
+        ("{{.Names}}\\t{{.ID}}", "web\t1\n"),
+        ("table {{upper .Names}}\\t{{.ID}}", "NAMES     ID\nWEB       1\n"),
+        ('table {{.Label "x"}}', "x\nX\n"),
+    ],
+)
+def test_forms(capsys: pytest.CaptureFixture[str], form: str, expected: str) -> None:
+    print_rows(ROWS, HEADINGS, "ID Names", form, "*formatter.X")
+    assert capsys.readouterr().out == expected
+
+
+def test_an_unknown_field() -> None:
+    with pytest.raises(TemplateError, match=r"failed to execute template: .*type \*formatter\.X"):
+        print_rows(ROWS, HEADINGS, "ID", "{{.Foo}}", "*formatter.X")

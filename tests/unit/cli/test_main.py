@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from socket import socket
+
+import pytest
+from tests.fakes.api_server import Request, frame, serving
+
+from carrack import __version__
+from carrack.cli.main import main
+
+IMAGES = [{"Id": "sha256:" + "a" * 64, "Created": 1, "RepoTags": ["b:1"], "Size": 5}]
+# what a verb must never load before it has something to draw: each costs milliseconds
+HEAVY = {
+    "re",
+    "json",
+    "typing",
+    "argparse",
+    "dataclasses",
+    "enum",
+    "signal",
+    "socket",
+    "threading",
+    "asyncio",
+    "subprocess",
+}
+
+
+def carrack(*words: str, host: str = "unix:///nowhere", stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    code = "import sys; from carrack.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "-H", host, *words]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, input=stdin, capture_output=True, env=environment, timeout=30)
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-v"], ["-H", "unix:///x", "--version"]])
+def test_version(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"Carrack version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["foo"], 1, "carrack: unknown command: carrack foo\n\nRun 'carrack --help' for more information\n"),
+        (["image", "foo"], 1, "carrack: unknown command: carrack image foo\n\nUsage:  carrack image COMMAND"),
+        (["pull", "x"], 1, "carrack: 'carrack pull' is not built yet"),
+        (["--wrong"], 125, "unknown flag: --wrong"),
+        (["-H", "a", "-H", "b", "ps"], 1, "specify only one -H"),
+        (["-H", "ssh://x", "ps"], 1, "hosts behind ssh are not built"),
+        (["-H", "unix:///nowhere/x", "ps"], 1, "Cannot connect to the Carrack daemon at unix:///nowhere/x"),
+    ],
+)
+def test_refusals(capsys: pytest.CaptureFixture[str], words: list[str], code: int, message: str) -> None:
+    assert main(words) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_listing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(tmp_path / "s", {"GET /images/json": (200, IMAGES)}) as server:
+        assert main(["-H", f"unix://{server.path}", "images", "-q"]) == 0
+        assert main(["-H", f"unix://{server.path}", "images", "--format", "{{.Repository}} {{.Size}}"]) == 0
+    assert capsys.readouterr().out == "a" * 12 + "\nb 5B\n"
+
+
+def _attach(_: Request, connection: socket) -> None:
+    connection.sendall(b"HTTP/1.1 101 UPGRADED\r\n\r\n")
+    typed = b""
+    while data := connection.recv(100):
+        typed += data
+    connection.sendall(frame(1, b"out " + typed) + frame(2, b"err"))
+
+
+def test_run_from_end_to_end(tmp_path: Path) -> None:
+    answers = {
+        "POST /containers/create": (201, {"Id": "c1", "Warnings": ["careful"]}),
+        "POST /containers/c1/attach": _attach,
+        "POST /containers/c1/wait": (200, {"StatusCode": 7}),
+        "POST /containers/c1/start": (204, None),
+    }
+    with serving(tmp_path / "s", answers) as server:
+        cidfile = tmp_path / "cid"
+        words = ["run", "-i", "--rm", "--cidfile", str(cidfile), "--name", "n", "busybox", "cat"]
+        done = carrack(*words, host=f"unix://{server.path}", stdin=b"typed")
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"out typed", b"WARNING: careful\nerr")
+    assert cidfile.read_text() == "c1"
+    asked = {str(request).replace("/v1.51", ""): request for request in server.requests}
+    assert list(asked) == [
+        "POST /containers/create?name=n",
+        "POST /containers/c1/attach?stream=1&stdin=1&stdout=1&stderr=1",
+        "POST /containers/c1/wait?condition=removed",
+        "POST /containers/c1/start?",
+    ]
+    assert asked["POST /containers/create?name=n"].document["Cmd"] == ["cat"]
+
+
+def test_run_of_what_cannot_start(tmp_path: Path) -> None:
+    failure = (400, {"message": 'exec: "x": executable file not found in $PATH'})
+    answers = {
+        "POST /containers/create": (201, {"Id": "c1"}),
+        "POST /containers/c1/attach": _attach,
+        "POST /containers/c1/wait": (200, {"StatusCode": 127}),
+        "POST /containers/c1/start": failure,
+    }
+    with serving(tmp_path / "s", answers) as server:
+        done = carrack("run", "busybox", "x", host=f"unix://{server.path}")
+    assert done.returncode == 127
+    assert done.stderr.startswith(
+        b'carrack: Error response from daemon: exec: "x": executable file not found in $PATH\n'
+    )
+
+
+def test_run_without_the_image(tmp_path: Path) -> None:
+    cidfile = tmp_path / "cid"
+    with serving(tmp_path / "s", {"POST /containers/create": (404, {"message": "No such image: b:1"})}) as server:
+        done = carrack("run", "--cidfile", str(cidfile), "b:1", host=f"unix://{server.path}")
+        never = carrack("run", "--pull", "never", "b:1", host=f"unix://{server.path}")
+    assert done.returncode == never.returncode == 125
+    assert b"Unable to find image 'b:1' locally" in done.stderr
+    assert b"carrack image bootstrap" in done.stderr
+    assert never.stderr.startswith(b"carrack: Error response from daemon: No such image: b:1\n")
+    assert not cidfile.exists()
+
+
+def test_run_without_a_daemon() -> None:
+    done = carrack("run", "busybox", host="unix:///nowhere/x")
+    assert done.returncode == 125
+    assert b"carrack system start" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_defect(tmp_path: Path) -> None:
+    with serving(tmp_path / "s", {"GET /images/json": (200, IMAGES * 5000)}) as server:
+        code = "import sys; from carrack.cli.main import main; sys.exit(main())"
+        command = f"{sys.executable} -c '{code}' -H unix://{server.path} images --no-trunc | head -1"
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(["sh", "-c", command], capture_output=True, env=environment, timeout=30)
+    assert done.stdout.startswith(b"REPOSITORY")
+    assert done.stderr == b""
+
+
+def test_run_starts_light(tmp_path: Path) -> None:
+    code = "import sys; before = set(sys.modules); from carrack.cli.main import main; code = main()\n"
+    code += "print(code, *sorted(set(sys.modules) - before), file=sys.stderr)"
+    answers = {
+        "POST /containers/create": (201, {"Id": "c1"}),
+        "POST /containers/c1/attach": lambda _, connection: connection.sendall(b"HTTP/1.1 101 UPGRADED\r\n\r\n"),
+        "POST /containers/c1/wait": (200, {"StatusCode": 0}),
+        "POST /containers/c1/start": (204, None),
+    }
+    with serving(tmp_path / "s", answers) as server:
+        command = [sys.executable, "-S", "-c", code, "-H", f"unix://{server.path}", "run", "--rm", "-p", "80:80", "b"]
+        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path.endswith("src"))}
+        done = subprocess.run(command, capture_output=True, env=environment, check=True, timeout=30, text=True)
+    exit_code, *loaded = done.stderr.split()
+    assert exit_code == "0"
+    assert not HEAVY & set(loaded)
