@@ -157,8 +157,8 @@ class _Face:
 
         async def produce(out: StreamWriter) -> None:
             await out.start()
-            code, error = await ended
-            await out.json({"StatusCode": code, **({"Error": {"Message": error}} if error else {})})
+            code, _ = await ended
+            await out.json({"StatusCode": code})
 
         return stream(produce)
 

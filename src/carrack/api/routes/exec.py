@@ -9,6 +9,7 @@ from carrack.api.routes.containers import size_of
 from carrack.engine.containers import attach
 from carrack.engine.containers.services import ContainerServices
 from carrack.errors import CarrackError
+from carrack.http import stdcopy
 
 
 def routes(services: ContainerServices) -> list[Route]:
@@ -43,7 +44,8 @@ class _Face:
             sock = await self._execs.start(process, body, attach=True)
         except CarrackError as error:
             # The connection is the stream already: its reader is told there, and by the exit code.
-            connection.write(f"{error}\r\n".encode())
+            text = f"{error}\r\n".encode()
+            connection.write(text if tty else stdcopy.frame(stdcopy.STDOUT, text))
             return HIJACKED
         assert sock is not None
         await attach.pump(connection, sock, attach.DetachKeys(process.config["DetachKeys"]) if tty else None)

@@ -55,32 +55,34 @@ class DetachKeys:
     """
 
     def __init__(self, text: str) -> None:
-        self._sequence = bytes(_key(word) for word in (text or DEFAULT_DETACH_KEYS).split(","))
+        try:
+            self._sequence = bytes(_key(word) for word in (text or DEFAULT_DETACH_KEYS).split(","))
+        except ValueError:
+            raise InvalidArgument(f"Invalid detach keys ({text}) provided") from None
         self._matched = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bool]:
         """What to pass on, and whether the sequence is complete; a part of it is held back until it breaks."""
         out = bytearray()
         for byte in data:
-            if byte == self._sequence[self._matched]:
-                self._matched += 1
-                if self._matched == len(self._sequence):
-                    return bytes(out), True
-                continue
-            out += self._sequence[: self._matched]
-            self._matched = 1 if byte == self._sequence[0] else 0
-            if not self._matched:
-                out.append(byte)
+            held = self._sequence[: self._matched] + bytes([byte])
+            if held == self._sequence:
+                return bytes(out), True
+            # The longest end of what is held that may still become the sequence.
+            self._matched = next(n for n in range(len(held), -1, -1) if held.endswith(self._sequence[:n]))
+            out += held[: len(held) - self._matched]
         return bytes(out), False
 
 
 def _key(word: str) -> int:
     if len(word) == 1 and word.isascii():
         return ord(word)
+    if word == "DEL":
+        return 127
     letter = word.removeprefix("ctrl-")
     if word.startswith("ctrl-") and len(letter) == 1 and letter in "abcdefghijklmnopqrstuvwxyz@[\\]^_":
         return ord(letter.upper()) - 64
-    raise InvalidArgument(f"Invalid detach keys ({word}) provided")
+    raise ValueError(word)
 
 
 class Attachments:

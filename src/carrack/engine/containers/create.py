@@ -104,7 +104,11 @@ class Creator:
         other = host[mode].removeprefix("container:")
         if not other:
             raise InvalidArgument(f"invalid {what} mode: invalid container format container:<name|id>")
-        host[mode] = "container:" + self._store.find(other).id
+        try:
+            host[mode] = "container:" + self._store.find(other).id
+        except NotFound as error:
+            # A 404 here would make the docker command look for the image in a registry.
+            raise InvalidArgument(str(error)) from error
 
     async def _make(self, container: Container, undo: AsyncExitStack) -> None:
         directory = self._paths.data(container.id)

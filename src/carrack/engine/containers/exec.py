@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.events import Events
     from carrack.engine.jobs import Jobs
+    from carrack.shim.client import Shim
 
 ENDED_KEPT = 256
 
@@ -79,8 +80,9 @@ class Execs:
     def check(self, process: Exec) -> None:
         """Raise Conflict when the exec was started before or its container does not run."""
         if process.started:
-            words = "has already started" if process.running else "has already been started"
-            raise Conflict(f"exec {process.id} {words}")
+            raise Conflict(
+                f"exec command {process.id} " + ("is already running" if process.running else "has already run")
+            )
         _check_running(process.container)
 
     async def start(self, process: Exec, body: Document, attach: bool) -> socket.socket | None:
@@ -92,23 +94,17 @@ class Execs:
         c, config = process.container, process.config
         self.check(process)
         assert c.shim is not None
-        size = start["ConsoleSize"] or config["ConsoleSize"]
+        shim = c.shim
+        request = self._request(process, start["ConsoleSize"] or config["ConsoleSize"])
+        if attach:
+            streams = {name: config["Attach" + name.capitalize()] for name in ("stdin", "stdout", "stderr")}
+            request["attach"] = [{"fd": 0, **streams}]  # type: ignore[typeddict-item]
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        request = self._request(process, size)
-        if attach:
-            request["attach"] = [
-                {
-                    "fd": 0,
-                    "stdin": config["AttachStdin"],
-                    "stdout": config["AttachStdout"],
-                    "stderr": config["AttachStderr"],
-                }
-            ]
         process.started = True
         self._publish("exec_start: " + " ".join(config["Cmd"]), process)
         try:
-            process.pid = await c.shim.exec(process.id, request, [theirs.fileno()] if attach else [])
+            process.pid = await shim.exec(process.id, request, [theirs.fileno()] if attach else [])
         except StartFailed as failure:
             ours.close()
             self._ended(process, failure.exit_code)
@@ -119,7 +115,7 @@ class Execs:
         finally:
             theirs.close()
         process.running = True
-        self._jobs.start(self._watch(process), f"exec {process.id[:12]}")
+        self._jobs.start(self._watch(process, shim), f"exec {process.id[:12]}")
         if not attach:
             ours.close()
             return None
@@ -157,9 +153,8 @@ class Execs:
             "size": size if config["Tty"] and size and all(size) else None,
         }
 
-    async def _watch(self, process: Exec) -> None:
-        assert process.container.shim is not None
-        ended: Exit = await process.container.shim.exec_exited(process.id)
+    async def _watch(self, process: Exec, shim: Shim) -> None:
+        ended: Exit = await shim.exec_exited(process.id)
         self._ended(process, ended.code)
         self._publish("exec_die", process, {"exitCode": str(ended.code)})
 
@@ -201,7 +196,7 @@ class Execs:
             "OpenStdin": config["AttachStdin"],
             "OpenStderr": config["AttachStderr"],
             "OpenStdout": config["AttachStdout"],
-            "CanRemove": process.exit_code is not None,
+            "CanRemove": False,
             "ContainerID": process.container.id,
             "DetachKeys": "",
             "Pid": process.pid,
@@ -214,7 +209,7 @@ class Execs:
 
 def _check_running(c: Container) -> None:
     if c.state.status == "paused":
-        raise Conflict(f"container {c.name} is paused, unpause the container before exec")
+        raise Conflict(f"Container {c.id} is paused, unpause the container before exec")
     if c.state.status == "restarting":
         raise Conflict(f"container {c.id} is restarting, wait until the container is running")
     if not c.state.running or c.shim is None:

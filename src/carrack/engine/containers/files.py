@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.record import Container
 from carrack.engine.images import pump
-from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotFound
+from carrack.errors import CarrackError, Conflict, Forbidden, InvalidArgument, NotFound
+from carrack.linux import pidfd
 from carrack.linux.syscalls import LINUX
 from carrack.runtime import users
 from carrack.runtime.inroot import Procfs
@@ -26,6 +27,7 @@ from carrack.storage.usage import tree_size
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
+    from carrack.shim.client import Shim
     from carrack.storage.snapshots.base import Snapshotter
 
 T = TypeVar("T")
@@ -42,7 +44,7 @@ class Files:
     def _root(self, c: Container, path: str) -> Iterator[tuple[int, str]]:
         """A descriptor of the root to look in, and the path below it (blocking)."""
         if c.state.status in ("running", "paused") and c.shim is not None:
-            fd = os.open(f"/proc/{c.state.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = _running_root(c, c.shim, os.O_PATH)
         else:
             for point in sorted(c.mounts, key=lambda p: -len(p["Destination"])):
                 rest = _below(path, point["Destination"])
@@ -103,7 +105,7 @@ class Files:
         """A tar of the whole root file system, without volumes and pseudo file systems."""
 
         def work(write: Callable[[bytes | memoryview], object]) -> None:
-            fd = self._snapshotter.mount(c.id) if c.shim is None else self._running_root(c)
+            fd = self._snapshotter.mount(c.id) if c.shim is None else _running_root(c, c.shim, os.O_RDONLY)
             try:
                 archive.pack_root(LINUX, fd, write)
             finally:
@@ -111,9 +113,6 @@ class Files:
 
         self._events.publish("container", "export", c.id, attributes(c))
         return pump.produce(work)
-
-    def _running_root(self, c: Container) -> int:
-        return os.open(f"/proc/{c.state.pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     async def changes(self, c: Container) -> list[dict[str, Any]] | None:
         """What differs from the image: kind 0 modified, 1 added, 2 deleted; None when nothing does."""
@@ -134,6 +133,22 @@ class Files:
     async def size(self, c: Container) -> int:
         """Bytes of the files that the container wrote."""
         return await asyncio.to_thread(lambda: tree_size(self._snapshotter.upper(c.id)))
+
+
+def _running_root(c: Container, shim: Shim, flags: int) -> int:
+    """The root that a container's program sees. Raises Conflict when the program has ended.
+
+    Its process id may have been given to another program meanwhile; that its pidfd still lives after the open says
+    that it was not.
+    """
+    try:
+        fd = os.open(f"/proc/{shim.pid}/root", flags | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise Conflict(f"container {c.id} has just ended: try again") from error
+    if shim.pidfd < 0 or pidfd.ended(shim.pidfd):
+        os.close(fd)
+        raise Conflict(f"container {c.id} has just ended: try again")
+    return fd
 
 
 def _owner(c: Container, root_fd: int) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from carrack.engine.containers import names
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.failures import start_error
 from carrack.engine.containers.record import Container
+from carrack.engine.containers.signals import parse_signal
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotModified
 from carrack.model import container as model
 from carrack.model import schema
@@ -156,7 +157,8 @@ class Lifecycle:
         if c.state.status == "restarting" and self._supervisor.cancel_restart(c):
             await self._supervisor.settle(c)
             return
-        if not c.state.running or c.shim is None:
+        shim = c.shim
+        if not c.state.running or shim is None:
             raise Conflict(f"cannot kill container: {c.name}: container {c.id} is not running")
         if number in (signals.SIGKILL, parse_signal(c.config["StopSignal"] or "SIGTERM")):
             c.stopped_by_user = True
@@ -165,7 +167,7 @@ class Lifecycle:
         await self._signal(c, number)
         if number == signals.SIGKILL:
             if paused:
-                await c.shim.resume()
+                await shim.resume()
             async with asyncio.timeout(_KILL_WAIT):
                 await asyncio.shield(settled)
 
@@ -186,7 +188,7 @@ class Lifecycle:
         """Freeze every process. Raises Conflict unless it runs unpaused."""
         async with c.lock:
             if c.state.status == "paused":
-                raise Conflict(f"container {c.id} is already paused")
+                raise Conflict(f"Container {c.id} is already paused")
             if c.state.status != "running" or c.shim is None:
                 raise Conflict(f"container {c.id} is not running")
             await c.shim.pause()
@@ -198,7 +200,7 @@ class Lifecycle:
         """Thaw. Raises Conflict unless it is paused."""
         async with c.lock:
             if c.state.status != "paused" or c.shim is None:
-                raise Conflict(f"container {c.id} is not paused")
+                raise Conflict(f"Container {c.id} is not paused")
             await c.shim.resume()
             c.state.status = "running"
             await self._store.save(c)
@@ -207,7 +209,7 @@ class Lifecycle:
     async def rename(self, c: Container, name: str) -> None:
         """Give the container another name. Raises Conflict when that is taken, InvalidArgument when it is bad."""
         if not name:
-            raise InvalidArgument("New name cannot be empty")
+            raise InvalidArgument("Neither old nor new names may be empty")
         wanted = names.check(name)
         old = c.name
         if wanted == old:
@@ -256,18 +258,3 @@ class Lifecycle:
             raise Conflict(f"container {c.id} is not running")
         await c.shim.resize(height, width)
         self._events.publish("container", "resize", c.id, {**attributes(c), "height": str(height), "width": str(width)})
-
-
-def parse_signal(text: str) -> int:
-    """A signal's number from ``9``, ``KILL``, ``SIGKILL`` or ``RTMIN+3``. Raises InvalidArgument."""
-    word = text.strip().upper().removeprefix("SIG")
-    if word.isdecimal():
-        if 0 < int(word) < 65:
-            return int(word)
-    elif word.startswith(("RTMIN+", "RTMAX-")) and word[6:].isdecimal():
-        number = 34 + int(word[6:]) if word[2:5] == "MIN" else 64 - int(word[6:])
-        if 34 <= number <= 64:
-            return number
-    elif (found := getattr(signals, "SIG" + word, None)) is not None and isinstance(found, signals.Signals):
-        return int(found)
-    raise InvalidArgument(f"Invalid signal: {text}")

@@ -117,6 +117,9 @@ def _check_values(filters: Filters) -> None:
     for value in filters.get("exited", ()):
         if not re.fullmatch(r"-?\d+", value):
             raise InvalidArgument(f"invalid filter 'exited={value}'")
+    for value in filters.get("is-task", ()):
+        if value.lower() not in ("true", "1", "false", "0"):
+            raise InvalidArgument(f"invalid filter 'is-task=[{value}]'")
     for value in filters.get("health", ()):
         if value not in ("none", "starting", "healthy", "unhealthy"):
             raise InvalidArgument(f"invalid filter 'health={value}'")
@@ -133,7 +136,6 @@ def _matches(c: Container, filters: Filters) -> bool:
         "volume": lambda v: any(v in (point.get("Name"), point["Destination"]) for point in c.mounts),
         "network": lambda v: v in c.endpoints or any(e.get("NetworkID") == v for e in c.endpoints.values()),
         "is-task": lambda v: v.lower() in ("false", "0"),
-        "isolation": lambda v: v == c.host_config["Isolation"],
         "publish": lambda v: any(_port(v, e.get("PublicPort"), e["Type"]) for e in ports(c)),
         "expose": lambda v: any(
             _port(v, int(k.split("/")[0]), k.split("/")[1]) for k in c.config["ExposedPorts"] or {}
@@ -157,8 +159,8 @@ def _name(name: str, pattern: str) -> bool:
 
 def _port(wanted: str, port: int | None, protocol: str) -> bool:
     numbers, _, kind = wanted.partition("/")
-    first, _, last = numbers.partition("-")
-    if not first.isdecimal() or (last and not last.isdecimal()):
+    first, dash, last = numbers.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
         raise InvalidArgument(f"invalid filter: invalid port: {wanted}")
     return port is not None and int(first) <= port <= int(last or first) and protocol == (kind or "tcp")
 

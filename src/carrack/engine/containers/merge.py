@@ -88,7 +88,7 @@ def host_config(host: Document, *, cgroup_version: int, init: bool = False) -> N
 def _check_modes(host: Document) -> None:
     mode = host["NetworkMode"]
     if mode not in ("bridge", "host", "none") and not mode.startswith("container:"):
-        raise NotFound(f"network {mode} not found")
+        raise InvalidArgument(f"network {mode} not found")
     if host["IpcMode"] not in ("private", "shareable", "none", "host") and not host["IpcMode"].startswith("container:"):
         raise InvalidArgument(f"invalid IPC mode: {host['IpcMode']}")
     if host["PidMode"] not in ("", "host") and not host["PidMode"].startswith("container:"):
@@ -141,10 +141,13 @@ def _check_log(log: dict[str, Any]) -> None:
 
 
 def networking(given: Document, mode: str) -> None:
-    """Refuse endpoints of networks other than the one in ``mode``; Docker's ``default`` is the bridge."""
+    """Refuse endpoints of networks other than the one in ``mode``; Docker's ``default`` is the bridge.
+
+    Not with NotFound, which makes the docker command look for the image in a registry.
+    """
     endpoints = given["EndpointsConfig"]
     for name in list(endpoints):
         if name == "default":
             endpoints[mode] = endpoints.pop(name)
         elif name != mode:
-            raise NotFound(f"network {name} not found")
+            raise InvalidArgument(f"network {name} not found")

@@ -58,11 +58,10 @@ class Remover:
             raise Conflict(f"removal of container {c.name} is already in progress")
         if c.state.running:
             if not force:
-                state = "paused" if c.state.status == "paused" else "running"
-                hint = (
-                    "unpause and then " if state == "paused" else ""
-                ) + "stop the container before removing or force remove"
-                raise Conflict(f'cannot remove container "{c.name}": container is {state}: {hint}')
+                state = "running: stop the container before removing or force remove"
+                if c.state.status == "paused":
+                    state = "paused and must be unpaused first"
+                raise Conflict(f'cannot remove container "{c.name}": container is {state}')
             c.stopping = c.stopped_by_user = True
             auto, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
             try:

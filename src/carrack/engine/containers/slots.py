@@ -71,22 +71,29 @@ class SlotPool:
         if self._zygote is not None:
             await self._zygote.close()
 
-    async def take(self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str) -> Parked:
-        """A slot with these new namespaces, having joined those of ``join`` (type to descriptor)."""
-        if not join and namespaces == self._usual and cgroup_parent == self._settings.cgroup_parent:
+    async def take(
+        self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str, cable: bool = True
+    ) -> Parked:
+        """A slot with these new namespaces, having joined those of ``join`` (type to descriptor).
+
+        ``cable`` wants a veth pair in its network namespace, if it has one of its own.
+        """
+        if cable and not join and namespaces == self._usual and cgroup_parent == self._settings.cgroup_parent:
             self._wanted.set()
             while self._parked:
                 parked = self._parked.popleft()
                 if not parked.slot.lost.done():
                     return parked
-        return await self._make(namespaces, join, cgroup_parent)
+        return await self._make(namespaces, join, cgroup_parent, cable and "network" in namespaces)
 
-    async def _make(self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str) -> Parked:
+    async def _make(
+        self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str, cable: bool
+    ) -> Parked:
         zygote = await self._alive()
         plan = SlotPlan(namespaces=namespaces, join=join, cgroup_parent=cgroup_parent)
         slot = await zygote.slot(plan)
         try:
-            veth = await self._park(slot) if "network" in namespaces else None
+            veth = await self._park(slot) if cable else None
         except BaseException:
             await asyncio.shield(slot.discard())
             raise
@@ -115,7 +122,7 @@ class SlotPool:
             await asyncio.sleep(REFILL_PAUSE)
             while len(self._parked) < self._size and not self._closed:
                 try:
-                    self._parked.append(await self._make(self._usual, {}, self._settings.cgroup_parent))
+                    self._parked.append(await self._make(self._usual, {}, self._settings.cgroup_parent, True))
                 except (OSError, CarrackError) as error:
                     log.warning("cannot park a slot: %s", error)
                     break
