@@ -6,7 +6,6 @@ Routes are looked up on the decoded path, like dockerd's router does, so `%2F` i
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import posixpath
 import re
@@ -23,6 +22,7 @@ from carrack.api.request import Request
 from carrack.api.response import Response, StreamResponse
 from carrack.errors import InvalidArgument, NotFound
 from carrack.http.hijack import Hijacked
+from carrack.http.server import Unanswered
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +106,11 @@ class Application:
             answer = await handler(request)
             if isinstance(answer, StreamResponse) and request.hijacked is None:
                 return await stream.send(raw, answer, HEADERS)
-        except (ConnectionError, asyncio.IncompleteReadError) as error:
+        except stream.ClientGone:
+            return Unanswered()
+        except ConnectionError as error:
             if raw.transport is None:
-                raise
+                return Unanswered()
             answer = error_response(error, f"{raw.method} {raw.raw_path}")
         except Exception as error:
             answer = error_response(error, f"{raw.method} {raw.raw_path}")

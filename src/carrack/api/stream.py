@@ -12,6 +12,10 @@ from carrack.api.response import StreamResponse, encode_json
 from carrack.http.server import Connection
 
 
+class ClientGone(ConnectionError):
+    """The client went away while its answer was being written; there is nobody left to tell anything."""
+
+
 class StreamWriter:
     """Where a streaming handler writes. Every write waits until the client has taken enough of it."""
 
@@ -67,7 +71,7 @@ async def send(raw: web.BaseRequest, answer: StreamResponse, headers: Mapping[st
     gone = await _produce(connection, answer, writer)
     if gone or raw.transport is None:
         response.force_close()
-        raise ConnectionResetError("the client has closed the connection")
+        raise ClientGone("the client has closed the connection")
     if not response.prepared:
         await response.prepare(raw)
     return response

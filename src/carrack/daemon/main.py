@@ -9,7 +9,9 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from carrack import __version__
 from carrack.daemon import config as configuration
@@ -20,6 +22,9 @@ from carrack.daemon.lock import owning, pidfile
 from carrack.daemon.notify import notify
 from carrack.daemon.reload import reload
 from carrack.errors import CarrackError
+
+if TYPE_CHECKING:
+    from carrack.daemon.wiring import Services
 
 log = logging.getLogger("carrack.daemon")
 
@@ -41,8 +46,8 @@ def main() -> int:
     return 0
 
 
-def run(config: Config) -> int:
-    """Serve until told to stop."""
+def run(config: Config, build: Callable[[Config], Services] | None = None) -> int:
+    """Serve what `build` makes (the daemon's own wiring) until told to stop; the exit code is as for `main`."""
     logs.set_up("debug" if config.debug else config.log_level, config.log_format)
     if os.geteuid() != 0:
         log.critical("carrackd needs root: it makes namespaces, mounts and cgroups")
@@ -55,12 +60,22 @@ def run(config: Config) -> int:
             os.makedirs(config.exec_root, mode=0o711, exist_ok=True)
             stack.enter_context(pidfile(config.pidfile))
             endpoints = open_endpoints(config, stack)
-            asyncio.run(_Daemon(config, endpoints).serve())
+            asyncio.run(_Daemon(config, endpoints).serve(build or _wire))
     except (CarrackError, OSError) as error:
         log.critical("carrackd cannot go on: %s", error)
         log.debug("the trace", exc_info=True)
         return 1
+    except Exception:
+        log.critical("carrackd cannot go on because of a defect; please report it", exc_info=True)
+        return 1
     return 0
+
+
+def _wire(config: Config) -> Services:
+    # Only a daemon that runs pays for these imports; --version and --validate do not.
+    from carrack.daemon import wiring
+
+    return wiring.build(config)
 
 
 class _Daemon:
@@ -72,15 +87,13 @@ class _Daemon:
         self._signals = 0
         self._stopping = asyncio.Event()
 
-    async def serve(self) -> None:
-        # Only a daemon that runs pays for these imports; --version and --validate do not.
+    async def serve(self, build: Callable[[Config], Services]) -> None:
         from carrack.api.app import Application
-        from carrack.daemon import wiring
         from carrack.http.server import Server
 
         self._handle_signals()
-        self._services = wiring.build(self._config)
-        await self._services.start()
+        self._services = build(self._config)
+        await self._start()
         try:
             server = Server(Application(self._services.routes))
             for endpoint in self._endpoints:
@@ -97,6 +110,17 @@ class _Daemon:
         finally:
             await self._services.stop()
         log.info("stopped")
+
+    async def _start(self) -> None:
+        try:
+            await self._services.start()
+        except BaseException:
+            # What had started is ended; a failure of that must not hide why the start failed.
+            try:
+                await self._services.stop()
+            except Exception as error:
+                log.error("while ending a failed start: %s", error, exc_info=error)
+            raise
 
     async def _stop_containers(self) -> None:
         if not self._config.live_restore:

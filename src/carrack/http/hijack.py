@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from carrack.http.server import Connection
+from carrack.http.server import Connection, Unanswered
 
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
@@ -119,16 +119,12 @@ class HijackedStream(asyncio.Protocol):
         self._writable.set()
 
 
-class Hijacked(web.StreamResponse):
+class Hijacked(Unanswered):
     """Tells aiohttp that there is nothing left to answer; keeps its connection open until the stream is closed."""
 
     def __init__(self, stream: HijackedStream) -> None:
         super().__init__()
         self._stream = stream
-        self.force_close()
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """aiohttp: the head has been written."""
 
     async def write_eof(self, data: bytes = b"") -> None:
         """aiohttp: wait for the stream's end."""

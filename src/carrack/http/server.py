@@ -36,6 +36,20 @@ _REASONS = {
 }
 
 
+class Unanswered(web.StreamResponse):
+    """Tells aiohttp that there is nothing to answer, because the client has gone; the connection ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """aiohttp: there is no head to send."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """aiohttp: nor an end."""
+
+
 class _Engine(web.RequestHandler):
     """aiohttp's connection state machine, which tells its Connection when an answer is finished."""
 
@@ -63,8 +77,9 @@ class _EngineFactory(web.Server):
 class Connection(asyncio.Protocol):
     """One client connection, from its first byte until it is closed or hijacked."""
 
-    def __init__(self, engine: _Engine, head_timeout: float = HEAD_TIMEOUT) -> None:
+    def __init__(self, engine: _Engine, peers: set[Connection], head_timeout: float = HEAD_TIMEOUT) -> None:
         engine.connection = self
+        self._peers = peers
         self._engine = engine
         self._framer = RequestFramer()
         self._head_timeout = head_timeout
@@ -117,6 +132,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def shut_down(self) -> None:
+        """The server stops: end what would go on for ever, a stream or a connection that was taken over."""
+        if self._transport is not None and self._transport.get_protocol() is not self:
+            self._transport.close()
+        self._gone()
+
     def answered(self) -> None:
         """The engine has written an answer: let the next request in."""
         self._on_gone = None
@@ -136,6 +157,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
+        self._peers.add(self)
         self._engine.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -155,6 +177,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport = None
+        self._peers.discard(self)
         self._cancel_timer()
         self._engine.connection_lost(exc)
         self._gone()
@@ -222,6 +245,7 @@ class Server:
         self._factory = _EngineFactory(handler, access_log=None, auto_decompress=False, **limits)
         self._head_timeout = head_timeout
         self._listeners: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Accept connections on a bound stream socket, which this object owns from now on."""
@@ -235,18 +259,20 @@ class Server:
     @property
     def connections(self) -> int:
         """How many client connections are open."""
-        return len(self._factory.connections)
+        return len(self._connections)
 
     async def close(self, grace: float = 5.0) -> None:
-        """Stop accepting, give running handlers `grace` seconds, then cancel them and close every connection."""
+        """Stop accepting and end streams; give other handlers `grace` seconds, then cancel them too."""
         for listener in self._listeners:
             listener.close()
+        for connection in list(self._connections):
+            connection.shut_down()
         self._factory.pre_shutdown()
         await self._factory.shutdown(grace)
 
     def _protocol_factory(self, tls: ssl.SSLContext | None) -> Callable[[], asyncio.Protocol]:
         def connection() -> Connection:
-            return Connection(self._factory(), self._head_timeout)
+            return Connection(self._factory(), self._connections, self._head_timeout)
 
         if tls is None:
             return connection

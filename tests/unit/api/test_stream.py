@@ -46,7 +46,10 @@ def test_a_stream_flushes_each_write_and_fails_properly_before_the_first(tmp_pat
 
 
 @pytest.mark.parametrize("started", [False, True])
-def test_a_stream_is_cancelled_when_its_client_goes(tmp_path: Path, started: bool) -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_a_stream_is_cancelled_when_its_client_goes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, started: bool, half: bool
+) -> None:
     seen: list[str] = []
 
     async def wait(request: Request) -> Response:
@@ -70,9 +73,13 @@ def test_a_stream_is_cancelled_when_its_client_goes(tmp_path: Path, started: boo
         await running.wait()
         if started:
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        if half:
+            writer.write_eof()
+            assert await reader.read() == b""
         writer.close()
         await done.wait()
         assert seen == ["cancelled"]
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
     run_with(tmp_path, [Route("GET", "/wait", wait)], client)
 

@@ -10,7 +10,8 @@ from tests.fakes.http_peer import exchange, parse, run, run_with, serving, servi
 
 from carrack.api.app import Route
 from carrack.api.request import Request
-from carrack.api.response import Response, json_response
+from carrack.api.response import Response, json_response, stream
+from carrack.api.stream import StreamWriter
 
 
 async def size(request: Request) -> Response:
@@ -108,5 +109,39 @@ def test_origin_is_refused_on_tcp() -> None:
             status, _, body = parse(await reader.read())
             assert (status, b"web pages" in body) == (403, True)
             writer.close()
+
+    run(main)
+
+
+def test_stopping_ends_streams_at_once_and_lets_handlers_finish(tmp_path: Path) -> None:
+    answers: list[bytes] = []
+    begun = asyncio.Event()
+
+    async def endless(request: Request) -> Response:
+        async def produce(writer: StreamWriter) -> None:
+            await writer.start()
+            await asyncio.sleep(60)
+
+        return stream(produce)
+
+    async def slow(request: Request) -> Response:
+        begun.set()
+        await asyncio.sleep(0.1)
+        return json_response("finished")
+
+    async def main() -> None:
+        async with serving(tmp_path, [Route("GET", "/endless", endless), Route("GET", "/slow", slow)]) as address:
+            reader, writer = await asyncio.open_unix_connection(address)
+            writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            reader2, writer2 = await asyncio.open_unix_connection(address)
+            writer2.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            await begun.wait()
+        answers.append(await reader.read())
+        answers.append(await reader2.read())
+        writer.close()
+        writer2.close()
+        assert answers[0] == b""
+        assert parse(answers[1])[2] == b'"finished"\n'
 
     run(main)
