@@ -98,7 +98,7 @@ def _read_body(fds: list[int], announcement: bytes) -> bytes:
         raise ValueError(f"a message of {size} bytes is over the limit of {BODY_LIMIT}")
     memory = fds.pop(0)
     try:
-        if not fcntl.fcntl(memory, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+        if not _is_sealed(memory):
             raise ValueError("a message body is not sealed")
         body = os.pread(memory, size + 1, 0)
     finally:
@@ -106,3 +106,10 @@ def _read_body(fds: list[int], announcement: bytes) -> bytes:
     if len(body) != size:
         raise ValueError(f"a message body has {len(body)} bytes where {size} were announced")
     return body
+
+
+def _is_sealed(memory: int) -> bool:
+    try:
+        return bool(fcntl.fcntl(memory, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK)
+    except OSError:  # no memfd at all
+        return False
