@@ -37,9 +37,12 @@ def store(driver: Snapshotter, *blocks: bytes) -> str:
     archive = b"".join(blocks) + END
     diff_id = "sha256:" + hashlib.sha256(archive).hexdigest()
     writer = driver.layer_writer()
-    for start in range(0, len(archive), 700):
-        writer.write(archive[start : start + 700])
-    writer.commit(diff_id)
+    try:
+        for start in range(0, len(archive), 700):
+            writer.write(archive[start : start + 700])
+        writer.commit(diff_id)
+    finally:
+        writer.abort()
     return diff_id
 
 
@@ -177,6 +180,27 @@ class SnapshotterContract:
             assert (root / "again").read_text() == "3"
         with mounted(driver.view(layers[:1])) as root:
             assert sorted(os.listdir(root)) == ["again", "gone", "opaque", "swap", "tree"]
+
+    def test_whiteouts_with_nothing_to_hide_do_not_show(self, driver: Snapshotter) -> None:
+        first = store(
+            driver,
+            whiteout(b"", b"top"),
+            whiteout(b"only/deep", b"x"),
+            directory(b"opaque"),
+            file(b"opaque/.wh..wh..opq"),
+            whiteout(b"opaque/in", b"y"),
+            file(b"opaque/f"),
+        )
+        second = store(driver, whiteout(b"new", b"z"), file(b"new/f"), whiteout(b"only", b"w"))
+        for layers, names in (([first], ["only", "opaque"]), ([first, second], ["new", "only", "opaque"])):
+            driver.prepare(f"key{len(layers)}", layers)
+            with mounted(driver.view(layers)) as root:
+                assert sorted(os.listdir(root)) == names
+                assert os.listdir(root / "only") == ["deep"]
+                assert os.listdir(root / "only/deep") == []
+                assert sorted(os.listdir(root / "opaque")) == ["f", "in"]
+                assert os.listdir(root / "opaque/in") == []
+                assert "new" not in names or os.listdir(root / "new") == ["f"]
 
     def test_an_opaque_root_hides_all_lower_layers(self, driver: Snapshotter) -> None:
         layers = [store(driver, *BASE), store(driver, file(b".wh..wh..opq"), file(b"only"))]

@@ -193,9 +193,10 @@ class Extractor:
             os.close(here)
 
     def _finish_directory(self, path: bytes, node: Node) -> None:
-        if node.implicit and not self._overlay:
-            return  # it is the lower layers' and keeps their attributes
         fd = self._open_directory(path)
+        if node.implicit and not self._overlay:  # it is the lower layers' and keeps their attributes
+            os.close(fd)
+            return
         try:
             if self._overlay:
                 for name, child in (node.children or {}).items():

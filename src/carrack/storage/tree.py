@@ -94,6 +94,7 @@ class Tree:
         # paid for by the entries that filled it
         self._resolved: dict[bytes, Node] = {b"": self.root}
         self._any_implicit = False
+        self._any_whiteout = False
 
     def add(self, entry: TarEntry) -> bool:
         """Apply one entry; False when it describes no file of this layer (a whiteout, AUFS's own files).
@@ -115,6 +116,8 @@ class Tree:
             return True
         children = _children(parent)
         node = _node(entry)
+        if node.is_whiteout:  # written in overlayfs's own way
+            self._any_whiteout = True
         if name in children:
             self._place(parent, name, node)
         else:
@@ -126,6 +129,26 @@ class Tree:
         if not self._any_implicit:
             return []
         return [path for path, node in self.directories() if node.implicit and path]
+
+    def settle_whiteouts(self) -> list[bytes]:
+        """Once all entries are there: drop whiteouts in opaque directories, where nothing is left to hide (overlayfs
+        would list their names), and return the directories that still have some (not the root)."""
+        found: list[bytes] = []
+        todo = [(b"", self.root, self.root.opaque)] if self._any_whiteout else []
+        while todo:
+            path, node, covered = todo.pop()
+            children = _children(node)
+            whiteouts = [name for name, child in children.items() if child.is_whiteout]
+            if covered:
+                for name in whiteouts:
+                    del children[name]
+            elif whiteouts and path:
+                found.append(path)
+            prefix = path + b"/" if path else b""
+            for name, child in children.items():
+                if child.children is not None:
+                    todo.append((prefix + name, child, covered or child.opaque))
+        return sorted(found)
 
     def real_path(self, path: bytes) -> bytes:
         """Where the directory at a path is once its symbolic links are followed; it is made when missing."""
@@ -169,6 +192,7 @@ class Tree:
         present = children.get(name)
         if present is None:
             children[name] = Node(stat.S_IFCHR)
+            self._any_whiteout = True
         elif present.children is not None:
             present.opaque = True  # the lower one goes, with its attributes
             present.implicit = False

@@ -149,6 +149,21 @@ def test_whiteouts_hide_only_lower_layers() -> None:
     assert tree.implicit_paths() == [b"d"]
 
 
+def test_whiteouts_in_opaque_directories_are_dropped_and_the_others_told() -> None:
+    tree = plant(
+        whiteout(b"", b"a"),
+        whiteout(b"d", b"b"),
+        directory(b"o"),
+        file(b"o/.wh..wh..opq"),
+        whiteout(b"o/deep", b"c"),
+        header(b"e/native", b"3"),
+    )
+    assert tree.settle_whiteouts() == [b"d", b"e"]
+    assert names(at(tree, "o/deep")) == set()
+    assert names(tree.root) == {b"a", b"d", b"e", b"o"}
+    assert plant(file(b"f")).settle_whiteouts() == []
+
+
 def test_opaque_markers_and_aufs_files() -> None:
     tree = plant(
         file(b"d/f"),

@@ -6,6 +6,9 @@ one. So such layers get a *mending* layer put right on top: directories only, wi
 layers give them. It depends on what is below, hence it is made and kept per chain (:mod:`chaincache`).
 
 Where a lower layer has a symbolic link at such a path, the directory replaces it, as with Docker's overlay2.
+
+The same layer mends a second thing: overlayfs lists the names of whiteouts in a directory that only one layer has.
+Such a directory is put into the mending layer too, and then it is in two.
 """
 
 from __future__ import annotations
@@ -23,35 +26,41 @@ from carrack.storage.snapshots.skeleton import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from carrack.linux.kernel import FileKernel
+    from carrack.storage.snapshots.layerdirs import LayerNotes
 
 _OPAQUE = "trusted.overlay.opaque"
 
 
 def mend(
-    target: Path, implicit: Sequence[bytes], root: Attributes, *, below_fd: int, layer_fd: int, kernel: FileKernel
+    target: Path, notes: LayerNotes, root: Attributes, *, below_fd: int, layer_fd: int, kernel: FileKernel
 ) -> None:
     """Fill the empty directory ``target``.
 
-    ``implicit``: the layer's implicit directories, parents first; ``root``: the attributes its root must have;
-    ``below_fd``: a view of the layers below; ``layer_fd``: the layer's own files.
+    ``notes``: of the layer; ``root``: the attributes its root must have; ``below_fd``: a view of the layers below;
+    ``layer_fd``: the layer's own files.
     """
     skeleton = Skeleton(target)
     skeleton.add("", root)
-    paths = [os.fsdecode(path) for path in implicit]
     found: dict[str, Attributes] = {}
-    for path in paths:
-        wanted = directory_attributes(below_fd, path, kernel)
-        if wanted is None or _cut_off(layer_fd, path, kernel):
-            continue
-        found[path] = wanted
+
+    def add(path: str) -> None:
         for place in [*parents(path), path]:
             if place not in skeleton:
                 own = found.get(place) or directory_attributes(layer_fd, place, kernel)
                 skeleton.add(place, own or PLAIN)
+
+    for path in map(os.fsdecode, notes.implicit):
+        wanted = directory_attributes(below_fd, path, kernel)
+        if wanted is None or _cut_off(layer_fd, path, kernel):
+            continue
+        found[path] = wanted
+        add(path)
+    for path in map(os.fsdecode, notes.hiding):
+        if directory_attributes(below_fd, path, kernel) is None:
+            add(path)
     skeleton.finish()
 
 

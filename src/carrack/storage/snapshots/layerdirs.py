@@ -37,22 +37,26 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class LayerNotes:
     """``implicit``: directories that no entry describes, which must not override lower ones; ``implicit_root``: the
-    same of the root; ``opaque_root``: nothing of lower layers shows; ``tar_size``: bytes of the uncompressed tar."""
+    same of the root; ``hiding``: directories with whiteouts; ``opaque_root``: nothing of lower layers shows;
+    ``tar_size``: bytes of the uncompressed tar."""
 
     implicit: tuple[bytes, ...]
+    hiding: tuple[bytes, ...]
     implicit_root: bool
     opaque_root: bool
     tar_size: int
 
     @classmethod
     def of(cls, tree: Tree, tar_size: int) -> LayerNotes:
-        """The notes of a layer whose entries made this tree."""
-        return cls(tuple(tree.implicit_paths()), tree.root.implicit, tree.root.opaque, tar_size)
+        """The notes of a layer whose entries made this tree; settles the tree's whiteouts."""
+        hiding = tuple(tree.settle_whiteouts())
+        return cls(tuple(tree.implicit_paths()), hiding, tree.root.implicit, tree.root.opaque, tar_size)
 
     def encode(self) -> bytes:
         """As stored."""
         document = {
             "implicit": [os.fsdecode(path) for path in self.implicit],
+            "hiding": [os.fsdecode(path) for path in self.hiding],
             "implicit_root": self.implicit_root,
             "opaque_root": self.opaque_root,
             "tar_size": self.tar_size,
@@ -64,7 +68,8 @@ class LayerNotes:
         """The reverse; ValueError, KeyError or TypeError on damage."""
         document = json.loads(data)
         implicit = tuple(os.fsencode(path) for path in document["implicit"])
-        return cls(implicit, document["implicit_root"], document["opaque_root"], int(document["tar_size"]))
+        hiding = tuple(os.fsencode(path) for path in document["hiding"])
+        return cls(implicit, hiding, document["implicit_root"], document["opaque_root"], int(document["tar_size"]))
 
 
 def _nothing(step: str) -> None:

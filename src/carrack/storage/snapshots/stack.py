@@ -169,6 +169,8 @@ class OverlayStack:
 
     def _needs_mending(self, layers: Sequence[str]) -> bool:
         notes = self._layers.notes(layers[-1])
+        if notes.hiding:
+            return True
         if len(layers) == 1 or notes.opaque_root:
             return False
         return bool(notes.implicit) or (notes.implicit_root and self._root_attributes(layers[:-1]) != PLAIN)
@@ -197,7 +199,7 @@ class OverlayStack:
         try:
             implicit.mend(
                 target,
-                self._layers.notes(layers[-1]).implicit,
+                self._layers.notes(layers[-1]),
                 self._root_attributes(layers),
                 below_fd=view,
                 layer_fd=layer,
