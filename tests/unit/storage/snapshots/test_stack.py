@@ -1,0 +1,92 @@
+"""Which directories are overlaid in which order; that they make the right file system is the contract suite's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from carrack.errors import Conflict, NotFound
+from carrack.linux.syscalls import LINUX
+from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
+from carrack.storage.snapshots.overlaymount import OverlayMounter
+from carrack.storage.snapshots.stack import OverlayStack
+
+pytestmark = pytest.mark.root
+A, B, C = ("sha256:" + letter * 64 for letter in "abc")
+
+
+class Recorder(OverlayMounter):
+    """Mounts nothing; shows the topmost lower directory."""
+
+    def __init__(self, run_root: Path) -> None:
+        super().__init__(run_root, LINUX, one_by_one=True)
+        self.calls: list[list[str]] = []
+
+    def mount(self, lowers: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> int:
+        self.calls.append([path.parent.name[0] if path.name == "fs" else path.name for path in lowers])
+        return os.open(lowers[0], os.O_RDONLY)
+
+
+@pytest.fixture
+def directories(tmp_path: Path) -> LayerDirectories:
+    return LayerDirectories(tmp_path / "root")
+
+
+@pytest.fixture
+def mounter(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path / "run")
+
+
+@pytest.fixture
+def stack(directories: LayerDirectories, mounter: Recorder) -> OverlayStack:
+    return OverlayStack(directories, mounter, LINUX, lambda diff_id: directories.find(diff_id) / "fs")
+
+
+def add(directories: LayerDirectories, diff_id: str, *, opaque_root: bool = False) -> None:
+    staging = directories.begin()
+    (staging / "fs").mkdir()
+    directories.commit(staging, diff_id, LayerNotes((), (), False, opaque_root, 0))
+
+
+def test_topmost_first_twice_only_once_and_nothing_below_an_opaque_root(
+    directories: LayerDirectories, mounter: Recorder, stack: OverlayStack
+) -> None:
+    for diff_id in (A, B):
+        add(directories, diff_id)
+    add(directories, C, opaque_root=True)
+    for layers in ([A, B], [A], [], [A, B, A], [A, C, B]):
+        os.close(stack.view(layers))
+    # the names of "empty" directories make up the two that overlayfs wants
+    assert mounter.calls == [["b", "a"], ["a", "a"], ["a", "b"], ["a", "b"], ["b", "c"]]
+
+
+def test_the_life_of_a_snapshot(directories: LayerDirectories, mounter: Recorder, stack: OverlayStack) -> None:
+    add(directories, A)
+    stack.prepare("key", [A])
+    assert stack.layers_of("key") == [A]
+    assert stack.needed(["key", "absent"]) == {A}
+    os.close(stack.mount("key"))
+    assert len(mounter.calls[-1]) == 2  # the init layer and the image's
+    with pytest.raises(Conflict):
+        stack.forget_layer(A)
+    stack.remove("key")
+    stack.forget_layer(A)
+    with pytest.raises(NotFound):
+        stack.upper("key")
+
+
+def test_a_snapshot_that_a_power_cut_took_is_not_found_and_can_be_prepared_again(
+    directories: LayerDirectories, stack: OverlayStack
+) -> None:
+    add(directories, A)
+    stack.prepare("key", [A])
+    (directories.root / "containers/key/chain").unlink()
+    with pytest.raises(NotFound):
+        stack.mount("key")
+    assert stack.needed(["key"]) == set()
+    stack.remove("key")
+    stack.prepare("key", [A])
+    os.close(stack.mount("key"))
