@@ -181,6 +181,8 @@ def _render(raw: web.BaseRequest, answer: Response) -> web.StreamResponse:
     headers = {**HEADERS, **answer.headers}
     if answer.content_type:
         headers["Content-Type"] = answer.content_type
+    if raw.method == "HEAD":
+        headers["Content-Length"] = str(len(answer.body))
     response = web.Response(status=answer.status, body=answer.body, headers=headers)
     if not answer.content_type:
         # aiohttp would name a type for a body that is not there.
