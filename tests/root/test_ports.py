@@ -1,6 +1,7 @@
 """Published ports from every side: other hosts, this host, 127.0.0.1, containers; TCP, UDP, ranges."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -32,11 +33,12 @@ class World:
         self.container = container
         self.neighbour = neighbour
         self.endpoint: dict[str, Any] = {}
+        self.held = contextlib.ExitStack()
 
     async def publish(self, *ports: PublishedPort) -> Published:
         done = await self.network.publish("c1", self.endpoint, ports, name="web")
         for fd in done.fds:
-            os.close(fd)
+            self.held.callback(os.close, fd)
         return done
 
     def from_outside(self, port: int, address: str = HOST, *, udp: bool = False, timeout: float = 2.0) -> str | None:
@@ -57,6 +59,7 @@ def in_world(scene: Callable[[World], Awaitable[None]]) -> None:
                 world.endpoint = await world.network.connect("c1", container.fd, container.netlink_fd, veth)
                 await scene(world)
             finally:
+                world.held.close()
                 await world.network.teardown()
 
     asyncio.run(play())
@@ -119,8 +122,7 @@ def test_ranges_equal_and_shifted() -> None:
     async def scene(world: World) -> None:
         equal = [PublishedPort(f"{port}/udp", "", str(port)) for port in range(10000, 10101)]
         shifted = [PublishedPort(f"{port}/tcp", "", str(port + 21000)) for port in range(9000, 9006)]
-        done = await world.publish(*equal, *shifted)
-        assert len(done.fds) == 107
+        await world.publish(*equal, *shifted)
         nft = Nftables()
         assert len(nft.elements(TABLE, "published_ranges")) == 1
         assert len(nft.elements(TABLE, "published")) == 6
@@ -130,6 +132,12 @@ def test_ranges_equal_and_shifted() -> None:
             assert ask("127.0.0.1", 10100, udp=True) == "10.231.0.1"
             assert world.from_outside(30005) == OUTSIDE
             assert world.from_outside(30004, timeout=0.3) is None
+        for port, kind in ((10050, socket.SOCK_DGRAM), (30003, socket.SOCK_STREAM)):
+            with socket.socket(socket.AF_INET, kind) as rival, pytest.raises(OSError, match="in use"):
+                rival.bind(("", port))
+        world.held.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heir:
+            heir.bind(("", 10050))
 
     in_world(scene)
 
@@ -202,6 +210,7 @@ def test_udp_clients_follow_the_port() -> None:
             await world.publish(PublishedPort("53/udp", "", "5353"))
             assert heard(client)
             await world.network.disconnect("c1")
+            world.held.close()
             world.endpoint = await world.network.connect("c1", other.fd, other.netlink_fd)
             await world.publish(PublishedPort("53/udp", "", "5353"))
             unplug(world.container)

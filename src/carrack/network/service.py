@@ -26,6 +26,7 @@ from carrack.network import bridge, endpoint, flows, sysctl
 from carrack.network.bridge import BridgeSettings
 from carrack.network.endpoint import Endpoint, ParkedVeth, mac_of
 from carrack.network.firewall import Firewall
+from carrack.network.holder import Holder
 from carrack.network.ipam import AddressPool
 from carrack.network.ports import PortAllocator, Reservation
 from carrack.network.rules import GUARD, PortMapping
@@ -40,7 +41,7 @@ PortsDocument = dict[str, list[dict[str, str]] | None]
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """``ports`` as NetworkSettings.Ports has it; ``fds`` reserve the host ports and belong to the caller."""
+    """``ports`` as NetworkSettings.Ports has it; ``fds``, few for any number of ports, reserve them for the caller."""
 
     ports: PortsDocument
     fds: list[int]
@@ -255,25 +256,25 @@ class BridgeNetwork:
         self, container_id: str, endpoint: Document, wanted: Sequence[PublishedPort], exposed: Collection[str]
     ) -> Published:
         ports: PortsDocument = dict.fromkeys(exposed)
-        mappings, fds = [], []
+        mappings = []
         with ExitStack() as undo:
+            held = Holder()
+            undo.callback(held.close)
             for port in wanted:
                 number, _, protocol = port.container.partition("/")
                 got = self._ports.reserve(protocol, port.host_ip, port.host_port)
-                undo.callback(self._drop, got)
+                undo.callback(self._ports.release, got.protocol, got.host_ip, got.port)
+                held.add(got.fd)
                 mappings.append(PortMapping(protocol, got.host_ip, got.port, endpoint["IPAddress"], int(number)))
                 ports[port.container] = [*(ports.get(port.container) or ()), _binding(got)]
-                fds.append(got.fd)
             published = self._open.firewall.publish(container_id, mappings)
+            undo.callback(self._open.firewall.withdraw, container_id)
+            fds = held.take()
             undo.pop_all()
         flows.begin(self._open.conntrack, published)
         attached = self._attached[container_id]
         attached.ports += [(mapping.protocol, mapping.host_ip, mapping.host_port) for mapping in mappings]
         return Published(ports, fds)
-
-    def _drop(self, reservation: Reservation) -> None:
-        os.close(reservation.fd)
-        self._ports.release(reservation.protocol, reservation.host_ip, reservation.port)
 
     async def disconnect(self, container_id: str, *, sandbox_lives: bool = False) -> None:
         """Close the container's ports and take its address back; one that is not connected is no error.
