@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 from carrack.linux import mount
 from carrack.linux.kernel import FileKernel
@@ -60,39 +61,31 @@ def walk(
     `enter` may refuse to descend into a directory; `leave` is called after a directory's last entry. Raises OSError
     (ENAMETOOLONG) when the tree is deeper than DEPTH_LIMIT or a path longer than PATH_LIMIT.
     """
-    stack: list[tuple[Node | None, int, Iterator[bytes], bytes]] = [(None, root_fd, _names(root_fd), b"")]
+    stack: list[tuple[Node | None, int, Iterator[bytes]]] = [(None, root_fd, _names(root_fd))]
     try:
         while stack:
-            owner, fd, names, prefix = stack[-1]
+            owner, fd, names = stack[-1]
             name = next(names, None)
             if name is None:
-                if owner is not None and leave is not None:
-                    leave(owner)
                 stack.pop()
                 if owner is not None:
-                    os.close(fd)
+                    _close(owner, leave)
                 continue
-            node = _node(fd, name, prefix + name)
+            node = _node(fd, name, owner.path + b"/" + name if owner is not None else name)
             if node is None:
                 continue
             if node.fd < 0:
                 yield node
                 continue
-            keep = False
-            try:
+            with ExitStack() as undo:
+                undo.callback(os.close, node.fd)
                 yield node
-                keep = enter is None or enter(node.fd, node.stat)
-                if keep:
+                if enter is None or enter(node.fd, node.stat):
                     _check_depth(node.path, len(stack))
-                    stack.append((node, node.fd, _names(node.fd), node.path + b"/"))
-            except BaseException:
-                keep = False
-                raise
-            finally:
-                if not keep:
-                    os.close(node.fd)
+                    stack.append((node, node.fd, _names(node.fd)))
+                    undo.pop_all()
     finally:
-        for owner, fd, _, _ in stack:
+        for owner, fd, _ in stack:
             if owner is not None:
                 os.close(fd)
 
@@ -160,6 +153,14 @@ def xattrs(fd: int, wanted: Callable[[bytes], bool]) -> dict[bytes, bytes] | Non
             except OSError:  # removed since it was listed
                 continue
     return found or None
+
+
+def _close(owner: Node, leave: Callable[[Node], None] | None) -> None:
+    try:
+        if leave is not None:
+            leave(owner)
+    finally:
+        os.close(owner.fd)
 
 
 def _names(fd: int) -> Iterator[bytes]:

@@ -25,26 +25,28 @@ _NO_SEARCH = "searching a registry is not built yet"
 
 def routes(images: Images) -> list[Route]:
     """The route table."""
-    face = _Face(images)
+    face, transfer = _Face(images), _Transfer(images)
     return [
         Route("GET", "/images/json", face.summaries),
-        Route("GET", "/images/search", face.search),
-        Route("GET", "/images/get", face.save_many),
-        Route("GET", "/images/{name:.*}/get", face.save_one),
+        Route("GET", "/images/search", transfer.search),
+        Route("GET", "/images/get", transfer.save_many),
+        Route("GET", "/images/{name:.*}/get", transfer.save_one),
         Route("GET", "/images/{name:.*}/history", face.history),
         Route("GET", "/images/{name:.*}/json", face.inspect),
-        Route("POST", "/images/create", face.create),
-        Route("POST", "/images/load", face.load),
+        Route("POST", "/images/create", transfer.create),
+        Route("POST", "/images/load", transfer.load),
         Route("POST", "/images/prune", face.prune),
-        Route("POST", "/images/{name:.*}/push", face.push),
+        Route("POST", "/images/{name:.*}/push", transfer.push),
         Route("POST", "/images/{name:.*}/tag", face.tag),
         Route("DELETE", "/images/{name:.*}", face.remove),
-        Route("POST", "/commit", face.commit),
-        Route("POST", "/carrack/images/bootstrap", face.bootstrap),
+        Route("POST", "/commit", transfer.commit),
+        Route("POST", "/carrack/images/bootstrap", transfer.bootstrap),
     ]
 
 
 class _Face:
+    """What is here: shown, named, removed."""
+
     def __init__(self, images: Images) -> None:
         self._images = images
 
@@ -62,6 +64,44 @@ class _Face:
     async def history(self, request: Request) -> Response:
         await self._check_platform(request)
         return json_response(await self._images.lister.history(request.path["name"]))
+
+    async def tag(self, request: Request) -> Response:
+        name = reference.parse_for_tag(request.query.text("repo"), request.query.text("tag"))
+        image = await self._images.store.resolve(request.path["name"])
+        await self._images.store.tag(image, name)
+        return empty(201)
+
+    async def remove(self, request: Request) -> Response:
+        query = request.query
+        if query.texts("platforms"):
+            raise NotSupported("images here have one platform each; remove the image itself, without platforms")
+        answers = await self._images.remover.remove(
+            request.path["name"], force=query.flag("force"), prune=not query.flag("noprune")
+        )
+        return json_response(answers)
+
+    async def prune(self, request: Request) -> Response:
+        answers, freed = await self._images.remover.prune(request.query.filters())
+        return json_response({"ImagesDeleted": answers or None, "SpaceReclaimed": freed})
+
+    async def _check_platform(self, request: Request) -> None:
+        wanted = _platform_document(request)
+        if wanted is None:
+            return
+        name = request.path["name"]
+        offered = image_config.platform_of((await self._images.store.resolve(name)).config)
+        if not platform.matches(wanted, offered):
+            raise NotFound(
+                f"image with reference {name} was found but its platform ({offered}) "
+                f"does not match the specified platform ({wanted})"
+            )
+
+
+class _Transfer:
+    """What comes in, goes out or is made."""
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
 
     async def save_one(self, request: Request) -> Response:
         return self._saved([request.path["name"]], _platform_document(request))
@@ -100,25 +140,6 @@ class _Face:
             platform=wanted,
         )
         return json_response({"status": image.id})
-
-    async def tag(self, request: Request) -> Response:
-        name = reference.parse_for_tag(request.query.text("repo"), request.query.text("tag"))
-        image = await self._images.store.resolve(request.path["name"])
-        await self._images.store.tag(image, name)
-        return empty(201)
-
-    async def remove(self, request: Request) -> Response:
-        query = request.query
-        if query.texts("platforms"):
-            raise NotSupported("images here have one platform each; remove the image itself, without platforms")
-        answers = await self._images.remover.remove(
-            request.path["name"], force=query.flag("force"), prune=not query.flag("noprune")
-        )
-        return json_response(answers)
-
-    async def prune(self, request: Request) -> Response:
-        answers, freed = await self._images.remover.prune(request.query.filters())
-        return json_response({"ImagesDeleted": answers or None, "SpaceReclaimed": freed})
 
     async def commit(self, request: Request) -> Response:
         query = request.query
@@ -162,18 +183,6 @@ class _Face:
                     await writer.write(chunk)
 
         return stream(produce, content_type="application/x-tar")
-
-    async def _check_platform(self, request: Request) -> None:
-        wanted = _platform_document(request)
-        if wanted is None:
-            return
-        name = request.path["name"]
-        offered = image_config.platform_of((await self._images.store.resolve(name)).config)
-        if not platform.matches(wanted, offered):
-            raise NotFound(
-                f"image with reference {name} was found but its platform ({offered}) "
-                f"does not match the specified platform ({wanted})"
-            )
 
 
 async def _fail(writer: StreamWriter, error: Exception) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from carrack.engine.images.image import Image
+from carrack.engine.images.image import Image, moment
 from carrack.model import times
 
 Document = dict[str, Any]
@@ -117,13 +117,9 @@ def shared_sizes(images: Iterable[Image], layer_size: Callable[[str], int]) -> d
 
 
 def _step(step: Mapping[str, Any], size: int) -> Document:
-    try:
-        created = times.parse(step.get("created") or "0") // _SECOND
-    except (ValueError, OverflowError):
-        created = 0
     return {
         "Comment": step.get("comment", ""),
-        "Created": created,
+        "Created": moment(step.get("created", "")) // _SECOND,
         "CreatedBy": step.get("created_by", ""),
         "Id": "<missing>",
         "Size": size,

@@ -60,7 +60,7 @@ def moment(text: str, now: int) -> int:
         return now - sum(int(float(number) * _UNITS[unit]) for number, unit in parts)
     try:
         return times.parse(text)
-    except ValueError:
+    except (InvalidArgument, ValueError):
         raise InvalidArgument(f'failed to parse value as time or duration: "{text}"') from None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from carrack.errors import CarrackError
 from carrack.model import times
 from carrack.oci.image_config import ImageConfigDocument
 from carrack.oci.reference import Reference
@@ -36,10 +37,7 @@ class Image:
     @property
     def created(self) -> int:
         """When it was made, by its own account; what is no time counts as unknown."""
-        try:
-            return times.parse(self.config.get("created") or "0")
-        except (ValueError, OverflowError):
-            return 0
+        return moment(self.config.get("created", ""))
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -66,6 +64,14 @@ class Image:
             "layers": self.diff_ids,
         }
         return json.dumps(document)
+
+
+def moment(text: str) -> int:
+    """A time as an image's config has it, in nanoseconds since 1970; 0 for what is none."""
+    try:
+        return times.parse(text) if text else 0
+    except (CarrackError, ValueError, OverflowError):
+        return 0
 
 
 def chain_ids(diff_ids: Iterable[str]) -> list[str]:
