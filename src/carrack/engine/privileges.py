@@ -24,8 +24,8 @@ def capabilities(host: Document, last: int) -> list[str]:
     everything = [name for name, number in CAPABILITIES.items() if number <= last]
     if host["Privileged"]:
         return everything
-    add = {_name(word) for word in host["CapAdd"] or []}
-    drop = {_name(word) for word in host["CapDrop"] or []}
+    add = {_name(word, "CapAdd") for word in host["CapAdd"] or []}
+    drop = {_name(word, "CapDrop") for word in host["CapDrop"] or []}
     if "ALL" in add:
         return [name for name in everything if name not in drop]
     start = set() if "ALL" in drop else set(defaults.CAPABILITIES)
@@ -33,14 +33,14 @@ def capabilities(host: Document, last: int) -> list[str]:
     return [name for name in everything if name in wanted]
 
 
-def _name(word: str) -> str:
+def _name(word: str, field: str) -> str:
     name = word.upper()
     if name == "ALL":
         return name
     if not name.startswith("CAP_"):
         name = "CAP_" + name
     if name not in CAPABILITIES:
-        raise InvalidArgument(f'invalid CapAdd: unknown capability: "{name}"')
+        raise InvalidArgument(f'invalid {field}: unknown capability: "{name}"')
     return name
 
 

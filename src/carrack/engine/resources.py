@@ -22,6 +22,7 @@ from carrack.oci.runtime_spec import (
 
 _MIN_MEMORY = 6 << 20
 _RULE = re.compile(r"^([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})$")
+_CPUSET = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
 _ACCESS = re.compile(r"^(?!.*(.).*\1)[rwm]{1,3}$")
 
 
@@ -43,6 +44,10 @@ def check(host: Document, cpus: int) -> None:
         raise InvalidArgument(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
     if host["BlkioWeight"] and not 10 <= host["BlkioWeight"] <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
+    if host.get("ShmSize", 0) < 0:
+        raise InvalidArgument("SHM size can not be less than 0")
+    if not -1000 <= host.get("OomScoreAdj", 0) <= 1000:
+        raise InvalidArgument(f"Invalid value {host['OomScoreAdj']}, range for oom score adj is [-1000, 1000]")
     _check_cpu(host, cpus)
 
 
@@ -56,14 +61,14 @@ def _check_cpu(host: Document, cpus: int) -> None:
         limit = f"from 0.01 to {cpus:.2f}, as there are only {cpus} CPUs available"
         raise InvalidArgument(f"range of CPUs is {limit}")
     if host["CpuShares"] < 0:
-        raise InvalidArgument(f"CPU shares must not be negative: {host['CpuShares']}")
+        raise InvalidArgument(f"invalid CPU shares ({host['CpuShares']}): value must be a positive integer")
     if host["CpuPeriod"] and not 1000 <= host["CpuPeriod"] <= 1_000_000:
         raise InvalidArgument("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < host["CpuQuota"] < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-    for name in ("CpusetCpus", "CpusetMems"):
-        if host[name] and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", host[name]):
-            raise InvalidArgument(f"Invalid value {host[name]} for {name}")
+    for name, what in (("CpusetCpus", "cpuset cpus"), ("CpusetMems", "cpuset mems")):
+        if host[name] and not _CPUSET.fullmatch(host[name]):
+            raise InvalidArgument(f"Invalid value {host[name]} for {what}: invalid format: {host[name]}")
 
 
 def build(host: Document, device_rules: list[DeviceRule]) -> LinuxResources:

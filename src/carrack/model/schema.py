@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from carrack.errors import InvalidArgument
 
-STRING, INTEGER, BOOLEAN, STRINGS, LABELS, SET, INTEGERS, ANY = (
-    "string", "integer", "boolean", "array of strings", "map of strings", "set", "array of integers", "any",
+STRING, INTEGER, BOOLEAN, STRINGS, WORDS, LABELS, SET, INTEGERS, ANY = (
+    "string", "integer", "boolean", "array of strings", "string or array of strings", "map of strings", "set",
+    "array of integers", "any",
 )  # fmt: skip
 
 
@@ -25,7 +26,6 @@ class Field(NamedTuple):
     type: str | Table | ListOf | MapOf
     default: Any = None
     built: bool = True
-    nullable: bool = False
 
 
 class ListOf(NamedTuple):
@@ -79,7 +79,9 @@ def is_zero(value: object) -> bool:
 
 
 def _copy(value: Any) -> Any:
-    return value.copy() if isinstance(value, (dict, list)) else value
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def _value(value: Any, field: Field, where: str) -> Any:
@@ -87,7 +89,7 @@ def _value(value: Any, field: Field, where: str) -> Any:
     if isinstance(kind, str):
         if not _CHECKS[kind](value):
             raise _wrong(where, kind, value)
-        return _copy(value)
+        return [value] if kind is WORDS and isinstance(value, str) else _copy(value)
     if isinstance(kind, ListOf):
         if not isinstance(value, list):
             raise _wrong(where, "array of objects", value)
@@ -114,13 +116,27 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
+def _is_text(value: object) -> bool:
+    """A string that the kernel can be given: no NUL, no half of a surrogate pair."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
 _CHECKS: dict[str, Callable[[Any], bool]] = {
-    STRING: lambda v: isinstance(v, str) and "\0" not in v,
+    STRING: _is_text,
     INTEGER: _is_int,
     BOOLEAN: lambda v: isinstance(v, bool),
-    STRINGS: lambda v: isinstance(v, list) and all(isinstance(i, str) and "\0" not in i for i in v),
-    LABELS: lambda v: isinstance(v, dict) and all(isinstance(i, str) for i in v.values()),
-    SET: lambda v: isinstance(v, dict) and all(i is None or isinstance(i, dict) for i in v.values()),
+    STRINGS: _is_texts,
+    WORDS: lambda v: _is_text(v) or _is_texts(v),
+    LABELS: lambda v: isinstance(v, dict) and all(_is_text(k) and _is_text(i) for k, i in v.items()),
+    SET: lambda v: (
+        isinstance(v, dict) and all(_is_text(k) and (i is None or isinstance(i, dict)) for k, i in v.items())
+    ),
     INTEGERS: lambda v: isinstance(v, list) and all(_is_int(i) for i in v),
     ANY: lambda v: True,
 }

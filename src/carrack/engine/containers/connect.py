@@ -10,9 +10,9 @@ import os
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers.merge import port_key, unconnected
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
-from carrack.errors import InvalidArgument
 from carrack.model.container import Document
 from carrack.model.ports import PublishedPort
 from carrack.network import sandbox_files
@@ -118,7 +118,7 @@ class Connector:
     def _without(self, c: Container) -> Document:
         """The endpoints that Docker shows of a container on the host's network or on none."""
         mode = c.host_config["NetworkMode"]
-        return {} if mode.startswith("container:") or mode == "bridge" else {mode: dict(_EMPTY)}
+        return {} if mode == "bridge" else unconnected(mode)
 
     async def disconnect(self, c: Container) -> None:
         """Release what an ended container had; its address and ports may be given to another at once."""
@@ -172,15 +172,6 @@ def published_ports(c: Container) -> list[PublishedPort]:
             if port_key(exposed) not in bound:
                 ports.append(PublishedPort(port_key(exposed), "", ""))
     return ports
-
-
-def port_key(text: str) -> str:
-    """``80/tcp`` of ``80`` or ``80/TCP``. Raises InvalidArgument."""
-    number, _, protocol = text.partition("/")
-    protocol = protocol.lower() or "tcp"
-    if not number.isdecimal() or not 1 <= int(number) <= 65535 or protocol not in ("tcp", "udp", "sctp"):
-        raise InvalidArgument(f"invalid port specification: {text!r}")
-    return f"{int(number)}/{protocol}"
 
 
 def _host_resolv_conf() -> str:

@@ -19,6 +19,7 @@ from carrack.errors import InvalidArgument, NotFound
 from carrack.model import container as model
 from carrack.model import schema, times
 from carrack.model.container import Document
+from carrack.network import sandbox_files
 
 if TYPE_CHECKING:
     from carrack.engine.containers.store import ContainerStore
@@ -61,17 +62,19 @@ class Creator:
         networking = schema.check(body.get("NetworkingConfig") or {}, model.NETWORKING, "NetworkingConfig")
         if not config["Image"]:
             raise InvalidArgument("no image specified")
-        warnings = self._complete(host, networking)
+        warnings = self._complete(config, host, networking)
         image = await self._images.resolve(config["Image"])
         _check_platform(platform, config["Image"], dict(image.config))
         merge.config(config, dict(image.config.get("config") or {}))
+        merge.ports(config, host)
         identity = secrets.token_hex(32)
-        config["Hostname"] = config["Hostname"] or _hostname(host, identity)
+        config["Hostname"] = config["Hostname"] or self._hostname(host, identity)
         path, args = merge.command(config)
         chosen = names.check(name) if name else names.invent(self._store.names)
         container = Container(
             id=identity, name=chosen, created=times.now(), image=config["Image"], image_id=image.id,
             layers=tuple(image.diff_ids), path=path, args=args, config=config, host_config=host, networking=networking,
+            endpoints=merge.unconnected(host["NetworkMode"]),
         )  # fmt: skip
         spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
         async with AsyncExitStack() as undo:
@@ -82,10 +85,12 @@ class Creator:
         self._events.publish("container", "create", identity, attributes(container))
         return container, warnings
 
-    def _complete(self, host: Document, networking: Document) -> list[str]:
+    def _complete(self, config: Document, host: Document, networking: Document) -> list[str]:
         cpus = os.cpu_count() or 1
         merge.host_config(host, cgroup_version=self._facts.cgroup_version)
         merge.networking(networking, host["NetworkMode"])
+        merge.check_together(config, host)
+        sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), "0.0.0.0")  # refuses malformed entries
         resources.check(host, cpus)
         capabilities(host, self._facts.last_capability)
         security(host)
@@ -110,6 +115,11 @@ class Creator:
             # A 404 here would make the docker command look for the image in a registry.
             raise InvalidArgument(str(error)) from error
 
+    def _hostname(self, host: Document, identity: str) -> str:
+        if host["NetworkMode"].startswith("container:"):
+            return str(self._store.find(host["NetworkMode"].removeprefix("container:")).config["Hostname"])
+        return os.uname().nodename if host["NetworkMode"] == "host" or host["UTSMode"] == "host" else identity[:12]
+
     async def _make(self, container: Container, undo: AsyncExitStack) -> None:
         directory = self._paths.data(container.id)
         await asyncio.to_thread(_make_directory, directory)
@@ -132,10 +142,6 @@ class Creator:
 
 def _make_directory(path: str) -> None:
     os.makedirs(path, mode=0o710)
-
-
-def _hostname(host: Document, identity: str) -> str:
-    return os.uname().nodename if host["NetworkMode"] == "host" or host["UTSMode"] == "host" else identity[:12]
 
 
 def _check_platform(wanted: str, reference: str, config: Document) -> None:

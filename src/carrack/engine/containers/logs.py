@@ -7,13 +7,16 @@ A log is a chain of files, ``<id>-json.log.2``, ``.1`` and the current one, olde
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from carrack.engine.containers.watch import Watch
+from carrack.errors import InvalidArgument
 from carrack.model import times
 
 BLOCK = 64 << 10
@@ -44,21 +47,30 @@ def parse(line: bytes) -> LogLine | None:
     """An entry of a log file's line; None for a torn or foreign one."""
     try:
         entry = json.loads(line)
-        return LogLine(
-            2 if entry["stream"] == "stderr" else 1, entry["time"], entry["log"].encode("utf-8", "surrogatepass")
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
+        times.parse(entry["time"])
+        return LogLine(2 if entry["stream"] == "stderr" else 1, entry["time"], entry["log"].encode(errors="replace"))
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidArgument, RecursionError):
         return None
 
 
-def _files(path: str) -> list[str]:
-    """The log's files that exist, oldest first."""
-    rotated = []
-    number = 1
-    while os.path.exists(f"{path}.{number}"):
-        rotated.append(f"{path}.{number}")
-        number += 1
-    return [*reversed(rotated), *([path] if os.path.exists(path) else [])]
+def _open_files(path: str) -> list[BinaryIO]:
+    """The log's files, oldest first, the current one last; none twice, though they be renamed meanwhile."""
+    found: list[BinaryIO] = []
+    seen: set[int] = set()
+    for number in itertools.count():
+        try:
+            file = open(f"{path}.{number}" if number else path, "rb")
+        except FileNotFoundError:
+            if number:
+                return found[::-1]
+            continue
+        inode = os.fstat(file.fileno()).st_ino
+        if inode in seen:
+            file.close()
+            continue
+        seen.add(inode)
+        found.append(file)
+    raise AssertionError("unreachable")
 
 
 def _wanted(entry: LogLine, query: LogQuery) -> bool:
@@ -70,32 +82,38 @@ def _wanted(entry: LogLine, query: LogQuery) -> bool:
     return when >= query.since and not (query.until and when > query.until)
 
 
-def _backwards(path: str) -> Iterator[bytes]:
-    """The complete lines of a file from the last to the first."""
-    with open(path, "rb") as file:
-        position = file.seek(0, os.SEEK_END)
-        rest = b""
-        first = True
-        while position:
-            size = min(BLOCK, position)
-            position -= size
-            file.seek(position)
-            lines = (file.read(size) + rest).split(b"\n")
-            rest = lines.pop(0)
-            if first:
-                lines = lines[:-1] if lines else lines
-                first = False
-            yield from reversed(lines)
-        if rest and not first:
-            yield rest
+def _end(file: BinaryIO) -> int:
+    """The offset after a file's last complete line."""
+    position = file.seek(0, os.SEEK_END)
+    while position:
+        start = max(0, position - BLOCK)
+        file.seek(start)
+        found = file.read(position - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        position = start
+    return 0
 
 
-def last(path: str, query: LogQuery) -> list[LogLine]:
-    """The last ``query.tail`` wanted entries, in order (blocking)."""
+def _backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
+    """The lines of a file up to ``end``, from the last to the first."""
+    position, rest = end, b""
+    while position:
+        size = min(BLOCK, position)
+        position -= size
+        file.seek(position)
+        lines = (file.read(size) + rest).split(b"\n")
+        rest = lines.pop(0)
+        yield from reversed(lines)
+    yield rest
+
+
+def last(files: Sequence[BinaryIO], end: int, query: LogQuery) -> list[LogLine]:
+    """The last ``query.tail`` wanted entries, in order, up to ``end`` in the last file (blocking)."""
     found: list[LogLine] = []
     assert query.tail is not None
-    for file in reversed(_files(path)):
-        for line in _backwards(file):
+    for file in reversed(files):
+        for line in _backwards(file, end if file is files[-1] else _end(file)):
             if len(found) >= query.tail:
                 return found[::-1]
             entry = parse(line)
@@ -120,47 +138,66 @@ class _Reader:
 
 async def read(path: str, query: LogQuery, ended: asyncio.Future[Any]) -> AsyncGenerator[list[LogLine], None]:
     """Batches of wanted entries; with ``follow`` until ``ended`` is done and the file is read to its end."""
-    with Watch(os.path.dirname(path)) as watch:
-        if query.tail is not None:
-            position = os.stat(path).st_size if os.path.exists(path) else 0
-            if batch := await asyncio.to_thread(last, path, query):
-                yield batch
-            async for batch in _follow(path, position, query, ended, watch):
-                yield batch
+    with Watch(os.path.dirname(path)) as watch, ExitStack() as held:
+        files = [held.enter_context(file) for file in _open_files(path)]
+        if not files:
             return
-        for file in _files(path)[:-1]:
-            with open(file, "rb") as old:
+        position = 0
+        if query.tail is not None:
+            position = _end(files[-1])
+            if batch := await asyncio.to_thread(last, files, position, query):
+                yield batch
+            if not query.follow:
+                return
+        else:
+            for old in files[:-1]:
                 for batch in _batches(_Reader(old), query):
                     yield batch
                     await asyncio.sleep(0)
-        async for batch in _follow(path, 0, query, ended, watch, now=True):
+        files[-1].seek(position)
+        async for batch in _follow(path, files[-1], query, ended, watch):
             yield batch
 
 
 async def _follow(
-    path: str, position: int, query: LogQuery, ended: asyncio.Future[Any], watch: Watch, now: bool = False
+    path: str, file: BinaryIO, query: LogQuery, ended: asyncio.Future[Any], watch: Watch
 ) -> AsyncGenerator[list[LogLine], None]:
-    if not (query.follow or now) or not os.path.exists(path):
-        return
-    file = open(path, "rb")
-    try:
-        file.seek(position)
+    with ExitStack() as held:
         reader = _Reader(file)
         while True:
+            # In this order: what is over or rotated away before it is read is read to its end.
             over = ended.done()
+            newer = _newer(path, reader.file, held) if query.follow else None
             for batch in _batches(reader, query):
                 yield batch
                 await asyncio.sleep(0)
+            if newer is not None:
+                reader = _Reader(newer)
+                continue
             if not query.follow or over or (query.until and times.now() > query.until):
                 return
-            if os.stat(path).st_ino != os.fstat(file.fileno()).st_ino:
-                file.close()
-                file = open(path, "rb")
-                reader = _Reader(file)
+            if os.fstat(reader.file.fileno()).st_size < reader.file.tell():  # begun anew: a log of one file
+                reader.file.seek(0)
+                reader = _Reader(reader.file)
                 continue
             await watch.changed(ended, timeout=_until_timeout(query))
-    finally:
-        file.close()
+
+
+def _newer(path: str, file: BinaryIO, held: ExitStack) -> BinaryIO | None:
+    """The file that was begun after ``file``, if the log was rotated; it is closed with ``held``."""
+    own = os.fstat(file.fileno()).st_ino
+    try:
+        if os.stat(path).st_ino == own:
+            return None
+    except FileNotFoundError:
+        return None  # in the middle of it
+    held.pop_all().close()
+    files = _open_files(path)
+    inodes = [os.fstat(other.fileno()).st_ino for other in files]
+    after = inodes.index(own) + 1 if own in inodes else 0
+    for other in files[:after] + files[after + 1 :]:
+        other.close()
+    return held.enter_context(files[after]) if after < len(files) else None
 
 
 def _until_timeout(query: LogQuery) -> float | None:

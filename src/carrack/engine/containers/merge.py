@@ -5,11 +5,15 @@ The order of precedence, and what an explicit empty value means, follow Docker's
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
 from carrack.engine import defaults
+from carrack.engine.containers.signals import parse_signal
 from carrack.errors import InvalidArgument, NotFound, NotSupported
 from carrack.model.container import Document
+from carrack.model.ports import parse_range
+from carrack.model.units import parse_bytes
 
 RUNTIME = "carrack"
 
@@ -32,8 +36,71 @@ def config(given: Document, image: Document) -> None:
     given["Env"] = _environment(given["Env"] or [], image.get("Env") or [])
     given["Shell"] = given["Shell"] or image.get("Shell")
     given["Healthcheck"] = _healthcheck(given["Healthcheck"], image.get("Healthcheck"))
+    _check_config(given)
     if not given["Entrypoint"] and not given["Cmd"]:
         raise InvalidArgument("no command specified")
+
+
+def _check_config(given: Document) -> None:
+    for word in given["Env"] or []:
+        if not word or word.startswith("="):
+            raise InvalidArgument(f"invalid environment variable: {word}")
+    if given["WorkingDir"]:
+        if not given["WorkingDir"].startswith("/"):
+            raise InvalidArgument(
+                f"the working directory '{given['WorkingDir']}' is invalid, it needs to be an absolute path"
+            )
+        given["WorkingDir"] = "/" + posixpath.normpath(given["WorkingDir"]).lstrip("/")
+    if given["StopSignal"]:
+        parse_signal(given["StopSignal"])
+
+
+def ports(config: Document, host: Document) -> None:
+    """Write exposed and bound ports in place as ``80/tcp``. Raises InvalidArgument on what is no port."""
+    if config["ExposedPorts"]:
+        config["ExposedPorts"] = {port_key(key): value for key, value in config["ExposedPorts"].items()}
+    bindings: dict[str, list[Document]] = {}
+    for key, places in host["PortBindings"].items():
+        places = places or [{"HostIp": "", "HostPort": ""}]
+        for place in places:
+            if place["HostPort"]:
+                _check_host_port(place["HostPort"])
+        bindings.setdefault(port_key(key), []).extend(places)
+    host["PortBindings"] = bindings
+
+
+def _check_host_port(text: str) -> None:
+    try:
+        parse_range(text)
+    except InvalidArgument:
+        raise InvalidArgument(f'invalid port specification: "{text}"') from None
+
+
+def port_key(text: str) -> str:
+    """``80/tcp`` of ``80`` or ``80/TCP``. Raises InvalidArgument."""
+    number, _, protocol = text.partition("/")
+    protocol = protocol.lower() or "tcp"
+    known = protocol in ("tcp", "udp", "sctp") and number.isascii() and number.isdecimal()
+    if not known or not 1 <= int(number[:9]) <= 65535:
+        raise InvalidArgument(f'invalid port specification: "{text}"')
+    return f"{int(number)}/{protocol}"
+
+
+def check_together(config: Document, host: Document) -> None:
+    """Refuse what a container that shares another's network, or the host's names, cannot have of its own."""
+    if config["Hostname"] and host["UTSMode"] == "host":
+        raise InvalidArgument("conflicting options: hostname and the UTS mode")
+    if not host["NetworkMode"].startswith("container:"):
+        return
+    for given, what in (
+        (config["Hostname"], "hostname and the network mode"),
+        (host["Dns"], "dns and the network mode"),
+        (host["ExtraHosts"], "custom host-to-IP mapping and the network mode"),
+        (host["PortBindings"] or host["PublishAllPorts"], "port publishing and the container type network mode"),
+        (config["ExposedPorts"], "port exposing and the container type network mode"),
+    ):
+        if given:
+            raise InvalidArgument(f"conflicting options: {what}")
 
 
 def _environment(own: list[str], image: list[str]) -> list[str]:
@@ -100,7 +167,7 @@ def _check_modes(host: Document) -> None:
     if host["CgroupnsMode"] not in ("host", "private"):
         raise InvalidArgument(f"invalid cgroup namespace mode: {host['CgroupnsMode']}")
     if host["Isolation"] not in ("", "default"):
-        raise InvalidArgument(f"invalid isolation {host['Isolation']!r} on linux")
+        raise InvalidArgument(f"invalid isolation ({host['Isolation']}): linux only supports 'default'")
     if host["VolumeDriver"] not in ("", "local"):
         raise NotFound(
             f'error looking up volume plugin {host["VolumeDriver"]}: plugin "{host["VolumeDriver"]}" not found'
@@ -132,12 +199,25 @@ def _check_log(log: dict[str, Any]) -> None:
     for name in log["Config"]:
         if name not in ("max-size", "max-file"):
             raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
+    size = log["Config"].get("max-size", "-1")
+    if size != "-1":
+        parse_bytes(size)
     if "max-file" in log["Config"]:
         text = log["Config"]["max-file"]
         if not text.isdecimal() or int(text) < 1:
             raise InvalidArgument(f"invalid max-file value for json-file log driver: {text!r}")
         if int(text) > 1 and "max-size" not in log["Config"]:
             raise InvalidArgument("cannot set more than one max-file without max-size for json-file log driver")
+
+
+def unconnected(mode: str) -> Document:
+    """The endpoints that are shown of a container before it is connected to its network."""
+    if mode.startswith("container:"):
+        return {}
+    words = ("EndpointID", "Gateway", "IPAddress", "IPv6Gateway", "GlobalIPv6Address", "MacAddress", "NetworkID")
+    numbers = ("IPPrefixLen", "GlobalIPv6PrefixLen", "GwPriority")
+    none = ("IPAMConfig", "Links", "Aliases", "DriverOpts", "DNSNames")
+    return {mode: {**dict.fromkeys(none), **dict.fromkeys(words, ""), **dict.fromkeys(numbers, 0)}}
 
 
 def networking(given: Document, mode: str) -> None:

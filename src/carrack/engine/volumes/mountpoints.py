@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from carrack.engine.volumes.store import VolumeStore
 
 
+PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+
+
 async def resolve(
     config: Document, host: Document, volumes: VolumeStore, find: Callable[[str], Container], made: list[str]
 ) -> tuple[list[MountPoint], list[MountPoint]]:
@@ -33,7 +36,8 @@ async def resolve(
     for reference in host["VolumesFrom"] or []:
         for point in _from(reference, find):
             points[point["Destination"]] = point
-    explicit: set[str] = set()
+    tmpfs = {_target(target) for target in host["Tmpfs"] or {}}
+    explicit: set[str] = set(tmpfs)
     for text in host["Binds"] or []:
         point, copy = await _bind(text, host, volumes, made)
         _claim(explicit, point["Destination"])
@@ -41,12 +45,7 @@ async def resolve(
         if copy:
             fresh.append(point)
     for mount in host["Mounts"] or []:
-        if mount["Type"] == "tmpfs":
-            _claim(explicit, _target(mount["Target"]))
-            _tmpfs_options(mount)
-            points[mount["Target"]] = {"Type": "tmpfs", "Source": "", "Destination": mount["Target"], "Mode": "",
-                                       "RW": not mount["ReadOnly"], "Propagation": ""}  # fmt: skip
-            continue
+        _check_mount(mount)
         point, copy = await _mount(mount, volumes, made)
         _claim(explicit, point["Destination"])
         points[point["Destination"]] = point
@@ -54,7 +53,7 @@ async def resolve(
             fresh.append(point)
     for target in config["Volumes"] or {}:
         target = _target(target)
-        if target not in points and target not in (host["Tmpfs"] or {}):
+        if target not in points and target not in tmpfs:
             made.append((await volumes.create()).name)
             point = _volume_point(made[-1], target, volumes, "", True)
             points[target] = point
@@ -78,15 +77,16 @@ def _target(path: str) -> str:
 
 
 def _from(reference: str, find: Callable[[str], Container]) -> list[MountPoint]:
+    if not reference:
+        raise InvalidArgument("volumes-from specification cannot be an empty string")
     name, _, mode = reference.partition(":")
-    if mode not in ("", "ro", "rw", "z", "Z"):
+    words = mode.split(",") if mode else []
+    if set(words) - {"ro", "rw", "z", "Z"} or {"ro", "rw"} <= set(words):
         raise InvalidArgument(f"invalid mode: {mode}")
     result = []
     for point in find(name).mounts:
         copy: MountPoint = {**point}
-        if mode:
-            copy["Mode"] = mode
-            copy["RW"] = point["RW"] and mode != "ro"
+        copy["RW"] = point["RW"] and "ro" not in words
         result.append(copy)
     return result
 
@@ -96,11 +96,15 @@ async def _bind(text: str, host: Document, volumes: VolumeStore, made: list[str]
     mode = ",".join(wanted.mode)
     if wanted.is_bind:
         assert wanted.source is not None
+        if not wanted.copy_up:
+            raise InvalidArgument(f"invalid volume specification: '{text}': nocopy is for volumes, not for binds")
         source = os.path.normpath(wanted.source)
         _make_source(source)
         point: MountPoint = {"Type": "bind", "Source": source, "Destination": wanted.target, "Mode": mode,
                              "RW": not wanted.read_only, "Propagation": wanted.propagation or "rprivate"}  # fmt: skip
         return point, False
+    if wanted.propagation:
+        raise InvalidArgument(f"invalid volume specification: '{text}': propagation is for binds, not for volumes")
     volume = await volumes.create(wanted.source or "", host["VolumeDriver"])
     if not wanted.source:
         made.append(volume.name)
@@ -129,10 +133,39 @@ def _volume_point(name: str, target: str, volumes: VolumeStore, mode: str, writa
     }
 
 
+def _check_mount(mount: Document) -> None:
+    """Refuse what does not belong to a mount's type: an option that does nothing would be a lie."""
+    kind = mount["Type"]
+    if kind not in ("bind", "volume", "tmpfs", "image", "npipe", "cluster"):
+        raise _bad(kind, "mount type unknown")
+    for name, owner in (("BindOptions", "bind"), ("VolumeOptions", "volume"), ("TmpfsOptions", "tmpfs")):
+        if mount[name] is not None and kind != owner:
+            raise InvalidArgument(f'{name} must not be specified on mount type "{kind}"')
+    if not mount["Target"]:
+        raise _bad(kind, "field Target must not be empty")
+    if kind == "bind" and not mount["Source"]:
+        raise _bad(kind, "field Source must not be empty")
+    if kind == "tmpfs" and mount["Source"]:
+        raise _bad(kind, "field Source must not be specified")
+    if kind == "volume" and mount["ReadOnly"] and not mount["Source"]:
+        raise _bad(kind, "must not set ReadOnly mode when using anonymous volumes")
+    propagation = (mount["BindOptions"] or {}).get("Propagation")
+    if propagation and propagation not in PROPAGATION:
+        raise _bad(kind, f"invalid propagation mode: {propagation}")
+
+
+def _bad(kind: str, reason: str) -> InvalidArgument:
+    return InvalidArgument(f'invalid mount config for type "{kind}": {reason}')
+
+
 async def _mount(mount: Document, volumes: VolumeStore, made: list[str]) -> tuple[MountPoint, bool]:
     target = _target(mount["Target"])
     if mount["Type"] == "bind":
         return _mount_bind(mount, target), False
+    if mount["Type"] == "tmpfs":
+        _tmpfs_options(mount)
+        return {"Type": "tmpfs", "Source": "", "Destination": target, "Mode": "",
+                "RW": not mount["ReadOnly"], "Propagation": ""}, False  # fmt: skip
     if mount["Type"] != "volume":
         raise NotSupported(f"mount type {mount['Type']!r} is not supported by this version of Carrack")
     options = mount["VolumeOptions"] or {"NoCopy": False, "Labels": None, "DriverConfig": None}
@@ -148,7 +181,7 @@ def _mount_bind(mount: Document, target: str) -> MountPoint:
     source, options = mount["Source"], mount["BindOptions"] or {}
     if not source.startswith("/"):
         raise InvalidArgument(
-            f"invalid mount config for type \"bind\": invalid mount path: '{source}' must be absolute"
+            f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"
         )
     if not os.path.exists(source):
         if not options.get("CreateMountpoint"):
@@ -166,10 +199,11 @@ def _mount_bind(mount: Document, target: str) -> MountPoint:
 def spec_mounts(c: Container) -> list[Mount]:
     """The runtime spec's mounts of a container's mount points and tmpfs requests."""
     result: list[Mount] = []
-    tmpfs = {mount["Target"]: mount for mount in c.host_config["Mounts"] or [] if mount["Type"] == "tmpfs"}
+    tmpfs = {_target(mount["Target"]): mount for mount in c.host_config["Mounts"] or [] if mount["Type"] == "tmpfs"}
     for point in c.mounts:
         if point["Type"] == "tmpfs":
-            options = _tmpfs_options(tmpfs[point["Destination"]])
+            own = tmpfs.get(point["Destination"])  # none when it comes from another container
+            options = _tmpfs_options(own) if own else ([] if point["RW"] else ["ro"])
             result.append(_tmpfs(point["Destination"], options))
             continue
         words = point["Mode"].split(",")
@@ -203,9 +237,10 @@ def _tmpfs_options(mount: Document) -> list[str]:
     if wanted["Mode"]:
         options.append(f"mode={wanted['Mode']:o}")
     for pair in wanted["Options"] or []:
-        if not isinstance(pair, list) or not 1 <= len(pair) <= 2 or not all(isinstance(p, str) for p in pair):
-            raise InvalidArgument('invalid mount config for type "tmpfs": options must be words or pairs')
-        options.append("=".join(pair))
+        if pair not in (["exec"], ["noexec"]):
+            word = pair[0] if isinstance(pair, list) and pair else pair
+            raise InvalidArgument(f'invalid mount config for type "tmpfs": invalid option: {word}')
+        options += pair
     if mount["ReadOnly"]:
         options.append("ro")
     return options

@@ -86,7 +86,7 @@ class VolumeStore:
         Raises InvalidArgument on a bad name, NotSupported on another driver or driver options.
         """
         if driver not in ("", "local"):
-            raise NotFound(f'error looking up volume plugin {driver}: plugin "{driver}" not found')
+            raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
         if options:
             raise NotSupported(
                 f"volume driver options are not supported by this version of Carrack: {', '.join(options)}"
@@ -95,11 +95,7 @@ class VolumeStore:
         if not name:
             name = secrets.token_hex(32)
             labels[ANONYMOUS] = ""
-        if not _NAME.fullmatch(name) or len(name) > 255:
-            raise InvalidArgument(
-                f'create {name}: "{name}" includes invalid characters for a local volume name, only '
-                '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
-            )
+        _check_name(name)
         async with self._lock:
             if name in self._volumes:
                 return self._volumes[name]
@@ -153,14 +149,14 @@ class VolumeStore:
         if any(_label(volume.labels, text) for text in filters.get("label!", ())):
             return False
         if dangling := filters.get("dangling"):
-            wanted = _boolean(dangling)
+            wanted = _boolean("dangling", dangling)
             return (not self._users(volume.name)) == wanted
         return True
 
     async def prune(self, filters: dict[str, list[str]]) -> tuple[list[str], int]:
         """Delete unused volumes (only anonymous ones unless ``all``); returns names and bytes freed."""
         filters = dict(filters)
-        everything = _boolean(filters.pop("all", ["false"]))
+        everything = _boolean("all", filters.pop("all", ["false"]))
         if unknown := set(filters) - {"label", "label!"}:
             raise InvalidArgument(f"invalid filter '{sorted(unknown)[0]}'")
         removed, freed = [], 0
@@ -196,13 +192,25 @@ class VolumeStore:
         return document
 
 
+def _check_name(name: str) -> None:
+    if len(name) == 1:
+        raise InvalidArgument(
+            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )
+    if not _NAME.fullmatch(name) or len(name) > 255:
+        raise InvalidArgument(
+            f'create {name}: "{name}" includes invalid characters for a local volume name, only '
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
+        )
+
+
 def _label(labels: dict[str, str], wanted: str) -> bool:
     key, separator, value = wanted.partition("=")
     return key in labels and (not separator or labels[key] == value)
 
 
-def _boolean(values: list[str]) -> bool:
+def _boolean(name: str, values: list[str]) -> bool:
     text = values[0].lower() if values else ""
     if len(values) != 1 or text not in ("true", "1", "false", "0"):
-        raise InvalidArgument(f"invalid filter 'dangling={values}'")
+        raise InvalidArgument(f"invalid filter '{name}=[{' '.join(values)}]'")
     return text in ("true", "1")
