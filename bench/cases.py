@@ -1,4 +1,4 @@
-"""What is measured: each case is one piece of work that any Docker-compatible daemon can do, done through its socket."""
+"""What is measured: each case is one piece of work that any Docker-compatible daemon can do, through its socket."""
 
 from __future__ import annotations
 
