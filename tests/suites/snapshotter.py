@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -317,6 +318,23 @@ class SnapshotterContract:
             assert (root / "lib/a").read_bytes() == b"a" * 5000
         with mounted(driver.mount("key")) as root:
             assert (root / "lib/a").read_bytes() == b"a" * 5000
+
+    def test_from_several_threads_at_once_with_sweeps_in_between(self, driver: Snapshotter) -> None:
+        layers = [store(driver, *BASE), store(driver, file(b"etc/implied"))]
+
+        def life(key: str) -> None:
+            for _ in range(4):
+                driver.prepare(key, layers)
+                with mounted(driver.mount(key)) as root:
+                    driver.sweep([])
+                    assert (root / "lib/a").stat().st_size == 5000
+                    assert (root / "etc/implied").is_file()
+                driver.remove(key)
+
+        with ThreadPoolExecutor(4) as pool:
+            for result in [pool.submit(life, f"key{index}") for index in range(4)]:
+                result.result()
+        assert driver.keys() == []
 
     def test_refusals(self, driver: Snapshotter) -> None:
         layer = store(driver, *BASE)

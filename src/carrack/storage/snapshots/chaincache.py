@@ -56,7 +56,7 @@ class ChainCache:
                 sync_directory(staging)
                 self._layers.publish(staging, path.parent)
             finally:
-                remove_tree(staging)
+                self._layers.discard(staging)
         return path
 
     def layers(self, path: Path) -> list[str]:

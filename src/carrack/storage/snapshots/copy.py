@@ -103,7 +103,7 @@ class CopySnapshotter(CopyLayers):
             os.symlink(os.path.relpath(chain, target), staging / "chain")
             os.rename(staging, target)
         finally:
-            remove_tree(staging)
+            self.directories.discard(staging)
 
     def mount(self, key: str) -> int:
         """See Snapshotter."""
@@ -130,7 +130,7 @@ class CopySnapshotter(CopyLayers):
         except FileNotFoundError:
             pass
         finally:
-            remove_tree(staging)
+            self.directories.discard(staging)
 
     def keys(self) -> list[str]:
         """See Snapshotter."""

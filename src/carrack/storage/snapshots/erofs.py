@@ -89,9 +89,10 @@ class ErofsSnapshotter(ErofsLayers):
 
     def remove_layer(self, diff_id: str) -> None:
         """See LayerStore."""
-        self._stack.forget_layer(diff_id)
-        self.mounts.release(diff_id)
-        super().remove_layer(diff_id)
+        with self._stack.lock:
+            self._stack.forget_layer(diff_id)
+            self.mounts.release(diff_id)
+            super().remove_layer(diff_id)
 
     def prepare(self, key: str, layers: Sequence[str]) -> None:
         """See Snapshotter."""
@@ -120,8 +121,9 @@ class ErofsSnapshotter(ErofsLayers):
     def sweep(self, keys: Collection[str]) -> None:
         """See Snapshotter."""
         self.directories.sweep()
-        self._mounter.sweep()
-        self.mounts.sweep(self._stack.needed(list(keys)))
+        with self._stack.lock:
+            self._mounter.sweep()
+            self.mounts.sweep(self._stack.needed(list(keys)))
 
     def _lower(self, diff_id: str) -> Path:
         return self.mounts.ensure(diff_id, self.image(diff_id))

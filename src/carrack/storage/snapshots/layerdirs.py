@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import secrets
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from carrack.storage.durable import sync_directory, write_file
 from carrack.storage.removal import remove_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
     from pathlib import Path
 
     from carrack.storage.tree import Tree
@@ -85,6 +85,7 @@ class LayerDirectories:
         self.step = step
         self._layers = root / "layers"
         self._ingest = root / "ingest"
+        self._locks: dict[Path, int] = {}
         for directory in (self._layers, self._ingest):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -121,10 +122,20 @@ class LayerDirectories:
             ) from error
 
     def begin(self) -> Path:
-        """A fresh directory to make something in, on the file system of the layers."""
-        path = self._ingest / secrets.token_hex(16)
-        path.mkdir(mode=0o700)
-        return path
+        """A fresh directory to make something in, on the file system of the layers; ``publish`` or ``discard`` it.
+
+        It is locked (flock(2)) while this process lives, so that a sweep can tell it from garbage.
+        """
+        while True:
+            path = self._ingest / secrets.token_hex(16)
+            path.mkdir(mode=0o700)
+            try:
+                lock = _lock(path)
+            except FileNotFoundError:
+                continue
+            if lock >= 0 and os.fstat(lock).st_nlink:  # no sweep was quicker
+                self._locks[path] = lock
+                return path
 
     def commit(self, staging: Path, diff_id: str, notes: LayerNotes) -> None:
         """Give a directory from ``begin``, whose content is on disk, the name of its layer."""
@@ -145,6 +156,7 @@ class LayerDirectories:
                 raise
             self.discard(staging)
             return
+        self._unlock(staging)
         self.step("parent")
         sync_directory(target.parent)
 
@@ -156,15 +168,34 @@ class LayerDirectories:
         self.discard(staging)
 
     def discard(self, staging: Path) -> None:
-        """Remove a directory from ``begin``."""
+        """Remove a directory from ``begin``; nothing happens when it has got another name."""
         remove_tree(staging)
+        self._unlock(staging)
 
-    def sweep(self, keep: Collection[Path] = ()) -> None:
-        """Remove everything unfinished. Only when nothing is being made, as at start-up."""
+    def sweep(self) -> None:
+        """Remove what processes that are no more have left unfinished."""
         for name in os.listdir(self._ingest):
-            if self._ingest / name not in keep:
-                self.discard(self._ingest / name)
+            path = self._ingest / name
+            try:
+                lock = _lock(path)
+            except FileNotFoundError:
+                continue
+            if lock >= 0:
+                remove_tree(path)
+                os.close(lock)
 
-    def free_bytes(self) -> int:
-        """Room left on the file system."""
-        return shutil.disk_usage(self.root).free
+    def _unlock(self, staging: Path) -> None:
+        lock = self._locks.pop(staging, -1)
+        if lock >= 0:
+            os.close(lock)
+
+
+def _lock(path: Path) -> int:
+    """A descriptor that holds the lock of a directory, -1 when somebody else holds it."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return -1
+    return fd

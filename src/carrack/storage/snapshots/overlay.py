@@ -83,8 +83,9 @@ class OverlaySnapshotter(OverlayLayers):
 
     def remove_layer(self, diff_id: str) -> None:
         """See LayerStore."""
-        self._stack.forget_layer(diff_id)
-        super().remove_layer(diff_id)
+        with self._stack.lock:
+            self._stack.forget_layer(diff_id)
+            super().remove_layer(diff_id)
 
     def prepare(self, key: str, layers: Sequence[str]) -> None:
         """See Snapshotter."""
@@ -113,7 +114,8 @@ class OverlaySnapshotter(OverlayLayers):
     def sweep(self, keys: Collection[str]) -> None:
         """See Snapshotter."""
         self.directories.sweep()
-        self._mounter.sweep()
+        with self._stack.lock:
+            self._mounter.sweep()
 
 
 class OverlayWriter:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: what ``choose`` tries, in this order; the two forms of erofs share their layers
 DRIVERS: Final = ("erofs", "erofs-loop", "overlay", "copy")
+#: Docker's names for the same
+_ALIASES: Final = {"overlay2": "overlay", "vfs": "copy"}
 
 _FIXED_6_12 = 20  # the fix is in much earlier stable releases; nothing is lost by asking for one that surely has it
 _FILE_MOUNTS = (6, 12)
@@ -44,6 +46,7 @@ def choose(root: Path, run_root: Path, kernel: Kernel, wanted: str | None = None
     for an unknown name. ``release``: as of uname(2), of the running kernel by default.
     """
     release = release or os.uname().release
+    wanted = _ALIASES.get(wanted, wanted) if wanted else None
     if wanted is not None and wanted not in DRIVERS:
         raise InvalidArgument(f"unknown storage driver {wanted!r}: choose one of {', '.join(DRIVERS)}")
     reasons = []

@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from typing import TYPE_CHECKING
 
 from carrack.errors import Conflict, InvalidArgument, NotFound
-from carrack.storage.removal import remove_tree
 from carrack.storage.snapshots import implicit, init_layer
 from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.skeleton import PLAIN, Attributes, directory_attributes
@@ -41,11 +41,15 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 class OverlayStack:
-    """``lower`` gives the directory of a layer's files, mounting it if need be."""
+    """``lower`` gives the directory of a layer's files, mounting it if need be.
+
+    ``lock`` is held while lower directories are looked up and mounted; whoever takes some away holds it too.
+    """
 
     def __init__(
         self, layers: LayerDirectories, mounter: OverlayMounter, kernel: Kernel, lower: Callable[[str], Path]
     ) -> None:
+        self.lock = threading.RLock()
         self._layers = layers
         self._mounter = mounter
         self._kernel = kernel
@@ -64,28 +68,31 @@ class OverlayStack:
             raise Conflict(f"a snapshot {key} exists already")
         for diff_id in layers:
             self._layers.find(diff_id)
-        init = self._init.ensure(layers)
+        with self.lock:
+            init, root = self._init.ensure(layers), self._root_attributes(layers)
         staging = self._layers.begin()
         try:
             for name in ("upper", "work"):
                 (staging / name).mkdir(mode=0o755)
-            self._root_attributes(layers).write(staging / "upper")
+            root.write(staging / "upper")
             os.symlink(os.path.relpath(init, target), staging / "chain")
             os.rename(staging, target)
         finally:
-            remove_tree(staging)
+            self._layers.discard(staging)
 
     def mount(self, key: str) -> int:
         """See Snapshotter."""
         path = self._find(key)
-        lowers = [self._chain(key), *self._lowers(self.layers_of(key))]
-        return self._mounter.mount(lowers, path / "upper", path / "work")
+        with self.lock:
+            lowers = [self._chain(key), *self._lowers(self.layers_of(key))]
+            return self._mounter.mount(lowers, path / "upper", path / "work")
 
     def view(self, layers: Sequence[str]) -> int:
         """See Snapshotter."""
-        lowers = self._lowers(layers)
-        lowers += self._empty[: max(0, 2 - len(lowers))]
-        return self._mounter.mount(lowers)
+        with self.lock:
+            lowers = self._lowers(layers)
+            lowers += self._empty[: max(0, 2 - len(lowers))]
+            return self._mounter.mount(lowers)
 
     def upper(self, key: str) -> Path:
         """See Snapshotter."""
@@ -100,7 +107,7 @@ class OverlayStack:
         except FileNotFoundError:
             pass
         finally:
-            remove_tree(staging)
+            self._layers.discard(staging)
 
     def keys(self) -> list[str]:
         """See Snapshotter."""

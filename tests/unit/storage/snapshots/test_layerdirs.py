@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,22 @@ def test_remove_and_sweep(tmp_path: Path) -> None:
     directories.remove(DIFF_ID)
     directories.remove(DIFF_ID)
     assert directories.ids() == []
-    kept, dropped = directories.begin(), directories.begin()
-    directories.sweep([kept])
-    assert kept.is_dir()
-    assert not dropped.exists()
-    directories.sweep()
+    in_the_making = directories.begin()
+    (tmp_path / "ingest" / "garbage").mkdir()
+    LayerDirectories(tmp_path).sweep()  # another process's, as far as the lock goes
+    assert list((tmp_path / "ingest").iterdir()) == [in_the_making]
+    directories.discard(in_the_making)
     assert list((tmp_path / "ingest").iterdir()) == []
+
+
+def test_descriptors_do_not_pile_up(tmp_path: Path) -> None:
+    directories = LayerDirectories(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    make(directories)
+    make(directories)
+    directories.discard(directories.begin())
+    directories.remove(DIFF_ID)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_unknown_and_damaged_layers(tmp_path: Path) -> None:
