@@ -173,7 +173,11 @@ class _Transfer:
         raise NotSupported(_NO_SEARCH)
 
     async def push(self, request: Request) -> Response:
-        await self._images.store.resolve(request.path["name"])
+        name = reference.parse(request.path["name"])
+        every = [known for image in self._images.store for known in image.references if known.name == name.name]
+        tag = request.query.text("tag")
+        if not any(not tag or known.tag == tag for known in every):
+            raise NotFound(f"An image does not exist locally with the tag: {name.familiar_name}")
         raise NotSupported(_NO_PUSH)
 
     def _saved(self, names: list[str], wanted: Platform | None) -> Response:

@@ -38,29 +38,22 @@ _SECURITY = "http://security.debian.org/debian-security"
 _MIRROR = "http://deb.debian.org/debian"
 _MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 _DAY = 86400
+# The tool ends with the daemon (pdeathsig), all its processes with it (kill-child), its mounts with them.
+_APART = (
+    "env LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive SOURCE_DATE_EPOCH=0 setpriv --pdeathsig KILL "
+    "unshare --mount --propagation private --pid --fork --kill-child --mount-proc"
+).split()
 
 
 def command(tool: str, suite: str, target: str) -> list[str]:
     """The tool's command line. It runs in mount and process namespaces of its own, so that nothing of it stays."""
-    settings = ["env", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "SOURCE_DATE_EPOCH=0"]
-    apart = [
-        *settings,
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-    ]
     if tool.endswith("mmdebstrap"):
         options = ["--mode=root", "--variant=minbase", "--format=directory"]
         if suite == "bookworm":
             # Of its alternatives apt would take the package that brings all of perl.
             options += ["--include=usr-is-merged", f"--hook-dir={_MERGED_USR}"]
-        return [*apart, tool, *options, suite, target]
-    return [*apart, tool, "--variant=minbase", suite, target, _MIRROR]
+        return [*_APART, tool, *options, suite, target]
+    return [*_APART, tool, "--variant=minbase", suite, target, _MIRROR]
 
 
 def write(out: Write, root: Path, suite: str) -> int:

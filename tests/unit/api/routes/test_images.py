@@ -129,7 +129,8 @@ def test_what_needs_a_registry_is_refused(serve: Any) -> None:
         assert (await ask(address, "/images/search?term=x"))[0] == 501
         assert (await ask(address, "/images/none/push", "POST"))[0] == 404
         await load(address)
-        assert (await ask(address, "/images/app:1/push", "POST"))[0] == 501
+        assert (await ask(address, "/images/app/push?tag=1", "POST"))[0] == 501
+        assert (await ask(address, "/images/app/push?tag=2", "POST"))[0] == 404
 
     serve(client)
 
