@@ -96,12 +96,17 @@ def test_neighbour_is_kept_out() -> None:
 def test_without_the_drops_the_attack_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this guards against is real on this kernel: the same table without its raw and forward drops lets it in."""
     whole = RuleSet.rules
-    dropping = ("loopback from outside", f"routed around {SETTINGS.name}", f"into {SETTINGS.name}")
+    dropping = (
+        "to loopback from outside",
+        "as loopback from outside",
+        f"routed around {SETTINGS.name}",
+        f"into {SETTINGS.name}",
+    )
     monkeypatch.setattr(RuleSet, "rules", lambda self: [r for r in whole(self) if r.comment not in dropping])
 
     async def scene(attack: Attack) -> None:
         kernel = Nftables()
-        assert ("raw", "loopback from outside") not in kernel.rules(TABLE)
+        assert ("raw", "to loopback from outside") not in kernel.rules(TABLE)
         kernel.close()
         assert attack.reaches(CONTAINER, 80)
         assert attack.reaches(CONTAINER, 81)
@@ -113,4 +118,9 @@ def test_without_the_drops_the_attack_works(monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_bridge_has_its_drop() -> None:
     bridges = (SETTINGS, BridgeSettings("crkother", "10.232.0.1/24"))
     raw = [rule.comment for rule in rules.RuleSet(TABLE, bridges).rules() if rule.chain == "raw"]
-    assert raw == ["loopback from outside", f"routed around {SETTINGS.name}", "routed around crkother"]
+    assert raw == [
+        "to loopback from outside",
+        "as loopback from outside",
+        f"routed around {SETTINGS.name}",
+        "routed around crkother",
+    ]

@@ -2,7 +2,7 @@
 
 ::
 
-    raw         packets that no honest sender makes: to 127/8, or straight to a container, from outside
+    raw         packets that no honest sender makes: to or from 127/8, or straight to a container, from outside
     prerouting  published ports, for what arrives from other hosts and from containers
     output      published ports, for programs on this host (127.0.0.1 too)
     forward     to a container only answers, its own bridge, and what was published
@@ -108,7 +108,7 @@ class RuleSet:
 
     def rules(self) -> list[Rule]:
         """All rules in order."""
-        found = [_from_outside_to_loopback(), *_published(_PREROUTING.name), *_published(_OUTPUT.name)]
+        found = [*_loopback_from_outside(), *_published(_PREROUTING.name), *_published(_OUTPUT.name)]
         found.append(_rule(_FORWARD, "answers", nft.conntrack_established(), nft.ACCEPT))
         for bridge in self.bridges:
             found += [_straight_to_container(bridge), *_forward(bridge), *_postrouting(bridge)]
@@ -134,10 +134,13 @@ def _rule(chain: Chain, comment: str, condition: bytes, verdict: int) -> Rule:
     return Rule(chain.name, comment, condition + nft.verdict(verdict))
 
 
-def _from_outside_to_loopback() -> Rule:
-    condition = nft.destination_address() + nft.in_subnet("127.0.0.0/8")
-    condition += nft.interface(nft.META_IIFNAME, "lo", equal=False)
-    return _rule(_RAW, "loopback from outside", condition, nft.DROP)
+def _loopback_from_outside() -> list[Rule]:
+    """Routing 127/8 on a bridge lifts the kernel's own ban on it, in both directions (CVE-2020-8558)."""
+    outside = nft.in_subnet("127.0.0.0/8") + nft.interface(nft.META_IIFNAME, "lo", equal=False)
+    return [
+        _rule(_RAW, "to loopback from outside", nft.destination_address() + outside, nft.DROP),
+        _rule(_RAW, "as loopback from outside", nft.source_address() + outside, nft.DROP),
+    ]
 
 
 def _straight_to_container(bridge: BridgeSettings) -> Rule:
