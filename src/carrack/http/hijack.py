@@ -74,7 +74,10 @@ class HijackedStream(asyncio.Protocol):
             return
         self._closing = True
         self._chunks.clear()
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:
+            self._ended = True  # the peer is gone already
         self._transport.resume_reading()
         if self._ended:
             self._transport.close()

@@ -92,7 +92,10 @@ class TlsProtocol(asyncio.Protocol):
             pass  # it wants the peer's close_notify, which may come later or never
         self._flush()
         if not self._wire.is_closing():
-            self._wire.write_eof()
+            try:
+                self._wire.write_eof()
+            except OSError:
+                pass  # the peer is gone already; reading tells the rest
 
     def _handshake(self) -> bool:
         try:
