@@ -87,7 +87,7 @@ def test_cve_2019_5736_a_sealed_executable_refuses_writes_when_its_last_user_has
 SEALED = """
 from carrack.linux.syscalls import LINUX
 from carrack.runtime import seal
-seal.ensure_sealed(LINUX)
+seal.ensure_sealed(LINUX, {})
 print(seal.is_sealed(), flush=True)
 sys.stdin.read()
 """

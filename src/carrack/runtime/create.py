@@ -139,50 +139,53 @@ def _spawn_init(
 ) -> tuple[socket.socket, int]:
     """Start init and record it; returns our end of its channel, and its pid."""
     linux = spec.get("linux", {})
-    with contextlib.ExitStack() as opened:
+    with contextlib.ExitStack() as opened, contextlib.ExitStack() as undo:
         ours, theirs = channel.pair()
+        undo.callback(ours.close)
         opened.callback(theirs.close)
-        listener = opened.enter_context(_listen(state))
-        plan: InitPlan = {
-            "container": state.id,
-            "spec": spec,
-            "stdio": [0, 1, 2],
-            "gate": True,
-            "gate_fd": listener.fileno(),
-            "working_directory_create": True,
-            "preserve_fds": options.preserve_fds,
-            "rootfs_fd": _open_root(kernel, spec),
-            "state": state.document(None),
-        }
-        opened.callback(os.close, plan["rootfs_fd"])
-        sources = prepare.open_sources(kernel, spec)
-        for fd in sources.values():
-            opened.callback(os.close, fd)
-        plan["source_fds"] = {str(index): fd for index, fd in sources.items()}
+        plan = _plan(kernel, state, spec, options, opened)
         namespaces = [_namespace(opened, entry["type"], entry.get("path")) for entry in linux.get("namespaces", [])]
 
         def main() -> None:
             ours.close()
-            listener.detach()
             init.init(kernel, plan, theirs)
 
-        try:
-            child = spawn.spawn(
-                kernel,
-                namespaces,
-                main,
-                cgroup=cgroup,
-                uid_map=linux.get("uidMappings", ()),
-                gid_map=linux.get("gidMappings", ()),
-                time_offsets=linux.get("timeOffsets"),
-            )
-        except BaseException:
-            ours.close()
-            raise
+        child = spawn.spawn(
+            kernel,
+            namespaces,
+            main,
+            cgroup=cgroup,
+            uid_map=linux.get("uidMappings", ()),
+            gid_map=linux.get("gidMappings", ()),
+            time_offsets=linux.get("timeOffsets"),
+        )
         os.close(child.pidfd)
+        undo.pop_all()
     state.record.update(pid=child.pid, start_time=states.start_time(child.pid))
     state.save()
     return ours, child.pid
+
+
+def _plan(kernel: Kernel, state: State, spec: Spec, options: Options, opened: contextlib.ExitStack) -> InitPlan:
+    """What init is given; its descriptors are closed here when opened ends."""
+    listener = opened.enter_context(_listen(state))
+    root_fd = _open_root(kernel, spec)
+    opened.callback(os.close, root_fd)
+    sources = prepare.open_sources(kernel, spec)
+    for fd in sources.values():
+        opened.callback(os.close, fd)
+    return {
+        "container": state.id,
+        "spec": spec,
+        "rootfs_fd": root_fd,
+        "source_fds": {str(index): fd for index, fd in sources.items()},
+        "stdio": [0, 1, 2],
+        "gate": True,
+        "gate_fd": listener.fileno(),
+        "working_directory_create": True,
+        "preserve_fds": options.preserve_fds,
+        "state": state.document(None),
+    }
 
 
 def _open_root(kernel: Kernel, spec: Spec) -> int:

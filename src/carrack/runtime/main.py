@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import time
 
@@ -121,7 +122,7 @@ def _dispatch(flags: Flags, log: _Log) -> int:
     from carrack.runtime.state import StateRoot
 
     if name in _ENTERING:
-        seal.ensure_sealed(LINUX)
+        seal.ensure_sealed(LINUX, os.environ)
     context = Context(LINUX, StateRoot(flags.value("root", _ROOT)), lambda text: log.write("warning", text))
     verb = _verb(name)
     return verb.run(context, parse(rest, verb.flags, verb.aliases))

@@ -16,6 +16,8 @@ from carrack.linux.mount import AT_FDCWD, MOUNT_ATTR_RDONLY, OPEN_TREE_CLONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from carrack.linux.kernel import MountKernel
 
 
@@ -24,10 +26,10 @@ def is_sealed() -> bool:
     return bool(os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY)
 
 
-def ensure_sealed(kernel: MountKernel) -> None:
+def ensure_sealed(kernel: MountKernel, environment: Mapping[str, str]) -> None:
     """Return when sealed; else start over in this process, with the same arguments, sealed. OSError if it cannot be."""
     if is_sealed():
         return
     clone = kernel.open_tree(AT_FDCWD, "/proc/self/exe", OPEN_TREE_CLONE)
     kernel.mount_setattr(clone, "", set_flags=MOUNT_ATTR_RDONLY)
-    os.execve(clone, [sys.executable, *sys.orig_argv[1:]], os.environ)
+    os.execve(clone, [sys.executable, *sys.orig_argv[1:]], environment)

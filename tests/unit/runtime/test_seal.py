@@ -19,12 +19,13 @@ def test_it_starts_over_from_a_read_only_clone(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "execve", lambda *arguments: executed.append(arguments))
     monkeypatch.setattr(seal, "is_sealed", lambda: False)
     kernel = RootedKernel(tmp_path)
-    seal.ensure_sealed(kernel)
+    seal.ensure_sealed(kernel, {"A": "1"})
     assert kernel.calls == [
         ("open_tree", "/proc/self/exe", words.OPEN_TREE_CLONE),
         ("mount_setattr", words.MOUNT_ATTR_RDONLY, 0, 0, False),
     ]
-    ((fd, arguments, _),) = executed
+    ((fd, arguments, environment),) = executed
+    assert environment == {"A": "1"}
     assert arguments == [sys.executable, *sys.orig_argv[1:]]
     os.close(fd)
 
@@ -32,5 +33,5 @@ def test_it_starts_over_from_a_read_only_clone(tmp_path: Path, monkeypatch: pyte
 def test_once_sealed_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seal, "is_sealed", lambda: True)
     kernel = RootedKernel(tmp_path)
-    seal.ensure_sealed(kernel)
+    seal.ensure_sealed(kernel, {"A": "1"})
     assert kernel.calls == []

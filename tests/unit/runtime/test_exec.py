@@ -1,0 +1,57 @@
+"""Processes that really enter a container: tests/root/test_runtime_lifecycle.py. Here: how failures are told."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from tests.fakes.kernel import FakeKernel
+from tests.fakes.sandbox import run_apart
+
+from carrack.linux import namespaces as ns
+from carrack.runtime import channel, exec
+
+pytestmark = pytest.mark.root
+
+
+def outcome(plan: Any, kernel: FakeKernel | None = None) -> Any:
+    ours, theirs = channel.pair()
+    intermediate = os.fork()
+    if intermediate == 0:
+        pidfd = os.open("/dev/null", os.O_RDONLY)
+        exec.join(kernel or FakeKernel(), exec.Target(os.getpid(), pidfd), plan, theirs)
+    theirs.close()
+    with ours:
+        message, _ = channel.receive(ours)
+    assert os.waitstatus_to_exitcode(os.waitpid(intermediate, 0)[1]) == 1
+    return message
+
+
+def test_a_process_without_a_program_is_refused() -> None:
+    message = outcome({"process": {"cwd": "/"}})
+    assert message["error"]["message"] == "process.args: must name a program"
+    assert message["error"]["stage"] == "enter the container"
+
+
+def test_a_label_that_cannot_be_had_is_refused_before_anything_is_entered() -> None:
+    kernel = FakeKernel()
+    message = outcome({"process": {"args": ["x"], "selinuxLabel": "no:such"}}, kernel)
+    assert "SELinux is not enabled" in message["error"]["message"]
+
+
+def test_only_other_namespaces_are_joined() -> None:
+    def work() -> None:
+        kernel = FakeKernel()
+        exec._enter(kernel, exec.Target(os.getpid(), 9))
+        assert kernel.calls == []
+        exec._enter(kernel, exec.Target(os.getppid(), 9))
+        assert kernel.calls == [("setns", 9, ns.CLONE_NEWUTS)]
+
+    run_apart(work, ns.CLONE_NEWUTS)
+
+
+def test_the_steps_end_in_the_program() -> None:
+    names = [name for name, _ in exec.STEPS]
+    assert names[-1] == "execute"
+    assert names.index("take the identity") < names.index("find the program")
