@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -26,6 +27,24 @@ def write_file(path: Path, data: bytes) -> None:
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_tree(path: Path) -> None:
+    """Make a small tree durable: its files, then its directories, the innermost first. Links are not followed."""
+    for folder, _, files in os.walk(path, topdown=False):
+        for name in files:
+            _sync_file(Path(folder, name))
+        sync_directory(Path(folder))
+
+
+def _sync_file(path: Path) -> None:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return  # a link, pipe or device is all in its directory
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         os.fsync(fd)
     finally:

@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from carrack.oci import digest as digests
-from carrack.storage.durable import sync_directory, write_file
+from carrack.storage.durable import sync_directory, sync_tree, write_file
 from carrack.storage.removal import remove_tree
 from carrack.storage.snapshots.base import chain_id
 
@@ -52,7 +52,7 @@ class ChainCache:
                 made.mkdir(mode=0o755)
                 self._build(made, layers)
                 write_file(staging / "layers", "\n".join(layers).encode())
-                sync_directory(made)
+                sync_tree(made)
                 sync_directory(staging)
                 self._layers.publish(staging, path.parent)
             finally:
@@ -67,5 +67,9 @@ class ChainCache:
         """Remove the directories of all chains with this layer."""
         for name in os.listdir(self._root):
             path = self._root / name
-            if diff_id in (path / "layers").read_text().split():
+            try:
+                concerned = diff_id in self.layers(path / "fs")
+            except FileNotFoundError:
+                concerned = True  # not one of ours, or damaged
+            if concerned:
                 remove_tree(path)

@@ -49,7 +49,9 @@ def test_a_failure_leaves_nothing_and_may_be_tried_again(tmp_path: Path) -> None
 def test_forgetting_a_layer_drops_every_chain_with_it(tmp_path: Path) -> None:
     cache = ChainCache(LayerDirectories(tmp_path), "init", Builder())
     alone, both = cache.ensure([A]), cache.ensure([A, B])
+    (tmp_path / "init" / "damaged").mkdir()
     cache.forget_layer(B)
+    assert not (tmp_path / "init" / "damaged").exists()
     assert alone.is_dir()
     assert not both.exists()
 
