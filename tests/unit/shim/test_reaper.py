@@ -1,0 +1,39 @@
+import os
+import select
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from carrack.shim import reaper
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    before = {
+        number: signal.getsignal(number) for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    }
+    yield
+    signal.set_wakeup_fd(-1)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_ended_children_wake_and_are_all_taken() -> None:
+    watcher = reaper.Reaper()
+    pids = {os.posix_spawn("/bin/sh", ["sh", "-c", f"exit {code}"], {}): code for code in range(4)}
+    ended: dict[int, int] = {}
+    while len(ended) < len(pids):
+        assert select.select([watcher.fd], [], [], 5)[0]
+        ended |= {pid: os.waitstatus_to_exitcode(status) for pid, status in watcher.reap()}
+    assert ended == pids
+    assert list(watcher.reap()) == []
+    watcher.close()
+
+
+def test_a_shim_withstands_a_shutdown_and_its_children_do_not() -> None:
+    reaper.withstand()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    reaper.reset()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL

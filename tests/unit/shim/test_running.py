@@ -1,0 +1,143 @@
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carrack.errors import NotFound, Unavailable
+from carrack.runtime import channel
+from carrack.shim import running
+from carrack.shim.running import Exit, Shim
+
+STATE = {"event": "state", "container": "c", "pid": 7, "cgroup": "/no/such", "paused": True, "exit": None}
+
+
+def play(directory: Path, scene: Callable[[Shim, socket.socket], Awaitable[None]], **state: Any) -> None:
+    """A scene between a reconnected Shim and an imagined one behind the socket."""
+
+    async def run() -> None:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(str(directory / "shim.sock"))
+        listener.listen()
+        connecting = asyncio.gather(Shim.reconnect(str(directory)))
+        await asyncio.sleep(0)
+        theirs, _ = await asyncio.get_running_loop().run_in_executor(None, listener.accept)
+        pidfd = os.pidfd_open(os.getpid())
+        channel.send(theirs, {**STATE, "execs": {}, **state}, [pidfd])
+        os.close(pidfd)
+        (shim,) = await connecting
+        try:
+            await asyncio.wait_for(scene(shim, theirs), 10)
+        finally:
+            await shim.close()
+            theirs.close()
+            listener.close()
+
+    asyncio.run(run())
+
+
+def test_a_reconnected_shim_knows_its_state_and_hears_the_exit(tmp_path: Path) -> None:
+    async def scene(shim: Shim, theirs: socket.socket) -> None:
+        assert (shim.container_id, shim.pid, shim.state["paused"]) == ("c", 7, True)
+        assert shim.pidfd >= 0
+        assert await shim.exec_exited("done") == Exit(3, 2.0)
+        going = shim.exec_exited("going")
+        channel.send(theirs, {"event": "exec_exit", "exec": "going", "code": 4, "at": 5.0})
+        assert await going == Exit(4, 5.0)
+        channel.send(theirs, {"event": "exit", "code": 6, "at": 7.5, "oom_killed": True})
+        channel.send(theirs, {"event": "released"})
+        assert await shim.exited == Exit(6, 7.5, True)
+        await shim.released
+        assert shim.pidfd == -1
+        with pytest.raises(NotFound, match="has ended"):
+            await shim.signal(9)
+        with pytest.raises(NotFound, match="no exec"):
+            shim.exec_exited("never")
+
+    execs = {"done": {"pid": 1, "exit": {"code": 3, "at": 2.0}}, "going": {"pid": 2, "exit": None}}
+    play(tmp_path, scene, execs=execs)
+
+
+def test_an_exit_already_known_comes_with_the_state(tmp_path: Path) -> None:
+    async def scene(shim: Shim, theirs: socket.socket) -> None:
+        assert await shim.exited == Exit(1, 2.0, False)
+
+    play(tmp_path, scene, exit={"code": 1, "at": 2.0, "oom_killed": False})
+
+
+def test_requests_travel_with_their_arguments(tmp_path: Path) -> None:
+    async def scene(shim: Shim, theirs: socket.socket) -> None:
+        async def answer(ok: Any) -> dict[str, Any]:
+            message, fds = await asyncio.get_running_loop().run_in_executor(None, channel.receive, theirs)
+            assert message is not None
+            channel.send(theirs, {"id": message["id"], "ok": ok})
+            for fd in fds:
+                os.close(fd)
+            return {key: message[key] for key in message if key != "id"} | {"fds": len(fds)}
+
+        async def both(call: Awaitable[Any], ok: Any) -> tuple[Any, dict[str, Any]]:
+            asked, result = await asyncio.gather(answer(ok), call)
+            return result, asked
+
+        ours, handed = socket.socketpair()
+        with ours:
+            _, asked = await both(shim.attach(handed, stdin=True, stdout=False, stderr=True, exec_id="e"), None)
+        assert asked == {"op": "attach", "exec": "e", "stdin": True, "stdout": False, "stderr": True, "fds": 1}
+        assert handed.fileno() == -1
+        assert await both(shim.pids(), [1]) == ([1], {"op": "pids", "fds": 0})
+        assert (await both(shim.resize(2, 3), None))[1] == {
+            "op": "resize",
+            "height": 2,
+            "width": 3,
+            "exec": None,
+            "fds": 0,
+        }
+        result, _ = await both(shim.exec("x", {"plan": {}}, []), {"pid": 99})
+        assert result == 99
+        assert not shim.exec_exited("x").done()
+
+    play(tmp_path, scene)
+
+
+def test_a_closed_connection_refuses_without_losing_the_container(tmp_path: Path) -> None:
+    async def scene(shim: Shim, theirs: socket.socket) -> None:
+        await shim.close()
+        with pytest.raises(Unavailable):
+            await shim.stats()
+        assert not shim.exited.done()
+
+    play(tmp_path, scene)
+
+
+def test_the_run_directory_speaks_for_a_shim_that_has_gone(tmp_path: Path) -> None:
+    async def scene() -> None:
+        for directory in (tmp_path, tmp_path / "none"):
+            with pytest.raises(NotFound):
+                await Shim.reconnect(str(directory))
+        (tmp_path / "exit").write_text("{torn")
+        with pytest.raises(NotFound):
+            await Shim.reconnect(str(tmp_path))
+        (tmp_path / "exit").write_text(json.dumps({"code": 4, "at": 1.5, "oom_killed": True}))
+        shim = await Shim.reconnect(str(tmp_path))
+        assert (await shim.exited, shim.released.done()) == (Exit(4, 1.5, True), True)
+        with pytest.raises(NotFound, match="has ended"):
+            await shim.pause()
+
+    asyncio.run(scene())
+
+
+def test_directories_are_opened_and_closed_again_on_failure(tmp_path: Path) -> None:
+    request: Any = {"directory": str(tmp_path), "log": {"path": str(tmp_path / "log")}}
+    fds, places = running.open_directories(request)
+    assert places == {"directory": 0, "log_directory": 1}
+    for fd in fds:
+        os.close(fd)
+    before = len(os.listdir("/proc/self/fd"))
+    request["log"] = {"path": str(tmp_path / "none/log")}
+    with pytest.raises(FileNotFoundError):
+        running.open_directories(request)
+    assert len(os.listdir("/proc/self/fd")) == before
