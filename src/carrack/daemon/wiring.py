@@ -174,6 +174,7 @@ class Services:
 
     async def _take_up(self) -> None:
         supervisor = self.containers.supervisor
+        await self._claim_cgroup()
         await self.slots.open()
         to_start = await supervisor.restore()
         await self.bridge.setup(self.connector.existing())
@@ -218,7 +219,25 @@ class Services:
         if hasattr(self, "snapshotter"):
             running = {c.id for c in self.store if c.state.running}
             await asyncio.to_thread(self.snapshotter.sweep, running)
+            if not running:
+                await asyncio.to_thread(self._release_cgroup)
         await asyncio.to_thread(self.records.close)
+
+    async def _claim_cgroup(self) -> None:
+        """Remember that the parent of all containers' cgroups is ours to remove, if it is not there yet."""
+        parent = self._config.cgroup_parent
+        if not any(Path("/sys/fs/cgroup").glob(f"*{parent}")) and not Path("/sys/fs/cgroup" + parent).exists():
+            await self.records.write(
+                lambda db: db.execute("INSERT OR REPLACE INTO setting VALUES ('cgroup-parent', ?)", (parent,))
+            )
+
+    def _release_cgroup(self) -> None:
+        parent = self._config.cgroup_parent
+        if self.records.read("SELECT 1 FROM setting WHERE key = 'cgroup-parent' AND value = ?", (parent,)):
+            try:
+                detect().open(parent).remove()
+            except OSError as error:
+                log.debug("the cgroup %s stays: %s", parent, error)
 
     async def _close_containers(self) -> None:
         await self.containers.supervisor.close()
