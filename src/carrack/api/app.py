@@ -117,6 +117,9 @@ class Application:
         if request is not None and request.hijacked is not None:
             request.hijacked.close()
             return Hijacked(request.hijacked)
+        if request is not None and request.upgraded is not None:
+            await request.upgraded.finish()
+            return request.upgraded.response
         return _render(raw, answer)
 
     def _resolve(self, raw: web.BaseRequest) -> tuple[Handler, Request]:

@@ -12,7 +12,9 @@ from aiohttp import web
 from carrack.api.json_text import parse_json
 from carrack.api.versions import Version
 from carrack.errors import InvalidArgument
+from carrack.http import websocket
 from carrack.http.hijack import MULTIPLEXED, RAW, HijackedStream, hijack
+from carrack.http.websocket import WebSocketStream
 
 MAX_JSON = 16 * 1024 * 1024
 """Bytes of a JSON body."""
@@ -105,7 +107,17 @@ def _filter_values(values: Any) -> list[str]:
 class Request:
     """One request. `path` holds the route's named parts, `version` the API version it was made in."""
 
-    __slots__ = ("_body_begun", "_query", "_raw", "_raw_query", "base_headers", "hijacked", "path", "version")
+    __slots__ = (
+        "_body_begun",
+        "_query",
+        "_raw",
+        "_raw_query",
+        "base_headers",
+        "hijacked",
+        "path",
+        "upgraded",
+        "version",
+    )
 
     def __init__(
         self,
@@ -123,6 +135,7 @@ class Request:
         self.version = version
         self.base_headers = base_headers
         self.hijacked: HijackedStream | None = None
+        self.upgraded: WebSocketStream | None = None
 
     @property
     def method(self) -> str:
@@ -214,6 +227,18 @@ class Request:
             headers=self.base_headers,
         )
         return self.hijacked
+
+    async def websocket(self, *, framed: bool) -> WebSocketStream:
+        """Make the connection a WebSocket; the handler then returns `response.HIJACKED`.
+
+        `framed`: what the handler writes is multiplexed; the client gets the payloads. Raises InvalidArgument when the
+        client does not ask for a WebSocket.
+        """
+        try:
+            self.upgraded = await websocket.upgrade(self._raw, framed=framed)
+        except web.HTTPBadRequest as error:
+            raise InvalidArgument(f"a WebSocket handshake is needed: {error.text}") from None
+        return self.upgraded
 
     def _continue(self) -> None:
         """A client that asked first is told to send its body (RFC 9110 section 10.1.1)."""
