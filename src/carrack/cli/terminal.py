@@ -58,11 +58,6 @@ def width(fallback: int = 0) -> int:
     return size(1)[1] or fallback
 
 
-def coloured() -> bool:
-    """Whether colours are welcome: a terminal that has not said NO_COLOR."""
-    return os.isatty(1) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-
-
 def follow_size(send: "Callable[[int, int], None]") -> "Callable[[], None]":
     """Send height and width now and whenever the window changes, as far as it works; the result undoes it."""
     from carrack.cli import signals

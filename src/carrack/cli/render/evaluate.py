@@ -163,10 +163,14 @@ class _Run:
     def _field(self, operand: Operand, value: "Any", field: str) -> "Any":
         place = f'template: :1:2: executing "" at <{operand.source}>:'
         if isinstance(value, dict):
-            if field in value or (field in _OPTIONAL and not self._kind):
-                return value.get(field)
+            if field in value:
+                return value[field]
             if self._kind:
                 raise TemplateError(f"{place} can't evaluate field {field} in type {self._kind}")
+            # Go's own names of fields differ from those on the wire in their case: ID and Id, HostIP and HostIp
+            same = [key for key in value if key.lower() == field.lower()]
+            if same or field in _OPTIONAL:
+                return value[same[0]] if same else None
             raise TemplateError(f'{place} map has no entry for key "{field}"')
         if value is None:
             raise TemplateError(f"{place} nil has no field {field}")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import pytest
 
 from carrack.cli.exit import Exit
 from carrack.cli.render import progress
 
-MESSAGES = [
+MESSAGES: list[dict[str, Any]] = [
     {"status": "Loading layer", "id": "abc", "progressDetail": {"current": 5, "total": 10}},
     {"status": "Loading layer", "id": "abc", "progressDetail": {"current": 10, "total": 10}},
     {"status": "Pulling", "id": "x", "progressDetail": {}},
@@ -20,7 +23,7 @@ def test_without_a_terminal_there_are_no_bars(capsys: pytest.CaptureFixture[str]
 
 
 def test_on_a_terminal_lines_are_rewritten(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(progress.os, "isatty", lambda fd: True)
+    monkeypatch.setattr(os, "isatty", lambda fd: True)
     progress.show_messages(MESSAGES[:2])
     assert capsys.readouterr().out == (
         "abc: Loading layer [==========          ] 5B/10B\n"
@@ -29,7 +32,7 @@ def test_on_a_terminal_lines_are_rewritten(monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.mark.parametrize("message", [{"error": "broken"}, {"errorDetail": {"message": "broken"}}])
-def test_errors(message: dict[str, object]) -> None:
+def test_errors(message: dict[str, Any]) -> None:
     with pytest.raises(Exit, match="broken"):
         progress.show_messages([message])
 

@@ -1,0 +1,204 @@
+"""The daemon under test as a process, and command lines as functions."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+Steps = list[tuple[bytes, bytes | Callable[[int], None]]]
+Result = subprocess.CompletedProcess[str]
+_CARRACK = "import sys; from carrack.cli.main import main; sys.exit(main())"
+_DAEMON = "import sys; from carrack.daemon.main import main; sys.exit(main())"
+_SOURCE = str(Path(__file__).parents[2] / "src")
+
+
+class DaemonProcess:
+    """carrackd below one directory, with names nobody else uses."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.socket = root / "carrack.sock"
+        self.log = root / "log"
+        self.bridge = f"crkt{os.getpid() % 100_000}"
+        self.table = f"carrack_test_{os.getpid()}"
+        self.cgroup = f"/crk-test-{os.getpid()}"
+        self._process: subprocess.Popen[bytes] | None = None
+        (root / "daemon.json").write_text("{}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "CARRACK_"))}
+        host, config = f"unix://{self.socket}", str(self.root / "client")
+        return {**kept, "PYTHONPATH": _SOURCE, "DOCKER_HOST": host, "DOCKER_CONFIG": config, "TERM": "dumb"}
+
+    def start(self) -> None:
+        subnet = f"10.{200 + os.getpid() % 50}.{os.getpid() % 250}.1/24"
+        options = {
+            "--config-file": self.root / "daemon.json",
+            "--data-root": self.root / "data",
+            "--exec-root": self.root / "run",
+            "--pidfile": self.root / "pid",
+            "--host": f"unix://{self.socket}",
+            "--bip": subnet,
+            "--bridge": self.bridge,
+            "--firewall-table": self.table,
+            "--cgroup-parent": self.cgroup,
+        }
+        words = [word for name, value in options.items() for word in (name, str(value))]
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-c", _DAEMON, *words]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
+            )
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True, check=False)
+        subprocess.run(["nft", "delete", "table", "inet", self.table], capture_output=True, check=False)
+        for hierarchy in Path("/sys/fs/cgroup").iterdir():
+            for folder in sorted((hierarchy / self.cgroup[1:]).glob("**/"), reverse=True):
+                folder.rmdir()
+
+    def _wait_until_it_answers(self) -> None:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                break
+            if self.socket.exists() and CommandLine("carrack", self)("version", check=False).returncode == 0:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"the daemon does not answer:\n{self.log.read_text()}")
+
+
+class Cli(Protocol):
+    """A command line as a function of its words."""
+
+    name: str
+    daemon: DaemonProcess
+
+    def __call__(
+        self, *words: str, stdin: bytes | str | None = None, check: bool = True, timeout: float = 60
+    ) -> Result: ...
+    def raw(self, *words: str, stdin: bytes = b"") -> bytes: ...
+    def start(self, *words: str) -> subprocess.Popen[str]: ...
+    def on_terminal(self, words: list[str], steps: Steps) -> tuple[bytes, int]: ...
+
+
+class CommandLine:
+    """``docker`` or ``carrack`` with the daemon under test as its host."""
+
+    def __init__(self, name: str, daemon: DaemonProcess) -> None:
+        self.name = name
+        self.daemon = daemon
+        self._program = ["docker"] if name == "docker" else [sys.executable, "-c", _CARRACK]
+
+    def __call__(
+        self, *words: str, stdin: bytes | str | None = None, check: bool = True, timeout: float = 60
+    ) -> Result:
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [*self._program, *words],
+            input=data,
+            stdin=subprocess.DEVNULL if data is None else None,
+            capture_output=True,
+            env=self.daemon.environment,
+            timeout=timeout,
+        )
+        out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+        assert not check or done.returncode == 0, f"{self.name} {' '.join(words)}: {done.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(words, done.returncode, out, err)
+
+    def raw(self, *words: str, stdin: bytes = b"") -> bytes:
+        """The bytes that a command writes."""
+        command = [*self._program, *words]
+        done = subprocess.run(command, input=stdin, capture_output=True, env=self.daemon.environment, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Run in the background, with pipes."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [*self._program, *words], stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=self.daemon.environment
+        )
+
+    def on_terminal(self, words: list[str], steps: Steps) -> tuple[bytes, int]:
+        """Run on a terminal of 33 lines and 101 columns; each step waits for output and then types, or calls."""
+        master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (33, 101))
+        process = subprocess.Popen(
+            [*self._program, *words],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=self.daemon.environment,
+            start_new_session=True,
+            preexec_fn=lambda: _controlling(0),
+        )
+        os.close(slave)
+        try:
+            output = _converse(master, steps)
+            return output, process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(master)
+
+
+def _controlling(fd: int) -> None:
+    import fcntl
+
+    fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
+
+
+def _converse(master: int, steps: Steps) -> bytes:
+    output, position, left = b"", 0, list(steps)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if select.select([master], [], [], 0.1)[0]:
+            try:
+                data = os.read(master, 65536)
+            except OSError:  # the last process on the terminal is gone
+                return output
+            output += data
+        if left and (found := output.find(left[0][0], position)) >= 0:
+            wanted, action = left.pop(0)
+            position = found + len(wanted)
+            if callable(action):
+                action(master)
+            else:
+                os.write(master, action)
+    raise AssertionError(f"the conversation did not end; so far: {output!r}")
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something is true, or fail."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it did not become true in time"
+        time.sleep(0.05)
+
+
+def identity(text: str) -> str:
+    """The 64 digits that a command printed."""
+    found = re.search(r"[0-9a-f]{64}", text)
+    assert found, text
+    return found.group()

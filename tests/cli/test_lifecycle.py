@@ -1,0 +1,129 @@
+"""Containers from creation to removal."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tests.cli.running import Cli, eventually, identity
+
+pytestmark = pytest.mark.root
+
+
+def status(cli: Cli, name: str) -> str:
+    return cli("inspect", "-f", "{{.State.Status}}", name).stdout.strip()
+
+
+def test_create_start_wait_remove(cli: Cli, image: str) -> None:
+    container = identity(cli("create", "--name", "job", image, "sh", "-c", "echo did it; exit 3").stdout)
+    assert status(cli, "job") == "created"
+    assert cli("start", "job").stdout == "job\n"
+    assert cli("wait", "job").stdout == "3\n"
+    assert status(cli, "job") == "exited"
+    assert cli("logs", "job").stdout == "did it\n"
+    attached = cli("start", "-a", "job", check=False)
+    assert (attached.returncode, attached.stdout) == (3, "did it\n")
+    assert cli("rm", container[:12]).stdout == container[:12] + "\n"
+    assert cli("ps", "-aq").stdout == ""
+
+
+def test_stop_kill_restart(cli: Cli, image: str) -> None:
+    cli("run", "-d", "--name", "stay", image, "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done")
+    started = cli("inspect", "-f", "{{.State.StartedAt}}", "stay").stdout
+    assert cli("restart", "-t", "5", "stay").stdout == "stay\n"
+    assert cli("inspect", "-f", "{{.State.StartedAt}}", "stay").stdout != started
+    assert cli("stop", "stay").stdout == "stay\n"
+    assert cli("inspect", "-f", "{{.State.ExitCode}}", "stay").stdout == "5\n"
+    cli("start", "stay")
+    assert cli("kill", "stay").stdout == "stay\n"
+    eventually(lambda: status(cli, "stay") == "exited")
+    assert cli("inspect", "-f", "{{.State.ExitCode}}", "stay").stdout == "137\n"
+    dead = cli("kill", "stay", check=False)
+    assert dead.returncode == 1
+    assert "is not running" in dead.stderr
+
+
+def test_stop_loses_patience(cli: Cli, image: str) -> None:
+    cli("run", "-d", "--name", "deaf", image, "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
+    eventually(lambda: cli("logs", "deaf").stdout == "ready\n")
+    begin = time.monotonic()
+    cli("stop", "-t", "1", "deaf")
+    assert time.monotonic() - begin < 9
+    assert cli("inspect", "-f", "{{.State.ExitCode}}", "deaf").stdout == "137\n"
+
+
+def test_signals_by_name(cli: Cli, image: str) -> None:
+    cli(
+        "run",
+        "-d",
+        "--name",
+        "keen",
+        image,
+        "sh",
+        "-c",
+        "trap 'echo usr1' USR1; echo ready; while :; do sleep 0.1; done",
+    )
+    eventually(lambda: "ready" in cli("logs", "keen").stdout)
+    cli("kill", "--signal", "USR1", "keen")
+    eventually(lambda: "usr1" in cli("logs", "keen").stdout)
+    wrong = cli("kill", "--signal", "FOO", "keen", check=False)
+    assert wrong.returncode == 1
+    assert "FOO" in wrong.stderr
+
+
+def test_pause(cli: Cli, image: str) -> None:
+    cli("run", "-d", "--name", "held", image, "sleep", "100")
+    assert cli("pause", "held").stdout == "held\n"
+    assert status(cli, "held") == "paused"
+    assert "(Paused)" in cli("ps").stdout
+    refused = cli("exec", "held", "true", check=False)
+    assert refused.returncode == 1
+    assert "is paused" in refused.stderr
+    assert cli("unpause", "held").stdout == "held\n"
+    assert status(cli, "held") == "running"
+
+
+def test_rename(cli: Cli, image: str) -> None:
+    cli("create", "--name", "old", image)
+    cli("rename", "old", "new")
+    assert cli("ps", "-a", "--format", "{{.Names}}").stdout == "new\n"
+    assert cli("inspect", "old", check=False).returncode == 1
+
+
+def test_removal_of_what_runs(cli: Cli, image: str) -> None:
+    cli("run", "-d", "--name", "runs", "-v", "/anonymous", image, "sleep", "100")
+    refused = cli("rm", "runs", check=False)
+    assert refused.returncode == 1
+    assert "container is running" in refused.stderr
+    assert cli("volume", "ls", "-q").stdout.count("\n") == 1
+    assert cli("rm", "-fv", "runs").stdout == "runs\n"
+    assert cli("volume", "ls", "-q").stdout == ""
+
+
+def test_many_at_once(cli: Cli, image: str) -> None:
+    for name in ("first", "second"):
+        cli("create", "--name", name, image, "sleep", "100")
+    done = cli("start", "first", "nosuch", "second", check=False)
+    assert (done.returncode, done.stdout) == (1, "first\nsecond\n")
+    assert "No such container: nosuch" in done.stderr
+    assert cli("rm", "-f", "first", "second").stdout == "first\nsecond\n"
+
+
+def test_update(cli: Cli, image: str) -> None:
+    cli("run", "-d", "--name", "upd", "-m", "64m", image, "sleep", "100")
+    assert cli("update", "-m", "128m", "--memory-swap", "256m", "--restart", "always", "upd").stdout == "upd\n"
+    form = "{{.HostConfig.Memory}} {{.HostConfig.RestartPolicy.Name}}"
+    assert cli("inspect", "-f", form, "upd").stdout == "134217728 always\n"
+
+
+def test_prune(cli: Cli, image: str) -> None:
+    cli("create", "--name", "idle", image)
+    cli("run", "-d", "--name", "busy", image, "sleep", "100")
+    answer = cli("container", "prune", stdin="n\n", check=False)
+    assert "This will remove all stopped containers." in answer.stdout
+    assert cli("ps", "-a", "--format", "{{.Names}}").stdout == "busy\nidle\n"
+    done = cli("container", "prune", "-f")
+    assert "Deleted Containers:" in done.stdout
+    assert "Total reclaimed space:" in done.stdout
+    assert cli("ps", "-a", "--format", "{{.Names}}").stdout == "busy\n"
+    assert "Total reclaimed space:" in cli("system", "prune", "-f").stdout
