@@ -56,16 +56,20 @@ class SlotPool:
         self._starting = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._closed = False
+        self._refilling: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Start the zygote and the refilling."""
         await self._alive()
         self._wanted.set()
-        self._jobs.start(self._refill(), "slots: refill")
+        self._refilling = self._jobs.start(self._refill(), "slots: refill")
 
     async def close(self) -> None:
         """Throw the parked slots away and end the zygote; running containers are untouched."""
         self._closed = True
+        if self._refilling is not None:
+            self._refilling.cancel()
+            await asyncio.wait({self._refilling})
         while self._parked:
             await self._parked.popleft().slot.discard()
         if self._zygote is not None:
