@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import shutil
+import stat
 import tarfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -140,6 +142,69 @@ def test_commit_of_a_snapshot(engine: Engine) -> None:
     assert files(fd) == {"etc/hosts": b"x" * 20_000, "bin/new": b"new"}
     os.close(fd)
     engine.containers.clear()
+
+
+def facts(fd: int) -> dict[str, tuple[object, ...]]:
+    """Everything that a file system says of every file below a mount."""
+    top = Path(f"/proc/self/fd/{fd}")
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(top.rglob("*")):
+        entry = path.lstat()
+        data = path.read_bytes() if stat.S_ISREG(entry.st_mode) else os.readlink(path) if path.is_symlink() else b""
+        links = entry.st_nlink if stat.S_ISREG(entry.st_mode) else 0
+        attributes = (
+            [] if path.is_symlink() else [(name, os.getxattr(path, name)) for name in sorted(os.listxattr(path))]
+        )
+        owner = (entry.st_mode, entry.st_uid, entry.st_gid, entry.st_rdev, links, int(entry.st_mtime))
+        found[str(path.relative_to(top))] = (*owner, data, *attributes)
+    return found
+
+
+def change_much(top: Path) -> None:
+    shutil.rmtree(top / "opaque")
+    (top / "opaque").mkdir(mode=0o700)
+    (top / "opaque" / "a").write_bytes(b"again")
+    (top / "bin" / "old").unlink()
+    (top / "bin" / "old").symlink_to("../etc/hosts")
+    with (top / "etc" / "hosts").open("ab") as file:
+        file.write(b"more")
+    os.link(top / "etc" / "hosts", top / "twin")
+    shutil.move(top / "etc" / "deep", top / "moved")  # without redirects a directory is moved by copying
+    os.mknod(top / "null", 0o020666, os.makedev(1, 3))
+    os.mkfifo(top / "pipe", 0o640)
+    os.chown(top / "pipe", 1000, 3_000_000)
+    (top / ("n" * 200)).write_bytes(b"")
+    (top / "t\u00e4g").write_bytes(b"capable")
+    os.setxattr(top / "t\u00e4g", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+    os.utime(top / "etc", (1_000_000_000, 1_000_000_000))
+
+
+def test_a_committed_layer_shows_what_the_container_saw(engine: Engine) -> None:
+    names = ("etc/hosts", "etc/deep/x/y", "bin/old", "opaque/a", "opaque/b", "opaque/c/d")
+    base = tar({name: name.encode() for name in names})
+    image = load(engine, docker_archive([(config_for([base]), [base], ["app:1"])]))
+    engine.snapshotter.prepare("box", image.diff_ids)
+    fd = engine.snapshotter.mount("box")
+    change_much(Path(f"/proc/self/fd/{fd}"))
+    seen = facts(fd)
+    os.close(fd)
+    state = SimpleNamespace(status="exited", running=False)
+    engine.containers.append(
+        SimpleNamespace(
+            id="box", name="box", image="", image_id=image.id, layers=image.diff_ids, config={}, state=state, shim=None
+        )
+    )
+    made = asyncio.run(engine.images.commits.commit("box", None))
+    saved = asyncio.run(joined(engine.images.saver.save([made.id])))
+    engine.snapshotter.remove("box")
+    engine.containers.clear()
+    asyncio.run(engine.images.remover.remove(made.id, force=True))
+    again = load(engine, saved)
+    engine.snapshotter.prepare("again", again.diff_ids)
+    fd = engine.snapshotter.mount("again")
+    shown = facts(fd)
+    os.close(fd)
+    assert shown == seen
 
 
 def test_bootstrap_busybox_twice(engine: Engine) -> None:

@@ -22,7 +22,7 @@ from carrack.storage.compression import Decompressed
 from carrack.storage.unpack import unpack
 
 ME = (os.getuid(), os.getgid())
-ROUNDS = 300
+ROUNDS = 2000
 RACER = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None)

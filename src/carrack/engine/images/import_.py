@@ -58,12 +58,10 @@ class Importer:
         origin = Origin(platform or self._host, times.now(), message)
         with self._content.ingest() as spool:
             await pump.consume(chunks, lambda file: _copy(file, spool))
-            image = await self.record(spool, run, origin, name)
-        self._store.publish("import", image, name.familiar if name else "")
-        return image
+            return await self.record(spool, run, origin, name)
 
     async def record(self, spool: Ingest, run: RunConfig, origin: Origin, name: Reference | None) -> Image:
-        """Make the image whose only layer is the plain tar in `spool`."""
+        """Make the image whose only layer is the plain tar in `spool`; event `import`."""
         diff_id = spool.finish().digest
         config = document.encode(_config(diff_id, run, origin))
         try:
@@ -73,6 +71,7 @@ class Importer:
         except BaseException:
             await asyncio.shield(self._store.collect())
             raise
+        self._store.publish("import", image, name.familiar if name else "")
         return image
 
 
