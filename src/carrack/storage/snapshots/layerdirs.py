@@ -86,6 +86,7 @@ class LayerDirectories:
         self._layers = root / "layers"
         self._ingest = root / "ingest"
         self._locks: dict[Path, int] = {}
+        self._notes: dict[str, LayerNotes] = {}  # they never change
         for directory in (self._layers, self._ingest):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -114,12 +115,16 @@ class LayerDirectories:
     def notes(self, diff_id: str) -> LayerNotes:
         """What is known of a layer. NotFound; Internal when the file is damaged."""
         path = self.find(diff_id) / "notes"
+        known = self._notes.get(diff_id)
+        if known is not None:
+            return known
         try:
-            return LayerNotes.decode(path.read_bytes())
+            notes = self._notes[diff_id] = LayerNotes.decode(path.read_bytes())
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
             raise Internal(
                 f"the notes of layer {diff_id} are damaged: remove {path.parent} and load it again"
             ) from error
+        return notes
 
     def begin(self) -> Path:
         """A fresh directory to make something in, on the file system of the layers; ``publish`` or ``discard`` it.
@@ -162,6 +167,7 @@ class LayerDirectories:
 
     def remove(self, diff_id: str) -> None:
         """Forget a layer: first its name, then its bytes."""
+        self._notes.pop(diff_id, None)
         staging = self.begin()
         with contextlib.suppress(FileNotFoundError):
             os.rename(self.path(diff_id), staging / "removed")

@@ -77,6 +77,6 @@ def test_unknown_and_damaged_layers(tmp_path: Path) -> None:
     for damage in (b"", b"{", b"[]", b'{"implicit": 3}'):
         (directories.find(DIFF_ID) / "notes").write_bytes(damage)
         with pytest.raises(Internal, match="damaged"):
-            directories.notes(DIFF_ID)
+            LayerDirectories(tmp_path).notes(DIFF_ID)
     (tmp_path / "layers" / "lost+found").mkdir()
     assert directories.ids() == [DIFF_ID]
