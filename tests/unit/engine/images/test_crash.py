@@ -21,7 +21,7 @@ DONE, KILLED = 0, 9
 
 
 def work(folder: Path, data: bytes, kill_at: int) -> None:
-    """In the child: load, die at step `kill_at`. A write of records counts as a step by its commit."""
+    """In the child: load and remove, die at step `kill_at`. A write of records counts as a step by its commit."""
     world = World(folder)
     seen = 0
 
@@ -49,7 +49,6 @@ def work(folder: Path, data: bytes, kill_at: int) -> None:
         world.records.write = counted  # type: ignore[method-assign, assignment]
         await world.loader.load(stream(data))
         await world.remover.remove("app:1")
-        await world.loader.load(stream(data))
 
     asyncio.run(run())
     os._exit(DONE)
