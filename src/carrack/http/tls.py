@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterable
 from typing import Any, cast
 
 log = logging.getLogger(__name__)
@@ -147,7 +146,35 @@ class TlsProtocol(asyncio.Protocol):
             self._timer = None
 
 
-class TlsTransport(asyncio.Transport):
+class _ReceivingSide(asyncio.ReadTransport):
+    """The half of a transport through which the protocol above controls what it receives."""
+
+    _channel: TlsProtocol
+    _wire: asyncio.Transport
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """asyncio.Transport."""
+        self._channel.above = cast(asyncio.Protocol, protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """asyncio.Transport."""
+        return self._channel.above
+
+    def pause_reading(self) -> None:
+        """asyncio.Transport."""
+        self._wire.pause_reading()
+
+    def resume_reading(self) -> None:
+        """asyncio.Transport."""
+        if not self._wire.is_closing():
+            self._wire.resume_reading()
+
+    def is_reading(self) -> bool:
+        """asyncio.Transport."""
+        return self._wire.is_reading()
+
+
+class TlsTransport(_ReceivingSide, asyncio.Transport):
     """What the protocol above holds: an ordinary transport over the encrypted wire."""
 
     def __init__(self, channel: TlsProtocol, wire: asyncio.Transport) -> None:
@@ -166,11 +193,6 @@ class TlsTransport(asyncio.Transport):
         """asyncio.Transport."""
         if not self._closing:
             self._channel.encrypt(data)
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """asyncio.Transport."""
-        for data in list_of_data:
-            self.write(data)
 
     def can_write_eof(self) -> bool:
         """asyncio.Transport."""
@@ -195,27 +217,6 @@ class TlsTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         """asyncio.Transport."""
         return self._closing or self._wire.is_closing()
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """asyncio.Transport."""
-        self._channel.above = cast(asyncio.Protocol, protocol)
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """asyncio.Transport."""
-        return self._channel.above
-
-    def pause_reading(self) -> None:
-        """asyncio.Transport."""
-        self._wire.pause_reading()
-
-    def resume_reading(self) -> None:
-        """asyncio.Transport."""
-        if not self._wire.is_closing():
-            self._wire.resume_reading()
-
-    def is_reading(self) -> bool:
-        """asyncio.Transport."""
-        return self._wire.is_reading()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """asyncio.Transport."""
