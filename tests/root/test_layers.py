@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.suites.namespace import private_mounts
 from tests.suites.snapshotter import mounted, store
-from tests.suites.tarballs import Member, build, honest_archives
+from tests.suites.tarballs import Member, build, directory, file, honest_archives, pax, symlink
 from tests.suites.trees import Found, in_memory, on_disk
 
 from carrack.linux.mount import MNT_DETACH, read_mountinfo
@@ -28,6 +28,7 @@ from carrack.storage.snapshots.erofs import ErofsSnapshotter
 from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.snapshots.overlay import OverlaySnapshotter
 from carrack.storage.tar import TarReader
+from carrack.storage.tarheader import TarError
 from carrack.storage.tree import Tree
 
 pytestmark = pytest.mark.root
@@ -151,3 +152,84 @@ def test_what_the_image_costs_is_its_metadata_only(tmp_path: Path) -> None:
     assert image[4096 : 4096 + len(stored)] == stored
     assert len(image) < len(stored) + 4096 * 4
     assert hashlib.sha256(stored).hexdigest() == layer.removeprefix("sha256:")
+
+
+def test_the_edges_of_the_image_format(tmp_path: Path) -> None:
+    """Inline data next to block ends, attributes across blocks, directories of many blocks: read by the kernel."""
+    driver = ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+    blocks = [directory(b"links"), directory(b"xattrs"), directory(b"many"), directory(b"empty")]
+    lengths = [*range(1, 40), *range(430, 460), 511, 512, 513, 1024, 4000]
+    for length in lengths:
+        blocks.append(pax({b"linkpath": b"t" * length}) + symlink(b"links/%d" % length, b""))
+    sizes = [0, 1, 3, 4, 400, 431, 432, 433, 3000, 4000]
+    for size in sizes:
+        blocks.append(pax({b"SCHILY.xattr.trusted.a": b"v" * size}) + file(b"xattrs/%d" % size))
+    records = {b"SCHILY.xattr.user.%03d" % index: b"w" * index for index in range(120)}
+    blocks.append(pax(records | {b"SCHILY.xattr.security.big": b"b" * 65535}) + file(b"xattrs/all", b"data"))
+    blocks += [file(b"many/%05d" % index, mode=index % 0o1000) for index in range(20_000)]
+    blocks += [pax({b"mtime": b"%d.123456789" % stamp}) + file(b"time%d" % stamp) for stamp in (-(2**33), 0, 2**40)]
+    layer = store(driver, *blocks)
+    with mounted(driver.view([layer])) as root:
+        for length in lengths:
+            assert os.readlink(root / f"links/{length}") == "t" * length
+        for size in sizes:
+            assert os.getxattr(root / f"xattrs/{size}", "trusted.a") == b"v" * size
+        for index in range(120):
+            assert os.getxattr(root / "xattrs/all", f"user.{index:03}") == b"w" * index
+        assert os.getxattr(root / "xattrs/all", "security.big") == b"b" * 65535
+        assert (root / "xattrs/all").read_bytes() == b"data"
+        assert sorted(os.listdir(root / "many")) == [f"{index:05}" for index in range(20_000)]
+        assert stat.S_IMODE((root / "many/00777").stat().st_mode) == 777 % 0o1000
+        assert os.listdir(root / "empty") == []
+        for stamp in (-(2**33), 0, 2**40):
+            assert (root / f"time{stamp}").stat().st_mtime_ns == stamp * 10**9 + (
+                123456789 if stamp >= 0 else -123456789
+            )
+
+
+@pytest.mark.parametrize("form", ["v7", "oldgnu", "gnu", "ustar", "posix"])
+def test_what_gnu_tar_writes_in_each_of_its_formats(form: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "d/e").mkdir(parents=True)
+    (source / "d/e/f").write_bytes(b"data" * 500)
+    os.link(source / "d/e/f", source / "hard")
+    os.symlink("d/e", source / "soft")
+    os.chmod(source / "d", 0o1770)
+    if form != "v7":
+        os.mkfifo(source / "pipe")
+        os.mknod(source / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    if form in ("gnu", "posix", "oldgnu"):
+        long = source / ("n" * 150) / ("m" * 150)
+        long.mkdir(parents=True)
+        os.symlink("t" * 300, long / "ü")
+        os.chown(long, 3_000_000, 3_000_001)
+        os.utime(long, (2**35, 2**35))
+    if form == "posix":
+        os.setxattr(source / "d/e/f", "user.note", b"\0\n=")
+        os.setxattr(source / "soft", "trusted.note", b"x", follow_symlinks=False)
+    archive = subprocess.run(
+        [
+            *(GNU_TAR or "tar", "-c", f"--format={form}", "--xattrs", "--xattrs-include=*", "--numeric-owner"),
+            *("-C", source, "."),
+        ],
+        capture_output=True,
+        check=True,
+    ).stdout
+    expected = on_disk(str(source))
+    assert in_memory(plant(archive), archive) == expected
+    driver = ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+    with mounted(driver.view([store(driver, archive)])) as root:
+        assert on_disk(str(root)) == expected
+
+
+def test_sparse_files_of_gnu_tar_are_refused_by_name(tmp_path: Path) -> None:
+    with open(tmp_path / "holes", "wb") as file_object:
+        file_object.truncate(1 << 20)
+        file_object.seek(1 << 19)
+        file_object.write(b"island")
+    for form in ("gnu", "posix"):
+        archive = subprocess.run(
+            [GNU_TAR or "tar", "-cS", f"--format={form}", "-C", tmp_path, "holes"], capture_output=True, check=True
+        ).stdout
+        with pytest.raises(TarError, match=r"holes.*sparse"):
+            plant(archive)
