@@ -17,7 +17,7 @@ from carrack.api import versions
 from carrack.api.app import Route
 from carrack.api.routes import containers, exec, images, networks, streams, system, volumes
 from carrack.daemon.config import Config
-from carrack.engine.containers import listing
+from carrack.engine.containers import listing, shm
 from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
@@ -192,6 +192,7 @@ class Services:
     async def _sweep(self) -> None:
         kept = {c.id for c in self.store}
         for directory in self.containers.supervisor.garbage(kept):
+            await asyncio.to_thread(shm.release, directory)
             await asyncio.to_thread(remove_tree, directory)
         for key in await asyncio.to_thread(self.snapshotter.keys):
             if key not in kept:

@@ -90,7 +90,7 @@ class Connector:
 
         The descriptors are closed with ``held``; all else is undone with ``undo``.
         """
-        if c.host_config["NetworkMode"] != "bridge" or c.config["NetworkDisabled"]:
+        if not c.wants_cable:
             c.endpoints = self._without(c)
             c.ports = {}
             return []

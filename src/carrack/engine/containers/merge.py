@@ -35,7 +35,7 @@ def config(given: Document, image: Document) -> None:
     given["Labels"] = given["Labels"] or {}
     given["Env"] = _environment(given["Env"] or [], image.get("Env") or [])
     given["Shell"] = given["Shell"] or image.get("Shell")
-    given["Healthcheck"] = _healthcheck(given["Healthcheck"], image.get("Healthcheck"))
+    _refuse_healthcheck(given["Healthcheck"])
     _check_config(given)
     if not given["Entrypoint"] and not given["Cmd"]:
         raise InvalidArgument("no command specified")
@@ -111,12 +111,10 @@ def _environment(own: list[str], image: list[str]) -> list[str]:
     return words
 
 
-def _healthcheck(own: Document | None, image: Document | None) -> Document | None:
-    if own is None:
-        return dict(image) if image else None
-    if image and not own.get("Test"):
-        return {**image, **{key: value for key, value in own.items() if value}}
-    return own
+def _refuse_healthcheck(own: Document | None) -> None:
+    """An image's own check is passed over with a warning; one asked for is refused, since it would not be run."""
+    if own and own.get("Test") and own["Test"] != ["NONE"]:
+        raise InvalidArgument("Healthcheck is not supported by this version of Carrack: leave it out")
 
 
 def command(config: Document) -> tuple[str, list[str]]:

@@ -69,6 +69,11 @@ class Container:
     # Set while the program is wanted to stop, so that a restart policy does not bring it back.
     stopping: bool = False
 
+    @property
+    def wants_cable(self) -> bool:
+        """Whether it is to be connected to the bridge."""
+        return self.host_config["NetworkMode"] == "bridge" and not self.config["NetworkDisabled"]
+
     def to_document(self) -> Document:
         """The JSON document that is recorded."""
         document = {name: getattr(self, name) for name in _RECORDED}

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers import shm
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -91,6 +92,7 @@ class Remover:
     async def _sweep(self, c: Container, volumes: bool) -> None:
         await c.left()
         await asyncio.to_thread(self._snapshotter.remove, c.id)
+        await asyncio.to_thread(shm.release, self._paths.run(c.id))
         for directory in (self._paths.data(c.id), self._paths.run(c.id)):
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         if not volumes:

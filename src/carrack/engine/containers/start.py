@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine import spec
-from carrack.engine.containers import rootfs
+from carrack.engine.containers import rootfs, shm
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.jobs import both
@@ -68,7 +68,7 @@ class Starter:
             held = undo.enter_context(ExitStack())
             parked = await self._slot(c, held, undo)
             self._connector.prepare(c)
-            mounts = [*spec_mounts(c), *self._connector.file_mounts(c)]
+            mounts = [*spec_mounts(c), *self._connector.file_mounts(c), *shm.mounts(c, self._paths)]
             document = spec.build(c, self._facts, mounts, self._cgroup(c))
             opening = asyncio.to_thread(self._open, c, document["mounts"], held)
             (root, sources), ports = await both(opening, self._connector.connect(c, parked, undo, held))
@@ -96,7 +96,7 @@ class Starter:
             if c.host_config[field].startswith("container:"):
                 join[name] = self._join(c.host_config[field], file, held)
         parent = c.host_config["CgroupParent"] or self._cgroup_parent
-        parked = await self._slots.take(names, join, parent, c.host_config["NetworkMode"] == "bridge")
+        parked = await self._slots.take(names, join, parent, c.wants_cable)
         undo.push_async_callback(_discard, parked.slot)
         return parked
 
@@ -106,6 +106,8 @@ class Starter:
             raise Conflict(
                 f"cannot join namespace of a non running container: container {other.id} is {other.state.status}"
             )
+        if file == "ipc":
+            shm.check_joinable(other)
         fd = os.open(f"/proc/{other.state.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
         held.callback(os.close, fd)
         return fd
@@ -113,6 +115,7 @@ class Starter:
     def _open(self, c: Container, mounts: list[Mount], held: ExitStack) -> tuple[int, dict[str, int]]:
         directory = self._paths.run(c.id)
         os.makedirs(directory, mode=0o700, exist_ok=True)
+        shm.attach(c, self._paths)
         return rootfs.open_root(self._snapshotter, c.id, held), rootfs.open_sources(mounts, held)
 
     def _cgroup(self, c: Container) -> str:

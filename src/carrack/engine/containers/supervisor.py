@@ -7,9 +7,9 @@ import logging
 import os
 import shutil
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers import shm
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -111,7 +111,7 @@ class Supervisor:
         if c.leaving is shim:
             c.leaving = None
         if c.shim is None:
-            await asyncio.to_thread(shutil.rmtree, self._paths.run(c.id), ignore_errors=True)
+            await asyncio.to_thread(_remove_run_directory, self._paths.run(c.id))
 
     def _wants_restart(self, c: Container, code: int) -> bool:
         policy = c.host_config["RestartPolicy"]
@@ -196,8 +196,7 @@ class Supervisor:
             await self._remove(c)
             return
         await self._store.save(c)
-        with suppress(FileNotFoundError):
-            await asyncio.to_thread(shutil.rmtree, self._paths.run(c.id))
+        await asyncio.to_thread(_remove_run_directory, self._paths.run(c.id))
 
     def resume(self) -> None:
         """Watch the containers that `restore` found, once the network knows them."""
@@ -220,3 +219,8 @@ class Supervisor:
             if os.path.isdir(root):
                 found += [os.path.join(root, name) for name in os.listdir(root) if name not in kept]
         return found
+
+
+def _remove_run_directory(directory: str) -> None:
+    shm.release(directory)
+    shutil.rmtree(directory, ignore_errors=True)
