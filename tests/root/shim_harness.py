@@ -50,12 +50,15 @@ class Harness:
         self.parent = f"/crk-test-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.zygote: Zygote
         self._count = 0
+        self._shims: list[Shim] = []
 
     async def open(self) -> "Harness":
         self.zygote = await Zygote.start(ZygoteSettings(str(self.directory / "run"), self.parent, self.python))
         return self
 
     async def close(self) -> None:
+        pending = [shim.released for shim in self._shims if shim.exited.done()]
+        await asyncio.wait_for(asyncio.gather(*pending), 10)
         await self.zygote.close()
         await asyncio.to_thread(remove_cgroups, self.parent)
 
@@ -104,7 +107,9 @@ class Harness:
         root_fd = LINUX.open_tree(AT_FDCWD, str(self.root), OPEN_TREE_CLONE)
         try:
             slot = slot or await self.slot()
-            return await slot.start(request, [root_fd, *fds])
+            shim = await slot.start(request, [root_fd, *fds])
+            self._shims.append(shim)
+            return shim
         finally:
             os.close(root_fd)
 

@@ -186,9 +186,10 @@ class Slot:
         finally:
             for fd in own:
                 os.close(fd)
-        shim.adopt_pidfd(self.pidfd)
-        self.pidfd = -1
+        shim.pidfd, self.pidfd = self.pidfd, -1
         self._close_descriptors()
+        if shim.released.done():
+            await shim.close()
         return shim
 
     async def discard(self) -> None:

@@ -187,12 +187,6 @@ class Shim:
         if not self.released.done():
             self.released.set_result(None)
 
-    def adopt_pidfd(self, pidfd: int) -> None:
-        """Own it from now on; if all is over already, it is closed."""
-        self.pidfd = pidfd
-        if self.released.done():
-            self._close_pidfd()
-
     def _close_pidfd(self) -> None:
         if self.pidfd >= 0:
             os.close(self.pidfd)

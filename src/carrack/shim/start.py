@@ -69,19 +69,15 @@ def start(sandbox: Sandbox, message: dict[str, Any], fds: list[int], loop: Loop)
             stage = "cgroup"
             _settle_cgroup(sandbox, request)
             stage = "streams"
-            once = bool(request.get("stdin_once"))
-            stdio = Stdio(loop, stdin=bool(request.get("stdin")), stdin_once=once)
+            stdio = Stdio(loop, stdin=bool(request.get("stdin")), stdin_once=bool(request.get("stdin_once")))
             undo.callback(stdio.ended)
             hand_over(sandbox, stdio, request, fds)  # the stub works on it while we go on here
             stage = "log"
             log = open_log(request, message, take)
             stage = "socket"
             directory_fd = take(message["directory"])
-            undo.callback(os.close, directory_fd)
-            listener = listen(directory_fd)
-            undo.callback(retire_socket, directory_fd, listener)
-            _write_state(directory_fd, request["container"], sandbox)
-            running = Running(request, directory_fd, listener, stdio)
+            running = Running(request, directory_fd, _open_door(undo, directory_fd), stdio)
+            _write_state(directory_fd, running.container, sandbox)
             stage = "attach"
             attach_all(stdio, request, take)
             running.held_fds = [take(index) for index in request.get("hold_fds", ())]
@@ -207,6 +203,13 @@ def listen(directory_fd: int) -> socket.socket:
         raise
     finally:
         os.umask(mask)
+    return listener
+
+
+def _open_door(undo: ExitStack, directory_fd: int) -> socket.socket:
+    undo.callback(os.close, directory_fd)
+    listener = listen(directory_fd)
+    undo.callback(retire_socket, directory_fd, listener)
     return listener
 
 

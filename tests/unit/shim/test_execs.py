@@ -1,0 +1,68 @@
+from typing import Any
+
+import pytest
+from tests.fakes.kernel import FakeKernel
+
+from carrack.shim.execs import Exec, Execs
+from carrack.shim.loop import Loop
+from carrack.shim.start import StartError
+from carrack.shim.stdio import Stdio
+
+
+class Desk:
+    """Execs whose processes are imagined."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.told: list[Any] = []
+        self.execs = Execs(FakeKernel(), None, self.loop, lambda name, exit: self.told.append((name, exit["code"])))  # type: ignore[arg-type]
+
+    def add(self, name: str, pid: int, *, started: bool = True) -> Exec:
+        process = Exec({}, Stdio(self.loop))
+        process.pid, process.started = pid, started
+        self.execs._execs[name] = process
+        return process
+
+
+def test_an_exit_is_told_once_and_remembered() -> None:
+    desk = Desk()
+    desk.add("a", 10)
+    desk.execs.reaped(99, 0)  # a stranger: an intermediate, or an orphan
+    desk.execs.reaped(10, 3 << 8)
+    desk.execs.reaped(10, 4 << 8)
+    assert desk.told == [("a", 3)]
+    assert desk.execs.state()["a"]["exit"]["code"] == 3
+    assert desk.execs.done
+
+
+def test_an_exit_before_the_start_was_told_waits() -> None:
+    desk = Desk()
+    early = desk.add("early", 10, started=False)
+    unknown = desk.add("unknown", 0, started=False)
+    desk.execs.reaped(10, 9)
+    desk.execs.reaped(11, 1 << 8)
+    assert desk.told == []
+    assert desk.execs._unclaimed == {10: 9, 11: 256}
+    assert desk.execs.state() == {}
+    for process in (early, unknown):
+        process.stdio.ended()
+
+
+def test_a_name_is_used_once() -> None:
+    desk = Desk()
+    process = desk.add("a", 10)
+    with pytest.raises(StartError, match="exists already"):
+        desk.execs.start("a", {"request": {}}, [], lambda _: None)
+    with pytest.raises(LookupError):
+        desk.execs.get("b")
+    assert desk.execs.get("a") is process
+
+
+def test_old_exits_are_forgotten_in_the_end() -> None:
+    desk = Desk()
+    for number in range(200):
+        desk.add(f"e{number}", 1000 + number)
+        desk.execs.reaped(1000 + number, 0)
+    assert len(desk.told) == 200
+    assert "e0" not in desk.execs.state()
+    assert "e199" in desk.execs.state()
