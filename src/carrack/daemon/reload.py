@@ -6,6 +6,7 @@ As with dockerd these are few; all others keep the value the daemon was started 
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 
 from carrack.daemon import config as configuration
@@ -27,3 +28,8 @@ def reload(current: Config) -> Config:
     changed = dataclasses.replace(current, **{name: getattr(fresh, name) for name in RELOADABLE})
     log.info("configuration reloaded: %s", ", ".join(f"{name}={getattr(changed, name)}" for name in RELOADABLE))
     return changed
+
+
+def attributes(config: Config) -> dict[str, str]:
+    """What the event "daemon reload" tells: the reloadable options under their keys, each as JSON."""
+    return {name.replace("_", "-"): json.dumps(getattr(config, name)) for name in RELOADABLE}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from carrack.api import versions
 from carrack.api.app import Route
 from carrack.api.routes import containers, exec, images, networks, streams, system, volumes
 from carrack.daemon.config import Config
+from carrack.daemon.reload import attributes
 from carrack.engine.containers import listing, shm
 from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.connect import Connector
@@ -255,6 +258,9 @@ class Services:
     def reload(self, config: Config) -> None:
         """Take the reloadable options of `config` over."""
         self._config = config
+        now = replace(self.info.settings, labels=config.labels, debug=config.debug, live_restore=config.live_restore)
+        self.info.change(now)
+        self.events.publish("daemon", "reload", now.id, {"name": platform.node(), **attributes(config)})
 
     # -- what the services ask of each other --
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from carrack.daemon.config import load
-from carrack.daemon.reload import reload
+from carrack.daemon.config import Config, load
+from carrack.daemon.reload import attributes, reload
 
 
 def test_only_reloadable_options_change(tmp_path: Path) -> None:
@@ -25,3 +25,8 @@ def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
     config = load(["--config-file", str(path)], {}).config
     path.write_text('{"colour": 1}')
     assert reload(config) is config
+
+
+def test_the_event_tells_every_reloadable_option() -> None:
+    told = attributes(Config(labels=("a=b",), live_restore=True))
+    assert (told["labels"], told["live-restore"], told["shutdown-timeout"]) == ('["a=b"]', "true", "15")

@@ -69,6 +69,15 @@ class SystemInfo:
         self._minimum = minimum_api_version
         self._host = host or Host()
 
+    @property
+    def settings(self) -> Settings:
+        """What is told as it stands."""
+        return self._settings
+
+    def change(self, settings: Settings) -> None:
+        """Tell these settings from now on, after the configuration was reloaded."""
+        self._settings = settings
+
     async def info(self) -> Document:
         """The Engine API's SystemInfo."""
         limits = self._host.limits()

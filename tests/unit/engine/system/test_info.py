@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 from carrack.engine.system.host import Host
@@ -43,3 +44,9 @@ def test_version_names_the_engine_first() -> None:
     assert (version["ApiVersion"], version["MinAPIVersion"], version["Os"]) == ("1.51", "1.41", "linux")
     assert version["Arch"] not in ("", "x86_64")
     assert version["KernelVersion"]
+
+
+def test_settings_can_change_while_it_runs(tmp_path: Path) -> None:
+    told = system(Settings("i", "/d", "erofs", labels=("a=1",)), Host(tmp_path))
+    told.change(dataclasses.replace(told.settings, labels=("a=2",)))
+    assert asyncio.run(told.info())["Labels"] == ["a=2"]
