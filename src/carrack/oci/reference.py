@@ -95,11 +95,6 @@ def parse(text: str) -> Reference:
     return Reference(match["domain"], match["path"], match["tag"] or "", match["digest"] or "")
 
 
-def parse_stored(text: str) -> Reference:
-    """Read back what str(Reference) gave."""
-    return parse(text)
-
-
 def parse_id(text: str) -> str | None:
     """The whole image id `sha256:<64 hex>` when `text` is one, with or without the algorithm; else None."""
     if len(text) == 64 and digests.is_hex(text):

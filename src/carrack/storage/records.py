@@ -115,11 +115,6 @@ class Records:
         result: T = await asyncio.wrap_future(write.future)
         return result
 
-    def write_now(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
-        """Like write(), for callers outside an event loop; blocks."""
-        result: T = self._submit(work, durable).future.result()
-        return result
-
     def read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query, as last committed."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

@@ -42,7 +42,7 @@ def test_parts() -> None:
     assert digest.is_digest("sha512:" + "0" * 128)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=200))
 def test_of_is_valid(data: bytes) -> None:
     made = digest.of(data)
@@ -50,7 +50,7 @@ def test_of_is_valid(data: bytes) -> None:
     assert digest.encoded(made) == hashlib.sha256(data).hexdigest()
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=80))
 def test_whatever_passes_is_a_plain_name(text: str) -> None:
     if digest.is_digest("sha256:" + text):

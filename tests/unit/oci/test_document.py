@@ -53,13 +53,13 @@ def test_lookalikes() -> None:
     document.reject_lookalikes({"layers": [], "other": 1}, frozenset({"layers"}), "manifest")
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from("xyz"), JSON))
 def test_round_trip(value: dict[str, object]) -> None:
     assert document.parse(document.encode(value), limit=1 << 20, what="thing") == json.loads(json.dumps(value))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_give_a_value_or_a_refusal(data: bytes) -> None:
     try:

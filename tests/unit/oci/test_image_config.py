@@ -85,7 +85,7 @@ VALUES: st.SearchStrategy[Any] = (
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(RUN_KEYS), VALUES))
 def test_what_passes_has_the_right_kinds(run: dict[str, Any]) -> None:
     try:

@@ -85,7 +85,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(["config", "layers", "manifests", "mediaType", "annotations"]), JSON))
 def test_any_document_gives_a_value_or_a_refusal(value: dict[str, Any]) -> None:
     try:

@@ -25,7 +25,7 @@ def test_a_layer_file_without_its_row_is_garbage() -> None:
     assert found.layer_files == {"l1"}
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.builds(ImageRoots, st.lists(NAMES).map(tuple), st.lists(NAMES).map(tuple)), max_size=3),
     st.lists(NAMES, max_size=2),

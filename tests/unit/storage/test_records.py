@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,10 @@ def records(tmp_path: Path) -> Iterator[Records]:
     made.close()
 
 
+def write(records: Records, work: Callable[[sqlite3.Connection], object]) -> object:
+    return asyncio.run(records.write(work))
+
+
 def insert(connection: sqlite3.Connection, key: str, value: str = "v") -> str:
     connection.execute("INSERT INTO setting VALUES (?, ?)", (key, value))
     return key
@@ -35,7 +39,7 @@ def test_write_read_and_restart(tmp_path: Path) -> None:
     records.start()
     assert asyncio.run(records.write(lambda c: insert(c, "a"))) == "a"
     assert asyncio.run(records.write(lambda c: insert(c, "b"), durable=False)) == "b"
-    assert records.write_now(lambda c: insert(c, "c")) == "c"
+    assert write(records, lambda c: insert(c, "c")) == "c"
     records.close()
     assert stat.S_IMODE((tmp_path / "meta.db").stat().st_mode) == 0o600
     again = Records(tmp_path / "meta.db")
@@ -64,7 +68,7 @@ def test_constraints(records: Records) -> None:
         connection.execute("INSERT INTO tag VALUES ('a', 'sha256:x')")
 
     with pytest.raises(sqlite3.IntegrityError):
-        records.write_now(dangling)
+        write(records, dangling)
     with pytest.raises(sqlite3.OperationalError):
         records.read("DELETE FROM setting")
 
@@ -72,7 +76,7 @@ def test_constraints(records: Records) -> None:
 def test_closed(records: Records) -> None:
     records.close()
     with pytest.raises(Unavailable, match="closed"):
-        records.write_now(lambda c: insert(c, "a"))
+        write(records, lambda c: insert(c, "a"))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_torn_page_is_found(tmp_path: Path) -> None:
     path = tmp_path / "meta.db"
     records = Records(path)
     records.start()
-    records.write_now(lambda c: str([insert(c, f"key{i}", "v" * 500) for i in range(400)]))
+    write(records, lambda c: str([insert(c, f"key{i}", "v" * 500) for i in range(400)]))
     records.close()
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 4096] = b"\xa5" * 4096
@@ -103,7 +107,7 @@ def test_newer_schema(tmp_path: Path) -> None:
     path = tmp_path / "meta.db"
     records = Records(path)
     records.start()
-    records.write_now(lambda c: c.execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS) + 1,)).rowcount)
+    write(records, lambda c: c.execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS) + 1,)).rowcount)
     records.close()
     with pytest.raises(Internal, match="newer version"):
         Records(path).start()

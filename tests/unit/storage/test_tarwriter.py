@@ -27,7 +27,7 @@ def archive(*parts: bytes) -> io.BytesIO:
     return out
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(PATH, NUMBER, NUMBER, st.integers(0, 0o7777), st.integers(-(1 << 35), 1 << 35), st.binary(max_size=600))
 def test_files_read_back(path: str, uid: int, gid: int, mode: int, mtime: int, data: bytes) -> None:
     name = path.encode()
@@ -42,7 +42,7 @@ def test_files_read_back(path: str, uid: int, gid: int, mode: int, mtime: int, d
         assert (member.name, member.uid, member.gid, member.mtime) == (path.rstrip("/"), uid, gid, mtime)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(PATH, st.binary(min_size=1, max_size=300).filter(lambda target: b"\0" not in target))
 def test_links_and_attributes_read_back(path: str, target: bytes) -> None:
     attributes = {b"user.b": b"\0\xff", b"user.a": b"x" * 200}

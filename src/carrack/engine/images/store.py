@@ -58,7 +58,7 @@ class ImageStore:
         self._layers.load()
         names: dict[str, list[Reference]] = {}
         for text, identity in self._records.read("SELECT reference, image_id FROM tag ORDER BY reference"):
-            names.setdefault(identity, []).append(reference.parse_stored(text))
+            names.setdefault(identity, []).append(reference.parse(text))
         for identity, document in self._records.read("SELECT id, document FROM image"):
             record = json.loads(document)
             try:
