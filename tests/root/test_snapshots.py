@@ -11,12 +11,14 @@ from tests.suites.namespace import private_mounts
 from tests.suites.snapshotter import Make, SnapshotterContract, mounted, store
 from tests.suites.tarballs import file
 
+from carrack.errors import Unavailable
 from carrack.linux.mount import MNT_DETACH, read_mountinfo
 from carrack.linux.syscalls import LINUX
 from carrack.storage.snapshots.copy import CopySnapshotter
 from carrack.storage.snapshots.erofs import ErofsSnapshotter
 from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.snapshots.overlay import OverlaySnapshotter
+from carrack.storage.snapshots.probe import choose
 
 pytestmark = pytest.mark.root
 
@@ -90,6 +92,18 @@ class TestCopy(SnapshotterContract):
     @pytest.fixture
     def make(self, tmp_path: Path) -> Make:
         return lambda: CopySnapshotter(LayerDirectories(tmp_path / "root"), LINUX)
+
+
+def test_what_is_chosen_on_file_systems_that_cannot_do_all(tmp_path: Path) -> None:
+    for name in ("lower", "upper", "work", "overlay", "tmpfs"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    LINUX.mount("overlay", str(tmp_path / "overlay"), "overlay", 0, options)
+    LINUX.mount("tmpfs", str(tmp_path / "tmpfs"), "tmpfs", 0, "")
+    assert choose(tmp_path / "overlay/root", tmp_path / "run", LINUX).name == "copy"
+    assert choose(tmp_path / "tmpfs/root", tmp_path / "run", LINUX).name in ("erofs", "overlay")
+    with pytest.raises(Unavailable, match="not supported as upperdir"):
+        choose(tmp_path / "overlay/other", tmp_path / "run", LINUX, "overlay")
 
 
 def _mounts(path: Path) -> int:

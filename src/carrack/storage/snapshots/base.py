@@ -71,7 +71,11 @@ class Snapshotter(LayerStore, Protocol):
         """A new snapshot on a chain. Conflict if the key is taken, NotFound if a layer is missing."""
 
     def mount(self, key: str) -> int:
-        """The snapshot's root file system, writable: the descriptor of a detached mount. NotFound."""
+        """The snapshot's root file system, writable: the descriptor of a detached mount. NotFound.
+
+        Overlayfs does not define what happens when two such mounts of one snapshot are written to at a time: to have
+        a running container's files, use its own mount (or a clone of it, open_tree(2)).
+        """
         ...
 
     def view(self, layers: Sequence[str]) -> int:

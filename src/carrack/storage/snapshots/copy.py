@@ -225,8 +225,7 @@ class CopyWriter:
 
     def __init__(self, directories: LayerDirectories, limits: TarLimits) -> None:
         self._directories = directories
-        self._staging = directories.begin()
-        self._fd = os.open(self._staging / _TAR, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._staging, self._fd = directories.begin_file(_TAR)
         self._scanner = TarScanner(limits)
         self._tree = Tree()
 

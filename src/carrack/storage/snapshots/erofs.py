@@ -134,10 +134,7 @@ class ErofsWriter:
 
     def __init__(self, directories: LayerDirectories, limits: TarLimits) -> None:
         self._directories = directories
-        self._staging = directories.begin()
-        self._fd = os.open(
-            self._staging / _IMAGE, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        self._staging, self._fd = directories.begin_file(_IMAGE)
         os.lseek(self._fd, erofs.TAR_OFFSET, os.SEEK_SET)
         self._scanner = TarScanner(limits)
         self._tree = Tree()

@@ -142,6 +142,16 @@ class LayerDirectories:
                 self._locks[path] = lock
                 return path
 
+    def begin_file(self, name: str) -> tuple[Path, int]:
+        """The same with an empty file in it, and its descriptor (for reading and writing)."""
+        staging = self.begin()
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            return staging, os.open(staging / name, flags, 0o600)
+        except OSError:
+            self.discard(staging)
+            raise
+
     def commit(self, staging: Path, diff_id: str, notes: LayerNotes) -> None:
         """Give a directory from ``begin``, whose content is on disk, the name of its layer."""
         self.step("notes")

@@ -125,8 +125,12 @@ class OverlayWriter:
         self._directories = directories
         self._kernel = kernel
         self._staging = directories.begin()
-        (self._staging / _FILES).mkdir(mode=0o755)
-        self._fd = os.open(self._staging / _FILES, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            (self._staging / _FILES).mkdir(mode=0o755)
+            self._fd = os.open(self._staging / _FILES, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            directories.discard(self._staging)
+            raise
         self._scanner = TarScanner(limits)
         self._extractor = Extractor(self._fd, kernel, overlay=True)
 

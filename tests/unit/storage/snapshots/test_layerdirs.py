@@ -56,6 +56,17 @@ def test_remove_and_sweep(tmp_path: Path) -> None:
     assert list((tmp_path / "ingest").iterdir()) == []
 
 
+def test_a_file_that_cannot_be_made_leaves_no_directory(tmp_path: Path) -> None:
+    directories = LayerDirectories(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        directories.begin_file("no/such/folder")
+    assert list((tmp_path / "ingest").iterdir()) == []
+    staging, fd = directories.begin_file("image")
+    assert os.write(fd, b"x") == 1
+    os.close(fd)
+    directories.discard(staging)
+
+
 def test_descriptors_do_not_pile_up(tmp_path: Path) -> None:
     directories = LayerDirectories(tmp_path)
     before = len(os.listdir("/proc/self/fd"))
