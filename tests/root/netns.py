@@ -8,6 +8,7 @@ import functools
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
@@ -40,7 +41,7 @@ def in_thread(work: Callable[[], T]) -> T:
 
 
 def own_network(test: Callable[P, T]) -> Callable[P, T]:
-    """Run a test in a fresh network namespace with ``lo`` up and forwarding off; it ends with the test."""
+    """Run a test in a fresh network namespace with ``lo`` up, forwarding and source checks off."""
 
     @functools.wraps(test)
     def wrapped(*arguments: P.args, **named: P.kwargs) -> T:
@@ -48,8 +49,9 @@ def own_network(test: Callable[P, T]) -> Callable[P, T]:
             LINUX.unshare(CLONE_NEWNET)
             with Netlink() as netlink:
                 netlink.batch([rtnetlink.set_link(1, up=True)])
-            with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as forwarding:
-                forwarding.write("0")  # a new namespace takes over what the host has
+            for name in ("ip_forward", "conf/all/rp_filter", "conf/default/rp_filter"):
+                with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as switch:
+                    switch.write("0")  # a new namespace takes over what the host has
             return test(*arguments, **named)
 
         return in_thread(body)
@@ -104,6 +106,8 @@ def cable(outside: Namespace, host_name: str, host_address: str, outside_address
         assert there is not None
         host.batch([rtnetlink.set_link(here.index, up=True), rtnetlink.add_address(here.index, host_address)])
         inside.batch([rtnetlink.set_link(there.index, up=True), rtnetlink.add_address(there.index, outside_address)])
+        while not rtnetlink.get_link(host, here.index).running:
+            time.sleep(0.001)
         if gateway:
             inside.batch([rtnetlink.default_route(gateway)])
 

@@ -31,6 +31,7 @@ RTM_NEWROUTE = 24
 RTM_GETROUTE = 26
 
 IFF_UP = 0x1
+IFF_RUNNING = 0x40
 
 IFLA_ADDRESS = 1
 IFLA_IFNAME = 3
@@ -89,6 +90,11 @@ class Link:
     def up(self) -> bool:
         """Whether the interface is administratively up."""
         return bool(self.flags & IFF_UP)
+
+    @property
+    def running(self) -> bool:
+        """Whether packets can pass: it is up, and so is what it is connected to."""
+        return bool(self.flags & IFF_RUNNING)
 
 
 def _index_and_flags(body: bytes) -> tuple[int, int]:
@@ -215,6 +221,14 @@ def find_link(netlink: Netlink, name: str) -> Link | None:
             return None
         raise
     return Link(found[0]) if found else None
+
+
+def get_link(netlink: Netlink, index: int) -> Link:
+    """The interface of that index; OSError ENODEV when there is none.
+
+    From Linux 6.9 on, asking makes the kernel first act upon a link state that has changed (``linkwatch_sync_dev``).
+    """
+    return Link(netlink.get(Message(RTM_GETLINK, 0, _link(index), f"look up interface {index}"))[0])
 
 
 def links(netlink: Netlink) -> list[Link]:

@@ -6,6 +6,7 @@ deletes the pair: the death of the namespace takes it along, outside of everyone
 """
 
 import errno
+import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -16,6 +17,8 @@ from carrack.linux.netlink import Netlink
 INTERFACE = "eth0"
 #: Until a network is chosen the pair has the MTU of Ethernet.
 PARKED_MTU = 1500
+_LINK_TRIES = 100
+_LINK_PAUSE = 0.001  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,19 @@ def plug(host: Netlink, sandbox: Netlink, veth: ParkedVeth, endpoint: Endpoint) 
             rtnetlink.default_route(endpoint.gateway),
         ]
     )
+    for index in (veth.host_index, endpoint.bridge_index):
+        _wait_until_running(host, index)
+
+
+def _wait_until_running(host: Netlink, index: int) -> None:
+    """Cable and bridge pass packets only after the kernel's link watch has run, which is late on a busy machine.
+
+    A container that spoke before would lose its first question for its neighbour's address, and a second with it.
+    """
+    for _ in range(_LINK_TRIES):
+        if rtnetlink.get_link(host, index).running:
+            return
+        time.sleep(_LINK_PAUSE)
 
 
 def unplug(host: Netlink, veth: ParkedVeth) -> None:

@@ -14,6 +14,13 @@ def test_finds_the_loopback() -> None:
         assert "lo" in {found.name for found in rtnetlink.links(socket)}
 
 
+def test_looks_up_by_index() -> None:
+    with Netlink() as socket:
+        assert rtnetlink.get_link(socket, 1).name == "lo"
+        with pytest.raises(OSError, match="look up interface 999999"):
+            rtnetlink.get_link(socket, 999999)
+
+
 def test_an_unknown_interface_is_none() -> None:
     with Netlink() as socket:
         assert rtnetlink.find_link(socket, "no-such-link") is None

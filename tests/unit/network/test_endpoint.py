@@ -4,7 +4,7 @@ import errno
 import pytest
 
 from carrack.linux.netlink import Message, Netlink, attributes
-from carrack.linux.rtnetlink import IFLA_AF_SPEC, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE
+from carrack.linux.rtnetlink import IFF_RUNNING, IFLA_AF_SPEC, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE
 from carrack.network import endpoint
 from carrack.network.endpoint import Endpoint, ParkedVeth
 
@@ -16,6 +16,8 @@ class RecordingNetlink(Netlink):
 
     def __init__(self) -> None:
         self.sent: list[list[Message]] = []
+        self.running = False
+        self.states = iter([False, False])
 
     def batch(self, messages: object) -> None:
         assert isinstance(messages, list)
@@ -23,7 +25,9 @@ class RecordingNetlink(Netlink):
 
     def get(self, message: Message) -> list[bytes]:
         assert message.type == RTM_GETLINK
-        return [b"\0\0\0\0\7\0\0\0" + bytes(8) + b"\x09\0\3\0eth0\0\0\0\0"]
+        self.running = next(self.states, True)
+        flags = IFF_RUNNING if self.running else 0
+        return [b"\0\0\0\0\7\0\0\0" + flags.to_bytes(4, "little") + bytes(4) + b"\x09\0\3\0eth0\0\0\0\0"]
 
 
 def test_mac_follows_the_address() -> None:
@@ -41,6 +45,7 @@ def test_plug_sets_up_the_inside_in_one_batch() -> None:
     [inside] = sandbox.sent
     assert [message.type for message in inside] == [RTM_NEWLINK, RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE]
     assert IFLA_AF_SPEC in attributes(inside[0].body[16:])
+    assert host.running, "it is waited for until the kernel passes packets"
     [outside] = host.sent
     assert attributes(outside[0].body[16:])[10] == b"\5\0\0\0"
 
