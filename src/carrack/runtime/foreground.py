@@ -20,10 +20,16 @@ _FORWARDED = (
 _CHUNK = 65536
 
 
+def hold_signals() -> None:
+    """Let signals that are for the process wait until wait() knows it; call this before it can run."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, name) for name in _FORWARDED})
+
+
 def wait(pid: int, master: int = -1) -> int:
     """Wait for our child with its terminal's master (if any, taken over); the code is 128+n for a signal."""
     for name in _FORWARDED:
         signal.signal(getattr(signal, name), lambda number, frame: _forward(pid, number, frame, master))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {getattr(signal, name) for name in _FORWARDED})
     if master >= 0:
         _proxy(pid, master)
     _, status = os.waitpid(pid, 0)

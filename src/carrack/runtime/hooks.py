@@ -80,6 +80,7 @@ def _become(kernel: ProcessKernel, hook: Hook, stdin: int, stderr: int) -> NoRet
         kernel.close_range(3, 0x7FFFFFFF, 0)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         arguments = hook.get("args") or [hook["path"]]
         environment = dict(item.partition("=")[::2] for item in hook.get("env", ()))
         os.execve(hook["path"], arguments, environment)

@@ -39,6 +39,20 @@ def test_signals_go_to_the_process() -> None:
     run_apart(work)
 
 
+def test_a_signal_that_comes_too_early_waits_for_the_process() -> None:
+    def work() -> None:
+        foreground.hold_signals()
+        os.kill(os.getpid(), signal.SIGTERM)
+        pid = os.fork()
+        if pid == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            time.sleep(20)
+            os._exit(0)
+        assert foreground.wait(pid) == 128 + signal.SIGTERM
+
+    run_apart(work)
+
+
 def test_a_terminal_s_output_is_ours_and_its_input_ends_with_ours() -> None:
     def work() -> None:
         read, write = os.pipe()

@@ -59,6 +59,8 @@ def _run(context: Context, flags: Flags) -> int:
     if options.take_console is None and not flags.has("detach"):
         options.take_console = masters.append
     state = create.create(context.kernel, context.root, container, flags.value("bundle", "."), options)
+    if not flags.has("detach"):
+        foreground.hold_signals()
     try:
         lifecycle.start(context.kernel, state, context.warn)
     except BaseException:

@@ -43,6 +43,8 @@ def _exec(context: Context, flags: Flags) -> int:
     target = exec.Target(state.pid, context.kernel.pidfd_open(state.pid), cgroup)
     if not state.alive():  # checked after the pidfd was opened: it is the right process
         raise Conflict("cannot exec in a stopped container")
+    if not flags.has("detach"):
+        foreground.hold_signals()
     ours, theirs = channel.pair()
     intermediate = os.fork()
     if intermediate == 0:
