@@ -63,6 +63,14 @@ class TestErofs(SnapshotterContract):
         assert _mounts(tmp_path) == 0
         assert list((tmp_path / "run/layers").iterdir()) == []
 
+    def test_an_image_that_somebody_unmounted_is_mounted_again(self, tmp_path: Path) -> None:
+        driver = ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+        layer = store(driver, file(b"a"))
+        for _ in range(2):
+            with mounted(driver.view([layer])) as root:
+                assert (root / "a").is_file()
+            LINUX.umount(str(tmp_path / "run/layers" / layer.removeprefix("sha256:")))
+
 
 class TestErofsThroughLoop(SnapshotterContract):
     @pytest.fixture

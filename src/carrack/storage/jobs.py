@@ -50,7 +50,7 @@ async def apply_layer(settings: WorkerSettings, source_fd: int, expected: Expect
         "parent": os.getpid(),
     }
     process = await asyncio.create_subprocess_exec(
-        *(settings.python, "-m", "carrack.storage.worker", json.dumps(request)),
+        *(settings.python, "-P", "-s", "-m", "carrack.storage.worker", json.dumps(request)),
         stdin=source_fd,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -37,13 +37,14 @@ class LayerMounts:
         self._through_loop = through_loop
         self._lock = threading.Lock()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._device = os.stat(self._root).st_dev
         self._mounted = self._find(f"{proc}/self/mountinfo")
 
     def ensure(self, diff_id: str, image: Path) -> Path:
         """The mount of a layer; OSError with the kernel's reason when the image cannot be mounted."""
         path = self._root / digests.encoded(diff_id)
         with self._lock:
-            if diff_id not in self._mounted:
+            if diff_id not in self._mounted or not self._is_mount(path):
                 path.mkdir(mode=0o700, exist_ok=True)
                 fd = self._mount(image)
                 try:
@@ -68,6 +69,13 @@ class LayerMounts:
     def mounted(self) -> frozenset[str]:
         """The diff ids of what is mounted."""
         return frozenset(self._mounted)
+
+    def _is_mount(self, path: Path) -> bool:
+        """Whether nobody has unmounted it behind our back: an overlay would be made on an empty directory."""
+        try:
+            return os.stat(path).st_dev != self._device
+        except FileNotFoundError:
+            return False
 
     def _release(self, diff_id: str) -> None:
         path = self._root / digests.encoded(diff_id)

@@ -32,6 +32,11 @@ class Recorder(FakeKernel):
         self.mounted.remove(target)
 
 
+@pytest.fixture(autouse=True)
+def _mounts_look_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LayerMounts, "_is_mount", lambda self, path: True)
+
+
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
     path = tmp_path / "proc/self/mountinfo"
