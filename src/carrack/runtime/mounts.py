@@ -13,6 +13,7 @@ import stat
 
 from carrack.errors import InvalidArgument
 from carrack.linux import mount as words
+from carrack.linux.resolve import RESOLVE_NO_SYMLINKS
 from carrack.runtime import copyup, inroot
 from carrack.runtime.cgroups import inside
 
@@ -179,8 +180,7 @@ class Mounter:
             self._own_propagation(tmpfs, options)
             self._place(tmpfs, destination, is_directory=True)
             for part in plan.hierarchies:
-                fd = self._cgroup_mount(part, options.attributes)
-                self._place_and_close(fd, f"{destination}/{part.name}")
+                self._attach_in(tmpfs, part.name, self._cgroup_mount(part, options.attributes))
                 for alias in part.aliases:
                     os.symlink(part.name, alias, dir_fd=tmpfs)
             if options.flags & words.MS_RDONLY:
@@ -194,6 +194,18 @@ class Mounter:
         fd = self._kernel.open_tree(words.AT_FDCWD, part.bind_source, _CLONE_ONE)
         self._kernel.mount_setattr(fd, "", set_flags=attributes, propagation=self._default_propagation)
         return fd
+
+    def _attach_in(self, directory: int, name: str, fd: int) -> None:
+        """Attach on a new directory of a file system that only we have written to; takes fd over."""
+        try:
+            os.mkdir(name, 0o755, dir_fd=directory)
+            target = self._kernel.openat2(directory, name, os.O_PATH, resolve=RESOLVE_NO_SYMLINKS)
+            try:
+                self._kernel.move_mount(fd, target)
+            finally:
+                os.close(target)
+        finally:
+            os.close(fd)
 
     def _remount(self, mount: Mount, options: words.MountOptions) -> None:
         fd = inroot.resolve(self._kernel, self._root_fd, mount["destination"])

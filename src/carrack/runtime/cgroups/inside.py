@@ -48,7 +48,9 @@ class Plan:
 def plan(*, cgroup_namespace: bool, proc: str = "/proc") -> Plan:
     """The mounts for the calling process; OSError when no cgroup hierarchy is mounted."""
     with open(f"{proc}/self/mountinfo") as file:
-        mounts = [m for m in read_mountinfo(file.read()) if m.fstype in ("cgroup", "cgroup2")]
+        # a table may be long and parsing it costs: only lines whose type can be meant (a space in a path is escaped)
+        likely = [line for line in file if " - cgroup" in line]
+    mounts = [m for m in read_mountinfo("".join(likely)) if m.fstype in ("cgroup", "cgroup2")]
     with open(f"{proc}/self/cgroup") as file:
         paths = _own_cgroups(file.read())
     if not mounts:
