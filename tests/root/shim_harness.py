@@ -32,7 +32,9 @@ def make_root(path: Path) -> Path:
     for name in ("bin", "dev", "etc", "proc", "sys", "tmp", "root"):
         (path / name).mkdir(parents=True)
     shutil.copy(shutil.which("busybox") or BUSYBOX, path / "bin/busybox")
-    applets = "sh cat echo sleep true false ls stty head tail dd yes wc sed grep kill id test readlink mkdir tr ps stat"
+    applets = (
+        "sh cat echo sleep true false ls stty head tail dd yes wc sed grep kill id test readlink mkdir tr ps stat chmod"
+    )
     for applet in applets.split():
         (path / "bin" / applet).symlink_to("busybox")
     (path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")

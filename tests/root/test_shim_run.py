@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from tests.root.shim_harness import Client, Harness, cgroups_of, play
+from tests.root.shim_harness import NAMESPACES, Client, Harness, cgroups_of, play
 
 from carrack.errors import NotFound
 from carrack.shim.client import StartFailed
@@ -226,6 +226,51 @@ def test_a_container_can_start_again_at_once(tmp_path: Path) -> None:
             assert (await shim.exited).code == number
             released.append(shim.released)
         await asyncio.gather(*released)
+
+    play(tmp_path, scene)
+
+
+def test_a_user_namespace_of_its_own(tmp_path: Path) -> None:
+    async def scene(harness: Harness) -> None:
+        maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        spaces = (*NAMESPACES, "user")
+        slot = await harness.slot(namespaces=spaces, uid_map=maps, gid_map=maps)
+        request = harness.request("/bin/sh", "-c", "id -u; cat /proc/self/uid_map", namespaces=spaces)
+        request["plan"]["spec"]["linux"] |= {"uidMappings": maps, "gidMappings": maps}
+        shim = await harness.start(request, slot=slot)
+        assert (await shim.exited).code == 0
+        assert harness.log(request).split() == ["0", "0", "100000", "65536"]
+
+    play(tmp_path, scene)
+
+
+def test_the_null_device_of_a_container_is_not_the_hosts(tmp_path: Path) -> None:
+    async def scene(harness: Harness) -> None:
+        before = os.stat("/dev/null")
+        code, text = await harness.run(
+            "/bin/sh", "-c", "chmod 000 /proc/self/fd/0; cat; stat -c %t:%T -L /proc/self/fd/0"
+        )
+        assert (code, text) == (0, "1:3:0\n")
+        assert os.stat("/dev/null").st_mode == before.st_mode
+
+    play(tmp_path, scene)
+
+
+def test_a_late_client_sees_the_end_and_a_paused_container_takes_no_exec(tmp_path: Path) -> None:
+    async def scene(harness: Harness) -> None:
+        request = harness.request("/bin/sleep", "1000")
+        shim = await harness.start(request)
+        await shim.exec("e", harness.exec_request("/bin/true"), [])
+        await shim.exec_exited("e")
+        ours, theirs = socket.socketpair()
+        await shim.attach(theirs, stdin=True, stdout=True, stderr=True, exec_id="e")
+        assert await (await Client.open(ours)).frames() == {}
+        await shim.pause()
+        with pytest.raises(StartFailed, match="paused"):
+            await shim.exec("p", harness.exec_request("/bin/true"), [])
+        await shim.resume()
+        await shim.signal(signal.SIGKILL)
+        await shim.exited
 
     play(tmp_path, scene)
 

@@ -81,6 +81,7 @@ class Zygote:
             env={"LANG": "C.UTF-8"},
             cwd="/",
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             start_new_session=True,
         )

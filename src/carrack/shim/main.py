@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+import traceback
 
 from carrack.errors import CarrackError
 from carrack.runtime import channel
@@ -46,7 +47,20 @@ def run(kernel: Kernel, hierarchy: Hierarchy, control: socket, plan: dict[str, A
         _answer(control, {"id": message.get("id"), "error": error.document()})
         os._exit(0)
     gc.enable()
-    Shim(sandbox, running, loop, signals).serve(control, message["id"])
+    _leave_daemons_output()
+    try:
+        Shim(sandbox, running, loop, signals).serve(control, message["id"])
+    except BaseException:
+        write_file(running.directory_fd, protocol.CRASH_FILE, {"traceback": traceback.format_exc()})
+        raise
+
+
+def _leave_daemons_output() -> None:
+    """Whoever reads the daemon's standard streams must see their end when the daemon ends."""
+    null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    os.close(null)
 
 
 def _make_sandbox(

@@ -17,6 +17,7 @@ Run directory of a container, as the shim sees it::
     <directory>/shim.sock   listening, 0600, from start to exit
     <directory>/shim.json   {"container", "cgroup", "pid"}: what to clean when the shim itself was killed
     <directory>/exit        {"code", "at", "oom_killed"}: written before the exit is told
+    <directory>/shim.crash  {"traceback"}: of a shim that failed, a defect
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SOCKET_FILE = "shim.sock"
 STATE_FILE = "shim.json"
 EXIT_FILE = "exit"
+CRASH_FILE = "shim.crash"
 
 #: descriptors in one message: the kernel's own limit (SCM_MAX_FD) is 253
 MAX_FDS = 250

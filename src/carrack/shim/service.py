@@ -55,6 +55,8 @@ class Service:
         number, name = message.get("id"), message.get("op")
         try:
             if name == "exec":
+                if self._paused:  # whatever enters a frozen cgroup freezes with it
+                    raise StartError("request", "the container is paused")
                 left, fds = fds, []
                 self._execs.start(message["exec"], message, left, lambda outcome: _told(control, number, outcome))
                 return

@@ -83,6 +83,8 @@ class Stdio:
         self._attachments.append(attachment)
         if self._started:
             attachment.open(self._take_input, self._changed)
+        if not self._outputs and not self._input.running:  # too late: it sees the end at once
+            attachment.finish()
 
     def start(self, log: LogFile | None) -> None:
         """Begin to move bytes: the program runs, and its streams are open."""
