@@ -285,12 +285,14 @@ class SnapshotterContract:
         with mounted(driver.view([])) as root:
             assert os.listdir(root) == []
 
-    def test_many_layers(self, driver: Snapshotter) -> None:
-        layers = [store(driver, file(b"f%d" % index), file(b"top", b"%d" % index)) for index in range(60)]
+    def test_many_layers(self, driver: Snapshotter, tmp_path: Path) -> None:
+        layers = [store(driver, directory(b"./"), file(b"f0"))]
+        layers += [store(driver, file(b"f%d" % index), file(b"top", b"%d" % index)) for index in range(1, 60)]
         driver.prepare("key", layers)
         with mounted(driver.mount("key")) as root:
             assert (root / "top").read_text() == "59"
             assert (root / "f0").is_file()
+        assert list(tmp_path.glob("**/mended/*")) == []  # which would double their number
 
     def test_a_restarted_driver_finds_everything(self, make: Make) -> None:
         first = make()

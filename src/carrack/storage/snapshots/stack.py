@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carrack.errors import Conflict, InvalidArgument, NotFound
@@ -180,7 +181,9 @@ class OverlayStack:
             return True
         if len(layers) == 1 or notes.opaque_root:
             return False
-        return bool(notes.implicit) or (notes.implicit_root and self._root_attributes(layers[:-1]) != PLAIN)
+        # most layers do not describe the root, which is as plain in most images: no mending for its time alone
+        root = replace(self._root_attributes(layers[:-1]), mtime_ns=0) if notes.implicit_root else PLAIN
+        return bool(notes.implicit) or root != PLAIN
 
     def _root_attributes(self, layers: Sequence[str]) -> Attributes:
         """Of the root of a chain: the topmost layer that describes it decides."""
