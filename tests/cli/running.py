@@ -71,7 +71,7 @@ class DaemonProcess:
                 self._process.kill()
                 self._process.wait()
         subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True, check=False)
-        subprocess.run(["nft", "delete", "table", "inet", self.table], capture_output=True, check=False)
+        subprocess.run(["nft", "delete", "table", "ip", self.table], capture_output=True, check=False)
         for hierarchy in Path("/sys/fs/cgroup").iterdir():
             for folder in sorted((hierarchy / self.cgroup[1:]).glob("**/"), reverse=True):
                 folder.rmdir()

@@ -97,7 +97,7 @@ def test_removal_of_what_runs(cli: Cli, image: str) -> None:
     assert "container is running" in refused.stderr
     assert cli("volume", "ls", "-q").stdout.count("\n") == 1
     assert cli("rm", "-fv", "runs").stdout == "runs\n"
-    assert cli("volume", "ls", "-q").stdout == ""
+    eventually(lambda: cli("volume", "ls", "-q").stdout == "")
 
 
 def test_many_at_once(cli: Cli, image: str) -> None:
@@ -126,4 +126,11 @@ def test_prune(cli: Cli, image: str) -> None:
     assert "Deleted Containers:" in done.stdout
     assert "Total reclaimed space:" in done.stdout
     assert cli("ps", "-a", "--format", "{{.Names}}").stdout == "busy\n"
-    assert "Total reclaimed space:" in cli("system", "prune", "-f").stdout
+
+
+def test_system_prune(cli: Cli, image: str) -> None:
+    cli("create", "--name", "idle", image)
+    done = cli("system", "prune", "-f")
+    assert "Deleted Containers:" in done.stdout
+    assert "Total reclaimed space:" in done.stdout
+    assert cli("ps", "-aq").stdout == ""

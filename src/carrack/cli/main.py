@@ -31,31 +31,41 @@ _GLOBAL = (
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run the program and return its exit code; output is flushed, and a reader that went away is no error."""
-    from carrack.cli.exit import SIGPIPE_CODE, failure_code, flush
+    """Run the program and return its exit code.
 
-    words = sys.argv[1:] if words is None else words
+    Called without words, as the program is, it ends the process at once: taking the interpreter down piece by piece
+    would cost more than many a verb.
+    """
+    from carrack.cli.exit import flush
+
+    code = flush(_run(sys.argv[1:] if words is None else words))
+    if words is None:
+        import os
+
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    from carrack.cli.exit import SIGPIPE_CODE, failure_code
+
     debug = False
     try:
         if words and words[0] in ("--version", "-v"):
-            return flush(_print_version())
+            return _print_version()
         session, command, rest, debug = _resolve(words)
         if command is None:
-            return flush(rest_code(rest))
+            return int(rest[0])
         from carrack.cli.command import execute
 
-        return flush(execute(session, command, rest))
+        return execute(session, command, rest)
     except BrokenPipeError:
         return SIGPIPE_CODE
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         return failure_code(error, debug)
-
-
-def rest_code(rest: list[str]) -> int:
-    """The exit code that :func:`_resolve` left when there was nothing to execute."""
-    return int(rest[0])
 
 
 def _resolve(words: list[str]) -> "tuple[Session, Command | None, list[str], bool]":

@@ -142,7 +142,8 @@ def test_a_reader_that_goes_away_is_no_defect(tmp_path: Path) -> None:
 
 
 def test_run_starts_light(tmp_path: Path) -> None:
-    code = "import sys; before = set(sys.modules); from carrack.cli.main import main; code = main()\n"
+    code = "import sys; before = set(sys.modules); from carrack.cli.main import main\n"
+    code += "code = main(sys.argv[1:])\n"
     code += "print(code, *sorted(set(sys.modules) - before), file=sys.stderr)"
     answers = {
         "POST /containers/create": (201, {"Id": "c1"}),

@@ -5,9 +5,6 @@ too narrow the widest columns are shortened; a pipe or a file always gets everyt
 """
 
 from carrack.cli.command import write
-from carrack.cli.render.evaluate import Template
-from carrack.cli.render.functions import HEADING_FUNCTIONS, Row
-from carrack.cli.render.template import TemplateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,34 +23,14 @@ def print_rows(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], defau
     ``headings`` are the fields a template may use with their column titles, ``default`` the fields of the usual table
     (separated by blanks), ``form`` what ``--format`` said (empty: the table), ``kind`` the name for errors.
     """
-    if form == "json":
-        for row in rows:
-            write(Row(row).json())
-        return
     if form in ("", "table"):
         names = default.split()
         lines = [[headings[name] for name in names], *([str(row[name]) for name in names] for row in rows)]
         write_columns(lines)
         return
-    form = form.replace("\\t", "\t").replace("\\n", "\n")
-    if not form.startswith("table"):
-        template = Template(form, kind)
-        for row in rows:
-            write(_rendered(template, row))
-        return
-    form = form.removeprefix("table").strip(" ")
-    template = Template(form, kind)
-    titles = {**headings, **{key: (lambda name: name) for key in ("Label",)}}
-    lines = [Template(form, kind, HEADING_FUNCTIONS).render(titles).split("\t")]
-    lines += [_rendered(template, row).split("\t") for row in rows]
-    write_columns(lines)
+    from carrack.cli.render.listing import print_formatted
 
-
-def _rendered(template: Template, row: "dict[str, Any]") -> str:
-    try:
-        return template.render(Row(row))
-    except TemplateError as error:
-        raise TemplateError(f"failed to execute template: {error}") from None
+    print_formatted(rows, headings, form, kind)
 
 
 def write_columns(lines: list[list[str]]) -> None:

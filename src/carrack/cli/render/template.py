@@ -168,7 +168,7 @@ class _Reader:
         self._position = 0
 
     def pipe(self, *, in_range: bool = False, closing: str = "") -> Pipe:
-        names, assigns = self._declaration(in_range)
+        names, assigns = ([], False) if closing else self._declaration(in_range)
         commands: list[list[Operand]] = []
         current: list[Operand] = []
         while (token := self._next()) != closing:

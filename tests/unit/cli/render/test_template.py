@@ -77,6 +77,7 @@ def test_what_users_write(text: str, expected: str) -> None:
         ("{{(.A}}", "unclosed left paren"),
         ("{{.A )}}", 'unexpected ")" in operand'),
         ("{{.A ? 1}}", 'unexpected "?" in command'),
+        ("{{$=(}}", "unclosed left paren"),
         ("{{1x}}", "bad number syntax"),
         ('{{"\\z"}}', "invalid escape"),
         ('{{template "x"}}', "{{template}} is not supported"),

@@ -1,0 +1,39 @@
+"""Rows as JSON or by a template; apart from the usual table, which need not wait for the template language."""
+
+from carrack.cli.command import write
+from carrack.cli.render.evaluate import Template
+from carrack.cli.render.functions import HEADING_FUNCTIONS, Row
+from carrack.cli.render.table import write_columns
+from carrack.cli.render.template import TemplateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def print_formatted(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], form: str, kind: str) -> None:
+    """Print rows as ``json``, as ``table TEMPLATE`` with headings, or each by a template."""
+    if form == "json":
+        for row in rows:
+            write(Row(row).json())
+        return
+    form = form.replace("\\t", "\t").replace("\\n", "\n")
+    if not form.startswith("table"):
+        template = Template(form, kind)
+        for row in rows:
+            write(_rendered(template, row))
+        return
+    form = form.removeprefix("table").strip(" ")
+    template = Template(form, kind)
+    titles = {**headings, "Label": lambda key: key}
+    lines = [Template(form, kind, HEADING_FUNCTIONS).render(titles).split("\t")]
+    lines += [_rendered(template, row).split("\t") for row in rows]
+    write_columns(lines)
+
+
+def _rendered(template: Template, row: "dict[str, Any]") -> str:
+    try:
+        return template.render(Row(row))
+    except TemplateError as error:
+        raise TemplateError(f"failed to execute template: {error}") from None
