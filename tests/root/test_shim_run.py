@@ -248,7 +248,7 @@ def test_the_null_device_of_a_container_is_not_the_hosts(tmp_path: Path) -> None
     async def scene(harness: Harness) -> None:
         before = os.stat("/dev/null")
         code, text = await harness.run(
-            "/bin/sh", "-c", "chmod 000 /proc/self/fd/0; cat; stat -c %t:%T -L /proc/self/fd/0"
+            "/bin/sh", "-c", "chmod 000 /proc/self/fd/0 && stat -L -c %t:%T:%a /proc/self/fd/0"
         )
         assert (code, text) == (0, "1:3:0\n")
         assert os.stat("/dev/null").st_mode == before.st_mode
