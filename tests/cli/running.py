@@ -25,12 +25,14 @@ _SOURCE = str(Path(__file__).parents[2] / "src")
 class DaemonProcess:
     """carrackd below one directory, with names nobody else uses."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *options: str) -> None:
         self.root = root
+        self._options = options
         self.socket = root / "carrack.sock"
         self.log = root / "log"
         self.bridge = f"crkt{os.getpid() % 100_000}"
         self.table = f"carrack_test_{os.getpid()}"
+        self.subnet = f"10.{200 + os.getpid() % 50}.{os.getpid() % 250}.1/24"
         self.cgroup = f"/crk-test-{os.getpid()}"
         self._process: subprocess.Popen[bytes] | None = None
         (root / "daemon.json").write_text("{}")
@@ -42,21 +44,20 @@ class DaemonProcess:
         return {**kept, "PYTHONPATH": _SOURCE, "DOCKER_HOST": host, "DOCKER_CONFIG": config, "TERM": "dumb"}
 
     def start(self) -> None:
-        subnet = f"10.{200 + os.getpid() % 50}.{os.getpid() % 250}.1/24"
         options = {
             "--config-file": self.root / "daemon.json",
             "--data-root": self.root / "data",
             "--exec-root": self.root / "run",
             "--pidfile": self.root / "pid",
             "--host": f"unix://{self.socket}",
-            "--bip": subnet,
+            "--bip": self.subnet,
             "--bridge": self.bridge,
             "--firewall-table": self.table,
             "--cgroup-parent": self.cgroup,
         }
         words = [word for name, value in options.items() for word in (name, str(value))]
         with self.log.open("ab") as log:
-            command = [sys.executable, "-c", _DAEMON, *words]
+            command = [sys.executable, "-c", _DAEMON, *words, *self._options]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
             )

@@ -2,6 +2,7 @@
 
 from carrack.client import document
 from carrack.client.transport import quote
+from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ def listing(daemon: "Daemon", query: "dict[str, Any]") -> "list[Document]":
 
 
 def inspect(daemon: "Daemon", image: str, platform: str = "") -> "Document":
-    answer: Document = daemon.get(path(image, "json"), {"platform": platform or None})
+    answer: Document = daemon.get(path(image, "json"), {"platform": platform_document(platform)})
     return answer
 
 
 def history(daemon: "Daemon", image: str, platform: str = "") -> "list[Document]":
-    answer: list[Document] = daemon.get(path(image, "history"), {"platform": platform or None})
+    answer: list[Document] = daemon.get(path(image, "history"), {"platform": platform_document(platform)})
     return answer
 
 
@@ -40,20 +41,21 @@ def remove(
     daemon: "Daemon", image: str, *, force: bool = False, prune: bool = True, platforms: "list[str] | None" = None
 ) -> "list[Document]":
     """``[{"Untagged"} or {"Deleted"}]`` in the order of doing."""
-    query = {"force": force, "noprune": not prune, "platforms": platforms}
+    wanted = [platform_document(each) for each in platforms or []]
+    query = {"force": force, "noprune": not prune, "platforms": wanted}
     answer: list[Document] = daemon.delete(path(image), query)
     return answer
 
 
-def load(daemon: "Daemon", data: "Iterable[bytes]", *, quiet: bool, platform: "str | None" = None) -> "Iterator[Any]":
+def load(daemon: "Daemon", data: "Iterable[bytes]", *, quiet: bool, platform: str = "") -> "Iterator[Any]":
     """Messages of progress while an archive is read."""
-    query = {"quiet": "1" if quiet else "0", "platform": platform}
+    query = {"quiet": "1" if quiet else "0", "platform": platform_document(platform)}
     return document.stream(daemon.upload("POST", "/images/load", query, data).chunks())
 
 
-def save(daemon: "Daemon", names: list[str], platform: "str | None" = None) -> "Response":
+def save(daemon: "Daemon", names: list[str], platform: str = "") -> "Response":
     """A tar stream of the named images."""
-    return daemon.call("GET", "/images/get", {"names": names, "platform": platform})
+    return daemon.call("GET", "/images/get", {"names": names, "platform": platform_document(platform)})
 
 
 def import_(daemon: "Daemon", query: "dict[str, Any]", data: "Iterable[bytes] | None") -> "Iterator[Any]":
@@ -71,6 +73,16 @@ def bootstrap(daemon: "Daemon", name: str, query: "dict[str, Any] | None" = None
 def prune(daemon: "Daemon", filters: "Document | None" = None) -> "Document":
     answer: Document = daemon.post("/images/prune", {"filters": filters or None})
     return answer
+
+
+def platform_document(text: str) -> "Document | None":
+    """``linux/arm64/v8`` as the API has it in queries about images; None for the empty text."""
+    if not text:
+        return None
+    parts = text.split("/")
+    if len(parts) > 3 or not all(parts):
+        raise InvalidArgument(f"invalid platform {text!r}: os[/architecture[/variant]] is meant")
+    return dict(zip(("os", "architecture", "variant"), parts, strict=False))
 
 
 def split_reference(name: str) -> tuple[str, str]:

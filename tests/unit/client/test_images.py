@@ -6,6 +6,7 @@ import pytest
 from tests.fakes.api_server import serving
 
 from carrack.client import images
+from carrack.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,14 @@ from carrack.client import images
 )
 def test_references(name: str, parts: tuple[str, str]) -> None:
     assert images.split_reference(name) == parts
+
+
+def test_platforms() -> None:
+    assert images.platform_document("") is None
+    assert images.platform_document("linux/arm64/v8") == {"os": "linux", "architecture": "arm64", "variant": "v8"}
+    for text in ("a/b/c/d", "linux/", "/"):
+        with pytest.raises(InvalidArgument):
+            images.platform_document(text)
 
 
 def test_requests(tmp_path: Path) -> None:
@@ -39,7 +48,7 @@ def test_requests(tmp_path: Path) -> None:
     with serving(tmp_path / "s", answers) as server:
         daemon = server.daemon
         images.listing(daemon, {"all": True})
-        assert images.inspect(daemon, "h:1/a:b") == {"Id": "1"}
+        assert images.inspect(daemon, "h:1/a:b", "linux") == {"Id": "1"}
         images.history(daemon, "a")
         images.tag(daemon, "a", "r", "t")
         assert images.remove(daemon, "a", force=True, prune=False) == [{"Untagged": "a"}]
@@ -50,6 +59,7 @@ def test_requests(tmp_path: Path) -> None:
         assert list(images.bootstrap(daemon, "busybox")) == [{"stream": "done"}]
         images.prune(daemon, {"dangling": {"false": True}})
         daemon.close()
+    assert server.requests[1].query == "platform=%7B%22os%22%3A%22linux%22%7D"
     lines = {str(request).replace("/v1.51", "") for request in server.requests}
     assert {
         "POST /images/a/tag?repo=r&tag=t",

@@ -23,7 +23,7 @@ def _load(session: "Session", parsed: "Parsed") -> int:
     if path != "-" and not os.path.exists(path):
         raise Exit(1, f"open {path}: no such file or directory")
     quiet = parsed.flag("quiet") or not os.isatty(1)
-    platform = parsed.text("platform") or None
+    platform = parsed.text("platform")
     show_messages(images.load(session.daemon, from_file(path), quiet=quiet, platform=platform))
     return 0
 

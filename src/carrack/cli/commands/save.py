@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _save(session: "Session", parsed: "Parsed") -> int:
     output = parsed.text("output")
     refuse_terminal(output, "save")
-    deliver(images.save(session.daemon, parsed.arguments, parsed.text("platform") or None), output, "Saving")
+    deliver(images.save(session.daemon, parsed.arguments, parsed.text("platform")), output, "Saving")
     return 0
 
 

@@ -1,0 +1,77 @@
+"""The API over TCP with certificates on both sides: streams keep their half-close there too."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.running import CommandLine, DaemonProcess
+
+pytestmark = pytest.mark.root
+_EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority, and a certificate of it that serves both sides."""
+    if not shutil.which("openssl"):
+        pytest.skip("the openssl command makes the certificates")
+    folder = tmp_path_factory.mktemp("keys")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    openssl(
+        "req", "-x509", *_EC, "-keyout", "ca-key.pem", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority"
+    )
+    openssl("req", *_EC, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=localhost")
+    (folder / "extensions").write_text(
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n"
+    )
+    words = ["-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2"]
+    openssl("x509", "-req", *words, "-out", "cert.pem", "-extfile", "extensions")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def far(keys: Path, tmp_path_factory: pytest.TempPathFactory, daemon: DaemonProcess, image: str) -> Iterator[str]:
+    """``tcp://`` of a second daemon that lets in only who has a certificate; it holds the image too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    files = [f"--tls{name}={keys}/{file}.pem" for name, file in (("cacert", "ca"), ("cert", "cert"), ("key", "key"))]
+    process = DaemonProcess(tmp_path_factory.mktemp("far"), "--tlsverify", *files, "--host", f"tcp://127.0.0.1:{port}")
+    process.bridge, process.table, process.cgroup = process.bridge + "t", process.table + "t", process.cgroup + "t"
+    process.subnet = "10.252.252.1/24"
+    archive = CommandLine("carrack", daemon).raw("save", image)
+    try:
+        process.start()
+        CommandLine("carrack", process)("load", stdin=archive)
+        yield f"tcp://127.0.0.1:{port}"
+    finally:
+        process.stop()
+
+
+@pytest.mark.parametrize("name", ["docker", "carrack"])
+def test_streams_over_tls(name: str, far: str, keys: Path, daemon: DaemonProcess, image: str) -> None:
+    if name == "docker" and not shutil.which("docker"):
+        pytest.skip("the real docker command is not installed")
+    cli = CommandLine(name, daemon)
+    files = [
+        f"--tls{option}={keys}/{file}.pem" for option, file in (("cacert", "ca"), ("cert", "cert"), ("key", "key"))
+    ]
+    words = ["-H", far, "--tlsverify", *files]
+    data = os.urandom(2_000_000)
+    # the program answers only after the end of its input: output must survive the client's half-close
+    script = "cat > /tmp/all; cat /tmp/all; echo end >&2; exit 5"
+    assert cli.raw(*words, "run", "--rm", "-i", image, "sh", "-c", script.replace("; exit 5", ""), stdin=data) == data
+    assert cli(*words, "run", "--rm", "-i", image, "sh", "-c", script, stdin="", check=False).returncode == 5
+    stranger = cli("-H", far, "--tlsverify", files[0], "version", check=False)
+    assert stranger.returncode == 1
+    plain = cli("-H", far, "ps", check=False)
+    assert plain.returncode == 1
