@@ -24,7 +24,7 @@ DEFAULT_CAPABILITIES = [
 ]
 APPLETS = (
     "sh cat id ls mount umount stat sleep true false pwd hostname ps kill env grep sed echo tty stty touch mkdir rm ln "
-    "readlink dd test wc head trap ifconfig mknod chmod od seq sort tr cut nice yes find cp uname date"
+    "readlink dd test wc head trap ifconfig mknod chmod od seq sort tr cut nice yes find cp uname date unshare"
 ).split()
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000:Bob:/home/bob:/bin/sh\n"
 GROUP = "root:x:0:\nwheel:x:10:root,bob\nbob:x:1000:\nextra:x:77:\n"

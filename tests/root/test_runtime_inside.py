@@ -17,10 +17,9 @@ pytestmark = pytest.mark.root
 @pytest.fixture
 def bundle(tmp_path: Path) -> Iterator[Bundle]:
     made = Bundle(tmp_path)
-    before = Path("/proc/self/mountinfo").read_text()
     yield made
     made.clean()
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
 
 
 def status(bundle: Bundle) -> dict[str, str]:
@@ -117,6 +116,10 @@ def test_masked_paths_are_the_null_device_or_empty_and_read_only_ones_refuse(bun
         "if echo 1 2>/dev/null > /proc/sys/kernel/domainname; then echo open; else echo shut; fi"
     )
     assert said.split() == ["1:3", "1:3", "0", "shut"]
+    before = os.stat("/dev/null")
+    refused = bundle.run("chmod", "600", "/proc/keys")
+    assert "Read-only file system" in refused.stderr
+    assert os.stat("/dev/null").st_mode == before.st_mode
 
 
 def test_a_read_only_root_refuses_writes_and_its_mounts_do_not(bundle: Bundle) -> None:

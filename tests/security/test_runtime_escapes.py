@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.fakes.bundle import Bundle
+from tests.fakes.bundle import DEFAULT_CAPABILITIES, Bundle
 
 import carrack
+from carrack.linux import seccomp_profile
 from carrack.linux.mount import read_mountinfo
 
 pytestmark = pytest.mark.root
@@ -212,6 +213,17 @@ def test_cve_2022_0492_no_release_agent_can_be_set(bundle: Bundle) -> None:
     said = bundle.shell(script)
     assert "wrote" not in said
     assert "ermission denied" in said or "not permitted" in said
+
+
+def test_cve_2022_0185_no_user_namespace_and_no_mount_under_the_default_filter(bundle: Bundle) -> None:
+    version = seccomp_profile.kernel_version(os.uname().release)
+    bundle.linux["seccomp"] = seccomp_profile.resolve(
+        seccomp_profile.default_profile(), frozenset(DEFAULT_CAPABILITIES), os.uname().machine, version
+    )
+    script = "unshare -U true; echo $?; unshare -m true; echo $?; mount -t tmpfs x /tmp; echo $?; mkdir /tmp/fine"
+    result = bundle.run("sh", "-c", script)
+    assert result.stdout.split() == ["1", "1", "1"]
+    assert result.stderr.count("Operation not permitted") + result.stderr.count("ermission denied") == 3
 
 
 def test_cve_2022_24769_inheritable_capabilities_stay_empty(bundle: Bundle) -> None:

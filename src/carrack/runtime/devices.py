@@ -33,6 +33,7 @@ DEFAULT_DEVICES: tuple[Device, ...] = (
     {"path": "/dev/urandom", "type": "c", "major": 1, "minor": 9, "fileMode": _EVERYBODY},
     {"path": "/dev/tty", "type": "c", "major": 5, "minor": 0, "fileMode": _EVERYBODY},
 )
+_DEVICE_ONLY = words.MOUNT_ATTR_RDONLY | words.MOUNT_ATTR_NOSUID | words.MOUNT_ATTR_NOEXEC
 _LINKS = (
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -85,6 +86,13 @@ def host_device(path: str, device: Device) -> int:
     return fd
 
 
+def clone_device(kernel: Kernel, host: int) -> int:
+    """A detached mount of a host's node that can be used as a device, but not be given another mode or owner."""
+    clone = kernel.open_tree(host, "", words.OPEN_TREE_CLONE)
+    kernel.mount_setattr(clone, "", set_flags=_DEVICE_ONLY)
+    return clone
+
+
 def _link(dev: int, name: str, target: str) -> None:
     try:
         os.symlink(target, name, dir_fd=dev)
@@ -120,7 +128,7 @@ def _make(kernel: Kernel, root_fd: int, device: Device) -> None:
     except PermissionError:
         host = host_device(path, device)
         try:
-            _place_on(kernel, parent, name, kernel.open_tree(host, "", words.OPEN_TREE_CLONE))
+            _place_on(kernel, parent, name, clone_device(kernel, host))
         finally:
             os.close(host)
     finally:

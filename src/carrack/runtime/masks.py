@@ -1,7 +1,8 @@
 """Masked and read-only paths of a spec, each by descriptor.
 
 A masked file is covered by the *real* null device: its bind source is opened from the host, checked to be character
-device 1:3, and attached by descriptor; the container's own /dev/null plays no part (CVE-2025-31133). A masked
+device 1:3, and attached by descriptor; the container's own /dev/null plays no part (CVE-2025-31133). The clone is
+read-only, which leaves the device as it is but keeps the container from changing the host's node (chmod). A masked
 directory is covered by an empty read-only tmpfs. Paths that do not exist are passed over, as the spec says.
 """
 
@@ -12,7 +13,7 @@ import stat
 
 from carrack.linux import mount as words
 from carrack.runtime import inroot
-from carrack.runtime.devices import DEFAULT_DEVICES, host_device
+from carrack.runtime.devices import DEFAULT_DEVICES, clone_device, host_device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _cover(kernel: Kernel, target: int, null: int) -> None:
             "tmpfs", [("source", "tmpfs"), ("nr_blocks", "1"), ("nr_inodes", "1")], words.MOUNT_ATTR_RDONLY
         )
     else:
-        cover = kernel.open_tree(null, "", words.OPEN_TREE_CLONE)
+        cover = clone_device(kernel, null)
     try:
         kernel.move_mount(cover, target)
     finally:

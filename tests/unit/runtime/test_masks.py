@@ -27,6 +27,8 @@ def test_files_are_covered_by_the_host_s_null_device_and_directories_by_nothing(
     masks.mask(kernel, root, ["/file", "/folder", "/missing", "/file/below"])
     assert [call[1] for call in kernel.named("move_mount")] == [f"{tmp_path}/root/file", f"{tmp_path}/root/folder"]
     assert kernel.named("open_tree") == [("open_tree", "", words.OPEN_TREE_CLONE)]
+    attributes = words.MOUNT_ATTR_RDONLY | words.MOUNT_ATTR_NOSUID | words.MOUNT_ATTR_NOEXEC
+    assert kernel.named("mount_setattr") == [("mount_setattr", attributes, 0, 0, False)]
     assert kernel.named("new_mount")[0][1] == "tmpfs"
     assert kernel.named("new_mount")[0][3] == words.MOUNT_ATTR_RDONLY
 
