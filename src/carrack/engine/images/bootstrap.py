@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.images import busybox, debian, progress
 from carrack.engine.images.import_ import Importer, Origin
+from carrack.engine.images.whole import whole
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.oci import reference
 from carrack.storage.removal import remove_tree
@@ -76,9 +77,9 @@ class Bootstrapper:
             await emit(progress.line(f"Bootstrapping {name} with {os.path.basename(tool)}"))
             await _run(os.path.basename(tool), debian.command(tool, suite, str(target)), emit)
             await emit(progress.line("Packing the root file system"))
-            return await asyncio.to_thread(debian.write, spool.write, target, suite)
+            return await whole(asyncio.to_thread(debian.write, spool.write, target, suite))
         finally:
-            await asyncio.shield(asyncio.to_thread(remove_tree, target))
+            await whole(asyncio.to_thread(remove_tree, target))
 
 
 def check(name: str) -> str:
@@ -103,7 +104,7 @@ async def _busybox(spool: Ingest, emit: Emit) -> int:
     if lister.returncode or not listed:
         raise NotSupported(f"{place} --list failed (exit code {lister.returncode})")
     created = int(os.stat(place).st_mtime)
-    await asyncio.to_thread(busybox.write, spool.write, program, listed.decode().split(), created)
+    await whole(asyncio.to_thread(busybox.write, spool.write, program, listed.decode().split(), created))
     return created
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine.images import changes
 from carrack.engine.images.image import Image
+from carrack.engine.images.whole import whole
 from carrack.model import times
 from carrack.oci import document, image_config
 from carrack.oci.image_config import RunConfig
@@ -65,7 +66,7 @@ class Committer:
         """
         run = changes.apply(merge(run_config(overrides or {}), run_config(source.container_config)), instructions)
         with self._content.ingest() as spool:
-            await asyncio.to_thread(_pack, source.upper, spool)
+            await whole(asyncio.to_thread(_pack, source.upper, spool))
             diff_id = spool.finish().digest
             step: dict[str, Any] = {
                 "created": times.rfc3339(times.now()),
@@ -95,7 +96,7 @@ class Committer:
                 image, _ = await self._store.add(config, [name] if name else [], parent=parent.id)
                 return image
         except BaseException:
-            await asyncio.shield(self._store.collect())
+            await whole(self._store.collect())
             raise
 
 

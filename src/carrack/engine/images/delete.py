@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.images import filters as filtering
 from carrack.engine.images.image import Image, chain_ids
+from carrack.engine.images.whole import whole
 from carrack.errors import Conflict
 from carrack.oci import digest as digests
 from carrack.oci import reference
@@ -57,7 +58,7 @@ class Remover:
         try:
             return await self._remove(image, text, force, prune)
         finally:
-            await self._store.collect()
+            await whole(self._store.collect())
 
     async def prune(self, filters: filtering.Filters) -> tuple[list[Answer], int]:
         """Delete the images that no container uses; untagged ones only unless `dangling=false`.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.images import changes, pump
+from carrack.engine.images.whole import whole
 from carrack.model import times
 from carrack.oci import document
 from carrack.oci.platform import Platform
@@ -69,7 +69,7 @@ class Importer:
                 await self._layers.ensure(diff_id, spool)
                 image, _ = await self._store.add(config, [name] if name else [])
         except BaseException:
-            await asyncio.shield(self._store.collect())
+            await whole(self._store.collect())
             raise
         self._store.publish("import", image, name.familiar if name else "")
         return image

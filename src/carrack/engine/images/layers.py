@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from carrack.engine.images.whole import whole
 from carrack.errors import Conflict, Internal, InvalidArgument, NotFound
 from carrack.oci import media_types
 from carrack.storage import compression
@@ -153,11 +154,14 @@ class LayerStore:
             if not found:
                 return 0
             freed = self.size(found.layer_rows)
-            await self._records.write(lambda connection: _delete_rows(connection, found))
-            for diff_id in found.layer_rows:
-                self._known.pop(diff_id, None)
-            await asyncio.to_thread(self._delete_files, found)
+            await whole(self._delete(found))
             return freed
+
+    async def _delete(self, found: Garbage) -> None:
+        await self._records.write(lambda connection: _delete_rows(connection, found))
+        for diff_id in found.layer_rows:
+            self._known.pop(diff_id, None)
+        await asyncio.to_thread(self._delete_files, found)
 
     async def _make(self, diff_id: str, spool: Ingest) -> None:
         blob = spool.finish()
@@ -166,8 +170,10 @@ class LayerStore:
             size = await self._apply(fd, diff_id)
         finally:
             os.close(fd)
+        await whole(self._record(diff_id, size, blob, spool))
+
+    async def _record(self, diff_id: str, size: int, blob: Blob, spool: Ingest) -> None:
         kept = await asyncio.to_thread(self._keep, diff_id, blob, spool)
-        layer = Layer(diff_id, size, kept)
 
         def write(connection: Connection) -> None:
             if kept is not None:
@@ -177,7 +183,7 @@ class LayerStore:
             connection.execute("INSERT OR REPLACE INTO layer (diff_id, size, blob_digest) VALUES (?, ?, ?)", values)
 
         await self._records.write(write)
-        self._known[diff_id] = layer
+        self._known[diff_id] = Layer(diff_id, size, kept)
 
     def _keep(self, diff_id: str, blob: Blob, spool: Ingest) -> str | None:
         """Keep the spool as a blob where it says more than the driver does: it is compressed, or no tar is kept."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from carrack.engine.images import progress, pump
 from carrack.engine.images.intake import Intake
 from carrack.engine.images.layout import Plan, plans
+from carrack.engine.images.whole import whole
 from carrack.oci import digest as digests
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Loader:
         """
         with Intake(self._content) as intake:
             await pump.consume(chunks, intake.read)
-            found = await asyncio.to_thread(plans, intake, platform, self._host)
+            found = await whole(asyncio.to_thread(plans, intake, platform, self._host))
             keys = [key for plan in found for key in (digests.of(plan.config), *plan.diff_ids)]
             keys += [spool.finish().digest for plan in found for spool in plan.spools]
             keys += [digests.of(plan.manifest) for plan in found]
@@ -60,7 +61,7 @@ class Loader:
                 async with self._layers.hold(keys):
                     return [await self._take(plan, emit, quiet) for plan in found]
             except BaseException:
-                await asyncio.shield(self._store.collect())
+                await whole(self._store.collect())
                 raise
 
     async def _take(self, plan: Plan, emit: Emit, quiet: bool) -> Image:

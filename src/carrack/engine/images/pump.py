@@ -10,6 +10,8 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import TypeVar
 
+from carrack.engine.images.whole import ended
+
 T = TypeVar("T")
 
 _PIECE = 256 * 1024
@@ -38,7 +40,9 @@ async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase],
         return await asyncio.shield(work)
     except BaseException:
         # The thread sees the end of its file and finishes; whatever it holds must not outlive this call.
-        await asyncio.gather(work, return_exceptions=True)
+        await ended(work)
+        if not work.cancelled():
+            work.exception()  # looked at, for the failure at hand goes before it
         raise
 
 
@@ -58,7 +62,11 @@ async def produce(writer: Callable[[Callable[[bytes | memoryview], object]], Non
         await asyncio.shield(work)
     finally:
         ours.close()  # a writer that is not done gets EPIPE
-        await asyncio.gather(work, return_exceptions=True)
+        cancelled = await ended(work)
+        if not work.cancelled():
+            work.exception()
+        if cancelled is not None:
+            raise cancelled
 
 
 def _read(sock: socket.socket, reader: Callable[[io.RawIOBase], T]) -> T:

@@ -72,6 +72,7 @@ class Saver:
                 if wanted is not None and not platform.matches(wanted, offered):
                     raise NotFound(f"image {image.id} is for {offered}, not for the requested platform {wanted}")
                 await held.enter_async_context(self._store.hold(image))
+                await self._store.resolve(image.id)  # it may have been removed before it was held
                 self._add(archive, image, tags)
             chunks = pump.produce(lambda write: self._write(archive, write))
             try:

@@ -19,6 +19,7 @@ from carrack.engine.images.listing import Lister
 from carrack.engine.images.load import Loader
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
+from carrack.engine.images.whole import whole
 from carrack.errors import Conflict
 from carrack.oci.platform import of_machine
 from carrack.storage.apply import Expected
@@ -187,7 +188,7 @@ class ContainerCommits:
             )
         finally:
             if shim is not None:
-                await asyncio.shield(shim.resume())
+                await whole(shim.resume())
         told = {"comment": comment, "imageID": image.id, "imageRef": name.familiar if name else ""}
         self._events.publish("container", "commit", found.id, {"image": found.image, "name": found.name, **told})
         return image

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carrack.engine.images.image import Image
+from carrack.engine.images.whole import whole
 from carrack.errors import CarrackError, InvalidArgument, NotFound
 from carrack.model import times
 from carrack.oci import digest as digests
@@ -123,12 +124,12 @@ class ImageStore:
         blobs = {identity: config, **({digests.of(manifest): manifest} if manifest else {})}
         async with self._layers.hold(blobs), self._change:
             for data in blobs.values():
-                await asyncio.to_thread(self._content.put, data)
+                await whole(asyncio.to_thread(self._content.put, data))
             known = self._by_id.get(identity)
             image = known or Image(identity, parsed, self._layers.size(parsed["rootfs"]["diff_ids"]), parent=parent)
             if manifest:
                 image = replace(image, manifest=digests.of(manifest))
-            moved = await self._write(image, names, blobs)
+            moved = await whole(self._write(image, names, blobs))
             return self._by_id[identity], moved
 
     async def tag(self, image: Image, name: Reference) -> None:
@@ -137,30 +138,20 @@ class ImageStore:
             current = self._by_id.get(image.id)
             if current is None:
                 raise NotFound(f"No such image: {image.id}")
-            await self._write(replace(current, last_tagged=times.now()), [name], {})
+            await whole(self._write(replace(current, last_tagged=times.now()), [name], {}))
         self.publish("tag", image, name.familiar)
 
     async def untag(self, name: Reference) -> None:
         """Take a name from its image; nothing happens when none has it."""
         async with self._change:
-            identity = self._names.get(str(name))
-            if identity is None:
-                return
-            await self._records.write(lambda connection: _drop_name(connection, str(name)))
-            del self._names[str(name)]
-            self._put(_without(self._by_id[identity], name))
+            if str(name) in self._names:
+                await whole(self._untag(name))
 
     async def remove(self, image: Image) -> None:
         """Forget the image with all its names. What it alone needed goes with the next collect()."""
 
-        def write(connection: Connection) -> None:
-            connection.execute("DELETE FROM tag WHERE image_id = ?", (image.id,))
-            connection.execute("DELETE FROM image WHERE id = ?", (image.id,))
-
         async with self._change:
-            await self._records.write(write)
-            self._by_id.pop(image.id, None)
-            self._names = {name: identity for name, identity in self._names.items() if identity != image.id}
+            await whole(self._remove(image.id))
 
     async def collect(self) -> int:
         """Delete layers and blobs that nothing needs any more; returns the bytes of the layers."""
@@ -175,6 +166,20 @@ class ImageStore:
     def publish(self, action: str, image: Image, name: str = "") -> None:
         """Tell the events: the image's labels and the name it was called by."""
         self._events.publish("image", action, image.id, {**image.labels, "name": name or image.id})
+
+    async def _untag(self, name: Reference) -> None:
+        await self._records.write(lambda connection: _drop_name(connection, str(name)))
+        identity = self._names.pop(str(name))
+        self._put(_without(self._by_id[identity], name))
+
+    async def _remove(self, identity: str) -> None:
+        def write(connection: Connection) -> None:
+            connection.execute("DELETE FROM tag WHERE image_id = ?", (identity,))
+            connection.execute("DELETE FROM image WHERE id = ?", (identity,))
+
+        await self._records.write(write)
+        self._by_id.pop(identity, None)
+        self._names = {name: other for name, other in self._names.items() if other != identity}
 
     def _roots(self) -> list[ImageRoots]:
         return [
