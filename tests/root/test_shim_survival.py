@@ -117,6 +117,30 @@ def test_a_killed_shim_takes_its_container_along(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["cancelled", "the daemon is killed"])
+def test_a_start_that_nobody_awaits_any_more_leaves_no_container(tmp_path: Path, killed: bool) -> None:
+    async def scene(harness: Harness) -> None:
+        for delay in (0.0, 0.0005, 0.001):
+            slot = await harness.slot()
+            pid = slot.init_pid
+            if killed:  # a dead daemon kills nothing
+                os.close(slot.pidfd)
+                slot.pidfd = -1
+            starting = asyncio.gather(harness.start(harness.request("/bin/sleep", "1000"), slot=slot))
+            await asyncio.sleep(delay)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            for _ in range(500):
+                if not _alive(pid) and cgroups_of(harness.parent) == []:
+                    break
+                await asyncio.sleep(0.01)
+            assert not _alive(pid)
+            assert cgroups_of(harness.parent) == []
+
+    play(tmp_path, scene)
+
+
 def test_a_killed_parked_shim_is_noticed(tmp_path: Path) -> None:
     async def scene(harness: Harness) -> None:
         slot = await harness.slot()

@@ -13,6 +13,7 @@ Descriptors: what is passed in stays the caller's; what an object shows as an at
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -201,9 +202,15 @@ class Slot:
             await asyncio.shield(self.lost)
 
     def abandon(self) -> None:
-        """Throw it away without waiting."""
+        """Throw it away without waiting. Its first process is killed, for a start may be half-way through."""
+        if self.pidfd >= 0:
+            try:
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self._close_descriptors()
         self._connection.close()
+        self._set_lost()
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -224,6 +231,9 @@ class Slot:
         if self._cgroup is not None:
             sweep_cgroup(self._cgroup)  # only if the shim was killed is anything left
         self._close_descriptors()
+        self._set_lost()
+
+    def _set_lost(self) -> None:
         if not self.lost.done():
             self.lost.set_result(None)
 

@@ -35,9 +35,13 @@ class Control:
         sock.setblocking(False)
         self._watch()
 
+    @property
+    def closed(self) -> bool:
+        return self._sock.fileno() < 0
+
     def send(self, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
         """Send now, or as soon as the daemon takes it; a message with descriptors is sent now or never."""
-        if self._sock.fileno() < 0:
+        if self.closed:
             return
         if self._outbox and not fds:
             self._queue(message)
@@ -50,7 +54,7 @@ class Control:
             self.close()
 
     def close(self) -> None:
-        if self._sock.fileno() >= 0:
+        if not self.closed:
             self._loop.forget(self._sock.fileno())
             self._sock.close()
             self._closed(self)
@@ -70,9 +74,9 @@ class Control:
             waiting, self._outbox = self._outbox, []
             for message in waiting:
                 self.send(message)
-            if not self._outbox and self._sock.fileno() >= 0:
+            if not self._outbox and not self.closed:
                 self._watch()
-        if ready & (events.IN | events.HANGUP) and self._sock.fileno() >= 0:
+        if ready & (events.IN | events.HANGUP) and not self.closed:
             self._receive()
 
     def _receive(self) -> None:

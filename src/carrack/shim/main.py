@@ -116,7 +116,10 @@ class Shim:
 
     def serve(self, control: socket, request: int) -> NoReturn:
         """Answer the start request, then serve until the container has ended and its output is delivered."""
-        self._accept(control).send({"id": request, "ok": {"pid": self._sandbox.child.pid}})
+        daemon = self._accept(control)
+        daemon.send({"id": request, "ok": {"pid": self._sandbox.child.pid}})
+        if daemon.closed:  # it was killed while it waited: nobody knows that this container runs
+            self._sandbox.kill()
         self._loop.watch(self._running.listener.fileno(), events.IN, self._connect)
         self._loop.watch(self._signals.fd, events.IN, self._reap)
         self._reap(0)  # a program may have ended before its end was watched

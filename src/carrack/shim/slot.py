@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import signal
 import socket
 import stat
 import struct
@@ -83,13 +84,17 @@ class Sandbox:
         poll.register(self.child.pidfd, select.POLLIN)
         return self.child.pidfd not in dict(poll.poll())
 
+    def kill(self) -> None:
+        """End the first process, whatever it has become."""
+        try:
+            self.kernel.pidfd_send_signal(self.child.pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
     def destroy(self) -> None:
         """Nothing is left afterwards: process, cgroup, namespaces."""
         self.stub.close()
-        try:
-            self.kernel.pidfd_send_signal(self.child.pidfd, 9)
-        except ProcessLookupError:
-            pass
+        self.kill()
         try:
             os.waitpid(self.child.pid, 0)
         except ChildProcessError:

@@ -24,7 +24,9 @@ def play(scene: Callable[[Slot, socket], Awaitable[None]]) -> None:
 
 def stand(theirs: socket, network: bool = True) -> None:
     """Say that the sandbox stands, with as many descriptors as it has."""
-    fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(3 if network else 1)]
+    ended = os.posix_spawn("/bin/true", ["true"], {})
+    fds = [os.pidfd_open(ended), *(os.open("/dev/null", os.O_RDONLY) for _ in range(2 if network else 0))]
+    os.waitpid(ended, 0)
     channel.send(theirs, {"ready": {"pid": 11, "cgroup": "/none/such"}}, fds)
     for fd in fds:
         os.close(fd)
@@ -100,6 +102,7 @@ def test_a_failed_start_gives_the_slot_up(tmp_path: Path) -> None:
         with pytest.raises(StartFailed):
             await starting
         assert slot.pidfd == -1
+        await slot.discard()  # an undo that comes after does nothing, and does not wait
         assert theirs.recv(1) == b""
 
     play(scene)
