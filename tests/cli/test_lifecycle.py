@@ -134,3 +134,31 @@ def test_system_prune(cli: Cli, image: str) -> None:
     assert "Deleted Containers:" in done.stdout
     assert "Total reclaimed space:" in done.stdout
     assert cli("ps", "-aq").stdout == ""
+
+
+def test_attached_without_a_terminal(cli: Cli, image: str) -> None:
+    script = "read x; echo got $x; echo err >&2; exit 3"
+    cli("run", "-d", "-i", "--name", "reader", image, "sh", "-c", script)
+    done = cli("attach", "reader", stdin="typed\n", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "got typed\n", "err\n")
+    again = cli("start", "-ai", "reader", stdin="more\n", check=False)
+    assert (again.returncode, again.stdout) == (3, "got more\n")
+    assert cli("logs", "reader").stdout == "got typed\ngot more\n"
+    still = cli("attach", "reader", check=False)
+    assert still.returncode == 1
+    assert "start it first" in still.stderr or "start the container first" in still.stderr
+
+
+def test_a_terminal_in_the_background(cli: Cli, image: str) -> None:
+    cli("run", "-d", "-t", "--name", "screen", image, "sh", "-c", "tty; echo done")
+    assert cli("wait", "screen").stdout == "0\n"
+    assert cli.raw("logs", "screen") == b"/dev/pts/0\r\ndone\r\n"
+
+
+def test_waiting_for_several(cli: Cli, image: str) -> None:
+    cli("run", "-d", "--name", "three", image, "sh", "-c", "exit 3")
+    cli("run", "-d", "--name", "four", image, "sh", "-c", "exit 4")
+    assert cli("wait", "three", "four").stdout == "3\n4\n"
+    missing = cli("wait", "three", "nosuch", check=False)
+    assert (missing.returncode, missing.stdout) == (1, "3\n")
+    assert missing.stderr == "Error response from daemon: No such container: nosuch\n"

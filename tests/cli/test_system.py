@@ -44,6 +44,21 @@ def test_dial_stdio(ours: CommandLine) -> None:
     assert answer.endswith(b"OK")
 
 
+def test_bootstrap(ours: CommandLine, image: str) -> None:
+    before = ours("inspect", "-f", "{{.Id}}", image).stdout.strip()
+    try:
+        assert "Bootstrapped image: busybox:latest" in ours("image", "bootstrap", "busybox").stdout
+        assert ours("run", "--rm", "busybox", "echo", "made here").stdout == "made here\n"
+        made = ours("inspect", "-f", "{{.Id}}", "busybox").stdout.strip()
+        assert "Bootstrapped" in ours("image", "bootstrap", "busybox").stdout
+        assert ours("inspect", "-f", "{{.Id}}", "busybox").stdout.strip() == made, "the same inputs give the same image"
+        refused = ours("image", "bootstrap", "nosuch:1", check=False)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "cannot bootstrap 'nosuch:1'" in refused.stderr
+    finally:
+        ours("tag", before, image)
+
+
 def test_json_everywhere(ours: CommandLine) -> None:
     for words in (["ps"], ["images"], ["volume", "ls"], ["network", "ls"], ["system", "df"], ["version"], ["info"]):
         out = ours(*words, "--json").stdout
