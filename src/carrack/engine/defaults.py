@@ -65,6 +65,8 @@ MQUEUE: Mount = {
     "options": ["nosuid", "noexec", "nodev"],
 }
 
+HOST_SHM: Mount = {"destination": "/dev/shm", "type": "bind", "source": "/dev/shm", "options": ["rbind", "rprivate"]}
+
 
 def shm(size: int) -> Mount:
     """The private /dev/shm of ``size`` bytes."""

@@ -47,8 +47,9 @@ class Jobs:
 
 async def both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
     """Run two things side by side and wait for both to end, whatever happens; then raise the first one's failure."""
-    results = await asyncio.gather(first, second, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results  # type: ignore[return-value]
+    one, other = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(one, BaseException):
+        raise one
+    if isinstance(other, BaseException):
+        raise other
+    return one, other

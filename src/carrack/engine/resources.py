@@ -21,7 +21,7 @@ from carrack.oci.runtime_spec import (
 )
 
 _MIN_MEMORY = 6 << 20
-_RULE = re.compile(r"^([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})$")
+_RULE = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})")
 _CPUSET = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
 _ACCESS = re.compile(r"^(?!.*(.).*\1)[rwm]{1,3}$")
 
@@ -186,7 +186,7 @@ def devices(host: Document) -> tuple[list[Device], list[DeviceRule]]:
 
 
 def _rule(text: str) -> DeviceRule:
-    match = _RULE.match(text)
+    match = _RULE.fullmatch(text)
     if match is None:
         raise InvalidArgument(f"invalid device cgroup rule format: '{text}'")
     rule: DeviceRule = {"allow": True, "type": match[1], "access": match[4]}

@@ -125,7 +125,9 @@ def _mounts(host: Document, facts: HostFacts, mounts: list[Mount]) -> list[Mount
     """The kernel's own file systems, then the user's, parents before children."""
     taken = {mount["destination"] for mount in mounts}
     base = [defaults.PROC, defaults.DEV, defaults.PTS, defaults.SYS, defaults.CGROUP, defaults.MQUEUE]
-    if host["IpcMode"] in ("", "private"):
+    if host["IpcMode"] == "host":
+        base.append(defaults.HOST_SHM)
+    elif host["IpcMode"] != "none":
         base.append(defaults.shm(host["ShmSize"]))
     result: list[Mount] = []
     for mount in base:

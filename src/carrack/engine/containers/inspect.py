@@ -82,7 +82,7 @@ def config(c: Container) -> Document:
     """The config without the fields that Docker leaves out when they are empty."""
     shown = dict(c.config)
     for name in ("ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress", "StopSignal", "StopTimeout", "Shell"):  # fmt: skip  # noqa: E501
-        if not shown.get(name):
+        if not shown.get(name) and not (name == "StopTimeout" and shown[name] == 0):
             shown.pop(name, None)
     return shown
 
@@ -90,6 +90,9 @@ def config(c: Container) -> Document:
 def mounts(c: Container) -> list[Document]:
     """The mount points, by destination."""
     points = [{k: point[k] for k in _SHOWN_POINT if k in point} for point in c.mounts]  # type: ignore[literal-required]
+    for point in points:
+        if any(word.endswith("recursive") for word in str(point["Mode"]).split(",")):
+            point["Mode"] = ""  # notes of the resolver to itself
     return sorted(points, key=lambda point: str(point["Destination"]))
 
 

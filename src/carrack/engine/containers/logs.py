@@ -172,6 +172,7 @@ async def _follow(
                 yield batch
                 await asyncio.sleep(0)
             if newer is not None:
+                reader.file.close()
                 reader = _Reader(newer)
                 continue
             if not query.follow or over or (query.until and times.now() > query.until):
@@ -191,7 +192,6 @@ def _newer(path: str, file: BinaryIO, held: ExitStack) -> BinaryIO | None:
             return None
     except FileNotFoundError:
         return None  # in the middle of it
-    held.pop_all().close()
     files = _open_files(path)
     inodes = [os.fstat(other.fileno()).st_ino for other in files]
     after = inodes.index(own) + 1 if own in inodes else 0

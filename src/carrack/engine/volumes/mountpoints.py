@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import InvalidArgument, NotFound, NotSupported
 from carrack.model.container import Document, MountPoint
 from carrack.model.mounts import parse_volume
 from carrack.oci.runtime_spec import Mount
@@ -83,8 +83,12 @@ def _from(reference: str, find: Callable[[str], Container]) -> list[MountPoint]:
     words = mode.split(",") if mode else []
     if set(words) - {"ro", "rw", "z", "Z"} or {"ro", "rw"} <= set(words):
         raise InvalidArgument(f"invalid mode: {mode}")
+    try:
+        other = find(name)
+    except NotFound as error:
+        raise InvalidArgument(str(error)) from error  # a 404 would send the docker command to a registry
     result = []
-    for point in find(name).mounts:
+    for point in other.mounts:
         copy: MountPoint = {**point}
         copy["RW"] = point["RW"] and "ro" not in words
         result.append(copy)
@@ -93,6 +97,7 @@ def _from(reference: str, find: Callable[[str], Container]) -> list[MountPoint]:
 
 async def _bind(text: str, host: Document, volumes: VolumeStore, made: list[str]) -> tuple[MountPoint, bool]:
     wanted = parse_volume(text)
+    target = _target(wanted.target)
     mode = ",".join(wanted.mode)
     if wanted.is_bind:
         assert wanted.source is not None
@@ -100,7 +105,7 @@ async def _bind(text: str, host: Document, volumes: VolumeStore, made: list[str]
             raise InvalidArgument(f"invalid volume specification: '{text}': nocopy is for volumes, not for binds")
         source = os.path.normpath(wanted.source)
         _make_source(source)
-        point: MountPoint = {"Type": "bind", "Source": source, "Destination": wanted.target, "Mode": mode,
+        point: MountPoint = {"Type": "bind", "Source": source, "Destination": target, "Mode": mode,
                              "RW": not wanted.read_only, "Propagation": wanted.propagation or "rprivate"}  # fmt: skip
         return point, False
     if wanted.propagation:
@@ -108,7 +113,7 @@ async def _bind(text: str, host: Document, volumes: VolumeStore, made: list[str]
     volume = await volumes.create(wanted.source or "", host["VolumeDriver"])
     if not wanted.source:
         made.append(volume.name)
-    return _volume_point(volume.name, wanted.target, volumes, mode, not wanted.read_only), wanted.copy_up
+    return _volume_point(volume.name, target, volumes, mode, not wanted.read_only), wanted.copy_up
 
 
 def _make_source(path: str) -> None:

@@ -1,0 +1,29 @@
+"""The sentence of a failed start: clients take their own exit code from its words."""
+
+from __future__ import annotations
+
+import pytest
+
+from carrack.engine.containers.failures import exec_error, start_error
+from carrack.errors import CarrackError, Internal, InvalidArgument
+from carrack.shim.client import StartFailed
+
+MISSING = 'exec: "nosuch": executable file not found in $PATH'
+
+
+@pytest.mark.parametrize(("code", "kind"), [(127, InvalidArgument), (126, InvalidArgument), (1, Internal)])
+def test_kinds(code: int, kind: type[CarrackError]) -> None:
+    failure = StartFailed("exec", MISSING, code)
+    for make in (start_error, exec_error):
+        error = make(failure)
+        assert type(error) is kind
+        assert str(error).endswith(MISSING)
+
+
+def test_dockers_words_stand_before_the_runtimes() -> None:
+    failure = StartFailed("exec", MISSING, 127)
+    assert str(start_error(failure)).startswith("failed to create task for container: ")
+    assert (
+        str(exec_error(failure))
+        == "OCI runtime exec failed: exec failed: unable to start container process: " + MISSING
+    )

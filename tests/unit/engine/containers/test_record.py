@@ -1,0 +1,81 @@
+"""The record: what is written is read again, and who waits is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from tests.fakes.containers import FakeShim, container, point, run
+
+from carrack.engine.containers.record import Container, State
+
+
+def test_what_is_recorded_is_read_again() -> None:
+    c = container(
+        1, {"Tty": True}, status="exited", exit_code=3, finished_at=5, mounts=[point("/data")], restart_count=2
+    )
+    again = Container.from_document(json.loads(json.dumps(c.to_document())))
+    assert again.to_document() == c.to_document()
+    assert again.state == c.state
+    assert again.layers == c.layers
+    assert again.shim is None
+    assert again.stopping is False
+
+
+def test_older_records_lack_fields_and_bad_ones_are_refused() -> None:
+    document = container().to_document()
+    del document["restart_count"]
+    assert Container.from_document(document).restart_count == 0
+    for broken in ({}, {**document, "state": {"strange": 1}}, {k: v for k, v in document.items() if k != "id"}):
+        with pytest.raises((KeyError, TypeError)):
+            Container.from_document(broken)
+
+
+@pytest.mark.parametrize(
+    ("status", "running"),
+    [("created", False), ("running", True), ("paused", True), ("restarting", True), ("exited", False), ("dead", False)],
+)
+def test_what_counts_as_running(status: str, running: bool) -> None:
+    assert State(status).running is running
+
+
+def test_waiters_hear_their_condition_once() -> None:
+    async def main() -> None:
+        c = container(1, status="running")
+        removed, ended, gone = c.wait("removed"), c.ended(), c.wait("removed")
+        gone.cancel()
+        c.state.exit_code, c.state.error = 7, "why"
+        c.notify("next-exit", "not-running")
+        assert ended.result() == (7, "why")
+        assert not removed.done()
+        c.state.exit_code = 8
+        c.notify("removed")
+        assert removed.result() == (8, "why")
+        assert c.waiters == []
+
+    run(main)
+
+
+def test_a_container_that_does_not_run_has_ended_already() -> None:
+    async def main() -> None:
+        c = container(1, status="exited", exit_code=4)
+        assert (await c.ended()) == (4, "")
+
+    run(main)
+
+
+def test_the_run_before_must_have_left() -> None:
+    async def main() -> None:
+        c = container()
+        await c.left()
+        shim: Any = FakeShim()
+        c.leaving = shim
+        waiting = asyncio.get_running_loop().create_task(c.left())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        shim.end()
+        await waiting
+
+    run(main)

@@ -1,0 +1,59 @@
+"""The field tables against what a real daemon records and shows (Docker 28.5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from carrack.errors import InvalidArgument
+from carrack.model import container as model
+from carrack.model.schema import Table, check
+
+# The fields of `inspect` of a container of dockerd 28.5, in its order.
+CONFIG = """Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd
+    Image Volumes WorkingDir Entrypoint OnBuild Labels""".split()
+CONFIG_WITHOUT_PORTS = [name for name in CONFIG if name != "ExposedPorts"]
+HOST_CONFIG = """Binds ContainerIDFile LogConfig NetworkMode PortBindings RestartPolicy AutoRemove VolumeDriver
+    VolumesFrom ConsoleSize CapAdd CapDrop CgroupnsMode Dns DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Cgroup
+    Links OomScoreAdj PidMode Privileged PublishAllPorts ReadonlyRootfs SecurityOpt UTSMode UsernsMode ShmSize Runtime
+    Isolation CpuShares Memory NanoCpus CgroupParent BlkioWeight BlkioWeightDevice BlkioDeviceReadBps
+    BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota CpuRealtimePeriod
+    CpuRealtimeRuntime CpusetCpus CpusetMems Devices DeviceCgroupRules DeviceRequests MemoryReservation MemorySwap
+    MemorySwappiness OomKillDisable PidsLimit Ulimits CpuCount CpuPercent IOMaximumIOps IOMaximumBandwidth MaskedPaths
+    ReadonlyPaths""".split()
+
+
+@pytest.mark.parametrize(("table", "shown"), [(model.CONFIG, CONFIG), (model.HOST_CONFIG, HOST_CONFIG)])
+def test_the_order_is_dockers(table: Table, shown: list[str]) -> None:
+    assert [name for name in table if name in shown] == shown
+
+
+def test_an_empty_request_is_valid_everywhere() -> None:
+    for table in (model.CONFIG, model.HOST_CONFIG, model.NETWORKING, model.EXEC, model.EXEC_START, model.UPDATE):
+        assert list(check({}, table)) == list(table)
+
+
+def test_zero_values_of_what_is_not_built_pass_as_clients_send_them() -> None:
+    sent = {"Links": [], "StorageOpt": {}, "DeviceRequests": [], "Cgroup": "", "CpuCount": 0, "KernelMemoryTCP": 0}
+    check(sent, model.HOST_CONFIG)
+    endpoint: dict[str, object] = {"IPAMConfig": None, "Links": None, "Aliases": [], "DriverOpts": {}, "GwPriority": 0}
+    check({"EndpointsConfig": {"bridge": endpoint}}, model.NETWORKING)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"Links": ["a:b"]},
+        {"StorageOpt": {"size": "1g"}},
+        {"DeviceRequests": [{"Count": -1}]},
+        {"Mounts": [{"Type": "image", "ImageOptions": {"Subpath": "x"}}]},
+        {"Mounts": [{"Type": "volume", "VolumeOptions": {"Subpath": "x"}}]},
+    ],
+)
+def test_what_is_not_built_is_refused_by_name(document: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgument, match="is not supported by this version"):
+        check(document, model.HOST_CONFIG)
+
+
+def test_update_takes_the_limits_and_the_restart_policy_only() -> None:
+    assert set(model.UPDATE) == {*model.RESOURCES, "RestartPolicy"}
+    assert set(model.RESOURCES) <= set(model.HOST_CONFIG)
