@@ -5,6 +5,8 @@ Every step of a random schedule may fail as Docker's would (no such image, in us
 
 import asyncio
 import random
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.fakes.images import World, config_for, docker_archive, oci_layout, sha, stream, tar
@@ -16,6 +18,13 @@ LAYERS = [tar({f"file{n}": bytes([n]) * 2000}) for n in range(4)]
 STACKS = [[LAYERS[0]], LAYERS[:2], LAYERS[:3], [LAYERS[0], LAYERS[3]]]
 CONFIGS = [config_for(stack) for stack in STACKS]
 NAMES = ["app:0", "app:1", "app:2", "app:3"]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
 
 
 def archive(number: int) -> bytes:
