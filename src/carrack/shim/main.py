@@ -164,12 +164,23 @@ class Shim:
                 self._execs.reaped(pid, status)
         if ended is not None:
             at = time.time()
-            # Without a pid namespace of its own a container's other processes are still there.
-            oom_killed = self._sandbox.cgroup.oom_kills() > 0
-            self._sandbox.cgroup.kill()
+            oom_killed = self._clear_cgroup()
             for pid, status in self._signals.reap():
                 self._execs.reaped(pid, status)
             self._ended({"code": protocol.exit_code(ended), "at": at, "oom_killed": oom_killed})
+
+    def _clear_cgroup(self) -> bool:
+        """Kill what is left, as there is without a pid namespace of its own; returns whether memory ran out.
+
+        The exit code must reach the daemon even if somebody else has taken the cgroup away.
+        """
+        oom_killed = False
+        try:
+            oom_killed = self._sandbox.cgroup.oom_kills() > 0
+            self._sandbox.cgroup.kill()
+        except OSError:
+            pass
+        return oom_killed
 
     def _ended(self, exit: dict[str, Any]) -> None:
         """All processes are gone: bring out their last words, put the exit on file, then tell it."""
@@ -190,6 +201,9 @@ class Shim:
     def _release(self) -> None:
         """Slow things the exit does not wait for: the kernel's tear-down of mounts, the cgroup."""
         self._sandbox.release_namespaces()
-        self._sandbox.cgroup.remove()
+        try:
+            self._sandbox.cgroup.remove()
+        except OSError:  # busy: somebody entered it meanwhile
+            pass
         os.close(self._running.directory_fd)
         self._tell({"event": "released"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 
-from carrack.errors import CarrackError
 from carrack.shim.start import StartError, describe
 
 TYPE_CHECKING = False
@@ -71,7 +70,7 @@ class Service:
             control.send({"id": number, "ok": operation(message)})
         except StartError as error:
             _told(control, number, error)
-        except (CarrackError, OSError, ValueError, LookupError, TypeError) as error:
+        except Exception as error:  # whatever a request is like, it must not end the container
             kind = "missing" if isinstance(error, (LookupError, ProcessLookupError)) else "failed"
             number_of = getattr(error, "errno", None)
             report = {"kind": kind, "message": describe(error), "errno": number_of, "op": str(name)}

@@ -101,8 +101,11 @@ class Sandbox:
             pass
         self.release_network()
         self.release_namespaces()
-        self.cgroup.kill()
-        self.cgroup.remove()
+        try:
+            self.cgroup.kill()
+            self.cgroup.remove()
+        except OSError:  # somebody else entered it; the daemon must still be answered
+            pass
 
 
 def prepare(kernel: Kernel, hierarchy: Hierarchy, plan: dict[str, Any], joined: list[int]) -> Sandbox:
@@ -169,6 +172,7 @@ def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bo
         fds = []
         if own_network:
             _raise_loopback()
+            _refuse_router_advertisements()
             fds = [socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE).detach()]
         channel.send(sock, {"parked": True}, fds)
         for fd in fds:
@@ -183,6 +187,19 @@ def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bo
         channel.send(sock, {"error": describe("take the plan", error)})
         os._exit(1)
     init(kernel, plan, sock)
+
+
+def _refuse_router_advertisements() -> None:
+    """Interfaces that come here later have no IPv6: a neighbour that sends router advertisements would otherwise give
+    them an address and a route through itself (CVE-2020-13401)."""
+    try:
+        fd = os.open("/proc/sys/net/ipv6/conf/default/disable_ipv6", os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # the kernel has no IPv6
+    try:
+        os.write(fd, b"1")
+    finally:
+        os.close(fd)
 
 
 def _raise_loopback() -> None:

@@ -16,15 +16,18 @@ from carrack.shim.stdio import Stdio
 
 class FakeCgroup:
     path = "/p/c"
+    gone = False
 
     def oom_kills(self) -> int:
+        if self.gone:
+            raise FileNotFoundError(2, "No such file or directory", "memory.oom_control")
         return 1
 
     def kill(self) -> None:
         pass
 
     def remove(self) -> None:
-        pass
+        raise OSError(16, "Device or resource busy")
 
 
 class FakeReaper:
@@ -83,5 +86,20 @@ def test_the_exit_is_on_file_before_it_is_told_and_told_to_all(tmp_path: Path) -
     daemons[0].close()
     loop.turn()
     assert shim._connections == []
+    os.close(sandbox.child.pidfd)
+    loop.close()
+
+
+def test_an_exit_is_told_even_if_the_cgroup_was_taken_away(tmp_path: Path) -> None:
+    loop, sandbox, reaper = Loop(), FakeSandbox(), FakeReaper()
+    sandbox.cgroup.gone = True
+    directory_fd = os.open(tmp_path, os.O_PATH)
+    running = start.Running({"container": "c"}, directory_fd, start.listen(directory_fd), Stdio(loop))
+    running.stdio.start(None)
+    shim = Shim(sandbox, running, loop, reaper)  # type: ignore[arg-type]
+    reaper.ended = [(42, 9)]
+    shim._reap(0)
+    shim._release()
+    assert json.loads((tmp_path / "exit").read_text())["code"] == 137
     os.close(sandbox.child.pidfd)
     loop.close()
