@@ -10,7 +10,7 @@ import asyncio
 import logging
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,9 +178,9 @@ class Services:
     async def _take_up(self) -> None:
         supervisor = self.containers.supervisor
         await self._claim_cgroup()
-        await self.slots.open()
         to_start = await supervisor.restore()
         await self.bridge.setup(self.connector.existing())
+        await self.slots.open()
         supervisor.resume()
         self.jobs.start(self._sweep(), "sweep what a crash left")
         for c in to_start:
@@ -214,9 +214,10 @@ class Services:
 
     async def stop(self) -> None:
         """End the services; running containers go on."""
-        for end in (self._close_containers, self._close_slots, self._close_bridge):
+        for name, end in self._ends():
             try:
-                await end()
+                if hasattr(self, name):  # a start that failed made only some of them
+                    await end()
             except (OSError, CarrackError) as error:
                 log.error("while stopping: %s", error)
         await self.jobs.close()
@@ -226,6 +227,13 @@ class Services:
             if not running:
                 await asyncio.to_thread(self._release_cgroup)
         await asyncio.to_thread(self.records.close)
+
+    def _ends(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        return [
+            ("containers", self._close_containers),
+            ("slots", self._close_slots),
+            ("bridge", self._close_bridge),
+        ]
 
     async def _claim_cgroup(self) -> None:
         """Remember that the parent of all containers' cgroups is ours to remove, if it is not there yet."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import HIJACKED, Response, empty, json_response
@@ -10,6 +12,9 @@ from carrack.engine.containers import attach
 from carrack.engine.containers.services import ContainerServices
 from carrack.errors import CarrackError
 from carrack.http import stdcopy
+
+_RECORDED = 10.0
+"""Seconds between the end of an exec's streams and its exit that we wait for; a child that closed them may live on."""
 
 
 def routes(services: ContainerServices) -> list[Route]:
@@ -48,7 +53,10 @@ class _Face:
             connection.write(text if tty else stdcopy.frame(stdcopy.STDOUT, text))
             return HIJACKED
         assert sock is not None
-        await attach.pump(connection, sock, attach.DetachKeys(process.config["DetachKeys"]) if tty else None)
+        detached = await attach.pump(connection, sock, attach.DetachKeys(process.config["DetachKeys"]) if tty else None)
+        if not detached and not connection.closed.done() and process.watching is not None:
+            # A client asks for the exit code as soon as the stream ends.
+            await asyncio.wait({process.watching}, timeout=_RECORDED)
         return HIJACKED
 
     async def resize(self, request: Request) -> Response:

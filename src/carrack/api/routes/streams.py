@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 from carrack.api.app import Route
@@ -14,7 +14,9 @@ from carrack.api.request import Request
 from carrack.api.response import HIJACKED, Response, empty, json_response, stream
 from carrack.api.stream import StreamWriter
 from carrack.engine.containers import attach, logs
+from carrack.engine.containers.attach import Stream
 from carrack.engine.containers.create import attributes
+from carrack.engine.containers.record import Container
 from carrack.engine.containers.services import ContainerServices
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.http.hijack import MULTIPLEXED, RAW
@@ -28,6 +30,7 @@ def routes(services: ContainerServices) -> list[Route]:
     face = _Face(services)
     return [
         Route("POST", "/containers/{id}/attach", face.attach),
+        Route("GET", "/containers/{id}/attach/ws", face.attach_websocket),
         Route("GET", "/containers/{id}/logs", face.logs),
         Route("GET", "/containers/{id}/archive", face.archive),
         Route("HEAD", "/containers/{id}/archive", face.archive_info),
@@ -43,21 +46,29 @@ class _Face:
 
     async def attach(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])
+        return await self._attach(c, request, lambda: request.hijack(multiplexed=not c.config["Tty"]))
+
+    async def attach_websocket(self, request: Request) -> Response:
+        c = self._s.store.find(request.path["id"])
+        return await self._attach(c, request, lambda: request.websocket(framed=not c.config["Tty"]))
+
+    async def _attach(self, c: Container, request: Request, take_over: Callable[[], Awaitable[Stream]]) -> Response:
         query, tty = request.query, bool(c.config["Tty"])
         wanted = {name: query.flag(name) for name in ("stdin", "stdout", "stderr")}
-        keys = attach.DetachKeys(query.text("detachKeys")) if tty or wanted["stdin"] else None
-        sock = None
-        if query.flag("stream"):
-            sock = await self._s.attachments.attach(c, **wanted)
-        connection = await request.hijack(multiplexed=not tty)
-        self._s.events.publish("container", "attach", c.id, attributes(c))
-        if query.flag("logs"):
-            asked = logs.LogQuery(stdout=wanted["stdout"], stderr=wanted["stderr"])
-            async for batch in logs.read(self._s.paths.log(c.id), asked, c.ended()):
-                connection.write(b"".join(_framed(line, line.text, tty) for line in batch))
-                await connection.drain()
-        if sock is not None and await attach.pump(connection, sock, keys if tty else None):
-            self._s.events.publish("container", "detach", c.id, attributes(c))
+        keys = attach.DetachKeys(query.text("detachKeys"))
+        with ExitStack() as undo:
+            sock = None
+            if query.flag("stream"):
+                sock = undo.enter_context(await self._s.attachments.attach(c, **wanted))
+            connection = await take_over()
+            self._s.events.publish("container", "attach", c.id, attributes(c))
+            if query.flag("logs"):
+                asked = logs.LogQuery(stdout=wanted["stdout"], stderr=wanted["stderr"])
+                async for batch in logs.read(self._s.paths.log(c.id), asked, c.ended()):
+                    connection.write(b"".join(_framed(line, line.text, tty) for line in batch))
+                    await connection.drain()
+            if sock is not None and await attach.pump(connection, sock, keys if tty else None):
+                self._s.events.publish("container", "detach", c.id, attributes(c))
         return HIJACKED
 
     async def logs(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ asked for. After a restart of the daemon the shim still knows the running ones.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 import socket
@@ -47,6 +48,8 @@ class Exec:
     running: bool = False
     started: bool = False
     exit_code: int | None = None
+    # Done when the end is recorded.
+    watching: asyncio.Task[None] | None = None
 
 
 class Execs:
@@ -115,7 +118,7 @@ class Execs:
         finally:
             theirs.close()
         process.running = True
-        self._jobs.start(self._watch(process, shim), f"exec {process.id[:12]}")
+        process.watching = self._jobs.start(self._watch(process, shim), f"exec {process.id[:12]}")
         if not attach:
             ours.close()
             return None

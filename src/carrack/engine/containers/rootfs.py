@@ -5,11 +5,13 @@ Blocking functions; the callers run them in a thread. Every descriptor goes to t
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotFound
 from carrack.linux.mount import AT_FDCWD, AT_RECURSIVE, OPEN_TREE_CLONE
 from carrack.linux.syscalls import LINUX
 from carrack.oci.runtime_spec import Mount
@@ -17,10 +19,20 @@ from carrack.oci.runtime_spec import Mount
 if TYPE_CHECKING:
     from carrack.storage.snapshots.base import Snapshotter
 
+log = logging.getLogger(__name__)
 
-def open_root(snapshotter: Snapshotter, key: str, held: ExitStack) -> int:
-    """A detached mount of a container's root file system."""
-    fd: int = snapshotter.mount(key)
+
+def open_root(snapshotter: Snapshotter, key: str, layers: Sequence[str], held: ExitStack) -> int:
+    """A detached mount of a container's root file system.
+
+    A power cut may have taken a snapshot whose record stands: it is made again, without what was written in it.
+    """
+    try:
+        fd: int = snapshotter.mount(key)
+    except NotFound:
+        log.warning("container %s has lost its file system (a power cut?); it begins afresh from its image", key)
+        snapshotter.prepare(key, layers)
+        fd = snapshotter.mount(key)
     held.callback(os.close, fd)
     return fd
 

@@ -116,7 +116,7 @@ class Starter:
         directory = self._paths.run(c.id)
         os.makedirs(directory, mode=0o700, exist_ok=True)
         shm.attach(c, self._paths)
-        return rootfs.open_root(self._snapshotter, c.id, held), rootfs.open_sources(mounts, held)
+        return rootfs.open_root(self._snapshotter, c.id, c.layers, held), rootfs.open_sources(mounts, held)
 
     def _cgroup(self, c: Container) -> str:
         return os.path.join(c.host_config["CgroupParent"] or self._cgroup_parent, c.id)
