@@ -50,6 +50,7 @@ class Session:
     def __init__(self, environment: "Mapping[str, str]") -> None:
         self.environment = environment
         self.verb = ""
+        self.debug = False
         self.host: str | None = None
         self.context: str | None = None
         self.config: str | None = None

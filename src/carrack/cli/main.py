@@ -20,7 +20,7 @@ _GLOBAL = (
     ),
     ("debug", "D", "bool", "Show where in the program an error comes from"),
     ("host", "H", "list", "Daemon socket to connect to (default unix:///run/carrack.sock)"),
-    ("log-level", "l", "string", 'Set the logging level ("debug", "info", "warn", "error", "fatal")'),
+    ("log-level", "l", "string", 'Set the logging level ("debug", "info", "warn", "error", "fatal"); debug is as -D'),
     ("tls", "", "bool", "Use TLS; implied by --tlsverify"),
     ("tlscacert", "", "string", "Trust certs signed only by this CA"),
     ("tlscert", "", "string", "Path to TLS certificate file"),
@@ -28,6 +28,7 @@ _GLOBAL = (
     ("tlsverify", "", "bool", "Use TLS and verify the remote"),
     ("version", "v", "bool", "Print version information and quit"),
 )
+_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -50,64 +51,60 @@ def main(words: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     from carrack.cli.exit import SIGPIPE_CODE, failure_code
 
-    debug = False
-    try:
-        if words and words[0] in ("--version", "-v"):
-            return _print_version()
-        session, command, rest, debug = _resolve(words)
-        if command is None:
-            return int(rest[0])
-        from carrack.cli.command import execute
+    if words and words[0] in ("--version", "-v"):
+        return _print_version()
+    import os
 
+    from carrack.cli.command import Session, execute
+
+    session = Session(os.environ)
+    try:
+        command, rest = _resolve(session, words)
         return execute(session, command, rest)
     except BrokenPipeError:
         return SIGPIPE_CODE
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        return failure_code(error, debug)
+        return failure_code(error, session.debug)
 
 
-def _resolve(words: list[str]) -> "tuple[Session, Command | None, list[str], bool]":
-    """Find the verb: its session, command and words; without a command, the one word is an exit code."""
-    import os
-
-    from carrack.cli.command import Session, write_error
+def _resolve(session: "Session", words: list[str]) -> "tuple[Command, list[str]]":
+    """Read the global flags and find the verb; gives it with its own words. Raises Exit when there is no more to do."""
+    from carrack.cli.exit import Exit
     from carrack.cli.flags import UsageError, parse
-    from carrack.cli.verbs import GROUPS, is_refused, place
+    from carrack.cli.verbs import GROUPS, place
 
-    session = Session(os.environ)
     try:
         parsed = parse(_GLOBAL, words, interspersed=False)
-        _configure(session, parsed)
     except UsageError as error:
-        write_error(
-            f"{error}\n\nUsage:  carrack [OPTIONS] COMMAND [ARG...]\n\nRun 'carrack --help' for more information"
-        )
-        return session, None, ["125"], False
-    debug, rest = parsed.flag("debug"), parsed.arguments
+        usage = "Usage:  carrack [OPTIONS] COMMAND [ARG...]\n\nRun 'carrack --help' for more information"
+        raise Exit(error.exit_code, f"{error}\n\n{usage}") from error
+    _configure(session, parsed)
+    rest = parsed.arguments
     if parsed.flag("version"):
-        return session, None, [str(_print_version())], debug
+        raise Exit(_print_version())
     if parsed.flag("help") or not rest or rest[0] == "help":
-        return session, None, [str(_help(rest[1:]))], debug
-    group = ""
-    if rest[0] in GROUPS:
-        group, rest = rest[0], rest[1:]
-        if not rest or rest[0] in ("--help", "-h", "help"):
-            return session, None, [str(_help([group, *rest[1:]]))], debug
-    verb = rest[0]
-    where = place(group, verb)
-    session.verb = f"{group} {verb}".strip()
-    if where is not None:
-        return session, load(where), rest[1:], debug
+        raise Exit(_help(rest[1:]))
+    group = rest.pop(0) if rest[0] in GROUPS else ""
+    if group and (not rest or rest[0] in ("--help", "-h", "help")):
+        raise Exit(_help([group, *rest[1:]]))
+    session.verb = f"{group} {rest[0]}".strip()
+    where = place(group, rest[0])
+    if where is None:
+        raise Exit(1, _unknown(session, group, rest[0]))
+    return load(where), rest[1:]
+
+
+def _unknown(session: "Session", group: str, verb: str) -> str:
+    from carrack.cli.verbs import is_refused
+
     if is_refused(group, verb):
         hint = "; make or load images with: carrack image bootstrap | carrack load" if verb in ("pull", "build") else ""
-        write_error(f"carrack: '{session.name}' is not built yet{hint}")
-    else:
-        usage = f"\n\nUsage:  carrack {group} COMMAND" if group else ""
-        topic = f"carrack {group}".rstrip()
-        write_error(f"carrack: unknown command: {session.name}{usage}\n\nRun '{topic} --help' for more information")
-    return session, None, ["1"], debug
+        return f"carrack: '{session.name}' is not built yet{hint}"
+    usage = f"\n\nUsage:  carrack {group} COMMAND" if group else ""
+    topic = f"carrack {group}".rstrip()
+    return f"carrack: unknown command: {session.name}{usage}\n\nRun '{topic} --help' for more information"
 
 
 def load(where: str) -> "Command":
@@ -120,24 +117,23 @@ def load(where: str) -> "Command":
 
 
 def _configure(session: "Session", parsed: "Parsed") -> None:
-    hosts = parsed.words("host")
-    if len(hosts) > 1:
-        from carrack.errors import InvalidArgument
+    from carrack.errors import InvalidArgument
 
+    hosts, level = parsed.words("host"), parsed.text("log-level", "info")
+    if len(hosts) > 1:
         raise InvalidArgument("specify only one -H")
+    if level not in _LEVELS:
+        raise InvalidArgument(f"unable to parse logging level: {level}")
+    session.debug = parsed.flag("debug") or level == "debug"
     session.host = hosts[0] if hosts else None
     session.context = parsed.text("context") or None
     session.config = parsed.text("config") or None
     verify = parsed.flag("tlsverify")
     if verify or parsed.flag("tls"):
-        from carrack.client.context import Tls, files_in
+        from carrack.client.context import Tls, configuration, files_in
 
-        home = (
-            session.config
-            or session.environment.get("DOCKER_CONFIG")
-            or session.environment.get("HOME", "/root") + "/.docker"
-        )
-        found = files_in(session.environment.get("DOCKER_CERT_PATH") or home, verify=verify)
+        directory = session.environment.get("DOCKER_CERT_PATH") or configuration(session.config, session.environment)
+        found = files_in(directory, verify=verify)
         session.tls = Tls(
             parsed.text("tlscacert") or found.ca,
             parsed.text("tlscert") or found.certificate,

@@ -66,13 +66,18 @@ def choose(
     """The daemon that is meant, the first of: ``--host``, ``--context``, CARRACK_HOST, DOCKER_HOST, DOCKER_CONTEXT."""
     if host and context:
         raise InvalidArgument("conflicting options: cannot specify both --host and --context")
-    directory = config or environment.get("DOCKER_CONFIG") or environment.get("HOME", "/root") + "/.docker"
+    directory = configuration(config, environment)
     if not context:
         host = host or environment.get("CARRACK_HOST") or environment.get("DOCKER_HOST")
         context = None if host else environment.get("DOCKER_CONTEXT")
     if context and context != "default":
         return named(context, directory)
     return parse_host(host or DEFAULT_HOST, tls or _environment_tls(environment, directory))
+
+
+def configuration(given: str | None, environment: "Mapping[str, str]") -> str:
+    """The directory of client files: ``--config``, DOCKER_CONFIG, or ``.docker`` at home."""
+    return given or environment.get("DOCKER_CONFIG") or environment.get("HOME", "/root") + "/.docker"
 
 
 def named(name: str, directory: str) -> Host:

@@ -50,6 +50,8 @@ def test_version(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
         (["pull", "x"], 1, "carrack: 'carrack pull' is not built yet"),
         (["--wrong"], 125, "unknown flag: --wrong"),
         (["-H", "a", "-H", "b", "ps"], 1, "specify only one -H"),
+        (["-l", "loud", "ps"], 1, "unable to parse logging level: loud"),
+        (["-D", "-H", "ssh://x", "ps"], 1, "Traceback"),
         (["-H", "ssh://x", "ps"], 1, "hosts behind ssh are not built"),
         (["-H", "unix:///nowhere/x", "ps"], 1, "Cannot connect to the Carrack daemon at unix:///nowhere/x"),
     ],

@@ -12,6 +12,8 @@ from carrack.model.units import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from carrack.cli.command import Session
     from carrack.cli.flags import Flag, Parsed
     from carrack.client.document import Document
@@ -129,9 +131,6 @@ def _total(space: int) -> int:
     write(f"Total reclaimed space: {human_size(space)}")
     return 0
 
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CONTAINERS = Command(
     "[OPTIONS]",
