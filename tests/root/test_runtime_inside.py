@@ -145,6 +145,16 @@ def test_binds_have_their_options_and_missing_mount_points_are_made(bundle: Bund
     assert infos["/data/one"].propagation == "private"
 
 
+def test_a_bind_can_show_other_owners(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/file").touch()
+    mapping = [{"containerID": 0, "hostID": 5000, "size": 10}]
+    mount = {"type": "bind", "source": str(tmp_path / "shared"), "uidMappings": mapping, "gidMappings": mapping}
+    bundle.spec["mounts"].append({"destination": "/data", "options": ["rbind", "idmap"], **mount})
+    assert bundle.shell("stat -c %u:%g /data/file").split() == ["5000:5000"]
+    assert (tmp_path / "shared/file").stat().st_uid == 0
+
+
 def test_a_tmpfs_can_begin_with_what_it_hides(bundle: Bundle) -> None:
     (bundle.rootfs / "seed").mkdir(mode=0o750)
     (bundle.rootfs / "seed/file").write_text("seed\n")

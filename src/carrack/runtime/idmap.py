@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
     from carrack.linux.kernel import ProcessKernel
     from carrack.oci.runtime_spec import IdMapping
+    from carrack.runtime.inroot import Procfs
 
 
-def user_namespace(kernel: ProcessKernel, uid_map: Sequence[IdMapping], gid_map: Sequence[IdMapping]) -> int:
-    """A descriptor of a new user namespace with these maps; no process stays in it. The caller closes it."""
+def user_namespace(
+    kernel: ProcessKernel, procfs: Procfs, uid_map: Sequence[IdMapping], gid_map: Sequence[IdMapping]
+) -> int:
+    """A descriptor of a new user namespace with these maps; no process stays in it. The caller closes it.
+
+    procfs must be of the caller's pid namespace: in another, the same number is another process.
+    """
     pid, pidfd = kernel.clone3(CLONE_NEWUSER)
     if pid == 0:
         signal.pause()
@@ -24,12 +30,8 @@ def user_namespace(kernel: ProcessKernel, uid_map: Sequence[IdMapping], gid_map:
     try:
         for name, mappings in (("uid_map", uid_map), ("gid_map", gid_map)):
             text = "".join(f"{m['containerID']} {m['hostID']} {m['size']}\n" for m in mappings)
-            fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.write(fd, text.encode())
-            finally:
-                os.close(fd)
-        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            procfs.write(f"{pid}/{name}", text)
+        return os.open(f"{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=procfs.fd)
     finally:
         kernel.pidfd_send_signal(pidfd, signal.SIGKILL)
         os.waitpid(pid, 0)

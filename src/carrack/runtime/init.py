@@ -166,9 +166,11 @@ def _attach_root(setup: Setup) -> None:
 
 def _mount(setup: Setup) -> None:
     propagation = words.MS_PRIVATE if rootfs.propagation(setup.spec) & words.MS_PRIVATE else words.MS_SLAVE
-    own_cgroups = "cgroup" in setup.new_namespaces
     setup.mounter = mounts.Mounter(
-        setup.kernel, setup.root_fd, default_propagation=propagation, cgroup_namespace=own_cgroups
+        setup.kernel,
+        setup.root_fd,
+        default_propagation=propagation,
+        cgroup_namespace="cgroup" in setup.new_namespaces,
     )
     setup.mounter.attach_all(setup.spec.get("mounts", ()), setup.plan.get("source_fds", {}))
 

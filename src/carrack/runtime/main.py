@@ -6,11 +6,8 @@ Global flags and error reports are runc's, since its callers read both: an error
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import sys
-import time
 
 from carrack import __version__
 from carrack.errors import CarrackError, InvalidArgument, NotSupported
@@ -68,6 +65,9 @@ class _Log:
         print(message if level == "error" else f"{level}: {message}", file=sys.stderr)
         if not self.path:
             return
+        import json  # a command that goes well, and one that only starts itself again sealed, needs neither
+        import time
+
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         line = f"time={json.dumps(now)} level={level} msg={json.dumps(message)}\n"
         if self.kind == "json":
@@ -129,6 +129,8 @@ def _dispatch(flags: Flags, log: _Log) -> int:
 
 
 def _verb(name: str) -> Verb:
+    import importlib
+
     module, attribute = _VERBS[name]
     verb: Verb = getattr(importlib.import_module(f"carrack.runtime.commands.{module}"), attribute)
     return verb

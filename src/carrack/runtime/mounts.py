@@ -37,6 +37,11 @@ def is_bind(mount: Mount) -> bool:
     return mount.get("type") == "bind" or any(word in ("bind", "rbind") for word in mount.get("options", ()))
 
 
+def is_mapped(mount: Mount) -> bool:
+    """Whether the mount is to show other owners than its source has."""
+    return bool(mount.get("uidMappings")) or any(word in ("idmap", "ridmap") for word in mount.get("options", ()))
+
+
 def open_source(kernel: Kernel, mount: Mount) -> int:
     """A detached clone of a bind mount's source, in the mount namespace of the caller."""
     recursive = "rbind" in mount.get("options", ()) or "bind" not in mount.get("options", ())
@@ -52,7 +57,14 @@ def open_source(kernel: Kernel, mount: Mount) -> int:
 class Mounter:
     """Attaches mounts below one root and remembers what has to be made read-only at the end."""
 
-    def __init__(self, kernel: Kernel, root_fd: int, *, default_propagation: int, cgroup_namespace: bool) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        root_fd: int,
+        *,
+        default_propagation: int,
+        cgroup_namespace: bool,
+    ) -> None:
         self._kernel = kernel
         self._root_fd = root_fd
         self._default_propagation = default_propagation
@@ -90,12 +102,13 @@ class Mounter:
             self._filesystem(mount, options)
 
     def _bind(self, mount: Mount, options: words.MountOptions, source_fd: int | None) -> None:
+        if source_fd is None and is_mapped(mount):
+            # the kernel makes no user namespace for a process on whose / something is stacked
+            raise InvalidArgument(f"mount {mount['destination']}: an id-mapped source must be opened beforehand")
         tree = open_source(self._kernel, mount) if source_fd is None else source_fd
         try:
             recursive = {"set_flags": options.recursive_set, "clear_flags": options.recursive_clear}
             self._own_propagation(tree, options)
-            if options.idmap or mount.get("uidMappings"):
-                self._idmap(tree, mount, options)
             plain = options.flags & ~(words.MS_BIND | words.MS_REC)
             if plain or options.clear:
                 cleared = words.attributes(options.clear)
@@ -119,15 +132,6 @@ class Mounter:
         for kind in options.propagation:
             recursive = bool(kind & words.MS_REC)
             self._kernel.mount_setattr(tree, "", propagation=kind & ~words.MS_REC, recursive=recursive)
-
-    def _idmap(self, tree: int, mount: Mount, options: words.MountOptions) -> None:
-        from carrack.runtime.idmap import user_namespace  # imported only here: few containers ask for it
-
-        fd = user_namespace(self._kernel, mount.get("uidMappings", []), mount.get("gidMappings", []))
-        try:
-            self._kernel.mount_setattr(tree, "", userns_fd=fd, recursive=options.recursive_idmap)
-        finally:
-            os.close(fd)
 
     def _filesystem(self, mount: Mount, options: words.MountOptions) -> None:
         kind, destination = mount.get("type", ""), inroot.clean(mount["destination"])

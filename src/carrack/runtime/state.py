@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 
 from carrack.errors import Conflict, InvalidArgument, NotFound
 
@@ -101,10 +100,9 @@ class State:
 
     def remove(self) -> None:
         """Forget the container; the record goes last, so that an interrupted removal can be repeated."""
-        for name in os.listdir(self.directory):
-            if name != "state.json":
-                os.unlink(f"{self.directory}/{name}")
-        shutil.rmtree(self.directory)
+        for name in sorted(os.listdir(self.directory), key="state.json".__eq__):
+            os.unlink(f"{self.directory}/{name}")
+        os.rmdir(self.directory)
 
 
 class StateRoot:

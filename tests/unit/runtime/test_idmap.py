@@ -10,6 +10,7 @@ from carrack.linux.mount import AT_FDCWD, OPEN_TREE_CLONE
 from carrack.linux.namespaces import CLONE_NEWNS
 from carrack.linux.syscalls import LINUX
 from carrack.runtime.idmap import user_namespace
+from carrack.runtime.inroot import Procfs
 
 pytestmark = pytest.mark.root
 
@@ -19,7 +20,7 @@ def test_a_mount_shows_other_owners(tmp_path: Path) -> None:
 
     def work() -> None:
         mapping: list[object] = [{"containerID": 0, "hostID": 5000, "size": 10}]
-        space = user_namespace(LINUX, mapping, mapping)  # type: ignore[arg-type]
+        space = user_namespace(LINUX, Procfs(LINUX), mapping, mapping)  # type: ignore[arg-type]
         tree = LINUX.open_tree(AT_FDCWD, str(tmp_path), OPEN_TREE_CLONE)
         LINUX.mount_setattr(tree, "", userns_fd=space)
         assert os.stat("file", dir_fd=tree).st_uid == 5000

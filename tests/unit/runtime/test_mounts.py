@@ -115,6 +115,8 @@ def test_what_is_incomplete_is_refused(site: Site) -> None:
         site.mount("/data")
     with pytest.raises(InvalidArgument, match="not an absolute path"):
         open_source(site.kernel, {"destination": "/x", "source": "relative", "options": ["bind"]})
+    with pytest.raises(InvalidArgument, match="must be opened beforehand"):
+        site.mount("/data", "rbind", "idmap", source=site.source)
     with pytest.raises(InvalidArgument, match="tmpcopyup"):
         site.mount("/data", "tmpcopyup", type="ramfs")
 
