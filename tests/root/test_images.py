@@ -56,7 +56,6 @@ class Engine:
             snapshotter=self.snapshotter,
             events=Events(),
             containers=self.containers,
-            run_root=self.folder / "run",
         )
         asyncio.run(self.images.start())
 

@@ -117,7 +117,6 @@ class Services:
             snapshotter=self.snapshotter,
             events=self.events,
             containers=self.store,
-            run_root=Path(self._config.exec_root),
         )
 
     async def _build_network(self) -> None:

@@ -79,7 +79,7 @@ class Creator:
             endpoints=merge.unconnected(host["NetworkMode"]),
         )  # fmt: skip
         spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
-        async with AsyncExitStack() as undo:
+        async with self._images.hold(image), AsyncExitStack() as undo:
             self._store.reserve(chosen, identity)
             undo.callback(self._store.release, chosen)
             await self._make(container, undo)

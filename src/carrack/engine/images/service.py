@@ -98,7 +98,6 @@ class Images:
         snapshotter: Snapshotter,
         events: Events,
         containers: Containers,
-        run_root: Path,
         layers_root: Path | None = None,
     ) -> Images:
         """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
