@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ import pytest
 from tests.suites import cgroups as suite
 
 from carrack.linux.syscalls import LINUX
+from carrack.runtime import spawn
 from carrack.runtime.cgroups import device_filter
 from carrack.runtime.cgroups.hierarchy import detect
 
@@ -87,3 +90,85 @@ def test_the_kernel_takes_the_device_program() -> None:
             if "no verifier log" in str(error.strerror) and error.errno == 22:
                 pytest.skip("this kernel is built without BPF_PROG_TYPE_CGROUP_DEVICE")
             raise
+
+
+UNIFIED = "/sys/fs/cgroup/unified"
+
+
+@pytest.fixture
+def unified() -> Iterator[tuple[Hierarchy, str]]:
+    """Version 2, where the machine has it beside version 1 or alone; without controllers it still has its core."""
+    root = UNIFIED if os.path.ismount(UNIFIED) else "/sys/fs/cgroup"
+    if not Path(root, "cgroup.controllers").exists():
+        pytest.skip("no cgroup version 2 is mounted")
+    hierarchy = detect(root)
+    path = f"/crk-test-{os.getpid()}-unified"
+    hierarchy.create(path)
+    yield hierarchy, path
+    hierarchy.open(path).kill()
+    hierarchy.open(path).remove()
+
+
+def test_version_2_keeps_the_contract(unified: tuple[Hierarchy, str]) -> None:
+    hierarchy, top = unified
+    root = UNIFIED if os.path.ismount(UNIFIED) else "/sys/fs/cgroup"
+
+    def there(path: str) -> bool:
+        return Path(root + path).is_dir()
+
+    suite.check_creation(hierarchy, top, there)
+    suite.check_removal(hierarchy, top, there)
+    suite.check_rename(hierarchy, top, there)
+    suite.check_clone(hierarchy, top)
+
+
+def test_version_2_starts_processes_inside_and_stops_and_kills_them(unified: tuple[Hierarchy, str]) -> None:
+    hierarchy, top = unified
+    cgroup = hierarchy.create(f"{top}/box")
+
+    def main() -> None:
+        signal.pause()
+
+    child = spawn.spawn(LINUX, [], main, cgroup=cgroup)
+    assert cgroup.processes() == [child.pid]
+    cgroup.freeze()
+    assert cgroup.frozen()
+    assert cgroup.stats()["cpu"]["usage_ns"] >= 0
+    cgroup.kill()
+    assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == -9
+    os.close(child.pidfd)
+    assert cgroup.processes() == []
+
+
+def test_version_2_refuses_devices_by_its_program(unified: tuple[Hierarchy, str]) -> None:
+    hierarchy, top = unified
+    cgroup = hierarchy.create(f"{top}/devices")
+
+    def attempt() -> int:
+        """0 when /dev/kmsg could be opened, 1 when it was refused, 2 when not even /dev/null could be."""
+
+        def main() -> None:
+            try:
+                os.close(os.open("/dev/null", os.O_RDWR))
+            except OSError:
+                os._exit(2)
+            try:
+                os.close(os.open("/dev/kmsg", os.O_RDONLY))
+            except PermissionError:
+                os._exit(1)
+            os._exit(0)
+
+        child = spawn.spawn(LINUX, [], main, cgroup=cgroup)
+        os.close(child.pidfd)
+        return os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+
+    assert attempt() == 0
+    try:
+        cgroup.apply({"devices": [{"allow": False, "access": "rwm"}]})
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ENOSYS):
+            pytest.skip("this kernel is built without BPF for cgroups")
+        raise
+    assert attempt() == 1
+    cgroup.apply({"devices": [{"allow": True, "access": "rwm"}]})
+    assert attempt() == 0
