@@ -104,6 +104,28 @@ def test_a_program_that_does_not_read_stops_its_clients() -> None:
     desk.end()
 
 
+def test_all_input_of_a_client_that_closed_reaches_a_program_that_reads_late() -> None:
+    desk = Desk(stdin=True, stdin_once=True)
+    client = desk.attach(stdin=True, stdout=True)
+    desk.stdio.start(None)
+    sent = 0
+    for _ in range(100):
+        try:
+            sent += client.send(b"y" * 65536)
+        except BlockingIOError:
+            desk.turn()
+    client.close()
+    for _ in range(20):  # a hang-up that nobody can take yet must not keep the loop busy
+        desk.turn()
+    assert desk.loop._epoll.poll(0) == []
+    got = 0
+    while data := os.read(desk.input, 1 << 20):
+        got += len(data)
+        desk.turn(2)
+    assert got == sent
+    desk.end()
+
+
 def test_a_closed_input_swallows_what_comes() -> None:
     desk = Desk(stdin=True)
     client = desk.attach(stdin=True, stdout=True)
