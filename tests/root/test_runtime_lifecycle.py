@@ -252,6 +252,17 @@ def test_a_hook_that_fails_or_hangs_fails_the_creation(bundle: Bundle) -> None:
     assert os.listdir(bundle.state_root) == []
 
 
+def test_preserved_descriptors_reach_the_program_and_no_others(bundle: Bundle) -> None:
+    (bundle.directory / "given").write_text("given\n")
+    bundle.process["args"] = ["sh", "-c", "cat <&3; ls /proc/self/fd"]
+    bundle.write()
+    runtime = [sys.executable, "-m", "carrack.runtime.main", "--root", str(bundle.state_root), "run"]
+    line = [*runtime, "--preserve-fds", "1", "-b", str(bundle.directory), bundle.id]
+    shell = f'exec "$@" 3< {bundle.directory}/given 4< /etc/hostname'
+    done = subprocess.run(["sh", "-c", shell, "sh", *line], capture_output=True, text=True, check=False, timeout=30)
+    assert done.stdout.split() == ["given", "0", "1", "2", "3", "4"], done.stderr  # 4: what ls reads
+
+
 def test_namespaces_can_be_joined(bundle: Bundle) -> None:
     first = bundle.detached("sleep", "60")
     pid = json.loads(bundle.command("state", first).stdout)["pid"]

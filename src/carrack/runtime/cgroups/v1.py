@@ -273,6 +273,7 @@ class FirstCgroup:
 
     def _apply_block(self, block: BlockIO) -> None:
         directory = self._needed("blkio", "block I/O limits")
+        refuse_leaf_weights(block)
         if block.get("weight"):
             files.write(directory, _weight_file(directory), block["weight"])
         for device in block.get("weightDevice", ()):
@@ -303,6 +304,12 @@ class FirstCgroup:
         for entry in priorities if isinstance(priorities, list) else ():
             line = f"{entry['name']} {entry['priority']}"
             files.write(self._needed("net_prio", "network priorities"), "net_prio.ifpriomap", line)
+
+
+def refuse_leaf_weights(block: BlockIO) -> None:
+    """InvalidArgument for what went with the CFQ scheduler (Linux 5.0) and neither version has any more."""
+    if block.get("leafWeight") or any(device.get("leafWeight") for device in block.get("weightDevice", ())):
+        raise InvalidArgument("linux.resources.blockIO.leafWeight: no supported kernel has it")
 
 
 def rdma_line(device: str, limits: Mapping[str, int]) -> str:

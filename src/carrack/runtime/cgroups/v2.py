@@ -11,10 +11,10 @@ import errno
 import os
 import time
 
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import Conflict, InvalidArgument, NotSupported
 from carrack.runtime.cgroups import device_filter, files, stats
 from carrack.runtime.cgroups.hierarchy import check_path
-from carrack.runtime.cgroups.v1 import rdma_line
+from carrack.runtime.cgroups.v1 import rdma_line, refuse_leaf_weights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -196,6 +196,9 @@ class UnifiedCgroup:
 
     def _apply_memory(self, memory: Memory) -> None:
         limit, swap = memory.get("limit"), memory.get("swap")
+        usage = files.read_number(self._directory, "memory.current")
+        if memory.get("checkBeforeUpdate") and limit and 0 < limit <= usage:
+            raise Conflict(f"rejecting memory limit {limit} <= usage {usage}")
         swap_value = swap_without_memory(swap, limit)
         no_swap_here = swap_value in ("0", "max") and not os.path.exists(f"{self._directory}/memory.swap.max")
         if swap_value is not None and not no_swap_here:
@@ -230,6 +233,7 @@ class UnifiedCgroup:
             self._write("cpuset.mems", cpu["mems"])
 
     def _apply_block(self, block: BlockIO) -> None:
+        refuse_leaf_weights(block)
         if block.get("weight"):
             bfq = os.path.exists(f"{self._directory}/io.bfq.weight")
             weight = block["weight"]

@@ -138,6 +138,8 @@ def test_a_period_that_clashes_with_the_old_quota_is_written_after_the_new(
 def test_what_this_version_or_machine_cannot_do_is_refused(tree: RecordedTree, cgroup: Cgroup) -> None:
     with pytest.raises(InvalidArgument, match="unified"):
         cgroup.apply({"unified": {"memory.high": "1"}})
+    with pytest.raises(InvalidArgument, match="leafWeight"):
+        cgroup.apply({"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "leafWeight": 5}]}})
     with pytest.raises(InvalidArgument, match="swappiness"):
         cgroup.apply({"memory": {"swappiness": 101}})
     with pytest.raises(NotSupported, match="hugetlb"):

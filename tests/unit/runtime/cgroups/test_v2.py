@@ -9,7 +9,7 @@ from tests.fakes.cgroupfs import RecordedTree
 from tests.fakes.kernel import FakeKernel
 from tests.suites import cgroups as suite
 
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import Conflict, InvalidArgument, NotSupported
 from carrack.runtime.cgroups import device_filter, v2
 from carrack.runtime.cgroups.hierarchy import detect
 
@@ -119,6 +119,7 @@ def test_limits_are_converted_and_land_in_their_files(
         ({"memory": {"swappiness": 5}}, "swappiness"),
         ({"cpu": {"realtimePeriod": 5}}, "real-time"),
         ({"network": {"classID": 5}}, "network"),
+        ({"blockIO": {"leafWeight": 5}}, "leafWeight"),
         ({"unified": {"../x": "1"}}, "not the name of a cgroup file"),
         ({"unified": {"memory": "1"}}, "not the name of a cgroup file"),
     ],
@@ -126,6 +127,12 @@ def test_limits_are_converted_and_land_in_their_files(
 def test_what_version_2_does_not_have_is_refused(cgroup: Cgroup, resources: Any, words: str) -> None:
     with pytest.raises(InvalidArgument, match=words):
         cgroup.apply(resources)
+
+
+def test_a_limit_below_what_is_used_can_be_refused(cgroup: Cgroup) -> None:
+    cgroup.apply({"memory": {"limit": 4096}})
+    with pytest.raises(Conflict, match="rejecting memory limit 4096 <= usage 4096"):
+        cgroup.apply({"memory": {"limit": 4096, "checkBeforeUpdate": True}})
 
 
 def test_a_controller_that_is_not_handed_down_is_named(tree: RecordedTree, cgroup: Cgroup) -> None:
