@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.root.shim_harness import Harness, play
 
+from carrack.linux.syscalls import LINUX
 from carrack.shim import seal
 
 pytestmark = pytest.mark.root
@@ -32,6 +33,24 @@ def test_the_distributions(tmp_path: Path) -> None:
     if not Path(SYSTEM).exists() or subprocess.run(check, check=False).returncode:
         pytest.skip(f"{SYSTEM} is not Python 3.11 or newer")
     play(tmp_path / "work", scene, SYSTEM)
+
+
+def test_what_the_daemon_mounts_below_its_run_directory_is_not_kept_alive(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "shm").mkdir()
+    LINUX.mount("tmpfs", str(run / "shm"), "tmpfs", 0)
+
+    async def look(harness: Harness) -> None:
+        assert str(run / "shm") in Path("/proc/self/mountinfo").read_text()
+        assert str(run / "shm") not in Path(f"/proc/{harness.zygote.pid}/mountinfo").read_text()
+        assert (await harness.run("/bin/true"))[0] == 0
+
+    try:
+        play(tmp_path, look)
+        assert str(run / "shm") in Path("/proc/self/mountinfo").read_text()
+    finally:
+        LINUX.umount(str(run / "shm"))
 
 
 def test_nothing_but_the_standard_library_and_this_package_can_be_imported(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Launcher of the zygote, run by its path: ``python -I -S -E .../shim/__main__.py seal|zygote FD``.
+"""Launcher of the zygote, run by its path: ``python -I -S -E .../shim/__main__.py seal|zygote FD [RUN_ROOT]``.
 
 It makes this package importable without putting its folder on the search path: where the package is installed among
 others, none of those can be imported.
@@ -22,7 +22,7 @@ def load_package() -> str:
     return package
 
 
-def main(mode: str, descriptor: str) -> None:
+def main(mode: str, descriptor: str, run_root: str = "/run/carrack") -> None:
     """``seal``: make the files read-only and execute again as ``zygote``, which serves on the descriptor."""
     package = load_package()
     from carrack.linux.syscalls import LINUX
@@ -30,7 +30,7 @@ def main(mode: str, descriptor: str) -> None:
 
     if mode == "seal":
         os.set_inheritable(int(descriptor), True)
-        seal.execute(LINUX, package, ["zygote", descriptor])
+        seal.execute(LINUX, package, run_root, ["zygote", descriptor])
     zygote.main(int(descriptor))
 
 

@@ -36,7 +36,8 @@ _READY_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ZygoteSettings:
-    """``cgroup_parent``: where slots are made when their plan does not say."""
+    """``run_root``: what is mounted below it stays the daemon's alone; ``cgroup_parent``: where slots are made when
+    their plan does not say."""
 
     run_root: str
     cgroup_parent: str = "/carrack"
@@ -76,7 +77,7 @@ class Zygote:
         ours, theirs = channel.pair()
         launcher = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
         fd = str(theirs.fileno())
-        command = [seal.interpreter(settings.python), *seal.INTERPRETER_FLAGS, launcher, "seal", fd]
+        command = [seal.interpreter(settings.python), *seal.INTERPRETER_FLAGS, launcher, "seal", fd, settings.run_root]
         process = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as the program is executed
             command,
             env={"LANG": "C.UTF-8"},

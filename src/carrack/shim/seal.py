@@ -12,7 +12,16 @@ from __future__ import annotations
 import os
 import sys
 
-from carrack.linux.mount import AT_FDCWD, MOUNT_ATTR_RDONLY, MS_BIND, MS_REC, MS_SLAVE
+from carrack.linux.mount import (
+    AT_FDCWD,
+    MNT_DETACH,
+    MOUNT_ATTR_RDONLY,
+    MS_BIND,
+    MS_REC,
+    MS_SLAVE,
+    UMOUNT_NOFOLLOW,
+    read_mountinfo,
+)
 from carrack.linux.namespaces import CLONE_NEWNS
 
 TYPE_CHECKING = False
@@ -53,17 +62,28 @@ def seal(kernel: SealKernel, paths: Iterable[str]) -> None:
         kernel.mount_setattr(AT_FDCWD, path, set_flags=MOUNT_ATTR_RDONLY, recursive=True)
 
 
+def forget_mounts(kernel: MountKernel, mountinfo: str, directory: str) -> None:
+    """Detach, in our namespace only, what is mounted below a directory: a copy here would keep alive what the daemon
+    unmounts there later. Shims reach that directory through descriptors that the daemon opens."""
+    below = os.path.realpath(directory) + os.sep
+    for mount in reversed(read_mountinfo(mountinfo)):
+        if mount.mount_point.startswith(below):
+            kernel.umount(mount.mount_point, MNT_DETACH | UMOUNT_NOFOLLOW)
+
+
 def is_sealed() -> bool:
     """Whether this process was executed from a read-only mount."""
     return bool(os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY)
 
 
-def execute(kernel: SealKernel, package: str, arguments: list[str]) -> None:
+def execute(kernel: SealKernel, package: str, run_root: str, arguments: list[str]) -> None:
     """Replace this process by the sealed zygote; the caller has imported what the zygote imports. Raises OSError."""
     executable = os.path.realpath("/proc/self/exe")
     with open("/proc/self/maps") as file:
         maps = file.read()
     seal(kernel, sealed_paths(maps, executable, (os.path.dirname(os.__file__), package)))
+    with open("/proc/self/mountinfo") as file:
+        forget_mounts(kernel, file.read(), run_root)
     launcher = os.path.join(package, "shim", "__main__.py")
     os.execve(executable, [executable, *INTERPRETER_FLAGS, launcher, *arguments], {"LANG": "C.UTF-8"})
 

@@ -40,6 +40,17 @@ def test_sealing_happens_in_a_namespace_of_its_own_and_nothing_goes_back() -> No
     )
 
 
+def test_mounts_below_the_run_directory_are_not_kept_alive(tmp_path: Path) -> None:
+    run = os.path.realpath(tmp_path)
+    lines = [
+        f"{number} 1 0:{number} / {path} rw - tmpfs tmpfs rw\n"
+        for number, path in enumerate(("/", run, f"{run}/a", f"{run}/a/b", f"{run}x"))
+    ]
+    kernel = FakeKernel()
+    seal.forget_mounts(kernel, "".join(lines), str(tmp_path))
+    assert [call[1] for call in kernel.named("umount")] == [f"{run}/a/b", f"{run}/a"]
+
+
 def test_an_ordinary_process_is_not_sealed() -> None:
     assert not seal.is_sealed()
 
