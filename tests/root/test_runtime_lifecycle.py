@@ -28,7 +28,7 @@ def bundle(tmp_path: Path) -> Iterator[Bundle]:
 
 
 def cgroups_of(bundle: Bundle) -> list[str]:
-    prefix = bundle.id.rpartition("-")[0]
+    prefix = bundle.id.rpartition("-")[0] + "-"
     found = []
     for directory, names, _ in os.walk("/sys/fs/cgroup"):
         found += [f"{directory}/{name}" for name in names if name.startswith(prefix)]
