@@ -42,7 +42,6 @@ class Stdio:
         self._slave = -1
         self._terminal = False
         self._attachments: list[Attachment] = []
-        self.on_done: Callable[[], None] | None = None
 
     def open_pipes(self, null_fd: int) -> list[int]:
         """Make the pipes; returns the program's three ends, the caller's. Without stdin the first is the null."""
@@ -125,7 +124,6 @@ class Stdio:
             self._log = None
         for attachment in tuple(self._attachments):
             attachment.finish()
-        self._check_done()
 
     def _drain(self, number: int) -> None:
         taken = 0
@@ -202,12 +200,6 @@ class Stdio:
         if attachment.closed and attachment in self._attachments:
             self._attachments.remove(attachment)
         self._balance()
-        self._check_done()
-
-    def _check_done(self) -> None:
-        if self.done and self.on_done is not None:
-            callback, self.on_done = self.on_done, None
-            callback()
 
 
 class Input:

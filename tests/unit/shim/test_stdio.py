@@ -157,15 +157,6 @@ def test_what_a_descendant_writes_after_the_end_is_awaited_for_a_while() -> None
     desk.end()
 
 
-def test_done_is_told_once() -> None:
-    desk, told = Desk(), []
-    desk.stdio.on_done = lambda: told.append(True)
-    desk.attach(stdout=True)
-    desk.stdio.start(None)
-    desk.end()
-    assert told == [True]
-
-
 def test_a_terminal_is_resized_and_ends_with_its_program() -> None:
     loop = Loop()
     stdio = Stdio(loop, stdin=True)
