@@ -121,7 +121,7 @@ def _header(source: str, inside: str) -> tarfile.TarInfo | None:
         stat.S_IMODE(status.st_mode),
         status.st_uid,
         status.st_gid,
-        status.st_mtime,
+        int(status.st_mtime),
     )
     if stat.S_ISREG(status.st_mode):
         info.size = status.st_size

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 def _create(session: "Session", parsed: "Parsed") -> int:
     try:
-        write(create(session.daemon, parsed, create_document(parsed, session.environment)))
-    except (CarrackError, OSError) as error:
-        raise refusal("create", error, 1 if isinstance(error, CarrackError) else None) from error
+        body = create_document(parsed, session.environment)
+    except CarrackError as error:
+        raise refusal("create", error) from error
+    write(create(session.daemon, parsed, body))
     return 0
 
 

@@ -30,10 +30,10 @@ def _run(session: "Session", parsed: "Parsed") -> int:
         raise refusal("run", error) from error
 
 
-def refusal(verb: str, error: Exception, code: int | None = None) -> Exit:
+def refusal(verb: str, error: Exception) -> Exit:
     """A failure of ``run`` or ``create`` in docker's form: what is wrong, where help is, and 125 or its kin."""
     told = unreachable(error.url, error.error) if isinstance(error, Unreachable) else describe(error)
-    code = code or (start_failure_code(str(error)) if isinstance(error, Refused) and verb == "run" else 125)
+    code = start_failure_code(str(error)) if isinstance(error, Refused) else 125
     return Exit(code, f"carrack: {told}\n\nRun 'carrack {verb} --help' for more information")
 
 

@@ -20,16 +20,23 @@ def print_formatted(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], 
         return
     form = form.replace("\\t", "\t").replace("\\n", "\n")
     if not form.startswith("table"):
-        template = Template(form, kind)
+        template = _parsed(form, kind)
         for row in rows:
             write(_rendered(template, row))
         return
     form = form.removeprefix("table").strip(" ")
-    template = Template(form, kind)
+    template = _parsed(form, kind)
     titles = {**headings, "Label": lambda key: key}
     lines = [Template(form, kind, HEADING_FUNCTIONS).render(titles).split("\t")]
     lines += [_rendered(template, row).split("\t") for row in rows]
     write_columns(lines)
+
+
+def _parsed(form: str, kind: str) -> Template:
+    try:
+        return Template(form, kind)
+    except TemplateError as error:
+        raise TemplateError(f"failed to parse template: {error}") from None
 
 
 def _rendered(template: Template, row: "dict[str, Any]") -> str:

@@ -24,6 +24,11 @@ def test_forms(capsys: pytest.CaptureFixture[str], form: str, expected: str) -> 
     assert capsys.readouterr().out == expected
 
 
+def test_a_malformed_template() -> None:
+    with pytest.raises(TemplateError, match="failed to parse template: template: :1: unclosed action"):
+        print_formatted(ROWS, HEADINGS, "{{.Foo", "*formatter.X")
+
+
 def test_an_unknown_field() -> None:
     with pytest.raises(TemplateError, match=r"failed to execute template: .*type \*formatter\.X"):
         print_formatted(ROWS, HEADINGS, "{{.Foo}}", "*formatter.X")
