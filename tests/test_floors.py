@@ -103,7 +103,7 @@ def test_client_tower_uses_only_the_small_http_client() -> None:
 def test_steps_inside_the_engine() -> None:
     wrong = []
     for path in _files():
-        if _package(path) != "engine" or path.parent == SOURCE / "engine" and path.name == "__init__.py":
+        if _package(path) != "engine" or (path.parent == SOURCE / "engine" and path.name == "__init__.py"):
             continue
         own = path.relative_to(SOURCE / "engine").parts[0].removesuffix(".py")
         for name in _imports(path, typing=False):
