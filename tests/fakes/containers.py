@@ -6,7 +6,8 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,10 @@ class FakeImages:
         if reference not in self.images:
             raise NotFound(f"No such image: {reference}")
         return self.images[reference]
+
+    @asynccontextmanager
+    async def hold(self, image: FakeImage) -> AsyncIterator[None]:
+        yield
 
 
 def point(destination: str, **changes: Any) -> MountPoint:

@@ -169,7 +169,7 @@ def _check(path: str) -> None:
 
 
 def _below(path: str, mount: str) -> str | None:
-    clean = posixpath.normpath("/" + path)
+    clean = "/" + posixpath.normpath("/" + path).lstrip("/")  # normpath keeps two slashes at the beginning
     if clean == mount:
         return "/." if path.endswith("/.") else "/"
     return clean[len(mount) :] if clean.startswith(mount + "/") else None

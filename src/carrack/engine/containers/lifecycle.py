@@ -14,6 +14,7 @@ from carrack.engine import resources
 from carrack.engine.containers import names
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.failures import start_error
+from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.signals import parse_signal
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotModified
@@ -237,6 +238,7 @@ class Lifecycle:
                     "update the memoryswap at the same time"
                 )
             if policy is not None and policy["Name"]:
+                check_restart_policy(policy)
                 if c.host_config["AutoRemove"] and policy["Name"] != "no":
                     raise InvalidArgument(
                         "Restart policy cannot be updated because AutoRemove is enabled for the container"

@@ -176,15 +176,20 @@ def _check_modes(host: Document) -> None:
 
 def _check_policies(host: Document) -> None:
     policy = host["RestartPolicy"]
+    check_restart_policy(policy)
+    if host["AutoRemove"] and policy["Name"] != "no":
+        raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
+    _check_log(host["LogConfig"])
+
+
+def check_restart_policy(policy: Document) -> None:
+    """Raise InvalidArgument for a restart policy that there is not."""
     if policy["Name"] not in ("no", "always", "unless-stopped", "on-failure"):
         raise InvalidArgument(f"invalid restart policy: unknown policy '{policy['Name']}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")  # fmt: skip  # noqa: E501
     if policy["MaximumRetryCount"] and policy["Name"] != "on-failure":
         raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if policy["MaximumRetryCount"] < 0:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
-    if host["AutoRemove"] and policy["Name"] != "no":
-        raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
-    _check_log(host["LogConfig"])
 
 
 def _check_log(log: dict[str, Any]) -> None:

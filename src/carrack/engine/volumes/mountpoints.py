@@ -68,10 +68,10 @@ def _claim(taken: set[str], target: str) -> None:
 
 
 def _target(path: str) -> str:
-    clean = os.path.normpath(path)
     if not path.startswith("/"):
         raise InvalidArgument(f"invalid mount path: '{path}' mount path must be absolute")
-    if clean in ("/", "//"):
+    clean = "/" + os.path.normpath(path).lstrip("/")
+    if clean == "/":
         raise InvalidArgument("invalid specification: destination can't be '/'")
     return clean
 

@@ -113,6 +113,7 @@ def binds(*texts: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
+        (mount(Type="tmpfs", Target="//"), "invalid specification: destination can't be '/'"),
         (binds("/tmp:/a", "/tmp:/a/"), "Duplicate mount point: /a"),
         (binds("/tmp:/"), "invalid volume specification: '/tmp:/'"),
         (binds("/tmp:/a/.."), "invalid specification: destination can't be '/'"),
@@ -249,3 +250,4 @@ def test_every_target_is_absolute_clean_and_once(
         assert target != "/"
         assert ".." not in target.split("/")
         assert not target.endswith("/")
+        assert "//" not in target

@@ -1,0 +1,105 @@
+"""The container services put together over the stand-ins of `tests.fakes.containers`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.containers import (
+    FACTS,
+    FakeBridge,
+    FakeEvents,
+    FakeImages,
+    FakeRecords,
+    FakeShim,
+    FakeSlot,
+    FakeSnapshotter,
+)
+
+from carrack.engine.containers.attach import Attachments
+from carrack.engine.containers.connect import Connector
+from carrack.engine.containers.create import Creator
+from carrack.engine.containers.exec import Execs
+from carrack.engine.containers.lifecycle import Lifecycle
+from carrack.engine.containers.paths import Paths
+from carrack.engine.containers.record import Container
+from carrack.engine.containers.remove import Remover
+from carrack.engine.containers.slots import Parked
+from carrack.engine.containers.start import Starter
+from carrack.engine.containers.store import ContainerStore
+from carrack.engine.containers.supervisor import Supervisor
+from carrack.engine.jobs import Jobs
+from carrack.engine.volumes.store import VolumeStore
+from carrack.model.container import Document
+
+
+class FakeSlots:
+    """Slots without end; the next ones fail to start with ``failure``."""
+
+    def __init__(self) -> None:
+        self.given: list[FakeSlot] = []
+        self.asked: list[tuple[Any, ...]] = []
+        self.failure: Exception | None = None
+
+    async def take(self, *wanted: Any) -> Parked:
+        slot: Any = FakeSlot()
+        slot.failure = self.failure
+        self.given.append(slot)
+        self.asked.append(wanted)
+        return Parked(slot, None)
+
+
+class World:
+    """One daemon's containers in one folder. To be made inside a running loop."""
+
+    def __init__(self, folder: Path) -> None:
+        records, events, bridge, slots, images = FakeRecords(), FakeEvents(), FakeBridge(), FakeSlots(), FakeImages()
+        self.records, self.events, self.bridge, self.slots, self.images = records, events, bridge, slots, images
+        self.paths = Paths(str(folder / "data"), str(folder / "run"))
+        self.jobs = Jobs()
+        self.snapshots = FakeSnapshotter(folder / "snapshots")
+        fakes: Any = self
+        self.store = ContainerStore(fakes.records)
+        self.volumes = VolumeStore(folder / "volumes", fakes.records, fakes.events, self._users)
+        self.volumes.load()
+        self.attachments = Attachments()
+        self.execs = Execs(self.store, fakes.events, self.jobs)
+        self.connector = Connector(fakes.bridge, self.store, fakes.events, self.paths)
+        self.supervisor = Supervisor(self.store, self.connector, self.attachments, fakes.events, self.jobs, self.paths)
+        self.starter = Starter(
+            self.store, fakes.slots, fakes.snapshots, self.connector, self.attachments, self.paths, FACTS, "/carrack"
+        )
+        self.remover = Remover(
+            self.store, self.supervisor, self.attachments, self.execs, self.volumes, fakes.snapshots, fakes.events,
+            self.jobs, self.paths,
+        )  # fmt: skip
+        self.lifecycle = Lifecycle(
+            self.store, self.starter, self.supervisor, self.remover, self.attachments, fakes.events
+        )
+        self.creator = Creator(self.store, fakes.images, self.volumes, fakes.snapshots, fakes.events, self.paths, FACTS)
+
+    def _users(self, name: str) -> list[str]:
+        return [c.id for c in self.store if any(point.get("Name") == name for point in c.mounts)]
+
+    async def create(self, name: str = "web", body: Document | None = None) -> Container:
+        """A container by way of the API's own path, without network and without binds, which would need privilege."""
+        body = dict(body or {})
+        names = {"/etc/hosts": "", "/etc/hostname": "", "/etc/resolv.conf": ""}
+        body["HostConfig"] = {"NetworkMode": "none", "Tmpfs": names, **body.get("HostConfig", {})}
+        c, _ = await self.creator.create(name, {"Image": "busybox", **body})
+        return c
+
+    async def started(self, name: str = "web", body: Document | None = None) -> tuple[Container, FakeShim]:
+        """A running container and its shim."""
+        c = await self.create(name, body)
+        await self.lifecycle.start(c)
+        return c, self.shim(c)
+
+    def shim(self, c: Container) -> FakeShim:
+        shim: Any = c.shim
+        assert isinstance(shim, FakeShim)
+        return shim
+
+    async def close(self) -> None:
+        await self.supervisor.close()
+        await self.jobs.close()

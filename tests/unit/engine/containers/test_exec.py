@@ -1,0 +1,213 @@
+"""Extra processes: made, started once, ended, forgotten; Docker's words for each refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes.containers import run, settle
+from tests.fakes.engine import World
+
+from carrack.engine.containers import exec as module
+from carrack.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable
+from carrack.shim.client import Exit, StartFailed
+
+
+def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
+        world = World(folder)
+        await test(world)
+        await world.close()
+
+    run(main)
+
+
+def test_a_life(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started()
+        process = world.execs.create("web", {"Cmd": ["echo", "hi"], "AttachStdout": True, "User": "0"})
+        assert c.exec_ids == [process.id]
+        document = world.execs.document(process)
+        assert (
+            list(document)
+            == (
+                "ID Running ExitCode ProcessConfig OpenStdin OpenStderr OpenStdout CanRemove ContainerID DetachKeys Pid"
+            ).split()
+        )
+        assert document["ProcessConfig"] == {
+            "tty": False, "entrypoint": "echo", "arguments": ["hi"], "privileged": False, "user": "0",
+        }  # fmt: skip
+        assert (document["Running"], document["ExitCode"], document["Pid"]) == (False, None, 0)
+        ours = await world.execs.start(process, {}, attach=True)
+        assert ours is not None
+        assert ours.recv(1) == b""  # the stand-in keeps nothing of its end
+        ours.close()
+        assert world.execs.document(process)["Running"] is True
+        shim.execs[process.id].set_result(Exit(5, 1.0))
+        await settle()
+        document = world.execs.document(process)
+        assert (document["Running"], document["ExitCode"]) == (False, 5)
+        assert c.exec_ids == []
+        assert world.events.actions[2:] == ["exec_create: echo hi", "exec_start: echo hi", "exec_die"]
+        assert world.events.seen[-1][3]["exitCode"] == "5"
+        assert world.events.seen[-1][3]["execID"] == process.id
+
+    inside(tmp_path, test)
+
+
+def test_what_the_shim_is_asked(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started(
+            "web", {"Env": ["A=1", "B=1"], "WorkingDir": "/w", "User": "me", "HostConfig": {"GroupAdd": ["g"]}}
+        )
+        body = {"Cmd": ["sh"], "Tty": True, "Env": ["A=2"], "AttachStdin": True, "ConsoleSize": [24, 80]}
+        process = world.execs.create(c.id, body)
+        assert await world.execs.start(process, {}, attach=False) is None
+        _, identity, request, fds = shim.calls[-1]
+        assert (identity, fds) == (process.id, 0)
+        words = request["plan"]["process"]
+        assert words["args"] == ["sh"]
+        assert words["cwd"] == "/w"
+        assert {"A=2", "B=1", "TERM=xterm"} <= set(words["env"])
+        assert "A=1" not in words["env"]
+        assert request["size"] == [24, 80]
+        assert (request["terminal"], request["stdin"]) == (True, True)
+        assert (request["plan"]["user"], request["plan"]["groups"]) == ("me", ["g"])
+        assert "seccomp_program" in request["plan"]
+        assert words["capabilities"]["inheritable"] == []
+        strong = world.execs.create(c.id, {"Cmd": ["sh"], "Privileged": True})
+        await world.execs.start(strong, {"ConsoleSize": [1, 1]}, attach=False)
+        request = shim.calls[-1][2]
+        assert "seccomp_program" not in request["plan"]
+        assert "CAP_SYS_ADMIN" in request["plan"]["process"]["capabilities"]["effective"]
+        assert request["size"] is None
+
+    inside(tmp_path, test)
+
+
+def test_started_once(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        _, shim = await world.started()
+        process = world.execs.create("web", {"Cmd": ["true"]})
+        await world.execs.start(process, {}, attach=False)
+        with pytest.raises(Conflict, match=f"^exec command {process.id} is already running$"):
+            await world.execs.start(process, {}, attach=False)
+        shim.execs[process.id].set_result(Exit(0, 1.0))
+        await settle()
+        with pytest.raises(Conflict, match=f"^exec command {process.id} has already run$"):
+            await world.execs.start(process, {}, attach=False)
+
+    inside(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "code"),
+    [
+        (StartFailed("exec", 'exec: "x": executable file not found in $PATH', 127), InvalidArgument, 127),
+        (StartFailed("join", "no", 125), Internal, 125),
+        (Unavailable("gone"), Unavailable, None),
+    ],
+)
+def test_a_failed_start(tmp_path: Path, failure: Exception, kind: Any, code: int | None) -> None:
+    async def test(world: World) -> None:
+        _, shim = await world.started()
+        process = world.execs.create("web", {"Cmd": ["x"]})
+        shim.refusal = failure
+        with pytest.raises(kind):
+            await world.execs.start(process, {}, attach=True)
+        assert process.exit_code == code
+        assert not process.running
+        with pytest.raises(Conflict, match="has already run"):
+            world.execs.check(process)
+
+    inside(tmp_path, test)
+
+
+def test_a_container_that_ends_at_once_takes_its_execs_with_it(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started()
+        process = world.execs.create("web", {"Cmd": ["sleep"]})
+        await world.execs.start(process, {}, attach=False)
+        shim.end(1)
+        shim.execs[process.id].set_result(Exit(137, 1.0))
+        c.shim = None
+        await settle()
+        assert (process.running, process.exit_code) == (False, 137)
+
+    inside(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("paused", "Container {} is paused, unpause the container before exec"),
+        ("restarting", "container {} is restarting, wait until the container is running"),
+        ("exited", "container {} is not running"),
+    ],
+)
+def test_only_in_a_running_container(tmp_path: Path, status: str, text: str) -> None:
+    async def test(world: World) -> None:
+        c, _ = await world.started()
+        process = world.execs.create("web", {"Cmd": ["x"]})
+        c.state.status = status
+        for call in (lambda: world.execs.create("web", {"Cmd": ["x"]}), lambda: world.execs.check(process)):
+            with pytest.raises(Conflict) as failure:
+                call()
+            assert str(failure.value) == text.format(c.id)
+
+    inside(tmp_path, test)
+
+
+def test_refusals(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        await world.started()
+        with pytest.raises(InvalidArgument, match=r"^No exec command specified$"):
+            world.execs.create("web", {})
+        with pytest.raises(NotFound, match=r"^No such container: nope$"):
+            world.execs.create("nope", {"Cmd": ["x"]})
+        with pytest.raises(NotFound, match=r"^No such exec instance: nope$"):
+            world.execs.find("nope")
+        with pytest.raises(InvalidArgument, match="as Cmd"):
+            world.execs.create("web", {"Cmd": "x"})
+        process = world.execs.create("web", {"Cmd": ["x"]})
+        with pytest.raises(Conflict, match="is not running"):
+            await world.execs.resize(process, 1, 2)
+
+    inside(tmp_path, test)
+
+
+def test_resize_and_forget(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started()
+        process = world.execs.create("web", {"Cmd": ["x"], "Tty": True})
+        await world.execs.start(process, {}, attach=False)
+        await world.execs.resize(process, 3, 4)
+        assert shim.calls[-1] == ("resize", 3, 4, process.id)
+        assert world.execs.find(process.id) is process
+        world.execs.forget(c)
+        with pytest.raises(NotFound):
+            world.execs.find(process.id)
+
+    inside(tmp_path, test)
+
+
+def test_only_so_many_ended_ones_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ENDED_KEPT", 2)
+
+    async def test(world: World) -> None:
+        _, shim = await world.started()
+        ids = []
+        for _ in range(4):
+            process = world.execs.create("web", {"Cmd": ["x"]})
+            await world.execs.start(process, {}, attach=False)
+            shim.execs[process.id].set_result(Exit(0, 1.0))
+            await settle()
+            ids.append(process.id)
+        for identity in ids[:2]:
+            with pytest.raises(NotFound):
+                world.execs.find(identity)
+        assert world.execs.find(ids[3]).exit_code == 0
+
+    inside(tmp_path, test)

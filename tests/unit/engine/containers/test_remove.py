@@ -1,0 +1,125 @@
+"""Removal: by request, forced, at once from the record and in the background from the disk; prune."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes.containers import run
+from tests.fakes.engine import World
+
+from carrack.engine.containers.record import Container
+from carrack.errors import Conflict, InvalidArgument, NotFound
+
+
+def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
+        world = World(folder)
+        await test(world)
+        await world.close()
+
+    run(main)
+
+
+async def remove(world: World, c: Container, **how: bool) -> None:
+    await world.remover.remove(c, kill=world.lifecycle.kill, **how)
+    await world.jobs.drain()
+
+
+def test_nothing_stays_but_volumes(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create("web", {"Volumes": {"/v": {}}})
+        process = world.execs
+        waiting = c.wait("removed")
+        await remove(world, c)
+        assert waiting.done()
+        with pytest.raises(NotFound):
+            world.store.find("web")
+        assert world.snapshots.keys() == os.listdir(world.paths.data("")) == []
+        assert len(world.volumes.select({})) == 1
+        assert world.events.actions[-1] == "destroy"
+        assert process is world.execs
+        await world.create("web")
+
+    inside(tmp_path, test)
+
+
+def test_volumes_on_request_only_anonymous_and_unused_ones(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create("web", {"Volumes": {"/v": {}}, "HostConfig": {"Binds": ["named:/n"]}})
+        user = await world.create("user", {"HostConfig": {"VolumesFrom": ["web"]}})
+        await remove(world, c, volumes=True)
+        assert len(world.volumes.select({})) == 2
+        await remove(world, user, volumes=True)
+        assert [v.name for v in world.volumes.select({})] == ["named"]
+
+    inside(tmp_path, test)
+
+
+def test_a_running_container_is_kept_unless_forced(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started("web", {"HostConfig": {"RestartPolicy": {"Name": "always"}}})
+        with pytest.raises(Conflict) as failure:
+            await remove(world, c)
+        assert str(failure.value) == (
+            'cannot remove container "web": container is running: stop the container before removing or force remove'
+        )
+        await world.lifecycle.pause(c)
+        with pytest.raises(Conflict) as failure:
+            await remove(world, c)
+        assert str(failure.value) == 'cannot remove container "web": container is paused and must be unpaused first'
+        await remove(world, c, force=True)
+        assert ("signal", 9) in shim.calls
+        assert len(world.store) == 0
+        assert world.events.actions[-2:] == ["die", "destroy"]
+
+    inside(tmp_path, test)
+
+
+def test_removing_twice(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create()
+        c.state.status = "removing"
+        with pytest.raises(Conflict, match=r"^removal of container web is already in progress$"):
+            await remove(world, c)
+        await world.remover.remove_ended(c)
+        assert len(world.store) == 1
+
+    inside(tmp_path, test)
+
+
+def test_prune(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        running, _ = await world.started("running")
+        old, new = await world.create("old", {"Labels": {"a": "b"}}), await world.create("new")
+        old.created = 10**9
+        (world.snapshots.upper(old.id) / "file").write_bytes(b"x" * 10)
+        assert await world.remover.prune({"label": ["a=c"]}) == ([], 0)
+        assert await world.remover.prune({"label!": ["a"], "until": ["5"]}) == ([], 0)
+        assert await world.remover.prune({"until": ["1h"], "label": ["a"]}) == ([old.id], 10)
+        assert await world.remover.prune({}) == ([new.id], 0)
+        assert [c.id for c in world.store] == [running.id]
+
+    inside(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("filters", "text"),
+    [
+        ({"foo": ["x"]}, "invalid filter 'foo'"),
+        ({"until": ["1h", "2h"]}, "more than one until filter specified"),
+        ({"until": ["abc"]}, ""),
+    ],
+)
+def test_bad_prunes_remove_nothing(tmp_path: Path, filters: Any, text: str) -> None:
+    async def test(world: World) -> None:
+        await world.create()
+        with pytest.raises(InvalidArgument) as failure:
+            await world.remover.prune(filters)
+        assert text in str(failure.value)
+        assert len(world.store) == 1
+
+    inside(tmp_path, test)

@@ -1,0 +1,203 @@
+"""Parked slots: taken, refilled, thrown away; the zygote behind them started again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.fakes.containers import FakeSlot, run, settle
+
+from carrack.engine.containers import slots as module
+from carrack.engine.containers.slots import SlotPool
+from carrack.engine.jobs import Jobs
+from carrack.errors import Unavailable
+from carrack.shim.client import SlotPlan, Zygote, ZygoteSettings
+
+USUAL = ("mount", "network", "pid")
+
+
+class FakeZygote:
+    pid = 5
+
+    def __init__(self) -> None:
+        self.exited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.plans: list[SlotPlan] = []
+        self.slots: list[FakeSlot] = []
+        self.closed = False
+
+    async def slot(self, plan: SlotPlan) -> FakeSlot:
+        await asyncio.sleep(0)
+        self.plans.append(plan)
+        self.slots.append(FakeSlot())
+        return self.slots[-1]
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+        self.zygotes: list[FakeZygote] = []
+        self.cables = 0
+        self.parking: Exception | None = None
+        self.jobs = Jobs()
+        monkeypatch.setattr(module, "REFILL_PAUSE", 0)
+        monkeypatch.setattr(Zygote, "start", self._start)
+        park: Any = self._park
+        self.pool = SlotPool(ZygoteSettings("/run/x", "/carrack"), park, USUAL, size, self.jobs)
+
+    async def _start(self, settings: ZygoteSettings) -> FakeZygote:
+        await asyncio.sleep(0)
+        self.zygotes.append(FakeZygote())
+        return self.zygotes[-1]
+
+    async def _park(self, slot: object) -> str:
+        if self.parking is not None:
+            raise self.parking
+        self.cables += 1
+        return "cable"
+
+    async def take(self, *changes: Any) -> Any:
+        wanted = changes or (USUAL, {}, "/carrack")
+        return await self.pool.take(*wanted)
+
+
+def inside(monkeypatch: pytest.MonkeyPatch, size: int, test: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
+        world = World(monkeypatch, size)
+        await test(world)
+        await world.pool.close()
+        await world.jobs.close()
+
+    run(main)
+
+
+async def refilled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0.001)
+        await settle()
+
+
+def test_the_usual_slot_is_there_already_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await refilled()
+        [zygote] = world.zygotes
+        assert len(zygote.slots) == 2
+        taken = await world.take()
+        assert taken.slot is zygote.slots[0]
+        assert taken.veth == "cable"
+        await refilled()
+        assert len(zygote.slots) == 3
+        await world.pool.close()
+        assert [s.discarded for s in zygote.slots] == [False, True, True]
+        assert zygote.closed
+
+    inside(monkeypatch, 2, test)
+
+
+def test_other_wishes_are_made_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await refilled()
+        zygote = world.zygotes[0]
+        wishes: list[tuple[Any, ...]] = [
+            (("mount", "pid"), {}, "/carrack"),
+            (USUAL, {"pid": 9}, "/carrack"),
+            (USUAL, {}, "/other"),
+            (USUAL, {}, "/carrack", False),
+        ]
+        for wanted in wishes:
+            before = world.cables
+            parked = await world.take(*wanted)
+            assert parked.slot is zygote.slots[-1]
+            assert (zygote.plans[-1].namespaces, dict(zygote.plans[-1].join)) == wanted[:2]
+            assert zygote.plans[-1].cgroup_parent == wanted[2]
+            assert (parked.veth is not None) == (world.cables > before) == ("network" in wanted[0] and len(wanted) == 3)
+        assert not zygote.slots[0].discarded
+
+    inside(monkeypatch, 1, test)
+
+
+def test_a_slot_that_was_lost_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await refilled()
+        first = world.zygotes[0].slots[0]
+        first.lost.set_result(None)
+        assert (await world.take()).slot is not first
+
+    inside(monkeypatch, 1, test)
+
+
+def test_a_zygote_that_ended_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(world: World) -> None:
+        await world.pool.open()
+        world.zygotes[0].exited.set_result(None)
+        await asyncio.gather(world.take(), world.take())
+        assert len(world.zygotes) == 2
+
+    with caplog.at_level(logging.WARNING):
+        inside(monkeypatch, 0, test)
+    assert caplog.text.count("has ended; starting another") == 1
+
+
+def test_a_slot_without_its_cable_is_thrown_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(world: World) -> None:
+        world.parking = OSError("no more interfaces")
+        await world.pool.open()
+        await refilled()
+        with pytest.raises(OSError, match="no more interfaces"):
+            await world.take()
+        assert all(slot.discarded for slot in world.zygotes[0].slots)
+        world.parking = None
+        assert (await world.take()).veth == "cable"
+
+    with caplog.at_level(logging.WARNING):
+        inside(monkeypatch, 1, test)
+    assert "cannot park a slot: no more interfaces" in caplog.text
+
+
+def test_an_idle_pool_keeps_nothing_and_wakes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDLE", 0.01)
+
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await refilled()
+        await asyncio.sleep(0.05)
+        assert world.zygotes[0].slots[0].discarded
+        parked = await world.take()
+        assert not parked.slot.discarded
+        await refilled()
+        assert len(world.zygotes[0].slots) == 3
+
+    inside(monkeypatch, 1, test)
+
+
+def test_a_closed_pool_makes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await world.pool.close()
+        with pytest.raises(Unavailable, match="the daemon is stopping"):
+            await world.take()
+
+    inside(monkeypatch, 0, test)
+
+
+def test_what_is_made_while_the_pool_closes_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        await world.pool.open()
+        while not world.zygotes[0].plans:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        await world.pool.close()
+        await refilled()
+        assert all(slot.discarded for slot in world.zygotes[0].slots)
+
+    inside(monkeypatch, 1, test)

@@ -1,0 +1,127 @@
+"""Starting: what is asked of the slot and the shim, and that a failure leaves no descriptor, slot or address."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from tests.fakes.containers import run
+from tests.fakes.engine import World
+
+from carrack.engine.containers.start import seccomp_program
+from carrack.errors import Conflict, Internal
+from carrack.shim.client import StartFailed
+
+
+def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
+        world = World(folder)
+        await test(world)
+        await world.close()
+
+    run(main)
+
+
+def test_the_request_says_it_all(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        body = (
+            {
+                "Tty": True, "OpenStdin": True, "User": "me",
+                "HostConfig": {"ConsoleSize": [24, 80], "GroupAdd": ["wheel"], "CgroupParent": "/other",
+                               "LogConfig": {"Config": {"max-size": "1k", "max-file": "3"}}},
+            }
+        )  # fmt: skip
+        c, _ = await world.started("web", body)
+        request = world.slots.given[0].requests[0]
+        assert request["container"] == c.id
+        assert request["directory"] == world.paths.run(c.id)
+        assert request["cgroup"] == "/other/" + c.id
+        assert request["terminal"] is request["stdin"] is True
+        assert request["size"] == [24, 80]
+        assert request["log"] == {"path": world.paths.log(c.id), "max_size": 1024, "max_file": 3}
+        plan = request["plan"]
+        assert (plan["user"], plan["groups"], plan["rootfs_fd"]) == ("me", ["wheel"], 0)
+        assert base64.b64decode(plan["seccomp_program"]) == seccomp_program(c)
+        assert plan["spec"]["process"]["args"] == ["sh"]
+        assert world.slots.asked[0][2] == "/other"
+
+    inside(tmp_path, test)
+
+
+def test_no_filter_no_log_no_terminal(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        host = {"LogConfig": {"Type": "none"}, "SecurityOpt": ["seccomp=unconfined"], "ConsoleSize": [24, 80]}
+        await world.started("web", {"HostConfig": host})
+        request = world.slots.given[0].requests[0]
+        assert request["log"] is None
+        assert request["size"] is None
+        assert "seccomp_program" not in request["plan"]
+
+    inside(tmp_path, test)
+
+
+def test_clients_that_wait_go_with_the_start(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create("web", {"OpenStdin": True})
+        ends = [await world.attachments.attach(c, stdin=True, stdout=out, stderr=False) for out in (True, False)]
+        await world.lifecycle.start(c)
+        attach = world.slots.given[0].requests[0]["attach"]
+        assert [(a["stdin"], a["stdout"], a["stderr"]) for a in attach] == [(True, True, False), (True, False, False)]
+        assert len({a["fd"] for a in attach}) == 2
+        assert world.attachments.pending(c) == []
+        for end in ends:
+            end.close()
+
+    inside(tmp_path, test)
+
+
+def test_ports_are_held_by_the_shim_and_given_back_on_failure(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        host = {"NetworkMode": "bridge", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}
+        c = await world.create("web", {"HostConfig": host})
+        before = set(os.listdir("/proc/self/fd"))
+        world.slots.failure = StartFailed("exec", "no", 125)
+        with pytest.raises(Internal):
+            await world.lifecycle.start(c)
+        assert world.bridge.connected == {}
+        assert world.slots.given[0].discarded
+        assert set(os.listdir("/proc/self/fd")) == before
+        world.slots.failure = None
+        await world.lifecycle.start(c)
+        assert world.slots.given[1].requests[0]["hold_fds"] == [1]
+        assert not world.slots.given[1].discarded
+        assert c.ports == {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}
+        assert set(os.listdir("/proc/self/fd")) == before
+
+    inside(tmp_path, test)
+
+
+def test_the_record_is_written_before_it_counts(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create("web")
+        world.records.broken = OSError("no space")
+        with pytest.raises(Internal, match="no space"):
+            await world.lifecycle.start(c)
+        assert c.state.status == "created"
+        assert world.slots.given[0].discarded
+
+    inside(tmp_path, test)
+
+
+def test_only_a_running_container_can_be_joined(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        first = await world.create("first")
+        second = await world.create("second", {"HostConfig": {"PidMode": "container:first"}})
+        with pytest.raises(Conflict, match=f"container {first.id} is created$"):
+            await world.lifecycle.start(second)
+        await world.lifecycle.start(first)
+        first.state.pid = os.getpid()
+        await world.lifecycle.start(second)
+        names, join, *_ = world.slots.asked[-1]
+        assert list(join) == ["pid"]
+        assert "pid" not in names
+
+    inside(tmp_path, test)
