@@ -12,6 +12,7 @@ SOURCE, UNIT = ROOT / "src" / "carrack", ROOT / "tests" / "unit"
 ELSEWHERE = {
     "api/routes/": "cli",
     "cli/commands/": "cli",
+    "daemon/wiring.py": "cli",
 }
 
 
