@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine import spec
+from carrack.engine.containers.attach import DetachKeys
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.failures import exec_error
 from carrack.engine.containers.start import seccomp_program
@@ -68,6 +69,7 @@ class Execs:
         config = schema.check(body, model.EXEC)
         if not config["Cmd"]:
             raise InvalidArgument("No exec command specified")
+        DetachKeys(config["DetachKeys"])  # refused now rather than when the program runs
         process = Exec(secrets.token_hex(32), c, config)
         self._execs[process.id] = process
         c.exec_ids.append(process.id)
