@@ -109,6 +109,15 @@ def test_a_server_that_is_not_trusted_is_refused(certificate: tuple[str, str]) -
     listener.close()
 
 
+def test_the_authority_given_is_the_only_one_and_may_be_as_docker_s_manual_makes_it(
+    certificate: tuple[str, str],
+) -> None:
+    context = client_context(certificate[0], None, None, verify=True)
+    assert [ca["subject"] for ca in context.get_ca_certs()] == [((("commonName", "localhost"),),)]
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+
+
 def test_files_that_cannot_be_used(tmp_path: Path, certificate: tuple[str, str]) -> None:
     with pytest.raises(InvalidArgument, match="cannot use the TLS files"):
         client_context(str(tmp_path / "none.pem"), None, None, verify=True)
