@@ -70,9 +70,12 @@ def comparable(found: dict[str, Found], implicit: set[str]) -> dict[str, Found]:
 
 
 def timeless(found: dict[str, Found]) -> dict[str, Found]:
-    """Without directories' times: GNU tar sets them when it leaves a directory, and may come back to it."""
+    """Without directories' times, which GNU tar sets when it leaves a directory, though it may come back to it; and
+    without their set-group-ID, which it leaves on a directory that inherits it from its parent."""
     return {
-        path: dataclasses.replace(entry, mtime=0) if stat.S_ISDIR(entry.mode) else entry
+        path: dataclasses.replace(entry, mtime=0, mode=entry.mode & ~stat.S_ISGID)
+        if stat.S_ISDIR(entry.mode)
+        else entry
         for path, entry in found.items()
     }
 
