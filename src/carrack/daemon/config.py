@@ -243,7 +243,7 @@ def _tls(settings: Mapping[str, Any]) -> Tls | None:
 
 
 def _path(settings: Mapping[str, Any], key: str, default: str) -> Path:
-    value = settings.get(key) or default
+    value = settings.get(key, default)
     if not value.startswith("/") or "\0" in value:
         raise InvalidArgument(f"{key}: {value!r} is not an absolute path")
     return Path(value)

@@ -81,22 +81,22 @@ class Remover:
         self._supervisor.cancel_restart(c)
         c.state.status = "removing"
         await self._store.delete(c)
+        if c.host_config["AutoRemove"] if volumes is None else volumes:
+            await self._remove_volumes(c)
         c.notify("removed", "next-exit", "not-running")
         self._execs.forget(c)
         self._attachments.handed_over(c)
         self._events.publish("container", "destroy", c.id, attributes(c))
-        self._jobs.start(
-            self._sweep(c, c.host_config["AutoRemove"] if volumes is None else volumes), "sweep " + c.id[:12]
-        )
+        self._jobs.start(self._sweep(c), "sweep " + c.id[:12])
 
-    async def _sweep(self, c: Container, volumes: bool) -> None:
+    async def _sweep(self, c: Container) -> None:
         await c.left()
         await asyncio.to_thread(self._snapshotter.remove, c.id)
         await asyncio.to_thread(shm.release, self._paths.run(c.id))
         for directory in (self._paths.data(c.id), self._paths.run(c.id)):
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-        if not volumes:
-            return
+
+    async def _remove_volumes(self, c: Container) -> None:
         for point in c.mounts:
             if point["Type"] == "volume" and self._volumes.anonymous(point["Name"]):
                 try:
