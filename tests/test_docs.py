@@ -28,3 +28,21 @@ def test_short_file_names_exist(document: Path) -> None:
     known = ("tests/", "bench/", "src/")
     missing = [n for n in names if not n.startswith(known) and not (ROOT / "src" / "carrack" / n).exists()]
     assert not missing, f"{document.name} names {missing}"
+
+
+def test_every_security_test_is_in_the_table() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = set(re.findall(r"`(test_\w+\.py)`", text))
+    there = {path.name for path in (ROOT / "tests" / "security").glob("test_*.py")}
+    assert there - named == set(), "docs/security.md does not say what these defend against"
+    assert named - there == set(), "docs/security.md names tests that are gone"
+
+
+def test_decisions_are_numbered_and_short() -> None:
+    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    for path in records:
+        lines = path.read_text().splitlines()
+        assert lines[0].startswith(f"# {int(path.name[:4])}. "), path
+        assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
+        assert len(lines) <= 40, path
