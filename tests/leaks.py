@@ -22,6 +22,7 @@ Fact = tuple[str, str]
 OURS = r"carrack|\bcrk"
 _TEST_RUN = re.compile(r"\bpytest\b")
 _NUMBER = re.compile(r"\d{3,}")
+_BETWEEN = re.compile(r"[/\s]+")
 
 
 def snapshot(marks: Iterable[str] = ()) -> frozenset[Fact]:
@@ -48,12 +49,18 @@ def left_behind(
 ) -> list[Fact]:
     """What was not there ``before`` and stays: the ends of processes and mounts may take ``seconds`` to be seen.
 
-    What names the process id of another test run (``elsewhere``) is that run's.
+    What names the process id of another test run (``elsewhere``) is that run's, and what is in a cgroup that was there
+    ``before`` is another daemon's.
     """
     end = time.monotonic() + seconds
+    strange = {os.path.basename(what) for kind, what in before if kind == "cgroup"}
     while True:
         others = elsewhere()
-        new = sorted(fact for fact in look() - before if others.isdisjoint(_NUMBER.findall(fact[1])))
+        new = sorted(
+            (kind, what)
+            for kind, what in look() - before
+            if others.isdisjoint(_NUMBER.findall(what)) and strange.isdisjoint(_BETWEEN.split(what))
+        )
         if not new or time.monotonic() > end:
             return new
         time.sleep(0.2)

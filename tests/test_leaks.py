@@ -41,6 +41,12 @@ def test_what_another_test_run_made_is_its_own() -> None:
     ]
 
 
+def test_what_another_daemon_makes_meanwhile_is_its_own() -> None:
+    before: frozenset[Fact] = frozenset({("cgroup", "/sys/fs/cgroup/pids/carrack")})
+    after: frozenset[Fact] = before | {("cgroup", "/sys/fs/cgroup/pids/carrack/1"), ("process", "7 sh in / /carrack/1")}
+    assert left_behind(before, lambda: after, seconds=0, elsewhere=nobody) == []
+
+
 def test_a_process_is_seen_until_it_ends() -> None:
     before = snapshot()
     with subprocess.Popen([sys.executable, "-c", f"input() # {NAME}"], stdin=subprocess.PIPE) as process:
