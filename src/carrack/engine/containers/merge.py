@@ -113,7 +113,7 @@ def _environment(own: list[str], image: list[str]) -> list[str]:
 
 def _refuse_healthcheck(own: Document | None) -> None:
     """An image's own check is passed over with a warning; one asked for is refused, since it would not be run."""
-    if own and own.get("Test") and own["Test"] != ["NONE"]:
+    if own and own.get("Test") != ["NONE"] and any(own.values()):
         raise InvalidArgument("Healthcheck is not supported by this version of Carrack: leave it out")
 
 

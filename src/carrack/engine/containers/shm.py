@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 
+from carrack.engine import defaults
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.errors import Conflict
@@ -23,15 +25,16 @@ def _place(paths: Paths, identity: str) -> str:
     return os.path.join(paths.run(identity), "shm")
 
 
-def mounts(c: Container, paths: Paths) -> list[Mount]:
-    """The bind of the shared /dev/shm, if this container has or joins one."""
+def mounts(c: Container, paths: Paths, find: Callable[[str], Container]) -> list[Mount]:
+    """The bind of the shared /dev/shm, if this container has or joins one; ``find`` gives the container it joins."""
     mode = c.host_config["IpcMode"]
     if mode != "shareable" and not mode.startswith("container:"):
         return []
-    owner = c.id if mode == "shareable" else mode.removeprefix("container:")
-    return [
-        {"destination": "/dev/shm", "type": "bind", "source": _place(paths, owner), "options": ["rbind", "rprivate"]}
-    ]
+    owner = c if mode == "shareable" else find(mode.removeprefix("container:"))
+    if owner.host_config["IpcMode"] == "host":
+        return [defaults.HOST_SHM]
+    place = _place(paths, owner.id)
+    return [{"destination": "/dev/shm", "type": "bind", "source": place, "options": ["rbind", "rprivate"]}]
 
 
 def check_joinable(other: Container) -> None:

@@ -68,7 +68,7 @@ class Starter:
             held = undo.enter_context(ExitStack())
             parked = await self._slot(c, held, undo)
             self._connector.prepare(c)
-            mounts = [*spec_mounts(c), *self._connector.file_mounts(c), *shm.mounts(c, self._paths)]
+            mounts = [*spec_mounts(c), *self._connector.file_mounts(c), *shm.mounts(c, self._paths, self._store.find)]
             document = spec.build(c, self._facts, mounts, self._cgroup(c))
             opening = asyncio.to_thread(self._open, c, document["mounts"], held)
             (root, sources), ports = await both(opening, self._connector.connect(c, parked, undo, held))

@@ -19,15 +19,24 @@ def with_ipc(mode: str) -> Container:
     return container(1, {"HostConfig": {"IpcMode": mode, "ShmSize": 4096}})
 
 
+def nobody(name: str) -> Container:
+    raise AssertionError(f"nobody asks for {name}")
+
+
+def test_who_joins_a_container_with_the_hosts_gets_the_hosts() -> None:
+    [joined] = shm.mounts(with_ipc("container:x"), Paths("/data", "/run/x"), lambda _: with_ipc("host"))
+    assert joined["source"] == "/dev/shm"
+
+
 @pytest.mark.parametrize("mode", ["private", "none", "host", ""])
 def test_others_have_none(mode: str) -> None:
-    assert shm.mounts(with_ipc(mode), Paths("/data", "/run/x")) == []
+    assert shm.mounts(with_ipc(mode), Paths("/data", "/run/x"), nobody) == []
 
 
 def test_owner_and_guest_bind_the_same_place() -> None:
     paths, owner = Paths("/data", "/run/x"), with_ipc("shareable")
-    [own] = shm.mounts(owner, paths)
-    [joined] = shm.mounts(with_ipc("container:" + owner.id), paths)
+    [own] = shm.mounts(owner, paths, nobody)
+    [joined] = shm.mounts(with_ipc("container:" + owner.id), paths, lambda _: owner)
     assert own == joined
     assert own["destination"] == "/dev/shm"
     assert own["source"] == f"/run/x/containers/{owner.id}/shm"
