@@ -275,6 +275,23 @@ def test_namespaces_can_be_joined(bundle: Bundle) -> None:
     assert "is not a pid namespace" in bundle.run("true").stderr
 
 
+def test_a_namespace_mounted_somewhere_can_be_joined(bundle: Bundle) -> None:
+    """As engines and ``ip netns`` keep them: the file's name then tells nothing of its kind."""
+    first = bundle.detached("sleep", "60")
+    pid = json.loads(bundle.command("state", first).stdout)["pid"]
+    place = bundle.directory / "kept"
+    place.touch()
+    subprocess.run(["mount", "--bind", f"/proc/{pid}/ns/net", str(place)], check=True)
+    try:
+        wanted = os.readlink(f"/proc/{pid}/ns/net")
+        for entry in bundle.linux["namespaces"]:
+            if entry["type"] == "network":
+                entry["path"] = str(place)
+        assert bundle.shell("ls -l /proc/self/ns/net").split()[-1] == wanted
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
 def test_a_foreground_container_gets_our_signals(bundle: Bundle) -> None:
     bundle.process["args"] = ["sh", "-c", "trap 'echo got; exit 3' TERM; echo ready; while true; do sleep 0.02; done"]
     bundle.write()

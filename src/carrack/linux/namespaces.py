@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+
+_NS_GET_NSTYPE = 0xB703  # ioctl_nsfs(2)
+
 CLONE_FS = 0x200
 CLONE_FILES = 0x400
 CLONE_PIDFD = 0x1000
@@ -59,3 +64,16 @@ def proc_path(pid: int | str, type: str, proc: str = "/proc") -> str:
     ``pid_for_children`` and is not what this returns.
     """
     return f"{proc}/{pid}/ns/{PROC_NAMES[type]}"
+
+
+def flag_of(fd: int) -> int:
+    """The CLONE_NEW* flag of the namespace that a descriptor refers to, 0 when it refers to none.
+
+    The kernel is asked, since the name of a namespace that was mounted somewhere (as ``ip netns`` does) tells nothing.
+    """
+    try:
+        return fcntl.ioctl(fd, _NS_GET_NSTYPE)
+    except OSError as error:
+        if error.errno in (errno.ENOTTY, errno.EINVAL):
+            return 0
+        raise

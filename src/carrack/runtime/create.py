@@ -13,7 +13,7 @@ import time
 
 from carrack.errors import CarrackError, Conflict, InvalidArgument
 from carrack.linux import mount as words
-from carrack.linux.namespaces import PROC_NAMES
+from carrack.linux import namespaces
 from carrack.runtime import bundle, channel, hooks, init, prepare, spawn
 from carrack.runtime import state as states
 from carrack.runtime.cgroups import hierarchy
@@ -144,7 +144,7 @@ def _spawn_init(
         undo.callback(ours.close)
         opened.callback(theirs.close)
         plan = _plan(kernel, state, spec, options, opened)
-        namespaces = [_namespace(opened, entry["type"], entry.get("path")) for entry in linux.get("namespaces", [])]
+        wanted = [_namespace(opened, entry["type"], entry.get("path")) for entry in linux.get("namespaces", [])]
 
         def main() -> None:
             ours.close()
@@ -152,7 +152,7 @@ def _spawn_init(
 
         child = spawn.spawn(
             kernel,
-            namespaces,
+            wanted,
             main,
             cgroup=cgroup,
             uid_map=linux.get("uidMappings", ()),
@@ -201,7 +201,7 @@ def _namespace(opened: contextlib.ExitStack, kind: str, path: str | None) -> spa
         return spawn.Namespace(kind)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     opened.callback(os.close, fd)
-    if os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] != PROC_NAMES[kind]:
+    if namespaces.flag_of(fd) != namespaces.FLAGS[kind]:
         raise InvalidArgument(f"linux.namespaces: {path} is not a {kind} namespace")
     return spawn.Namespace(kind, fd)
 
