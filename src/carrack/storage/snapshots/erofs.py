@@ -20,12 +20,12 @@ from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.mounts import LayerMounts
 from carrack.storage.snapshots.overlaymount import OverlayMounter
-from carrack.storage.snapshots.stack import OverlayStack
+from carrack.storage.snapshots.stack import OverlayStack, Stacked
 from carrack.storage.tar import TarEntry, TarLimits, TarScanner
 from carrack.storage.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
@@ -67,7 +67,7 @@ class ErofsLayers:
         return self.directories.find(diff_id) / _IMAGE
 
 
-class ErofsSnapshotter(ErofsLayers):
+class ErofsSnapshotter(Stacked, ErofsLayers):
     """See Snapshotter. ``through_loop`` and ``one_by_one``: see LayerMounts and OverlayMounter."""
 
     name = "erofs"
@@ -93,30 +93,6 @@ class ErofsSnapshotter(ErofsLayers):
             self._stack.forget_layer(diff_id)
             self.mounts.release(diff_id)
             super().remove_layer(diff_id)
-
-    def prepare(self, key: str, layers: Sequence[str]) -> None:
-        """See Snapshotter."""
-        self._stack.prepare(key, layers)
-
-    def mount(self, key: str) -> int:
-        """See Snapshotter."""
-        return self._stack.mount(key)
-
-    def view(self, layers: Sequence[str]) -> int:
-        """See Snapshotter."""
-        return self._stack.view(layers)
-
-    def upper(self, key: str) -> Path:
-        """See Snapshotter."""
-        return self._stack.upper(key)
-
-    def remove(self, key: str) -> None:
-        """See Snapshotter."""
-        self._stack.remove(key)
-
-    def keys(self) -> list[str]:
-        """See Snapshotter."""
-        return self._stack.keys()
 
     def sweep(self, keys: Collection[str]) -> None:
         """See Snapshotter."""

@@ -15,11 +15,11 @@ from carrack.storage.extract import Extractor
 from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.overlaymount import OverlayMounter
-from carrack.storage.snapshots.stack import OverlayStack
+from carrack.storage.snapshots.stack import OverlayStack, Stacked
 from carrack.storage.tar import TarEntry, TarLimits, TarScanner
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from pathlib import Path
 
     from carrack.linux.kernel import FileKernel, Kernel
@@ -63,7 +63,7 @@ class OverlayLayers:
         return self.directories.find(diff_id) / _FILES
 
 
-class OverlaySnapshotter(OverlayLayers):
+class OverlaySnapshotter(Stacked, OverlayLayers):
     """See Snapshotter. ``one_by_one``: see OverlayMounter."""
 
     name = "overlay"
@@ -86,30 +86,6 @@ class OverlaySnapshotter(OverlayLayers):
         with self._stack.lock:
             self._stack.forget_layer(diff_id)
             super().remove_layer(diff_id)
-
-    def prepare(self, key: str, layers: Sequence[str]) -> None:
-        """See Snapshotter."""
-        self._stack.prepare(key, layers)
-
-    def mount(self, key: str) -> int:
-        """See Snapshotter."""
-        return self._stack.mount(key)
-
-    def view(self, layers: Sequence[str]) -> int:
-        """See Snapshotter."""
-        return self._stack.view(layers)
-
-    def upper(self, key: str) -> Path:
-        """See Snapshotter."""
-        return self._stack.upper(key)
-
-    def remove(self, key: str) -> None:
-        """See Snapshotter."""
-        self._stack.remove(key)
-
-    def keys(self) -> list[str]:
-        """See Snapshotter."""
-        return self._stack.keys()
 
     def sweep(self, keys: Collection[str]) -> None:
         """See Snapshotter."""

@@ -218,3 +218,33 @@ class OverlayStack:
         finally:
             os.close(layer)
             os.close(view)
+
+
+class Stacked:
+    """The part of a Snapshotter that every driver on overlayfs leaves to its stack."""
+
+    _stack: OverlayStack
+
+    def prepare(self, key: str, layers: Sequence[str]) -> None:
+        """See Snapshotter."""
+        self._stack.prepare(key, layers)
+
+    def mount(self, key: str) -> int:
+        """See Snapshotter."""
+        return self._stack.mount(key)
+
+    def view(self, layers: Sequence[str]) -> int:
+        """See Snapshotter."""
+        return self._stack.view(layers)
+
+    def upper(self, key: str) -> Path:
+        """See Snapshotter."""
+        return self._stack.upper(key)
+
+    def remove(self, key: str) -> None:
+        """See Snapshotter."""
+        self._stack.remove(key)
+
+    def keys(self) -> list[str]:
+        """See Snapshotter."""
+        return self._stack.keys()
