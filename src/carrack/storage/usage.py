@@ -4,7 +4,7 @@ import os
 
 
 def tree_size(path: str | os.PathLike[str]) -> int:
-    """The bytes of all regular files below a directory, hard links counted once; what vanishes meanwhile is left out."""
+    """The bytes of all regular files below a directory, hard links counted once, less what vanishes meanwhile."""
     total = 0
     seen: set[tuple[int, int]] = set()
     waiting = [os.fspath(path)]
