@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from carrack.engine import pump
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.record import Container
-from carrack.engine.images import pump
 from carrack.errors import CarrackError, Conflict, Forbidden, InvalidArgument, NotFound
 from carrack.linux import pidfd
 from carrack.linux.syscalls import LINUX

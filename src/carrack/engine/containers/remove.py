@@ -55,24 +55,30 @@ class Remover:
         self, c: Container, *, kill: Callable[[Container], Awaitable[None]], force: bool = False, volumes: bool = False
     ) -> None:
         """Delete the container. Raises Conflict while it runs, unless forced."""
-        if c.state.status == "removing":
-            raise Conflict(f"removal of container {c.name} is already in progress")
-        if c.state.running:
-            if not force:
-                state = "running: stop the container before removing or force remove"
-                if c.state.status == "paused":
-                    state = "paused and must be unpaused first"
-                raise Conflict(f'cannot remove container "{c.name}": container is {state}')
-            c.stopping = c.stopped_by_user = True
-            auto, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
-            try:
-                await kill(c)
-            except Conflict:
-                pass
-            finally:
-                c.host_config["AutoRemove"] = auto
-        async with c.lock:
-            await self.remove_ended(c, volumes)
+        while True:
+            if c.state.status == "removing":
+                raise Conflict(f"removal of container {c.name} is already in progress")
+            if c.state.running:
+                await self._end(c, kill, force)
+            async with c.lock:
+                if not c.state.running:  # else a start was under way that is through now
+                    await self.remove_ended(c, volumes)
+                    return
+
+    async def _end(self, c: Container, kill: Callable[[Container], Awaitable[None]], force: bool) -> None:
+        if not force:
+            state = "running: stop the container before removing or force remove"
+            if c.state.status == "paused":
+                state = "paused and must be unpaused first"
+            raise Conflict(f'cannot remove container "{c.name}": container is {state}')
+        c.stopping = c.stopped_by_user = True
+        auto, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
+        try:
+            await kill(c)
+        except Conflict:
+            pass
+        finally:
+            c.host_config["AutoRemove"] = auto
 
     async def remove_ended(self, c: Container, volumes: bool | None = None) -> None:
         """Delete a container that does not run; its record goes first, so that a crash leaves only garbage."""

@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING
 
-from carrack.engine.images import progress, pump
+from carrack.engine import pump
+from carrack.engine.images import progress
 from carrack.engine.images.intake import Intake
 from carrack.engine.images.layout import Plan, plans
 from carrack.engine.images.whole import whole

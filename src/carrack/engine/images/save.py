@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from carrack.engine.images import pump
+from carrack.engine import pump
 from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import digest as digests
 from carrack.oci import document, image_config, manifest, media_types, platform, reference

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from carrack.engine.images import pump
+from carrack.engine import pump
 
 Write = Callable[[bytes | memoryview], object]
 
