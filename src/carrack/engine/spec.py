@@ -57,6 +57,21 @@ def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> S
     return spec
 
 
+def usual(facts: HostFacts) -> Spec:
+    """The part of the spec of a container with all defaults that can be made before there is one.
+
+    On cgroup v2 a container's cgroup is made at its start, so nothing of it can be mounted before.
+    """
+    early = [defaults.PROC, defaults.DEV, defaults.PTS, defaults.SYS]
+    cgroup = [defaults.CGROUP] if facts.cgroup_version == 1 else []
+    linux: Linux = {
+        "maskedPaths": [*defaults.MASKED_PATHS, *facts.thermal_paths],
+        "readonlyPaths": list(defaults.READONLY_PATHS),
+        "rootfsPropagation": "rprivate",
+    }
+    return {"mounts": [*early, *cgroup, defaults.MQUEUE], "linux": linux}
+
+
 def _process(c: Container, facts: HostFacts, guard: Security) -> Process:
     host, config = c.host_config, c.config
     names = capabilities(host, facts.last_capability)

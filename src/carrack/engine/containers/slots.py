@@ -20,6 +20,7 @@ from carrack.shim.client import Slot, SlotPlan, Zygote, ZygoteSettings
 if TYPE_CHECKING:
     from carrack.engine.jobs import Jobs
     from carrack.network.endpoint import ParkedVeth
+    from carrack.oci.runtime_spec import Spec
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,10 @@ class Parked:
 
 
 class SlotPool:
-    """Makes slots through the zygote, which it starts, watches and starts again."""
+    """Makes slots through the zygote, which it starts, watches and starts again.
+
+    ``usual``: the namespaces of parked slots; ``stage``: the part of a spec that is made ahead in them.
+    """
 
     def __init__(
         self,
@@ -45,12 +49,14 @@ class SlotPool:
         usual: tuple[str, ...],
         size: int,
         jobs: Jobs,
+        stage: Spec | None = None,
     ) -> None:
         self._settings = settings
         self._park = park
         self._usual = usual
         self._size = size
         self._jobs = jobs
+        self._stage = stage
         self._parked: deque[Parked] = deque()
         self._zygote: Zygote | None = None
         self._starting = asyncio.Lock()
@@ -94,7 +100,8 @@ class SlotPool:
         self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str, cable: bool
     ) -> Parked:
         zygote = await self._alive()
-        plan = SlotPlan(namespaces=namespaces, join=join, cgroup_parent=cgroup_parent)
+        stage = self._stage if namespaces == self._usual and not join else None
+        plan = SlotPlan(namespaces=namespaces, join=join, cgroup_parent=cgroup_parent, stage=stage)
         slot = await zygote.slot(plan)
         try:
             veth = await self._park(slot) if cable else None

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from carrack.engine.images import changes, pump
+from carrack.engine import pump
+from carrack.engine.images import changes
 from carrack.engine.images.whole import whole
 from carrack.model import times
 from carrack.oci import document
