@@ -287,9 +287,20 @@ def test_a_namespace_mounted_somewhere_can_be_joined(bundle: Bundle) -> None:
         for entry in bundle.linux["namespaces"]:
             if entry["type"] == "network":
                 entry["path"] = str(place)
-        assert bundle.shell("ls -l /proc/self/ns/net").split()[-1] == wanted
+        bundle.linux["sysctl"] = {"net.ipv4.ip_default_ttl": "77"}
+        shown = bundle.shell("ls -l /proc/self/ns/net; cat /proc/sys/net/ipv4/ip_default_ttl").split()
+        assert shown[-2:] == [wanted, "77"]
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+def test_the_host_s_namespace_by_its_path_is_still_the_host_s(bundle: Bundle) -> None:
+    for entry in bundle.linux["namespaces"]:
+        if entry["type"] == "network":
+            entry["path"] = "/proc/self/ns/net"
+    assert bundle.shell("ls -l /proc/self/ns/net").split()[-1] == os.readlink("/proc/self/ns/net")
+    bundle.linux["sysctl"] = {"net.ipv4.ip_default_ttl": "78"}
+    assert "is not allowed in the hosts network namespace" in bundle.run("true").stderr
 
 
 def test_a_foreground_container_gets_our_signals(bundle: Bundle) -> None:

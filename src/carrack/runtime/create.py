@@ -138,6 +138,7 @@ def _spawn_init(
     kernel: Kernel, state: State, spec: Spec, cgroup: Cgroup, options: Options
 ) -> tuple[socket.socket, int]:
     """Start init and record it; returns our end of its channel, and its pid."""
+    spec = _without_host_namespaces(spec)
     linux = spec.get("linux", {})
     with contextlib.ExitStack() as opened, contextlib.ExitStack() as undo:
         ours, theirs = channel.pair()
@@ -194,6 +195,18 @@ def _open_root(kernel: Kernel, spec: Spec) -> int:
         return kernel.open_tree(words.AT_FDCWD, path, words.OPEN_TREE_CLONE | words.AT_RECURSIVE)
     except OSError as error:
         raise OSError(error.errno, f"root file system: {os.strerror(error.errno or 0)}", path) from None
+
+
+def _without_host_namespaces(spec: Spec) -> Spec:
+    """A path that leads to our own namespace is the same as no entry: what is shared with the host must not look like
+    the container's own, else its sysctls would be set on the host."""
+    linux = spec.get("linux", {})
+    entries = [entry for entry in linux.get("namespaces", []) if not _is_ours(entry["type"], entry.get("path"))]
+    return {**spec, "linux": {**linux, "namespaces": entries}}
+
+
+def _is_ours(kind: str, path: str | None) -> bool:
+    return bool(path) and os.path.samefile(path or "", namespaces.proc_path("self", kind))
 
 
 def _namespace(opened: contextlib.ExitStack, kind: str, path: str | None) -> spawn.Namespace:

@@ -77,6 +77,7 @@ class Setup:
         self.process = self.spec.get("process", {})
         self.linux = self.spec.get("linux", {})
         self.new_namespaces = {n["type"] for n in self.linux.get("namespaces", ()) if not n.get("path")}
+        self.own_namespaces = {n["type"] for n in self.linux.get("namespaces", ())}  # new, or joined and not the host's
         self.last_cap = caps.last_cap()
         self.root_fd = -1
         self.terminal: tty.Pty | None = None
@@ -144,7 +145,7 @@ def _start_session(setup: Setup) -> None:
 def _check_spec(setup: Setup) -> None:
     if not setup.process.get("args"):
         raise InvalidArgument("process.args: must name a program")
-    sysctl.check(setup.linux.get("sysctl", {}), setup.new_namespaces)
+    sysctl.check(setup.linux.get("sysctl", {}), setup.own_namespaces)
     lsm.check(setup.process)
     setup.filter = process.seccomp_program(setup.plan.get("seccomp_program"), setup.linux.get("seccomp"))
 
@@ -170,7 +171,7 @@ def _mount(setup: Setup) -> None:
         setup.kernel,
         setup.root_fd,
         default_propagation=propagation,
-        cgroup_namespace="cgroup" in setup.new_namespaces,
+        cgroup_namespace="cgroup" in setup.own_namespaces,
     )
     setup.mounter.attach_all(setup.spec.get("mounts", ()), setup.plan.get("source_fds", {}))
 

@@ -1,6 +1,6 @@
 """Kernel parameters of the container's own namespaces (``linux.sysctl``).
 
-Only parameters that belong to a namespace the container does not share are let through; the others are the host's.
+Only parameters that belong to a namespace other than the host's are let through.
 Writes go through a procfs of our own, so that nothing a container mounts over /proc/sys can redirect them
 (CVE-2025-52881), and are made before /proc/sys becomes read-only.
 """
@@ -22,7 +22,7 @@ _IPC = frozenset(
 _MQUEUE = "fs.mqueue."
 
 
-def check(sysctls: Mapping[str, str], new_namespaces: frozenset[str] | set[str]) -> None:
+def check(sysctls: Mapping[str, str], own_namespaces: frozenset[str] | set[str]) -> None:
     """InvalidArgument names the first parameter that is not of a namespace of the container's own."""
     for key in sysctls:
         name = _dotted(key)
@@ -36,7 +36,7 @@ def check(sysctls: Mapping[str, str], new_namespaces: frozenset[str] | set[str])
             raise InvalidArgument(f'sysctl "{key}" is not allowed as it conflicts with the OCI "hostname" field')
         else:
             raise InvalidArgument(f'sysctl "{key}" is not in a separate kernel namespace')
-        if needed not in new_namespaces:
+        if needed not in own_namespaces:
             raise InvalidArgument(f'sysctl "{key}" is not allowed in the hosts {needed} namespace')
 
 
