@@ -22,6 +22,8 @@ Fact = tuple[str, str]
 OURS = r"carrack|\bcrk"
 _TEST_RUN = re.compile(r"\bpytest\b")
 _NUMBER = re.compile(r"\d{3,}")
+#: The standard library's own, which ends with the interpreter that runs the tests
+_HELPER = "multiprocessing.resource_tracker"
 _BETWEEN = re.compile(r"[/\s]+")
 
 
@@ -115,7 +117,7 @@ def _commands() -> list[tuple[str, str]]:
             words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:  # ended meanwhile
             continue
-        if words and not _is_ancestor(int(path.name)):
+        if words and _HELPER not in words and not _is_ancestor(int(path.name)):
             found.append((path.name, words.strip()))
     return found
 
