@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 #: (kind, what)
@@ -69,9 +69,27 @@ def left_behind(
 
 
 def other_runs() -> set[str]:
-    """Process ids of other pytest runs on this machine."""
-    own = {str(os.getpid()), str(os.getppid())}
-    return {pid for pid, words in _commands() if _TEST_RUN.search(words)} - own
+    """Process ids of other pytest runs on this machine, and of all that descends from them."""
+    parents = _parents()
+    own = set(_line(str(os.getpid()), parents))
+    runs = {pid for pid, words in _commands() if _TEST_RUN.search(words)} - own
+    return {pid for pid in parents if not runs.isdisjoint(_line(pid, parents))}
+
+
+def _parents() -> dict[str, str]:
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found[path.parent.name] = path.read_text().rpartition(")")[2].split()[1]
+        except OSError:  # ended meanwhile
+            continue
+    return found
+
+
+def _line(pid: str, parents: dict[str, str]) -> Iterator[str]:
+    while pid in parents:
+        yield pid
+        pid = parents[pid]
 
 
 def _is_of_another_kind(path: Path) -> bool:
@@ -117,13 +135,9 @@ def _commands() -> list[tuple[str, str]]:
             words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:  # ended meanwhile
             continue
-        if words and _HELPER not in words and not _is_ancestor(int(path.name)):
+        if words and _HELPER not in words:
             found.append((path.name, words.strip()))
     return found
-
-
-def _is_ancestor(pid: int) -> bool:
-    return pid in (os.getpid(), os.getppid())
 
 
 def _processes() -> list[str]:

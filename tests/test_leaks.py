@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.leaks import Fact, left_behind, snapshot
+from tests.leaks import Fact, left_behind, other_runs, snapshot
 
 NAME = f"crk-leaks-{os.getpid()}"
 
@@ -54,6 +54,19 @@ def test_a_process_is_seen_until_it_ends() -> None:
         assert [what.split()[0] for what in found] == [str(process.pid)]
         process.communicate(b"\n")
     assert not [what for _, what in snapshot() - before if NAME in what]
+
+
+def test_other_runs_are_found_with_their_descendants() -> None:
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(); input()'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "pytest"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        child = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().strip()
+        assert {str(process.pid), child} <= other_runs()
+        process.communicate(b"\n")
+    assert str(os.getpid()) not in other_runs()
 
 
 def test_a_directory_of_the_run_is_seen_by_its_mark() -> None:

@@ -90,7 +90,8 @@ def test_mounts_are_those_of_the_spec(bundle: Bundle) -> None:
     }  # fmt: skip
     assert {point: shapes[point] for point in wanted} == wanted
     assert shapes["/sys/fs/cgroup"][1].startswith("ro,")
-    assert mounts["/"].root == str(bundle.rootfs)
+    # told from the root of its file system on, which need not be the machine's
+    assert mounts["/"].root.endswith("/".join(bundle.rootfs.parts[-2:]))
 
 
 def test_devices_are_the_default_ones_and_links(bundle: Bundle) -> None:

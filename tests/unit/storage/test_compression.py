@@ -124,13 +124,14 @@ def test_errors_of_the_source_keep_their_meaning() -> None:
 @given(st.binary(max_size=2000), st.sampled_from(["gzip", "zstd", "plain"]), st.integers(1, 300))
 def test_compressors_and_readinto(data: bytes, kind: str, size: int) -> None:
     packer = compressor(kind)
+    data = b"not compressed" + data  # what begins like a compressed stream is taken for one
     packed = packer.compress(data) + packer.flush()
     stream = Decompressed(io.BytesIO(packed))
     buffer = memoryview(bytearray(size))
     out = bytearray()
     while count := stream.readinto(buffer):
         out += buffer[:count]
-    assert out == data or kind == "plain"
+    assert out == data
 
 
 def test_gzip_output_is_read_by_others_and_repeatable() -> None:
