@@ -146,6 +146,16 @@ def test_binds_have_their_options_and_missing_mount_points_are_made(bundle: Bund
     assert infos["/data/one"].propagation == "private"
 
 
+def test_files_and_directories_do_not_go_on_each_other(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for source, place in ((tmp_path / "file", "/tmp"), (tmp_path, "/etc/passwd")):
+        bind = {"source": str(source), "destination": place, "type": "bind", "options": ["rbind"]}
+        bundle.spec["mounts"].append(bind)
+        result = bundle.run("true")
+        assert f"mounting '{source}' to '{place}': not a directory" in result.stderr
+        del bundle.spec["mounts"][-1]
+
+
 def test_a_bind_can_show_other_owners(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared/file").touch()

@@ -8,6 +8,7 @@ outside openat2, and a half-made mount is visible nowhere. Sources: OCI runtime 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -244,9 +245,18 @@ class Mounter:
             into_proc = self._kernel.fstatfs_magic(target) == words.PROC_SUPER_MAGIC
             if into_proc and destination != "/proc" and destination not in _BELOW_PROC:
                 raise InvalidArgument(f"{destination!r} cannot be mounted because it leads into a procfs")
-            self._kernel.move_mount(fd, target)
+            self._move(fd, target, is_directory)
         finally:
             os.close(target)
+
+    def _move(self, fd: int, target: int, is_directory: bool) -> None:
+        try:
+            self._kernel.move_mount(fd, target)
+        except OSError as error:
+            if error.errno == errno.EINVAL and stat.S_ISDIR(os.fstat(target).st_mode) != is_directory:
+                text = "not a directory: a directory goes on a directory only, and a file on a file"
+                raise NotADirectoryError(errno.ENOTDIR, text) from None
+            raise
 
     def _refuse_procfs(self, fd: int, destination: str) -> None:
         """Nothing but procfs itself on /proc, nothing inside it that could steer what we or the kernel write there."""
