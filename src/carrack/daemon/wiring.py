@@ -40,7 +40,7 @@ from carrack.engine.images.service import Images
 from carrack.engine.jobs import Jobs
 from carrack.engine.networks.document import Attached
 from carrack.engine.networks.store import Networks, load_predefined
-from carrack.engine.spec import HostFacts
+from carrack.engine.spec import HostFacts, usual_spec
 from carrack.engine.system.host import init_binary
 from carrack.engine.system.identity import engine_id
 from carrack.engine.system.info import Counts, Settings, SystemInfo
@@ -136,6 +136,7 @@ class Services:
             usual,
             config.slots,
             self.jobs,
+            usual_spec(self.facts),
         )
         attachments = Attachments()
         execs = Execs(store, events, self.jobs)

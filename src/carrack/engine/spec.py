@@ -57,7 +57,7 @@ def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> S
     return spec
 
 
-def usual(facts: HostFacts) -> Spec:
+def usual_spec(facts: HostFacts) -> Spec:
     """The part of the spec of a container with all defaults that can be made before there is one.
 
     On cgroup v2 a container's cgroup is made at its start, so nothing of it can be mounted before.

@@ -71,7 +71,7 @@ class _Entry:
         self.last_cap = caps.last_cap()
         self.procfs = inroot.Procfs(kernel)  # the host's numbering; ``self`` is right in any
         self.capabilities = process.allowed_capabilities(
-            self.process.get("capabilities", {}), init.permitted_mask(self.procfs)
+            self.process.get("capabilities", {}), process.permitted_mask(self.procfs)
         )
         self.root_fd = -1
         self.terminal: tty.Pty | None = None

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from carrack.linux.kernel import Kernel
     from carrack.oci.runtime_spec import Capabilities, Spec
+    from carrack.runtime.stage import Stage
 
     class InitPlan(TypedDict, total=False):
         """What to start; ints named *_fd are descriptors of this process. See init()."""
@@ -69,15 +70,17 @@ if TYPE_CHECKING:
 class Setup:
     """The container in the making: what the steps hand on to each other."""
 
-    def __init__(self, kernel: Kernel, plan: InitPlan, sock: socket.socket) -> None:
+    def __init__(self, kernel: Kernel, plan: InitPlan, sock: socket.socket, stage: Stage | None = None) -> None:
         self.kernel = kernel
         self.plan = plan
+        self.stage = stage
         self.channel = sock
         self.spec: Spec = plan["spec"]
         self.process = self.spec.get("process", {})
         self.linux = self.spec.get("linux", {})
         self.new_namespaces = {n["type"] for n in self.linux.get("namespaces", ()) if not n.get("path")}
         self.own_namespaces = {n["type"] for n in self.linux.get("namespaces", ())}  # new, or joined and not the host's
+        self.staged = stage.fits(self.spec) if stage is not None else frozenset[int]()
         self.last_cap = caps.last_cap()
         self.root_fd = -1
         self.terminal: tty.Pty | None = None
@@ -91,9 +94,12 @@ class Setup:
     filter: tuple[bytes, int] | None
 
 
-def init(kernel: Kernel, plan: InitPlan, sock: socket.socket) -> NoReturn:
-    """Go through all steps; ends in execve, or reports the error and exits with its code."""
-    run_steps(STEPS, lambda: Setup(kernel, plan, sock), sock)
+def init(kernel: Kernel, plan: InitPlan, sock: socket.socket, stage: Stage | None = None) -> NoReturn:
+    """Go through all steps; ends in execve, or reports the error and exits with its code.
+
+    ``stage``: made ahead in this mount namespace (see stage.py); it is used where it is what the spec asks for.
+    """
+    run_steps(STEPS, lambda: Setup(kernel, plan, sock, stage), sock)
 
 
 def run_steps(
@@ -173,14 +179,16 @@ def _mount(setup: Setup) -> None:
         default_propagation=propagation,
         cgroup_namespace="cgroup" in setup.own_namespaces,
     )
-    setup.mounter.attach_all(setup.spec.get("mounts", ()), setup.plan.get("source_fds", {}))
+    if setup.stage is not None:
+        setup.stage.move(setup.mounter) if setup.staged else setup.stage.close()
+    setup.mounter.attach_all(setup.spec.get("mounts", ()), setup.plan.get("source_fds", {}), setup.staged)
 
 
 def _make_devices(setup: Setup) -> None:
     whole_dev = any(
         inroot.clean(mount["destination"]) == "/dev" and mounts.is_bind(mount) for mount in setup.spec.get("mounts", ())
     )
-    if not whole_dev:  # a bound /dev is the caller's own business
+    if not whole_dev and not setup.staged:  # a bound /dev is the caller's own business
         devices.make_devices(setup.kernel, setup.root_fd, setup.linux.get("devices", ()))
         devices.make_links(setup.kernel, setup.root_fd)
     if setup.process.get("terminal"):
@@ -233,8 +241,9 @@ def _name_host(setup: Setup) -> None:
 
 
 def _protect_paths(setup: Setup) -> None:
-    masks.make_read_only(setup.kernel, setup.root_fd, setup.linux.get("readonlyPaths", ()))
-    masks.mask(setup.kernel, setup.root_fd, setup.linux.get("maskedPaths", ()))
+    if not setup.staged:
+        masks.make_read_only(setup.kernel, setup.root_fd, setup.linux.get("readonlyPaths", ()))
+        masks.mask(setup.kernel, setup.root_fd, setup.linux.get("maskedPaths", ()))
     setup.mounter.finish()
 
 
@@ -310,15 +319,7 @@ def _take_identity(setup: Setup) -> None:
 
 
 def _permitted(setup: Any) -> int:
-    return permitted_mask(setup.procfs)
-
-
-def permitted_mask(procfs: inroot.Procfs) -> int:
-    """CapPrm of this process."""
-    for line in procfs.read("self/status", 16384).splitlines():
-        if line.startswith("CapPrm:"):
-            return int(line.split()[1], 16)
-    return 0
+    return process.permitted_mask(setup.procfs)
 
 
 def find_program(setup: Any) -> None:

@@ -20,7 +20,7 @@ from carrack.runtime.cgroups import inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from carrack.linux.kernel import Kernel
     from carrack.oci.runtime_spec import Mount
@@ -67,14 +67,22 @@ class Mounter:
         cgroup_namespace: bool,
     ) -> None:
         self._kernel = kernel
+        self._covers: Collection[tuple[int, int]] = ()
         self._root_fd = root_fd
         self._default_propagation = default_propagation
         self._cgroup_namespace = cgroup_namespace
         self._read_only_later: list[int] = []
 
-    def attach_all(self, mounts: Sequence[Mount], source_fds: Mapping[str, int]) -> None:
-        """Attach each in order; source_fds: index in mounts → detached source tree, which this takes over."""
+    def attach_all(
+        self, mounts: Sequence[Mount], source_fds: Mapping[str, int], made: Collection[int] = frozenset()
+    ) -> None:
+        """Attach each in order; source_fds: index in mounts → detached source tree, which this takes over.
+
+        ``made``: the indexes of those that are there already.
+        """
         for index, mount in enumerate(mounts):
+            if index in made:
+                continue
             try:
                 self._attach(mount, source_fds.get(str(index)))
             except OSError as error:
@@ -82,6 +90,17 @@ class Mounter:
                 where = f" ({error.filename})" if error.filename and error.filename != mount["destination"] else ""
                 message = f"mounting {mount.get('source') or mount.get('type')!r} to {mount['destination']!r}"
                 raise OSError(error.errno, f"{message}: {text.lower()}{where}") from error
+
+    def move(self, trees: Mapping[str, int], covers: Collection[tuple[int, int]]) -> None:
+        """Attach trees of kernel file systems that are mounted elsewhere in this mount namespace: destination →
+        descriptor. ``covers``: (device, inode) of what hides parts of their procfs: nothing is attached there."""
+        self._covers = covers
+        for destination, tree in trees.items():
+            try:
+                self._place(tree, destination, is_directory=True, plain=destination != "/dev")
+            except OSError as error:
+                text = (error.strerror or os.strerror(error.errno or 0)).lower()
+                raise OSError(error.errno, f"mounting to {destination!r}: {text}") from error
 
     def finish(self) -> None:
         """Make read-only what had to stay writable until its inside was made (/dev, the cgroup tmpfs)."""
@@ -242,8 +261,7 @@ class Mounter:
                 raise
             raise OSError(error.errno, "must be mounted on an ordinary directory, not on a link", destination) from None
         try:
-            into_proc = self._kernel.fstatfs_magic(target) == words.PROC_SUPER_MAGIC
-            if into_proc and destination != "/proc" and destination not in _BELOW_PROC:
+            if self._is_in_proc(target) and destination != "/proc" and destination not in _BELOW_PROC:
                 raise InvalidArgument(f"{destination!r} cannot be mounted because it leads into a procfs")
             self._move(fd, target, is_directory)
         finally:
@@ -257,6 +275,13 @@ class Mounter:
                 text = "not a directory: a directory goes on a directory only, and a file on a file"
                 raise NotADirectoryError(errno.ENOTDIR, text) from None
             raise
+
+    def _is_in_proc(self, target: int) -> bool:
+        if self._covers:
+            info = os.fstat(target)
+            if (info.st_dev, info.st_ino) in self._covers:
+                return True
+        return self._kernel.fstatfs_magic(target) == words.PROC_SUPER_MAGIC
 
     def _refuse_procfs(self, fd: int, destination: str) -> None:
         """Nothing but procfs itself on /proc, nothing inside it that could steer what we or the kernel write there."""

@@ -152,6 +152,14 @@ def allowed_capabilities(capabilities: Capabilities, ours: int) -> Capabilities:
     return result
 
 
+def permitted_mask(procfs: Procfs) -> int:
+    """CapPrm of this process."""
+    for line in procfs.read("self/status", 16384).splitlines():
+        if line.startswith("CapPrm:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
 def no_new_privileges(kernel: ProcessKernel) -> None:
     """execve gives nothing any more; never to be undone."""
     kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1)

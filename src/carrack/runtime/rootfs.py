@@ -53,12 +53,17 @@ def attach_root(kernel: MountKernel, spec: Spec, rootfs_fd: int | None) -> int:
         except OSError as error:
             raise OSError(error.errno, f"root file system: {os.strerror(error.errno or 0)}", path) from None
     kernel.mount_setattr(rootfs_fd, "", propagation=words.MS_SLAVE, recursive=True)
+    attach_on_top(kernel, rootfs_fd)
+    return rootfs_fd
+
+
+def attach_on_top(kernel: MountKernel, mount_fd: int) -> None:
+    """Stack a detached mount on / of this mount namespace, where no path leads to it, only its descriptor."""
     top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        kernel.move_mount(rootfs_fd, top)
+        kernel.move_mount(mount_fd, top)
     finally:
         os.close(top)
-    return rootfs_fd
 
 
 def change_root(kernel: MountKernel, root_fd: int) -> None:

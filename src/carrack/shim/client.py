@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from carrack.errors import Unavailable
-from carrack.oci.runtime_spec import IdMapping
+from carrack.oci.runtime_spec import IdMapping, Spec
 from carrack.runtime import channel
 from carrack.shim import seal
 from carrack.shim.connection import Connection, StartFailed, failure
@@ -49,6 +49,7 @@ class SlotPlan:
     """A sandbox: OCI namespace types to make new and to join (type → descriptor), and where its cgroup goes.
 
     The cgroup's final path, given at start, must have the same parent (cgroup v1 renames within a directory only).
+    ``stage``: the part of the coming spec that is to be made ahead, see :mod:`carrack.runtime.stage`.
     """
 
     namespaces: tuple[str, ...] = ("pid", "network", "ipc", "mount", "uts")
@@ -56,6 +57,7 @@ class SlotPlan:
     cgroup_parent: str | None = None
     uid_map: Sequence[IdMapping] = ()
     gid_map: Sequence[IdMapping] = ()
+    stage: Spec | None = None
 
 
 class Zygote:
@@ -107,6 +109,7 @@ class Zygote:
             "cgroup_parent": plan.cgroup_parent or self._settings.cgroup_parent,
             "uid_map": list(plan.uid_map),
             "gid_map": list(plan.gid_map),
+            "stage": plan.stage,
         }
         try:
             await self._send({"slot": document}, [theirs.fileno(), *plan.join.values()])

@@ -17,7 +17,7 @@ import stat
 import struct
 
 from carrack.linux import namespaces as ns
-from carrack.runtime import channel
+from carrack.runtime import channel, stage
 from carrack.runtime.init import describe, init
 from carrack.runtime.spawn import Namespace, spawn
 from carrack.shim import protocol, reaper
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from carrack.linux.kernel import Kernel, MountKernel
+    from carrack.oci.runtime_spec import Spec
     from carrack.runtime.cgroups.hierarchy import Cgroup, Hierarchy
     from carrack.runtime.spawn import Child
 
@@ -121,9 +122,14 @@ def prepare(kernel: Kernel, hierarchy: Hierarchy, plan: dict[str, Any], joined: 
     ours, theirs = channel.pair()
     own_network = "network" in new
     own_cgroup = "cgroup" in plan["namespaces"]
+    template = plan.get("stage")
     maps = {"uid_map": plan.get("uid_map", ()), "gid_map": plan.get("gid_map", ())}
+
+    def stub() -> NoReturn:
+        _stub(kernel, theirs, own_network, own_cgroup, template)
+
     try:
-        child = spawn(kernel, spaces, lambda: _stub(kernel, theirs, own_network, own_cgroup), cgroup=cgroup, **maps)
+        child = spawn(kernel, spaces, stub, cgroup=cgroup, **maps)
     except BaseException:
         ours.close()
         cgroup.remove()
@@ -164,7 +170,7 @@ def _private_null(kernel: MountKernel) -> int:
         os.close(mount_fd)
 
 
-def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bool) -> NoReturn:
+def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bool, template: Spec | None) -> NoReturn:
     """First process of the container: complete the sandbox, wait for the plan, become the program."""
     try:
         keep_only(kernel, [sock.fileno()])
@@ -174,6 +180,7 @@ def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bo
             _raise_loopback()
             _refuse_router_advertisements()
             fds = [socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE).detach()]
+        ready = stage.build(kernel, template) if template else None
         channel.send(sock, {"parked": True}, fds)
         for fd in fds:
             os.close(fd)
@@ -186,7 +193,7 @@ def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bo
     except BaseException as error:  # an end without a word would pass for a program that was started
         channel.send(sock, {"error": describe("take the plan", error)})
         os._exit(1)
-    init(kernel, plan, sock)
+    init(kernel, plan, sock, ready)
 
 
 def _refuse_router_advertisements() -> None:

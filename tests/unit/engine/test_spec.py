@@ -13,6 +13,7 @@ from tests.fakes.containers import FACTS, container
 
 from carrack.engine import spec
 from carrack.engine.volumes.mountpoints import spec_mounts
+from carrack.runtime import stage
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "spec"
 
@@ -141,3 +142,18 @@ def test_what_holds_for_every_container(host: dict[str, Any]) -> None:
         assert document["linux"]["resources"]["devices"][0] == {"allow": False, "access": "rwm"}
     own_network = host.get("NetworkMode") != "host"
     assert ("net.ipv4.ping_group_range" in document["linux"]["sysctl"]) == own_network
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("host", "whole"),
+    [({}, True), ({"NetworkMode": "none", "ShmSize": 1 << 20}, True), ({"Privileged": True}, False)],
+)
+def test_what_is_made_ahead_fits_a_container_with_the_defaults(version: int, host: dict[str, Any], whole: bool) -> None:
+    facts = FACTS._replace(cgroup_version=version)
+    wanted = spec.build(container(1, {"HostConfig": host}), facts, [], "/x")
+    made = stage.fits(json.loads(json.dumps(spec.usual_spec(facts))), json.loads(json.dumps(wanted)))
+    kinds = {wanted["mounts"][index]["type"] for index in made}
+    assert kinds == (
+        {"proc", "tmpfs", "devpts", "sysfs", "mqueue"} | ({"cgroup"} if version == 1 else set()) if whole else set()
+    )

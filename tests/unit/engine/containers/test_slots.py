@@ -14,9 +14,11 @@ from carrack.engine.containers import slots as module
 from carrack.engine.containers.slots import SlotPool
 from carrack.engine.jobs import Jobs
 from carrack.errors import Unavailable
+from carrack.oci.runtime_spec import Spec
 from carrack.shim.client import SlotPlan, Zygote, ZygoteSettings
 
 USUAL = ("mount", "network", "pid")
+STAGE: Spec = {"mounts": []}
 
 
 class FakeZygote:
@@ -47,7 +49,7 @@ class World:
         monkeypatch.setattr(module, "REFILL_PAUSE", 0)
         monkeypatch.setattr(Zygote, "start", self._start)
         park: Any = self._park
-        self.pool = SlotPool(ZygoteSettings("/run/x", "/carrack"), park, USUAL, size, self.jobs)
+        self.pool = SlotPool(ZygoteSettings("/run/x", "/carrack"), park, USUAL, size, self.jobs, STAGE)
 
     async def _start(self, settings: ZygoteSettings) -> FakeZygote:
         await asyncio.sleep(0)
@@ -116,6 +118,7 @@ def test_other_wishes_are_made_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> N
             assert parked.slot is zygote.slots[-1]
             assert (zygote.plans[-1].namespaces, dict(zygote.plans[-1].join)) == wanted[:2]
             assert zygote.plans[-1].cgroup_parent == wanted[2]
+            assert (zygote.plans[-1].stage is not None) == (wanted[0] == USUAL and not wanted[1])
             assert (parked.veth is not None) == (world.cables > before) == ("network" in wanted[0] and len(wanted) == 3)
         assert not zygote.slots[0].discarded
 
