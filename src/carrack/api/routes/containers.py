@@ -108,6 +108,13 @@ class _Face:
         return stream(produce)
 
     async def start(self, request: Request) -> Response:
+        for name in ("checkpoint", "checkpoint-dir"):
+            if request.query.text(name):
+                raise InvalidArgument(f"{name} is not supported by this version of Carrack: leave it out")
+        if await request.json_object():
+            raise InvalidArgument(
+                "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+            )
         await self._s.lifecycle.start(self._s.store.find(request.path["id"]))
         return empty()
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, json_response, stream, text
+from carrack.api.routes import later
 from carrack.api.stream import StreamWriter
 from carrack.engine.events import Events, matcher
 from carrack.engine.system.info import SystemInfo
@@ -42,6 +43,7 @@ def routes(system: System) -> list[Route]:
         Route("GET", "/system/df", face.disk_usage),
         Route("POST", "/build/prune", face.prune_builds),
         Route("POST", "/auth", face.auth),
+        *later.routes(),
     ]
 
 

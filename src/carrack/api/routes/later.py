@@ -1,0 +1,53 @@
+"""Docker's endpoints that this engine does not build yet: refused by what they do, not as if they had never existed."""
+
+from __future__ import annotations
+
+from carrack.api.app import Handler, Route
+from carrack.api.request import Request
+from carrack.api.response import Response
+from carrack.errors import CarrackError, NotSupported, Unavailable
+
+_BUILD = "building images is not supported by this version of Carrack: commit a container, or load an image"
+_SWARM = "swarm mode is not supported by this version of Carrack"
+_PLUGINS = "plugins are not supported by this version of Carrack"
+_CHECKPOINTS = "checkpoints are not supported by this version of Carrack"
+_REGISTRY = "registries are not supported by this version of Carrack"
+# What every Docker engine outside a swarm answers, so that clients take their usual way.
+_NO_MANAGER = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
+)
+
+_REFUSED = {
+    ("POST", "/build"): _BUILD,
+    ("POST", "/build/cancel"): _BUILD,
+    ("POST", "/session"): _BUILD,
+    ("POST", "/grpc"): _BUILD,
+    ("GET", "/distribution/{name:.*}/json"): _REGISTRY,
+    ("POST", "/swarm/init"): _SWARM,
+    ("POST", "/swarm/join"): _SWARM,
+    ("GET", "/plugins"): _PLUGINS,
+    ("GET", "/plugins/privileges"): _PLUGINS,
+    ("POST", "/plugins/pull"): _PLUGINS,
+    ("POST", "/plugins/create"): _PLUGINS,
+    ("GET", "/containers/{id}/checkpoints"): _CHECKPOINTS,
+    ("POST", "/containers/{id}/checkpoints"): _CHECKPOINTS,
+}
+_MANAGER_ONLY = (
+    "/swarm", "/swarm/unlockkey", "/nodes", "/services", "/tasks", "/secrets", "/configs",
+)  # fmt: skip
+
+
+def routes() -> list[Route]:
+    """The route table."""
+    refused = [Route(method, path, _refusing(NotSupported(text))) for (method, path), text in _REFUSED.items()]
+    lists = [Route("GET", path, _refusing(Unavailable(_NO_MANAGER))) for path in _MANAGER_ONLY]
+    made = ("services", "secrets", "configs")
+    return [*refused, *lists, *(Route("POST", f"/{n}/create", _refusing(Unavailable(_NO_MANAGER))) for n in made)]
+
+
+def _refusing(error: CarrackError) -> Handler:
+    async def handler(request: Request) -> Response:
+        raise type(error)(str(error))
+
+    return handler
