@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import TypeVar
 
-from carrack.engine.images.whole import ended
+from carrack.engine.whole import ended
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.images import busybox, debian, progress
 from carrack.engine.images.import_ import Importer, Origin
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.oci import reference
 from carrack.storage.removal import remove_tree

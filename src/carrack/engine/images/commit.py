@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine.images import changes
 from carrack.engine.images.image import Image
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 from carrack.model import times
 from carrack.oci import document, image_config
 from carrack.oci.image_config import RunConfig

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.images import filters as filtering
 from carrack.engine.images.image import Image, chain_ids
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 from carrack.errors import Conflict
 from carrack.oci import digest as digests
 from carrack.oci import reference

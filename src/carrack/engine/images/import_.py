@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine import pump
 from carrack.engine.images import changes
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 from carrack.model import times
 from carrack.oci import document
 from carrack.oci.platform import Platform

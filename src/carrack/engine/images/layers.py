@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 from carrack.errors import Conflict, Internal, InvalidArgument, NotFound
 from carrack.oci import media_types
 from carrack.storage import compression

@@ -15,7 +15,7 @@ from carrack.engine import pump
 from carrack.engine.images import progress
 from carrack.engine.images.intake import Intake
 from carrack.engine.images.layout import Plan, plans
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 from carrack.oci import digest as digests
 
 if TYPE_CHECKING:

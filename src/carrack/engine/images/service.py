@@ -19,7 +19,7 @@ from carrack.engine.images.listing import Lister
 from carrack.engine.images.load import Loader
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 from carrack.errors import Conflict
 from carrack.oci.platform import of_machine
 from carrack.storage.apply import Expected

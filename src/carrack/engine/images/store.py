@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carrack.engine.images.image import Image
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 from carrack.errors import CarrackError, InvalidArgument, NotFound
 from carrack.model import times
 from carrack.oci import digest as digests

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from carrack.engine.images.whole import whole
+from carrack.engine.whole import whole
 
 
 async def double(value: int) -> int:
