@@ -160,11 +160,12 @@ def _numbers(path: str) -> tuple[int, int]:
 
 def devices(host: Document) -> tuple[list[Device], list[DeviceRule]]:
     """The device nodes to make and the complete device rules. Raises InvalidArgument on a device that is none."""
-    if host["Privileged"]:
-        return _all_host_devices(), [{"allow": True, "access": "rwm"}]
-    rules = list(defaults.DEVICE_RULES)
-    nodes: list[Device] = []
+    privileged = host["Privileged"]
+    rules: list[DeviceRule] = [{"allow": True, "access": "rwm"}] if privileged else list(defaults.DEVICE_RULES)
+    nodes = _all_host_devices() if privileged else []
     for entry in host["Devices"]:
+        if privileged and entry["PathInContainer"] in ("", entry["PathOnHost"]):
+            continue  # it is there already
         access = entry["CgroupPermissions"] or "rwm"
         if not _ACCESS.match(access):
             raise InvalidArgument(f"invalid device mode: {access}")

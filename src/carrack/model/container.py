@@ -49,7 +49,7 @@ CONFIG: Table = {
     "Env": Field(STRINGS, None),
     "Cmd": Field(WORDS, None),
     "Healthcheck": Field(HEALTHCHECK, None),
-    "ArgsEscaped": Field(BOOLEAN, False),
+    "ArgsEscaped": Field(BOOLEAN, False, built=False),
     "Image": Field(STRING, ""),
     "Volumes": Field(SET, None),
     "WorkingDir": Field(STRING, ""),
@@ -130,6 +130,7 @@ RESOURCES: Table = {
     "Devices": Field(ListOf(DEVICE), []),
     "DeviceCgroupRules": Field(STRINGS, None),
     "DeviceRequests": Field(ANY, None, built=False),
+    "KernelMemory": Field(INTEGER, 0, built=False),
     "KernelMemoryTCP": Field(INTEGER, 0, built=False),
     "MemoryReservation": Field(INTEGER, 0),
     "MemorySwap": Field(INTEGER, 0),
@@ -189,7 +190,13 @@ HOST_CONFIG: Table = {
     "Init": Field(BOOLEAN, None),
 }
 
-UPDATE: Table = {**RESOURCES, "RestartPolicy": Field(RESTART_POLICY, None)}
+# What is fixed when a container is made: its place among the cgroups, its devices, its processes' limits.
+_FIXED = ("CgroupParent", "Devices", "DeviceCgroupRules", "Ulimits")
+UPDATE: Table = {
+    **RESOURCES,
+    **{name: RESOURCES[name]._replace(built=False) for name in _FIXED},
+    "RestartPolicy": Field(RESTART_POLICY, None),
+}
 
 ENDPOINT: Table = {
     "IPAMConfig": Field(

@@ -10,8 +10,9 @@ from carrack.api.response import HIJACKED, Response, empty, json_response
 from carrack.api.routes.containers import size_of
 from carrack.engine.containers import attach
 from carrack.engine.containers.services import ContainerServices
-from carrack.errors import CarrackError
+from carrack.errors import CarrackError, InvalidArgument
 from carrack.http import stdcopy
+from carrack.http.hijack import HijackedStream
 
 _RECORDED = 10.0
 """Seconds between the end of an exec's streams and its exit that we wait for; a child that closed them may live on."""
@@ -43,14 +44,17 @@ class _Face:
         if body.get("Detach"):
             await self._execs.start(process, body, attach=False)
             return empty(200)
-        tty = bool(process.config["Tty"])
-        connection = await request.hijack(multiplexed=not tty)
+        tty, raw = bool(process.config["Tty"]), bool(body.get("Tty"))
+        if raw and not tty:
+            raise InvalidArgument("Tty: the exec was created without a terminal, so it cannot be started on one")
+        hijacked = await request.hijack(multiplexed=not raw)
+        connection = hijacked if raw or not tty else _Framed(hijacked)
         try:
             sock = await self._execs.start(process, body, attach=True)
         except CarrackError as error:
             # The connection is the stream already: its reader is told there, and by the exit code.
             text = f"{error}\r\n".encode()
-            connection.write(text if tty else stdcopy.frame(stdcopy.STDOUT, text))
+            hijacked.write(text if raw else stdcopy.frame(stdcopy.STDOUT, text))
             return HIJACKED
         assert sock is not None
         detached = await attach.pump(connection, sock, attach.DetachKeys(process.config["DetachKeys"]) if tty else None)
@@ -65,3 +69,23 @@ class _Face:
 
     async def inspect(self, request: Request) -> Response:
         return json_response(self._execs.document(self._execs.find(request.path["id"])))
+
+
+class _Framed:
+    """The stream of a terminal for a client that asked for frames: it did not say Tty when it started the exec."""
+
+    def __init__(self, stream: HijackedStream) -> None:
+        self._stream = stream
+        self.closed = stream.closed
+
+    async def read(self) -> bytes:
+        return await self._stream.read()
+
+    def write(self, data: bytes) -> None:
+        self._stream.write(stdcopy.frame(stdcopy.STDOUT, data))
+
+    async def drain(self) -> None:
+        await self._stream.drain()
+
+    def close(self) -> None:
+        self._stream.close()

@@ -66,7 +66,7 @@ class Creator:
         image = await self._images.resolve(config["Image"])
         _check_platform(platform, config["Image"], dict(image.config))
         merge.config(config, dict(image.config.get("config") or {}))
-        if (image.config.get("config") or {}).get("Healthcheck"):
+        if (image.config.get("config") or {}).get("Healthcheck") and not config["Healthcheck"]:
             warnings.append("The image's HEALTHCHECK is not run by this version of Carrack")
         merge.ports(config, host)
         identity = secrets.token_hex(32)
@@ -90,7 +90,7 @@ class Creator:
     def _complete(self, config: Document, host: Document, networking: Document) -> list[str]:
         cpus = os.cpu_count() or 1
         merge.host_config(host, cgroup_version=self._facts.cgroup_version)
-        merge.networking(networking, host["NetworkMode"])
+        merge.networking(networking, host["NetworkMode"], config["MacAddress"])
         merge.check_together(config, host)
         sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), "0.0.0.0")  # refuses malformed entries
         resources.check(host, cpus)
@@ -102,8 +102,8 @@ class Creator:
         if host["Init"] and self._facts.init_path is None:
             raise InvalidArgument("--init needs a static init on the host: install the tini or catatonit package")
         warnings = []
-        if host["NetworkMode"] == "host" and host["PortBindings"]:
-            warnings.append("Published ports are discarded when using host network mode")
+        if host["NetworkMode"] in ("host", "none") and host["PortBindings"]:
+            warnings.append(f"Published ports are discarded when using {host['NetworkMode']} network mode")
         return warnings
 
     def _joined(self, what: str, host: Document, mode: str) -> None:

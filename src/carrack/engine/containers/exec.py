@@ -14,7 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from carrack.engine import spec
+from carrack.engine import resources, spec
 from carrack.engine.containers.attach import DetachKeys
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.failures import exec_error
@@ -139,6 +139,7 @@ class Execs:
             "cwd": config["WorkingDir"] or c.config["WorkingDir"] or "/",
             "capabilities": spec.capability_sets(names),
             "noNewPrivileges": security(c.host_config).no_new_privileges and not config["Privileged"],
+            "rlimits": resources.rlimits(c.host_config),
             "user": {"uid": 0, "gid": 0},
         }  # fmt: skip
         if c.host_config["OomScoreAdj"]:

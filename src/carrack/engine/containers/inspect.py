@@ -64,7 +64,7 @@ def host_config(c: Container) -> Document:
         "MaskedPaths": c.host_config["MaskedPaths"],
         "ReadonlyPaths": c.host_config["ReadonlyPaths"],
     }
-    for name in ("Annotations", "StorageOpt", "Tmpfs", "Sysctls", "Mounts", "Init", "KernelMemoryTCP"):
+    for name in ("Annotations", "StorageOpt", "Tmpfs", "Sysctls", "Mounts", "Init", "KernelMemory", "KernelMemoryTCP"):
         if not shown.get(name) and shown.get(name) is not False:
             shown.pop(name, None)
     if shown.get("Mounts"):

@@ -6,16 +6,18 @@ The order of precedence, and what an explicit empty value means, follow Docker's
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import Any
 
 from carrack.engine import defaults
 from carrack.engine.containers.signals import parse_signal
-from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.container import Document
 from carrack.model.ports import parse_range
 from carrack.model.units import parse_bytes
 
 RUNTIME = "carrack"
+_MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 
 
 def config(given: Document, image: Document) -> None:
@@ -90,6 +92,8 @@ def check_together(config: Document, host: Document) -> None:
     """Refuse what a container that shares another's network, or the host's names, cannot have of its own."""
     if config["Hostname"] and host["UTSMode"] == "host":
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
+    if config["Domainname"] and host["UTSMode"] == "host":
+        raise InvalidArgument("conflicting options: domainname and the UTS mode")
     if not host["NetworkMode"].startswith("container:"):
         return
     for given, what in (
@@ -130,6 +134,8 @@ def host_config(host: Document, *, cgroup_version: int, init: bool = False) -> N
     host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
     host["LogConfig"]["Type"] = host["LogConfig"]["Type"] or "json-file"
     host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
+    if host["CgroupParent"]:
+        host["CgroupParent"] = posixpath.normpath("/" + host["CgroupParent"].lstrip("/"))
     host["OomKillDisable"] = bool(host["OomKillDisable"])
     if host["Runtime"] not in ("", RUNTIME):
         raise InvalidArgument(f"unknown or invalid runtime name: {host['Runtime']}")
@@ -167,7 +173,7 @@ def _check_modes(host: Document) -> None:
     if host["Isolation"] not in ("", "default"):
         raise InvalidArgument(f"invalid isolation ({host['Isolation']}): linux only supports 'default'")
     if host["VolumeDriver"] not in ("", "local"):
-        raise NotFound(
+        raise InvalidArgument(  # a 404 would make the docker command look for the image in a registry
             f'error looking up volume plugin {host["VolumeDriver"]}: plugin "{host["VolumeDriver"]}" not found'
         )
     if len(host["ConsoleSize"]) != 2 or not all(0 <= n < 65536 for n in host["ConsoleSize"]):
@@ -194,6 +200,8 @@ def check_restart_policy(policy: Document) -> None:
 
 def _check_log(log: dict[str, Any]) -> None:
     if log["Type"] == "none":
+        if log["Config"]:
+            raise InvalidArgument(f"invalid logging opts for driver none: {', '.join(log['Config'])}")
         return
     if log["Type"] != "json-file":
         raise NotSupported(
@@ -223,8 +231,10 @@ def unconnected(mode: str) -> Document:
     return {mode: {**dict.fromkeys(none), **dict.fromkeys(words, ""), **dict.fromkeys(numbers, 0)}}
 
 
-def networking(given: Document, mode: str) -> None:
+def networking(given: Document, mode: str, mac: str = "") -> None:
     """Refuse endpoints of networks other than the one in ``mode``; Docker's ``default`` is the bridge.
+
+    ``mac`` is the container's own address, which an endpoint's must not contradict.
 
     Not with NotFound, which makes the docker command look for the image in a registry.
     """
@@ -234,3 +244,12 @@ def networking(given: Document, mode: str) -> None:
             endpoints[mode] = endpoints.pop(name)
         elif name != mode:
             raise InvalidArgument(f"network {name} not found")
+    wanted = {endpoint["MacAddress"] for endpoint in endpoints.values()} | {mac}
+    wanted.discard("")
+    for address in wanted:
+        if not _MAC.fullmatch(address) or int(address[:2], 16) & 1:
+            raise InvalidArgument(f"invalid MAC address: {address}")
+    if wanted and mode != "bridge":
+        raise InvalidArgument("conflicting options: mac-address and the network mode")
+    if len(wanted) > 1:
+        raise InvalidArgument("the container-wide MAC address must match the endpoint-specific MAC address")

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from carrack.errors import InvalidArgument, NotFound
-from carrack.linux.mount import AT_FDCWD, AT_RECURSIVE, OPEN_TREE_CLONE
+from carrack.linux.mount import AT_FDCWD, AT_RECURSIVE, OPEN_TREE_CLONE, read_mountinfo
 from carrack.linux.syscalls import LINUX
 from carrack.oci.runtime_spec import Mount
 
@@ -46,6 +46,7 @@ def open_sources(mounts: list[Mount], held: ExitStack) -> dict[str, int]:
     for index, mount in enumerate(mounts):
         if mount.get("type") != "bind":
             continue
+        _check_propagation(mount)
         flags = OPEN_TREE_CLONE | os.O_CLOEXEC
         if "rbind" in mount["options"]:
             flags |= AT_RECURSIVE
@@ -58,3 +59,26 @@ def open_sources(mounts: list[Mount], held: ExitStack) -> dict[str, int]:
         held.callback(os.close, fd)
         sources[str(index)] = fd
     return sources
+
+
+def _check_propagation(mount: Mount) -> None:
+    """Refuse a propagation that would carry nothing: only mounts below a shared (or slave) mount are passed on.
+
+    Source: mount_namespaces(7); the texts are Docker's.
+    """
+    kinds = {option.removeprefix("r") for option in mount["options"]} & {"shared", "slave"}
+    if not kinds:
+        return
+    path = os.path.realpath(mount["source"])
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        above = [info for info in read_mountinfo(file.read()) if _holds(info.mount_point, path)]
+    place = max(reversed(above), key=lambda info: len(info.mount_point))
+    tags = {tag.partition(":")[0] for tag in place.optional}
+    if "shared" in tags or (kinds == {"slave"} and "master" in tags):
+        return
+    wanted = "shared or slave" if kinds == {"slave"} else "shared"
+    raise InvalidArgument(f"path {mount['source']} is mounted on {place.mount_point} but it is not a {wanted} mount")
+
+
+def _holds(mount_point: str, path: str) -> bool:
+    return path == mount_point or path.startswith(mount_point.rstrip("/") + "/")

@@ -154,6 +154,8 @@ def _check_mount(mount: Document) -> None:
         raise _bad(kind, "field Source must not be specified")
     if kind == "volume" and mount["ReadOnly"] and not mount["Source"]:
         raise _bad(kind, "must not set ReadOnly mode when using anonymous volumes")
+    if mount["Consistency"] not in ("", "default", "consistent", "cached", "delegated"):
+        raise _bad(kind, f"invalid consistency: {mount['Consistency']}")
     propagation = (mount["BindOptions"] or {}).get("Propagation")
     if propagation and propagation not in PROPAGATION:
         raise _bad(kind, f"invalid propagation mode: {propagation}")

@@ -11,7 +11,7 @@ from tests.fakes.containers import documents
 
 from carrack.engine import defaults
 from carrack.engine.containers import merge
-from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
+from carrack.errors import CarrackError, InvalidArgument, NotSupported
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_refusals(body: dict[str, Any], text: str) -> None:
     [
         ({"HostConfig": {"NetworkMode": "mine"}}, InvalidArgument),
         ({"NetworkingConfig": {"EndpointsConfig": {"mine": {}}}}, InvalidArgument),
-        ({"HostConfig": {"VolumeDriver": "nfs"}}, NotFound),
+        ({"HostConfig": {"VolumeDriver": "nfs"}}, InvalidArgument),
         ({"HostConfig": {"LogConfig": {"Type": "syslog"}}}, NotSupported),
     ],
 )
