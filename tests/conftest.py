@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,19 @@ from tests.leaks import left_behind, snapshot
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what is generated now to tests/golden")
     parser.addoption("--leaks", action="store_true", help="fail when this run leaves anything on the machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a machine cannot run is skipped by name and counted, never silently."""
+    lacks = {}
+    if os.geteuid() != 0:
+        lacks["root"] = "needs root"
+    if not shutil.which("docker"):
+        lacks["docker_cli"] = "the real docker command is not on the PATH"
+    for item in items:
+        for name, reason in lacks.items():
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session", autouse=True)
