@@ -52,4 +52,4 @@ class _Face:
 
     async def prune(self, request: Request) -> Response:
         removed, freed = await self._volumes.prune(request.query.filters())
-        return json_response({"VolumesDeleted": removed or None, "SpaceReclaimed": freed})
+        return json_response({"VolumesDeleted": removed, "SpaceReclaimed": freed})

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import secrets
 import socket
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine import resources, spec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from carrack.shim.client import Shim
 
 ENDED_KEPT = 256
+START_PATIENCE_S = 10.0  # as dockerd
 
 
 @dataclass(slots=True)
@@ -49,6 +51,8 @@ class Exec:
     running: bool = False
     started: bool = False
     exit_code: int | None = None
+    # Set when a start has succeeded or failed.
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
     # Done when the end is recorded.
     watching: asyncio.Task[None] | None = None
 
@@ -120,6 +124,7 @@ class Execs:
         finally:
             theirs.close()
         process.running = True
+        process.settled.set()
         process.watching = self._jobs.start(self._watch(process, shim), f"exec {process.id[:12]}")
         if not attach:
             ours.close()
@@ -166,6 +171,7 @@ class Execs:
 
     def _ended(self, process: Exec, code: int) -> None:
         process.running, process.exit_code, process.pid = False, code, 0
+        process.settled.set()
         if process.id in process.container.exec_ids:
             process.container.exec_ids.remove(process.id)
         ended = [identity for identity, e in self._execs.items() if e.started and not e.running]
@@ -173,7 +179,13 @@ class Execs:
             del self._execs[identity]
 
     async def resize(self, process: Exec, height: int, width: int) -> None:
-        """Tell a running exec's terminal its size in characters. Raises Conflict when it does not run."""
+        """Tell a running exec's terminal its size in characters. Raises Conflict when it does not run.
+
+        Clients ask for this beside their request to start, so one that is not started yet is waited for a while.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_PATIENCE_S):
+                await process.settled.wait()
         shim = process.container.shim
         if not process.running or shim is None:
             raise Conflict(f"exec {process.id} is not running")

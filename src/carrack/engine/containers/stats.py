@@ -36,7 +36,7 @@ async def sample(c: Container, before: Document | None) -> Document:
         "read": times.rfc3339(times.now()),
         "preread": before["read"] if before else times.ZERO,
         "num_procs": 0,
-        "pids_stats": _pids(figures["pids"]),
+        "pids_stats": _pids(figures["pids"], figures["version"]),
         "blkio_stats": _block(figures["block"]),
         "storage_stats": {},
         "cpu_stats": now,
@@ -85,8 +85,12 @@ def _memory(figures: dict[str, Any], version: int) -> Document:
     return result
 
 
-def _pids(figures: dict[str, Any]) -> Document:
-    return {"current": figures.get("current", 0), "limit": figures.get("limit") or 2**64 - 1}
+def _pids(figures: dict[str, Any], version: int) -> Document:
+    """Version 1 says nothing of a limit that is not set, version 2 says the largest number: so Docker shows them."""
+    result = {"current": figures.get("current", 0)}
+    if limit := figures.get("limit") or (2**64 - 1 if version == 2 else 0):
+        result["limit"] = limit
+    return result
 
 
 def _block(figures: dict[str, Any]) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,9 @@ def test_only_in_a_running_container(tmp_path: Path, status: str, text: str) -> 
     inside(tmp_path, test)
 
 
-def test_refusals(tmp_path: Path) -> None:
+def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_PATIENCE_S", 0)
+
     async def test(world: World) -> None:
         await world.started()
         with pytest.raises(InvalidArgument, match=r"^No exec command specified$"):
@@ -184,8 +187,11 @@ def test_resize_and_forget(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         c, shim = await world.started()
         process = world.execs.create("web", {"Cmd": ["x"], "Tty": True})
-        await world.execs.start(process, {}, attach=False)
-        await world.execs.resize(process, 3, 4)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(world.execs.resize(process, 3, 4))
+            await settle()
+            assert shim.calls == []
+            await world.execs.start(process, {}, attach=False)
         assert shim.calls[-1] == ("resize", 3, 4, process.id)
         assert world.execs.find(process.id) is process
         world.execs.forget(c)

@@ -50,6 +50,16 @@ def test_a_running_container() -> None:
     run(main)
 
 
+def test_version_one_tells_no_limit_that_is_not_set() -> None:
+    async def main() -> None:
+        c = container(1, status="paused", pid=0)
+        shim: Any = FakeShim()
+        c.shim, shim.figures = shim, {"version": 1, "cpu": {}, "memory": {}, "pids": {"current": 2}, "block": {}}
+        assert (await stats.sample(c, None))["pids_stats"] == {"current": 2}
+
+    run(main)
+
+
 def test_version_two_without_limits() -> None:
     async def main() -> None:
         c = container(1, status="paused", pid=0)
