@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.root.shim_harness import Harness
+from tests.root.shim_harness import MOUNTS, Harness
 
 from carrack.linux.mount import AT_FDCWD, OPEN_TREE_CLONE
 from carrack.linux.syscalls import LINUX
@@ -29,7 +29,8 @@ Sample = dict[str, float]
 
 async def start(harness: Harness, parked: bool, gap: float) -> Sample:
     """One container that prints one line."""
-    slot = await harness.slot() if parked else None
+    stage = {"mounts": MOUNTS}
+    slot = await harness.slot(stage=stage) if parked else None
     await asyncio.sleep(gap)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -38,7 +39,7 @@ async def start(harness: Harness, parked: bool, gap: float) -> Sample:
     root_fd = LINUX.open_tree(AT_FDCWD, str(harness.root), OPEN_TREE_CLONE)
     sample: Sample = {}
     began = time.perf_counter()
-    slot = slot or await harness.slot()
+    slot = slot or await harness.slot(stage=stage)
     sample["slot"] = time.perf_counter() - began
     output = asyncio.gather(asyncio.get_running_loop().sock_recv(ours, 99))
     output.add_done_callback(lambda _: sample.setdefault("first byte", time.perf_counter() - began))

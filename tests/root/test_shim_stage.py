@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.root.shim_harness import MOUNTS, Harness, play
+from tests.root.shim_harness import MOUNTS, Harness, cgroups_of, play
 
 from carrack.linux.mount import AT_FDCWD, OPEN_TREE_CLONE
 from carrack.linux.syscalls import LINUX
@@ -136,5 +136,24 @@ def test_a_template_that_cannot_be_made_leaves_an_ordinary_slot(tmp_path: Path) 
         assert (await shim.exited).code == 0
         await shim.released
         assert sum(line.split()[4] == "/" for line in harness.log(request).splitlines()) == 1
+
+    play(tmp_path, scene)
+
+
+def test_a_cgroup_that_cannot_be_made_so_undoes_the_start(tmp_path: Path) -> None:
+    """It is settled beside the start then, which must wait for it before the program runs."""
+
+    async def scene(harness: Harness) -> None:
+        slot = await harness.slot(namespaces=NAMESPACES, stage=TEMPLATE)
+        resources = {"pids": {"limit": 7}, "unified": {"x": "1"}}
+        request = harness.request("/bin/mkdir", "/ran", namespaces=NAMESPACES, resources=resources)
+        request["plan"]["spec"]["mounts"] = TEMPLATE["mounts"]
+        request["plan"]["spec"]["linux"].update(LINUX_PART)
+        with pytest.raises(StartFailed) as failure:
+            await harness.start(request, slot=slot)
+        assert failure.value.stage == "cgroup"
+        await slot.lost
+        assert not (harness.root / "ran").exists()
+        assert cgroups_of(harness.parent) == []
 
     play(tmp_path, scene)

@@ -147,6 +147,16 @@ def _check(template: Spec) -> None:
         raise InvalidArgument(f"a template must mount each of {', '.join(TREES)} once")
 
 
+def covers_cgroups(template: Spec, spec: Spec) -> bool:
+    """Whether a start on a stage of the template looks at no cgroup of its own any more: it may be named and limited
+    beside the start then, as nothing of the container runs in it yet."""
+    staged = fits(template, spec)
+    if not staged or _own_cgroups(spec) or spec.get("hooks"):
+        return False
+    kinds = [mount.get("type", "") for index, mount in enumerate(spec.get("mounts", ())) if index not in staged]
+    return not any(kind.startswith("cgroup") for kind in kinds)
+
+
 def _own_cgroups(spec: Spec) -> bool:
     """Whether a cgroup namespace is still to come, which changes what is mounted."""
     return any(n["type"] == "cgroup" for n in spec.get("linux", {}).get("namespaces", ()))

@@ -38,7 +38,7 @@ _IFF_UP = 1
 
 
 class Sandbox:
-    """Namespaces, cgroup and the waiting stub; owned by one shim."""
+    """Namespaces, cgroup and the waiting stub; owned by one shim. ``stage``: what the stub has made ahead."""
 
     def __init__(self, kernel: Kernel, hierarchy: Hierarchy, cgroup: Cgroup, child: Child, stub: socket.socket) -> None:
         self.kernel = kernel
@@ -49,6 +49,7 @@ class Sandbox:
         self.null_fd = _private_null(kernel)
         self.namespace_fds: dict[str, int] = {}
         self.netlink_fd = -1
+        self.stage: Spec | None = None
 
     def describe(self) -> tuple[dict[str, Any], list[int]]:
         """The ready message and its descriptors: pidfd, then netns and netlink where the network is its own."""
@@ -65,6 +66,11 @@ class Sandbox:
         parked, self.cgroup = self.cgroup, self._hierarchy.create(path)
         self.cgroup.add(self.child.pid)
         parked.remove()
+
+    def needs_cgroup(self, spec: Spec) -> bool:
+        """Whether the cgroup must have its final place before the stub is given that spec. On version 2 it must: the
+        stub is moved there. On version 1 it stays in the same one, under another name."""
+        return self._hierarchy.version != 1 or self.stage is None or not stage.covers_cgroups(self.stage, spec)
 
     def release_network(self) -> None:
         """The daemon has its own descriptors now; the network must not outlive the container because of ours."""
@@ -138,14 +144,14 @@ def prepare(kernel: Kernel, hierarchy: Hierarchy, plan: dict[str, Any], joined: 
         theirs.close()
     sandbox = Sandbox(kernel, hierarchy, cgroup, child, ours)
     try:
-        _complete(sandbox, new)
+        _complete(sandbox, new, template)
     except BaseException:
         sandbox.destroy()
         raise
     return sandbox
 
 
-def _complete(sandbox: Sandbox, new: list[str]) -> None:
+def _complete(sandbox: Sandbox, new: list[str], template: Spec | None) -> None:
     """Take what the stub opened inside, and the namespaces to hold."""
     message, fds = channel.receive(sandbox.stub)
     if message is None:
@@ -153,6 +159,7 @@ def _complete(sandbox: Sandbox, new: list[str]) -> None:
     if "error" in message:
         raise OSError(message["error"]["errno"] or 0, message["error"]["message"])
     sandbox.netlink_fd = fds[0] if fds else -1
+    sandbox.stage = template if message["staged"] else None
     for kind in (*_HELD, "network"):
         if kind in new:
             path = ns.proc_path(sandbox.child.pid, kind)
@@ -181,7 +188,7 @@ def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bo
             _refuse_router_advertisements()
             fds = [socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE).detach()]
         ready = stage.build(kernel, template) if template else None
-        channel.send(sock, {"parked": True}, fds)
+        channel.send(sock, {"parked": True, "staged": ready is not None}, fds)
         for fd in fds:
             os.close(fd)
         message, fds = channel.receive(sock, protocol.MAX_FDS)

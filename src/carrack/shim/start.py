@@ -67,11 +67,15 @@ def start(sandbox: Sandbox, message: dict[str, Any], fds: list[int], loop: Loop)
     try:
         with ExitStack() as undo:
             stage = "cgroup"
-            _settle_cgroup(sandbox, request)
+            if cgroup_first := sandbox.needs_cgroup(request["plan"]["spec"]):
+                _settle_cgroup(sandbox, request)
             stage = "streams"
             stdio = Stdio(loop, stdin=bool(request.get("stdin")), stdin_once=bool(request.get("stdin_once")))
             undo.callback(stdio.ended)
             hand_over(sandbox, stdio, request, fds)  # the stub works on it while we go on here
+            stage = "cgroup"
+            if not cgroup_first:
+                _settle_cgroup(sandbox, request)
             stage = "log"
             log = open_log(request, message, take)
             stage = "socket"
