@@ -45,6 +45,18 @@ def cli(request: pytest.FixtureRequest, daemon: DaemonProcess, image: str) -> It
         pytest.skip("the real docker command is not installed")
     command = CommandLine(request.param, daemon)
     yield command
+    _clean(command)
+
+
+@pytest.fixture
+def docker(daemon: DaemonProcess, image: str) -> Iterator[Cli]:
+    """The real docker (ours where it is not installed), for tests of what the engine alone decides."""
+    command = CommandLine("docker" if shutil.which("docker") else "carrack", daemon)
+    yield command
+    _clean(command)
+
+
+def _clean(command: Cli) -> None:
     left = command("ps", "-aq").stdout.split()
     if left:
         command("rm", "-fv", *left)

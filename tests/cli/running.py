@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -162,6 +166,26 @@ class CommandLine:
             process.kill()
             process.wait()
             os.close(master)
+
+
+def api(daemon: DaemonProcess, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+    """One request to the daemon under test, for what no command line can say: status and body of the answer."""
+    connection = http.client.HTTPConnection("localhost", timeout=60)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    with closing(connection):
+        connection.sock.connect(str(daemon.socket))
+        content = None if body is None else json.dumps(body)
+        connection.request(method, path, content, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def created(daemon: DaemonProcess, image: str, words: list[str], host: dict[str, object], **config: object) -> str:
+    """The id of a container made by a request of our own; ``config`` is the rest of the request."""
+    body = {"Image": image, "Cmd": words, "HostConfig": host, **config}
+    status, answer = api(daemon, "POST", "/containers/create", body)
+    assert status == 201, answer
+    return str(json.loads(answer)["Id"])
 
 
 def _controlling(fd: int) -> None:
