@@ -40,6 +40,10 @@ def routes(services: ContainerServices) -> list[Route]:
     ]
 
 
+# dockerd's own measure: old clients send "null" or nothing, and a content type that is not JSON's.
+_EMPTY_OBJECT = 7
+
+
 class _Face:
     def __init__(self, services: ContainerServices) -> None:
         self._s = services
@@ -111,7 +115,7 @@ class _Face:
         for name in ("checkpoint", "checkpoint-dir"):
             if request.query.text(name):
                 raise InvalidArgument(f"{name} is not supported by this version of Carrack: leave it out")
-        if await request.json_object():
+        if len(await request.body()) > _EMPTY_OBJECT:
             raise InvalidArgument(
                 "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
             )
