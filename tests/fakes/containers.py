@@ -204,6 +204,9 @@ class FakeSlot:
     async def discard(self) -> None:
         self.discarded = True
 
+    def abandon(self) -> None:
+        self.discarded = True
+
 
 class FakeSnapshotter:
     """Snapshots as plain directories."""
@@ -248,6 +251,7 @@ class FakeBridge:
         self.network_id = "b" * 64
         self.connected: dict[str, Document] = {}
         self.failure: Exception | None = None
+        self.broken: Exception | None = None
         self.macs: list[str | None] = []
 
         class Settings:
@@ -275,6 +279,8 @@ class FakeBridge:
 
     async def disconnect(self, identity: str) -> None:
         self.connected.pop(identity, None)
+        if self.broken is not None:
+            raise self.broken
 
 
 class FakeImage:

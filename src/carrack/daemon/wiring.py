@@ -77,7 +77,7 @@ class Services:
         self.jobs = Jobs()
         self.events = Events()
         self.records = Records(self._root / "meta.db")
-        self.paths = Paths(str(config.data_root), str(config.exec_root))
+        self.paths = Paths(str(config.data_root), str(config.exec_root), config.cgroup_parent)
         self.facts = host_facts()
         self.store = ContainerStore(self.records)
 
@@ -182,7 +182,11 @@ class Services:
         await self.bridge.setup(self.connector.existing())
         await self.slots.open()
         supervisor.resume()
-        self.jobs.start(self._sweep(), "sweep what a crash left")
+        # Listed before anything new is made, swept beside it.
+        kept = {c.id for c in self.store}
+        garbage = supervisor.garbage(kept)
+        keys = set(await asyncio.to_thread(self.snapshotter.keys)) - kept
+        self.jobs.start(self._sweep(kept, garbage, keys), "sweep what a crash left")
         for c in to_start:
             self.jobs.start(self._revive(c), f"start {c.name}")
 
@@ -192,14 +196,13 @@ class Services:
         except CarrackError as error:
             log.error("container %s could not be started again: %s", c.name, error)
 
-    async def _sweep(self) -> None:
-        kept = {c.id for c in self.store}
-        for directory in self.containers.supervisor.garbage(kept):
+    async def _sweep(self, kept: set[str], garbage: list[str], keys: set[str]) -> None:
+        for directory in garbage:
+            await self.containers.supervisor.end_stray(directory)
             await asyncio.to_thread(shm.release, directory)
             await asyncio.to_thread(remove_tree, directory)
-        for key in await asyncio.to_thread(self.snapshotter.keys):
-            if key not in kept:
-                await asyncio.to_thread(self.snapshotter.remove, key)
+        for key in keys:
+            await asyncio.to_thread(self.snapshotter.remove, key)
         await asyncio.to_thread(self.snapshotter.sweep, kept)
 
     async def stop_containers(self, timeout: float | None) -> None:

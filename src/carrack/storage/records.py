@@ -9,6 +9,7 @@ and never wait for writers (write-ahead log).
 """
 
 import asyncio
+import errno
 import os
 import queue
 import sqlite3
@@ -109,10 +110,15 @@ class Records:
         """Run `work` in a transaction of the writer's thread; returns when it is committed.
 
         `work` raises to undo what it did; its exception is passed on (sqlite3.IntegrityError for a broken constraint).
-        A cancelled caller may find its write done or not done.
+        Raises OSError (ENOSPC, EIO) when the disk does not take it. A cancelled caller may find its write done or not
+        done.
         """
         write = self._submit(work, durable)
-        result: T = await asyncio.wrap_future(write.future)
+        try:
+            result: T = await asyncio.wrap_future(write.future)
+        except sqlite3.OperationalError as error:
+            number = errno.ENOSPC if error.sqlite_errorcode == sqlite3.SQLITE_FULL else errno.EIO
+            raise OSError(number, f"{os.strerror(number)} ({error})", self.path) from error
         return result
 
     def read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
@@ -191,6 +197,8 @@ def _commit(connection: sqlite3.Connection, batch: list[_Write]) -> None:
             try:
                 done.append((write, write.work(connection)))
             except Exception as error:
+                if not connection.in_transaction:  # a full disk or a failing one takes the whole transaction with it
+                    raise
                 connection.execute("ROLLBACK TO work")
                 failed.append((write, error))
             connection.execute("RELEASE work")

@@ -1,6 +1,7 @@
 """Records: durable, grouped, isolated writes; clear errors for a damaged or newer database."""
 
 import asyncio
+import errno
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -71,6 +72,16 @@ def test_constraints(records: Records) -> None:
         write(records, dangling)
     with pytest.raises(sqlite3.OperationalError):
         records.read("DELETE FROM setting")
+
+
+def test_a_full_disk_is_told_as_such(records: Records) -> None:
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA max_page_count = 20")
+        insert(connection, "big", "v" * 200_000)
+
+    with pytest.raises(OSError, match=r"No space left on device.*meta\.db") as failure:
+        write(records, fill)
+    assert failure.value.errno == errno.ENOSPC
 
 
 def test_closed(records: Records) -> None:

@@ -84,11 +84,12 @@ class _Face:
 
     async def top(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])
-        if not c.state.running or c.shim is None:
+        shim = c.shim
+        if not c.state.running or shim is None:
             raise Conflict(f"container {c.id} is not running")
         words = (request.query.text("ps_args") or "-ef").split()
         listing_text = await _ps(words)
-        return json_response(stats.top(c, await c.shim.pids(), listing_text))
+        return json_response(stats.top(c, await shim.pids(), listing_text))
 
     async def stats(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])

@@ -6,6 +6,8 @@ One operation at a time per container (its lock). What happens by itself, an exi
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import signal as signals
 from typing import TYPE_CHECKING
@@ -17,11 +19,11 @@ from carrack.engine.containers.failures import start_error
 from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.signals import parse_signal
-from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotModified
+from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified, Unavailable
 from carrack.model import container as model
 from carrack.model import schema
 from carrack.model.container import Document
-from carrack.shim.client import StartFailed
+from carrack.shim.client import Shim, StartFailed
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from carrack.engine.containers.supervisor import Supervisor
     from carrack.engine.events import Events
 
+log = logging.getLogger(__name__)
+
 STOP_TIMEOUT = 10
-_KILL_WAIT = 10
+_KILL_WAIT, _KILL_TRIES = 10, 40
 
 
 class Lifecycle:
@@ -94,7 +98,10 @@ class Lifecycle:
         c.shim = None
         self._attachments.handed_over(c)
         c.notify("next-exit")
-        await self._store.save(c)
+        try:
+            await self._store.save(c)
+        except OSError as unsaved:  # a full disk, which may be the failure itself
+            log.error("the failed start of container %s could not be recorded: %s", c.name, unsaved)
         if c.host_config["AutoRemove"]:
             await self._remover.remove_ended(c)
 
@@ -132,25 +139,34 @@ class Lifecycle:
             return
         settled = self._supervisor.settled(c)
         if c.state.status == "paused":
-            await shim.resume()
+            await self._thaw(shim)
         await self._signal(c, number)
         try:
             async with asyncio.timeout(None if timeout < 0 else timeout):
                 await asyncio.shield(settled)
         except TimeoutError:
             await self._signal(c, signals.SIGKILL)
-            try:
-                async with asyncio.timeout(_KILL_WAIT):
-                    await asyncio.shield(settled)
-            except TimeoutError:
-                raise Internal(
-                    f"cannot stop container: {c.id}: tried to kill container, but did not receive an exit event"
-                ) from None
+            await self._await_kill(c, settled)
+
+    async def _await_kill(self, c: Container, settled: asyncio.Future[None]) -> None:
+        """Wait for the end of a killed container; a pause that came just before would hold it back for ever."""
+        for _ in range(_KILL_TRIES):
+            done, _ = await asyncio.wait({settled}, timeout=_KILL_WAIT / _KILL_TRIES)
+            if done:
+                return
+            if c.shim is not None:
+                await self._thaw(c.shim)
+        raise Internal(f"cannot stop container: {c.id}: tried to kill container, but did not receive an exit event")
+
+    async def _thaw(self, shim: Shim) -> None:
+        with contextlib.suppress(NotFound, Unavailable, OSError):  # it ends just now
+            await shim.resume()
 
     async def _signal(self, c: Container, number: int) -> None:
         if c.shim is not None:
             self._events.publish("container", "kill", c.id, {**attributes(c), "signal": str(int(number))})
-            await c.shim.signal(int(number))
+            with contextlib.suppress(NotFound, Unavailable):  # it ends just now
+                await c.shim.signal(int(number))
 
     async def kill(self, c: Container, signal: str = "") -> None:
         """Send a signal to the program. Raises Conflict when it does not run, InvalidArgument on a bad signal."""
@@ -168,9 +184,8 @@ class Lifecycle:
         await self._signal(c, number)
         if number == signals.SIGKILL:
             if paused:
-                await shim.resume()
-            async with asyncio.timeout(_KILL_WAIT):
-                await asyncio.shield(settled)
+                await self._thaw(shim)
+            await self._await_kill(c, settled)
 
     async def restart(self, c: Container, signal: str = "", timeout: int | None = None) -> None:
         """Stop if it runs, then start."""

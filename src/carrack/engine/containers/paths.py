@@ -15,16 +15,21 @@ from typing import NamedTuple
 
 
 class Paths(NamedTuple):
-    """The two roots of this daemon."""
+    """The two roots of this daemon, and the cgroup that its containers have theirs in."""
 
     data_root: str
     run_root: str
+    cgroup_parent: str = "/carrack"
 
     def data(self, identity: str) -> str:
         return os.path.join(self.data_root, "containers", identity)
 
     def run(self, identity: str) -> str:
         return os.path.join(self.run_root, "containers", identity)
+
+    def cgroup(self, identity: str, parent: str = "") -> str:
+        """``parent``: of the container's own, in place of the daemon's."""
+        return os.path.join(parent or self.cgroup_parent, identity)
 
     def log(self, identity: str) -> str:
         return os.path.join(self.data_root, "containers", identity, identity + "-json.log")

@@ -64,8 +64,8 @@ class Container:
     shim: Shim | None = field(default=None, repr=False)
     exec_ids: list[str] = field(default_factory=list, repr=False)
     waiters: list[tuple[str, asyncio.Future[tuple[int, str]]]] = field(default_factory=list, repr=False)
-    # The shim of the run before, until its mounts are gone and the file system may be mounted again.
-    leaving: Shim | None = field(default=None, repr=False)
+    # The clearing away of the run before: when it is done, the file system may be mounted again.
+    leaving: asyncio.Task[None] | None = field(default=None, repr=False)
     # Set while the program is wanted to stop, so that a restart policy does not bring it back.
     stopping: bool = False
 
@@ -105,7 +105,7 @@ class Container:
     async def left(self) -> None:
         """Wait until nothing of the run before holds the file system."""
         if self.leaving is not None:
-            await asyncio.shield(self.leaving.released)
+            await asyncio.wait({self.leaving})
 
     def notify(self, *conditions: str) -> None:
         """Wake those who wait for one of the conditions."""

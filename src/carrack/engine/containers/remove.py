@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -75,8 +76,8 @@ class Remover:
         auto, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
         try:
             await kill(c)
-        except Conflict:
-            pass
+        except Conflict:  # it ends by itself just now, or its start holds the lock
+            await asyncio.shield(self._supervisor.settled(c))
         finally:
             c.host_config["AutoRemove"] = auto
 
@@ -85,8 +86,12 @@ class Remover:
         if c.state.status == "removing":
             return
         self._supervisor.cancel_restart(c)
-        c.state.status = "removing"
-        await self._store.delete(c)
+        before, c.state.status = c.state.status, "removing"
+        try:
+            await self._delete(c)
+        except BaseException:
+            c.state.status = before
+            raise
         if c.host_config["AutoRemove"] if volumes is None else volumes:
             await self._remove_volumes(c)
         c.notify("removed", "next-exit", "not-running")
@@ -95,12 +100,20 @@ class Remover:
         self._events.publish("container", "destroy", c.id, attributes(c))
         self._jobs.start(self._sweep(c), "sweep " + c.id[:12])
 
+    async def _delete(self, c: Container) -> None:
+        try:
+            await self._store.delete(c)
+        except OSError as failure:
+            if failure.errno != errno.ENOSPC:
+                raise
+            await self._sweep(c)  # makes room for the record of the removal
+            await self._store.delete(c)
+
     async def _sweep(self, c: Container) -> None:
         await c.left()
         await asyncio.to_thread(self._snapshotter.remove, c.id)
-        await asyncio.to_thread(shm.release, self._paths.run(c.id))
-        for directory in (self._paths.data(c.id), self._paths.run(c.id)):
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        await asyncio.to_thread(shm.remove_directory, self._paths.run(c.id))
+        await asyncio.to_thread(shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
 
     async def _remove_volumes(self, c: Container) -> None:
         for point in c.mounts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable
 
 from carrack.engine import defaults
@@ -66,3 +67,9 @@ def release(directory: str) -> None:
     """Detach what may be attached in a container's run directory, before that is removed (blocking)."""
     with contextlib.suppress(OSError):
         LINUX.umount(os.path.join(directory, "shm"), MNT_DETACH)
+
+
+def remove_directory(directory: str) -> None:
+    """Remove a container's run directory (blocking); nothing when it is gone already."""
+    release(directory)
+    shutil.rmtree(directory, ignore_errors=True)

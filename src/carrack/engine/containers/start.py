@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
+import signal
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from carrack.engine.containers.record import Container
 from carrack.engine.jobs import both
 from carrack.engine.privileges import capabilities, security
 from carrack.engine.volumes.mountpoints import spec_mounts
-from carrack.errors import Conflict
+from carrack.errors import Conflict, NotFound, Unavailable
 from carrack.linux import seccomp_profile
 from carrack.linux.caps import last_cap
 from carrack.model import times
@@ -66,10 +68,12 @@ class Starter:
         await c.left()
         async with AsyncExitStack() as undo:
             held = undo.enter_context(ExitStack())
+            undo.push_async_callback(asyncio.to_thread, shm.remove_directory, self._paths.run(c.id))
             parked = await self._slot(c, held, undo)
             self._connector.prepare(c)
             mounts = [*spec_mounts(c), *self._connector.file_mounts(c), *shm.mounts(c, self._paths, self._store.find)]
-            document = spec.build(c, self._facts, mounts, self._cgroup(c))
+            cgroup = self._paths.cgroup(c.id, c.host_config["CgroupParent"])
+            document = spec.build(c, self._facts, mounts, cgroup)
             opening = asyncio.to_thread(self._open, c, document["mounts"], held)
             (root, sources), ports = await both(opening, self._connector.connect(c, parked, undo, held))
             request, fds = self._request(c, document, root, sources)
@@ -82,11 +86,25 @@ class Starter:
             ]
             c.state.status, c.state.started_at, c.state.pid = "running", times.now(), parked.slot.init_pid
             c.state.error, c.state.exit_code, c.state.oom_killed = "", 0, False
-            _, shim = await both(self._store.save(c), parked.slot.start(request, fds))
+            shim = await self._run(c, parked.slot, request, fds)
             undo.pop_all()
             held.close()
         self._attachments.handed_over(c)
         c.shim, c.state.pid = shim, shim.pid
+        return shim
+
+    async def _run(self, c: Container, slot: Slot, request: StartRequest, fds: list[int]) -> Shim:
+        """Start the program beside the recording of it; one that cannot be recorded does not go on."""
+        saved, shim = await asyncio.gather(self._store.save(c), slot.start(request, fds), return_exceptions=True)
+        if isinstance(shim, BaseException):
+            raise shim
+        if isinstance(saved, BaseException):
+            with contextlib.suppress(NotFound, Unavailable):  # it has ended by itself
+                await shim.signal(signal.SIGKILL)
+            await shim.released
+            await shim.close()
+            slot.abandon()
+            raise saved
         return shim
 
     async def _slot(self, c: Container, held: ExitStack, undo: AsyncExitStack) -> Parked:
@@ -117,9 +135,6 @@ class Starter:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         shm.attach(c, self._paths)
         return rootfs.open_root(self._snapshotter, c.id, c.layers, held), rootfs.open_sources(mounts, held)
-
-    def _cgroup(self, c: Container) -> str:
-        return os.path.join(c.host_config["CgroupParent"] or self._cgroup_parent, c.id)
 
     def _request(
         self, c: Container, document: Any, root: int, sources: dict[str, int]

@@ -84,7 +84,9 @@ class ContainerStore:
         self._by_id[container.id] = container
 
     async def save(self, container: Container, durable: bool = True) -> None:
-        """Record the container as it is now."""
+        """Record the container as it is now; one on its way out stays so."""
+        if container.state.status == "removing":
+            return
         row = (container.id, container.name, json.dumps(container.to_document()))
         await self._records.write(
             lambda db: db.execute("INSERT OR REPLACE INTO container (id, name, document) VALUES (?, ?, ?)", row),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
+import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, NotFound
 from carrack.model import times
 from carrack.shim.client import Exit, Shim
+from carrack.shim.running import sweep_cgroup
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
@@ -75,7 +76,11 @@ class Supervisor:
         ended = await shim.exited
         if self._closing:
             return
-        await self._ended(c, shim, ended)
+        try:
+            await self._ended(c, shim, ended)
+        finally:
+            if self._watching.get(c.id) is asyncio.current_task():
+                del self._watching[c.id]
 
     async def _ended(self, c: Container, shim: Shim, ended: Exit) -> None:
         state = c.state
@@ -83,10 +88,9 @@ class Supervisor:
         state.pid, state.exit_code, state.oom_killed = 0, ended.code, ended.oom_killed
         state.finished_at = int(ended.at * 1e9)
         state.error = "the container's shim was lost; its processes were killed" if ended.lost else ""
-        c.shim, c.leaving = None, shim
-        self._watching.pop(c.id, None)
-        self._jobs.start(self._leave(c, shim), f"leave {c.id[:12]}")
-        await self._connector.disconnect(c)
+        c.shim = None
+        c.leaving = self._jobs.start(self._leave(c, shim), f"leave {c.id[:12]}")
+        await self._disconnect(c)
         again = self._wants_restart(c, ended.code)
         state.status = "restarting" if again else "exited"
         if ended.oom_killed:
@@ -97,21 +101,26 @@ class Supervisor:
             c.notify("next-exit", "not-running")
             await self._remove(c)
             return
-        await self._store.save(c)
         if again:
-            c.notify("next-exit")
             self._restart_later(c, ran)
-        else:
-            c.notify("next-exit", "not-running")
+        try:
+            await self._store.save(c)
+        except OSError as failure:  # a full disk must not hide the exit from those who wait for it
+            log.error("the exit of container %s could not be recorded: %s", c.name, failure)
+        c.notify("next-exit", *(() if again else ("not-running",)))
+
+    async def _disconnect(self, c: Container) -> None:
+        try:
+            await self._connector.disconnect(c)
+        except (OSError, CarrackError) as failure:
+            log.error("container %s could not be disconnected: %s", c.name, failure)
 
     async def _leave(self, c: Container, shim: Shim) -> None:
         """The exit is recorded in its own time; the shim's directory goes when the shim has."""
         await shim.released
         await shim.close()
-        if c.leaving is shim:
-            c.leaving = None
-        if c.shim is None:
-            await asyncio.to_thread(_remove_run_directory, self._paths.run(c.id))
+        await asyncio.to_thread(shm.remove_directory, self._paths.run(c.id))
+        c.leaving = None
 
     def _wants_restart(self, c: Container, code: int) -> bool:
         policy = c.host_config["RestartPolicy"]
@@ -162,23 +171,44 @@ class Supervisor:
         nothing is left (a reboot) is recorded as ended with 255, as Docker does.
         """
         to_start = []
-        for c in self._store:
-            if not c.state.running:
-                if self._starts_with_daemon(c):
-                    to_start.append(c)
-                continue
-            try:
-                shim = await Shim.reconnect(self._paths.run(c.id))
-            except NotFound:
-                shim = None
+        containers = list(self._store)
+        shims = await asyncio.gather(*(self._find(c) for c in containers))
+        for c, shim in zip(containers, shims, strict=True):
             if shim is not None and not shim.exited.done():
                 c.shim, c.state.pid = shim, shim.pid
+                c.state.started_at = max(c.state.started_at, c.state.finished_at + 1)  # its start may not be recorded
                 c.state.status = "paused" if shim.state.get("paused") else "running"
-                continue
-            await self._lost(c, shim)
-            if self._wants_restart(c, c.state.exit_code):
-                to_start.append(c)
+            elif c.state.running:
+                await self._lost(c, shim)
+                if self._wants_restart(c, c.state.exit_code):
+                    to_start.append(c)
+            else:
+                self._let_go(c, shim)
+                if self._starts_with_daemon(c):
+                    to_start.append(c)
         return sorted(to_start, key=lambda c: c.created)
+
+    async def _find(self, c: Container) -> Shim | None:
+        """The container's shim or what it left; nobody outlives a shim that is gone or does not answer."""
+        try:
+            return await Shim.reconnect(self._paths.run(c.id))
+        except NotFound:
+            if not c.state.running:
+                return None
+        except (CarrackError, OSError, LookupError) as failure:
+            log.error("container %s is ended, for its shim cannot be reached: %s", c.name, failure)
+        try:
+            await asyncio.to_thread(sweep_cgroup, self._paths.cgroup(c.id, c.host_config["CgroupParent"]))
+        except OSError as failure:
+            log.error("processes of container %s may be left: %s", c.name, failure)
+        return None
+
+    def _let_go(self, c: Container, shim: Shim | None) -> None:
+        """Remove the run directory of a container that does not run, when its shim has gone."""
+        if shim is not None:
+            c.leaving = self._jobs.start(self._leave(c, shim), f"leave {c.id[:12]}")
+        elif os.path.isdir(self._paths.run(c.id)):
+            shm.remove_directory(self._paths.run(c.id))
 
     def _starts_with_daemon(self, c: Container) -> bool:
         """As with Docker: ``always`` even if the user stopped it, ``unless-stopped`` if he did not."""
@@ -196,7 +226,7 @@ class Supervisor:
             await self._remove(c)
             return
         await self._store.save(c)
-        await asyncio.to_thread(_remove_run_directory, self._paths.run(c.id))
+        self._let_go(c, shim)
 
     def resume(self) -> None:
         """Watch the containers that `restore` found, once the network knows them."""
@@ -212,6 +242,17 @@ class Supervisor:
             if c.shim is not None:
                 await c.shim.close()
 
+    async def end_stray(self, directory: str) -> None:
+        """Kill the container of a run directory that has no record: a crash came between its start and its record."""
+        try:
+            shim = await Shim.reconnect(directory)
+            if not shim.exited.done():
+                await shim.signal(signal.SIGKILL)
+            await shim.released
+            await shim.close()
+        except (CarrackError, OSError, LookupError) as failure:
+            log.debug("no container runs in %s: %s", directory, failure)
+
     def garbage(self, kept: set[str]) -> list[str]:
         """Directories of containers that have no record (left by a crash)."""
         found = []
@@ -219,8 +260,3 @@ class Supervisor:
             if os.path.isdir(root):
                 found += [os.path.join(root, name) for name in os.listdir(root) if name not in kept]
         return found
-
-
-def _remove_run_directory(directory: str) -> None:
-    shm.release(directory)
-    shutil.rmtree(directory, ignore_errors=True)

@@ -11,6 +11,7 @@ import pytest
 from tests.fakes.containers import run, settle
 from tests.fakes.engine import World
 
+from carrack.engine.containers import lifecycle as module
 from carrack.engine.containers.lifecycle import Lifecycle
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified
 from carrack.shim.client import StartFailed
@@ -331,5 +332,24 @@ def test_the_daemons_end_does_not_count_as_the_users_wish(tmp_path: Path) -> Non
         assert c.state.status == "exited"
         assert not c.stopped_by_user
         assert isinstance(world.lifecycle, Lifecycle)
+
+    inside(tmp_path, test)
+
+
+def test_a_pause_that_comes_with_the_kill_does_not_hold_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_KILL_WAIT", 0.4)
+
+    async def test(world: World) -> None:
+        c, shim = await world.started()
+        shim.ends_on = {}  # frozen
+
+        async def resume() -> None:
+            shim.end(137)
+
+        monkeypatch.setattr(shim, "resume", resume)
+        await world.lifecycle.kill(c)
+        assert c.state.status == "exited"
 
     inside(tmp_path, test)

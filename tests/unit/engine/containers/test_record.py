@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
-from tests.fakes.containers import FakeShim, container, point, run
+from tests.fakes.containers import container, point, run
 
 from carrack.engine.containers.record import Container, State
 
@@ -70,12 +69,16 @@ def test_the_run_before_must_have_left() -> None:
     async def main() -> None:
         c = container()
         await c.left()
-        shim: Any = FakeShim()
-        c.leaving = shim
+        gone = asyncio.Event()
+
+        async def leave() -> None:
+            await gone.wait()
+
+        c.leaving = asyncio.get_running_loop().create_task(leave())
         waiting = asyncio.get_running_loop().create_task(c.left())
         await asyncio.sleep(0)
         assert not waiting.done()
-        shim.end()
+        gone.set()
         await waiting
 
     run(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -121,5 +122,48 @@ def test_bad_prunes_remove_nothing(tmp_path: Path, filters: Any, text: str) -> N
             await world.remover.prune(filters)
         assert text in str(failure.value)
         assert len(world.store) == 1
+
+    inside(tmp_path, test)
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_removal_that_meets_a_start_leaves_no_program(tmp_path: Path, force: bool) -> None:
+    async def test(world: World) -> None:
+        c = await world.create()
+        starting = asyncio.get_running_loop().create_task(world.lifecycle.start(c))
+        await asyncio.sleep(0)
+        assert c.lock.locked()
+        if force:
+            await remove(world, c, force=True)
+            assert world.slots.given[0].shims[0].exited.done()
+            assert len(world.store) == 0
+        else:
+            with pytest.raises(Conflict, match="is running"):
+                await remove(world, c)
+            assert c.state.status == "running"
+        await starting
+
+    inside(tmp_path, test)
+
+
+def test_a_failed_removal_can_be_tried_again(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create()
+        world.records.broken = OSError(5, "Input/output error")
+        with pytest.raises(OSError, match="Input/output"):
+            await remove(world, c)
+        assert c.state.status == "created"
+        await remove(world, c)
+        assert len(world.store) == 0
+
+    inside(tmp_path, test)
+
+
+def test_a_full_disk_is_made_room_on(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create()
+        world.records.broken = OSError(28, "No space left on device")
+        await remove(world, c)
+        assert world.records.rows["container"] == {}
 
     inside(tmp_path, test)

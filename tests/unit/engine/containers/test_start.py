@@ -125,3 +125,18 @@ def test_only_a_running_container_can_be_joined(tmp_path: Path) -> None:
         assert "pid" not in names
 
     inside(tmp_path, test)
+
+
+def test_a_program_that_cannot_be_recorded_does_not_go_on(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create()
+        world.records.broken = OSError(28, "No space left on device")
+        with pytest.raises(Internal, match="No space left on device"):
+            await world.lifecycle.start(c)
+        assert world.slots.given[0].discarded
+        assert world.slots.given[0].shims[0].closed
+        assert c.state.status == "created"
+        assert not os.path.exists(world.paths.run(c.id))
+        await world.lifecycle.start(c)
+
+    inside(tmp_path, test)

@@ -61,6 +61,20 @@ def test_a_reserved_name_is_taken_but_not_found() -> None:
     store.reserve("web", "2" * 64)
 
 
+def test_a_removed_container_is_not_recorded_again() -> None:
+    async def main() -> None:
+        store, records = new()
+        c = container(1)
+        store.reserve(c.name, c.id)
+        await store.add(c)
+        c.state.status = "removing"
+        await store.delete(c)
+        await store.save(c)  # of an operation that was under way
+        assert records.rows["container"] == {}
+
+    run(main)
+
+
 def test_records_outlive_the_store_and_a_broken_one_harms_none(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         store, records = new()

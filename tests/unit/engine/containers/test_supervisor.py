@@ -14,7 +14,7 @@ from tests.fakes.engine import World
 
 from carrack.engine.containers import rootfs
 from carrack.engine.containers import supervisor as module
-from carrack.errors import NotFound
+from carrack.errors import NotFound, Unavailable
 from carrack.shim.client import Exit, Shim, StartFailed
 
 
@@ -51,6 +51,18 @@ def test_the_end_is_told_and_recorded_in_order(tmp_path: Path) -> None:
         await settle()
         assert shim.closed
         assert '"exit_code": 137' in world.records.rows["container"][c.id][2]
+
+    inside(tmp_path, test)
+
+
+def test_an_end_is_told_though_it_cannot_be_recorded_and_the_network_be_gone(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started()
+        world.records.broken = OSError(28, "No space left on device")
+        world.bridge.broken = OSError(19, "No such device")
+        shim.end(3)
+        assert await c.ended() == (3, "")
+        assert c.state.status == "exited"
 
     inside(tmp_path, test)
 
@@ -236,6 +248,59 @@ def test_what_starts_with_the_daemon(tmp_path: Path, name: str, started: int, by
         c = await world.create("web", policy(name))
         c.state.status, c.state.started_at, c.stopped_by_user = "exited", started, by_user
         assert (await world.supervisor.restore() == [c]) is starts
+
+    inside(tmp_path, test)
+
+
+def test_what_runs_without_a_record_of_its_start_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shims = Reconnecting(monkeypatch)
+
+    async def test(world: World) -> None:
+        c, over = await world.create("running"), await world.create("over")
+        shims.found[world.paths.run(c.id)] = FakeShim(pid=77)
+        shims.found[world.paths.run(over.id)] = FakeShim()
+        shims.found[world.paths.run(over.id)].end(0)
+        os.makedirs(world.paths.run(over.id))
+        assert await world.supervisor.restore() == []
+        assert (c.state.status, c.state.pid) == ("running", 77)
+        assert over.state.status == "created"
+        await world.jobs.drain()
+        assert not os.path.exists(world.paths.run(over.id))
+
+    inside(tmp_path, test)
+
+
+@pytest.mark.parametrize("failure", [NotFound("no trace"), Unavailable("a shim does not answer"), KeyError("pid")])
+def test_nothing_outlives_a_shim_that_cannot_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    swept: list[str] = []
+    monkeypatch.setattr(module, "sweep_cgroup", swept.append)
+
+    async def reconnect(directory: str) -> Shim:
+        raise failure
+
+    monkeypatch.setattr(Shim, "reconnect", reconnect)
+
+    async def test(world: World) -> None:
+        c = await world.create()
+        c.state.status = "running"
+        await world.supervisor.restore()
+        assert (c.state.status, c.state.exit_code) == ("exited", 255)
+        assert swept == ["/carrack/" + c.id]
+
+    inside(tmp_path, test)
+
+
+def test_a_container_without_a_record_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shims = Reconnecting(monkeypatch)
+
+    async def test(world: World) -> None:
+        stray = shims.found["/run/stray"] = FakeShim()
+        await world.supervisor.end_stray("/run/stray")
+        assert stray.calls == [("signal", 9)]
+        assert stray.closed
+        await world.supervisor.end_stray("/run/nothing")
 
     inside(tmp_path, test)
 
