@@ -71,11 +71,6 @@ def forget_mounts(kernel: MountKernel, mountinfo: str, directory: str) -> None:
             kernel.umount(mount.mount_point, MNT_DETACH | UMOUNT_NOFOLLOW)
 
 
-def is_sealed() -> bool:
-    """Whether this process was executed from a read-only mount."""
-    return bool(os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY)
-
-
 def execute(kernel: SealKernel, package: str, run_root: str, arguments: list[str]) -> None:
     """Replace this process by the sealed zygote; the caller has imported what the zygote imports. Raises OSError."""
     executable = os.path.realpath("/proc/self/exe")

@@ -17,8 +17,9 @@ from carrack.linux import seccomp
 from carrack.linux.syscalls import LINUX
 from carrack.runtime import channel, idmap
 from carrack.runtime.cgroups.hierarchy import detect
+from carrack.runtime.seal import is_sealed
 from carrack.shim import main as shim
-from carrack.shim import protocol, seal
+from carrack.shim import protocol
 from carrack.shim.loop import IN, Loop
 from carrack.shim.reaper import Reaper
 
@@ -90,7 +91,7 @@ class Zygote:
 
 def main(descriptor: int) -> NoReturn:
     """Become the zygote on that inherited socket. Ends with status 1 when the seal does not hold."""
-    if not seal.is_sealed():
+    if not is_sealed():
         raise SystemExit("carrack zygote: not started from a sealed interpreter: refusing to run")
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)

@@ -35,3 +35,7 @@ def test_once_sealed_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     kernel = RootedKernel(tmp_path)
     seal.ensure_sealed(kernel, {"A": "1"})
     assert kernel.calls == []
+
+
+def test_an_ordinary_process_is_not_sealed() -> None:
+    assert not seal.is_sealed()

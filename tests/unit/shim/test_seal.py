@@ -51,10 +51,6 @@ def test_mounts_below_the_run_directory_are_not_kept_alive(tmp_path: Path) -> No
     assert [call[1] for call in kernel.named("umount")] == [f"{run}/a/b", f"{run}/a"]
 
 
-def test_an_ordinary_process_is_not_sealed() -> None:
-    assert not seal.is_sealed()
-
-
 def test_a_virtual_environment_leads_to_the_interpreters_own_file(tmp_path: Path) -> None:
     link = tmp_path / "python"
     link.symlink_to(sys.executable)

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from carrack.shim import seal
+from carrack.runtime import seal
 
 CHECK = """
 from carrack.shim import zygote
