@@ -60,7 +60,9 @@ def _clean(command: Cli) -> None:
     left = command("ps", "-aq").stdout.split()
     if left:
         command("rm", "-fv", *left)
-    command("volume", "prune", "-af")
+    volumes = command("volume", "ls", "-q").stdout.split()
+    if volumes:
+        command("volume", "rm", "-f", *volumes)
 
 
 def _root_file_system() -> bytes:

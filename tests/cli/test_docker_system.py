@@ -34,6 +34,7 @@ async def docker(address: str, *words: str) -> str:
     return out.decode()
 
 
+@pytest.mark.docker_28
 def test_the_docker_command_understands_the_answers(tmp_path: Path) -> None:
     engine = Engine()
     engine.events.publish("volume", "create", "v1", {"driver": "local"})

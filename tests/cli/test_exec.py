@@ -38,6 +38,7 @@ def test_on_a_terminal(cli: Cli, box: str) -> None:
     assert b"/dev/pts/" in output
 
 
+@pytest.mark.docker_28
 def test_refusals(cli: Cli, image: str, box: str) -> None:
     missing = cli("exec", box, "nosuch", check=False)
     assert missing.returncode == 127

@@ -63,6 +63,7 @@ def test_a_stopped_container(cli: Cli, image: str, tmp_path: Path) -> None:
     assert cli("start", "-a", "still").stdout == "given\n"
 
 
+@pytest.mark.docker_28
 def test_refusals(cli: Cli, box: str, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     for words, message in (

@@ -23,6 +23,7 @@ def _only_the_base_stays(cli: Cli, image: str) -> Iterator[None]:
             cli("rmi", "-f", identity if "<none>" in name else name, check=False)
 
 
+@pytest.mark.docker_28
 def test_list(cli: Cli, image: str) -> None:
     lines = cli("images").stdout.splitlines()
     assert lines[0].split() == ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
@@ -32,6 +33,7 @@ def test_list(cli: Cli, image: str) -> None:
     assert json.loads(cli("image", "ls", "--format", "json").stdout)["Tag"] == "latest"
 
 
+@pytest.mark.docker_28
 def test_tag_and_remove(cli: Cli, image: str) -> None:
     cli("tag", image, "other:2")
     assert cli("inspect", "-f", "{{.Id}}", "other:2").stdout == cli("inspect", "-f", "{{.Id}}", image).stdout

@@ -10,6 +10,7 @@ from tests.cli.running import Cli, eventually, identity
 pytestmark = pytest.mark.root
 
 
+@pytest.mark.docker_28
 def test_ps(cli: Cli, image: str) -> None:
     first = identity(cli("run", "-d", "--name", "up", "--label", "a=b", image, "sleep", "100").stdout)
     cli("run", "--name", "done", image, "true")
@@ -86,6 +87,7 @@ def test_diff(cli: Cli, image: str) -> None:
     }
 
 
+@pytest.mark.docker_28
 def test_events(cli: Cli, image: str) -> None:
     container = identity(cli("run", "-d", "--name", "ev", image, "true").stdout)
     eventually(lambda: cli("ps", "-q").stdout == "")

@@ -26,6 +26,7 @@ DOCKER_VERBS = [
 ]
 
 
+@pytest.mark.docker_28
 @pytest.mark.parametrize(("options", "words"), OPTIONS, ids=lambda value: value[0] if isinstance(value, list) else "")
 def test_options_of_run(cli: Cli, image: str, options: list[str], words: str) -> None:
     refused = cli("run", "--name", "refused", *options, image, "true", check=False)

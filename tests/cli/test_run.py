@@ -28,6 +28,7 @@ def test_input_is_carried_and_its_end_told(cli: Cli, image: str) -> None:
     assert cli("run", "--rm", image, "cat", stdin="not asked for").stdout == ""
 
 
+@pytest.mark.docker_28
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -195,6 +196,7 @@ def test_init(cli: Cli, image: str) -> None:
     assert done.stdout.strip() in ("docker-init", "tini-static", "tini", "catatonit")
 
 
+@pytest.mark.docker_28
 def test_flags_that_are_wrong(cli: Cli, image: str) -> None:
     for words, message in (
         (["--foo"], "unknown flag: --foo"),

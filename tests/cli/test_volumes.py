@@ -10,6 +10,7 @@ from tests.cli.running import Cli
 pytestmark = pytest.mark.root
 
 
+@pytest.mark.docker_28
 def test_volumes(cli: Cli, image: str) -> None:
     assert cli("volume", "create", "--label", "use=db", "data").stdout == "data\n"
     anonymous = cli("volume", "create").stdout.strip()
@@ -29,6 +30,7 @@ def test_volumes(cli: Cli, image: str) -> None:
     assert (gone.returncode, gone.stderr) == (1, "Error response from daemon: get data: no such volume\n")
 
 
+@pytest.mark.docker_28
 def test_networks(cli: Cli) -> None:
     assert cli("network", "ls", "--format", "{{.Name}}").stdout.split() == ["bridge", "host", "none"]
     (document,) = json.loads(cli("network", "inspect", "bridge").stdout)
