@@ -14,6 +14,7 @@ import signal
 
 from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotFound
 from carrack.linux import caps
+from carrack.linux.rlimits import RLIMITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def set_oom_score_adj(process: Process, procfs: Procfs) -> None:
 def set_rlimits(process: Process) -> None:
     """Raising a hard limit needs CAP_SYS_RESOURCE."""
     for limit in process.get("rlimits", ()):
-        kind = getattr(resource, limit["type"], None)
+        kind = RLIMITS.get(limit["type"])
         if kind is None:
             raise InvalidArgument(f"unknown rlimit {limit['type']!r}")
         try:
