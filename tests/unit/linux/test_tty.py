@@ -11,6 +11,8 @@ import pytest
 from carrack.linux import tty
 from carrack.linux.syscalls import LINUX
 
+pytestmark = pytest.mark.root  # the ptmx of /dev/pts, which is what open_pty is for, may be root's alone
+
 
 @pytest.fixture
 def pty() -> Iterator[tty.Pty]:

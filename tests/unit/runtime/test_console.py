@@ -35,6 +35,7 @@ def test_cve_2025_52565_a_link_to_another_devpts_is_refused(tmp_path: Path) -> N
         open_in(tmp_path)
 
 
+@pytest.mark.root
 def test_the_terminal_has_its_size_and_becomes_the_streams() -> None:
     def work() -> None:
         root = os.open("/", os.O_PATH)
