@@ -67,15 +67,13 @@ def start(sandbox: Sandbox, message: dict[str, Any], fds: list[int], loop: Loop)
     try:
         with ExitStack() as undo:
             stage = "cgroup"
-            if cgroup_first := sandbox.needs_cgroup(request["plan"]["spec"]):
-                _settle_cgroup(sandbox, request)
+            _settle_cgroup(sandbox, request, before=True)
             stage = "streams"
             stdio = Stdio(loop, stdin=bool(request.get("stdin")), stdin_once=bool(request.get("stdin_once")))
             undo.callback(stdio.ended)
             hand_over(sandbox, stdio, request, fds)  # the stub works on it while we go on here
             stage = "cgroup"
-            if not cgroup_first:
-                _settle_cgroup(sandbox, request)
+            _settle_cgroup(sandbox, request, before=False)
             stage = "log"
             log = open_log(request, message, take)
             stage = "socket"
@@ -86,9 +84,7 @@ def start(sandbox: Sandbox, message: dict[str, Any], fds: list[int], loop: Loop)
             attach_all(stdio, request, take)
             running.held_fds = [take(index) for index in request.get("hold_fds", ())]
             stage = "init"
-            while follow(sandbox.stub, stdio):
-                pass
-            sandbox.stub.close()
+            _let_go(sandbox.stub, stdio, running.terminal)
             stdio.start(log)
             undo.pop_all()
         return running
@@ -109,7 +105,10 @@ def describe(error: BaseException) -> str:
     return str(error)
 
 
-def _settle_cgroup(sandbox: Sandbox, request: dict[str, Any]) -> None:
+def _settle_cgroup(sandbox: Sandbox, request: dict[str, Any], *, before: bool) -> None:
+    """Once: before the stub has the plan where it must be, else beside its work."""
+    if sandbox.needs_cgroup(request["plan"]["spec"]) != before:
+        return
     deadline = time.monotonic() + _RENAME_SECONDS
     while True:
         try:
@@ -169,12 +168,29 @@ def hand_streams(
     return ends
 
 
-def follow(stub: socket.socket, stdio: Stdio) -> bool:
-    """Take one report of the process that becomes the program; False when it has (its end closed by the exec)."""
+def _let_go(stub: socket.socket, stdio: Stdio, terminal: bool) -> None:
+    """All that can fail here has succeeded: let the stub pass its gate when it comes there, without asking, and see it
+    become the program. With a terminal it must ask, as its program may be over before we hold the terminal."""
+    if not terminal:
+        try:
+            channel.send(stub, {"exec": True})
+        except OSError:  # it has ended; its last report says why
+            pass
+    while follow(stub, stdio, opened=not terminal):
+        pass
+    stub.close()
+
+
+def follow(stub: socket.socket, stdio: Stdio, opened: bool = False) -> bool:
+    """Take one report of the process that becomes the program; False when it has (its end closed by the exec).
+
+    ``opened``: its gate is open already.
+    """
     message, fds = channel.receive(stub)
     if message is None:
         return False
-    obey(message, fds, stub, stdio)
+    if not (opened and "prepared" in message):
+        obey(message, fds, stub, stdio)
     return True
 
 

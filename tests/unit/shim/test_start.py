@@ -70,6 +70,16 @@ def test_streams_are_added_to_a_plan() -> None:
     loop.close()
 
 
+def test_an_open_gate_is_not_opened_again() -> None:
+    ours, theirs = channel.pair()
+    with ours, theirs:
+        channel.send(theirs, {"prepared": True})
+        assert start.follow(ours, Stdio(Loop()), opened=True)
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            channel.receive(theirs)
+
+
 def test_reports_of_the_stub_are_obeyed() -> None:
     ours, theirs = channel.pair()
     loop = Loop()
