@@ -138,7 +138,10 @@ class _Reader:
 
 async def read(path: str, query: LogQuery, ended: asyncio.Future[Any]) -> AsyncGenerator[list[LogLine], None]:
     """Batches of wanted entries; with ``follow`` until ``ended`` is done and the file is read to its end."""
-    with Watch(os.path.dirname(path)) as watch, ExitStack() as held:
+    if not os.path.exists(path):  # never started, or somebody deleted it
+        return
+    with ExitStack() as held:
+        watch = held.enter_context(Watch(os.path.dirname(path))) if query.follow else None
         files = [held.enter_context(file) for file in _open_files(path)]
         if not files:
             return
@@ -160,14 +163,14 @@ async def read(path: str, query: LogQuery, ended: asyncio.Future[Any]) -> AsyncG
 
 
 async def _follow(
-    path: str, file: BinaryIO, query: LogQuery, ended: asyncio.Future[Any], watch: Watch
+    path: str, file: BinaryIO, query: LogQuery, ended: asyncio.Future[Any], watch: Watch | None
 ) -> AsyncGenerator[list[LogLine], None]:
     with ExitStack() as held:
         reader = _Reader(file)
         while True:
             # In this order: what is over or rotated away before it is read is read to its end.
             over = ended.done()
-            newer = _newer(path, reader.file, held) if query.follow else None
+            newer = _newer(path, reader.file, held) if watch is not None else None
             for batch in _batches(reader, query):
                 yield batch
                 await asyncio.sleep(0)
@@ -175,7 +178,7 @@ async def _follow(
                 reader.file.close()
                 reader = _Reader(newer)
                 continue
-            if not query.follow or over or (query.until and times.now() > query.until):
+            if watch is None or over or (query.until and times.now() > query.until):
                 return
             if os.fstat(reader.file.fileno()).st_size < reader.file.tell():  # begun anew: a log of one file
                 reader.file.seek(0)
