@@ -103,11 +103,14 @@ class Supervisor:
             return
         if again:
             self._restart_later(c, ran)
+        await self._record(c)
+        c.notify("next-exit", *(() if again else ("not-running",)))
+
+    async def _record(self, c: Container) -> None:
         try:
             await self._store.save(c)
         except OSError as failure:  # a full disk must not hide the exit from those who wait for it
-            log.error("the exit of container %s could not be recorded: %s", c.name, failure)
-        c.notify("next-exit", *(() if again else ("not-running",)))
+            log.error("the end of container %s could not be recorded: %s", c.name, failure)
 
     async def _disconnect(self, c: Container) -> None:
         try:
@@ -178,6 +181,11 @@ class Supervisor:
                 c.shim, c.state.pid = shim, shim.pid
                 c.state.started_at = max(c.state.started_at, c.state.finished_at + 1)  # its start may not be recorded
                 c.state.status = "paused" if shim.state.get("paused") else "running"
+            elif c.state.status == "restarting":
+                # It had ended, and that is recorded; only the pause before its next start was cut short.
+                c.state.status = "exited"
+                self._let_go(c, shim)
+                to_start.append(c)
             elif c.state.running:
                 await self._lost(c, shim)
                 if self._wants_restart(c, c.state.exit_code):
@@ -225,7 +233,7 @@ class Supervisor:
         if c.host_config["AutoRemove"]:
             await self._remove(c)
             return
-        await self._store.save(c)
+        await self._record(c)
         self._let_go(c, shim)
 
     def resume(self) -> None:

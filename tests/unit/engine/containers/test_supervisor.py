@@ -252,6 +252,16 @@ def test_what_starts_with_the_daemon(tmp_path: Path, name: str, started: int, by
     inside(tmp_path, test)
 
 
+def test_a_restart_that_waited_goes_on_and_keeps_the_exit_code(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create("web", policy("on-failure"))
+        c.state.status, c.state.exit_code, c.state.started_at, c.state.finished_at = "restarting", 3, 1, 2
+        assert await world.supervisor.restore() == [c]
+        assert (c.state.status, c.state.exit_code) == ("exited", 3)
+
+    inside(tmp_path, test)
+
+
 def test_what_runs_without_a_record_of_its_start_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shims = Reconnecting(monkeypatch)
 
