@@ -86,6 +86,16 @@ def test_a_start_that_mounts_its_cgroups_itself_needs_them() -> None:
     assert stage.covers_cgroups(spec(PROC, DEV, SYS), spec(PROC, DEV, SYS, DATA))
 
 
+def test_a_start_that_opens_devices_needs_the_list_of_them_whole() -> None:
+    template = spec(PROC, DEV, SYS)
+    wanted = spec(PROC, DEV, SYS)
+    wanted["process"] = {"terminal": True}
+    assert not stage.covers_cgroups(template, wanted)
+    wanted["process"] = {"terminal": False}
+    assert stage.covers_cgroups(template, wanted)
+    assert not stage.covers_cgroups(template, spec(PROC, DEV, SYS, {**DATA, "type": "ext4", "options": []}))
+
+
 class OneDirectory(FakeKernel):
     """Whatever is mounted is one empty directory."""
 
