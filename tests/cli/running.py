@@ -67,7 +67,8 @@ class DaemonProcess:
             )
         self._wait_until_it_answers()
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Ask the process to end, and leave what it leaves."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -75,6 +76,10 @@ class DaemonProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+    def stop(self) -> None:
+        """End it and remove what it may have left."""
+        self.end()
         subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True, check=False)
         subprocess.run(["nft", "delete", "table", "ip", self.table], capture_output=True, check=False)
         for hierarchy in Path("/sys/fs/cgroup").iterdir():

@@ -94,8 +94,8 @@ def test_devices(docker: Cli, image: str) -> None:
     folder = docker("run", "--rm", "--device", "/dev/net:/dev/net2", image, "ls", "/dev/net2", check=False)
     if Path("/dev/net/tun").exists():
         assert folder.stdout == "tun\n"
-    for words, message in (("/dev/nosuch", "/dev/nosuch"), ("/etc/passwd", "not a device node")):
-        refused = docker("run", "--rm", "--device", words, image, check=False)
+    for path, message in (("/dev/nosuch", "/dev/nosuch"), ("/etc/passwd", "not a device node")):
+        refused = docker("run", "--rm", "--device", path, image, check=False)
         assert refused.returncode == 125
         assert message in refused.stderr
     mode = created_error(docker, image, {"Devices": [{"PathOnHost": "/dev/null", "CgroupPermissions": "x"}]})

@@ -46,7 +46,7 @@ from carrack.engine.system.identity import engine_id
 from carrack.engine.system.info import Counts, Settings, SystemInfo
 from carrack.engine.system.usage import DiskUsage, Sources
 from carrack.engine.volumes.store import VolumeStore
-from carrack.errors import CarrackError, NotFound
+from carrack.errors import CarrackError, NotFound, NotSupported
 from carrack.linux.caps import last_cap
 from carrack.linux.netlink import Netlink
 from carrack.linux.syscalls import LINUX
@@ -289,7 +289,10 @@ class Services:
         }
 
     def _graph(self, c: Container) -> dict[str, Any]:
-        data = {"ID": c.id, "UpperDir": str(self.snapshotter.upper(c.id))}
+        try:
+            data = {"ID": c.id, "UpperDir": str(self.snapshotter.upper(c.id))}
+        except (NotFound, NotSupported):  # deleted by somebody (the next start begins afresh), or never apart (copy)
+            data = {"ID": c.id}
         return {"Data": data, "Name": self.snapshotter.name}
 
     async def _image_ids(self, word: str) -> set[str]:
@@ -335,7 +338,7 @@ def _bridge_settings(config: Config) -> BridgeSettings:
     address = config.bridge_address
     if not address:
         with Netlink() as netlink:
-            pools = [base for base, _ in config.address_pools] or bridge.DEFAULT_POOLS
+            pools = bridge.subnets(config.address_pools) if config.address_pools else bridge.DEFAULT_POOLS
             address = bridge.choose_address(netlink, config.bridge, pools)
     return BridgeSettings(name=config.bridge, address=address, mtu=config.mtu)
 

@@ -1,6 +1,6 @@
 """The host's side of a bridge network: one bridge interface with the gateway's address."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 
@@ -11,6 +11,8 @@ from carrack.network import sysctl
 
 _LONGEST_NAME = 15
 #: Where a bridge's subnet is looked for when none is given, in this order
+# A bridge keeps an MTU that was changed after it was made; any other follows its ports, and is this without any.
+_MADE_MTU = 1500
 DEFAULT_POOLS = tuple(f"172.{second}.0.0/16" for second in range(17, 32))
 
 
@@ -68,7 +70,7 @@ def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PR
     """
     link = rtnetlink.find_link(netlink, settings.name)
     if link is None:
-        netlink.batch([rtnetlink.add_bridge(settings.name, settings.mtu, rtnetlink.random_mac())])
+        netlink.batch([rtnetlink.add_bridge(settings.name, _MADE_MTU, rtnetlink.random_mac())])
         link = rtnetlink.find_link(netlink, settings.name)
         if link is None:
             raise Unavailable(f"bridge {settings.name} vanished as soon as it was made")
@@ -101,6 +103,16 @@ def choose_address(netlink: Netlink, name: str, pools: Iterable[str] = DEFAULT_P
     if link is not None and (present := rtnetlink.addresses(netlink, link.index)):
         return present[0]
     return free_address(pools, [route for route, _ in rtnetlink.routes(netlink) if route != "0.0.0.0/0"])
+
+
+def subnets(pools: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """The networks that pools of (base, prefix length) are cut into, one after another.
+
+    >>> list(subnets([("10.0.0.0/23", 24)]))
+    ['10.0.0.0/24', '10.0.1.0/24']
+    """
+    for base, size in pools:
+        yield from map(str, IPv4Network(base).subnets(new_prefix=size))
 
 
 def free_address(pools: Iterable[str], routes: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from carrack.engine import pump
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.record import Container
-from carrack.errors import CarrackError, Conflict, Forbidden, InvalidArgument, NotFound
+from carrack.errors import CarrackError, Conflict, Forbidden, InvalidArgument, NotFound, NotSupported
 from carrack.linux import pidfd
 from carrack.linux.syscalls import LINUX
 from carrack.runtime import users
@@ -131,8 +131,11 @@ class Files:
         return sorted(found, key=lambda change: str(change["Path"]))
 
     async def size(self, c: Container) -> int:
-        """Bytes of the files that the container wrote."""
-        return await asyncio.to_thread(lambda: tree_size(self._snapshotter.upper(c.id)))
+        """Bytes of the files that the container wrote; 0 when they are lost, or when the driver cannot tell."""
+        try:
+            return await asyncio.to_thread(lambda: tree_size(self._snapshotter.upper(c.id)))
+        except (NotFound, NotSupported):
+            return 0  # a listing is to show the others
 
 
 def _running_root(c: Container, shim: Shim, flags: int) -> int:

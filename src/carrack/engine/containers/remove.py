@@ -12,7 +12,7 @@ from carrack.engine.containers import shm
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
-from carrack.errors import Conflict, InvalidArgument, NotFound
+from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
 from carrack.model import times
 from carrack.storage.usage import tree_size
 
@@ -106,7 +106,9 @@ class Remover:
         except OSError as failure:
             if failure.errno != errno.ENOSPC:
                 raise
-            await self._sweep(c)  # makes room for the record of the removal
+            # What the container has makes room for the record of its removal.
+            await asyncio.to_thread(shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
+            await self._sweep(c)
             await self._store.delete(c)
 
     async def _sweep(self, c: Container) -> None:
@@ -137,7 +139,7 @@ class Remover:
                 _label(labels, w) for w in filters.get("label!", ())
             ):
                 continue
-            size = await asyncio.to_thread(lambda: tree_size(self._snapshotter.upper(c.id)))  # noqa: B023 - awaited at once
+            size = await asyncio.to_thread(self._size, c.id)
             try:
                 await self.remove(c, kill=_never)
             except (Conflict, NotFound):
@@ -145,6 +147,13 @@ class Remover:
             removed.append(c.id)
             freed += size
         return removed, freed
+
+    def _size(self, key: str) -> int:
+        """Bytes that removing a file system frees, as far as its driver can tell (blocking)."""
+        try:
+            return tree_size(self._snapshotter.upper(key))
+        except (NotFound, NotSupported):
+            return 0
 
 
 async def _never(c: Container) -> None:
