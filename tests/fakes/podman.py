@@ -1,7 +1,7 @@
 """A real podman in namespaces of its own, whose OCI runtime is this source tree's carrack-runtime.
 
-``CARRACK_TEST_PODMAN_ROOT`` names a root file system that has podman; without it the machine's own podman is taken,
-else one below /opt/peers/root. Its storage, its run directories and its network end with the namespaces.
+``CARRACK_TEST_PODMAN_ROOT`` names a root file system that has podman; without it the machine's own podman is taken.
+Its storage, its run directories and its network end with the namespaces.
 """
 
 from __future__ import annotations
@@ -49,10 +49,9 @@ raise SystemExit(main())
 
 def podman_root() -> str:
     """The root file system that has podman; skips the test when there is none."""
-    wanted = os.environ.get("CARRACK_TEST_PODMAN_ROOT")
-    for root in [wanted] if wanted else ["/", "/opt/peers/root"]:
-        if shutil.which("podman", path=os.pathsep.join(f"{root}/{folder}" for folder in ("usr/bin", "usr/local/bin"))):
-            return root
+    root = os.environ.get("CARRACK_TEST_PODMAN_ROOT", "/")
+    if shutil.which("podman", path=os.pathsep.join(f"{root}/{folder}" for folder in ("usr/bin", "usr/local/bin"))):
+        return root
     pytest.skip("podman is not installed (CARRACK_TEST_PODMAN_ROOT can name a root file system that has it)")
 
 
