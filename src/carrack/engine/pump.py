@@ -7,7 +7,9 @@ import asyncio
 import io
 import os
 import socket
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 from carrack.engine.whole import ended
@@ -27,7 +29,7 @@ async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase],
     ours.setblocking(False)
     theirs.setblocking(True)
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(None, _read, theirs, reader)
+    work = _in_thread(lambda: _read(theirs, reader))
     try:
         try:
             async for chunk in chunks:
@@ -55,7 +57,7 @@ async def produce(writer: Callable[[Callable[[bytes | memoryview], object]], Non
     ours.setblocking(False)
     theirs.setblocking(True)
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(None, _write, theirs, writer)
+    work = _in_thread(lambda: _write(theirs, writer))
     try:
         while chunk := await loop.sock_recv(ours, _PIECE):
             yield chunk
@@ -67,6 +69,24 @@ async def produce(writer: Callable[[Callable[[bytes | memoryview], object]], Non
             work.exception()
         if cancelled is not None:
             raise cancelled
+
+
+def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+    """In a thread of its own: it may wait for a client as long as that likes, and a few slow ones on the loop's shared
+    threads would keep everybody else from them."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as failure:
+            future.set_exception(failure)
+        else:
+            future.set_result(result)
+
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="stream", daemon=True).start()
+    return asyncio.wrap_future(future)
 
 
 def _read(sock: socket.socket, reader: Callable[[io.RawIOBase], T]) -> T:

@@ -110,3 +110,20 @@ def test_closing_ends_the_writer() -> None:
 
     asyncio.run(run())
     assert ended in ([BrokenPipeError], [ConnectionResetError])
+
+
+def test_many_that_wait_for_their_clients_hold_up_nobody_else() -> None:
+    async def stalled(go_on: asyncio.Event) -> AsyncIterator[bytes]:
+        yield b"x"
+        await go_on.wait()
+
+    async def run() -> None:
+        go_on = asyncio.Event()
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            for _ in range(100):
+                group.create_task(pump.consume(stalled(go_on), lambda file: file.readall()))
+            await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(lambda: 7) == 7
+            go_on.set()
+
+    asyncio.run(run())

@@ -60,6 +60,7 @@ class _Face:
             sock = None
             if query.flag("stream"):
                 sock = undo.enter_context(await self._s.attachments.attach(c, **wanted))
+                undo.callback(self._s.attachments.gone, c, sock)
             connection = await take_over()
             self._s.events.publish("container", "attach", c.id, attributes(c))
             if query.flag("logs"):

@@ -90,6 +90,7 @@ class Attachments:
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[tuple[socket.socket, Wanted]]] = {}
+        self._clients: dict[socket.socket, socket.socket] = {}
 
     async def attach(self, c: Container, *, stdin: bool, stdout: bool, stderr: bool) -> socket.socket:
         """Our end of a new socket pair whose other end the shim gets, now or when the container starts.
@@ -105,6 +106,7 @@ class Attachments:
         flags = Wanted(stdin and bool(c.config["OpenStdin"]), stdout, stderr)
         if c.shim is None:
             self._waiting.setdefault(c.id, []).append((theirs, flags))
+            self._clients[ours] = theirs
             return ours
         try:
             await c.shim.attach(theirs, stdin=flags.stdin, stdout=stdout, stderr=stderr)
@@ -121,8 +123,19 @@ class Attachments:
 
     def handed_over(self, c: Container) -> None:
         """The shim has them: drop ours. Also ends the wait of clients of a container that will not start."""
-        for sock, _ in self._waiting.pop(c.id, ()):
+        ends = {sock for sock, _ in self._waiting.pop(c.id, ())}
+        self._clients = {ours: theirs for ours, theirs in self._clients.items() if theirs not in ends}
+        for sock in ends:
             sock.close()
+
+    def gone(self, c: Container, ours: socket.socket) -> None:
+        """The client of our end has gone: wait for the container no longer."""
+        theirs = self._clients.get(ours)
+        if theirs is None or c.lock.locked():  # a start may be sending it just now
+            return
+        del self._clients[ours]
+        self._waiting[c.id] = [(sock, wanted) for sock, wanted in self._waiting[c.id] if sock is not theirs]
+        theirs.close()
 
 
 async def pump(stream: Stream, sock: socket.socket, keys: DetachKeys | None) -> bool:

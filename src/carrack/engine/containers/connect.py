@@ -55,6 +55,7 @@ class Connector:
         if host["NetworkMode"].startswith("container:"):
             return
         shared = host["NetworkMode"] == "host"
+        os.makedirs(self._paths.data(c.id), mode=0o710, exist_ok=True)  # somebody may have deleted it
         self._write(c, "hostname", sandbox_files.hostname(c.config["Hostname"]))
         text = sandbox_files.resolv_conf(
             _host_resolv_conf(), host["Dns"], host["DnsSearch"], host["DnsOptions"], same_namespace=shared

@@ -8,8 +8,10 @@ which a trial would find out the hard way.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import logging
 import os
 import re
 import tarfile
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from carrack.linux.kernel import Kernel
     from carrack.storage.snapshots.base import LayerStore, Snapshotter
+
+log = logging.getLogger(__name__)
 
 #: what ``choose`` tries, in this order; the two forms of erofs share their layers
 DRIVERS: Final = ("erofs", "erofs-loop", "overlay", "copy")
@@ -56,12 +60,22 @@ def choose(root: Path, run_root: Path, kernel: Kernel, wanted: str | None = None
             continue
         try:
             snapshotter = _open(driver, root, run_root, kernel, release)
-            trial(snapshotter)
+            _try(snapshotter)
         except (OSError, CarrackError) as error:
             reasons.append(f"{driver}: {error}")
         else:
             return snapshotter
     raise Unavailable(f"no storage driver works for {root}: {'; '.join(reasons)}")
+
+
+def _try(snapshotter: Snapshotter) -> None:
+    """A disk too full for the trial must not keep anybody from removing what fills it: layers that are there worked."""
+    try:
+        trial(snapshotter)
+    except OSError as failure:
+        if failure.errno != errno.ENOSPC or not snapshotter.layers():
+            raise
+        log.warning("the disk is too full to try the storage driver %s: %s", snapshotter.name, failure)
 
 
 def layer_store(name: str, root: Path, step: Callable[[str], None] | None = None) -> LayerStore:

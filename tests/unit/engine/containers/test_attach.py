@@ -79,6 +79,25 @@ def test_a_client_waits_for_the_start() -> None:
     run(main)
 
 
+def test_a_client_that_goes_waits_no_longer_but_what_a_start_sends_stays() -> None:
+    async def main() -> None:
+        c, attachments = container(), Attachments()
+        ours = [await attachments.attach(c, stdin=False, stdout=True, stderr=True) for _ in range(2)]
+        (theirs, _), kept = attachments.pending(c)
+        async with c.lock:
+            attachments.gone(c, ours[0])
+        assert len(attachments.pending(c)) == 2
+        attachments.gone(c, ours[0])
+        assert theirs.fileno() < 0
+        assert attachments.pending(c) == [kept]
+        attachments.handed_over(c)
+        attachments.gone(c, ours[1])
+        for sock in ours:
+            sock.close()
+
+    run(main)
+
+
 def test_a_running_container_gets_the_socket_at_once_and_stdin_only_if_it_is_open() -> None:
     async def main() -> None:
         c, attachments = container(1, status="running"), Attachments()
