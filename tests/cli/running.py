@@ -86,6 +86,12 @@ class DaemonProcess:
             for folder in sorted((hierarchy / self.cgroup[1:]).glob("**/"), reverse=True):
                 folder.rmdir()
 
+    def crash(self) -> None:
+        """Kill the daemon alone; its containers go on."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def _wait_until_it_answers(self) -> None:
         end = time.monotonic() + 30
         while time.monotonic() < end:
@@ -173,13 +179,15 @@ class CommandLine:
             os.close(master)
 
 
-def api(daemon: DaemonProcess, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+def api(
+    daemon: DaemonProcess, method: str, path: str, body: object = None, raw: bytes | None = None
+) -> tuple[int, bytes]:
     """One request to the daemon under test, for what no command line can say: status and body of the answer."""
     connection = http.client.HTTPConnection("localhost", timeout=60)
     connection.sock = socket.socket(socket.AF_UNIX)
     with closing(connection):
         connection.sock.connect(str(daemon.socket))
-        content = None if body is None else json.dumps(body)
+        content = raw if body is None else json.dumps(body)
         connection.request(method, path, content, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         return answer.status, answer.read()

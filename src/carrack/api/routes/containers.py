@@ -113,7 +113,7 @@ class _Face:
         return stream(produce)
 
     async def start(self, request: Request) -> Response:
-        for name in ("checkpoint", "checkpoint-dir"):
+        for name in ("checkpoint", "checkpoint-dir", "detachKeys"):
             if request.query.text(name):
                 raise InvalidArgument(f"{name} is not supported by this version of Carrack: leave it out")
         if len(await request.body()) > _EMPTY_OBJECT:
