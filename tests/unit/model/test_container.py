@@ -6,7 +6,8 @@ import pytest
 
 from carrack.errors import InvalidArgument
 from carrack.model import container as model
-from carrack.model.schema import Table, check
+from carrack.model import schema
+from carrack.model.schema import Field, ListOf, MapOf, Table, check
 
 # The fields of `inspect` of a container of dockerd 28.5, in its order.
 CONFIG = """Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd
@@ -52,6 +53,33 @@ def test_zero_values_of_what_is_not_built_pass_as_clients_send_them() -> None:
 def test_what_is_not_built_is_refused_by_name(document: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument, match="is not supported by this version"):
         check(document, model.HOST_CONFIG)
+
+
+SAMPLES: dict[str, object] = {
+    schema.STRING: "x", schema.INTEGER: 1, schema.BOOLEAN: True, schema.STRINGS: ["x"], schema.LABELS: {"x": "y"},
+    schema.ANY: {"x": 1},
+}  # fmt: skip
+
+
+def _sample(field: Field) -> object:
+    """A value that asks for something."""
+    if isinstance(field.type, str):
+        return SAMPLES[field.type]
+    table = field.type.table if isinstance(field.type, (ListOf, MapOf)) else field.type
+    value = {name: _sample(inner) for name, inner in table.items()}
+    return [value] if isinstance(field.type, ListOf) else value
+
+
+@pytest.mark.parametrize(
+    "table",
+    [model.CONFIG, model.HOST_CONFIG, model.MOUNT, model.UPDATE, model.ENDPOINT, model.EXEC, model.EXEC_START],
+)
+def test_every_field_that_is_not_built_is_refused_by_its_name(table: Table) -> None:
+    for name, field in table.items():
+        if field.built:
+            continue
+        with pytest.raises(InvalidArgument, match=f"^{name}.* is not supported by this version"):
+            check({name: _sample(field)}, table)
 
 
 def test_update_takes_the_limits_and_the_restart_policy_only() -> None:
