@@ -186,7 +186,10 @@ def follow(stub: socket.socket, stdio: Stdio, opened: bool = False) -> bool:
 
     ``opened``: its gate is open already.
     """
-    message, fds = channel.receive(stub)
+    try:
+        message, fds = channel.receive(stub)
+    except ConnectionResetError:  # it ended before it took our word: said once, and before what it said itself
+        message, fds = channel.receive(stub)
     if message is None:
         return False
     if not (opened and "prepared" in message):

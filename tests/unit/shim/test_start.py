@@ -29,6 +29,17 @@ def test_the_socket_is_private_and_its_path_may_be_long(tmp_path: Path) -> None:
     os.close(fd)
 
 
+def test_a_failure_is_told_though_our_word_was_never_read() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        channel.send(ours, {"exec": True})
+        channel.send(theirs, {"error": {"stage": "exec", "message": "not found", "exit_code": 127}})
+        theirs.close()
+        with pytest.raises(start.StartError, match="not found") as caught:
+            start.follow(ours, Stdio(Loop()), opened=True)
+    assert caught.value.exit_code == 127
+
+
 def test_files_appear_whole(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_PATH)
     start.write_file(fd, "exit", {"code": 1})
