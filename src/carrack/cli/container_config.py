@@ -171,6 +171,8 @@ def _host(parsed: "Parsed") -> "Document":
         raise NotSupported(
             "--use-api-socket is not built; mount the socket with -v /run/carrack.sock:/run/carrack.sock"
         )
+    if parsed.given("disable-content-trust") and not parsed.flag("disable-content-trust"):
+        raise NotSupported("--disable-content-trust=false is not built: no image is verified by its signature yet")
     if parsed.given("restart"):
         host["RestartPolicy"] = restart_policy(parsed.text("restart"))
     if parsed.flag("rm") and host.get("RestartPolicy", {}).get("Name", "no") != "no":
