@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, aclosing
 from typing import Any
 
@@ -65,7 +65,7 @@ class _Face:
             self._s.events.publish("container", "attach", c.id, attributes(c))
             if query.flag("logs"):
                 asked = logs.LogQuery(stdout=wanted["stdout"], stderr=wanted["stderr"])
-                async for batch in logs.read(self._s.paths.log(c.id), asked, c.ended()):
+                async for batch in _lines(self._s.paths.log(c.id), c, asked):
                     connection.write(b"".join(_framed(line, line.text, tty) for line in batch))
                     await connection.drain()
             if sock is not None and await attach.pump(connection, sock, keys if tty else None):
@@ -84,7 +84,7 @@ class _Face:
 
         async def produce(out: StreamWriter) -> None:
             await out.start()
-            async with aclosing(logs.read(self._s.paths.log(c.id), asked, c.ended())) as batches:
+            async with aclosing(_lines(self._s.paths.log(c.id), c, asked)) as batches:
                 async for batch in batches:
                     parts = []
                     for line in batch:
@@ -124,6 +124,17 @@ class _Face:
 
     async def changes(self, request: Request) -> Response:
         return json_response(await self._s.files.changes(self._s.store.find(request.path["id"])))
+
+
+async def _lines(path: str, c: Container, asked: logs.LogQuery) -> AsyncGenerator[list[logs.LogLine], None]:
+    """A container's log; who reads no more does not wait for its end any longer."""
+    ended = c.ended()
+    try:
+        async with aclosing(logs.read(path, asked, ended)) as batches:
+            async for batch in batches:
+                yield batch
+    finally:
+        ended.cancel()
 
 
 def _log_query(request: Request) -> logs.LogQuery:

@@ -92,7 +92,13 @@ class Container:
         """A future of (exit code, error text), done at ``next-exit`` or ``removed``."""
         future: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self.waiters.append((condition, future))
+        future.add_done_callback(self._forget)
         return future
+
+    def _forget(self, future: asyncio.Future[tuple[int, str]]) -> None:
+        """One that was cancelled waits no longer."""
+        if future.cancelled():
+            self.waiters = [waiter for waiter in self.waiters if waiter[1] is not future]
 
     def ended(self) -> asyncio.Future[tuple[int, str]]:
         """Done when the container does not run, which may be now."""

@@ -57,6 +57,16 @@ def test_waiters_hear_their_condition_once() -> None:
     run(main)
 
 
+def test_who_waits_no_longer_is_forgotten() -> None:
+    async def main() -> None:
+        c = container(1, status="running")
+        c.ended().cancel()
+        await asyncio.sleep(0)
+        assert c.waiters == []
+
+    run(main)
+
+
 def test_a_container_that_does_not_run_has_ended_already() -> None:
     async def main() -> None:
         c = container(1, status="exited", exit_code=4)
