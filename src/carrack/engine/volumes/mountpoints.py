@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from carrack.engine.volumes.store import VolumeStore
 
 
+SELINUX = "/sys/fs/selinux/enforce"
 PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 
 
@@ -99,6 +100,8 @@ async def _bind(text: str, host: Document, volumes: VolumeStore, made: list[str]
     wanted = parse_volume(text)
     target = _target(wanted.target)
     mode = ",".join(wanted.mode)
+    if {"z", "Z"} & set(wanted.mode) and os.path.exists(SELINUX):
+        raise NotSupported(f"mode {mode!r} of {text!r}: giving files another SELinux label is not built: leave z out")
     if wanted.is_bind:
         assert wanted.source is not None
         if not wanted.copy_up:

@@ -251,3 +251,15 @@ def test_every_target_is_absolute_clean_and_once(
         assert ".." not in target.split("/")
         assert not target.endswith("/")
         assert "//" not in target
+
+
+@pytest.mark.parametrize("mode", ["z", "ro,Z"])
+def test_labels_of_selinux_are_refused_where_they_would_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    body = {"HostConfig": {"Binds": [f"{tmp_path}:/m:{mode}"]}}
+    monkeypatch.setattr(mountpoints, "SELINUX", str(tmp_path / "none"))
+    assert resolving(tmp_path, body)[0][0]["Mode"] == mode
+    monkeypatch.setattr(mountpoints, "SELINUX", str(tmp_path))
+    with pytest.raises(NotSupported, match="SELinux"):
+        resolving(tmp_path, body)
