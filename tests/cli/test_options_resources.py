@@ -107,6 +107,7 @@ def check(docker: Cli, name: str, table: list[tuple[str, str, str, str]]) -> Non
         assert text in setting(docker, name, controller, file).splitlines(), words
 
 
+@pytest.mark.docker_28  # 26.1 sends no limits of devices
 def test_limits_stand_in_the_cgroup(docker: Cli, image: str) -> None:
     table = rows(docker, image, LIMITS)
     options = [word for row in table for word in row[0].split()]
