@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import itertools
 import os
 import pty
 import re
@@ -23,6 +24,8 @@ Steps = list[tuple[bytes, bytes | Callable[[int], None]]]
 Result = subprocess.CompletedProcess[str]
 _CARRACK = "import sys; from carrack.cli.main import main; sys.exit(main())"
 _DAEMON = "import sys; from carrack.daemon.main import main; sys.exit(main())"
+# Several daemons of one test run must not meet.
+_NUMBERS = itertools.count()
 _SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -34,10 +37,11 @@ class DaemonProcess:
         self._options = options
         self.socket = root / "carrack.sock"
         self.log = root / "log"
-        self.bridge = f"crkt{os.getpid() % 100_000}"
-        self.table = f"carrack_test_{os.getpid()}"
-        self.subnet = f"10.{200 + os.getpid() % 50}.{os.getpid() % 250}.1/24"
-        self.cgroup = f"/crk-test-{os.getpid()}"
+        number = next(_NUMBERS)
+        self.bridge = f"crkt{os.getpid() % 100_000}n{number}"
+        self.table = f"carrack_test_{os.getpid()}_{number}"
+        self.subnet = f"10.{200 + os.getpid() % 50}.{(os.getpid() + number) % 250}.1/24"
+        self.cgroup = f"/crk-test-{os.getpid()}-{number}"
         self._process: subprocess.Popen[bytes] | None = None
         (root / "daemon.json").write_text("{}")
 
