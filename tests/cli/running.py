@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import http.client
-import json
 import itertools
+import json
 import os
 import pty
 import re
