@@ -41,7 +41,7 @@ class DaemonProcess:
         self.bridge = f"crkt{os.getpid() % 100_000}n{number}"
         self.table = f"carrack_test_{os.getpid()}_{number}"
         self.subnet = f"10.{200 + os.getpid() % 50}.{(os.getpid() + number) % 250}.1/24"
-        self.cgroup = f"/crk-test-{os.getpid()}-{number}"
+        self.cgroup = f"/crk-daemon-{os.getpid()}-{number}"
         self._process: subprocess.Popen[bytes] | None = None
         (root / "daemon.json").write_text("{}")
 

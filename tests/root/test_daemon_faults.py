@@ -203,6 +203,11 @@ def test_the_kernel_and_the_api_agree_after_crashes_under_load(daemon: DaemonPro
         for thread in threads:
             thread.join()
     assert defects == []
+    for c in api.containers():
+        # One that ends and is started again for ever never agrees with what was seen a moment ago.
+        api("POST", f"/containers/{c['Id']}/update", {"RestartPolicy": {"Name": "no"}})
+        if c["State"] == "restarting":
+            api("POST", f"/containers/{c['Id']}/stop?t=0")
     settled(daemon, api)
     for c in api.containers():
         assert api("DELETE", f"/containers/{c['Id']}?force=1&v=1")[0] in (204, 404)

@@ -142,12 +142,19 @@ class FirstCgroup:
 
     def frozen(self) -> bool:
         """Whether all of it is stopped."""
+        return self._freezer_state() == "FROZEN"
+
+    def _is_thawed(self) -> bool:
+        return self._freezer_state() == "THAWED"
+
+    def _freezer_state(self) -> str:
+        """THAWED, FREEZING or FROZEN; a cgroup that is gone, or has no freezer, holds nothing back."""
         directory = self._directories.get("freezer")
         try:
-            return directory is not None and files.read(directory, "freezer.state").strip() == "FROZEN"
+            return files.read(directory, "freezer.state").strip() if directory is not None else "THAWED"
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV):
-                return False
+                return "THAWED"
             raise
 
     def processes(self) -> list[int]:
@@ -167,10 +174,14 @@ class FirstCgroup:
         return files.read_table(directory, "memory.oom_control").get("oom_kill", 0) if directory else 0
 
     def kill(self) -> None:
-        """A frozen process does not die before it is thawed."""
-        if self.frozen():
-            self.thaw()
-        files.kill(self.processes)
+        """A frozen process does not die before it is thawed, nor one that came while the others were being frozen."""
+
+        def thawed() -> list[int]:
+            if not self._is_thawed():
+                self.thaw()
+            return self.processes()
+
+        files.kill(thawed)
 
     def remove(self) -> None:
         """In every tree, whatever happened in another; the first failure is raised at the end."""

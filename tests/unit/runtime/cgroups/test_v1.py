@@ -11,6 +11,7 @@ from tests.suites import cgroups as suite
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.runtime.cgroups import files
 from carrack.runtime.cgroups.hierarchy import detect
+from carrack.runtime.cgroups.v1 import FirstCgroup
 
 if TYPE_CHECKING:
     from carrack.runtime.cgroups.hierarchy import Cgroup, Hierarchy
@@ -180,3 +181,13 @@ def test_a_creation_that_fails_in_one_tree_is_undone_in_all(tree: RecordedTree, 
     with pytest.raises(OSError, match=r".+"):
         hierarchy.create("/fresh/box")
     assert not (tree.root / "cpu/fresh").exists()
+
+
+@pytest.mark.parametrize("state", ["FROZEN", "FREEZING"])
+def test_what_is_killed_is_thawed_also_while_it_is_being_frozen(tmp_path: Path, state: str) -> None:
+    directory = tmp_path / "freezer" / "x"
+    directory.mkdir(parents=True)
+    (directory / "cgroup.procs").write_text("")
+    (directory / "freezer.state").write_text(state + "\n")
+    FirstCgroup({"freezer": str(tmp_path / "freezer")}, "/x").kill()
+    assert (directory / "freezer.state").read_text().strip().startswith("THAWED")
