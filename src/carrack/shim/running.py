@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import time
@@ -14,6 +15,8 @@ from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim import protocol
 from carrack.shim.connection import Connection
 from carrack.shim.requests import ExecRequest, StartRequest
+
+log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 10.0
 _KILLED = 137
@@ -175,9 +178,12 @@ class Shim:
             future.set_result(exit)
 
     def _lost(self) -> None:
-        """The shim has gone. Without an exit it was killed, and its container must not go on half alive."""
+        """The shim has gone. Without an exit it was killed, and its container must not go on half alive; if it did not
+        say that all is released, its cgroup may be left."""
+        if not self.released.done():
+            sweep_cgroup(self._cgroup)
         if not self.exited.done():
-            self._set_exit(_exit_on_file(self.directory) or _end_lost(self._cgroup))
+            self._set_exit(_exit_on_file(self.directory) or Exit(_KILLED, time.time(), lost=True))
         for exec_id in self._execs:
             self._exec_ended(exec_id, Exit(_KILLED, time.time(), lost=True))
         self._close_pidfd()
@@ -196,8 +202,9 @@ class Shim:
     def _from_files(cls, directory: str) -> Self:
         exit = _exit_on_file(directory)
         state = _read(directory, protocol.STATE_FILE) or {}
-        if exit is None and state:
-            exit = _end_lost(state["cgroup"])
+        if state:
+            sweep_cgroup(state["cgroup"])
+            exit = exit or Exit(_KILLED, time.time(), lost=True)
         if exit is None:
             raise NotFound(f"no shim and no exit in {directory}")
         shim = cls(None, directory, state.get("container", ""), state.get("cgroup", ""), state.get("pid", 0), -1)
@@ -224,15 +231,13 @@ def open_directories(request: StartRequest) -> tuple[list[int], dict[str, int]]:
 
 
 def sweep_cgroup(path: str) -> None:
-    """Kill all that is in the cgroup and remove it; nothing when it is gone already."""
+    """Kill all that is in the cgroup and remove it; nothing when it is gone already, a warning when it stays."""
     cgroup = detect().open(path)
-    cgroup.kill()
-    cgroup.remove()
-
-
-def _end_lost(cgroup: str) -> Exit:
-    sweep_cgroup(cgroup)
-    return Exit(_KILLED, time.time(), lost=True)
+    try:
+        cgroup.kill()
+        cgroup.remove()
+    except OSError as error:
+        log.warning("the cgroup %s of a container whose shim was lost stays: %s", path, error)
 
 
 def _exit_on_file(directory: str) -> Exit | None:
