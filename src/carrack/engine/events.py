@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from carrack.errors import InvalidArgument, Unavailable
+from carrack.model.labels import matches
 
 HISTORY = 256
 """Events that are remembered."""
@@ -205,14 +206,7 @@ def _untagged(reference: str) -> str:
 
 
 def _label(values: list[str]) -> Callable[[Event], bool]:
-    wanted = [word.partition("=") for word in values]
-
-    def test(event: Event) -> bool:
-        return all(
-            key in event.attributes and (not equals or event.attributes[key] == value) for key, equals, value in wanted
-        )
-
-    return test
+    return lambda event: all(matches(event.attributes, value) for value in values)
 
 
 _TESTS: dict[str, Callable[[list[str]], Callable[[Event], bool]]] = {

@@ -57,6 +57,12 @@ def labels(words: "Iterable[str]") -> dict[str, str]:
     return result
 
 
+def matches(labels: "Mapping[str, str]", wanted: str) -> bool:
+    """Whether labels hold what a filter's word asks for: ``key`` with any value, or ``key=value``."""
+    key, separator, value = wanted.partition("=")
+    return key in labels and (not separator or labels[key] == value)
+
+
 def _lines(data: bytes, name: str, kind: str) -> list[str]:
     data = data.removeprefix(b"\xef\xbb\xbf")
     lines = []

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from carrack.errors import InvalidArgument
-from carrack.model.labels import environment, environment_file, label_file, labels, mapping
+from carrack.model.labels import environment, environment_file, label_file, labels, mapping, matches
 
 
 def test_environment() -> None:
@@ -33,3 +33,11 @@ def test_labels() -> None:
     assert mapping([]) == {}
     with pytest.raises(InvalidArgument, match="empty name"):
         labels(["=x"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("a", True), ("a=1", True), ("a=", False), ("a=2", False), ("b", True), ("b=", True), ("c", False)],
+)
+def test_what_a_filter_asks_for(wanted: str, found: bool) -> None:
+    assert matches({"a": "1", "b": ""}, wanted) is found

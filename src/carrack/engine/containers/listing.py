@@ -10,6 +10,7 @@ from carrack.engine.containers import inspect
 from carrack.engine.containers.record import Container
 from carrack.errors import InvalidArgument
 from carrack.model.container import Document
+from carrack.model.labels import matches
 from carrack.model.units import human_duration
 
 Filters = dict[str, list[str]]
@@ -143,7 +144,7 @@ def _matches(c: Container, filters: Filters) -> bool:
     }
     for name, values in filters.items():
         if name == "label":
-            if not all(_label(labels, value) for value in values):
+            if not all(matches(labels, value) for value in values):
                 return False
         elif name in tests and values and not any(tests[name](value) for value in values):
             return False
@@ -163,8 +164,3 @@ def _port(wanted: str, port: int | None, protocol: str) -> bool:
     if not first.isdecimal() or (dash and not last.isdecimal()):
         raise InvalidArgument(f"invalid filter: invalid port: {wanted}")
     return port is not None and int(first) <= port <= int(last or first) and protocol == (kind or "tcp")
-
-
-def _label(labels: dict[str, str], wanted: str) -> bool:
-    key, separator, value = wanted.partition("=")
-    return key in labels and (not separator or labels[key] == value)

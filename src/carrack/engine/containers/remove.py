@@ -14,6 +14,7 @@ from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
 from carrack.model import times
+from carrack.model.labels import matches
 from carrack.storage.usage import tree_size
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ class Remover:
             if c.state.running or c.state.status == "removing" or (until and c.created >= until):
                 continue
             labels = c.config["Labels"] or {}
-            if not all(_label(labels, w) for w in filters.get("label", ())) or any(
-                _label(labels, w) for w in filters.get("label!", ())
+            if not all(matches(labels, w) for w in filters.get("label", ())) or any(
+                matches(labels, w) for w in filters.get("label!", ())
             ):
                 continue
             size = await asyncio.to_thread(self._size, c.id)
@@ -158,11 +159,6 @@ class Remover:
 
 async def _never(c: Container) -> None:
     raise Conflict(f"container {c.id} is running")
-
-
-def _label(labels: dict[str, str], wanted: str) -> bool:
-    key, separator, value = wanted.partition("=")
-    return key in labels and (not separator or labels[key] == value)
 
 
 def _until(values: list[str]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from carrack.engine.images.image import Image
 from carrack.errors import InvalidArgument
-from carrack.model import times
+from carrack.model import labels, times
 from carrack.oci.reference import Reference
 
 Filters = Mapping[str, list[str]]
@@ -83,18 +83,11 @@ def _until(values: list[str]) -> Test:
 
 
 def _label(values: list[str]) -> Test:
-    wanted = [value.partition("=") for value in values]
-
-    def test(image: Image) -> bool:
-        labels = image.labels
-        return all(key in labels and (not equals or labels[key] == value) for key, equals, value in wanted)
-
-    return test
+    return lambda image: all(labels.matches(image.labels, value) for value in values)
 
 
 def _no_label(values: list[str]) -> Test:
-    has_any = [_label([value]) for value in values]
-    return lambda image: not any(test(image) for test in has_any)
+    return lambda image: not any(labels.matches(image.labels, value) for value in values)
 
 
 def _reference(values: list[str]) -> Test:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
 from carrack.model.container import Document
+from carrack.model.labels import matches
 from carrack.storage.removal import remove_tree
 from carrack.storage.usage import tree_size
 
@@ -144,9 +145,9 @@ class VolumeStore:
             return False
         if (drivers := filters.get("driver")) and "local" not in drivers:
             return False
-        if not all(_label(volume.labels, text) for text in filters.get("label", ())):
+        if not all(matches(volume.labels, text) for text in filters.get("label", ())):
             return False
-        if any(_label(volume.labels, text) for text in filters.get("label!", ())):
+        if any(matches(volume.labels, text) for text in filters.get("label!", ())):
             return False
         if dangling := filters.get("dangling"):
             wanted = _boolean("dangling", dangling)
@@ -202,11 +203,6 @@ def _check_name(name: str) -> None:
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
-
-
-def _label(labels: dict[str, str], wanted: str) -> bool:
-    key, separator, value = wanted.partition("=")
-    return key in labels and (not separator or labels[key] == value)
 
 
 def _boolean(name: str, values: list[str]) -> bool:
