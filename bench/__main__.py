@@ -1,94 +1,91 @@
-"""Runs ours and a peer alternately on the same work and prints wall and CPU medians and their ratios.
+"""Run ours and the peers alternately on the same work and print medians and their ratios.
 
-    python -m bench --ours unix:///run/carrack.sock --peer unix:///run/docker.sock [--runs 20] [--json FILE]
+    scripts/bench --ours unix:///run/carrack.sock --peer unix:///run/docker.sock [ROW...]
 
-Every target does every case once per round, with a pause before each, so that drift and noise hit all alike. CPU is
-the time that all processors of the host were busy during the run (proc_stat(5), so 10 ms steps, averaged over the
-runs): keep the machine otherwise idle.
+Every target does a row's work once per round, after a pause; the first round is not counted. Wall is the time of the
+work alone. CPU is what all processors of the host did from its start until the end of the pause after it, so that
+work put off until after the answer counts: keep the machine otherwise idle. A ratio says how many times better ours
+is; "(≥ N)" is what is wanted of it, "MISSED" that it is not reached.
+
+Both daemons need the image busybox; podman needs it in its own store. The peers' containers are named after --prefix
+and removed. Memory rows need root. For the rows of images give a docker-archive that neither daemon has.
+
+Without --podman its rows are left out. With rows given, only those; --rows lists them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import time
+from pathlib import Path
 
-from bench.cases import API_ONLY, CASES, IMAGE, Target
-
-_TICK = os.sysconf("SC_CLK_TCK")
-
-
-def busy() -> float:
-    """Seconds that the processors have been busy since boot."""
-    with open("/proc/stat", encoding="ascii") as file:
-        words = [int(word) for word in file.readline().split()[1:9]]
-    user, nice, system, _idle, _wait, interrupts, soft, stolen = words
-    return (user + nice + system + interrupts + soft + stolen) / _TICK
+from bench.fleet import leftovers
+from bench.measure import Figures, Pause, lines, measure
+from bench.rows import rows
+from bench.target import Target
 
 
-def measure(targets: list[Target], case: str, runs: int, gap: float) -> dict[str, dict[str, list[float]]]:
-    """Wall and CPU milliseconds of each target's runs, the first round not counted."""
-    work = CASES[case]
-    chosen = [t for t in targets if not (case in API_ONLY and t.name.startswith("our CLI"))]
-    result: dict[str, dict[str, list[float]]] = {t.name: {"wall": [], "cpu": []} for t in chosen}
-    for number in range(runs + 1):
-        for target in chosen:
-            time.sleep(gap)
-            cpu, start = busy(), time.perf_counter()
-            work(target)
-            wall = time.perf_counter() - start
-            time.sleep(0.05)  # what is cleaned up after the answer counts as CPU, too
-            if number:
-                result[target.name]["wall"].append(wall * 1000)
-                result[target.name]["cpu"].append((busy() - cpu) * 1000)
-    return result
-
-
-def rows(case: str, result: dict[str, dict[str, list[float]]], base: str) -> list[str]:
-    """Lines of the table: medians of wall, means of CPU, and the peer's figure over each."""
-    wall = {name: statistics.median(values["wall"]) for name, values in result.items()}
-    cpu = {name: statistics.fmean(values["cpu"]) for name, values in result.items()}
-    lines = []
-    for name in result:
-        ratio = "" if name == base else f"{wall[base] / wall[name]:.1f}"
-        cpu_ratio = "" if name == base else f"{cpu[base] / max(cpu[name], 0.1):.1f}"
-        lines.append(f"| {case} | {name} | {wall[name]:.1f} | {cpu[name]:.0f} | {ratio} | {cpu_ratio} |")
-    return lines
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    found = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("--ours", default="unix:///run/carrack.sock", help="our daemon's socket")
+    found.add_argument("--peer", default="unix:///run/docker.sock", help="dockerd's socket")
+    found.add_argument("--docker", default="docker", help="the docker command, the same for both daemons")
+    found.add_argument("--carrack", default="carrack", help="our command")
+    found.add_argument("--podman", default="", help='podman as it is called, such as "nsenter -t PID -m -n podman"')
+    found.add_argument("--runs", type=int, default=20, help="counted runs of each target (20)")
+    found.add_argument("--slow-runs", type=int, help="the same for the rows of many containers and of images")
+    found.add_argument("--gap", type=float, default=0.25, help="seconds of pause before and after each run (0.25)")
+    found.add_argument("--settle", type=float, help="seconds that CPU is counted after the answer (as --gap)")
+    found.add_argument("--count", type=int, default=50, help="containers of the rows of many (50)")
+    found.add_argument("--honest", type=int, default=300, help="containers of the row of the host's memory (300)")
+    found.add_argument("--seconds", type=float, default=0.5, help="length of one run of a rate (0.5)")
+    found.add_argument("--archive", type=Path, help="docker-archive for the rows of images")
+    found.add_argument("--prefix", default="bench", help="begin of the containers' names (bench)")
+    found.add_argument("--json", type=Path, help="keep every figure in this file")
+    found.add_argument("--rows", action="store_true", help="print the rows' names")
+    found.add_argument("row", nargs="*", help="rows to measure (all)")
+    return found
 
 
 def main() -> None:
-    """Measure all cases and print a table in Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--ours", default="unix:///run/carrack.sock")
-    parser.add_argument("--peer", default="unix:///run/docker.sock")
-    parser.add_argument("--docker", default="docker", help="the docker command, the same for both daemons")
-    parser.add_argument("--carrack", default="carrack")
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--gap", type=float, default=0.25, help="seconds before each run")
-    parser.add_argument("--json", help="keep every figure in this file")
-    parser.add_argument("cases", nargs="*", default=list(CASES))
-    options = parser.parse_args()
-    targets = [
-        Target("dockerd, docker CLI", options.docker, options.peer),
-        Target("carrackd, docker CLI", options.docker, options.ours),
-        Target("our CLI, carrackd", options.carrack, options.ours),
+    """Measure the rows and print a table in Markdown."""
+    arguments = parser()
+    options = arguments.parse_args()
+    table = rows(options.count, options.honest, options.seconds, options.archive)
+    if options.rows:
+        print("\n".join(f"{name:12} {row.title}" for name, row in table.items()))
+        return
+    if unknown := set(options.row) - set(table):
+        arguments.error(f"no such row: {', '.join(sorted(unknown))}; --rows lists them (images need --archive)")
+    targets = _targets(options)
+    for target in targets:
+        leftovers(target)
+    figures: dict[str, Figures] = {}
+    print("| work | with | medians | ratio |\n|---|---|---|---|")
+    for name in options.row or table:
+        row = table[name]
+        taking_part = [target for target in targets if target.key in row.keys]
+        if len(taking_part) < 2:
+            continue
+        runs = (options.slow_runs or options.runs) if row.slow else options.runs
+        figures[name] = measure(row, taking_part, runs, Pause(options.gap, options.settle))
+        print("\n".join(lines(row, figures[name], taking_part)), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _targets(options: argparse.Namespace) -> list[Target]:
+    found = [
+        Target("dockerd", "dockerd, docker CLI", options.docker, options.peer, options.prefix),
+        Target("docker", "carrackd, docker CLI", options.docker, options.ours, options.prefix),
+        Target("carrack", "carrackd, our CLI", options.carrack, options.ours, options.prefix),
     ]
-    for target in targets[:2]:
-        target.run("run", "-d", "--name", "bench-exec", IMAGE, "sleep", "3600")
-    figures = {}
-    print("| work | with | wall, median ms | CPU, mean ms | dockerd ÷ this, wall | CPU |\n|---|---|--:|--:|--:|--:|")
-    try:
-        for case in options.cases:
-            figures[case] = measure(targets, case, options.runs, options.gap)
-            print("\n".join(rows(case, figures[case], targets[0].name)), flush=True)
-    finally:
-        for target in targets[:2]:
-            target.run("rm", "-f", "bench-exec")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=1)
+    if options.podman:
+        found.insert(1, Target("podman", "podman", options.podman, prefix=options.prefix))
+    return found
 
 
 if __name__ == "__main__":

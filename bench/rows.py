@@ -1,0 +1,129 @@
+"""Every row of the table, and what is wanted of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench import chatty, commands, fleet, images
+from bench.measure import Metric, Row
+
+_RATE = Metric("rate", "/s", more=True)
+_ALL = ("dockerd", "docker", "carrack")
+
+
+def rows(count: int, honest: int, seconds: float, archive: Path | None) -> dict[str, Row]:
+    """The rows by their short names: ``count`` containers for the rows of many, ``honest`` for the row of the host's
+    memory, ``seconds`` for each run of a rate. Without a docker-archive the rows of images are left out."""
+    found = {**_single(), **_many(count, seconds), **_memory(count, honest)}
+    if archive is not None:
+        found |= _images(archive)
+    return found
+
+
+def _single() -> dict[str, Row]:
+    run_goals = {("docker", "wall"): 6.0, ("docker", "CPU"): 6.0, ("carrack", "wall"): 10.0}
+    return {
+        "run": Row("`run --rm`, bridge", commands.run_bridge, _ALL, run_goals),
+        "none": Row(
+            "`run --rm --network none`",
+            commands.run_none,
+            ("podman", "carrack"),
+            {("carrack", "wall"): 6.0},
+        ),
+        "none-docker": Row("`run --rm --network none`, dockerd", commands.run_none, _ALL),
+        "cycle": Row("API create + start + wait + delete", commands.cycle, goals={("docker", "wall"): 12.0}),
+        "exec": Row(
+            "`exec`",
+            commands.execute,
+            _ALL,
+            {("docker", "wall"): 2.0, ("carrack", "wall"): 5.0},
+            prepare=commands.sleeper,
+            clean=commands.no_sleeper,
+        ),
+        "ps": Row("`ps -a`", commands.list_all, _ALL, prepare=commands.sleeper, clean=commands.no_sleeper),
+        "version": Row("`version`", commands.version, _ALL),
+    }
+
+
+def _many(count: int, seconds: float) -> dict[str, Row]:
+    start, remove = fleet.start(count), fleet.remove(count)
+    return {
+        "detached": Row(
+            f"{count} × `run -d`",
+            fleet.run_detached(count),
+            goals={("docker", "wall"): 4.0},
+            after=remove,
+            slow=True,
+        ),
+        "remove": Row(f"`rm -f` of {count}", remove, goals={("docker", "wall"): 5.0}, before=start, slow=True),
+        "list": Row(
+            f"`GET /containers/json?all=1`, {count} running",
+            fleet.list_rate(seconds, count),
+            goals={("docker", "rate"): 5.0},
+            metrics=(_RATE, Metric("bytes", "each")),
+            prepare=start,
+            clean=remove,
+        ),
+        "burst": Row(
+            f"{count} started at once",
+            fleet.burst(count),
+            goals={("docker", "rate"): 4.0, ("docker", "p99"): 4.0},
+            metrics=(_RATE, Metric("p99", "ms")),
+            before=fleet.create(count),
+            after=remove,
+            slow=True,
+        ),
+        "log": Row(
+            "json-file lines of one chatty container",
+            chatty.lines_rate(max(seconds, 1.0)),
+            goals={("docker", "rate"): 1.0, ("docker", "cost"): 1.0},
+            metrics=(_RATE, Metric("cost", "CPU s per million")),
+        ),
+    }
+
+
+def _memory(count: int, honest: int) -> dict[str, Row]:
+    each = Metric("PSS", "MiB")
+    return {
+        "idle": Row("idle engine", fleet.idle_memory, goals={("docker", "PSS"): 2.0}, metrics=(each,), slow=True),
+        "memory": Row(
+            f"engine memory per running container, of {count}",
+            fleet.memory_each(count),
+            goals={("docker", "PSS"): 4.0},
+            metrics=(each,),
+            after=fleet.remove(count),
+            slow=True,
+        ),
+        "honest": Row(
+            f"fall of MemAvailable per container, of {honest}",
+            fleet.honest_each(honest),
+            ("dockerd", "docker", "podman"),
+            {("docker", "memory"): 3.0},
+            metrics=(Metric("memory", "MiB"),),
+            after=fleet.remove(honest),
+            slow=True,
+        ),
+    }
+
+
+def _images(archive: Path) -> dict[str, Row]:
+    image = images.name_in(archive)
+    forget = images.forget(image)
+    return {
+        "load": Row(
+            f"`load` of {image} until it runs",
+            images.load(archive, image),
+            goals={("docker", "wall"): 4.0, ("docker", "CPU"): 5.0},
+            before=forget,
+            clean=forget,
+            slow=True,
+        ),
+        "save": Row(
+            f"`save` of {image}",
+            images.save(image),
+            goals={("docker", "wall"): 3.0},
+            prepare=images.loaded(archive),
+            after=images.no_archive,
+            clean=forget,
+        ),
+    }
