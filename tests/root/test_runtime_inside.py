@@ -123,6 +123,16 @@ def test_masked_paths_are_the_null_device_or_empty_and_read_only_ones_refuse(bun
     assert os.stat("/dev/null").st_mode == before.st_mode
 
 
+def test_streams_that_lead_nowhere_are_a_null_device_of_its_own(bundle: Bundle) -> None:
+    """Root inside can change the mode of what it holds open; the host's /dev/null must not be what changes."""
+    before = os.stat("/dev/null").st_ctime_ns  # of a change of mode, the same mode too
+    said = bundle.shell("stat -Lc %t:%T:%a /proc/self/fd/0; chmod 666 /proc/self/fd/0")
+    assert said.split() == ["1:3:666"]
+    container = bundle.detached("sleep", "60")
+    assert bundle.command("exec", container, "sh", "-ec", "chmod 666 /proc/self/fd/0").returncode == 0
+    assert os.stat("/dev/null").st_ctime_ns == before
+
+
 def test_a_read_only_root_refuses_writes_and_its_mounts_do_not(bundle: Bundle) -> None:
     bundle.spec["root"]["readonly"] = True
     bundle.spec["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["size=64k"]})

@@ -14,7 +14,7 @@ import time
 from carrack.errors import CarrackError, Conflict, InvalidArgument
 from carrack.linux import mount as words
 from carrack.linux import namespaces
-from carrack.runtime import bundle, channel, hooks, init, prepare, spawn
+from carrack.runtime import bundle, channel, devices, hooks, init, prepare, spawn
 from carrack.runtime import state as states
 from carrack.runtime.cgroups import hierarchy
 
@@ -180,7 +180,7 @@ def _plan(kernel: Kernel, state: State, spec: Spec, options: Options, opened: co
         "spec": spec,
         "rootfs_fd": root_fd,
         "source_fds": {str(index): fd for index, fd in sources.items()},
-        "stdio": [0, 1, 2],
+        "stdio": devices.standard_streams(kernel),
         "gate": True,
         "gate_fd": listener.fileno(),
         "working_directory_create": True,

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from carrack.linux.kernel import Kernel
+    from carrack.linux.kernel import Kernel, MountKernel
     from carrack.oci.runtime_spec import Device
 
 _EVERYBODY = 0o666
@@ -91,6 +91,32 @@ def clone_device(kernel: Kernel, host: int) -> int:
     clone = kernel.open_tree(host, "", words.OPEN_TREE_CLONE)
     kernel.mount_setattr(clone, "", set_flags=_DEVICE_ONLY)
     return clone
+
+
+def private_null(kernel: MountKernel) -> int:
+    """A null device of the container's own, for a stream that leads nowhere. Root in a container can change the mode
+    of what it holds open, and through a descriptor of the host's /dev/null it would be the host's."""
+    mount_fd = kernel.new_mount("tmpfs", [("size", "4k"), ("mode", "755")])
+    try:
+        os.mknod("null", stat.S_IFCHR, os.makedev(1, 3), dir_fd=mount_fd)
+        os.chmod("null", _EVERYBODY, dir_fd=mount_fd)
+        return os.open("null", os.O_RDWR | os.O_CLOEXEC, dir_fd=mount_fd)
+    finally:
+        os.close(mount_fd)
+
+
+def standard_streams(kernel: MountKernel) -> list[int]:
+    """Our own 0, 1 and 2, as a container may have them: in place of the host's null device one of its own."""
+    shared = [fd for fd in range(3) if _is_null(fd)]
+    null = private_null(kernel) if shared else -1
+    return [null if fd in shared else fd for fd in range(3)]
+
+
+def _is_null(fd: int) -> bool:
+    try:
+        return _is_device(os.fstat(fd), DEFAULT_DEVICES[0])
+    except OSError:  # closed: what wants it will say so
+        return False
 
 
 def _link(dev: int, name: str, target: str) -> None:

@@ -47,9 +47,8 @@ def mask(kernel: Kernel, root_fd: int, paths: Sequence[str]) -> None:
 
 def _cover(kernel: Kernel, target: int, null: int) -> None:
     if stat.S_ISDIR(os.fstat(target).st_mode):
-        cover = kernel.new_mount(
-            "tmpfs", [("source", "tmpfs"), ("nr_blocks", "1"), ("nr_inodes", "1")], words.MOUNT_ATTR_RDONLY
-        )
+        options = [("source", "tmpfs"), ("nr_blocks", "1"), ("nr_inodes", "1"), ("ro", None)]
+        cover = kernel.new_mount("tmpfs", options, words.MOUNT_ATTR_RDONLY)
     else:
         cover = clone_device(kernel, null)
     try:

@@ -163,6 +163,8 @@ class Mounter:
             attributes &= ~words.MOUNT_ATTR_RDONLY
         context: list[tuple[str, str | int | None]] = list(options.context_options)
         context.insert(0, ("source", mount.get("source") or kind))
+        if attributes & words.MOUNT_ATTR_RDONLY:
+            context.append(("ro", None))  # the file system too, as mount(2) does: a remount of the mount opens nothing
         fd = self._kernel.new_mount(kind, context, attributes)
         try:
             self._own_propagation(fd, options)

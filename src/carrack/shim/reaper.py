@@ -61,5 +61,13 @@ def reset() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def hear_all() -> None:
+    """Ignore nothing that whoever started the daemon ignores (nohup, a shell's ``&``): containers would inherit it.
+    SIGPIPE and SIGXFSZ are the interpreter's own; what is executed gets them back (process.reset_signals)."""
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _nothing(number: int, frame: FrameType | None) -> None:
     """A handler must be there, else the kernel drops the signal and nothing wakes."""

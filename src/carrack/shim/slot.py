@@ -13,11 +13,10 @@ import os
 import select
 import signal
 import socket
-import stat
 import struct
 
 from carrack.linux import namespaces as ns
-from carrack.runtime import channel, stage
+from carrack.runtime import channel, devices, stage
 from carrack.runtime.init import describe, init
 from carrack.runtime.spawn import Namespace, spawn
 from carrack.shim import protocol, reaper
@@ -26,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from carrack.linux.kernel import Kernel, MountKernel
+    from carrack.linux.kernel import Kernel
     from carrack.oci.runtime_spec import Spec
     from carrack.runtime.cgroups.hierarchy import Cgroup, Hierarchy
     from carrack.runtime.spawn import Child
@@ -46,7 +45,7 @@ class Sandbox:
         self.cgroup = cgroup
         self.child = child
         self.stub = stub
-        self.null_fd = _private_null(kernel)
+        self.null_fd = devices.private_null(kernel)
         self.namespace_fds: dict[str, int] = {}
         self.netlink_fd = -1
         self.stage: Spec | None = None
@@ -164,17 +163,6 @@ def _complete(sandbox: Sandbox, new: list[str], template: Spec | None) -> None:
         if kind in new:
             path = ns.proc_path(sandbox.child.pid, kind)
             sandbox.namespace_fds[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _private_null(kernel: MountKernel) -> int:
-    """A null device of the container's own, for a program without input. Root in a container can change the mode of
-    what it holds open, and through a descriptor of the host's /dev/null it would be the host's."""
-    mount_fd = kernel.new_mount("tmpfs", [("size", "4k"), ("mode", "755")])
-    try:
-        os.mknod("null", 0o666 | stat.S_IFCHR, os.makedev(1, 3), dir_fd=mount_fd)
-        return os.open("null", os.O_RDONLY | os.O_CLOEXEC, dir_fd=mount_fd)
-    finally:
-        os.close(mount_fd)
 
 
 def _stub(kernel: Kernel, sock: socket.socket, own_network: bool, own_cgroup: bool, template: Spec | None) -> NoReturn:

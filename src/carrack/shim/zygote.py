@@ -21,7 +21,7 @@ from carrack.runtime.seal import is_sealed
 from carrack.shim import main as shim
 from carrack.shim import protocol
 from carrack.shim.loop import IN, Loop
-from carrack.shim.reaper import Reaper
+from carrack.shim.reaper import Reaper, hear_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def main(descriptor: int) -> NoReturn:
     LINUX.prctl(PR_SET_DUMPABLE, 0)
     LINUX.prctl(PR_SET_CHILD_SUBREAPER, 1)
     hierarchy = detect()
+    hear_all()
     close_imports()
     gc.collect()
     gc.freeze()

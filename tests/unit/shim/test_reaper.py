@@ -37,3 +37,13 @@ def test_a_shim_withstands_a_shutdown_and_its_children_do_not() -> None:
     reaper.reset()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
+
+
+def test_what_the_starter_of_the_daemon_ignores_is_heard_again() -> None:
+    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    try:
+        reaper.hear_all()
+        assert signal.getsignal(signal.SIGQUIT) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGQUIT, before)

@@ -120,7 +120,7 @@ class Creator:
     def _hostname(self, host: Document, identity: str) -> str:
         if host["NetworkMode"].startswith("container:"):
             return str(self._store.find(host["NetworkMode"].removeprefix("container:")).config["Hostname"])
-        return os.uname().nodename if host["NetworkMode"] == "host" or host["UTSMode"] == "host" else identity[:12]
+        return os.uname().nodename if host["NetworkMode"] == "host" else identity[:12]
 
     async def _make(self, container: Container, undo: AsyncExitStack) -> None:
         directory = self._paths.data(container.id)

@@ -143,7 +143,7 @@ class Execs:
             "env": spec.environment({**c.config, "Tty": config["Tty"], "Env": own}),
             "cwd": config["WorkingDir"] or c.config["WorkingDir"] or "/",
             "capabilities": spec.capability_sets(names),
-            "noNewPrivileges": security(c.host_config).no_new_privileges and not config["Privileged"],
+            "noNewPrivileges": security(c.host_config).no_new_privileges,
             "rlimits": resources.rlimits(c.host_config),
             "user": {"uid": 0, "gid": 0},
         }  # fmt: skip
@@ -154,7 +154,7 @@ class Execs:
             "user": config["User"] or c.config["User"],
             "groups": c.host_config["GroupAdd"] or [],
         }
-        program = None if config["Privileged"] else seccomp_program(c)
+        program = seccomp_program(c)  # the container's, for a privileged process too
         if program is not None:
             plan["seccomp_program"] = base64.b64encode(program).decode()
         return {

@@ -7,7 +7,7 @@ import os
 import subprocess
 
 from carrack.errors import Conflict, InvalidArgument
-from carrack.runtime import bundle, channel, exec, foreground, users
+from carrack.runtime import bundle, channel, devices, exec, foreground, users
 from carrack.runtime import state as states
 from carrack.runtime.commands.context import Context, Verb, send_console
 from carrack.runtime.create import StartFailed
@@ -34,6 +34,7 @@ def _exec(context: Context, flags: Flags) -> int:
         if status != "paused" or not flags.has("ignore-paused"):
             raise Conflict(f"cannot exec in a {status} container{hint}")
     plan = _plan(state.spec(), flags)
+    plan["stdio"] = devices.standard_streams(context.kernel)
     take = send_console(flags.value("console-socket")) if flags.value("console-socket") else None
     masters: list[int] = []
     if plan["process"].get("terminal") and take is None:
