@@ -147,6 +147,13 @@ def human_duration(seconds: float) -> str:
     return f"{int(seconds / 3600) // (24 * 365)} years"
 
 
+def human_duration_lasts(seconds: float) -> float:
+    """Until which age, in seconds, the words of `human_duration` surely stay: the next second, minute or half hour,
+    where its words may change."""
+    step = 1 if seconds < 60 else 60 if seconds < 3600 else 1800
+    return (seconds // step + 1) * step if seconds >= 0 else 1.0
+
+
 def format_duration(nanoseconds: int) -> str:
     """A duration in Go's notation: ``1h30m0s``, ``1.5s``, ``300ms`` (Go package time, Duration.String)."""
     sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)

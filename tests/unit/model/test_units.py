@@ -133,3 +133,10 @@ def test_human_sizes() -> None:
 )
 def test_ages(seconds: float, text: str) -> None:
     assert units.human_duration(seconds) == text
+
+
+@given(st.floats(-10, 4e9), st.floats(0, 1, exclude_max=True))
+def test_the_words_of_an_age_stay_as_long_as_said(seconds: float, part: float) -> None:
+    until = units.human_duration_lasts(seconds)
+    assert until > seconds
+    assert units.human_duration(min(seconds + (until - seconds) * part, until - 1e-6)) == units.human_duration(seconds)

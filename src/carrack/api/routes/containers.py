@@ -6,8 +6,9 @@ import asyncio
 
 from carrack.api.app import Route
 from carrack.api.request import Request
-from carrack.api.response import Response, empty, json_response, stream
+from carrack.api.response import Response, empty, encoded_json, json_response, stream
 from carrack.api.stream import StreamWriter
+from carrack.api.summaries import Summaries
 from carrack.engine.containers import inspect, listing, stats
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.services import ContainerServices
@@ -47,9 +48,13 @@ _EMPTY_OBJECT = 7
 class _Face:
     def __init__(self, services: ContainerServices) -> None:
         self._s = services
+        self._summaries = Summaries(services.store)
 
     async def list(self, request: Request) -> Response:
-        filters = request.query.filters()
+        query = request.query
+        if not ("filters" in query or "limit" in query or "size" in query):
+            return encoded_json(self._summaries.unfiltered(query.flag("all")))
+        filters = query.filters()
         images = {word: await self._s.image_ids(word) for word in filters.get("ancestor", ())}
         chosen = listing.select(
             self._s.store,
@@ -59,11 +64,12 @@ class _Face:
             limit=request.query.integer("limit", 0) or 0,
             filters=filters,
         )
+        if not request.query.flag("size"):
+            return encoded_json(self._summaries.of(chosen))
         now = times.now()
         rows = [listing.row(c, now) for c in chosen]
-        if request.query.flag("size"):
-            for row, c in zip(rows, chosen, strict=True):
-                await self._add_size(row, c)
+        for row, c in zip(rows, chosen, strict=True):
+            await self._add_size(row, c)
         return json_response(rows)
 
     async def _add_size(self, document: Document, c: Container) -> None:

@@ -11,9 +11,10 @@ from carrack.engine.containers.record import Container
 from carrack.errors import InvalidArgument
 from carrack.model.container import Document
 from carrack.model.labels import matches
-from carrack.model.units import human_duration
+from carrack.model.units import human_duration, human_duration_lasts
 
 Filters = dict[str, list[str]]
+NEVER = 1 << 63
 STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 _FILTERS = {
     "ancestor", "before", "exited", "id", "isolation", "label", "name", "status", "health", "since", "volume",
@@ -35,6 +36,17 @@ def status(c: Container, now: int) -> str:
     if not s.started_at:
         return "Created"
     return f"Exited ({s.exit_code}) {human_duration((now - s.finished_at) / 1e9)} ago"
+
+
+def row_ends(c: Container, now: int) -> int:
+    """When the words of a row made now may be others although nothing happened, in nanoseconds since 1970."""
+    if c.state.status in ("running", "paused"):
+        since = c.state.started_at
+    elif c.state.status == "restarting" or (c.state.status == "exited" and c.state.started_at):
+        since = c.state.finished_at
+    else:
+        return NEVER
+    return since + int(human_duration_lasts((now - since) / 1e9) * 1e9)
 
 
 def row(c: Container, now: int) -> Document:

@@ -15,6 +15,7 @@ import asyncio
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers.revision import Revised
 from carrack.model.container import Document, MountPoint
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class State:
+class State(Revised):
     """The changing part of a record. Times are nanoseconds since 1970, 0 for never."""
 
     status: str = "created"
@@ -39,7 +40,7 @@ class State:
 
 
 @dataclass(slots=True)
-class Container:
+class Container(Revised):
     """One container. Fields up to ``state`` are recorded; the rest lives only as long as the daemon."""
 
     id: str

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers import revision
 from carrack.engine.containers.record import Container
 from carrack.errors import Conflict, InvalidArgument, NotFound
 
@@ -34,6 +35,7 @@ class ContainerStore:
                 continue
             self._by_id[container.id] = container
             self._by_name[container.name] = container.id
+        revision.changed()
 
     def __iter__(self) -> Iterator[Container]:
         return iter(list(self._by_id.values()))
@@ -82,6 +84,7 @@ class ContainerStore:
         """Record a new container whose name is reserved."""
         await self.save(container)
         self._by_id[container.id] = container
+        revision.changed()
 
     async def save(self, container: Container, durable: bool = True) -> None:
         """Record the container as it is now; one on its way out stays so."""
@@ -107,4 +110,5 @@ class ContainerStore:
         """Forget a container."""
         await self._records.write(lambda db: db.execute("DELETE FROM container WHERE id = ?", (container.id,)))
         self._by_id.pop(container.id, None)
+        revision.changed()
         self.release(container.name)
