@@ -243,6 +243,22 @@ def test_a_user_namespace_of_its_own(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_a_container_does_not_inherit_the_engines_protection_from_the_oom_killer(tmp_path: Path) -> None:
+    async def scene(harness: Harness) -> None:
+        assert await harness.run("/bin/cat", "/proc/self/oom_score_adj") == (0, "0\n")
+
+    own = Path("/proc/self/oom_score_adj")
+    before = own.read_text()
+    try:
+        own.write_text("-10")
+    except PermissionError:
+        pytest.skip("lowering oom_score_adj needs CAP_SYS_RESOURCE")
+    try:
+        play(tmp_path, scene)
+    finally:
+        own.write_text(before)
+
+
 def test_the_null_device_of_a_container_is_not_the_hosts(tmp_path: Path) -> None:
     async def scene(harness: Harness) -> None:
         before = os.stat("/dev/null")

@@ -59,9 +59,21 @@ def new_session(kernel: ProcessKernel, name: str) -> None:
             raise
 
 
+class Unasked:
+    """What a process gets that nothing was said about; None: what whoever starts it has."""
+
+    oom_score_adj: int | None = None
+
+
+def expose_to_oom_killer(procfs_root: str = "/proc") -> None:
+    """From now on containers do not inherit the protection that an administrator gave the engine alone."""
+    with open(f"{procfs_root}/self/oom_score_adj") as file:
+        Unasked.oom_score_adj = 0 if int(file.read()) < 0 else None
+
+
 def set_oom_score_adj(process: Process, procfs: Procfs) -> None:
     """Lowering it needs CAP_SYS_RESOURCE."""
-    wanted = process.get("oomScoreAdj")
+    wanted = process.get("oomScoreAdj", Unasked.oom_score_adj)
     if wanted is None or int(procfs.read("self/oom_score_adj")) == wanted:
         return
     try:

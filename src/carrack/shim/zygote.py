@@ -17,6 +17,7 @@ from carrack.linux import seccomp
 from carrack.linux.syscalls import LINUX
 from carrack.runtime import channel, idmap
 from carrack.runtime.cgroups.hierarchy import detect
+from carrack.runtime.process import expose_to_oom_killer
 from carrack.runtime.seal import is_sealed
 from carrack.shim import main as shim
 from carrack.shim import protocol
@@ -52,7 +53,10 @@ class Zygote:
         """Fork shims until the daemon's end closes."""
         self._loop.watch(self._sock.fileno(), IN, self._request)
         self._loop.watch(self._reaper.fd, IN, self._reap)
-        channel.send(self._sock, {"ready": os.getpid()})
+        try:
+            channel.send(self._sock, {"ready": os.getpid()})
+        except OSError:  # the daemon has ended meanwhile
+            os._exit(0)
         while True:
             self._loop.turn()
 
@@ -99,6 +103,7 @@ def main(descriptor: int) -> NoReturn:
     LINUX.prctl(PR_SET_CHILD_SUBREAPER, 1)
     hierarchy = detect()
     hear_all()
+    expose_to_oom_killer()
     close_imports()
     gc.collect()
     gc.freeze()

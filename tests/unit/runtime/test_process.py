@@ -63,17 +63,31 @@ def test_a_machine_without_keyrings_is_none_to_stumble_over(number: int, fatal: 
 
 
 class FakeProcfs:
-    def __init__(self, refuse: bool = False) -> None:
+    def __init__(self, refuse: bool = False, oom_score_adj: str = "0") -> None:
+        self.oom_score_adj = oom_score_adj
         self.written: list[tuple[str, str]] = []
         self.refuse = refuse
 
     def read(self, path: str) -> str:
-        return "0\n"
+        return f"{self.oom_score_adj}\n"
 
     def write(self, path: str, text: str) -> None:
         if self.refuse:
             raise OSError(errno.EACCES, "Permission denied", f"/proc/{path}")
         self.written.append((path, text))
+
+
+@pytest.mark.parametrize(("ours", "written"), [("-500", [("self/oom_score_adj", "0")]), ("300", [])])
+def test_the_engine_s_own_protection_is_not_inherited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: str, written: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(process.Unasked, "oom_score_adj", None)
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/oom_score_adj").write_text(f"{ours}\n")
+    process.expose_to_oom_killer(str(tmp_path))
+    procfs: Any = FakeProcfs(oom_score_adj=ours)
+    process.set_oom_score_adj({}, procfs)
+    assert procfs.written == written
 
 
 def test_the_oom_score_is_written_when_it_differs_and_told_when_refused() -> None:
