@@ -52,6 +52,11 @@ class DaemonProcess:
         return {**kept, "PYTHONPATH": _SOURCE, "DOCKER_HOST": host, "DOCKER_CONFIG": config, "TERM": "dumb"}
 
     def start(self) -> None:
+        self.spawn()
+        self._wait_until_it_answers()
+
+    def spawn(self) -> None:
+        """Start the process without waiting for it."""
         options = {
             "--config-file": self.root / "daemon.json",
             "--data-root": self.root / "data",
@@ -69,7 +74,6 @@ class DaemonProcess:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
             )
-        self._wait_until_it_answers()
 
     def end(self) -> None:
         """Ask the process to end, and leave what it leaves."""

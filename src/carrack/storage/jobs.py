@@ -15,6 +15,7 @@ import carrack
 from carrack import errors
 from carrack.storage.apply import Applied, Expected
 from carrack.storage.compression import Budget
+from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.worker import WorkerRequest
 
 _PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL; removing a half-unpacked layer takes a while
@@ -61,8 +62,17 @@ async def apply_layer(settings: WorkerSettings, source_fd: int, expected: Expect
         output, complaints = await process.communicate()
     except BaseException:
         await asyncio.shield(_stop(process))
+        if process.returncode != 1:  # it did not come to clean up
+            await asyncio.shield(asyncio.to_thread(_sweep, settings))
         raise
+    if process.returncode not in (0, 1):
+        await asyncio.to_thread(_sweep, settings)
     return _answer(output, complaints, process.returncode)
+
+
+def _sweep(settings: WorkerSettings) -> None:
+    """Remove what a worker that was killed had begun; what others are at is locked."""
+    LayerDirectories(settings.root / settings.driver).sweep()
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
@@ -81,7 +91,7 @@ def _answer(output: bytes, complaints: bytes, code: int | None) -> Applied:
     except ValueError:
         reason = complaints.decode(errors="replace").strip().rpartition("\n")[2]
         if code is not None and code < 0:
-            reason = f"killed by {signal.Signals(-code).name}"
+            reason = f"killed by {signal.Signals(-code).name}; nothing of the layer was kept, try again"
         raise errors.Internal(f"the process storing a layer died: {reason or code}") from None
     if "error" not in answer:
         return Applied(**answer)

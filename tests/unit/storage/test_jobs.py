@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,31 @@ def test_cancelling_stops_the_worker_and_leaves_nothing(settings: WorkerSettings
 
     asyncio.run(run())
     assert files(tmp_path) == []
+
+
+def test_a_killed_worker_says_so_and_leaves_nothing(settings: WorkerSettings, tmp_path: Path) -> None:
+    async def run() -> None:
+        source, sink = os.pipe()
+        try:
+            job = asyncio.get_running_loop().create_task(apply_layer(settings, source))
+            os.write(sink, ARCHIVE[:60_000])
+            while not files(settings.root):  # noqa: ASYNC110 - another process makes them
+                await asyncio.sleep(0.01)
+            os.kill(_child(), signal.SIGKILL)
+            with pytest.raises(Internal, match=r"killed by SIGKILL; .* try again"):
+                await job
+        finally:
+            os.close(source)
+            os.close(sink)
+
+    settings = WorkerSettings(settings.driver, settings.root)
+    asyncio.run(run())
+    assert files(tmp_path) == []
+    assert list((settings.root / "erofs" / "ingest").iterdir()) == []
+
+
+def _child() -> int:
+    """The worker among our children."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    pids = [pid for task in tasks for pid in task.read_text().split()]
+    return next(int(pid) for pid in pids if b"storage.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
