@@ -5,8 +5,6 @@ Only what was typed is sent: defaults are the daemon's. What the daemon does not
 
 from carrack.cli.exit import Exit
 from carrack.errors import InvalidArgument, NotSupported
-from carrack.model.labels import environment, environment_file, label_file, labels
-from carrack.model.mounts import parse_tmpfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +121,10 @@ def restart_policy(text: str) -> "Document":
 
 def environment_words(parsed: "Parsed", inherited: "Mapping[str, str]") -> list[str]:
     """Variables of ``--env-file`` first, then those of ``--env``, which win."""
+    if not parsed.given("env") and not parsed.given("env-file"):
+        return []
+    from carrack.model.labels import environment, environment_file
+
     words = []
     for name in parsed.words("env-file"):
         words += environment_file(_file(name), name, inherited)
@@ -143,12 +145,18 @@ def _config(parsed: "Parsed", env: "Mapping[str, str]", detach: bool) -> "Docume
         config["Entrypoint"] = [parsed.text("entrypoint")]
     if words := environment_words(parsed, env):
         config["Env"] = words
-    found = [word for name in parsed.words("label-file") for word in label_file(_file(name), name)]
-    if found := found + parsed.words("label"):
-        config["Labels"] = labels(found)
+    if parsed.given("label") or parsed.given("label-file"):
+        config["Labels"] = _labels(parsed)
     if health := _health(parsed):
         config["Healthcheck"] = health
     return config
+
+
+def _labels(parsed: "Parsed") -> dict[str, str]:
+    from carrack.model.labels import label_file, labels
+
+    found = [word for name in parsed.words("label-file") for word in label_file(_file(name), name)]
+    return labels(found + parsed.words("label"))
 
 
 def _attached(parsed: "Parsed", detach: bool) -> list[str]:
@@ -186,6 +194,8 @@ def _host(parsed: "Parsed") -> "Document":
     if parsed.given("log-driver") or parsed.given("log-opt"):
         host["LogConfig"] = {"Type": parsed.text("log-driver"), "Config": dict(parsed.value("log-opt") or [])}
     if parsed.given("tmpfs"):
+        from carrack.model.mounts import parse_tmpfs
+
         host["Tmpfs"] = dict(parse_tmpfs(word) for word in parsed.words("tmpfs"))
     _security(parsed.words("security-opt"), host)
     return host

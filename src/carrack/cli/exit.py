@@ -67,8 +67,8 @@ def flush(code: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        import os
+        import posix
 
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        posix.dup2(posix.open("/dev/null", posix.O_WRONLY), 1)
         return SIGPIPE_CODE
     return code

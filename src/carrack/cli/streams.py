@@ -1,15 +1,15 @@
 """Bytes between the user and a container: a thread feeds input, the main thread writes output."""
 
 import _thread
-import os
+import posix
 
-from carrack.cli.terminal import DetachFilter
 from carrack.errors import CarrackError, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from carrack.cli.terminal import DetachFilter
     from carrack.http.client import Stream
 
 _CHUNK = 32 * 1024
@@ -24,7 +24,11 @@ def exchange(stream: "Stream", *, stdin: bool, raw: bool, detach_keys: bytes = b
     """
     detached: list[bool] = []
     if stdin:
-        keys = DetachFilter(detach_keys) if detach_keys else None
+        keys = None
+        if detach_keys:
+            from carrack.cli.terminal import DetachFilter
+
+            keys = DetachFilter(detach_keys)
         _thread.start_new_thread(_feed, (stream, keys, detached))
     if raw:
         while data := stream.read():
@@ -60,7 +64,7 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         try:
-            view = view[os.write(fd, view) :]
+            view = view[posix.write(fd, view) :]
         except BlockingIOError:
             import select
 
@@ -88,9 +92,9 @@ def proxy_signals(send: "Callable[[str], None]") -> "Callable[[], None]":
     return restore
 
 
-def _feed(stream: "Stream", keys: DetachFilter | None, detached: list[bool]) -> None:
+def _feed(stream: "Stream", keys: "DetachFilter | None", detached: list[bool]) -> None:
     try:
-        while data := os.read(0, _CHUNK):
+        while data := posix.read(0, _CHUNK):
             if keys is not None:
                 data, leave = keys.feed(data)
                 if leave:

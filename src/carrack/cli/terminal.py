@@ -1,6 +1,6 @@
 """The user's terminal: raw mode that is always undone, its size, and the keys that detach from a container."""
 
-import os
+import posix
 
 from carrack.errors import InvalidArgument
 
@@ -47,7 +47,7 @@ class RawMode:
 def size(fd: int = 1) -> tuple[int, int]:
     """Height and width of the terminal at ``fd`` in characters; zeros when it is none."""
     try:
-        columns, lines = os.get_terminal_size(fd)
+        columns, lines = posix.get_terminal_size(fd)
     except OSError:
         return 0, 0
     return lines, columns

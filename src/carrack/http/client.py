@@ -131,11 +131,19 @@ class Connection:
         """Whether the next request may use it: nothing half-read, and the server has not hung up meanwhile."""
         if self._sock is None or not self.idle or self._buffer:
             return False
-        import select
+        if not isinstance(self._sock, _socket.socket):  # TLS, which may have read ahead
+            import select
 
-        poll = select.poll()
-        poll.register(self._sock.fileno(), select.POLLIN)
-        return not poll.poll(0)
+            poll = select.poll()
+            poll.register(self._sock.fileno(), select.POLLIN)
+            return not poll.poll(0)
+        try:
+            self._sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def request(
         self,

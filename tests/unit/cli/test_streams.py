@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import posix
 import signal
 import socket
 import threading
@@ -38,7 +39,7 @@ def test_input_that_ends_is_told_and_output_goes_on(monkeypatch: pytest.MonkeyPa
     read, write = os.pipe()
     written: list[tuple[int, bytes]] = []
     typed = iter([b"typed", b""])
-    monkeypatch.setattr(os, "read", lambda fd, size: next(typed))
+    monkeypatch.setattr(posix, "read", lambda fd, size: next(typed))
     monkeypatch.setattr(streams, "write_all", lambda fd, data: written.append((fd, data)))
 
     def serve() -> None:
@@ -61,7 +62,7 @@ def test_input_that_ends_is_told_and_output_goes_on(monkeypatch: pytest.MonkeyPa
 def test_detaching(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
     typed = iter([b"ls\x10", b"\x11"])
-    monkeypatch.setattr(os, "read", lambda fd, size: next(typed))
+    monkeypatch.setattr(posix, "read", lambda fd, size: next(typed))
     assert streams.exchange(Stream(ours), stdin=True, raw=True, detach_keys=b"\x10\x11") is True
     assert theirs.recv(100) == b"ls"
     ours.close()

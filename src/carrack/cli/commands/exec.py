@@ -1,9 +1,8 @@
 """``carrack exec``: one more process in a running container."""
 
-import os
+import posix
 
 from carrack.cli.command import Command, checked
-from carrack.cli.container_config import environment_words
 from carrack.cli.exit import Exit, start_failure_code
 from carrack.cli.streams import exchange
 from carrack.client import execs
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 def _exec(session: "Session", parsed: "Parsed") -> int:
     body = _document(session, parsed)
     terminal, detach = parsed.flag("tty"), parsed.flag("detach")
-    if terminal and body.get("AttachStdin") and not os.isatty(0):
+    if terminal and body.get("AttachStdin") and not posix.isatty(0):
         raise Exit(1, "the input device is not a TTY")
     daemon = session.daemon
     exec_id = execs.create(daemon, checked(parsed.arguments[0]), body)
@@ -47,8 +46,10 @@ def _document(session: "Session", parsed: "Parsed") -> "Document":
     for name, key in (("user", "User"), ("workdir", "WorkingDir"), ("detach-keys", "DetachKeys")):
         if parsed.text(name):
             body[key] = parsed.text(name)
-    if words := environment_words(parsed, session.environment):
-        body["Env"] = words
+    if parsed.given("env") or parsed.given("env-file"):
+        from carrack.cli.container_config import environment_words
+
+        body["Env"] = environment_words(parsed, session.environment)
     return body
 
 
@@ -62,9 +63,11 @@ def _carry(daemon: "Daemon", exec_id: str, body: "Document", keys: str) -> None:
     here = size(1)
     sequence = detach_sequence(keys)
     stream = execs.attach(daemon, exec_id, terminal=True, size=list(here) if here != (0, 0) else None)
-    restore = follow_size(lambda height, width: execs.resize(daemon, exec_id, height, width)) if os.isatty(1) else None
+    restore = (
+        follow_size(lambda height, width: execs.resize(daemon, exec_id, height, width)) if posix.isatty(1) else None
+    )
     try:
-        if not (stdin and os.isatty(0)):
+        if not (stdin and posix.isatty(0)):
             exchange(stream, stdin=stdin, raw=True)
             return
         with RawMode(0):

@@ -1,6 +1,6 @@
 """``carrack run``: create · attach · wait · start · carry the streams · leave with the program's own exit code."""
 
-import os
+import posix
 
 from carrack.cli.command import Command, describe, write, write_error
 from carrack.cli.container_config import create_document
@@ -50,8 +50,8 @@ def create(daemon: "Daemon", parsed: "Parsed", body: "Document") -> str:
         answer = containers.create(daemon, body, parsed.text("name"), parsed.text("platform"))
     except CarrackError as error:
         if cidfile is not None:
-            os.close(cidfile)
-            os.unlink(parsed.text("cidfile"))
+            posix.close(cidfile)
+            posix.unlink(parsed.text("cidfile"))
         if (
             isinstance(error, Refused)
             and error.status == 404
@@ -62,8 +62,8 @@ def create(daemon: "Daemon", parsed: "Parsed", body: "Document") -> str:
         raise
     container: str = answer["Id"]
     if cidfile is not None:
-        os.write(cidfile, container.encode())
-        os.close(cidfile)
+        posix.write(cidfile, container.encode())
+        posix.close(cidfile)
     for warning in answer.get("Warnings") or []:
         write_error(f"WARNING: {warning}")
     return container
@@ -84,7 +84,7 @@ def _create_and_start(session: "Session", parsed: "Parsed") -> int:
     detach = parsed.flag("detach")
     body = create_document(parsed, session.environment, detach=detach)
     terminal = bool(body.get("Tty"))
-    if terminal and body.get("AttachStdin") and not os.isatty(0):
+    if terminal and body.get("AttachStdin") and not posix.isatty(0):
         raise Exit(1, "the input device is not a TTY")
     if terminal and not detach:
         from carrack.cli.terminal import size
@@ -139,10 +139,12 @@ def carry(daemon: "Daemon", container: str, stream: "Stream", *, stdin: bool, te
 
     sequence = detach_sequence(keys)
     restore = (
-        follow_size(lambda height, width: containers.resize(daemon, container, height, width)) if os.isatty(1) else None
+        follow_size(lambda height, width: containers.resize(daemon, container, height, width))
+        if posix.isatty(1)
+        else None
     )
     try:
-        if not (stdin and os.isatty(0)):
+        if not (stdin and posix.isatty(0)):
             return exchange(stream, stdin=stdin, raw=True, detach_keys=sequence)
         with RawMode(0):
             return exchange(stream, stdin=True, raw=True, detach_keys=sequence)
@@ -177,7 +179,7 @@ def _open_cidfile(path: str) -> int | None:
     if not path:
         return None
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        return posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644)
     except FileExistsError:
         raise InvalidArgument(
             f"container ID file found, make sure the other container isn't running or delete {path}"
