@@ -29,6 +29,7 @@ RTM_DELADDR = 21
 RTM_GETADDR = 22
 RTM_NEWROUTE = 24
 RTM_GETROUTE = 26
+RTM_GETNSID = 90
 
 IFF_UP = 0x1
 IFF_RUNNING = 0x40
@@ -40,6 +41,7 @@ IFLA_MASTER = 10
 IFLA_LINKINFO = 18
 IFLA_AF_SPEC = 26
 IFLA_NET_NS_FD = 28
+IFLA_LINK_NETNSID = 37
 
 _IFLA_INFO_KIND = 1
 _IFLA_INFO_DATA = 2
@@ -50,6 +52,9 @@ _IFLA_BRPORT_MODE = 4  # hairpin
 _IFLA_BRPORT_ISOLATED = 33
 _IFLA_INET6_ADDR_GEN_MODE = 8
 _ADDR_GEN_MODE_NONE = 1
+
+_NETNSA_NSID = 1
+_NETNSA_PID = 2
 
 _IFA_ADDRESS = 1
 _IFA_LOCAL = 2
@@ -74,7 +79,7 @@ _NO_LINK_LOCAL = nested(
 class Link:
     """A network interface as the kernel reports it."""
 
-    __slots__ = ("address", "flags", "index", "kind", "master", "mtu", "name")
+    __slots__ = ("address", "flags", "index", "kind", "master", "mtu", "name", "peer_namespace")
 
     def __init__(self, body: bytes) -> None:
         self.index, self.flags = _index_and_flags(body)
@@ -85,6 +90,8 @@ class Link:
         self.mtu = _word(found.get(IFLA_MTU))
         self.master = _word(found.get(IFLA_MASTER))
         self.kind = info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
+        #: of a veth: the number that `namespace_id` gives for the namespace of its other end; -1 for none
+        self.peer_namespace = _signed(found.get(IFLA_LINK_NETNSID))
 
     @property
     def up(self) -> bool:
@@ -104,6 +111,10 @@ def _index_and_flags(body: bytes) -> tuple[int, int]:
 
 def _word(data: bytes | None) -> int:
     return int(struct.unpack("=I", data)[0]) if data else 0
+
+
+def _signed(data: bytes | None) -> int:
+    return int(struct.unpack("=i", data)[0]) if data else -1
 
 
 def _link(index: int = 0, flags: int = 0, changed: int = 0) -> bytes:
@@ -229,6 +240,16 @@ def get_link(netlink: Netlink, index: int) -> Link:
     From Linux 6.9 on, asking makes the kernel first act upon a link state that has changed (``linkwatch_sync_dev``).
     """
     return Link(netlink.get(Message(RTM_GETLINK, 0, _link(index), f"look up interface {index}"))[0])
+
+
+def namespace_id(netlink: Netlink, pid: int) -> int:
+    """The number that the socket's namespace has for the network namespace of a process, -1 when it has none for it.
+
+    OSError ESRCH when there is no such process.
+    """
+    body = struct.pack("=B3x", socket.AF_UNSPEC) + u32(_NETNSA_PID, pid)
+    answer = netlink.get(Message(RTM_GETNSID, 0, body, f"look up the network namespace of process {pid}"))
+    return _signed(attributes(answer[0][4:]).get(_NETNSA_NSID)) if answer else -1
 
 
 def links(netlink: Netlink) -> list[Link]:

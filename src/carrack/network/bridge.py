@@ -8,6 +8,7 @@ from carrack.errors import Conflict, InvalidArgument, Unavailable
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.network import sysctl
+from carrack.network.endpoint import mac_of
 
 _LONGEST_NAME = 15
 #: Where a bridge's subnet is looked for when none is given, in this order
@@ -66,11 +67,12 @@ def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PR
     """Make the bridge or bring the present one into shape; returns its interface index.
 
     Conflict when the name belongs to something else. A bridge is left without IPv6: otherwise it would take router
-    advertisements from any container (CVE-2020-13401).
+    advertisements from any container (CVE-2020-13401). Its MAC address follows from the gateway's, so that containers
+    find it again when it had to be made anew.
     """
     link = rtnetlink.find_link(netlink, settings.name)
     if link is None:
-        netlink.batch([rtnetlink.add_bridge(settings.name, _MADE_MTU, rtnetlink.random_mac())])
+        netlink.batch([rtnetlink.add_bridge(settings.name, _MADE_MTU, mac_of(settings.gateway))])
         link = rtnetlink.find_link(netlink, settings.name)
         if link is None:
             raise Unavailable(f"bridge {settings.name} vanished as soon as it was made")
@@ -81,6 +83,22 @@ def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PR
     _address(netlink, link.index, settings.address)
     netlink.batch([rtnetlink.set_link(link.index, up=True, mtu=settings.mtu)])
     return link.index
+
+
+def damage(netlink: Netlink, settings: BridgeSettings, index: int, sys_root: str = sysctl.PROC_SYS) -> str:
+    """What somebody has done to the bridge that `ensure` made, in words; empty when it is as it should be."""
+    link = rtnetlink.find_link(netlink, settings.name)
+    if link is None:
+        return "deleted"
+    if link.index != index:
+        return "replaced by another of its name"
+    if not link.up:
+        return "put down"
+    if settings.address not in rtnetlink.addresses(netlink, index):
+        return f"robbed of its address {settings.address}"
+    if sysctl.read(sys_root, sysctl.route_localnet(settings.name)) == "0":
+        return "kept from routing 127.0.0.1"
+    return ""
 
 
 def _address(netlink: Netlink, index: int, wanted: str) -> None:

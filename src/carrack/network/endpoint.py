@@ -7,6 +7,7 @@ deletes the pair: the death of the namespace takes it along, outside of everyone
 
 import errno
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -88,6 +89,28 @@ def plug(host: Netlink, sandbox: Netlink, veth: ParkedVeth, endpoint: Endpoint) 
     )
     for index in (veth.host_index, endpoint.bridge_index):
         _wait_until_running(host, index)
+
+
+def replug(host: Netlink, veth: ParkedVeth, bridge_index: int, *, isolated: bool) -> None:
+    """Put the host's end of a cable that is in use on a bridge that was made anew. OSError ENODEV when it is gone."""
+    host.batch(
+        [
+            rtnetlink.set_link(veth.host_index, up=True, master=bridge_index),
+            rtnetlink.set_bridge_port(veth.host_index, hairpin=True, isolated=isolated),
+        ]
+    )
+
+
+def cable_of(host: Netlink, links: Iterable[rtnetlink.Link], pid: int) -> ParkedVeth | None:
+    """The host's end of the cable into the network namespace of a process, None when there is none."""
+    try:
+        number = rtnetlink.namespace_id(host, pid)
+    except OSError as e:
+        if e.errno != errno.ESRCH:
+            raise
+        return None
+    found = (link for link in links if link.kind == "veth" and link.peer_namespace == number >= 0)
+    return next((ParkedVeth(link.index, link.name) for link in found), None)
 
 
 def _wait_until_running(host: Netlink, index: int) -> None:

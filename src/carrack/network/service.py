@@ -7,9 +7,8 @@ which waits its turn behind it.
 
 import asyncio
 import logging
-import os
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 
 from carrack.errors import CarrackError, Internal, InvalidArgument, NotSupported, Unavailable
 from carrack.linux.conntrack import Conntrack
+from carrack.linux.linkwatch import LinkListener
 from carrack.linux.netlink import Netlink
 from carrack.linux.nft_expressions import DROP
 from carrack.linux.nftables import Nftables
@@ -24,13 +24,14 @@ from carrack.linux.rtnetlink import mac_bytes
 from carrack.model.ports import PublishedPort
 from carrack.network import bridge, endpoint, flows, sysctl
 from carrack.network.bridge import BridgeSettings
-from carrack.network.endpoint import Endpoint, ParkedVeth, mac_of
+from carrack.network.cabling import Cabling
+from carrack.network.endpoint import ParkedVeth
 from carrack.network.firewall import Firewall
 from carrack.network.holder import Holder
 from carrack.network.ipam import AddressPool
 from carrack.network.ports import PortAllocator, Reservation
 from carrack.network.rules import GUARD, PortMapping
-from carrack.network.watch import FirewallWatch
+from carrack.network.watch import TableListener, Watch
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,10 +50,11 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What a surviving container had: its endpoint document and its ports document."""
+    """What a surviving container had: its endpoint document, its ports document, and its first process (0: none)."""
 
     endpoint: Document
     ports: PortsDocument
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,6 @@ class _Kernel:
 @dataclass(slots=True)
 class _Attachment:
     address: str
-    veth: ParkedVeth | None = None
     ports: list[tuple[str, str, int]] = field(default_factory=list)
 
 
@@ -104,9 +105,10 @@ class BridgeNetwork:
         self._pool = AddressPool(settings.subnet, settings.gateway, settings.ip_range)
         self._ports = PortAllocator(sys_root)
         self._attached: dict[str, _Attachment] = {}
-        self._index = 0
+        self._cabling = Cabling(settings, sys_root)
         self._kernel: _Kernel | None = None
-        self._watch: FirewallWatch | None = None
+        self._links: LinkListener | None = None
+        self._watches: list[tuple[Watch, Callable[[], Awaitable[str]]]] = []
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
@@ -119,20 +121,26 @@ class BridgeNetwork:
         """
         kernel = await self._run(self._setup, existing or {})
         self._kernel = kernel
-        self._watch = FirewallWatch(self._table, kernel.nftables.port_id, self._reassert)
-        self._watch.start()
+        self._links = LinkListener()
+        rules = TableListener(self._table, kernel.nftables.port_id)
+        self._watches = [
+            (Watch(f"nftables table {self._table}", rules, self._reassert), self._reassert),
+            (Watch(f"bridge {self.settings.name}", self._links, self._heal), self._heal),
+        ]
+        for watch, _ in self._watches:
+            watch.start()
+        await self._heal()  # of what was done before we listened
 
     def _setup(self, existing: Mapping[str, Existing]) -> _Kernel:
         with ExitStack() as undo:
             kernel = _Kernel.open(self._table)
             undo.callback(kernel.close)
-            self._index = bridge.ensure(kernel.host, self.settings, self._sys_root)
-            for container_id, past in existing.items():
-                self._adopt(kernel.firewall, container_id, past)
+            self._cabling.lay(kernel.host)
+            self._take_in(kernel, existing)
             closed = sysctl.read(self._sys_root, sysctl.IP_FORWARD) == "0"
             kernel.firewall.install([self.settings], guard=closed or kernel.firewall.guarded())
             sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
-            sysctl.ensure(self._sys_root, sysctl.route_localnet(self.settings.name), "1")
+            self._cabling.open_loopback()
             undo.pop_all()
         _warn_of_others(kernel.firewall)
         return kernel
@@ -148,10 +156,14 @@ class BridgeNetwork:
         await self._run(self._restore, existing)
 
     def _restore(self, existing: Mapping[str, Existing]) -> None:
-        for container_id, past in existing.items():
-            self._adopt(self._open.firewall, container_id, past)
+        self._take_in(self._open, existing)
         rules = self._open.firewall.rule_set
         self._open.firewall.install(rules.bridges, guard=rules.guard)
+
+    def _take_in(self, kernel: _Kernel, existing: Mapping[str, Existing]) -> None:
+        self._cabling.take_in(kernel.host, {container_id: past.pid for container_id, past in existing.items()})
+        for container_id, past in existing.items():
+            self._adopt(kernel.firewall, container_id, past)
 
     def _adopt(self, firewall: Firewall, container_id: str, past: Existing) -> None:
         address = str(past.endpoint["IPAddress"])
@@ -170,7 +182,7 @@ class BridgeNetwork:
             self._ports.adopt(protocol, host_ip, port)
         mappings = [PortMapping(kind, ip, port, address, number) for kind, ip, port, number in found]
         firewall.adopt(container_id, mappings)
-        self._attached[container_id] = _Attachment(address, None, [(kind, ip, port) for kind, ip, port, _ in found])
+        self._attached[container_id] = _Attachment(address, [(kind, ip, port) for kind, ip, port, _ in found])
 
     async def park(self, netns_fd: int) -> ParkedVeth:
         """Make a cable into a sandbox ahead of need."""
@@ -213,21 +225,11 @@ class BridgeNetwork:
         with ExitStack() as undo:
             address = str(self._pool.allocate(wanted))
             undo.callback(self._pool.release, address)
-            inside = Endpoint(
-                f"{address}/{self.settings.prefix}",
-                self.settings.gateway,
-                mac or mac_of(address),
-                self.settings.mtu,
-                self._index,
-                self.settings.isolated,
-                kernel_has_ipv6=sysctl.has_ipv6(self._sys_root),
-            )
             cable = veth or self._park(netns_fd)
-            with Netlink(fd=os.dup(netlink_fd)) as sandbox:
-                endpoint.plug(self._open.host, sandbox, cable, inside)
+            found = self._cabling.plug(self._open.host, netlink_fd, container_id, cable, address, mac)
             undo.pop_all()
-        self._attached[container_id] = _Attachment(address, cable)
-        return endpoint_document(self.settings, self.network_id, address, inside.mac)
+        self._attached[container_id] = _Attachment(address)
+        return endpoint_document(self.settings, self.network_id, address, found)
 
     async def publish(
         self,
@@ -291,25 +293,41 @@ class BridgeNetwork:
             each.callback(self._pool.release, attached.address)
             for port in attached.ports:
                 each.callback(self._ports.release, *port)
-            if sandbox_lives and attached.veth:
-                each.callback(endpoint.unplug, self._open.host, attached.veth)
+            each.callback(self._cabling.pull, container_id, self._open.host if sandbox_lives else None)
             each.callback(self._withdraw, container_id)
 
     def _withdraw(self, container_id: str) -> None:
         flows.end(self._open.conntrack, self._open.firewall.withdraw(container_id))
 
-    async def _reassert(self) -> bool:
-        return await self._run(self._open.firewall.restore)
+    async def _reassert(self) -> str:
+        return "changed" if await self._run(self._open.firewall.restore) else ""
+
+    async def _heal(self) -> str:
+        damage = await self._run(self._mend)
+        if self._links is not None:
+            self._links.follow(self._cabling.index)
+        return damage
+
+    def _mend(self) -> str:
+        """Bring the bridge, the cables on it and the host's forwarding into shape; what was wrong, in words."""
+        kernel = self._open
+        damage = self._cabling.restore(kernel.host)
+        if sysctl.read(self._sys_root, sysctl.IP_FORWARD) == "0":
+            damage = damage or "cut off (IP forwarding was switched off)"
+            if not kernel.firewall.rule_set.guard:  # somebody wants this host to be no router
+                kernel.firewall.install(kernel.firewall.rule_set.bridges, guard=True)
+            sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
+        return damage
 
     async def _safe(self) -> None:
         """Nothing starts behind a firewall that has holes: mend it first, or fail."""
-        if self._watch is not None and self._watch.alarmed:
-            await self._reassert()
+        for watch, mend in self._watches:
+            if watch.alarmed:
+                await mend()
 
     async def close(self) -> None:
         """Stop watching and let go of the sockets; bridge, rules and containers stay as they are."""
-        if self._watch is not None:
-            await self._watch.stop()
+        await self._stop_watching()
         if self._kernel is not None:
             await self._run(self._kernel.close)
             self._kernel = None
@@ -320,11 +338,15 @@ class BridgeNetwork:
 
         Forwarding goes off if it was us who needed it, and nobody else seems to by now.
         """
-        if self._watch is not None:
-            await self._watch.stop()
+        await self._stop_watching()
         if self._kernel is not None:
             await self._run(self._teardown, self._kernel)
         await self.close()
+
+    async def _stop_watching(self) -> None:
+        for watch, _ in self._watches:
+            await watch.stop()
+        self._watches, self._links = [], None
 
     def _teardown(self, kernel: _Kernel) -> None:
         bridge.remove(kernel.host, self.settings.name)

@@ -1,20 +1,18 @@
 import asyncio
 import logging
+import socket
 
 import pytest
 
 from carrack.network import watch
-from carrack.network.watch import FirewallWatch
+from carrack.network.watch import TableListener, Watch
 
 
 class FakeListener:
     """Readable at once; says each time what a test has put into ``answers``."""
 
-    answers: list[bool] = []
-
-    def __init__(self) -> None:
-        import socket
-
+    def __init__(self, answers: list[bool]) -> None:
+        self.answers = answers
         self.ours, self.theirs = socket.socketpair()
         self.theirs.send(b"x" * len(self.answers))
 
@@ -25,26 +23,33 @@ class FakeListener:
         self.ours.close()
         self.theirs.close()
 
-    def lost(self, table: str, own_port: int) -> bool:
-        assert (table, own_port) == ("t", 7)
+    def lost(self) -> bool:
         self.ours.recv(1)
         return self.answers.pop(0)
 
 
+class FakeChanges(FakeListener):
+    def __init__(self) -> None:
+        super().__init__([True])
+
+    def lost(self, table: str = "", own_port: int = 0) -> bool:
+        assert (table, own_port) == ("t", 7)
+        return super().lost()
+
+
 @pytest.fixture(autouse=True)
 def listener(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "ChangeListener", FakeListener)
     monkeypatch.setattr(watch, "_RETRY_SECONDS", 0.0)
 
 
-def run(answers: list[bool], repairs: list[bool | Exception]) -> int:
+def run(answers: list[bool], repairs: list[str | Exception]) -> int:
     """How often repair was asked for, until all repairs are used up."""
     calls = 0
 
     async def scene() -> None:
         done = asyncio.Event()
 
-        async def repair() -> bool:
+        async def repair() -> str:
             nonlocal calls
             calls += 1
             assert found.alarmed
@@ -55,8 +60,7 @@ def run(answers: list[bool], repairs: list[bool | Exception]) -> int:
                 raise outcome
             return outcome
 
-        FakeListener.answers = answers
-        found = FirewallWatch("t", 7, repair)
+        found = Watch("bridge b", FakeListener(answers), repair)
         found.start()
         await asyncio.wait_for(done.wait(), 5)
         await asyncio.sleep(0)
@@ -69,16 +73,24 @@ def run(answers: list[bool], repairs: list[bool | Exception]) -> int:
 
 
 def test_a_loss_is_repaired_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert run([False, True], [True]) == 1
-    assert "changed by another program: restored" in caplog.text
+    assert run([False, True], ["deleted"]) == 1
+    assert "bridge b was deleted by another program: restored" in caplog.text
 
 
 def test_a_false_alarm_is_silent(caplog: pytest.LogCaptureFixture) -> None:
-    assert run([True], [False]) == 1
+    assert run([True], [""]) == 1
     assert caplog.text == ""
 
 
 def test_a_failed_repair_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert run([True], [OSError("no"), OSError("no"), True]) == 3
+        assert run([True], [OSError("no"), OSError("no"), "changed"]) == 3
     assert "could not be restored" in caplog.text
+
+
+def test_removals_from_one_table_are_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "ChangeListener", FakeChanges)
+    heard = TableListener("t", 7)
+    assert heard.fileno() >= 0
+    assert heard.lost()
+    heard.close()

@@ -138,7 +138,7 @@ class Connector:
     def existing(self) -> dict[str, Existing]:
         """The endpoints of containers that survived the last daemon."""
         return {
-            c.id: Existing(c.endpoints["bridge"], c.ports)
+            c.id: Existing(c.endpoints["bridge"], c.ports, c.state.pid)
             for c in self._store
             if c.shim is not None and c.endpoints.get("bridge", {}).get("IPAddress")
         }

@@ -1,0 +1,116 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from carrack.linux.netlink import Netlink
+from carrack.network import bridge, endpoint
+from carrack.network.bridge import BridgeSettings
+from carrack.network.cabling import Cabling
+from carrack.network.endpoint import Endpoint, ParkedVeth
+
+HOST = Netlink.__new__(Netlink)
+SETTINGS = BridgeSettings("br0", "10.9.0.1/24")
+CABLE = ParkedVeth(7, "veth7")
+
+
+class World:
+    """The bridge as an index, and what was plugged where."""
+
+    def __init__(self) -> None:
+        self.index, self.damage = 5, ""
+        self.plugged: list[tuple[int, int]] = []
+        self.gone: set[int] = set()
+        self.cut: list[ParkedVeth] = []
+
+    def plug(self, host: Netlink, sandbox: Netlink, veth: ParkedVeth, inside: Endpoint) -> None:
+        self.replug(host, veth, inside.bridge_index)
+
+    def replug(self, host: Netlink, veth: ParkedVeth, index: int, *, isolated: bool = False) -> None:
+        if veth.host_index in self.gone:
+            raise OSError(errno.ENODEV, "gone")
+        if index != self.index:
+            raise OSError(errno.EINVAL, "no such bridge")
+        self.plugged.append((veth.host_index, index))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr(bridge, "ensure", lambda *_: made.index)
+    monkeypatch.setattr(bridge, "damage", lambda *_: made.damage)
+    monkeypatch.setattr(endpoint, "plug", made.plug)
+    monkeypatch.setattr(endpoint, "replug", made.replug)
+    monkeypatch.setattr(endpoint, "unplug", lambda host, veth: made.cut.append(veth))
+    return made
+
+
+@pytest.fixture
+def cabling(world: World, tmp_path: Path) -> Cabling:
+    switch = tmp_path / "net/ipv4/conf/br0/route_localnet"
+    switch.parent.mkdir(parents=True)
+    switch.write_text("0")
+    made = Cabling(SETTINGS, str(tmp_path))
+    made.lay(HOST)
+    made.open_loopback()
+    assert switch.read_text() == "1"
+    return made
+
+
+def plug(cabling: Cabling, name: str = "c1", cable: ParkedVeth = CABLE) -> str:
+    with Netlink() as inside:
+        return cabling.plug(HOST, inside.fileno(), name, cable, "10.9.0.2", None)
+
+
+def test_a_cable_is_plugged_and_its_descriptor_stays_the_callers(world: World, cabling: Cabling) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    assert plug(cabling) == "02:42:0a:09:00:02"
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert world.plugged == [(7, 5)]
+
+
+def test_an_intact_bridge_is_left_alone(world: World, cabling: Cabling) -> None:
+    plug(cabling)
+    assert cabling.restore(HOST) == ""
+    assert world.plugged == [(7, 5)]
+
+
+def test_a_new_bridge_gets_every_cable_that_is_still_there(world: World, cabling: Cabling) -> None:
+    plug(cabling)
+    plug(cabling, "c2", ParkedVeth(8, "veth8"))
+    world.index, world.damage, world.gone = 6, "deleted", {7}
+    assert cabling.restore(HOST) == "deleted"
+    assert cabling.index == 6
+    assert world.plugged[2:] == [(8, 6)]
+
+
+def test_plugging_into_a_bridge_that_is_gone_mends_it_first(world: World, cabling: Cabling) -> None:
+    world.index, world.damage = 6, "deleted"
+    plug(cabling)
+    assert world.plugged == [(7, 6)]
+
+
+def test_a_failure_that_is_not_the_bridges_is_told(world: World, cabling: Cabling) -> None:
+    world.gone = {7}
+    with pytest.raises(OSError, match="gone"):
+        plug(cabling)
+
+
+def test_a_cable_is_cut_only_when_its_sandbox_lives(world: World, cabling: Cabling) -> None:
+    plug(cabling)
+    cabling.pull("c1")
+    cabling.pull("c1", HOST)
+    assert world.cut == []
+    plug(cabling)
+    cabling.pull("c1", HOST)
+    assert world.cut == [CABLE]
+
+
+def test_cables_of_surviving_containers_are_found_by_their_processes(
+    world: World, cabling: Cabling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "cable_of", lambda host, links, pid: CABLE if pid == 42 else None)
+    with Netlink() as host:
+        cabling.take_in(host, {"c1": 42, "c2": 43, "c3": 0})
+    assert world.plugged == [(7, 5)]
