@@ -2,7 +2,8 @@
 
 A slot is taken at start and knows no network. The pool refills itself in the background a moment after it was used,
 when nobody is waiting; it keeps no slots once the daemon has been idle for a while. A container that needs other
-namespaces than the usual ones gets a slot made on the spot by the same code.
+namespaces than the usual ones gets a slot made on the spot by the same code; one more of its kind is parked then, for
+who starts one such container often starts another.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from carrack.errors import CarrackError, Unavailable
 from carrack.shim.client import Slot, SlotPlan, Zygote, ZygoteSettings
@@ -26,6 +27,34 @@ log = logging.getLogger(__name__)
 
 REFILL_PAUSE = 0.05
 IDLE = 600.0
+IDLE_OTHERS = 60.0
+
+
+class Kind(NamedTuple):
+    """What makes parked slots different from each other: the new namespaces, and whether a cable leads in."""
+
+    namespaces: tuple[str, ...]
+    cable: bool
+
+
+class _Shelf:
+    """Parked slots of one kind: how many to keep, and until when (a time of the loop)."""
+
+    def __init__(self, size: int, patience: float) -> None:
+        self.size = size
+        self.until = 0.0
+        self.slots: deque[Parked] = deque()
+        self._patience = patience
+
+    def touch(self, now: float) -> None:
+        self.until = now + self._patience
+
+    def take(self) -> Parked | None:
+        while self.slots:
+            parked = self.slots.popleft()
+            if not parked.slot.lost.done():
+                return parked
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +86,7 @@ class SlotPool:
         self._size = size
         self._jobs = jobs
         self._stage = stage
-        self._parked: deque[Parked] = deque()
+        self._shelves = {Kind(usual, True): _Shelf(size, IDLE)}
         self._zygote: Zygote | None = None
         self._starting = asyncio.Lock()
         self._wanted = asyncio.Event()
@@ -67,7 +96,7 @@ class SlotPool:
     async def open(self) -> None:
         """Start the zygote and the refilling."""
         await self._alive()
-        self._wanted.set()
+        self._shelf(Kind(self._usual, True))
         self._refilling = self._jobs.start(self._refill(), "slots: refill")
 
     async def close(self) -> None:
@@ -76,8 +105,8 @@ class SlotPool:
         if self._refilling is not None:
             self._refilling.cancel()
             await asyncio.wait({self._refilling})
-        while self._parked:
-            await self._parked.popleft().slot.discard()
+        for shelf in self._shelves.values():
+            await self._clear(shelf)
         if self._zygote is not None:
             await self._zygote.close()
 
@@ -88,13 +117,19 @@ class SlotPool:
 
         ``cable`` wants a veth pair in its network namespace, if it has one of its own.
         """
-        if cable and not join and namespaces == self._usual and cgroup_parent == self._settings.cgroup_parent:
-            self._wanted.set()
-            while self._parked:
-                parked = self._parked.popleft()
-                if not parked.slot.lost.done():
-                    return parked
-        return await self._make(namespaces, join, cgroup_parent, cable and "network" in namespaces)
+        cable = cable and "network" in namespaces
+        if not join and cgroup_parent == self._settings.cgroup_parent:
+            parked = self._shelf(Kind(namespaces, cable)).take()
+            if parked is not None:
+                return parked
+        return await self._make(namespaces, join, cgroup_parent, cable)
+
+    def _shelf(self, kind: Kind) -> _Shelf:
+        """The shelf of a kind, which will be filled now that the kind is asked for."""
+        shelf = self._shelves.setdefault(kind, _Shelf(min(self._size, 1), IDLE_OTHERS))
+        shelf.touch(asyncio.get_running_loop().time())
+        self._wanted.set()
+        return shelf
 
     async def _make(
         self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str, cable: bool
@@ -123,17 +158,31 @@ class SlotPool:
     async def _refill(self) -> None:
         while not self._closed:
             try:
-                async with asyncio.timeout(IDLE):
+                async with asyncio.timeout_at(min((s.until for s in self._shelves.values() if s.slots), default=None)):
                     await self._wanted.wait()
             except TimeoutError:
-                while self._parked:
-                    await self._parked.popleft().slot.discard()
-                await self._wanted.wait()
+                await self._clear_idle()
+                continue
             self._wanted.clear()
             await asyncio.sleep(REFILL_PAUSE)
-            while len(self._parked) < self._size and not self._closed:
-                try:
-                    self._parked.append(await self._make(self._usual, {}, self._settings.cgroup_parent, True))
-                except (OSError, CarrackError) as error:
-                    log.warning("cannot park a slot: %s", error)
-                    break
+            for kind, shelf in list(self._shelves.items()):
+                await self._fill(kind, shelf)
+
+    async def _fill(self, kind: Kind, shelf: _Shelf) -> None:
+        loop = asyncio.get_running_loop()
+        while len(shelf.slots) < shelf.size and loop.time() < shelf.until and not self._closed:
+            try:
+                shelf.slots.append(await self._make(kind.namespaces, {}, self._settings.cgroup_parent, kind.cable))
+            except (OSError, CarrackError) as error:
+                log.warning("cannot park a slot: %s", error)
+                break
+
+    async def _clear_idle(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for shelf in self._shelves.values():
+            if shelf.until <= now:
+                await self._clear(shelf)
+
+    async def _clear(self, shelf: _Shelf) -> None:
+        while shelf.slots:
+            await shelf.slots.popleft().slot.discard()

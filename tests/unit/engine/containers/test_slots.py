@@ -125,6 +125,46 @@ def test_other_wishes_are_made_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> N
     inside(monkeypatch, 1, test)
 
 
+def test_one_more_of_another_kind_is_parked_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDLE_OTHERS", 0.05)
+
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await refilled()
+        zygote = world.zygotes[0]
+        first = await world.take(USUAL, {}, "/carrack", False)
+        assert first.slot is zygote.slots[-1]
+        await refilled()
+        another = zygote.slots[-1]
+        assert another is not first.slot
+        second = await world.take(USUAL, {}, "/carrack", False)
+        assert second.slot is another
+        assert second.veth is None
+        await refilled()
+        third = zygote.slots[-1]
+        assert not third.discarded
+        await asyncio.sleep(0.1)
+        assert third.discarded
+        assert not any(slot.discarded for slot in zygote.slots[:2])
+        count = len(zygote.slots)
+        await world.take()
+        await refilled()
+        assert len(zygote.slots) == count + 1  # the usual one only
+
+    inside(monkeypatch, 2, test)
+
+
+def test_a_parked_slot_with_a_cable_is_no_slot_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await refilled()
+        parked = list(world.zygotes[0].slots)
+        assert (await world.take(USUAL, {}, "/carrack", False)).slot not in parked
+        assert (await world.take(("mount",), {}, "/carrack")).slot not in parked
+
+    inside(monkeypatch, 2, test)
+
+
 def test_a_slot_that_was_lost_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(world: World) -> None:
         await world.pool.open()
