@@ -91,10 +91,13 @@ def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) ->
         if target.cgroup is not None and cgroup_fd < 0:
             target.cgroup.add(os.getpid())
         init.seal_imports()
-        _enter(kernel, target)
+        cgroup_namespace = _enter(kernel, target, later=ns.CLONE_NEWCGROUP if cgroup_fd >= 0 else 0)
         gate_read, gate_write = os.pipe2(os.O_CLOEXEC)
         pid, pidfd = kernel.clone3(ns.CLONE_PARENT, cgroup_fd)
         if pid == 0:
+            if cgroup_namespace is not None:
+                kernel.setns(cgroup_namespace, ns.CLONE_NEWCGROUP)
+                os.close(cgroup_namespace)
             os.close(gate_write)
             os.read(gate_read, 1)
             init.run_steps(STEPS, lambda: entry, sock)
@@ -111,18 +114,25 @@ def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) ->
         os._exit(code)
 
 
-def _enter(kernel: Kernel, target: Target) -> None:
-    """All namespaces that are not ours already, at once; the pidfd makes sure that it is still that process."""
+def _enter(kernel: Kernel, target: Target, later: int = 0) -> int | None:
+    """All namespaces that are not ours already, at once; the pidfd makes sure that it is still that process.
+
+    Returns a descriptor of the one that is for ``later``, if it is another. That is the cgroup namespace on version 2:
+    with nsdelegate (systemd's choice) the kernel puts no process from outside into a cgroup for a caller inside.
+    """
     flags = 0
     for kind, flag in ns.FLAGS.items():
         theirs = _namespace(ns.proc_path(target.pid, kind))
         if theirs is not None and theirs != _namespace(ns.proc_path("self", kind)):
             flags |= flag
+    waiting = os.open(ns.proc_path(target.pid, "cgroup"), os.O_RDONLY | os.O_CLOEXEC) if flags & later else None
+    flags &= ~later
     if flags:
         kernel.setns(target.pidfd, flags)
     if flags & ns.CLONE_NEWUSER:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+    return waiting
 
 
 def _namespace(path: str) -> tuple[int, int] | None:

@@ -7,7 +7,8 @@ child stands at a gate; if the parent fails there, the child never runs anything
 
 Order inside, and why: other namespaces are joined before a user namespace (joining needs privileges over the one
 left behind), while new ones are made together with a new user namespace so that it owns them; a cgroup namespace is
-unshared last, because it freezes the then current cgroup as its root.
+unshared last, because it freezes the then current cgroup as its root. A joined one comes last too on version 2: from
+inside of it nobody is put into a cgroup from outside of it (nsdelegate, see cgroups(7)).
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def spawn(
     gate_child, gate_parent = channel.pair()
     cgroup_fd = cgroup.clone_fd() if cgroup is not None else -1
     try:
-        born = _Birth(kernel, new, joined, time_offsets, (gate_child, gate_parent), main)
+        late = [space for space in joined if space.type == "cgroup" and cgroup_fd >= 0]
+        joined = [space for space in joined if space not in late]
+        born = _Birth(kernel, new, joined, time_offsets, (gate_child, gate_parent), main, late)
         if joined or time_offsets:
             child = _spawn_sibling(born, cgroup_fd)
         else:
@@ -104,6 +107,7 @@ class _Birth:
         time_offsets: Mapping[str, TimeOffset] | None,
         gate: tuple[socket.socket, socket.socket],
         main: Callable[[], None],
+        late: list[Namespace],
     ) -> None:
         self.kernel = kernel
         self.new = new
@@ -111,6 +115,7 @@ class _Birth:
         self.time_offsets = time_offsets
         self.gate = gate
         self.main = main
+        self.late = late
 
     def run(self) -> NoReturn:
         """The child's whole life; never returns to the caller's frames."""
@@ -124,6 +129,9 @@ class _Birth:
                     _become_root()
                 if "cgroup" in self.new:
                     self.kernel.unshare(ns.CLONE_NEWCGROUP)
+                for space in self.late:
+                    assert space.fd is not None
+                    self.kernel.setns(space.fd, ns.FLAGS[space.type])
                 self.main()
         finally:
             os._exit(1)

@@ -51,6 +51,18 @@ def test_only_other_namespaces_are_joined() -> None:
     run_apart(work, ns.CLONE_NEWUTS)
 
 
+def test_the_cgroup_namespace_waits_where_the_clone_goes_into_a_cgroup() -> None:
+    def work() -> None:
+        kernel = FakeKernel()
+        waiting = exec._enter(kernel, exec.Target(os.getppid(), 9), later=ns.CLONE_NEWCGROUP)
+        assert kernel.calls == [("setns", 9, ns.CLONE_NEWUTS)]
+        assert waiting is not None
+        assert os.stat(waiting).st_ino == os.stat(f"/proc/{os.getppid()}/ns/cgroup").st_ino
+        assert exec._enter(kernel, exec.Target(os.getpid(), 9), later=ns.CLONE_NEWCGROUP) is None
+
+    run_apart(work, ns.CLONE_NEWUTS | ns.CLONE_NEWCGROUP)
+
+
 def test_the_steps_end_in_the_program() -> None:
     names = [name for name, _ in exec.STEPS]
     assert names[-1] == "execute"

@@ -26,13 +26,14 @@ class ForkingKernel(FakeKernel):
 
 
 class FakeCgroup:
-    def __init__(self, fail: bool = False) -> None:
+    def __init__(self, fail: bool = False, version: int = 1) -> None:
         self.added: list[int] = []
         self.fail = fail
         self.path = "/x"
+        self.version = version
 
     def clone_fd(self) -> int:
-        return -1
+        return os.open("/dev/null", os.O_RDONLY) if self.version == 2 else -1
 
     def add(self, pid: int) -> None:
         if self.fail:
@@ -47,6 +48,19 @@ def test_the_child_runs_main_once_it_is_in_its_cgroup() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 7
     os.close(child.pidfd)
     assert kernel.named("clone3") == [("clone3", ns.CLONE_NEWPID, -1)]  # the cgroup namespace comes after, in the child
+
+
+def test_a_cgroup_namespace_is_joined_after_the_clone_into_a_cgroup() -> None:
+    kernel = ForkingKernel()
+
+    def main() -> None:
+        os._exit(0 if [call[0] for call in kernel.named("clone3", "setns")] == ["clone3", "setns"] else 9)
+
+    cgroup = FakeCgroup(version=2)
+    child = spawn(kernel, [Namespace("cgroup", 99)], main, cgroup=cgroup)  # type: ignore[arg-type]
+    assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 0
+    os.close(child.pidfd)
+    assert cgroup.added == []
 
 
 def test_a_main_that_returns_or_raises_ends_the_child() -> None:
