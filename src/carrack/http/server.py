@@ -124,8 +124,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def open(self) -> bool:
-        """Whether the transport is still there."""
-        return self._transport is not None
+        """Whether what is written now can reach the client."""
+        return self._transport is not None and not self._transport.is_closing()
 
     def abort(self) -> None:
         """Drop the connection without finishing the answer, so that the client sees it was cut short."""

@@ -6,6 +6,9 @@ would miss after a power cut, one with NORMAL, for what may lose its last moment
 and never wait for writers (write-ahead log).
 
     meta.db   meta.db-wal   meta.db-shm       in the data root, mode 0600
+
+On a full disk writes fail, but those that say so (`spare`) may use what a `Reserve` has kept back: what removes things
+or tells their end must be recorded, or nothing would ever make room again.
 """
 
 import asyncio
@@ -16,10 +19,12 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from carrack.errors import Internal, Unavailable
+from carrack.storage.reserve import Reserve
 
 T = TypeVar("T")
 
@@ -49,19 +54,27 @@ MIGRATIONS: tuple[str, ...] = (
 class _Write:
     """One queued unit of work and where its result goes."""
 
-    __slots__ = ("durable", "future", "work")
+    __slots__ = ("durable", "future", "spare", "taken", "work")
 
-    def __init__(self, work: Callable[[sqlite3.Connection], Any], durable: bool) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], durable: bool, spare: bool) -> None:
         self.work = work
         self.durable = durable
+        self.spare = spare
+        self.taken = False
         self.future: Future[Any] = Future()
+
+    def take(self) -> bool:
+        """Whether anybody still wants it done."""
+        self.taken = self.taken or self.future.set_running_or_notify_cancel()
+        return self.taken
 
 
 class Records:
     """The database at `path`; start() before use, close() at the end."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, reserve: Reserve | None = None) -> None:
         self.path = str(path)
+        self._reserve = reserve
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._local = threading.local()
@@ -73,16 +86,9 @@ class Records:
 
         Raises Internal when the file is damaged or was made by a newer version, OSError when it cannot be opened.
         """
-        connections: list[sqlite3.Connection] = []
         try:
-            full = self._connect("FULL")
-            connections.append(full)
-            self._check_and_migrate(full)
-            normal = self._connect("NORMAL")
-            connections.append(normal)
+            full, normal = self._open()
         except BaseException as error:
-            for connection in connections:
-                connection.close()
             if isinstance(error, sqlite3.OperationalError) and not os.path.isfile(self.path):
                 raise OSError(None, f"cannot open the record database: {error}", self.path) from error
             if isinstance(error, sqlite3.DatabaseError):
@@ -91,8 +97,27 @@ class Records:
                     "restore it from a backup, or move it away to start with empty records"
                 ) from error
             raise
+        if self._reserve is not None:
+            self._reserve.keep()
         self._thread = threading.Thread(target=self._run, args=(full, normal), name="records", daemon=True)
         self._thread.start()
+
+    def _open(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        try:
+            return self._open_both()
+        except (sqlite3.OperationalError, OSError):
+            # On a full disk there is no room for the write-ahead log; nothing else is helped by this.
+            if self._reserve is None or not self._reserve.release():
+                raise
+            return self._open_both()
+
+    def _open_both(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        with ExitStack() as undo:
+            full = undo.enter_context(closing(self._connect("FULL")))
+            self._check_and_migrate(full)
+            normal = undo.enter_context(closing(self._connect("NORMAL")))
+            undo.pop_all()
+        return full, normal
 
     def close(self) -> None:
         """Finish what is queued, then close all connections."""
@@ -106,19 +131,22 @@ class Records:
             self._readers.clear()
             self._local = threading.local()
 
-    async def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True, spare: bool = False) -> T:
         """Run `work` in a transaction of the writer's thread; returns when it is committed.
+
+        With ``spare`` it may use the room kept back for a full disk: for what removes, or tells the end of something.
 
         `work` raises to undo what it did; its exception is passed on (sqlite3.IntegrityError for a broken constraint).
         Raises OSError (ENOSPC, EIO) when the disk does not take it. A cancelled caller may find its write done or not
         done.
         """
-        write = self._submit(work, durable)
+        write = self._submit(work, durable, spare)
         try:
             result: T = await asyncio.wrap_future(write.future)
         except sqlite3.OperationalError as error:
-            number = errno.ENOSPC if error.sqlite_errorcode == sqlite3.SQLITE_FULL else errno.EIO
-            raise OSError(number, f"{os.strerror(number)} ({error})", self.path) from error
+            number = errno.ENOSPC if _is_full(error) else errno.EIO
+            advice = "; remove containers, images or volumes to make room" if number == errno.ENOSPC else ""
+            raise OSError(number, f"{os.strerror(number)} ({error}){advice}", self.path) from error
         return result
 
     def read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
@@ -132,10 +160,10 @@ class Records:
             self._local.connection = connection
         return connection.execute(sql, parameters).fetchall()
 
-    def _submit(self, work: Callable[[sqlite3.Connection], Any], durable: bool) -> _Write:
+    def _submit(self, work: Callable[[sqlite3.Connection], Any], durable: bool, spare: bool) -> _Write:
         if self._thread is None:
             raise Unavailable(f"the record database {self.path} is closed")
-        write = _Write(work, durable)
+        write = _Write(work, durable, spare)
         self._queue.put(write)
         return write
 
@@ -179,19 +207,32 @@ class Records:
                 item = self._queue.get()
             open_ = item is not None
             if batch:
-                _commit(full if any(write.durable for write in batch) else normal, batch)
+                self._commit(full if any(write.durable for write in batch) else normal, batch)
         full.close()
         normal.close()
 
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Write]) -> None:
+        if self._reserve is None:
+            _commit(connection, batch)
+            return
+        if waiting := _commit(connection, batch, spare=True):
+            self._reserve.release()
+            _commit(connection, waiting)
+        self._reserve.keep()
 
-def _commit(connection: sqlite3.Connection, batch: list[_Write]) -> None:
-    """One transaction for the batch; answers go out only when it is on disk."""
+
+def _commit(connection: sqlite3.Connection, batch: list[_Write], *, spare: bool = False) -> list[_Write]:
+    """One transaction for the batch; answers go out only when it is on disk.
+
+    With ``spare`` those that may use the reserve and found no room are not answered, but returned.
+    """
+    waiting: list[_Write] = []
     done: list[tuple[_Write, Any]] = []
     failed: list[tuple[_Write, BaseException]] = []
     try:
         connection.execute("BEGIN IMMEDIATE")
         for write in batch:
-            if not write.future.set_running_or_notify_cancel():
+            if not write.take():
                 continue
             connection.execute("SAVEPOINT work")
             try:
@@ -208,10 +249,22 @@ def _commit(connection: sqlite3.Connection, batch: list[_Write]) -> None:
             connection.execute("ROLLBACK")
         answered = {write for write, _ in failed}
         for write in batch:
-            if write not in answered and not write.future.cancelled():
+            if write in answered or write.future.cancelled():
+                continue
+            if spare and write.spare and _is_full(error):
+                waiting.append(write)
+            else:
                 write.future.set_exception(error)
         done = []
     for write, result in done:
         write.future.set_result(result)
     for write, failure in failed:
         write.future.set_exception(failure)
+    return waiting
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    )

@@ -12,6 +12,7 @@ import pytest
 
 from carrack.errors import Internal, Unavailable
 from carrack.storage.records import MIGRATIONS, Records
+from carrack.storage.reserve import Reserve
 
 
 @pytest.fixture
@@ -82,6 +83,59 @@ def test_a_full_disk_is_told_as_such(records: Records) -> None:
     with pytest.raises(OSError, match=r"No space left on device.*meta\.db") as failure:
         write(records, fill)
     assert failure.value.errno == errno.ENOSPC
+
+
+class FakeReserve(Reserve):
+    """Room for one write more; knows how often it was asked."""
+
+    def __init__(self) -> None:
+        self.released = self.kept = 0
+        self.limit = 1
+
+    def keep(self) -> bool:
+        self.kept += 1
+        return True
+
+    def release(self) -> bool:
+        self.released += 1
+        return True
+
+
+def test_what_may_use_the_reserve_is_written_on_a_full_disk_and_nothing_else(tmp_path: Path) -> None:
+    reserve = FakeReserve()
+    records = Records(tmp_path / "meta.db", reserve)
+    records.start()
+
+    def fill(connection: sqlite3.Connection, key: str) -> None:
+        # The disk is full until the reserve was released.
+        connection.execute(f"PRAGMA max_page_count = {10_000 if reserve.released else 20}")
+        insert(connection, key, "v" * 200_000)
+
+    with pytest.raises(OSError, match=r"No space left on device.*make room"):
+        write(records, lambda db: fill(db, "new"))
+    assert reserve.released == 0
+    asyncio.run(records.write(lambda db: fill(db, "end"), spare=True))
+    assert reserve.released == 1
+    assert keys(records) == {"end"}
+    assert reserve.kept > 1, "it is taken again as soon as possible"
+    records.close()
+
+
+def test_the_database_opens_with_the_help_of_the_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reserve = FakeReserve()
+    records = Records(tmp_path / "meta.db", reserve)
+    really = sqlite3.connect
+
+    def connect(*words: object, **named: object) -> sqlite3.Connection:
+        if not reserve.released:
+            raise sqlite3.OperationalError("database or disk is full")
+        made: sqlite3.Connection = really(*words, **named)  # type: ignore[call-overload]
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    records.start()
+    assert reserve.released == 1
+    records.close()
 
 
 def test_closed(records: Records) -> None:

@@ -158,7 +158,7 @@ class LayerStore:
             return freed
 
     async def _delete(self, found: Garbage) -> None:
-        await self._records.write(lambda connection: _delete_rows(connection, found))
+        await self._records.write(lambda connection: _delete_rows(connection, found), spare=True)
         for diff_id in found.layer_rows:
             self._known.pop(diff_id, None)
         await asyncio.to_thread(self._delete_files, found)

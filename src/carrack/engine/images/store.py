@@ -168,7 +168,7 @@ class ImageStore:
         self._events.publish("image", action, image.id, {**image.labels, "name": name or image.id})
 
     async def _untag(self, name: Reference) -> None:
-        await self._records.write(lambda connection: _drop_name(connection, str(name)))
+        await self._records.write(lambda connection: _drop_name(connection, str(name)), spare=True)
         identity = self._names.pop(str(name))
         self._put(_without(self._by_id[identity], name))
 
@@ -177,7 +177,7 @@ class ImageStore:
             connection.execute("DELETE FROM tag WHERE image_id = ?", (identity,))
             connection.execute("DELETE FROM image WHERE id = ?", (identity,))
 
-        await self._records.write(write)
+        await self._records.write(write, spare=True)
         self._by_id.pop(identity, None)
         self._names = {name: other for name, other in self._names.items() if other != identity}
 

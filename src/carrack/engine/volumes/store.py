@@ -101,11 +101,17 @@ class VolumeStore:
             if name in self._volumes:
                 return self._volumes[name]
             volume = Volume(name, int(time.time()), labels, {})
-            await asyncio.to_thread(self.path(name).mkdir, parents=True, exist_ok=True)
-            document = json.dumps(asdict(volume))
-            await self._records.write(
-                lambda db: db.execute("INSERT OR REPLACE INTO volume (name, document) VALUES (?, ?)", (name, document))
-            )
+            made = not (self._root / name).exists()
+            try:
+                await asyncio.to_thread(self.path(name).mkdir, parents=True, exist_ok=True)
+                row = (name, json.dumps(asdict(volume)))
+                await self._records.write(
+                    lambda db: db.execute("INSERT OR REPLACE INTO volume (name, document) VALUES (?, ?)", row)
+                )
+            except BaseException:
+                if made:
+                    await asyncio.shield(asyncio.to_thread(self._delete, name))
+                raise
             self._volumes[name] = volume
         self._events.publish("volume", "create", name, {"driver": "local"})
         return volume
@@ -119,7 +125,7 @@ class VolumeStore:
                 raise NotFound(f"get {name}: no such volume")
             if users := self._users(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-            await self._records.write(lambda db: db.execute("DELETE FROM volume WHERE name = ?", (name,)))
+            await self._records.write(lambda db: db.execute("DELETE FROM volume WHERE name = ?", (name,)), spare=True)
             del self._volumes[name]
             await asyncio.to_thread(self._delete, name)
         self._events.publish("volume", "destroy", name, {"driver": "local"})

@@ -178,10 +178,23 @@ class LayerDirectories:
     def remove(self, diff_id: str) -> None:
         """Forget a layer: first its name, then its bytes."""
         self._notes.pop(diff_id, None)
-        staging = self.begin()
+        self.put_away(self.path(diff_id))
+
+    def put_away(self, path: Path) -> None:
+        """Remove a directory of this file system so that it is whole until it is gone; one that is not there is no
+        error. On a full disk too: nothing is made for it, and so it is locked before it gets its new name."""
         with contextlib.suppress(FileNotFoundError):
-            os.rename(self.path(diff_id), staging / "removed")
-        self.discard(staging)
+            lock = _lock(path)
+            staging = self._ingest / secrets.token_hex(16)
+            try:
+                os.rename(path, staging)
+            except BaseException:
+                if lock >= 0:
+                    os.close(lock)
+                raise
+            if lock >= 0:
+                self._locks[staging] = lock
+            self.discard(staging)
 
     def discard(self, staging: Path) -> None:
         """Remove a directory from ``begin``; nothing happens when it has got another name."""

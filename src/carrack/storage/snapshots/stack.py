@@ -19,7 +19,6 @@ attributes that somebody else put there from redirecting lookups.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import threading
@@ -27,7 +26,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carrack.errors import Conflict, InvalidArgument, NotFound
-from carrack.storage.removal import remove_tree
 from carrack.storage.snapshots import implicit, init_layer
 from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.skeleton import PLAIN, Attributes, directory_attributes
@@ -103,20 +101,7 @@ class OverlayStack:
 
     def remove(self, key: str) -> None:
         """See Snapshotter."""
-        path = self._path(key)
-        try:
-            staging = self._layers.begin()
-        except OSError as failure:
-            if failure.errno != errno.ENOSPC:
-                raise
-            remove_tree(path)  # no room for a place to move it to first, and this makes some
-            return
-        try:
-            os.rename(path, staging / "removed")
-        except FileNotFoundError:
-            pass
-        finally:
-            self._layers.discard(staging)
+        self._layers.put_away(self._path(key))
 
     def keys(self) -> list[str]:
         """See Snapshotter."""

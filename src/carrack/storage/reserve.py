@@ -1,0 +1,71 @@
+"""Room kept back for the hour when the disk is full: what makes room again must be recorded, and that takes some.
+
+::
+
+    <data root>/reserve/space      allocated, never written
+    <data root>/reserve/file-0 …   empty files, for a file system that has no more of them
+
+Given back as a whole when a record does not find room, and taken again as soon as there is enough.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from carrack.storage.removal import remove_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPACE = 4 << 20
+FILES = 8
+#: no space, no quota: what removing something helps against
+EXHAUSTED = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Reserve:
+    """The directory drawn above. For one thread at a time."""
+
+    def __init__(self, directory: Path, space: int = SPACE, files: int = FILES) -> None:
+        self._directory = directory
+        self._space = space
+        self._files = files
+        self._whole = False
+
+    def keep(self) -> bool:
+        """Take what is lacking, all or nothing; whether the reserve is whole now. Costs nothing when it is."""
+        if self._whole:
+            return True
+        try:
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            for number in range(self._files):
+                self._open(f"file-{number}", 0)
+            self._open("space", self._space)
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            self._remove()  # half of it would be in the way of whatever comes next
+            return False
+        self._whole = True
+        return True
+
+    def release(self) -> bool:
+        """Give it back; whether there was anything to give."""
+        self._whole = False
+        if not self._directory.exists():
+            return False
+        self._remove()
+        return True
+
+    def _open(self, name: str, size: int) -> None:
+        fd = os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if size:
+                os.posix_fallocate(fd, 0, size)
+        finally:
+            os.close(fd)
+
+    def _remove(self) -> None:
+        remove_tree(self._directory)
