@@ -175,7 +175,7 @@ def test_kernel_parameters(docker: Cli, image: str) -> None:
         ({"LogConfig": {"Type": "none", "Config": {"max-size": "1k"}}}, {}, "invalid logging opts for driver none"),
         ({"LogConfig": {"Type": "json-file", "Config": {"tag": "x"}}}, {}, "unknown log opt 'tag'"),
         ({}, {"ArgsEscaped": True}, "ArgsEscaped is not supported"),
-        ({}, {"Healthcheck": {"Test": ["CMD", "true"]}}, "Healthcheck is not supported"),
+        ({}, {"Healthcheck": {"Test": ["CMD", "true"], "Retries": -1}}, "Retries in Healthcheck cannot be negative"),
         ({}, {"StopSignal": "NOSUCH"}, "NOSUCH"),
     ],
 )

@@ -12,7 +12,6 @@ OPTIONS = [
     (["--storage-opt", "size=1g"], "HostConfig.StorageOpt is not supported"),
     (["--log-driver", "syslog"], "logging driver 'syslog' is not supported"),
     (["--link", "x"], "HostConfig.Links is not supported"),
-    (["--health-cmd", "true"], "Healthcheck is not supported"),
     (["--ip", "10.1.2.3"], "IPAMConfig is not supported"),
     (["--network", "mine"], "network mine not found"),
     (["--runtime", "runc"], "unknown or invalid runtime name: runc"),

@@ -20,6 +20,7 @@ from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
 from carrack.engine.containers.exec import Execs
+from carrack.engine.containers.health import HealthMonitors
 from carrack.engine.containers.lifecycle import Lifecycle
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -65,7 +66,10 @@ class World:
         self.attachments = Attachments()
         self.execs = Execs(self.store, fakes.events, self.jobs)
         self.connector = Connector(fakes.bridge, self.store, fakes.events, self.paths)
-        self.supervisor = Supervisor(self.store, self.connector, self.attachments, fakes.events, self.jobs, self.paths)
+        self.health = HealthMonitors(self.execs, fakes.events, self.jobs)
+        self.supervisor = Supervisor(
+            self.store, self.connector, self.attachments, fakes.events, self.jobs, self.paths, self.health
+        )
         self.starter = Starter(
             self.store, fakes.slots, fakes.snapshots, self.connector, self.attachments, self.paths, FACTS, "/carrack"
         )
@@ -74,7 +78,7 @@ class World:
             self.jobs, self.paths,
         )  # fmt: skip
         self.lifecycle = Lifecycle(
-            self.store, self.starter, self.supervisor, self.remover, self.attachments, fakes.events
+            self.store, self.starter, self.supervisor, self.remover, self.attachments, fakes.events, self.health
         )
         self.creator = Creator(self.store, fakes.images, self.volumes, fakes.snapshots, fakes.events, self.paths, FACTS)
 

@@ -26,6 +26,7 @@ from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
 from carrack.engine.containers.exec import Execs
 from carrack.engine.containers.files import Files
+from carrack.engine.containers.health import HealthMonitors
 from carrack.engine.containers.lifecycle import Lifecycle
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -60,6 +61,7 @@ from carrack.shim.client import Slot, ZygoteSettings
 from carrack.storage.content import ContentStore
 from carrack.storage.records import Records
 from carrack.storage.removal import remove_tree
+from carrack.storage.reserve import Reserve
 from carrack.storage.snapshots.base import Snapshotter
 from carrack.storage.snapshots.probe import choose
 
@@ -76,7 +78,7 @@ class Services:
         self._root = Path(config.data_root)
         self.jobs = Jobs()
         self.events = Events()
-        self.records = Records(self._root / "meta.db")
+        self.records = Records(self._root / "meta.db", Reserve(self._root / "reserve"))
         self.paths = Paths(str(config.data_root), str(config.exec_root), config.cgroup_parent)
         self.facts = host_facts()
         self.store = ContainerStore(self.records)
@@ -140,7 +142,8 @@ class Services:
         )
         attachments = Attachments()
         execs = Execs(store, events, self.jobs)
-        supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths)
+        health = HealthMonitors(execs, events, self.jobs)
+        supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths, health)
         starter = Starter(
             store, self.slots, self.snapshotter, self.connector, attachments, paths, self.facts, config.cgroup_parent
         )
@@ -150,7 +153,7 @@ class Services:
         self.containers = ContainerServices(
             store,
             Creator(store, self.images.store, self.volumes, self.snapshotter, events, paths, self.facts),
-            Lifecycle(store, starter, supervisor, remover, attachments, events),
+            Lifecycle(store, starter, supervisor, remover, attachments, events, health),
             remover,
             supervisor,
             attachments,

@@ -66,8 +66,6 @@ class Creator:
         image = await self._images.resolve(config["Image"])
         _check_platform(platform, config["Image"], dict(image.config))
         merge.config(config, dict(image.config.get("config") or {}))
-        if (image.config.get("config") or {}).get("Healthcheck") and not config["Healthcheck"]:
-            warnings.append("The image's HEALTHCHECK is not run by this version of Carrack")
         merge.ports(config, host)
         identity = secrets.token_hex(32)
         config["Hostname"] = config["Hostname"] or self._hostname(host, identity)

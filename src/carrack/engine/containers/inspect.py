@@ -42,6 +42,7 @@ def inspect(c: Container, paths: Paths, graph: Document) -> Document:
 def state(c: Container) -> Document:
     """The State object."""
     s = c.state
+    checked = {} if s.health is None else {"Health": s.health}
     return {
         "Status": s.status,
         "Running": s.running,
@@ -54,6 +55,7 @@ def state(c: Container) -> Document:
         "Error": s.error,
         "StartedAt": times.rfc3339(s.started_at),
         "FinishedAt": times.rfc3339(s.finished_at),
+        **checked,
     }
 
 

@@ -27,6 +27,7 @@ from carrack.shim.client import Shim, StartFailed
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
+    from carrack.engine.containers.health import HealthMonitors
     from carrack.engine.containers.remove import Remover
     from carrack.engine.containers.start import Starter
     from carrack.engine.containers.store import ContainerStore
@@ -50,6 +51,7 @@ class Lifecycle:
         remover: Remover,
         attachments: Attachments,
         events: Events,
+        health: HealthMonitors,
     ) -> None:
         self._store = store
         self._starter = starter
@@ -57,6 +59,7 @@ class Lifecycle:
         self._remover = remover
         self._attachments = attachments
         self._events = events
+        self._health = health
         supervisor.bind(self.revive, remover.remove_ended)
 
     async def start(self, c: Container) -> None:
@@ -209,6 +212,7 @@ class Lifecycle:
                 raise Conflict(f"container {c.id} is not running")
             await c.shim.pause()
             c.state.status = "paused"
+            self._health.stop(c)
             await self._store.save(c)
         self._events.publish("container", "pause", c.id, attributes(c))
 
@@ -219,6 +223,7 @@ class Lifecycle:
                 raise Conflict(f"Container {c.id} is not paused")
             await c.shim.resume()
             c.state.status = "running"
+            self._health.resume(c)
             await self._store.save(c)
         self._events.publish("container", "unpause", c.id, attributes(c))
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable
 
+from carrack.engine import health
 from carrack.engine.containers import inspect
 from carrack.engine.containers.record import Container
 from carrack.errors import InvalidArgument
@@ -26,7 +27,7 @@ def status(c: Container, now: int) -> str:
     """The words of the STATUS column, like ``Up 5 minutes (Paused)``; ``now`` is nanoseconds since 1970."""
     s = c.state
     if s.status in ("running", "paused"):
-        return f"Up {human_duration((now - s.started_at) / 1e9)}" + (" (Paused)" if s.status == "paused" else "")
+        return f"Up {human_duration((now - s.started_at) / 1e9)}{_condition(c)}"
     if s.status == "restarting":
         return f"Restarting ({s.exit_code}) {human_duration((now - s.finished_at) / 1e9)} ago"
     if s.status == "removing":
@@ -36,6 +37,15 @@ def status(c: Container, now: int) -> str:
     if not s.started_at:
         return "Created"
     return f"Exited ({s.exit_code}) {human_duration((now - s.finished_at) / 1e9)} ago"
+
+
+def _condition(c: Container) -> str:
+    if c.state.status == "paused":
+        return " (Paused)"
+    if c.state.health is None:
+        return ""
+    word = c.state.health["Status"]
+    return f" (health: {word})" if word == health.STARTING else f" ({word})"
 
 
 def row_ends(c: Container, now: int) -> int:
@@ -134,7 +144,7 @@ def _check_values(filters: Filters) -> None:
         if value.lower() not in ("true", "1", "false", "0"):
             raise InvalidArgument(f"invalid filter 'is-task=[{value}]'")
     for value in filters.get("health", ()):
-        if value not in ("none", "starting", "healthy", "unhealthy"):
+        if value not in (health.NONE, health.STARTING, health.HEALTHY, health.UNHEALTHY):
             raise InvalidArgument(f"invalid filter 'health={value}'")
 
 
@@ -145,7 +155,7 @@ def _matches(c: Container, filters: Filters) -> bool:
         "name": lambda v: _name(c.name, v),
         "status": lambda v: c.state.status == v,
         "exited": lambda v: not c.state.running and bool(c.state.started_at) and c.state.exit_code == int(v),
-        "health": lambda v: v == "none",
+        "health": lambda v: v == (c.state.health["Status"] if c.state.health else health.NONE),
         "volume": lambda v: any(v in (point.get("Name"), point["Destination"]) for point in c.mounts),
         "network": lambda v: v in c.endpoints or any(e.get("NetworkID") == v for e in c.endpoints.values()),
         "is-task": lambda v: v.lower() in ("false", "0"),

@@ -9,7 +9,7 @@ import posixpath
 import re
 from typing import Any
 
-from carrack.engine import defaults
+from carrack.engine import defaults, health
 from carrack.engine.containers.signals import parse_signal
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.container import Document
@@ -37,7 +37,8 @@ def config(given: Document, image: Document) -> None:
     given["Labels"] = given["Labels"] or {}
     given["Env"] = _environment(given["Env"] or [], image.get("Env") or [])
     given["Shell"] = given["Shell"] or image.get("Shell")
-    _refuse_healthcheck(given["Healthcheck"])
+    health.check(given["Healthcheck"])
+    given["Healthcheck"] = health.merged(given["Healthcheck"], image.get("Healthcheck"))
     _check_config(given)
     if not given["Entrypoint"] and not given["Cmd"]:
         raise InvalidArgument("no command specified")
@@ -113,12 +114,6 @@ def _environment(own: list[str], image: list[str]) -> list[str]:
     if not any(word.startswith("PATH=") for word in words):
         words.insert(len(own), defaults.PATH)
     return words
-
-
-def _refuse_healthcheck(own: Document | None) -> None:
-    """An image's own check is passed over with a warning; one asked for is refused, since it would not be run."""
-    if own and own.get("Test") != ["NONE"] and any(own.values()):
-        raise InvalidArgument("Healthcheck is not supported by this version of Carrack: leave it out")
 
 
 def command(config: Document) -> tuple[str, list[str]]:

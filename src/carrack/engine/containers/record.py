@@ -33,6 +33,7 @@ class State(Revised):
     oom_killed: bool = False
     started_at: int = 0
     finished_at: int = 0
+    health: Document | None = None
 
     @property
     def running(self) -> bool:

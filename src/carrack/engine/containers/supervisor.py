@@ -21,6 +21,7 @@ from carrack.shim.running import sweep_cgroup
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
     from carrack.engine.containers.connect import Connector
+    from carrack.engine.containers.health import HealthMonitors
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.events import Events
     from carrack.engine.jobs import Jobs
@@ -41,6 +42,7 @@ class Supervisor:
         events: Events,
         jobs: Jobs,
         paths: Paths,
+        health: HealthMonitors,
     ) -> None:
         self._store = store
         self._connector = connector
@@ -48,6 +50,7 @@ class Supervisor:
         self._events = events
         self._jobs = jobs
         self._paths = paths
+        self._health = health
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._restarting: dict[str, asyncio.Task[None]] = {}
         self._delays: dict[str, float] = {}
@@ -62,6 +65,7 @@ class Supervisor:
 
     def watch(self, c: Container, shim: Shim) -> None:
         """Follow a running container to its end."""
+        self._health.started(c)
         self._watching[c.id] = self._jobs.start(self._follow(c, shim), f"watch {c.id[:12]}")
 
     def settled(self, c: Container) -> asyncio.Future[None]:
@@ -89,6 +93,7 @@ class Supervisor:
         state.finished_at = int(ended.at * 1e9)
         state.error = "the container's shim was lost; its processes were killed" if ended.lost else ""
         c.shim = None
+        self._health.stop(c)
         c.leaving = self._jobs.start(self._leave(c, shim), f"leave {c.id[:12]}")
         await self._disconnect(c)
         again = self._wants_restart(c, ended.code)

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 
+from carrack.engine.images import healthcheck
 from carrack.errors import InvalidArgument
 from carrack.oci.image_config import RunConfig
 
@@ -166,14 +167,7 @@ def _workdir(config: RunConfig, rest: str) -> None:
 
 
 def _healthcheck(config: RunConfig, rest: str) -> None:
-    if rest.upper() == "NONE":
-        config["Healthcheck"] = {"Test": ["NONE"]}
-        return
-    word, _, command = rest.partition(" ")
-    if word.upper() != "CMD" or not command.strip():
-        raise InvalidArgument(f"HEALTHCHECK {rest}: only NONE and CMD without options are supported in a change")
-    words = _exec_form(command.strip())
-    config["Healthcheck"] = {"Test": ["CMD", *words] if words is not None else ["CMD-SHELL", command.strip()]}
+    config["Healthcheck"] = healthcheck.parse(rest, _exec_form)
 
 
 _INSTRUCTIONS: dict[str, Callable[[RunConfig, str], None]] = {

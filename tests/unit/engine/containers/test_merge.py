@@ -52,11 +52,16 @@ def test_environment_ports_volumes_and_labels_are_merged() -> None:
     assert (config["User"], config["WorkingDir"], config["StopSignal"]) == ("me", "/w", "SIGINT")
 
 
-def test_health_checks_are_not_taken_as_if_they_ran() -> None:
-    config, _, _ = documents({"Healthcheck": {"Test": ["NONE"]}}, {"Cmd": ["c"], "Healthcheck": {"Test": ["CMD", "x"]}})
+def test_a_health_check_is_completed_by_the_images() -> None:
+    image = {"Cmd": ["c"], "Healthcheck": {"Test": ["CMD", "x"], "Interval": 5 * 10**9, "Retries": 4}}
+    config, _, _ = documents({"Healthcheck": {"Test": ["NONE"]}}, image)
     assert config["Healthcheck"]["Test"] == ["NONE"]
-    with pytest.raises(InvalidArgument, match="not supported"):
-        documents({"Healthcheck": {"Test": ["CMD", "x"]}})
+    config, _, _ = documents({"Healthcheck": {"Interval": 10**9}}, image)
+    assert config["Healthcheck"] == {"Test": ["CMD", "x"], "Interval": 10**9, "Retries": 4}
+    config, _, _ = documents({}, image)
+    assert config["Healthcheck"] == image["Healthcheck"]
+    with pytest.raises(InvalidArgument, match="Interval in Healthcheck cannot be less than 1ms"):
+        documents({"Healthcheck": {"Test": ["CMD", "x"], "Interval": 500}}, image)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_what_there_was_is_kept_and_not_touched() -> None:
         ("USER a b", "exactly one argument"),
         ("STOPSIGNAL a b", "exactly one argument"),
         ('VOLUME [""]', "can not be an empty string"),
-        ("HEALTHCHECK --interval=3s CMD x", "only NONE and CMD"),
+        ("HEALTHCHECK --interval=x CMD x", "invalid duration"),
     ],
 )
 def test_refused(change: str, message: str) -> None:
