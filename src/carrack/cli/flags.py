@@ -193,6 +193,10 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _pairs(text: str) -> dict[str, str]:
+    return dict(map(_pair, text.split(",")))
+
+
 def _filter(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
@@ -248,6 +252,7 @@ KINDS: "dict[str, tuple[Callable[[str], Any], bool]]" = {
     "list": (_text, True),
     "strings": (_strings, True),
     "map": (_pair, True),
+    "pairs": (_pairs, True),
     "filter": (_filter, True),
     "mount": (_mount, True),
     "ulimit": (_ulimit, True),

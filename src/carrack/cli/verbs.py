@@ -27,6 +27,17 @@ _CONTAINER = {
     "update": "update:UPDATE",
     "wait": "lifecycle:WAIT",
 }
+_CONTEXT = {
+    "create": "context:CREATE",
+    "export": "context:EXPORT",
+    "import": "context:IMPORT",
+    "inspect": "context:INSPECT",
+    "ls": "context:LIST",
+    "rm": "context:REMOVE",
+    "show": "context:SHOW",
+    "update": "context:UPDATE",
+    "use": "context:USE",
+}
 _IMAGE = {
     "bootstrap": "bootstrap:BOOTSTRAP",
     "history": "history:HISTORY",
@@ -58,6 +69,7 @@ _VOLUME = {
 
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": ("Manage containers", _CONTAINER),
+    "context": ("Manage contexts", _CONTEXT),
     "image": ("Manage images", _IMAGE),
     "network": ("Manage networks", _NETWORK),
     "system": ("Manage Carrack", _SYSTEM),
@@ -66,6 +78,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
 # other names of a verb within its group
 SYNONYMS = {
     "container": {"ps": "ls", "list": "ls", "remove": "rm"},
+    "context": {"list": "ls", "remove": "rm"},
     "image": {"list": "ls", "remove": "rm"},
     "network": {"list": "ls"},
     "volume": {"list": "ls", "remove": "rm"},
@@ -85,7 +98,7 @@ TOP: dict[str, str] = {
     "__complete": "completion:COMPLETE",
 }
 # known to the docker command, and not built here
-_REFUSED = """pull push login logout search build builder buildx bake compose context checkpoint manifest plugin trust
+_REFUSED = """pull push login logout search build builder buildx bake compose checkpoint manifest plugin trust
 config node secret service stack swarm"""
 _REFUSED_IN_GROUPS = {
     "image": "pull push build",

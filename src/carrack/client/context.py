@@ -1,7 +1,6 @@
 """Which daemon is meant: ``--host``, the environment, a named context, or the socket of this machine's own daemon.
 
-Contexts are read where the docker command keeps them (``<config>/contexts/meta/<sha256 of the name>/meta.json``), so
-that both commands know the same ones; nothing is written here.
+Named contexts themselves are in :mod:`carrack.client.contexts`, which is loaded only where one is named.
 """
 
 from carrack.errors import InvalidArgument, NotFound, NotSupported
@@ -63,13 +62,13 @@ def parse_host(url: str, tls: Tls | None = None) -> Host:
 def choose(
     host: str | None, context: str | None, tls: Tls | None, environment: "Mapping[str, str]", config: str | None = None
 ) -> Host:
-    """The daemon that is meant, the first of: ``--host``, ``--context``, CARRACK_HOST, DOCKER_HOST, DOCKER_CONTEXT."""
+    """The daemon meant by --host, --context, CARRACK_HOST, DOCKER_HOST, DOCKER_CONTEXT or ``context use``, in this order."""
     if host and context:
         raise InvalidArgument("conflicting options: cannot specify both --host and --context")
     directory = configuration(config, environment)
     if not context:
         host = host or environment.get("CARRACK_HOST") or environment.get("DOCKER_HOST")
-        context = None if host else environment.get("DOCKER_CONTEXT")
+        context = None if host else environment.get("DOCKER_CONTEXT") or _used(directory)
     if context and context != "default":
         return named(context, directory)
     return parse_host(host or DEFAULT_HOST, tls or _environment_tls(environment, directory))
@@ -82,22 +81,30 @@ def configuration(given: str | None, environment: "Mapping[str, str]") -> str:
 
 def named(name: str, directory: str) -> Host:
     """The host of a context kept below ``directory``; :class:`NotFound` when there is none of that name."""
-    from hashlib import sha256
+    from carrack.client.contexts import Store
 
-    from carrack.client import document
+    store = Store(directory)
+    try:
+        context = store.get(name)
+    except NotFound as error:
+        raise NotFound(f"Failed to initialize: unable to resolve docker endpoint: {error}") from error
+    if not context.host:
+        raise InvalidArgument(f'context "{name}" names no docker endpoint')
+    return parse_host(context.host, _context_tls(f"{store.tls_path(name)}/docker", context.unverified))
 
-    key = sha256(name.encode()).hexdigest()
+
+def _used(directory: str) -> str:
+    """The context that ``context use`` chose, empty for none; a look costs next to nothing where there is no file."""
     try:
-        with open(f"{directory}/contexts/meta/{key}/meta.json", "rb") as file:
-            meta = document.loads(file.read(1 << 20))
-    except FileNotFoundError:
-        raise NotFound(f'context "{name}": context not found (looked below {directory}/contexts)') from None
-    try:
-        endpoint = meta["Endpoints"]["docker"]
-        url, unverified = endpoint["Host"], bool(endpoint.get("SkipTLSVerify"))
-    except (KeyError, TypeError):
-        raise InvalidArgument(f'context "{name}" names no docker endpoint') from None
-    return parse_host(url, _context_tls(f"{directory}/contexts/tls/{key}/docker", unverified))
+        with open(f"{directory}/config.json", "rb") as file:
+            data = file.read(1 << 20)
+    except OSError:
+        return ""
+    if b"currentContext" not in data:
+        return ""
+    from carrack.client.contexts import Store
+
+    return Store(directory).current()
 
 
 def _environment_tls(environment: "Mapping[str, str]", directory: str) -> Tls | None:

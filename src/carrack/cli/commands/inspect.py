@@ -6,7 +6,7 @@ from carrack.cli.command import Command, checked, describe, write, write_error
 from carrack.cli.exit import Exit
 from carrack.client import containers, document, images, networks, volumes
 from carrack.client.transport import Refused
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,14 +72,19 @@ def _any(session: "Session", parsed: "Parsed") -> int:
 
 
 def _inspect(session: "Session", parsed: "Parsed", find: "Find") -> int:
+    return show(parsed.arguments, lambda name: find(session.daemon, checked(name), parsed), parsed)
+
+
+def show(names: list[str], find: "Callable[[str], Any]", parsed: "Parsed") -> int:
+    """Print what is found of each name in the wanted form, then what could not be found; gives the exit code."""
     form = "json" if parsed.flag("json") else parsed.text("format")
     render = _renderer(form) if form not in ("", "json") else None
     found, failures = [], []
-    for name in parsed.arguments:
+    for name in names:
         try:
-            value = find(session.daemon, checked(name), parsed)
+            value = find(name)
             found.append(render(value) if render else value)
-        except (Refused, InvalidArgument) as error:
+        except (Refused, InvalidArgument, NotFound) as error:
             failures.append(describe(error))
             if render and not isinstance(error, Refused) and "template" in str(error):
                 write("")
