@@ -98,7 +98,7 @@ class FakeRecords:
         self.broken: Exception | None = None
         self.writes = 0
 
-    async def write(self, work: Callable[[Any], Any], *, durable: bool = True) -> Any:
+    async def write(self, work: Callable[[Any], Any], *, durable: bool = True, spare: bool = False) -> Any:
         await asyncio.sleep(0)
         self.writes += 1
         if self.broken is not None:

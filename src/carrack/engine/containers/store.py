@@ -82,18 +82,21 @@ class ContainerStore:
 
     async def add(self, container: Container) -> None:
         """Record a new container whose name is reserved."""
-        await self.save(container)
+        await self._save(container, spare=False)
         self._by_id[container.id] = container
         revision.changed()
 
     async def save(self, container: Container, durable: bool = True) -> None:
-        """Record the container as it is now; one on its way out stays so."""
-        if container.state.status == "removing":
-            return
+        """Record the container as it is now, on a full disk too; one on its way out stays so."""
+        if container.state.status != "removing":
+            await self._save(container, durable=durable, spare=True)
+
+    async def _save(self, container: Container, *, durable: bool = True, spare: bool) -> None:
         row = (container.id, container.name, json.dumps(container.to_document()))
         await self._records.write(
             lambda db: db.execute("INSERT OR REPLACE INTO container (id, name, document) VALUES (?, ?, ?)", row),
             durable=durable,
+            spare=spare,
         )
 
     async def rename(self, container: Container, name: str) -> None:
@@ -108,7 +111,9 @@ class ContainerStore:
 
     async def delete(self, container: Container) -> None:
         """Forget a container."""
-        await self._records.write(lambda db: db.execute("DELETE FROM container WHERE id = ?", (container.id,)))
+        await self._records.write(
+            lambda db: db.execute("DELETE FROM container WHERE id = ?", (container.id,)), spare=True
+        )
         self._by_id.pop(container.id, None)
         revision.changed()
         self.release(container.name)
