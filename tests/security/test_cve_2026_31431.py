@@ -9,13 +9,16 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import sys
 
 import pytest
+from tests.cli.running import Cli
 from tests.fakes.sandbox import run_apart
 
 from carrack.linux.seccomp_profile import program
 from carrack.linux.syscall_tables import numbers
 from carrack.linux.syscalls import LINUX
+from carrack.shim import seal
 
 pytestmark = pytest.mark.root
 
@@ -47,3 +50,32 @@ def test_families_are_refused_whatever_the_upper_half(upper: int) -> None:
                 assert found == expected, family
 
     run_apart(work)
+
+
+ASK = """
+import socket, sys
+for family in (1, 2, 38, 39, 40, 41):
+    try:
+        socket.socket(family, socket.SOCK_SEQPACKET if family == 38 else socket.SOCK_STREAM).close()
+        print(family, 0)
+    except OSError as error:
+        print(family, error.errno)
+"""
+
+
+def ask(docker: Cli, image: str, *options: str) -> dict[int, int]:
+    """What the host's interpreter is told in a container, by address family."""
+    places = {sys.base_prefix, "/lib", "/lib64", os.path.dirname(os.__file__)}
+    volumes = [f"-v={os.path.realpath(place)}:{place}:ro" for place in places if os.path.exists(place)]
+    python = seal.interpreter(sys.executable)
+    said = docker("run", "--rm", *volumes, *options, image, python, "-ISc", ASK).stdout
+    return {int(family): int(number) for family, number in (line.split() for line in said.splitlines())}
+
+
+def test_in_a_container_of_the_daemon(docker: Cli, image: str) -> None:
+    """Without the filter the kernel answers otherwise (a socket, or a family that it does not have)."""
+    open_ones = ask(docker, image, "--security-opt", "seccomp=unconfined")
+    assert errno.EPERM not in open_ones.values()
+    filtered = ask(docker, image)
+    assert filtered == {**open_ones, AF_ALG: errno.EPERM, AF_VSOCK: errno.EPERM}
+    assert ask(docker, image, "--cap-add", "ALL")[AF_ALG] == errno.EPERM

@@ -60,7 +60,7 @@ def test_cve_2019_5736_the_interpreter_cannot_be_written_from_inside(bundle: Bun
 WRITE_TO_FOREIGN_EXECUTABLES = """
 while true; do
   for exe in /proc/[0-9]*/exe; do
-    case "$(readlink $exe)" in *busybox*|'') ;; *) { : >> $exe; } 2>/dev/null && echo $exe > /tmp/written;; esac
+    case "$(readlink $exe)" in *busybox*|'') ;; *) (: >> $exe) 2>/dev/null && echo $exe > /tmp/written;; esac
   done
 done
 """
