@@ -1,0 +1,67 @@
+"""``python -m tests.guest``: boot a guest and run tests, or any command, in it. Usually by ``scripts/test v2``.
+
+    python -m tests.guest [--kernel SERIES] [--seconds N] [--results FOLDER] [pytest arguments]
+    python -m tests.guest [--kernel SERIES] … --command WORD…
+
+The exit status is that of the command in the guest; 3 when the guest ended without one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.guest import kernels
+from tests.guest.machine import GuestFailed, Machine
+
+ROOT = Path(__file__).parents[2]
+FAILED = 3
+
+
+def main() -> int:
+    arguments = _parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the guest ends with us
+    try:
+        kernel = kernels.kernel(arguments.kernel, kernels.default_cache())
+        with tempfile.TemporaryDirectory(prefix="crk-guest-", dir=os.environ.get("TMPDIR", "/var/tmp")) as work:
+            answer = Machine(kernel, Path(work)).run(_job(arguments), arguments.seconds)
+    except kernels.Lacking as lacking:
+        print(f"SKIPPED: the tests in a guest with cgroup v2: {lacking}", file=sys.stderr)
+        return 0
+    except GuestFailed as failure:
+        print(f"FAILED: {failure}", file=sys.stderr)
+        return FAILED
+    for name, content in answer.files.items():
+        if arguments.results:
+            arguments.results.mkdir(parents=True, exist_ok=True)
+            (arguments.results / name).write_bytes(content)
+    return answer.status
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.guest")
+    parser.add_argument("--kernel", default=kernels.USUAL, help="series of Debian's kernel (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=480, help="after which the guest has failed")
+    parser.add_argument("--results", type=Path, help="folder for what the guest sends back")
+    parser.add_argument("--command", nargs=argparse.REMAINDER, help="run this instead of pytest")
+    arguments, words = parser.parse_known_args()
+    arguments.words = words
+    return arguments
+
+
+def _job(arguments: argparse.Namespace) -> dict[str, object]:
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", "--leaks"]
+    return {
+        "command": arguments.command or [*pytest, *arguments.words],
+        "folder": str(ROOT),
+        "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
+        "path": [str(Path(sys.executable).parent)],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
