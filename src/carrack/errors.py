@@ -4,6 +4,23 @@ Lower floors raise ``OSError`` with the path attached; services translate it int
 failed, on what object and, where there is one, what to do next.
 """
 
+import errno
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def words(error: BaseException) -> str:
+    """A failure's text for the user; of a full disk, which file system it is and what helps.
+
+    >>> words(OSError(28, "No space left on device", "/srv/x"))
+    '/srv/x: no space left on device: remove containers, images or volumes to make room'
+    """
+    if not isinstance(error, OSError) or error.errno not in FULL:
+        return str(error)
+    place = error.filename or (error.strerror or "").partition(": ")[2]
+    what = "no space left on device" if error.errno == errno.ENOSPC else "disk quota exceeded"
+    return f"{f'{place}: ' if place else ''}{what}: remove containers, images or volumes to make room"
+
 
 class CarrackError(Exception):
     """A failure that is meant for the user; its text is the whole message."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 
 from carrack import errors
@@ -24,3 +25,13 @@ def test_every_kind_has_a_status_of_its_own() -> None:
     statuses = {kind: status_of(kind("x")) for kind in kinds()}
     assert statuses[errors.NotModified] == 304
     assert len(set(statuses.values())) == len(statuses)
+
+
+def test_a_full_disk_is_told_in_words() -> None:
+    helps = "no space left on device: remove containers, images or volumes to make room"
+    assert errors.words(OSError(errno.ENOSPC, "No space left on device", "/srv/x")) == f"/srv/x: {helps}"
+    assert errors.words(OSError(errno.ENOSPC, "No space left on device: /srv/y")) == f"/srv/y: {helps}"
+    assert errors.words(OSError(errno.ENOSPC, "No space left on device")) == helps
+    assert errors.words(OSError(errno.EDQUOT, "Disk quota exceeded", "/srv/x")).startswith("/srv/x: disk quota exceeded")
+    assert errors.words(OSError(errno.EIO, "Input/output error", "/srv/x")) == "[Errno 5] Input/output error: '/srv/x'"
+    assert errors.words(errors.NotFound("no such thing")) == "no such thing"

@@ -35,7 +35,7 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, errors.CarrackError):
         return str(error)
     if isinstance(error, OSError):
-        return str(error)
+        return errors.words(error)
     return f"internal error ({type(error).__name__}); the daemon's log has the details"
 
 
@@ -47,7 +47,9 @@ def error_response(error: BaseException, what: str) -> Response:
     status = status_of(error)
     if status == 304:
         return Response(304)
-    if not isinstance(error, errors.CarrackError):
+    if isinstance(error, OSError) and error.errno in errors.FULL:
+        log.error("%s failed: %s", what, errors.words(error))
+    elif not isinstance(error, errors.CarrackError):
         log.error("%s failed: %s", what, error, exc_info=error)
     elif status >= 500:
         log.error("%s failed: %s", what, error)

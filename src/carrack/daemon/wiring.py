@@ -246,7 +246,8 @@ class Services:
         parent = self._config.cgroup_parent
         if not any(Path("/sys/fs/cgroup").glob(f"*{parent}")) and not Path("/sys/fs/cgroup" + parent).exists():
             await self.records.write(
-                lambda db: db.execute("INSERT OR REPLACE INTO setting VALUES ('cgroup-parent', ?)", (parent,))
+                lambda db: db.execute("INSERT OR REPLACE INTO setting VALUES ('cgroup-parent', ?)", (parent,)),
+                spare=True,
             )
 
     def _release_cgroup(self) -> None:

@@ -145,8 +145,7 @@ class Records:
             result: T = await asyncio.wrap_future(write.future)
         except sqlite3.OperationalError as error:
             number = errno.ENOSPC if _is_full(error) else errno.EIO
-            advice = "; remove containers, images or volumes to make room" if number == errno.ENOSPC else ""
-            raise OSError(number, f"{os.strerror(number)} ({error}){advice}", self.path) from error
+            raise OSError(number, f"{os.strerror(number)} ({error})", self.path) from error
         return result
 
     def read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:

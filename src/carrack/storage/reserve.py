@@ -10,10 +10,10 @@ Given back as a whole when a record does not find room, and taken again as soon 
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING
 
+from carrack.errors import FULL
 from carrack.storage.removal import remove_tree
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 SPACE = 4 << 20
 FILES = 8
-#: no space, no quota: what removing something helps against
-EXHAUSTED = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Reserve:
@@ -44,7 +42,7 @@ class Reserve:
                 self._open(f"file-{number}", 0)
             self._open("space", self._space)
         except OSError as error:
-            if error.errno not in EXHAUSTED:
+            if error.errno not in FULL:
                 raise
             self._remove()  # half of it would be in the way of whatever comes next
             return False

@@ -111,7 +111,7 @@ def test_what_may_use_the_reserve_is_written_on_a_full_disk_and_nothing_else(tmp
         connection.execute(f"PRAGMA max_page_count = {10_000 if reserve.released else 20}")
         insert(connection, key, "v" * 200_000)
 
-    with pytest.raises(OSError, match=r"No space left on device.*make room"):
+    with pytest.raises(OSError, match=r"No space left on device.*meta"):
         write(records, lambda db: fill(db, "new"))
     assert reserve.released == 0
     asyncio.run(records.write(lambda db: fill(db, "end"), spare=True))

@@ -19,7 +19,7 @@ from carrack.engine.containers.failures import start_error
 from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.signals import parse_signal
-from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified, Unavailable
+from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified, Unavailable, words
 from carrack.model import container as model
 from carrack.model import schema
 from carrack.model.container import Document
@@ -88,7 +88,7 @@ class Lifecycle:
             if isinstance(failure, StartFailed):
                 raise start_error(failure) from failure
             if isinstance(failure, OSError):
-                raise Internal(f"failed to create task for container: {failure}") from failure
+                raise Internal(f"failed to create task for container: {words(failure)}") from failure
             raise
         self._events.publish("container", "start", c.id, attributes(c))
         self._supervisor.watch(c, shim)
@@ -245,7 +245,7 @@ class Lifecycle:
 
     async def update(self, c: Container, body: Document) -> list[str]:
         """Change limits and restart policy, of a running container at once. Returns warnings."""
-        given = schema.check(body, model.UPDATE)
+        given = schema.check(body, model.UPDATE, "UpdateConfig", "container.UpdateConfig")
         policy = given.pop("RestartPolicy")
         changed = {name: value for name, value in given.items() if not schema.is_zero(value)}
         async with c.lock:

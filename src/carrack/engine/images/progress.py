@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from carrack.errors import words
+
 Message = dict[str, Any]
 Emit = Callable[[Message], Awaitable[None]]
 
@@ -23,7 +25,7 @@ def line(text: str) -> Message:
 
 def failure(error: BaseException) -> Message:
     """The last message of a job that failed after its answer had begun."""
-    return {"errorDetail": {"message": str(error)}, "error": str(error)}
+    return {"errorDetail": {"message": words(error)}, "error": words(error)}
 
 
 def layer(status: str, name: str, current: int, total: int) -> Message:
