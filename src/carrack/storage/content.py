@@ -30,14 +30,20 @@ class Blob:
 
 
 class Ingest:
-    """Content on its way in. Leaving the `with` block without commit() removes it."""
+    """Content on its way in. Leaving the `with` block without commit() removes it.
 
-    def __init__(self, store: "ContentStore", path: Path) -> None:
+    `room`: bytes left free in front of it, for one who makes something else of the file; it is not published so.
+    """
+
+    def __init__(self, store: "ContentStore", path: Path, room: int = 0) -> None:
         self.path = path
+        self.room = room
         self._store = store
         self._hash = hashlib.sha256()
         self._size = 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._fd = os.open(path, _NEW, 0o600)
+        self._flushed = 0
+        os.lseek(self._fd, room, os.SEEK_SET)
 
     def __enter__(self) -> "Ingest":
         return self
@@ -48,12 +54,16 @@ class Ingest:
         self.discard()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of `data`."""
+        """Append all of `data`. OSError (ENOSPC) carries the path."""
         view = memoryview(data)
         self._hash.update(view)
         self._size += len(view)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
 
     def finish(self) -> Blob:
         """Close the file without publishing it; `path` can be read until discard(). May be called again."""

@@ -21,7 +21,11 @@ def test_every_meaning_has_a_status() -> None:
     [
         (errors.NotFound("No such container: x"), 404, "No such container: x"),
         (errors.Conflict("busy"), 409, "busy"),
-        (OSError(28, "No space left on device", "/data"), 500, "[Errno 28] No space left on device: '/data'"),
+        (
+            OSError(28, "No space left on device", "/data"),
+            500,
+            "/data: no space left on device: remove containers, images or volumes to make room",
+        ),
         (KeyError("secret"), 500, "internal error (KeyError); the daemon's log has the details"),
     ],
 )
