@@ -20,6 +20,8 @@ from typing import BinaryIO
 from carrack.errors import Internal, InvalidArgument
 from carrack.oci import digest as digests
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:
