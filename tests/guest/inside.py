@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -54,6 +55,7 @@ def _settle(job: dict[str, Any]) -> None:
     modules = Path("/lib/modules", Path(job["modules"]).name)
     modules.mkdir(parents=True)
     _run("mount", "--bind", job["modules"], str(modules))
+    _make_static_nodes(Path(job["modules"], "modules.devname"))
     for word in ("virtio_blk", "virtio_console", "virtio_rng"):
         _run("modprobe", "-q", word, check=False)
     _run("mount", "-t", "ext4", DISK, STORE)
@@ -68,6 +70,18 @@ def _settle(job: dict[str, Any]) -> None:
     own = Path("/sys/fs/cgroup/init.scope")
     own.mkdir()
     (own / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _make_static_nodes(listing: Path) -> None:
+    """Devices whose opening loads their driver, such as /dev/loop-control: lines ``loop loop-control c10:237``."""
+    for line in listing.read_text().splitlines():
+        if not line.startswith("#"):
+            _, name, numbers = line.split()
+            path = Path("/dev", name)
+            if not path.exists():
+                path.parent.mkdir(exist_ok=True)
+                kind = stat.S_IFBLK if numbers[0] == "b" else stat.S_IFCHR
+                os.mknod(path, 0o600 | kind, os.makedev(*map(int, numbers[1:].split(":"))))
 
 
 def _run(*command: str, check: bool = True) -> None:

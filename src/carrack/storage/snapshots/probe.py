@@ -97,6 +97,11 @@ def file_mounts_are_safe(release: str) -> bool:
     return version[:2] > _FILE_MOUNTS
 
 
+def takes_lowers_one_by_one(release: str) -> bool:
+    """Whether that kernel's overlayfs has ``lowerdir+``."""
+    return _version(release)[:2] >= _ONE_BY_ONE
+
+
 def trial(snapshotter: Snapshotter) -> None:
     """Store a layer, use it, remove it. OSError or CarrackError when it does not work."""
     archive = _archive()
@@ -148,7 +153,7 @@ def _archive() -> bytes:
 
 
 def _open(driver: str, root: Path, run_root: Path, kernel: Kernel, release: str) -> Snapshotter:
-    one_by_one = _version(release)[:2] >= _ONE_BY_ONE
+    one_by_one = takes_lowers_one_by_one(release)
     if driver == "copy":
         return CopySnapshotter(LayerDirectories(root / "copy"), kernel)
     if driver == "overlay":

@@ -11,7 +11,7 @@ from tests.suites.namespace import private_mounts
 
 from carrack.errors import InvalidArgument, Unavailable
 from carrack.linux.syscalls import LINUX
-from carrack.storage.snapshots.probe import DRIVERS, choose, file_mounts_are_safe, layer_store
+from carrack.storage.snapshots.probe import DRIVERS, choose, file_mounts_are_safe, layer_store, takes_lowers_one_by_one
 
 
 class Refusing(FakeKernel):
@@ -45,6 +45,12 @@ class Refusing(FakeKernel):
 )
 def test_kernels_that_may_panic_are_not_tried(release: str, safe: bool) -> None:
     assert file_mounts_are_safe(release) is safe
+
+
+def test_kernels_that_take_lower_directories_one_by_one() -> None:
+    assert [takes_lowers_one_by_one(release) for release in ("6.1.0-56-cloud-amd64", "6.8.0", "7.0.1", "odd")] == [
+        False, True, True, False,
+    ]  # fmt: skip
 
 
 def test_an_unknown_driver(tmp_path: Path) -> None:
