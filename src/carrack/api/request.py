@@ -23,6 +23,7 @@ _MAX_PARAMETERS = 1000
 _FALSE = frozenset(("", "0", "no", "false", "none"))
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_PARAMETER = re.compile(r"\s*(?:[^\s=;]+=[^;]*)?")
 
 
 class Query:
@@ -195,19 +196,22 @@ class Request:
         if content_type or self.has_body:
             _require_json(content_type)
         body = await self.body()
-        if not body:
-            if required or (self.has_body and self._raw.content_length is None):
+        if not body.strip(b" \t\r\n"):
+            if required or body or (self.has_body and self._raw.content_length is None):
                 raise InvalidArgument("invalid JSON: got EOF while reading request body")
             return None
         return parse_json(body)
 
-    async def json_object(self, *, required: bool = False) -> dict[str, Any]:
-        """The JSON body, which must be an object; empty when there is none (or null)."""
+    async def json_object(self, go: str, *, required: bool = False) -> dict[str, Any]:
+        """The JSON body, which must be an object; empty when there is none (or null).
+
+        `go` is the decoder's name of its type, for the refusal of another.
+        """
         value = await self.json(required=required)
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise InvalidArgument(f"invalid JSON: cannot unmarshal {_kind(value)} into an object")
+            raise InvalidArgument(f"invalid JSON: json: cannot unmarshal {_kind(value)} into Go value of type {go}")
         return value
 
     async def hijack(self, *, multiplexed: bool = False, upgrade: str = "tcp") -> HijackedStream:
@@ -250,10 +254,12 @@ class Request:
 
 
 def _require_json(content_type: str) -> None:
-    kind = content_type.split(";", 1)[0].strip().lower()
-    if "/" not in kind:
-        reason = "no media type" if not kind else "expected slash after first token"
-        raise InvalidArgument(f"malformed Content-Type header ({content_type}): mime: {reason}")
+    kind, _, parameters = content_type.partition(";")
+    kind = kind.strip().lower()
+    if not kind:
+        raise InvalidArgument(f"malformed Content-Type header ({content_type}): mime: no media type")
+    if not all(_PARAMETER.fullmatch(word) for word in parameters.split(";")):
+        raise InvalidArgument(f"malformed Content-Type header ({content_type}): mime: invalid media parameter")
     if kind != "application/json":
         raise InvalidArgument(f"unsupported Content-Type header ({content_type}): must be 'application/json'")
 

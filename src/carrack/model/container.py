@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from carrack.model.schema import (
-    ANY,
     BOOLEAN,
     INTEGER,
     INTEGERS,
     LABELS,
+    LISTS,
     SET,
     STRING,
     STRINGS,
@@ -28,11 +28,11 @@ Document = dict[str, Any]
 
 HEALTHCHECK: Table = {
     "Test": Field(STRINGS, None),
-    "Interval": Field(INTEGER, 0),
-    "Timeout": Field(INTEGER, 0),
-    "StartPeriod": Field(INTEGER, 0),
-    "StartInterval": Field(INTEGER, 0),
-    "Retries": Field(INTEGER, 0),
+    "Interval": Field(INTEGER, 0, go="time.Duration"),
+    "Timeout": Field(INTEGER, 0, go="time.Duration"),
+    "StartPeriod": Field(INTEGER, 0, go="time.Duration"),
+    "StartInterval": Field(INTEGER, 0, go="time.Duration"),
+    "Retries": Field(INTEGER, 0, go="int"),
 }
 
 CONFIG: Table = {
@@ -42,13 +42,13 @@ CONFIG: Table = {
     "AttachStdin": Field(BOOLEAN, False),
     "AttachStdout": Field(BOOLEAN, False),
     "AttachStderr": Field(BOOLEAN, False),
-    "ExposedPorts": Field(SET, None),
+    "ExposedPorts": Field(SET, None, go="nat.PortSet"),
     "Tty": Field(BOOLEAN, False),
     "OpenStdin": Field(BOOLEAN, False),
     "StdinOnce": Field(BOOLEAN, False),
     "Env": Field(STRINGS, None),
     "Cmd": Field(WORDS, None),
-    "Healthcheck": Field(HEALTHCHECK, None),
+    "Healthcheck": Field(HEALTHCHECK, None, go="v1.HealthcheckConfig"),
     "ArgsEscaped": Field(BOOLEAN, False, built=False),
     "Image": Field(STRING, ""),
     "Volumes": Field(SET, None),
@@ -59,12 +59,12 @@ CONFIG: Table = {
     "OnBuild": Field(STRINGS, None),
     "Labels": Field(LABELS, None),
     "StopSignal": Field(STRING, ""),
-    "StopTimeout": Field(INTEGER, None),
-    "Shell": Field(STRINGS, None),
+    "StopTimeout": Field(INTEGER, None, go="int"),
+    "Shell": Field(WORDS, None),
 }
 
-THROTTLE: Table = {"Path": Field(STRING, ""), "Rate": Field(INTEGER, 0)}
-WEIGHT: Table = {"Path": Field(STRING, ""), "Weight": Field(INTEGER, 0)}
+THROTTLE: Table = {"Path": Field(STRING, ""), "Rate": Field(INTEGER, 0, go="uint64")}
+WEIGHT: Table = {"Path": Field(STRING, ""), "Weight": Field(INTEGER, 0, go="uint16")}
 DEVICE: Table = {
     "PathOnHost": Field(STRING, ""),
     "PathInContainer": Field(STRING, ""),
@@ -73,41 +73,54 @@ DEVICE: Table = {
 ULIMIT: Table = {"Name": Field(STRING, ""), "Hard": Field(INTEGER, 0), "Soft": Field(INTEGER, 0)}
 PORT_BINDING: Table = {"HostIp": Field(STRING, ""), "HostPort": Field(STRING, "")}
 
+DEVICE_REQUEST: Table = {
+    "Driver": Field(STRING, ""),
+    "Count": Field(INTEGER, 0, go="int"),
+    "DeviceIDs": Field(STRINGS, None),
+    "Capabilities": Field(LISTS, None),
+    "Options": Field(LABELS, None),
+}
+
 MOUNT: Table = {
-    "Type": Field(STRING, ""),
+    "Type": Field(STRING, "", go="mount.Type"),
     "Source": Field(STRING, ""),
     "Target": Field(STRING, ""),
     "ReadOnly": Field(BOOLEAN, False),
-    "Consistency": Field(STRING, ""),
+    "Consistency": Field(STRING, "", go="mount.Consistency"),
     "BindOptions": Field(
         {
-            "Propagation": Field(STRING, ""),
+            "Propagation": Field(STRING, "", go="mount.Propagation"),
             "NonRecursive": Field(BOOLEAN, False),
             "CreateMountpoint": Field(BOOLEAN, False),
             "ReadOnlyNonRecursive": Field(BOOLEAN, False),
             "ReadOnlyForceRecursive": Field(BOOLEAN, False),
         },
         None,
+        go="mount.BindOptions",
     ),
     "VolumeOptions": Field(
         {
             "NoCopy": Field(BOOLEAN, False),
             "Labels": Field(LABELS, None),
-            "DriverConfig": Field({"Name": Field(STRING, ""), "Options": Field(LABELS, None)}, None),
+            "DriverConfig": Field({"Name": Field(STRING, ""), "Options": Field(LABELS, None)}, None, go="mount.Driver"),
             "Subpath": Field(STRING, "", built=False),
         },
         None,
+        go="mount.VolumeOptions",
     ),
-    "ImageOptions": Field({"Subpath": Field(STRING, "")}, None, built=False),
+    "ImageOptions": Field({"Subpath": Field(STRING, "")}, None, built=False, go="mount.ImageOptions"),
     "TmpfsOptions": Field(
         {
             "SizeBytes": Field(INTEGER, 0),
-            "Mode": Field(INTEGER, 0),
-            "Options": Field(ANY, None),
+            "Mode": Field(INTEGER, 0, go="fs.FileMode"),
+            "Options": Field(LISTS, None),
         },
         None,
+        go="mount.TmpfsOptions",
     ),
 }
+
+_THROTTLES = ListOf(THROTTLE, "blkiodev.ThrottleDevice", pointers=True)
 
 # What `update` may change, too.
 RESOURCES: Table = {
@@ -115,21 +128,21 @@ RESOURCES: Table = {
     "Memory": Field(INTEGER, 0),
     "NanoCpus": Field(INTEGER, 0),
     "CgroupParent": Field(STRING, ""),
-    "BlkioWeight": Field(INTEGER, 0),
-    "BlkioWeightDevice": Field(ListOf(WEIGHT), []),
-    "BlkioDeviceReadBps": Field(ListOf(THROTTLE), []),
-    "BlkioDeviceWriteBps": Field(ListOf(THROTTLE), []),
-    "BlkioDeviceReadIOps": Field(ListOf(THROTTLE), []),
-    "BlkioDeviceWriteIOps": Field(ListOf(THROTTLE), []),
+    "BlkioWeight": Field(INTEGER, 0, go="uint16"),
+    "BlkioWeightDevice": Field(ListOf(WEIGHT, "blkiodev.WeightDevice", pointers=True)),
+    "BlkioDeviceReadBps": Field(_THROTTLES),
+    "BlkioDeviceWriteBps": Field(_THROTTLES),
+    "BlkioDeviceReadIOps": Field(_THROTTLES),
+    "BlkioDeviceWriteIOps": Field(_THROTTLES),
     "CpuPeriod": Field(INTEGER, 0),
     "CpuQuota": Field(INTEGER, 0),
     "CpuRealtimePeriod": Field(INTEGER, 0),
     "CpuRealtimeRuntime": Field(INTEGER, 0),
     "CpusetCpus": Field(STRING, ""),
     "CpusetMems": Field(STRING, ""),
-    "Devices": Field(ListOf(DEVICE), []),
+    "Devices": Field(ListOf(DEVICE, "container.DeviceMapping")),
     "DeviceCgroupRules": Field(STRINGS, None),
-    "DeviceRequests": Field(ANY, None, built=False),
+    "DeviceRequests": Field(ListOf(DEVICE_REQUEST, "container.DeviceRequest"), None, built=False),
     "KernelMemory": Field(INTEGER, 0, built=False),
     "KernelMemoryTCP": Field(INTEGER, 0, built=False),
     "MemoryReservation": Field(INTEGER, 0),
@@ -137,54 +150,58 @@ RESOURCES: Table = {
     "MemorySwappiness": Field(INTEGER, None),
     "OomKillDisable": Field(BOOLEAN, None),
     "PidsLimit": Field(INTEGER, None),
-    "Ulimits": Field(ListOf(ULIMIT), []),
+    "Ulimits": Field(ListOf(ULIMIT, "units.Ulimit", pointers=True)),
     "CpuCount": Field(INTEGER, 0, built=False),
     "CpuPercent": Field(INTEGER, 0, built=False),
-    "IOMaximumIOps": Field(INTEGER, 0, built=False),
-    "IOMaximumBandwidth": Field(INTEGER, 0, built=False),
+    "IOMaximumIOps": Field(INTEGER, 0, built=False, go="uint64"),
+    "IOMaximumBandwidth": Field(INTEGER, 0, built=False, go="uint64"),
 }
 
-RESTART_POLICY: Table = {"Name": Field(STRING, "no"), "MaximumRetryCount": Field(INTEGER, 0)}
+RESTART_POLICY: Table = {
+    "Name": Field(STRING, "no", go="container.RestartPolicyMode"),
+    "MaximumRetryCount": Field(INTEGER, 0, go="int"),
+}
+_LOG: Table = {"Type": Field(STRING, ""), "Config": Field(LABELS, {})}
 
 HOST_CONFIG: Table = {
     "Binds": Field(STRINGS, None),
     "ContainerIDFile": Field(STRING, ""),
-    "LogConfig": Field({"Type": Field(STRING, ""), "Config": Field(LABELS, {})}, {"Type": "", "Config": {}}),
-    "NetworkMode": Field(STRING, ""),
-    "PortBindings": Field(MapOf(PORT_BINDING, of_lists=True), {}),
-    "RestartPolicy": Field(RESTART_POLICY, {"Name": "no", "MaximumRetryCount": 0}),
+    "LogConfig": Field(_LOG, {"Type": "", "Config": {}}, go="container.LogConfig"),
+    "NetworkMode": Field(STRING, "", go="container.NetworkMode"),
+    "PortBindings": Field(MapOf(PORT_BINDING, of_lists=True, go="nat.PortBinding"), None, go="nat.PortMap"),
+    "RestartPolicy": Field(RESTART_POLICY, {"Name": "no", "MaximumRetryCount": 0}, go="container.RestartPolicy"),
     "AutoRemove": Field(BOOLEAN, False),
     "VolumeDriver": Field(STRING, ""),
     "VolumesFrom": Field(STRINGS, None),
     "ConsoleSize": Field(INTEGERS, [0, 0]),
     "Annotations": Field(LABELS, None),
-    "CapAdd": Field(STRINGS, None),
-    "CapDrop": Field(STRINGS, None),
-    "CgroupnsMode": Field(STRING, ""),
-    "Dns": Field(STRINGS, []),
-    "DnsOptions": Field(STRINGS, []),
-    "DnsSearch": Field(STRINGS, []),
+    "CapAdd": Field(WORDS, None),
+    "CapDrop": Field(WORDS, None),
+    "CgroupnsMode": Field(STRING, "", go="container.CgroupnsMode"),
+    "Dns": Field(STRINGS, None),
+    "DnsOptions": Field(STRINGS, None),
+    "DnsSearch": Field(STRINGS, None),
     "ExtraHosts": Field(STRINGS, None),
     "GroupAdd": Field(STRINGS, None),
-    "IpcMode": Field(STRING, ""),
-    "Cgroup": Field(STRING, "", built=False),
+    "IpcMode": Field(STRING, "", go="container.IpcMode"),
+    "Cgroup": Field(STRING, "", built=False, go="container.CgroupSpec"),
     "Links": Field(STRINGS, None, built=False),
-    "OomScoreAdj": Field(INTEGER, 0),
-    "PidMode": Field(STRING, ""),
+    "OomScoreAdj": Field(INTEGER, 0, go="int"),
+    "PidMode": Field(STRING, "", go="container.PidMode"),
     "Privileged": Field(BOOLEAN, False),
     "PublishAllPorts": Field(BOOLEAN, False),
     "ReadonlyRootfs": Field(BOOLEAN, False),
     "SecurityOpt": Field(STRINGS, None),
     "StorageOpt": Field(LABELS, None, built=False),
     "Tmpfs": Field(LABELS, None),
-    "UTSMode": Field(STRING, ""),
-    "UsernsMode": Field(STRING, ""),
+    "UTSMode": Field(STRING, "", go="container.UTSMode"),
+    "UsernsMode": Field(STRING, "", go="container.UsernsMode"),
     "ShmSize": Field(INTEGER, 0),
     "Sysctls": Field(LABELS, None),
     "Runtime": Field(STRING, ""),
-    "Isolation": Field(STRING, ""),
+    "Isolation": Field(STRING, "", go="container.Isolation"),
     **RESOURCES,
-    "Mounts": Field(ListOf(MOUNT), None),
+    "Mounts": Field(ListOf(MOUNT, "mount.Mount"), None),
     "MaskedPaths": Field(STRINGS, None),
     "ReadonlyPaths": Field(STRINGS, None),
     "Init": Field(BOOLEAN, None),
@@ -195,7 +212,7 @@ _FIXED = ("CgroupParent", "Devices", "DeviceCgroupRules", "Ulimits")
 UPDATE: Table = {
     **RESOURCES,
     **{name: RESOURCES[name]._replace(built=False) for name in _FIXED},
-    "RestartPolicy": Field(RESTART_POLICY, None),
+    "RestartPolicy": Field(RESTART_POLICY, None, go="container.RestartPolicy"),
 }
 
 ENDPOINT: Table = {
@@ -207,14 +224,32 @@ ENDPOINT: Table = {
         },
         None,
         built=False,
+        go="network.EndpointIPAMConfig",
     ),
     "Links": Field(STRINGS, None, built=False),
     "Aliases": Field(STRINGS, None, built=False),
     "MacAddress": Field(STRING, ""),
     "DriverOpts": Field(LABELS, None, built=False),
-    "GwPriority": Field(INTEGER, 0, built=False),
+    "GwPriority": Field(INTEGER, 0, built=False, go="int"),
+    # What an engine writes there itself; clients send it back, and it says nothing.
+    "NetworkID": Field(STRING, ""),
+    "EndpointID": Field(STRING, ""),
+    "Gateway": Field(STRING, ""),
+    "IPAddress": Field(STRING, ""),
+    "IPPrefixLen": Field(INTEGER, 0, go="int"),
+    "IPv6Gateway": Field(STRING, ""),
+    "GlobalIPv6Address": Field(STRING, ""),
+    "GlobalIPv6PrefixLen": Field(INTEGER, 0, go="int"),
+    "DNSNames": Field(STRINGS, None),
 }
-NETWORKING: Table = {"EndpointsConfig": Field(MapOf(ENDPOINT), {})}
+_ENDPOINTS = MapOf(ENDPOINT, go="network.EndpointSettings")
+NETWORKING: Table = {"EndpointsConfig": Field(_ENDPOINTS, {}, go="map[string]*network.EndpointSettings")}
+# The body of a create request: a config, and beside its fields the two others.
+CREATE: Table = {
+    **CONFIG,
+    "HostConfig": Field(HOST_CONFIG, None, go="container.HostConfig"),
+    "NetworkingConfig": Field(NETWORKING, None, go="network.NetworkingConfig"),
+}
 
 EXEC: Table = {
     "AttachStdin": Field(BOOLEAN, False),

@@ -65,7 +65,10 @@ class Zygote:
             pass
 
     def _request(self, _: int) -> None:
-        message, fds = channel.receive(self._sock, protocol.MAX_FDS)
+        try:
+            message, fds = channel.receive(self._sock, protocol.MAX_FDS)
+        except ConnectionError:  # the daemon was killed with words of ours unread
+            os._exit(0)
         if message is None:
             os._exit(0)
         try:

@@ -42,8 +42,8 @@ def test_json_bodies(tmp_path: Path) -> None:
             (b"{x}", kind, "invalid JSON"),
             (b"\xff", kind, "invalid JSON"),
             (b"[NaN]", kind, "invalid JSON: invalid character 'N' looking for beginning of value"),
-            (b"[" * 66 + b"]" * 66, kind, "exceeded max depth (64)"),
-            (b"[" * 100000, kind, "exceeded max depth (64)"),
+            (b"[" * 66 + b"]" * 66, kind, "exceeded max depth"),
+            (b"[" * 100000, kind, "exceeded max depth"),
         ]:
             status, answer = await post(body, headers)
             assert (status, words in answer) == (400, True), (body[:20], answer)

@@ -57,7 +57,7 @@ def test_what_is_not_built_is_refused_by_name(document: dict[str, object]) -> No
 
 SAMPLES: dict[str, object] = {
     schema.STRING: "x", schema.INTEGER: 1, schema.BOOLEAN: True, schema.STRINGS: ["x"], schema.LABELS: {"x": "y"},
-    schema.ANY: {"x": 1},
+    schema.WORDS: ["x"], schema.LISTS: [["x"]],
 }  # fmt: skip
 
 

@@ -31,15 +31,24 @@ def test_one_that_a_crash_left_half_is_completed(reserve: Reserve, tmp_path: Pat
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_half_of_it_is_not_kept(reserve: Reserve, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(fd: int, start: int, size: int) -> None:
-        raise OSError(number, os.strerror(number))
+def test_what_there_is_of_it_is_kept_and_the_rest_taken_later(
+    reserve: Reserve, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.posix_fallocate
+
+    def nearly_full(fd: int, start: int, size: int) -> None:
+        if size > SPACE // 2:
+            raise OSError(number, os.strerror(number))
+        really(fd, start, size)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", full)
+        patch.setattr(os, "posix_fallocate", nearly_full)
         assert not reserve.keep()
-    assert not (tmp_path / "reserve").exists()
+        assert (tmp_path / "reserve/space").stat().st_size == SPACE // 2
+        assert not reserve.keep()
+        assert (tmp_path / "reserve/space").stat().st_size == SPACE // 2
     assert reserve.keep()
+    assert (tmp_path / "reserve/space").stat().st_blocks * 512 >= SPACE
 
 
 def test_other_failures_are_told(reserve: Reserve, tmp_path: Path) -> None:

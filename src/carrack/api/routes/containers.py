@@ -13,8 +13,8 @@ from carrack.engine.containers import inspect, listing, stats
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.services import ContainerServices
 from carrack.errors import Conflict, Internal, InvalidArgument
-from carrack.model import times
-from carrack.model.container import Document
+from carrack.model import schema, times
+from carrack.model.container import UPDATE, Document
 
 
 def routes(services: ContainerServices) -> list[Route]:
@@ -77,7 +77,7 @@ class _Face:
         document["SizeRootFs"] = document["SizeRw"] + self._s.image_size(c)
 
     async def create(self, request: Request) -> Response:
-        body = await request.json_object(required=True)
+        body = await request.json_object("container.CreateRequest", required=True)
         c, warnings = await self._s.creator.create(request.query.text("name"), body, request.query.text("platform"))
         return json_response({"Id": c.id, "Warnings": warnings}, status=201)
 
@@ -156,8 +156,10 @@ class _Face:
         return empty()
 
     async def update(self, request: Request) -> Response:
+        body = await request.json_object("container.UpdateConfig")
+        schema.check(body, UPDATE, "UpdateConfig")
         c = self._s.store.find(request.path["id"])
-        return json_response({"Warnings": await self._s.lifecycle.update(c, await request.json_object()) or None})
+        return json_response({"Warnings": await self._s.lifecycle.update(c, body) or None})
 
     async def resize(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])

@@ -34,12 +34,12 @@ class _Face:
         self._execs = services.execs
 
     async def create(self, request: Request) -> Response:
-        process = self._execs.create(request.path["id"], await request.json_object(required=True))
+        process = self._execs.create(request.path["id"], await request.json_object("container.ExecOptions"))
         return json_response({"Id": process.id}, status=201)
 
     async def start(self, request: Request) -> Response:
+        body = await request.json_object("container.ExecStartOptions")
         process = self._execs.find(request.path["id"])
-        body = await request.json_object()
         self._execs.check(process)
         if body.get("Detach"):
             await self._execs.start(process, body, attach=False)

@@ -146,7 +146,7 @@ class _Transfer:
         image = await self._images.commits.commit(
             query.text("container"),
             _name(query.text("repo"), query.text("tag")),
-            overrides=await request.json_object(),
+            overrides=await request.json_object("container.CreateRequest"),
             instructions=query.texts("changes"),
             author=query.text("author"),
             comment=query.text("comment"),

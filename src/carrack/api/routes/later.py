@@ -13,7 +13,7 @@ _PLUGINS = "plugins are not supported by this version of Carrack"
 _CHECKPOINTS = "checkpoints are not supported by this version of Carrack"
 _REGISTRY = "registries are not supported by this version of Carrack"
 # What every Docker engine outside a swarm answers, so that clients take their usual way.
-_NO_MANAGER = (
+NO_MANAGER = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
     "and try again."
 )
@@ -41,9 +41,9 @@ _MANAGER_ONLY = (
 def routes() -> list[Route]:
     """The route table."""
     refused = [Route(method, path, _refusing(NotSupported(text))) for (method, path), text in _REFUSED.items()]
-    lists = [Route("GET", path, _refusing(Unavailable(_NO_MANAGER))) for path in _MANAGER_ONLY]
+    lists = [Route("GET", path, _refusing(Unavailable(NO_MANAGER))) for path in _MANAGER_ONLY]
     made = ("services", "secrets", "configs")
-    return [*refused, *lists, *(Route("POST", f"/{n}/create", _refusing(Unavailable(_NO_MANAGER))) for n in made)]
+    return [*refused, *lists, *(Route("POST", f"/{n}/create", _refusing(Unavailable(NO_MANAGER))) for n in made)]
 
 
 def _refusing(error: CarrackError) -> Handler:

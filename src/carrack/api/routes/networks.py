@@ -7,6 +7,46 @@ from carrack.api.request import Request
 from carrack.api.response import Response, json_response
 from carrack.engine.networks.store import Networks
 from carrack.errors import InvalidArgument, NotFound
+from carrack.model import schema
+from carrack.model.container import ENDPOINT
+from carrack.model.schema import BOOLEAN, LABELS, STRING, Field, ListOf, Table
+
+_POOL: Table = {
+    "Subnet": Field(STRING, ""),
+    "IPRange": Field(STRING, ""),
+    "Gateway": Field(STRING, ""),
+    "AuxiliaryAddresses": Field(LABELS, None),
+}
+_IPAM: Table = {
+    "Driver": Field(STRING, ""),
+    "Config": Field(ListOf(_POOL, "network.IPAMConfig")),
+    "Options": Field(LABELS, None),
+}
+_CREATE: Table = {
+    "Name": Field(STRING, ""),
+    "Driver": Field(STRING, ""),
+    "Scope": Field(STRING, ""),
+    "Internal": Field(BOOLEAN, False),
+    "Attachable": Field(BOOLEAN, False),
+    "Ingress": Field(BOOLEAN, False),
+    "ConfigOnly": Field(BOOLEAN, False),
+    "ConfigFrom": Field({"Network": Field(STRING, "")}, None, go="network.ConfigReference"),
+    "IPAM": Field(_IPAM, None, go="network.IPAM"),
+    "EnableIPv4": Field(BOOLEAN, None),
+    "EnableIPv6": Field(BOOLEAN, None),
+    "Options": Field(LABELS, None),
+    "Labels": Field(LABELS, None),
+}
+_CONNECT: Table = {
+    "Container": Field(STRING, ""),
+    # What an endpoint may say is asked once connecting is built; until then only its types are.
+    "EndpointConfig": Field(
+        {name: field._replace(built=True) for name, field in ENDPOINT.items()}, None, go="network.EndpointSettings"
+    ),
+}
+_DISCONNECT: Table = {"Container": Field(STRING, ""), "Force": Field(BOOLEAN, False)}
+
+_BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
 
 def routes(networks: Networks) -> list[Route]:
@@ -19,8 +59,8 @@ def routes(networks: Networks) -> list[Route]:
         Route("POST", "/networks/prune", face.prune),
         Route("GET", "/networks/{id}", face.inspect),
         Route("DELETE", "/networks/{id}", face.remove),
-        Route("POST", "/networks/{id}/connect", face.change),
-        Route("POST", "/networks/{id}/disconnect", face.change),
+        Route("POST", "/networks/{id}/connect", face.connect),
+        Route("POST", "/networks/{id}/disconnect", face.disconnect),
     ]
 
 
@@ -32,23 +72,38 @@ class _Face:
         return json_response(self._networks.select(request.query.filters()))
 
     async def inspect(self, request: Request) -> Response:
-        scope = request.query.text("scope")
+        query = request.query
+        if "verbose" in query and query.text("verbose") not in _BOOLEANS:
+            value = query.text("verbose")
+            raise InvalidArgument(
+                f'invalid value for verbose: {value}: strconv.ParseBool: parsing "{value}": invalid syntax'
+            )
+        scope = query.text("scope")
         if scope not in ("", "local"):
             raise NotFound(f"network {request.path['id']} not found")
         return json_response(self._networks.inspect(request.path["id"]))
 
     async def create(self, request: Request) -> Response:
-        body = await request.json_object(required=True)
-        name = body.get("Name")
-        if not isinstance(name, str) or not name.strip():
-            raise InvalidArgument("invalid network name: name is empty")
+        body = await request.json_object("network.CreateRequest")
+        name = schema.check(body, _CREATE, "CreateRequest")["Name"]
+        if not name.strip():
+            raise InvalidArgument("invalid name: name is empty")
         return self._networks.create(name)
 
     async def remove(self, request: Request) -> Response:
         return self._networks.remove(request.path["id"])
 
-    async def change(self, request: Request) -> Response:
-        await request.json_object(required=True)
+    async def connect(self, request: Request) -> Response:
+        body = await request.json_object("network.ConnectOptions")
+        return self._change(request, schema.check(body, _CONNECT, "ConnectOptions"))
+
+    async def disconnect(self, request: Request) -> Response:
+        body = await request.json_object("network.DisconnectOptions")
+        return self._change(request, schema.check(body, _DISCONNECT, "DisconnectOptions"))
+
+    def _change(self, request: Request, body: schema.Document) -> Response:
+        if not body["Container"]:
+            raise InvalidArgument('invalid name or ID supplied: ""')
         return self._networks.change(request.path["id"])
 
     async def prune(self, request: Request) -> Response:

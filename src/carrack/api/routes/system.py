@@ -91,7 +91,7 @@ class _Face:
         return json_response({"CachesDeleted": None, "SpaceReclaimed": 0})
 
     async def auth(self, request: Request) -> Response:
-        await request.json_object(required=True)
+        await request.json_object("registry.AuthConfig", required=True)
         raise NotSupported("logging in to a registry is not supported by this engine yet")
 
 

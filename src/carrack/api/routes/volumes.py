@@ -5,16 +5,18 @@ from __future__ import annotations
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, empty, json_response
+from carrack.api.routes.later import NO_MANAGER
 from carrack.engine.volumes.store import VolumeStore
+from carrack.errors import Unavailable
 from carrack.model import schema
-from carrack.model.schema import LABELS, STRING, Field, Table
+from carrack.model.schema import ANY, LABELS, STRING, Field, Table
 
 _CREATE: Table = {
     "Name": Field(STRING, ""),
     "Driver": Field(STRING, ""),
     "DriverOpts": Field(LABELS, None),
     "Labels": Field(LABELS, None),
-    "ClusterVolumeSpec": Field("any", None, built=False),
+    "ClusterVolumeSpec": Field(ANY, None),
 }
 
 
@@ -39,7 +41,9 @@ class _Face:
         return json_response({"Volumes": [self._volumes.document(v) for v in chosen], "Warnings": None})
 
     async def create(self, request: Request) -> Response:
-        body = schema.check(await request.json_object(required=True), _CREATE)
+        body = schema.check(await request.json_object("volume.CreateOptions"), _CREATE, "CreateOptions")
+        if body["ClusterVolumeSpec"] is not None:
+            raise Unavailable(NO_MANAGER)
         volume = await self._volumes.create(body["Name"], body["Driver"], body["DriverOpts"], body["Labels"])
         return json_response(self._volumes.document(volume), status=201)
 

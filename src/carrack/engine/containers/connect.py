@@ -83,6 +83,9 @@ class Connector:
             os.fchmod(fd, 0o644)
             os.ftruncate(fd, 0)
             os.write(fd, text.encode())
+        except OSError as error:  # a full disk
+            error.filename = path
+            raise
         finally:
             os.close(fd)
 

@@ -1,0 +1,38 @@
+"""The scenarios, by name: each is recorded into a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.api.requests import (
+    containers,
+    errors,
+    execs,
+    files,
+    http,
+    images,
+    networks,
+    streams,
+    system,
+    types,
+    volumes,
+)
+from tests.api.steps import Scenario
+
+SCENARIOS: dict[str, Callable[[], Scenario]] = {
+    "system": system.steps,
+    "http": http.steps,
+    "http-bodies": http.bodies,
+    "http-connections": http.connections,
+    "types": types.steps,
+    "containers": containers.steps,
+    "containers-rich": containers.rich,
+    "containers-verbs": containers.verbs,
+    "errors": errors.steps,
+    "exec": execs.steps,
+    "files": files.steps,
+    "streams": streams.steps,
+    "images": images.steps,
+    "volumes": volumes.steps,
+    "networks": networks.steps,
+}
