@@ -163,7 +163,7 @@ def devices(host: Document) -> tuple[list[Device], list[DeviceRule]]:
     privileged = host["Privileged"]
     rules: list[DeviceRule] = [{"allow": True, "access": "rwm"}] if privileged else list(defaults.DEVICE_RULES)
     nodes = _all_host_devices() if privileged else []
-    for entry in host["Devices"]:
+    for entry in host["Devices"] or ():
         if privileged and entry["PathInContainer"] in ("", entry["PathOnHost"]):
             continue  # it is there already
         access = entry["CgroupPermissions"] or "rwm"
@@ -265,7 +265,7 @@ def rlimits(host: Document) -> list[Rlimit]:
     """The runtime spec's rlimits of the ulimits. Raises InvalidArgument on names the kernel does not have."""
     known = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
     result: list[Rlimit] = []
-    for limit in host["Ulimits"]:
+    for limit in host["Ulimits"] or ():
         if limit["Name"] not in known.split():
             raise InvalidArgument(f"invalid ulimit type: {limit['Name']}")
         soft, hard = (_unlimited(limit[key]) for key in ("Soft", "Hard"))

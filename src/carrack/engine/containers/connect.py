@@ -58,7 +58,11 @@ class Connector:
         os.makedirs(self._paths.data(c.id), mode=0o710, exist_ok=True)  # somebody may have deleted it
         self._write(c, "hostname", sandbox_files.hostname(c.config["Hostname"]))
         text = sandbox_files.resolv_conf(
-            _host_resolv_conf(), host["Dns"], host["DnsSearch"], host["DnsOptions"], same_namespace=shared
+            _host_resolv_conf(),
+            host["Dns"] or [],
+            host["DnsSearch"] or [],
+            host["DnsOptions"] or [],
+            same_namespace=shared,
         )
         self._write(c, "resolv.conf", text)
         if shared and not host["ExtraHosts"]:
@@ -167,7 +171,7 @@ def _wants_ports(c: Container) -> bool:
 def published_ports(c: Container) -> list[PublishedPort]:
     """The ports to publish, from the bindings and, with ``-P``, every exposed one that has none."""
     ports = []
-    for container, bindings in c.host_config["PortBindings"].items():
+    for container, bindings in (c.host_config["PortBindings"] or {}).items():
         for binding in bindings or [{"HostIp": "", "HostPort": ""}]:
             ports.append(PublishedPort(port_key(container), binding["HostIp"], binding["HostPort"]))
     if c.host_config["PublishAllPorts"]:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from carrack.storage.snapshots.base import Snapshotter
 
 
+_CONFIG_NAMES = frozenset(name.lower() for name in model.CONFIG)
+
+
 class Creator:
     """Turns a create request into a recorded container."""
 
@@ -55,11 +58,11 @@ class Creator:
 
         Raises InvalidArgument on a bad request, NotFound without the image, Conflict when the name is taken.
         """
-        config = schema.check(
-            {k: v for k, v in body.items() if k not in ("HostConfig", "NetworkingConfig")}, model.CONFIG
-        )
-        host = schema.check(body.get("HostConfig") or {}, model.HOST_CONFIG, "HostConfig")
-        networking = schema.check(body.get("NetworkingConfig") or {}, model.NETWORKING, "NetworkingConfig")
+        config = schema.check(body, model.CREATE, go="container.CreateRequest")
+        host = config.pop("HostConfig") or schema.check({}, model.HOST_CONFIG)
+        networking = config.pop("NetworkingConfig") or schema.check({}, model.NETWORKING)
+        if not any(name.lower() in _CONFIG_NAMES for name, value in body.items() if value is not None):
+            raise InvalidArgument("config cannot be empty in order to create a container")
         if not config["Image"]:
             raise InvalidArgument("no image specified")
         warnings = self._complete(config, host, networking)

@@ -68,12 +68,12 @@ class Execs:
 
     def create(self, reference: str, body: Document) -> Exec:
         """Prepare a process for a running container. Raises NotFound, Conflict, InvalidArgument."""
-        c = self._store.find(reference)
-        _check_running(c)
-        config = schema.check(body, model.EXEC)
+        config = schema.check(body, model.EXEC, "ExecOptions", "container.ExecOptions")
         if not config["Cmd"]:
             raise InvalidArgument("No exec command specified")
         DetachKeys(config["DetachKeys"])  # refused now rather than when the program runs
+        c = self._store.find(reference)
+        _check_running(c)
         process = Exec(secrets.token_hex(32), c, config)
         self._execs[process.id] = process
         c.exec_ids.append(process.id)
@@ -99,7 +99,7 @@ class Execs:
 
         Raises Conflict when it was started before or its container does not run, and the runtime's failure.
         """
-        start = schema.check(body, model.EXEC_START)
+        start = schema.check(body, model.EXEC_START, "ExecStartOptions", "container.ExecStartOptions")
         c, config = process.container, process.config
         self.check(process)
         assert c.shim is not None

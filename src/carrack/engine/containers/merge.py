@@ -63,13 +63,13 @@ def ports(config: Document, host: Document) -> None:
     if config["ExposedPorts"]:
         config["ExposedPorts"] = {port_key(key): value for key, value in config["ExposedPorts"].items()}
     bindings: dict[str, list[Document]] = {}
-    for key, places in host["PortBindings"].items():
+    for key, places in (host["PortBindings"] or {}).items():
         places = places or [{"HostIp": "", "HostPort": ""}]
         for place in places:
             if place["HostPort"]:
                 _check_host_port(place["HostPort"])
         bindings.setdefault(port_key(key), []).extend(places)
-    host["PortBindings"] = bindings
+    host["PortBindings"] = bindings if host["PortBindings"] is not None else None
 
 
 def _check_host_port(text: str) -> None:

@@ -248,7 +248,7 @@ def _tmpfs_options(mount: Document) -> list[str]:
         options.append(f"mode={wanted['Mode']:o}")
     for pair in wanted["Options"] or []:
         if pair not in (["exec"], ["noexec"]):
-            word = pair[0] if isinstance(pair, list) and pair else pair
+            word = pair[0] if pair else ""
             raise InvalidArgument(f'invalid mount config for type "tmpfs": invalid option: {word}')
         options += pair
     if mount["ReadOnly"]:

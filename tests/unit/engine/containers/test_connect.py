@@ -145,6 +145,6 @@ def test_what_is_published() -> None:
     }
     found = [(p.container, p.host_ip, p.host_port) for p in published_ports(container(1, body))]
     assert found == [
-        ("80/tcp", "127.0.0.1", "8000-8010"), ("80/tcp", "", ""), ("53/udp", "", ""), ("90/tcp", "", ""),
+        ("53/udp", "", ""), ("80/tcp", "127.0.0.1", "8000-8010"), ("80/tcp", "", ""), ("90/tcp", "", ""),
     ]  # fmt: skip
     assert published_ports(container(1, {"ExposedPorts": {"80/tcp": {}}})) == []

@@ -59,7 +59,7 @@ def test_a_container_is_recorded_with_all_it_needs(tmp_path: Path) -> None:
         ("web", {"Image": ""}, InvalidArgument, "no image specified"),
         ("web", {"Image": "gone"}, NotFound, "No such image: gone"),
         ("w", {}, InvalidArgument, "Invalid container name (w)"),
-        ("web", {"Hostname": 5}, InvalidArgument, "invalid JSON: cannot use number as Hostname"),
+        ("web", {"Hostname": 5}, InvalidArgument, "invalid JSON: json: cannot unmarshal number into Go struct field .Hostname"),
         ("web", {"HostConfig": {"Memory": 1}}, InvalidArgument, "Minimum memory limit allowed is 6MB"),
         ("web", {"HostConfig": {"CapAdd": ["FOO"]}}, InvalidArgument, "invalid CapAdd"),
         ("web", {"HostConfig": {"SecurityOpt": ["foo"]}}, InvalidArgument, "invalid --security-opt 1"),

@@ -112,7 +112,7 @@ def test_a_health_check_is_completed_by_the_images() -> None:
             {"HostConfig": {"LogConfig": {"Config": {"max-file": "3"}}}},
             "cannot set more than one max-file without max-size for json-file log driver",
         ),
-        ({"HostConfig": {"ConsoleSize": [1]}}, "HostConfig.ConsoleSize must be [height, width]"),
+        ({"HostConfig": {"ConsoleSize": [1, 65536]}}, "HostConfig.ConsoleSize must be [height, width]"),
     ],
 )
 def test_refusals(body: dict[str, Any], text: str) -> None:

@@ -172,7 +172,7 @@ def binds(*texts: str) -> dict[str, Any]:
             'invalid mount config for type "tmpfs": invalid option: uid',
         ),
         (
-            mount(Type="tmpfs", Target="/a", TmpfsOptions={"Options": {"a": 1}}),
+            mount(Type="tmpfs", Target="/a", TmpfsOptions={"Options": [["a", "1"]]}),
             'invalid mount config for type "tmpfs": invalid option: a',
         ),
         (
