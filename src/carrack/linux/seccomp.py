@@ -177,14 +177,18 @@ def _list(value: object, field: str) -> list[object]:
 
 def _rules(seccomp: Seccomp) -> Iterator[Rule]:
     for index, rule in enumerate(_list(seccomp.get("syscalls"), "syscalls")):
-        where = f"linux.seccomp.syscalls[{index}]"
-        if not isinstance(rule, dict):
-            raise InvalidArgument(f"{where}: not an object")
-        names = rule.get("names")
-        if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-            raise InvalidArgument(f"{where}.names: not a list of names")
-        action = _action(rule.get("action"), rule.get("errnoRet"), where)
-        yield names, action, parse_conditions(rule.get("args"), where)
+        yield parse_rule(rule, f"linux.seccomp.syscalls[{index}]")
+
+
+def parse_rule(rule: object, where: str) -> Rule:
+    """One entry of ``syscalls``; InvalidArgument or NotSupported names the broken place below ``where``."""
+    if not isinstance(rule, dict):
+        raise InvalidArgument(f"{where}: not an object")
+    names = rule.get("names")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise InvalidArgument(f"{where}.names: not a list of names")
+    action = _action(rule.get("action"), rule.get("errnoRet"), where)
+    return names, action, parse_conditions(rule.get("args"), where)
 
 
 def _tables(seccomp: Seccomp, machine: str) -> list[str]:

@@ -94,7 +94,7 @@ def program(
 def parse(text: str) -> dict[str, Any]:
     """A profile as a user gives it; InvalidArgument if it is not a JSON object with a default action."""
     try:
-        profile = json.loads(text)
+        profile = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"seccomp profile: not JSON: {error}") from None
     if not isinstance(profile, dict):
@@ -104,11 +104,21 @@ def parse(text: str) -> dict[str, Any]:
     return profile
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values for one key JSON keeps the last; a filter must not depend on which one its reader sees."""
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        rule = next((f" in the rule for {value!r}" for key, value in pairs if key in ("names", "name")), "")
+        raise InvalidArgument(f"seccomp profile: {twice!r} is given twice{rule[:200]}")
+    return result
+
+
 def resolve(profile: dict[str, Any], caps: frozenset[str], machine: str, kernel: tuple[int, ...]) -> Seccomp:
     """What a profile in Docker's form means for a bounding set, a machine (uname's word) and a kernel version.
 
-    Returns an OCI ``linux.seccomp`` object; InvalidArgument names a broken place. The rules themselves are checked
-    by the compiler.
+    Returns an OCI ``linux.seccomp`` object; InvalidArgument names a broken place.
     """
     word, native = _MACHINES.get(machine, (machine, ""))
     result: Seccomp = {"defaultAction": profile.get("defaultAction", "")}
@@ -128,7 +138,8 @@ def resolve(profile: dict[str, Any], caps: frozenset[str], machine: str, kernel:
             kept = {key: rule[key] for key in ("action", "errnoRet", "args") if rule.get(key) is not None}
             kept["names"] = _names(rule, where)
             if kept["names"]:
-                result["syscalls"].append(kept)  # type: ignore[arg-type]  # the compiler checks what is in it
+                compiler.parse_rule(kept, where)  # now, while its place in the user's file is known
+                result["syscalls"].append(kept)  # type: ignore[arg-type]
     return result
 
 

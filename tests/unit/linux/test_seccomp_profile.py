@@ -109,6 +109,80 @@ def test_broken_rules(rule: Any, message: str) -> None:
         P.resolve({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}, NONE, "x86_64", (6, 1))
 
 
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"names": ["a"], "action": "SCMP_ACT_MAYBE"}, r"syscalls\[2\]\.action: unknown action 'SCMP_ACT_MAYBE'"),
+        ({"names": ["a"]}, r"syscalls\[2\]\.action: unknown action None"),
+        ({"names": ["a"], "action": 7}, r"syscalls\[2\]\.action: unknown action 7"),
+        ({"names": [1], "action": "SCMP_ACT_ALLOW"}, r"syscalls\[2\]\.names: not a list of names"),
+        ({"names": ["a"], "action": "SCMP_ACT_ERRNO", "errnoRet": -1}, r"syscalls\[2\]\.errnoRet: -1"),
+        ({"names": ["a"], "action": "SCMP_ACT_ERRNO", "errnoRet": "1"}, r"syscalls\[2\]\.errnoRet: '1'"),
+        ({"names": ["a"], "action": "SCMP_ACT_ALLOW", "args": {}, "x": 1}, ""),
+        ({"names": ["a"], "action": "SCMP_ACT_ALLOW", "args": {"index": 0}}, r"syscalls\[2\]\.args: not a list"),
+    ],
+)
+def test_the_place_is_the_one_in_the_file(rule: dict[str, Any], message: str) -> None:
+    """Also behind rules that do not apply here."""
+    skipped = {"names": ["b"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_BPF"]}}
+    profile = {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [skipped, skipped, rule]}
+    if not message:
+        P.resolve(profile, NONE, "x86_64", (6, 1))
+        return
+    with pytest.raises(InvalidArgument, match=rf"^seccomp profile: {message}"):
+        P.resolve(profile, NONE, "x86_64", (6, 1))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"index": 6, "op": "SCMP_CMP_EQ"}, r"args\[1\]\.index: 6 is not a number from 0 to 5"),
+        ({"index": -1, "op": "SCMP_CMP_EQ"}, r"args\[1\]\.index: -1"),
+        ({"index": 0, "op": "SCMP_CMP_ABOUT"}, r"args\[1\]\.op: unknown operator 'SCMP_CMP_ABOUT'"),
+        ({"index": 0, "op": None}, r"args\[1\]\.op: unknown operator None"),
+        ({"index": 0, "op": "SCMP_CMP_EQ", "value": "1"}, r"args\[1\]\.value: '1'"),
+        ({"index": 0, "op": "SCMP_CMP_EQ", "value": 1e300}, r"args\[1\]\.value"),
+        ({"index": 0, "op": "SCMP_CMP_EQ", "valueTwo": 2**64}, r"args\[1\]\.valueTwo"),
+        ("x", r"args\[1\]: not an object"),
+    ],
+)
+def test_the_place_of_a_broken_comparison(argument: Any, message: str) -> None:
+    fine = {"index": 1, "op": "SCMP_CMP_EQ"}
+    rule = {"names": ["a"], "action": "SCMP_ACT_ALLOW", "args": [fine, argument]}
+    with pytest.raises(InvalidArgument, match=rf"^seccomp profile: syscalls\[0\]\.{message}"):
+        P.resolve({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [rule]}, NONE, "x86_64", (6, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"defaultAction": "SCMP_ACT_ALLOW",\n "syscalls": [}', "not JSON: .*line 2 column 15"),
+        ('{"defaultAction": "SCMP_ACT_ALLOW"} {}', "not JSON: .*line 1 column 37"),
+        ('{"a": 1' + "0" * 5000 + "}", "not JSON: "),
+        ('{"defaultAction": "SCMP_ACT_ALLOW", "defaultAction": "SCMP_ACT_KILL"}', "'defaultAction' is given twice"),
+        (
+            '{"syscalls": [{"names": ["read"], "action": "x", "action": "y"}]}',
+            r"'action' .* in the rule for \['read'\]",
+        ),
+    ],
+)
+def test_the_place_in_a_text_that_is_no_profile(text: str, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"^seccomp profile: {message}"):
+        P.parse(text)
+
+
+def test_a_huge_profile_is_refused_or_compiled_in_little_time() -> None:
+    many = [{"names": [f"call{n}_{i}" for n in range(100)], "action": "SCMP_ACT_ALLOW"} for i in range(1000)]
+    profile = P.parse(json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": many}))
+    compile_profile(P.resolve(profile, NONE, "x86_64", (6, 1)), "x86_64")
+    compared = [{"index": 0, "op": "SCMP_CMP_EQ", "value": value} for value in range(3000)]
+    rule = {"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": compared}
+    with pytest.raises(InvalidArgument, match="instructions and the kernel takes 4096"):
+        compile_profile(
+            P.resolve({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [rule]}, NONE, "x86_64", (6, 1)), "x86_64"
+        )
+
+
 DENIED = (
     "mount umount2 unshare setns pivot_root keyctl add_key request_key bpf userfaultfd io_uring_setup kexec_load "
     "init_module finit_module delete_module reboot swapon open_by_handle_at fsopen move_mount perf_event_open"
