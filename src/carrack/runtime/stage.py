@@ -147,20 +147,6 @@ def _check(template: Spec) -> None:
         raise InvalidArgument(f"a template must mount each of {', '.join(TREES)} once")
 
 
-def covers_cgroups(template: Spec, spec: Spec) -> bool:
-    """Whether a start on a stage of the template looks at no cgroup of its own any more: it may be named and limited
-    beside the start then, as nothing of the container runs in it yet.
-
-    A start that opens a device must not meet a half-written list of the devices that are allowed: a terminal opens
-    /dev/ptmx, and a file system may open what it is on.
-    """
-    staged = fits(template, spec)
-    if not staged or _own_cgroups(spec) or spec.get("hooks") or spec.get("process", {}).get("terminal"):
-        return False
-    rest = [mount for index, mount in enumerate(spec.get("mounts", ())) if index not in staged]
-    return all(mounts.is_bind(mount) or mount.get("type") == "tmpfs" for mount in rest)
-
-
 def _own_cgroups(spec: Spec) -> bool:
     """Whether a cgroup namespace is still to come, which changes what is mounted."""
     return any(n["type"] == "cgroup" for n in spec.get("linux", {}).get("namespaces", ()))

@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 def run(kernel: Kernel, hierarchy: Hierarchy, control: socket, plan: dict[str, Any], joined: list[int]) -> NoReturn:
     """A shim's whole life, in a fork of the zygote."""
     sandbox = _make_sandbox(kernel, hierarchy, control, plan, joined)
-    message, fds = _park(sandbox, control)
+    message, fds = sandbox.wait(control)
+    if message is None or "error" in message:
+        _give_up(sandbox, control, message)
     loop = Loop()
     signals = Reaper()
     reaper.withstand()
     try:
         running = start(sandbox, message, fds, loop)
     except StartError as error:
-        sandbox.destroy()
-        _answer(control, {"id": message.get("id"), "error": error.document()})
-        os._exit(0)
+        _give_up(sandbox, control, {"id": message["id"], "error": error.document()})
     gc.enable()
     _leave_daemons_output()
     try:
@@ -67,7 +67,7 @@ def _make_sandbox(
     kernel: Kernel, hierarchy: Hierarchy, control: socket, plan: dict[str, Any], joined: list[int]
 ) -> Sandbox:
     try:
-        sandbox = slot.prepare(kernel, hierarchy, plan, joined)
+        sandbox = slot.prepare(kernel, hierarchy, plan, joined, control)
     except (CarrackError, OSError, ValueError, LookupError, TypeError) as error:
         _answer(control, {"error": StartError("sandbox", describe(error)).document()})
         os._exit(0)
@@ -76,22 +76,12 @@ def _make_sandbox(
     return sandbox
 
 
-def _park(sandbox: Sandbox, control: socket) -> tuple[dict[str, Any], list[int]]:
-    """Announce the sandbox and wait for the start message; without one, take all down and end."""
-    ready, fds = sandbox.describe()
-    message: dict[str, Any] | None = None
-    received: list[int] = []
-    try:
-        channel.send(control, {"ready": ready}, fds)
-        sandbox.release_network()
-        if sandbox.wait(control):
-            message, received = channel.receive(control, protocol.MAX_FDS)
-    except (OSError, ValueError):
-        pass
-    if message is None:
-        sandbox.destroy()
-        os._exit(0)
-    return message, received
+def _give_up(sandbox: Sandbox, control: socket, failure: dict[str, Any] | None) -> NoReturn:
+    """Take all down, then say why, and end. A failure without the number of a request is that of the sandbox."""
+    sandbox.destroy()
+    if failure is not None:
+        _answer(control, failure if failure.get("id") is not None else {"error": failure["error"]})
+    os._exit(0)
 
 
 def _answer(control: socket, message: dict[str, Any]) -> None:
@@ -201,9 +191,6 @@ class Shim:
     def _release(self) -> None:
         """Slow things the exit does not wait for: the kernel's tear-down of mounts, the cgroup."""
         self._sandbox.release_namespaces()
-        try:
-            self._sandbox.cgroup.remove()
-        except OSError:  # busy: somebody entered it meanwhile
-            pass
+        self._sandbox.remove_cgroup()
         os.close(self._running.directory_fd)
         self._tell({"event": "released"})

@@ -1,15 +1,15 @@
-"""From a parked sandbox to a running program: cgroup, streams, the plan to the stub; then log and socket.
+"""From a parked sandbox to a running program, the shim's part: it takes over what the first process has arranged,
+and opens its gate.
 
-Each step has its undo beside it; when one fails nothing is left but the log file.
+Each step has its undo beside it; when one fails nothing is left but the log file. Also here: the files and the socket
+of a container's run directory.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import socket
-import time
 from contextlib import ExitStack
 
 from carrack.errors import CarrackError
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from carrack.shim.loop import Loop
     from carrack.shim.slot import Sandbox
 
-#: a container that is started again may find its cgroup still being removed by its former shim
-_RENAME_SECONDS = 5.0
 _BACKLOG = 16
 
 
@@ -54,35 +52,35 @@ class Running:
         self.held_fds: list[int] = []
 
 
-def start(sandbox: Sandbox, message: dict[str, Any], fds: list[int], loop: Loop) -> Running:
-    """Obey a start message; ``fds`` came with it and are closed or kept. Raises StartError, with all undone."""
-    request: dict[str, Any] = message["request"]
-    stage = "request"
-    left = set(fds)
+def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop) -> Running:
+    """Take over what the first process arranged (stub.py), and let it go on; returns when it is the program.
 
-    def take(index: int) -> int:
-        left.discard(fds[index])
-        return fds[index]
+    ``fds`` came with the document. Raises StartError, with all undone but the sandbox.
+    """
+    stage = "streams"
+
+    def given(name: str) -> list[int]:
+        return [fds[index] for index in document.get(name, ())]
 
     try:
         with ExitStack() as undo:
-            stage = "cgroup"
-            _settle_cgroup(sandbox, request, before=True)
-            stage = "streams"
-            stdio = Stdio(loop, stdin=bool(request.get("stdin")), stdin_once=bool(request.get("stdin_once")))
+            sandbox.rename(document["cgroup"])
+            sandbox.namespace_fds = given("held")
+            sandbox.null_fd = given("null")[0]
+            stdio = Stdio(loop, stdin=bool(document["stdin"]), stdin_once=bool(document["stdin_once"]))
             undo.callback(stdio.ended)
-            hand_over(sandbox, stdio, request, fds)  # the stub works on it while we go on here
-            stage = "cgroup"
-            _settle_cgroup(sandbox, request, before=False)
+            if not document["terminal"]:
+                stdio.use_pipes(given("streams"))
+            directory_fd, listener = given("directory")[0], socket.socket(fileno=given("listener")[0])
+            undo.callback(os.close, directory_fd)
+            undo.callback(retire_socket, directory_fd, listener)
             stage = "log"
-            log = open_log(request, message, take)
-            stage = "socket"
-            directory_fd = take(message["directory"])
-            running = Running(request, directory_fd, _open_door(undo, directory_fd), stdio)
-            _write_state(directory_fd, running.container, sandbox)
+            log = LogFile(given("log_directory")[0], *document["log"]) if "log" in document else None
+            running = Running(document, directory_fd, listener, stdio)
+            running.held_fds = given("hold")
             stage = "attach"
-            attach_all(stdio, request, take)
-            running.held_fds = [take(index) for index in request.get("hold_fds", ())]
+            for fd, wishes in zip(given("clients"), document["wishes"], strict=True):
+                stdio.attach(socket.socket(fileno=fd), **wishes, terminal=running.terminal)
             stage = "init"
             _let_go(sandbox.stub, stdio, running.terminal)
             stdio.start(log)
@@ -90,9 +88,6 @@ def start(sandbox: Sandbox, message: dict[str, Any], fds: list[int], loop: Loop)
         return running
     except (CarrackError, OSError, ValueError, LookupError, TypeError) as error:
         raise StartError(stage, describe(error)) from error
-    finally:
-        for fd in left:
-            os.close(fd)
 
 
 def describe(error: BaseException) -> str:
@@ -105,33 +100,6 @@ def describe(error: BaseException) -> str:
     return str(error)
 
 
-def _settle_cgroup(sandbox: Sandbox, request: dict[str, Any], *, before: bool) -> None:
-    """Once: before the stub has the plan where it must be, else beside its work."""
-    if sandbox.needs_cgroup(request["plan"]["spec"]) != before:
-        return
-    deadline = time.monotonic() + _RENAME_SECONDS
-    while True:
-        try:
-            sandbox.name_cgroup(request["cgroup"])
-            break
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.EBUSY, errno.ENOTEMPTY) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.002)
-    resources = request["plan"]["spec"].get("linux", {}).get("resources")
-    if resources:
-        sandbox.cgroup.apply(resources)
-
-
-def open_log(request: dict[str, Any], message: dict[str, Any], take: Any) -> LogFile | None:
-    """The log the request asks for, in the directory whose descriptor came with the message."""
-    log = request.get("log")
-    if not log:
-        return None
-    name = os.path.basename(log["path"])
-    return LogFile(take(message["log_directory"]), name, log.get("max_size") or 0, log.get("max_file") or 1)
-
-
 def attach_all(stdio: Stdio, request: dict[str, Any], take: Any) -> None:
     """Attach the clients that are there before the start, so that they miss nothing."""
     terminal = bool(request.get("terminal"))
@@ -139,17 +107,6 @@ def attach_all(stdio: Stdio, request: dict[str, Any], take: Any) -> None:
         sock = socket.socket(fileno=take(wish["fd"]))
         wishes = {name: bool(wish.get(name)) for name in ("stdin", "stdout", "stderr")}
         stdio.attach(sock, **wishes, terminal=terminal)
-
-
-def hand_over(sandbox: Sandbox, stdio: Stdio, request: dict[str, Any], fds: list[int]) -> None:
-    """Send the plan to the stub. It stops before the program's first instruction, until all here has succeeded."""
-    plan, packed = protocol.pack({**request["plan"], "gate": True}, fds)
-    ends = hand_streams(plan, packed, stdio, request, sandbox.null_fd)
-    try:
-        channel.send(sandbox.stub, {"plan": plan}, packed)
-    finally:
-        for fd in ends:
-            os.close(fd)
 
 
 def hand_streams(
@@ -229,13 +186,6 @@ def listen(directory_fd: int) -> socket.socket:
     return listener
 
 
-def _open_door(undo: ExitStack, directory_fd: int) -> socket.socket:
-    undo.callback(os.close, directory_fd)
-    listener = listen(directory_fd)
-    undo.callback(retire_socket, directory_fd, listener)
-    return listener
-
-
 def retire_socket(directory_fd: int, listener: socket.socket) -> None:
     """No more connections; the names are free for the container's next shim."""
     listener.close()
@@ -254,10 +204,10 @@ def write_file(directory_fd: int, name: str, document: dict[str, Any]) -> None:
     os.rename(temporary, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
 
 
-def _write_state(directory_fd: int, container: str, sandbox: Sandbox) -> None:
-    _unlink(protocol.EXIT_FILE, directory_fd)  # of the former run
-    document = {"container": container, "cgroup": sandbox.cgroup.path, "pid": sandbox.child.pid}
-    write_file(directory_fd, protocol.STATE_FILE, document)
+def write_state(directory_fd: int, container: str, cgroup: str, pid: int) -> None:
+    """What a daemon has to clean when the shim itself was killed; the exit of the former run is forgotten."""
+    _unlink(protocol.EXIT_FILE, directory_fd)
+    write_file(directory_fd, protocol.STATE_FILE, {"container": container, "cgroup": cgroup, "pid": pid})
 
 
 def _unlink(name: str, directory_fd: int) -> None:

@@ -28,6 +28,24 @@ _NAMES = {STDOUT: "stdout", STDERR: "stderr"}
 _REST_LIMIT = 2 * 1024 * 1024
 
 
+def open_pipes(stdin: bool, null_fd: int) -> tuple[list[int], list[int]]:
+    """Pipes for a program: our ends (input only with stdin, output, error), not blocking, and its three ends."""
+    ours = []
+    if stdin:
+        theirs, end = os.pipe2(os.O_CLOEXEC)
+        ours.append(end)
+    else:
+        theirs = os.dup(null_fd)
+    ends = [theirs]
+    for _ in (STDOUT, STDERR):
+        end, theirs = os.pipe2(os.O_CLOEXEC)
+        ours.append(end)
+        ends.append(theirs)
+    for end in ours:
+        os.set_blocking(end, False)
+    return ours, ends
+
+
 class Stdio:
     """Streams of one process. Made before it; ``ended`` is told when it has gone; ``done`` when all is delivered."""
 
@@ -45,17 +63,15 @@ class Stdio:
 
     def open_pipes(self, null_fd: int) -> list[int]:
         """Make the pipes; returns the program's three ends, the caller's. Without stdin the first is the null."""
+        ours, theirs = open_pipes(self._stdin, null_fd)
+        self.use_pipes(ours)
+        return theirs
+
+    def use_pipes(self, ends: list[int]) -> None:
+        """Take over our ends, as the function of this module made them."""
         if self._stdin:
-            theirs, ours = os.pipe2(os.O_CLOEXEC)
-            self._input.open(ours)
-        else:
-            theirs = os.dup(null_fd)
-        ends = [theirs]
-        for number in (STDOUT, STDERR):
-            self._outputs[number], theirs = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(self._outputs[number], False)
-            ends.append(theirs)
-        return ends
+            self._input.open(ends[0])
+        self._outputs[STDOUT], self._outputs[STDERR] = ends[-2:]
 
     def use_terminal(self, master: int) -> None:
         """Take over the master of the program's terminal. Its slave stays open here, so that a program that closes

@@ -67,35 +67,6 @@ def test_shared_memory_and_cgroups_may_be_the_specs_own() -> None:
     assert stage.fits(spec(PROC, DEV, SYS), spec(PROC, DEV, SYS, CGROUP, shm)) == {0, 1, 2}
 
 
-@pytest.mark.parametrize(
-    ("wanted", "covered"),
-    [
-        (spec(PROC, DEV, SYS, CGROUP, DATA), True),
-        (spec(PROC, DEV, SYS, {**CGROUP, "options": ["rw"]}), False),
-        (spec(PROC, DEV, SYS, CGROUP, namespaces=[{"type": "cgroup"}]), False),
-        ({**spec(PROC, DEV, SYS, CGROUP), "hooks": {"createContainer": [{"path": "/bin/true"}]}}, False),
-        (spec(PROC, DEV), False),
-    ],
-)
-def test_a_start_may_go_before_its_cgroup_where_it_does_not_look_at_it(wanted: Any, covered: bool) -> None:
-    assert stage.covers_cgroups(spec(PROC, DEV, SYS, CGROUP), wanted) == covered
-
-
-def test_a_start_that_mounts_its_cgroups_itself_needs_them() -> None:
-    assert not stage.covers_cgroups(spec(PROC, DEV, SYS), spec(PROC, DEV, SYS, CGROUP))
-    assert stage.covers_cgroups(spec(PROC, DEV, SYS), spec(PROC, DEV, SYS, DATA))
-
-
-def test_a_start_that_opens_devices_needs_the_list_of_them_whole() -> None:
-    template = spec(PROC, DEV, SYS)
-    wanted = spec(PROC, DEV, SYS)
-    wanted["process"] = {"terminal": True}
-    assert not stage.covers_cgroups(template, wanted)
-    wanted["process"] = {"terminal": False}
-    assert stage.covers_cgroups(template, wanted)
-    assert not stage.covers_cgroups(template, spec(PROC, DEV, SYS, {**DATA, "type": "ext4", "options": []}))
-
-
 class OneDirectory(FakeKernel):
     """Whatever is mounted is one empty directory."""
 

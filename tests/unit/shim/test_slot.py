@@ -2,100 +2,65 @@ import os
 import socket
 from typing import Any
 
+import pytest
+from tests.fakes.cgroups import FakeHierarchy
 from tests.fakes.kernel import FakeKernel
 
+from carrack.runtime import channel
 from carrack.runtime.spawn import Child
-from carrack.shim.slot import Sandbox, keep_only
+from carrack.shim import slot
+from carrack.shim.slot import Sandbox
+from carrack.shim.stub import Plan
 
-
-class FakeCgroup:
-    def __init__(self, path: str, log: list[Any]) -> None:
-        self.path = path
-        self.log = log
-
-    def rename(self, path: str) -> "FakeCgroup":
-        self.log.append(("rename", self.path, path))
-        return FakeCgroup(path, self.log)
-
-    def add(self, pid: int) -> None:
-        self.log.append(("add", self.path, pid))
-
-    def kill(self) -> None:
-        self.log.append(("kill", self.path))
-
-    def remove(self) -> None:
-        self.log.append(("remove", self.path))
-
-
-class FakeHierarchy:
-    def __init__(self, version: int, log: list[Any]) -> None:
-        self.version = version
-        self.log = log
-
-    def create(self, path: str) -> FakeCgroup:
-        self.log.append(("create", path))
-        return FakeCgroup(path, self.log)
+PLAN = Plan({"namespaces": ["pid", "mount"], "join": {}}, "/p/slot-1")
 
 
 def sandbox(version: int, log: list[Any]) -> tuple[Sandbox, socket.socket]:
-    ours, theirs = socket.socketpair()
-    made = Sandbox.__new__(Sandbox)
-    made.kernel = FakeKernel()
-    made._hierarchy = FakeHierarchy(version, log)  # type: ignore[assignment]
-    made.cgroup = FakeCgroup("/p/slot-1", log)  # type: ignore[assignment]
-    made.child = Child(2**22 - 1, os.open("/dev/null", os.O_RDONLY))
-    made.stub = ours
-    made.namespace_fds = {}
-    made.netlink_fd = made.null_fd = -1
-    return made, theirs
+    ours, theirs = channel.pair()
+    child = Child(2**22 - 1, os.open("/dev/null", os.O_RDONLY))
+    return Sandbox(FakeKernel(), FakeHierarchy(version, log), PLAN, child, ours), theirs
 
 
-def test_version_one_renames_its_cgroup_and_version_two_moves() -> None:
-    log: list[Any] = []
-    first, other = sandbox(1, log)
-    first.name_cgroup("/p/c")
-    assert (log, first.cgroup.path) == ([("rename", "/p/slot-1", "/p/c")], "/p/c")
-    log.clear()
-    second, another = sandbox(2, log)
-    second.name_cgroup("/p/c")
-    assert log == [("create", "/p/c"), ("add", "/p/c", 2**22 - 1), ("remove", "/p/slot-1")]
-    for made, end in ((first, other), (second, another)):
-        made.stub.close()
-        end.close()
-        os.close(made.child.pidfd)
-
-
-def test_what_it_shows_the_daemon() -> None:
-    made, other = sandbox(1, [])
-    assert made.describe() == ({"pid": made.child.pid, "cgroup": "/p/slot-1"}, [made.child.pidfd])
-    made.netlink_fd, made.namespace_fds["network"] = (
-        os.open("/dev/null", os.O_RDONLY),
-        os.open("/dev/null", os.O_RDONLY),
-    )
-    assert made.describe()[1] == [made.child.pidfd, made.namespace_fds["network"], made.netlink_fd]
-    made.release_network()
-    assert made.describe()[1] == [made.child.pidfd]
-    made.stub.close()
-    other.close()
-    os.close(made.child.pidfd)
-
-
-def test_destroying_kills_before_it_removes() -> None:
+def test_destroying_kills_before_it_removes_under_each_name() -> None:
     log: list[Any] = []
     made, other = sandbox(1, log)
-    made.namespace_fds["mount"] = os.open("/dev/null", os.O_RDONLY)
+    assert made.cgroup.path == "/p/slot-1"
+    made.rename("/p/c")
+    assert made.cgroup.path == "/p/c"
+    held = os.open("/dev/null", os.O_RDONLY)
+    made.namespace_fds.append(held)
     made.destroy()
-    assert log == [("kill", "/p/slot-1"), ("remove", "/p/slot-1")]
-    assert made.namespace_fds == {}
+    assert log == [("kill", "/p/slot-1"), ("remove", "/p/slot-1"), ("kill", "/p/c"), ("remove", "/p/c")]
+    assert made.namespace_fds == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(held)
     assert other.recv(1) == b""
     other.close()
     os.close(made.child.pidfd)
 
 
-def test_all_descriptors_but_the_named_are_closed() -> None:
-    kernel = FakeKernel()
-    keep_only(kernel, [7, 3, 1, 8])
-    assert [call[1:3] for call in kernel.named("close_range")] == [(4, 6), (9, 0xFFFFFFFF)]
-    kernel = FakeKernel()
-    keep_only(kernel, [])
-    assert [call[1:3] for call in kernel.named("close_range")] == [(3, 0xFFFFFFFF)]
+def test_it_waits_for_a_word_of_the_first_process_or_its_end() -> None:
+    made, other = sandbox(1, [])
+    control, daemon = channel.pair()
+    channel.send(daemon, {"id": 1})  # the first process's to read
+    channel.send(other, {"a": 1})
+    assert made.wait(control) == ({"a": 1}, [])
+    other.close()
+    assert made.wait(control) == (None, [])
+    assert channel.receive(control) == ({"id": 1}, [])
+    for end in (control, daemon, made.stub):
+        end.close()
+    os.close(made.child.pidfd)
+
+
+def test_a_daemon_that_left_leaves_the_first_process_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slot, "_FAREWELL", 10)
+    made, other = sandbox(1, [])
+    control, daemon = channel.pair()
+    daemon.close()
+    assert made.wait(control) == (None, [])  # it hangs
+    channel.send(other, {"a": 1})
+    assert made.wait(control) == ({"a": 1}, [])
+    for end in (control, other, made.stub):
+        end.close()
+    os.close(made.child.pidfd)

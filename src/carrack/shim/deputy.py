@@ -1,0 +1,47 @@
+"""The shim in place of a first process that has no rights on the host, because it is in a user namespace.
+
+What stub.py says of the host's part of a start is done here, in the shim, with its functions; the first process is
+given its plan when all is arranged. Such a shim has touched more memory than others.
+"""
+
+from __future__ import annotations
+
+import os
+
+from carrack.runtime import channel, devices
+from carrack.shim.start import StartError
+from carrack.shim.stub import ERRORS, Plan, announce, arrange, await_start, open_held, report, settle_cgroup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
+    from typing import Any
+
+    from carrack.linux.kernel import Kernel
+    from carrack.runtime.cgroups.hierarchy import Hierarchy
+    from carrack.runtime.spawn import Child
+    from carrack.shim.stub import Message
+
+
+def wait(kernel: Kernel, hierarchy: Hierarchy, plan: Plan, child: Child, stub: socket, control: socket) -> Message:
+    """Park, and arrange the start; the message for the shim as stub.py would send it, None when it is all over."""
+    request: Any = None
+    try:
+        parked, network = channel.receive(stub)
+        if parked is None or "error" in parked:
+            return parked, []
+        null_fd = devices.private_null(kernel)
+        announce(control, child.pid, child.pidfd, plan, network, str(child.pid))
+        message, fds = await_start(control, child.pidfd)
+        if message is None:
+            return None, []
+        request = message.get("id")
+        arranged = arrange(message, fds, child.pid, null_fd, open_held(str(child.pid), plan))
+        spec = arranged.plan["spec"]
+        settle_cgroup(hierarchy, plan.cgroup, arranged.document["cgroup"], spec, child.pid)
+        channel.send(stub, {"plan": arranged.plan}, arranged.packed)
+        for fd in {*arranged.packed, *fds}.difference(arranged.fds):
+            os.close(fd)
+        return arranged.document, arranged.fds
+    except (StartError, *ERRORS) as error:
+        return {"id": request, "error": report("sandbox", error)}, []
