@@ -19,6 +19,7 @@ from typing import Any
 from carrack.daemon import flags, options
 from carrack.daemon.address import Address, parse_host
 from carrack.errors import InvalidArgument
+from carrack.runtime.cgroups import dynmods
 
 DEFAULT_FILE = "/etc/carrack/daemon.json"
 DEFAULT_HOST = "unix:///run/carrack.sock"
@@ -58,6 +59,7 @@ class Config:
     mtu: int = 1500
     firewall_table: str = "carrack"
     cgroup_parent: str = "/carrack"
+    cgroup_favor_dynmods: str = "auto"
     storage_driver: str | None = None
     slots: int = 2
     labels: tuple[str, ...] = ()
@@ -206,6 +208,7 @@ def build(
         mtu=_within(settings, "mtu", 1500, 68, 65535, zero=True),
         firewall_table=_matching(settings, "firewall-table", "carrack", _TABLE_NAME),
         cgroup_parent=_cgroup_parent(settings),
+        cgroup_favor_dynmods=_one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
         storage_driver=settings.get("storage-driver") or None,
         slots=_within(settings, "slots", 2, 0, 64),
         labels=_labels(settings.get("labels", [])),

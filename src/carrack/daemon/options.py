@@ -25,6 +25,7 @@ class Option:
 OPTIONS: tuple[Option, ...] = (
     Option("bip", "bip", "string", "Address and prefix length of the default bridge, e.g. 172.17.0.1/16"),
     Option("bridge", "bridge", "string", "Name of the default bridge", "b"),
+    Option("cgroup-favor-dynmods", "cgroup-favor-dynmods", "string", "Cheap moves into cgroups: auto, on or off"),
     Option("cgroup-parent", "cgroup-parent", "string", "Cgroup below which containers get theirs"),
     Option("data-root", "data-root", "string", "Directory of everything that stays"),
     Option("debug", "debug", "bool", "Log in detail", "D"),

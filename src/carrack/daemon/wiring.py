@@ -56,6 +56,7 @@ from carrack.network import bridge
 from carrack.network.bridge import BridgeSettings
 from carrack.network.endpoint import ParkedVeth
 from carrack.network.service import BridgeNetwork
+from carrack.runtime.cgroups import dynmods
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim.client import Slot, ZygoteSettings
 from carrack.storage.content import ContentStore
@@ -181,6 +182,7 @@ class Services:
     async def _take_up(self) -> None:
         supervisor = self.containers.supervisor
         await self._claim_cgroup()
+        self._favor_dynmods()
         to_start = await supervisor.restore()
         await self.bridge.setup(self.connector.existing())
         await self.slots.open()
@@ -240,6 +242,13 @@ class Services:
             ("slots", self._close_slots),
             ("bridge", self._close_bridge),
         ]
+
+    def _favor_dynmods(self) -> None:
+        """Have the kernel move processes between cgroups cheaply; what it takes is held until the daemon ends."""
+        try:
+            dynmods.favor(LINUX, self._config.cgroup_favor_dynmods, platform.release())
+        except OSError as error:
+            log.warning("moves into cgroups stay slow on this kernel: %s", error)
 
     async def _claim_cgroup(self) -> None:
         """Remember that the parent of all containers' cgroups is ours to remove, if it is not there yet."""

@@ -157,6 +157,7 @@ class Shim:
             self._exec_ended(message["exec"], Exit(message["code"], message["at"]))
         elif message["event"] == "released" and self._connection is not None:
             self._connection.close()  # nothing more will be said
+            self._set_released()
             self._lost()
 
     def _adopt(self, state: dict[str, Any]) -> None:

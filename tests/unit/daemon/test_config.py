@@ -87,6 +87,7 @@ def test_both_as_flag_and_in_the_file_is_a_conflict(tmp_path: Path) -> None:
         ({"bip": "fd00::1/64"}, "no IPv4 address"),
         ({"data-root": "relative"}, "not an absolute path"),
         ({"cgroup-parent": "/a/../b"}, "not a cgroup path"),
+        ({"cgroup-favor-dynmods": "maybe"}, "auto"),
         ({"bridge": "a/b"}, "not a valid name"),
         ({"firewall-table": "x y"}, "not a valid name"),
         ({"log-level": "loud"}, "none of debug"),
