@@ -145,8 +145,9 @@ def test_pause_update_stats_and_pids_reach_the_cgroup(tmp_path: Path) -> None:
         await shim.update({"pids": {"limit": 33}, "memory": {"limit": 64 << 20}})
         stats = await shim.stats()
         assert stats["pids"]["limit"] == 33
-        with pytest.raises(OSError, match="unable to set memory limit"):
-            await shim.update({"memory": {"limit": 4096}})
+        if stats["version"] == 1:  # version 2 takes it, and kills until the rest fits
+            with pytest.raises(OSError, match="unable to set memory limit"):
+                await shim.update({"memory": {"limit": 4096}})
         await shim.signal(signal.SIGKILL)
         assert (await shim.exited).code == 137
 

@@ -9,6 +9,7 @@ from tests.root.shim_harness import MOUNTS, Harness, cgroups_of, play
 
 from carrack.linux.mount import AT_FDCWD, OPEN_TREE_CLONE
 from carrack.linux.syscalls import LINUX
+from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim.client import StartFailed
 
 pytestmark = pytest.mark.root
@@ -20,10 +21,12 @@ LINUX_PART: dict[str, Any] = {
     "rootfsPropagation": "rprivate",
 }
 CGROUP = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro", "nosuid"]}
-TEMPLATE: dict[str, Any] = {"mounts": [*MOUNTS, CGROUP], "linux": LINUX_PART}
+FIRST_VERSION = detect().version == 1
+# On version 2 the cgroup is made at the start, and cannot be mounted before.
+TEMPLATE: dict[str, Any] = {"mounts": [*MOUNTS, CGROUP] if FIRST_VERSION else MOUNTS, "linux": LINUX_PART}
 LOOK = (
     "cat /proc/self/mountinfo; ls -ln /dev /dev/pts; ls /; cat /proc/keys; ls /proc/acpi; "
-    "echo 1 > /proc/sys/kernel/panic || echo denied; cat /sys/fs/cgroup/pids/pids.max"
+    "echo 1 > /proc/sys/kernel/panic || echo denied; cat /sys/fs/cgroup/pids/pids.max || cat /sys/fs/cgroup/pids.max"
 )
 
 
@@ -34,7 +37,7 @@ async def look(harness: Harness, staged: bool, command: str = LOOK, **linux: Any
     request = harness.request(
         "/bin/sh", "-c", command, name=f"look{staged}", namespaces=NAMESPACES, resources={"pids": {"limit": 77}}
     )
-    request["plan"]["spec"]["mounts"] = TEMPLATE["mounts"]
+    request["plan"]["spec"]["mounts"] = [*MOUNTS, CGROUP]
     request["plan"]["spec"]["linux"].update({**LINUX_PART, **linux})
     shim = await harness.start(request, slot=slot)
     await shim.exited
