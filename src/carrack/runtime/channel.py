@@ -8,6 +8,7 @@ it takes: the packet, the memfd, the number of descriptors.
 
 from __future__ import annotations
 
+import _socket
 import fcntl
 import json
 import os
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 INLINE_LIMIT = 48 * 1024
 BODY_LIMIT = 16 * 1024 * 1024
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+# Made once, and flags as plain numbers: a shim that only waits must not touch the memory of all these words.
+_json: Any = json
+_default, _quote = json.JSONEncoder().default, _json.encoder.encode_basestring_ascii
+_pieces = _json.encoder.c_make_encoder(None, _default, _quote, None, ":", ",", False, False, True)
+_scan = _json.JSONDecoder().scan_once
+_NOSIGNAL, _CLOEXEC = int(socket.MSG_NOSIGNAL), int(socket.MSG_CMSG_CLOEXEC)
+_CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
+_FAMILY, _TYPE = int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)
+_RIGHTS = (int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS))
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -29,9 +39,21 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
+def bare_pair() -> tuple[socket.socket, socket.socket]:
+    """The same as the C type below the socket class: no context managers, but less memory touched."""
+    pair: Any = _socket.socketpair(_FAMILY, _TYPE)
+    return pair  # type: ignore[no-any-return]
+
+
+def bare(fd: int) -> socket.socket:
+    """A socket of ours that came as a descriptor, as bare_pair() makes them."""
+    sock: Any = _socket.socket(_FAMILY, _TYPE, 0, fd)
+    return sock  # type: ignore[no-any-return]
+
+
 def send(sock: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
     """Send one message; the descriptors stay open here. Raises OSError, BrokenPipeError when the peer is gone."""
-    body = json.dumps(message, separators=(",", ":")).encode()
+    body = "".join(_pieces(message, 0)).encode()
     if len(body) <= INLINE_LIMIT:
         _send_packet(sock, body, fds)
         return
@@ -53,10 +75,10 @@ def receive(sock: socket.socket, max_fds: int = 16) -> tuple[dict[str, Any] | No
     Raises ValueError on a packet that is not one of ours (its descriptors are closed), OSError as the socket does.
     """
     space = socket.CMSG_SPACE(4 * (max_fds + 1))
-    data, ancillary, flags, _ = sock.recvmsg(INLINE_LIMIT + 1, space, socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, flags, _ = sock.recvmsg(INLINE_LIMIT + 1, space, _CLOEXEC)
     fds = _descriptors(ancillary)
     try:
-        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        if flags & _CUT:
             raise ValueError("a message was cut: too long, or too many descriptors")
         if not data:
             if fds:
@@ -64,7 +86,7 @@ def receive(sock: socket.socket, max_fds: int = 16) -> tuple[dict[str, Any] | No
             return None, []
         if data[:1] == b"M":
             data = _read_body(fds, data)
-        message = json.loads(data)
+        message = _decode(data)
         if not isinstance(message, dict):
             raise ValueError(f"a message is {type(message).__name__}, not an object")
         return message, fds
@@ -77,14 +99,25 @@ def receive(sock: socket.socket, max_fds: int = 16) -> tuple[dict[str, Any] | No
 def _send_packet(sock: socket.socket, body: bytes, fds: Sequence[int]) -> None:
     ancillary = []
     if fds:
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))]
-    sock.sendmsg([body], ancillary, socket.MSG_NOSIGNAL)
+        ancillary = [(*_RIGHTS, struct.pack(f"{len(fds)}i", *fds))]
+    sock.sendmsg([body], ancillary, _NOSIGNAL)
+
+
+def _decode(data: bytes) -> Any:
+    text = data.decode()
+    try:
+        message, end = _scan(text, 0)
+    except StopIteration as error:
+        raise ValueError(f"a message is not JSON at character {error.value}") from None
+    if end != len(text):
+        raise ValueError(f"a message goes on after its end at character {end}")
+    return message
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     fds: list[int] = []
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+        if (level, kind) == _RIGHTS:
             fds += struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
     return fds
 

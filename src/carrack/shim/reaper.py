@@ -1,7 +1,11 @@
 """Ended children, told to an event loop through a descriptor.
 
 SIGCHLD writes to a pipe (signal.set_wakeup_fd), so the loop wakes; then every ended child is taken, strangers too: a
-shim and the zygote are subreapers, and nobody else would ever collect what is left to them.
+shim is a subreaper, and nobody else would ever collect what is left to it. The zygote is one too, but wants to know
+of no end: it ignores SIGCHLD, and the kernel collects (wait(2)).
+
+Signals are plain numbers here: the enumerations of the signal module cost each shim memory that the zygote has not
+touched.
 """
 
 from __future__ import annotations
@@ -11,11 +15,15 @@ import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
+    from typing import Any
 
-
-_WITHSTOOD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: signal.signal without the conversion of what it takes and returns
+_set: Callable[[int, Any], object] = getattr(signal.signal, "__wrapped__", signal.signal)
+_SIGCHLD = int(signal.SIGCHLD)
+_DEFAULT, _IGNORE = int(signal.SIG_DFL), int(signal.SIG_IGN)
+_WITHSTOOD = (int(signal.SIGTERM), int(signal.SIGINT), int(signal.SIGHUP))
 
 
 class Reaper:
@@ -23,7 +31,7 @@ class Reaper:
 
     def __init__(self) -> None:
         self.fd, self._wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGCHLD, _nothing)
+        _set(_SIGCHLD, _nothing)
         signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
 
     def reap(self) -> Iterator[tuple[int, int]]:
@@ -51,14 +59,24 @@ class Reaper:
 def withstand() -> None:
     """A shim outlives what would end it in passing: a shutdown signals all processes, containers must come first."""
     for number in _WITHSTOOD:
-        signal.signal(number, signal.SIG_IGN)
+        _set(number, _IGNORE)
+
+
+def ignore() -> None:
+    """The zygote's way: the kernel collects whatever ends."""
+    _set(_SIGCHLD, _IGNORE)
+
+
+def notice() -> None:
+    """In a fork of the zygote: our children's ends are ours to know, and theirs to know of their own."""
+    _set(_SIGCHLD, _DEFAULT)
 
 
 def reset() -> None:
     """In a forked child: no longer tell the parent's pipe of our own children; default signals again."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, *_WITHSTOOD):
-        signal.signal(number, signal.SIG_DFL)
+    for number in (_SIGCHLD, *_WITHSTOOD):
+        _set(number, _DEFAULT)
 
 
 def hear_all() -> None:
