@@ -1,13 +1,14 @@
 """One more process in a running container.
 
-The caller forks; the fork is the *intermediate*: it goes into the container's cgroup and namespaces and clones the
-real process as its own sibling, so that the caller is the parent and reaps it. What comes into a container is hidden
-from it before it enters (not dumpable, CVE-2019-5736, CVE-2016-9962), has loaded all it needs, and reads nothing of
-the container but by descriptor.
+With `join` the caller forks; the fork is the *intermediate*: it goes into the container's cgroup and namespaces and
+clones the real process as its own sibling, so that the caller is the parent and reaps it. With `fork_inside` and
+`enter` the caller, which is hidden itself, forks into the container's pid namespace, and there is no intermediate: half
+the time. What comes into a container is hidden from it before it enters (not dumpable, CVE-2019-5736, CVE-2016-9962),
+has loaded all it needs, and reads nothing of the container but by descriptor.
 
 Conversation on the channel, ours on the left:
 
-    {"pid": n}                                         the host pid of the process, always before its own messages
+    {"pid": n}                                         (`join`) its host pid, always before its own messages
     {"console": true} + [master]                       with a terminal
     {"error": {...}}                                   at any time; then the process ends
     end of file                                        the program runs (or the process is gone)
@@ -46,14 +47,17 @@ if TYPE_CHECKING:
 
 
 class Target:
-    """The container: pid and pidfd of its first process, and its cgroup (None: the caller's own)."""
+    """The container: pid and pidfd of its first process, and its cgroup (None: the caller's own).
 
-    __slots__ = ("cgroup", "pid", "pidfd")
+    ``cloned``: whoever enters is in the cgroup already."""
+
+    __slots__ = ("cgroup", "cloned", "pid", "pidfd")
 
     def __init__(self, pid: int, pidfd: int, cgroup: Cgroup | None = None) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.cgroup = cgroup
+        self.cloned = False
 
 
 class _Entry:
@@ -112,6 +116,47 @@ def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) ->
             pass
     finally:
         os._exit(code)
+
+
+def fork_inside(kernel: Kernel, target: Target) -> tuple[int, int]:
+    """Fork into the target's pid namespace and, on version 2, its cgroup: ``(0, -1)`` in the child, which calls
+    `enter`, ``(pid, pidfd)`` in the caller, which is in its own namespace as before.
+
+    Whoever is in that pid namespace sees the child, so the caller hides itself first, and with it what it forks.
+    """
+    process.hide(kernel)
+    cgroup_fd = target.cgroup.clone_fd() if target.cgroup is not None else -1
+    target.cloned = cgroup_fd >= 0
+    home = os.open(ns.proc_path("self", "pid"), os.O_RDONLY | os.O_CLOEXEC)
+    pid = -1
+    try:
+        away = _namespace(ns.proc_path(target.pid, "pid")) != _namespace(ns.proc_path("self", "pid"))
+        if away:
+            kernel.setns(target.pidfd, ns.CLONE_NEWPID)
+        try:
+            pid, pidfd = kernel.clone3(0, cgroup_fd)
+        finally:
+            if away and pid != 0:
+                kernel.setns(home, ns.CLONE_NEWPID)
+        return pid, pidfd
+    finally:
+        os.close(home)
+        if cgroup_fd >= 0:
+            os.close(cgroup_fd)
+
+
+def enter(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) -> NoReturn:
+    """Become plan["process"] in the target; runs in the child of `fork_inside`, which ends here."""
+
+    def come_in(entry: _Entry) -> None:
+        process.set_oom_score_adj(entry.process, entry.procfs)
+        if target.cgroup is not None and not target.cloned:
+            target.cgroup.add(os.getpid())
+        init.seal_imports()
+        _enter(kernel, target)
+
+    steps = (("enter the container", come_in), *STEPS)
+    init.run_steps(steps, lambda: _Entry(kernel, plan, sock), sock)
 
 
 def _enter(kernel: Kernel, target: Target, later: int = 0) -> int | None:

@@ -1,7 +1,7 @@
 """Further processes of a running container, each with its own streams.
 
-A fork of the shim enters the container and clones the real process as the shim's child (CLONE_PARENT), so its exit
-comes here like the container's own. The answer to the daemon waits until the program runs or has failed.
+A fork of the shim, born in the container's pid namespace, enters the rest of the container and becomes the process.
+The answer to the daemon waits until the program runs or has failed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 
 from carrack.errors import CarrackError
 from carrack.runtime import channel
-from carrack.runtime.exec import Target, join
+from carrack.runtime.exec import Target, enter, fork_inside
 from carrack.shim import loop as events
 from carrack.shim import protocol, reaper
 from carrack.shim.slot import keep_only
@@ -34,12 +34,13 @@ _REMEMBERED = 128
 
 
 class Exec:
-    """One further process: starting (pid may be unknown), running, or ended (``exit``)."""
+    """One further process: starting, running, or ended (``exit``; ``status`` while the start is still to be told)."""
 
     def __init__(self, request: dict[str, Any], stdio: Stdio) -> None:
         self.terminal = bool(request.get("terminal"))
         self.stdio = stdio
         self.pid = 0
+        self.status: int | None = None
         self.started = False
         self.failed = False
         self.exit: dict[str, Any] | None = None
@@ -57,7 +58,6 @@ class Execs:
         self._loop = loop
         self._exited = exited
         self._execs: dict[str, Exec] = {}
-        self._unclaimed: dict[int, int] = {}
 
     def start(
         self, name: str, message: dict[str, Any], fds: list[int], answer: Callable[[int | StartError], None]
@@ -79,8 +79,11 @@ class Execs:
             plan, packed = protocol.pack(request["plan"], fds)
             ends = hand_streams(plan, packed, process.stdio, request, self._sandbox.null_fd)
             ours, theirs = channel.pair()
-            if os.fork() == 0:
-                self._enter(protocol.unpack(plan, packed), packed, theirs)
+            target = Target(self._sandbox.child.pid, self._sandbox.child.pidfd, self._sandbox.cgroup)
+            process.pid, pidfd = fork_inside(self._kernel, target)
+            if process.pid == 0:
+                self._enter(target, protocol.unpack(plan, packed), packed, theirs)
+            os.close(pidfd)
             theirs.close()
         except BaseException:
             process.stdio.ended()
@@ -104,8 +107,6 @@ class Execs:
             if process.pid == pid and process.exit is None:
                 self._end(name, process, status)
                 return
-        if any(not process.started for process in self._execs.values()):
-            self._unclaimed[pid] = status  # perhaps of one whose pid we have not read yet
 
     def state(self) -> dict[str, Any]:
         return {name: process.state() for name, process in self._execs.items() if process.started}
@@ -120,14 +121,12 @@ class Execs:
         """Whether no output of an exec waits to be delivered."""
         return all(process.stdio.done for process in self._execs.values())
 
-    def _enter(self, plan: Any, fds: list[int], sock: socket.socket) -> NoReturn:
+    def _enter(self, target: Target, plan: Any, fds: list[int], sock: socket.socket) -> NoReturn:
         """In the fork: nothing of the shim's but what the process needs, then into the container."""
         try:
             reaper.reset()
-            held = [sock.fileno(), self._sandbox.child.pidfd, *fds]
-            keep_only(self._kernel, held)
-            target = Target(self._sandbox.child.pid, self._sandbox.child.pidfd, self._sandbox.cgroup)
-            join(self._kernel, target, plan, sock)
+            keep_only(self._kernel, [sock.fileno(), target.pidfd, *fds])
+            enter(self._kernel, target, plan, sock)
         finally:
             os._exit(1)
 
@@ -136,24 +135,18 @@ class Execs:
     ) -> None:
         """One message of a starting process; its end of file means that the program runs."""
         try:
-            pid = _take_pid(process, sock)
-            if pid is None:
+            if _take_report(process, sock):
                 return
         except (StartError, CarrackError, OSError, ValueError) as error:
             self._finish_report(sock)
             self._fail(name, process, error, answer)
             return
         self._finish_report(sock)
-        if not process.pid:
-            self._fail(name, process, OSError(0, "the process ended before it was started"), answer)
-            return
         process.started = True
         process.stdio.start(None)
         answer(process.pid)
-        status = self._unclaimed.pop(process.pid, None)
-        if status is not None:
-            self._end(name, process, status)
-        self._forget_unclaimed()
+        if process.status is not None:
+            self._end(name, process, process.status)
 
     def _finish_report(self, sock: socket.socket) -> None:
         self._loop.forget(sock.fileno())
@@ -164,15 +157,10 @@ class Execs:
         del self._execs[name]
         process.stdio.ended()
         answer(error if isinstance(error, StartError) else StartError("exec", str(error)))
-        self._forget_unclaimed()
-
-    def _forget_unclaimed(self) -> None:
-        if all(process.started for process in self._execs.values()):
-            self._unclaimed.clear()
 
     def _end(self, name: str, process: Exec, status: int) -> None:
         if not process.started:
-            self._unclaimed[process.pid] = status
+            process.status = status
             return
         process.exit = {"code": protocol.exit_code(status), "at": time.time()}
         process.stdio.ended(LINGER_SECONDS)
@@ -182,13 +170,9 @@ class Execs:
             del self._execs[key]
 
 
-def _take_pid(process: Exec, sock: socket.socket) -> int | None:
-    """Obey one report; None while more may come, else the pid (0 when it never told one)."""
+def _take_report(process: Exec, sock: socket.socket) -> bool:
+    """Obey one report; False when there will be none any more, for the program runs, or its process was killed."""
     message, fds = channel.receive(sock)
-    if message is None:
-        return process.pid
-    if "pid" in message:
-        process.pid = message["pid"]
-        return None
-    obey(message, fds, sock, process.stdio)
-    return None
+    if message is not None:
+        obey(message, fds, sock, process.stdio)
+    return message is not None

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from tests.fakes.kernel import FakeKernel
 
+from carrack.runtime import channel
 from carrack.shim.execs import Exec, Execs
 from carrack.shim.loop import Loop
 from carrack.shim.start import StartError
@@ -38,14 +39,17 @@ def test_an_exit_is_told_once_and_remembered() -> None:
 def test_an_exit_before_the_start_was_told_waits() -> None:
     desk = Desk()
     early = desk.add("early", 10, started=False)
-    unknown = desk.add("unknown", 0, started=False)
+    answers: list[object] = []
+    ours, theirs = channel.pair()
     desk.execs.reaped(10, 9)
-    desk.execs.reaped(11, 1 << 8)
+    desk.execs.reaped(11, 1 << 8)  # a stranger
     assert desk.told == []
-    assert desk.execs._unclaimed == {10: 9, 11: 256}
     assert desk.execs.state() == {}
-    for process in (early, unknown):
-        process.stdio.ended()
+    theirs.close()  # as the execution of the program, or its end, does
+    desk.execs._report("early", early, ours, answers.append)
+    assert answers == [10]
+    assert desk.told == [("early", 137)]
+    assert early.stdio.done
 
 
 def test_a_name_is_used_once() -> None:
