@@ -8,7 +8,7 @@ Uploaded archives are decompressed in this process. All functions block: call th
 import errno
 import os
 import stat as mode_bits
-from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,9 +121,9 @@ def missing(error: OSError) -> bool:
 
 
 def _pack_below(kernel: FileKernel, fd: int, prefix: bytes, packer: Packer) -> None:
-    nodes: Iterable[Node] = walk(fd, enter=stays_real(kernel, fd))
-    for node in nodes:
-        packer.add(node, prefix + node.path)
+    with closing(walk(fd, enter=stays_real(kernel, fd))) as nodes:
+        for node in nodes:
+            packer.add(node, prefix + node.path)
 
 
 def _base(absolute: str) -> str:

@@ -8,6 +8,7 @@ and target are directory descriptors and no link in either is followed. Data mov
 import errno
 import os
 import stat
+from contextlib import closing
 
 from carrack.linux.kernel import FileKernel
 from carrack.storage.walk import Node, open_regular, read_link, reopen, walk, xattrs
@@ -38,11 +39,12 @@ def copy_tree(kernel: FileKernel, source_fd: int, target_fd: int) -> None:
 def _copy(kernel: FileKernel, source: int, target: int) -> None:
     copier = _Copier(kernel, target)
     try:
-        for node in walk(source, leave=copier.leave):
-            try:
-                copier.add(node)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, os.fsdecode(node.path)) from error
+        with closing(walk(source, leave=copier.leave)) as nodes:
+            for node in nodes:
+                try:
+                    copier.add(node)
+                except OSError as error:
+                    raise OSError(error.errno, error.strerror, os.fsdecode(node.path)) from error
     finally:
         copier.close()
     found = os.fstat(source)

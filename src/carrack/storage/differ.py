@@ -9,6 +9,7 @@ upper directory is complete. Kinds and order of changes are those of Docker's `d
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from carrack.storage import tarwriter
@@ -55,8 +56,9 @@ def pack_upper(upper_fd: int, write: Write) -> None:
     """Write the upper directory as a layer tar. The same tree gives the same bytes."""
     packer = Packer(write, whiteouts=True)
     packer.opaque_marker(upper_fd, b"")
-    for node in walk(upper_fd):
-        packer.add(node, node.path)
+    with closing(walk(upper_fd)) as nodes:
+        for node in nodes:
+            packer.add(node, node.path)
     tarwriter.finish(write)
 
 

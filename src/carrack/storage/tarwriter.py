@@ -11,7 +11,7 @@ from carrack.storage.tarheader import BLOCK, DIRECTORY, REGULAR
 
 Write = Callable[[bytes | memoryview], object]
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18  # one for each client that reads slowly, or not at all
 _ID_LIMIT = 8**7
 _SIZE_LIMIT = 8**11
 _END = bytes(2 * BLOCK)

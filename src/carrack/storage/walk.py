@@ -8,7 +8,7 @@ What vanishes or changes its kind between two looks is left out.
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 
 from carrack.linux import mount
@@ -55,8 +55,10 @@ def walk(
     *,
     enter: Callable[[int, os.stat_result], bool] | None = None,
     leave: Callable[[Node], None] | None = None,
-) -> Iterator[Node]:
+) -> Generator[Node, None, None]:
     """Every entry below `root_fd`, parents first, names in byte order, without the root itself.
+
+    It holds open directories: who may stop early closes it (contextlib.closing).
 
     `enter` may refuse to descend into a directory; `leave` is called after a directory's last entry. Raises OSError
     (ENAMETOOLONG) when the tree is deeper than DEPTH_LIMIT or a path longer than PATH_LIMIT.

@@ -104,3 +104,16 @@ def test_go_modes() -> None:
     assert archive.go_mode(0o041777) == 0o777 | 1 << 31 | 1 << 20
     assert archive.go_mode(0o020620) == 0o620 | 1 << 26 | 1 << 21
     assert archive.go_mode(0o010644) == 0o644 | 1 << 25
+
+
+def test_a_reader_that_goes_away_leaves_no_directory_open(root: int) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+
+    def gone(data: bytes | memoryview) -> None:
+        if bytes(data[:4]).startswith(b"etc/"):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError) as failure:  # which holds all frames, as a future does that nobody looks at
+        archive.pack_root(LINUX, root, gone)
+    assert failure.value is not None
+    assert len(os.listdir("/proc/self/fd")) == before
