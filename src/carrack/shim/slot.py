@@ -14,13 +14,13 @@ import select
 import signal
 import socket
 
-from carrack.runtime import channel
-from carrack.runtime.spawn import Namespace, spawn
+from carrack.runtime import channel, spawn
 from carrack.shim import deputy, protocol, stub
 from carrack.shim.stub import Plan, keep_only
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from carrack.linux.kernel import Kernel
@@ -115,10 +115,9 @@ def prepare(
 
     It goes on by itself, and speaks to the daemon on ``control``. Raises OSError with nothing left behind.
     """
-    plan = Plan(document, f"{document['cgroup_parent'].rstrip('/')}/slot-{os.getpid()}-{os.urandom(4).hex()}")
-    spaces = [Namespace(kind) for kind in plan.new if kind != "cgroup"]  # that is made when the cgroup has its name
-    spaces += [Namespace(kind, joined[index]) for kind, index in document["join"].items()]
-    ours, theirs = channel.pair()
+    plan = Plan(document)
+    new = [kind for kind in plan.new if kind != "cgroup"]  # that is made when the cgroup has its name
+    ours, theirs = channel.bare_pair()
     apart = plan.in_user_namespace
     cgroup = hierarchy.create(plan.cgroup) if apart or hierarchy.version != 1 else None
 
@@ -128,8 +127,10 @@ def prepare(
         stub.privileged(kernel, hierarchy, plan, control, theirs)
 
     try:
-        maps = {"uid_map": document.get("uid_map", ()), "gid_map": document.get("gid_map", ())}
-        child = spawn(kernel, spaces, first, cgroup=cgroup, **maps)
+        if document["join"] or apart:
+            child = spawn.spawn(kernel, _spaces(new, document, joined), first, cgroup=cgroup, **_maps(document))
+        else:
+            child = _start(kernel, new, first, cgroup)
     except BaseException:
         ours.close()
         if cgroup is not None:
@@ -138,3 +139,23 @@ def prepare(
     finally:
         theirs.close()
     return Sandbox(kernel, hierarchy, plan, child, ours)
+
+
+def _start(kernel: Kernel, new: list[str], first: Callable[[], None], cgroup: Cgroup | None) -> Child:
+    """The usual case, see spawn.start()."""
+    if cgroup is None:
+        return spawn.start(kernel, new, first)
+    cgroup_fd = cgroup.clone_fd()
+    try:
+        return spawn.start(kernel, new, first, cgroup_fd)
+    finally:
+        os.close(cgroup_fd)
+
+
+def _spaces(new: list[str], document: dict[str, Any], joined: list[int]) -> list[spawn.Namespace]:
+    spaces = [spawn.Namespace(kind) for kind in new]
+    return spaces + [spawn.Namespace(kind, joined[index]) for kind, index in document["join"].items()]
+
+
+def _maps(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: document.get(name, ()) for name in ("uid_map", "gid_map")}

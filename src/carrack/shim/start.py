@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from contextlib import ExitStack
 
 from carrack.errors import CarrackError
 from carrack.runtime import channel
@@ -62,32 +61,31 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
     def given(name: str) -> list[int]:
         return [fds[index] for index in document.get(name, ())]
 
+    sandbox.rename(document["cgroup"])
+    sandbox.namespace_fds = given("held")
+    sandbox.null_fd = given("null")[0]
+    stdio = Stdio(loop, stdin=bool(document["stdin"]), stdin_once=bool(document["stdin_once"]))
+    running = Running(document, given("directory")[0], socket.socket(fileno=given("listener")[0]), stdio)
+    running.held_fds = given("hold")
     try:
-        with ExitStack() as undo:
-            sandbox.rename(document["cgroup"])
-            sandbox.namespace_fds = given("held")
-            sandbox.null_fd = given("null")[0]
-            stdio = Stdio(loop, stdin=bool(document["stdin"]), stdin_once=bool(document["stdin_once"]))
-            undo.callback(stdio.ended)
-            if not document["terminal"]:
-                stdio.use_pipes(given("streams"))
-            directory_fd, listener = given("directory")[0], socket.socket(fileno=given("listener")[0])
-            undo.callback(os.close, directory_fd)
-            undo.callback(retire_socket, directory_fd, listener)
-            stage = "log"
-            log = LogFile(given("log_directory")[0], *document["log"]) if "log" in document else None
-            running = Running(document, directory_fd, listener, stdio)
-            running.held_fds = given("hold")
-            stage = "attach"
-            for fd, wishes in zip(given("clients"), document["wishes"], strict=True):
-                stdio.attach(socket.socket(fileno=fd), **wishes, terminal=running.terminal)
-            stage = "init"
-            _let_go(sandbox.stub, stdio, running.terminal)
-            stdio.start(log)
-            undo.pop_all()
+        if not running.terminal:
+            stdio.use_pipes(given("streams"))
+        stage = "log"
+        log = LogFile(given("log_directory")[0], *document["log"]) if "log" in document else None
+        stage = "attach"
+        for fd, wishes in zip(given("clients"), document["wishes"], strict=True):
+            stdio.attach(socket.socket(fileno=fd), **wishes, terminal=running.terminal)
+        stage = "init"
+        _let_go(sandbox.stub, stdio, running.terminal)
+        stdio.start(log)
         return running
-    except (CarrackError, OSError, ValueError, LookupError, TypeError) as error:
-        raise StartError(stage, describe(error)) from error
+    except Exception as error:
+        stdio.ended()
+        retire_socket(running.directory_fd, running.listener)
+        os.close(running.directory_fd)
+        if isinstance(error, (CarrackError, OSError, ValueError, LookupError, TypeError)):
+            raise StartError(stage, describe(error)) from error
+        raise
 
 
 def describe(error: BaseException) -> str:

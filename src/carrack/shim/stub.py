@@ -47,8 +47,8 @@ ERRORS = (CarrackError, OSError, ValueError, LookupError, TypeError)
 class Plan:
     """What a slot plan says, in the words of the first process. ``cgroup``: where it is parked."""
 
-    def __init__(self, plan: dict[str, Any], cgroup: str) -> None:
-        self.cgroup = cgroup
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self.cgroup: str = plan["cgroup"]
         self.new: list[str] = plan["namespaces"]
         self.template: Spec | None = plan.get("stage")
         self.in_user_namespace = "user" in self.new or "user" in plan["join"]
@@ -224,7 +224,7 @@ def _streams(arranged: Arranged, request: dict[str, Any], null_fd: int) -> list[
 
 def settle_cgroup(hierarchy: Hierarchy, parked: str, path: str, spec: Spec, pid: int) -> None:
     """Give the cgroup its final name and its limits. Version 1 renames it with the process inside; version 2 cannot,
-    so the process (0: the calling one) moves. Raises StartError."""
+    so the process (0: the calling one) moves, unless it is there already. Raises StartError."""
     try:
         cgroup = _name_cgroup(hierarchy, parked, path, pid)
         resources = spec.get("linux", {}).get("resources")
@@ -236,6 +236,8 @@ def settle_cgroup(hierarchy: Hierarchy, parked: str, path: str, spec: Spec, pid:
 
 def _name_cgroup(hierarchy: Hierarchy, parked: str, path: str, pid: int) -> Cgroup:
     deadline = time.monotonic() + _RENAME_SECONDS
+    if parked == path:  # it was made under its last name
+        return hierarchy.open(path)
     while True:
         try:
             if hierarchy.version == 1:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import gc
 import os
-import socket
 import sys
 
 from carrack.linux import seccomp
@@ -20,13 +19,13 @@ from carrack.runtime.cgroups.hierarchy import detect
 from carrack.runtime.process import expose_to_oom_killer
 from carrack.runtime.seal import is_sealed
 from carrack.shim import main as shim
-from carrack.shim import protocol
+from carrack.shim import protocol, reaper
 from carrack.shim.loop import IN, Loop
-from carrack.shim.reaper import Reaper, hear_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from socket import socket
+    from typing import Any, NoReturn
 
     from carrack.linux.kernel import Kernel
     from carrack.runtime.cgroups.hierarchy import Hierarchy
@@ -42,27 +41,22 @@ PR_SET_CHILD_SUBREAPER = 36
 class Zygote:
     """Serves one daemon on one socket."""
 
-    def __init__(self, kernel: Kernel, sock: socket.socket, hierarchy: Hierarchy) -> None:
+    def __init__(self, kernel: Kernel, sock: socket, hierarchy: Hierarchy) -> None:
         self._kernel = kernel
         self._sock = sock
         self._hierarchy = hierarchy
         self._loop = Loop()
-        self._reaper = Reaper()
+        reaper.ignore()
 
     def serve(self) -> NoReturn:
         """Fork shims until the daemon's end closes."""
         self._loop.watch(self._sock.fileno(), IN, self._request)
-        self._loop.watch(self._reaper.fd, IN, self._reap)
         try:
             channel.send(self._sock, {"ready": os.getpid()})
         except OSError:  # the daemon has ended meanwhile
             os._exit(0)
         while True:
             self._loop.turn()
-
-    def _reap(self, _: int) -> None:
-        for _pid, _status in self._reaper.reap():
-            pass
 
     def _request(self, _: int) -> None:
         try:
@@ -71,25 +65,26 @@ class Zygote:
             os._exit(0)
         if message is None:
             os._exit(0)
+        plan = message["slot"]
+        plan["cgroup"] = f"{plan['cgroup_parent'].rstrip('/')}/slot-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             if os.fork() == 0:
-                self._become_shim(message["slot"], fds)
+                self._become_shim(plan, fds)
         except OSError as error:  # the daemon sees the new socket close
             print(f"carrack zygote: cannot fork a shim: {error}", file=sys.stderr)
         finally:
             for fd in fds:
                 os.close(fd)
 
-    def _become_shim(self, plan: dict[str, object], fds: list[int]) -> NoReturn:
+    def _become_shim(self, plan: dict[str, Any], fds: list[int]) -> NoReturn:
         """In the fork: own session, none of the zygote's descriptors."""
         try:
             os.setsid()
             self._sock.close()
-            self._reaper.close()
             self._loop.close()
+            reaper.notice()
             self._kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
-            control = socket.socket(fileno=fds[0])
-            shim.run(self._kernel, self._hierarchy, control, plan, fds[1:])
+            shim.run(self._kernel, self._hierarchy, channel.bare(fds[0]), plan, fds[1:])
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -100,18 +95,17 @@ def main(descriptor: int) -> NoReturn:
     """Become the zygote on that inherited socket. Ends with status 1 when the seal does not hold."""
     if not is_sealed():
         raise SystemExit("carrack zygote: not started from a sealed interpreter: refusing to run")
-    sock = socket.socket(fileno=descriptor)
-    sock.set_inheritable(False)
+    os.set_inheritable(descriptor, False)
     LINUX.prctl(PR_SET_DUMPABLE, 0)
     LINUX.prctl(PR_SET_CHILD_SUBREAPER, 1)
     hierarchy = detect()
-    hear_all()
+    reaper.hear_all()
     expose_to_oom_killer()
     close_imports()
     gc.collect()
     gc.freeze()
     gc.disable()
-    Zygote(LINUX, sock, hierarchy).serve()
+    Zygote(LINUX, channel.bare(descriptor), hierarchy).serve()
 
 
 def close_imports() -> None:
