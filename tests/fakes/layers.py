@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from carrack.errors import InvalidArgument
 from carrack.storage.compression import Decompressed
+from carrack.storage.content import Ingest
 from carrack.storage.tar import TarReader
 
 
@@ -20,6 +21,7 @@ class FakeLayers:
     def __init__(self, folder: Path, *, keeps_tar: bool = True) -> None:
         self.folder = folder
         self.keeps_tar = keeps_tar
+        self.room = 4096
         self.applied: list[str] = []
         self.gate: asyncio.Event | None = None
         self.begun = asyncio.Event()
@@ -37,7 +39,7 @@ class FakeLayers:
     def layers(self) -> Iterable[str]:
         return [path.name for path in self.folder.iterdir()]
 
-    async def apply(self, fd: int, diff_id: str) -> int:
+    async def apply(self, fd: int, diff_id: str, spool: Ingest) -> int:
         """Plays the worker: decompress, check the tar and its digest, keep it. Waits for `gate` when there is one."""
         self.applied.append(diff_id)
         self.begun.set()

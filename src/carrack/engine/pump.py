@@ -1,22 +1,23 @@
-"""Between the event loop and blocking code that reads or writes a stream: a socket pair, so that the slower side
-holds back the faster one and neither side ever has the whole in memory."""
+"""Between the event loop and blocking code that reads or writes a stream: the slower side holds back the faster one,
+and neither side ever has the whole in memory."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import os
 import socket
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from carrack.engine.whole import ended
 
 T = TypeVar("T")
 
 _PIECE = 256 * 1024
+_HELD = 1 << 20  # bytes that may wait for a reader
 
 
 async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase], T]) -> T:
@@ -25,20 +26,15 @@ async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase],
     A failure of `chunks` (a client that went away) goes before the one that the reader then has of its short file. A
     reader may stop early; what is left of `chunks` is not taken.
     """
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(True)
-    loop = asyncio.get_running_loop()
-    work = _in_thread(lambda: _read(theirs, reader))
+    pipe = _Pipe(asyncio.get_running_loop())
+    work = _in_thread(lambda: _read(pipe, reader))
     try:
         try:
             async for chunk in chunks:
-                try:
-                    await loop.sock_sendall(ours, chunk)
-                except (BrokenPipeError, ConnectionResetError):
+                if not await pipe.put(chunk):
                     break  # the reader is done, one way or the other
         finally:
-            ours.close()
+            pipe.end()
         return await asyncio.shield(work)
     except BaseException:
         # The thread sees the end of its file and finishes; whatever it holds must not outlive this call.
@@ -46,6 +42,83 @@ async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase],
         if not work.cancelled():
             work.exception()  # looked at, for the failure at hand goes before it
         raise
+
+
+class _Pipe(io.RawIOBase):
+    """Bytes from the event loop to one thread, handed over as they are; a full one holds back the loop's side."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._changed = threading.Condition()
+        self._pieces: deque[memoryview] = deque()
+        self._size = 0
+        self._ended = False
+        self._left = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    async def put(self, data: bytes) -> bool:
+        """For the event loop: add some bytes, and wait while there are many. False when nobody reads any more."""
+        with self._changed:
+            if self._left:
+                return False
+            if data:
+                self._pieces.append(memoryview(data))
+                self._size += len(data)
+                self._changed.notify()
+            if self._size <= _HELD:
+                return True
+            self._waiting = self._loop.create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+        return not self._left
+
+    def end(self) -> None:
+        """For the event loop: no more bytes come."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def leave(self) -> None:
+        """For the thread: it reads no more."""
+        with self._changed:
+            self._left = True
+            self._pieces.clear()
+            self._wake()
+
+    def readable(self) -> bool:
+        """io.RawIOBase."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """For the thread: io.RawIOBase; waits for a byte or the end."""
+        view = memoryview(buffer).cast("B")
+        with self._changed:
+            while not self._pieces:
+                if self._ended:
+                    return 0
+                self._changed.wait()
+            piece = self._pieces.popleft()
+            count = min(len(view), len(piece))
+            if count < len(piece):
+                self._pieces.appendleft(piece[count:])
+            self._size -= count
+            if self._size <= _HELD // 2:
+                self._wake()
+        view[:count] = piece[:count]
+        return count
+
+    def _wake(self) -> None:
+        waiting = self._waiting
+        if waiting is not None:
+            self._waiting = None
+            self._loop.call_soon_threadsafe(_set, waiting)
+
+
+def _set(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 async def produce(writer: Callable[[Callable[[bytes | memoryview], object]], None]) -> AsyncGenerator[bytes, None]:
@@ -89,9 +162,11 @@ def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
     return asyncio.wrap_future(future)
 
 
-def _read(sock: socket.socket, reader: Callable[[io.RawIOBase], T]) -> T:
-    with sock, io.FileIO(os.dup(sock.fileno()), "rb") as file:
-        return reader(file)
+def _read(pipe: _Pipe, reader: Callable[[io.RawIOBase], T]) -> T:
+    try:
+        return reader(pipe)
+    finally:
+        pipe.leave()
 
 
 def _write(sock: socket.socket, writer: Callable[[Callable[[bytes | memoryview], object]], None]) -> None:

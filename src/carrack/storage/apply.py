@@ -82,6 +82,24 @@ def apply(
     return applied
 
 
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A plain tar in a file, ``room`` bytes from its begin, whose digest and size he has computed who wrote it."""
+
+    digest: str
+    size: int
+    room: int
+
+
+def take_over(fd: int, layers: LayerStore, spooled: Spooled, expected: Expected) -> Applied | None:
+    """Make a spooled layer's file the layer itself. None when the driver cannot; raises what ``apply`` raises."""
+    if not spooled.room or spooled.room != layers.room:
+        return None
+    applied = Applied(spooled.digest, spooled.size, spooled.digest, spooled.size, PLAIN)
+    _verify(applied, expected)
+    return applied if layers.take_over(fd, spooled.size, spooled.digest) else None
+
+
 class _Tee:
     """Counts, hashes and stores what is read through it."""
 

@@ -116,20 +116,27 @@ class Decompressed:
             if self.kind != BZIP2 or error.errno is not None:  # bz2 reports bad data as an OSError without a number
                 raise
             raise CompressionError(f"damaged bzip2 stream: {error}") from error
-        self.size += len(chunk)
-        if self.size > self._allowed():
-            given = self._input.count
-            raise CompressionError(f"{self.kind} stream grew to {self.size} bytes from {given}: refused as a bomb")
+        self._grown(len(chunk))
         return chunk
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill some of the buffer; 0 at the end."""
+        if self.kind == PLAIN and not self._rest:
+            count = self._input.readinto(buffer)
+            self._grown(count)
+            return count
         if not self._rest:
             self._rest = memoryview(self.read_chunk())
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
+
+    def _grown(self, count: int) -> None:
+        self.size += count
+        if self.size > self._allowed():
+            given = self._input.count
+            raise CompressionError(f"{self.kind} stream grew to {self.size} bytes from {given}: refused as a bomb")
 
     def _allowed(self) -> int:
         if self.kind == PLAIN:
@@ -182,6 +189,15 @@ class _Input:
             taken, self._head = self._head[:length], self._head[length:]
             return taken
         return self._take(length)
+
+    def readinto(self, buffer: memoryview) -> int:
+        if self._head:
+            taken = self.read(len(buffer))
+            buffer[: len(taken)] = taken
+            return len(taken)
+        count = self._source.readinto(buffer) or 0
+        self.count += count
+        return count
 
     def _take(self, length: int) -> bytes:
         count = self._source.readinto(self._buffer[: min(length, _INPUT)]) or 0

@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from carrack.errors import Internal, InvalidArgument
 from carrack.oci import digest as digests
+from carrack.storage.durable import FLUSH, start_writeback
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -66,9 +67,18 @@ class Ingest:
         except OSError as error:
             error.filename = str(self.path)
             raise
+        if self.room and self._size - self._flushed >= FLUSH:  # such a file is kept: begin to write it to disk now
+            start_writeback(self._fd, self.room + self._flushed, self._size - self._flushed)
+            self._flushed = self._size
+
+    def open(self) -> BinaryIO:
+        """What was written, for reading from its begin; after finish()."""
+        file = open(self.path, "rb", buffering=0)
+        file.seek(self.room)
+        return file
 
     def finish(self) -> Blob:
-        """Close the file without publishing it; `path` can be read until discard(). May be called again."""
+        """Close the file without publishing it; it can be read until discard(). May be called again."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -81,6 +91,8 @@ class Ingest:
             raise InvalidArgument(f"content has {blob.size} bytes, expected {expected_size}")
         if expected_digest is not None and blob.digest != expected_digest:
             raise InvalidArgument(f"content digest is {blob.digest}, expected {expected_digest}")
+        if self.room:
+            self._close_room(blob.size)
         self._store.publish(self.path, blob)
         return blob
 
@@ -88,6 +100,20 @@ class Ingest:
         """Remove what was written; nothing happens after a commit."""
         self.finish()
         self.path.unlink(missing_ok=True)
+
+    def _close_room(self, size: int) -> None:
+        """Put the content at the begin of its file."""
+        with self._store.ingest() as moved, self.open() as source:
+            left = size
+            while left:
+                piece = source.read(min(left, FLUSH))
+                if not piece:
+                    raise Internal(f"{self.path} was cut short while it was being stored")
+                moved.write(piece)
+                left -= len(piece)
+            moved.finish()
+            os.replace(moved.path, self.path)
+        self.room = 0
 
 
 class ContentStore:
@@ -143,9 +169,9 @@ class ContentStore:
                 ingest.commit(digest)
         return digest
 
-    def ingest(self) -> Ingest:
+    def ingest(self, room: int = 0) -> Ingest:
         """Begin to store content of unknown digest."""
-        return Ingest(self, self._ingest / secrets.token_hex(16))
+        return Ingest(self, self._ingest / secrets.token_hex(16), room)
 
     def publish(self, path: Path, blob: Blob) -> None:
         """Give a finished file its name (for Ingest.commit)."""

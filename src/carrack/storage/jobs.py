@@ -13,7 +13,7 @@ from pathlib import Path
 
 import carrack
 from carrack import errors
-from carrack.storage.apply import Applied, Expected
+from carrack.storage.apply import Applied, Expected, Spooled
 from carrack.storage.compression import Budget
 from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.worker import WorkerRequest
@@ -33,8 +33,12 @@ class WorkerSettings:
     python: str = sys.executable
 
 
-async def apply_layer(settings: WorkerSettings, source_fd: int, expected: Expected | None = None) -> Applied:
+async def apply_layer(
+    settings: WorkerSettings, source_fd: int, expected: Expected | None = None, spooled: Spooled | None = None
+) -> Applied:
     """Store the layer that is read from a descriptor (file, pipe or socket; the caller keeps and closes its own).
+
+    ``spooled``: the descriptor is of such a file, for reading and writing; it may become the layer, or be read.
 
     Raises what ``apply`` raises, and Internal if the worker dies. When cancelled, the worker is stopped and has
     cleaned up before the cancellation goes on.
@@ -48,6 +52,7 @@ async def apply_layer(settings: WorkerSettings, source_fd: int, expected: Expect
         "diff_id": expected.diff_id,
         "size": expected.size,
         "budget": dataclasses.astuple(settings.budget),
+        "spooled": dataclasses.astuple(spooled) if spooled else None,
         "parent": os.getpid(),
     }
     process = await asyncio.create_subprocess_exec(

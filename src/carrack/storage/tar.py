@@ -92,6 +92,18 @@ class TarScanner:
             position += taken
         self._offset = start + end
 
+    def pass_over(self, most: int) -> int:
+        """Go on as if the bytes had come that are still owed of the present member, ``most`` of them at the most; all
+        of ``most`` after the end mark. Returns how many."""
+        taken = most if self.ended else min(most, self._data + self._padding)
+        data = min(taken, self._data)
+        self._data -= data
+        self._padding -= min(taken - data, self._padding)
+        self._offset += taken
+        if self._offset > self._limits.size:
+            raise TarError(f"archive over the limit of {self._limits.size} bytes")
+        return taken
+
     def finish(self) -> None:
         """Say that no more bytes come: TarError when the archive stops in the middle of something.
 

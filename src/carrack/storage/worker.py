@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from carrack import errors
 from carrack.linux.syscalls import LINUX
-from carrack.storage.apply import Applied, Expected, apply
+from carrack.storage.apply import Applied, Expected, Spooled, apply, take_over
 from carrack.storage.compression import Budget
 from carrack.storage.content import ContentStore
 from carrack.storage.snapshots.probe import layer_store
@@ -33,7 +33,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 class WorkerRequest(TypedDict):
-    """``driver`` and ``root`` as for ``layer_store``; ``content``: root of the content store, None to keep no blob."""
+    """``driver`` and ``root`` as for ``layer_store``; ``content``: root of the content store, None to keep no blob;
+    ``spooled``: the fields of a ``Spooled`` when the layer is one, and standard input its file, at the tar's begin."""
 
     driver: str
     root: str
@@ -42,6 +43,7 @@ class WorkerRequest(TypedDict):
     diff_id: str | None
     size: int | None
     budget: tuple[int, int, int]
+    spooled: tuple[str, int, int] | None
     parent: int
 
 
@@ -70,14 +72,18 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def _apply(request: WorkerRequest) -> Applied:
-    content = request["content"]
+    content, spooled = request["content"], request["spooled"]
+    layers = layer_store(request["driver"], Path(request["root"]))
+    expected = Expected(request["digest"], request["diff_id"], request["size"])
+    if spooled and not content and (taken := take_over(sys.stdin.fileno(), layers, Spooled(*spooled), expected)):
+        return taken
     os.set_blocking(sys.stdin.fileno(), True)
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as source:
         return apply(
             source,
-            layer_store(request["driver"], Path(request["root"])),
+            layers,
             content=ContentStore(content) if content else None,
-            expected=Expected(request["digest"], request["diff_id"], request["size"]),
+            expected=expected,
             budget=Budget(*request["budget"]),
         )
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -127,3 +129,40 @@ def test_many_that_wait_for_their_clients_hold_up_nobody_else() -> None:
             go_on.set()
 
     asyncio.run(run())
+
+
+def test_a_slow_reader_holds_back_the_source() -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield b"x" * 100_000
+
+    def read(file: io.RawIOBase) -> tuple[bytes | None, int]:
+        first = file.read(5)
+        time.sleep(0.1)
+        return first, taken
+
+    assert asyncio.run(pump.consume(endless(), read)) == (b"xxxxx", 11)
+
+
+def test_bytes_come_in_order_whatever_is_asked_for() -> None:
+    data = bytes(range(256)) * 4000
+
+    async def source() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), 3333):
+            yield data[start : start + 3333]
+            yield b""
+
+    def read(file: io.RawIOBase) -> bytes:
+        pieces: list[bytes] = []
+        for size in itertools.cycle((1, 4096, 100_000, 17)):
+            piece = file.read(size)
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
+        raise AssertionError
+
+    assert asyncio.run(pump.consume(source(), read)) == data

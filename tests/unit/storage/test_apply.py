@@ -3,17 +3,23 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import zstandard
-from tests.suites.tarballs import END, file, hardlink
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.suites.tarballs import END, Member, build, file, hardlink, honest_archives
 
 from carrack.errors import InvalidArgument
-from carrack.storage.apply import Applied, Expected, apply
+from carrack.storage.apply import Applied, Expected, Spooled, apply, take_over
 from carrack.storage.compression import Budget, CompressionError
-from carrack.storage.content import ContentStore
+from carrack.storage.content import ContentStore, Ingest
 from carrack.storage.snapshots.base import LayerStore
+from carrack.storage.snapshots.erofs import ErofsLayers
+from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.snapshots.probe import layer_store
 from carrack.storage.tarheader import TarError
 
@@ -98,3 +104,62 @@ def test_errors_of_the_source_pass_through_and_leave_nothing(layers: LayerStore,
     with pytest.raises(ConnectionResetError):
         apply(Broken(), layers)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def spooled(content: ContentStore, data: bytes, room: int) -> Ingest:
+    spool = content.ingest(room)
+    spool.write(data)
+    spool.finish()
+    return spool
+
+
+def take(layers: LayerStore, spool: Ingest, diff_id: str) -> Applied | None:
+    blob = spool.finish()
+    with spool.path.open("r+b", buffering=0) as file:
+        return take_over(file.fileno(), layers, Spooled(blob.digest, blob.size, spool.room), Expected(diff_id=diff_id))
+
+
+@settings(max_examples=15)
+@given(honest_archives(), st.binary(max_size=700))
+def test_a_file_taken_over_is_what_streaming_makes(members: list[Member], trailing: bytes) -> None:
+    archive = build(members) + trailing
+    with TemporaryDirectory() as folder:
+        streamed, taken = (ErofsLayers(LayerDirectories(Path(folder, name))) for name in ("streamed", "taken"))
+        expected = apply(io.BytesIO(archive), streamed)
+        with spooled(ContentStore(Path(folder, "content")), archive, taken.room) as spool:
+            assert take(taken, spool, digest(archive)) == expected
+            assert spool.path.samefile(taken.image(digest(archive)))
+        assert taken.image(digest(archive)).read_bytes() == streamed.image(digest(archive)).read_bytes()
+        assert taken.directories.notes(digest(archive)) == streamed.directories.notes(digest(archive))
+
+
+def test_what_cannot_be_taken_over_is_left_alone(tmp_path: Path, content: ContentStore, layers: LayerStore) -> None:
+    for kind in ("overlay", "copy"):
+        with spooled(content, ARCHIVE, 4096) as spool:
+            assert take(layer_store(kind, tmp_path / kind), spool, digest(ARCHIVE)) is None
+    with spooled(content, ARCHIVE, 512) as spool:
+        assert take(layers, spool, digest(ARCHIVE)) is None
+    assert layers.layers() == []
+
+
+@pytest.mark.parametrize("damaged", [ARCHIVE[:1300], b"no tar" * 999, ARCHIVE[:-1100] + b"x" * 1024])
+def test_a_damaged_file_is_not_taken_over(layers: LayerStore, content: ContentStore, damaged: bytes) -> None:
+    with spooled(content, damaged, layers.room) as spool:
+        for _ in range(2):
+            with pytest.raises(TarError):
+                take(layers, spool, digest(damaged))
+        assert layers.layers() == []
+    with spooled(content, ARCHIVE, layers.room) as spool, pytest.raises(InvalidArgument, match="diff id"):
+        take(layers, spool, digest(b""))
+
+
+def test_a_second_attempt_gets_over_the_first(layers: LayerStore, content: ContentStore) -> None:
+    with spooled(content, ARCHIVE, layers.room) as spool:
+        with spool.path.open("ab") as file:
+            file.write(b"half of what the first wrote")
+        assert take(layers, spool, digest(ARCHIVE)) is not None
+    assert os.listdir(content.root / "ingest") == []
+    tar = layers.open_tar(digest(ARCHIVE))
+    assert tar is not None
+    with tar:
+        assert tar.read() == ARCHIVE

@@ -94,3 +94,17 @@ def test_sweep(store: ContentStore) -> None:
     assert store.sweep() == 1
     assert leavings(store) == []
     unfinished.discard()
+
+
+def test_room_in_front_is_there_until_it_is_published(store: ContentStore) -> None:
+    data = b"hello" * 4_000_000
+    with store.ingest(4096) as ingest:
+        ingest.write(data[:7])
+        ingest.write(data[7:])
+        assert ingest.finish().size == len(data)
+        assert ingest.path.read_bytes() == bytes(4096) + data
+        with ingest.open() as file:
+            assert file.read() == data
+        blob = ingest.commit(digests.of(data), len(data))
+    assert store.read(blob.digest, len(data)) == data
+    assert leavings(store) == []

@@ -139,3 +139,35 @@ def test_limits(archive: bytes, limits: TarLimits) -> None:
     with pytest.raises(TarError, match=r"limit|more than"):
         read(archive, limits)
     read(archive, TarLimits())
+
+
+@settings(max_examples=40)
+@given(honest_archives(), st.integers(1, 1400))
+def test_passing_over_data_changes_no_entry(members: list[Member], size: int) -> None:
+    archive = build(members)
+    scanner, found, position = TarScanner(), list[tuple[bytes, int, int]](), 0
+    while position < len(archive):
+        piece = archive[position : position + size]
+        found += [(e.path, e.offset, e.size) for e in scanner.scan(piece) if isinstance(e, TarEntry)]
+        position += len(piece)
+        position += scanner.pass_over(len(archive) - position)
+    scanner.finish()
+    assert scanner.offset == position == len(archive)
+    assert found == [(e.path, e.offset, e.size) for e in TarReader(io.BytesIO(archive))]
+
+
+def test_passing_over_stops_at_what_is_there_and_at_the_limit() -> None:
+    scanner = TarScanner()
+    list(scanner.scan(file(b"a", b"x" * 3000)[:600]))
+    assert scanner.pass_over(100) == 100
+    with pytest.raises(TarError, match="truncated"):
+        scanner.finish()
+    assert scanner.pass_over(1 << 20) == 3072 - 88 - 100
+    assert scanner.pass_over(1 << 20) == 0
+    list(scanner.scan(END))
+    assert scanner.pass_over(77) == 77
+    scanner.finish()
+    small = TarScanner(TarLimits(size=2000))
+    list(small.scan(file(b"a", b"x" * 3000)[:600]))
+    with pytest.raises(TarError, match="limit of 2000"):
+        small.pass_over(2000)

@@ -65,7 +65,7 @@ class Committer:
         Raises InvalidArgument on a bad instruction, OSError when the upper directory cannot be read.
         """
         run = changes.apply(merge(run_config(overrides or {}), run_config(source.container_config)), instructions)
-        with self._content.ingest() as spool:
+        with self._content.ingest(self._layers.room) as spool:
             await whole(asyncio.to_thread(_pack, source.upper, spool))
             diff_id = spool.finish().digest
             step: dict[str, Any] = {

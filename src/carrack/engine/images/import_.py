@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from carrack.engine import pump
 from carrack.engine.images import changes
 from carrack.engine.whole import whole
+from carrack.errors import InvalidArgument
 from carrack.model import times
 from carrack.oci import document
 from carrack.oci.platform import Platform
@@ -56,8 +57,10 @@ class Importer:
     ) -> Image:
         """Import the tar in `chunks`, plain or compressed. Raises InvalidArgument on a bad tar or instruction."""
         run = changes.apply({}, instructions)
-        origin = Origin(platform or self._host, times.now(), message)
-        with self._content.ingest() as spool:
+        if platform is not None and platform.os != "linux":
+            raise InvalidArgument("operating system is not supported")
+        origin = Origin(platform or self._host, times.now(), message or "Imported from -")
+        with self._content.ingest(self._layers.room) as spool:
             await pump.consume(chunks, lambda file: _copy(file, spool))
             return await self.record(spool, run, origin, name)
 

@@ -26,10 +26,14 @@ _LINK_LIMIT = 8
 
 
 class Intake:
-    """The files of one archive. Use as a context manager: leaving it removes every spool not committed."""
+    """The files of one archive. Use as a context manager: leaving it removes every spool not committed.
 
-    def __init__(self, content: ContentStore) -> None:
+    ``room``: what the spool of a plain tar leaves free in front (``LayerStore.room``).
+    """
+
+    def __init__(self, content: ContentStore, room: int = 0) -> None:
         self._content = content
+        self._room = room
         self._files: dict[str, Ingest] = {}
         self._links: dict[str, str] = {}
         self._held = ExitStack()
@@ -70,11 +74,15 @@ class Intake:
         size = spool.finish().size
         if size > limit:
             raise InvalidArgument(f"invalid archive: {name} has {size} bytes, the limit is {limit}")
-        return spool.path.read_bytes()
+        with spool.open() as file:
+            return file.read()
 
     def _store(self, name: str, reader: TarReader) -> None:
-        spool = self._held.enter_context(self._content.ingest())
-        for piece in reader.data():
+        pieces = reader.data()
+        first = next(pieces, memoryview(b""))
+        spool = self._held.enter_context(self._content.ingest(self._room if _is_tar(first) else 0))
+        spool.write(first)
+        for piece in pieces:
             spool.write(piece)
         spool.finish()
         self._files[name] = spool
@@ -89,6 +97,17 @@ class Intake:
                 return None
             name = self._links[name]
         return None
+
+
+def _is_tar(head: memoryview) -> bool:
+    """Whether a file that begins so is most likely a plain tar. To be wrong costs time and nothing else."""
+    if len(head) < tarheader.BLOCK:
+        return False
+    try:
+        tarheader.parse_header(bytes(head[: tarheader.BLOCK]))
+    except InvalidArgument:
+        return False
+    return True
 
 
 def _target(name: str, entry: TarEntry) -> str:

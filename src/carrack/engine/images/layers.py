@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 class LayerFiles(Protocol):
     """What this package needs of a snapshotter."""
 
+    @property
+    def room(self) -> int: ...
     def has_layer(self, diff_id: str) -> bool: ...
     def open_tar(self, diff_id: str) -> BinaryIO | None: ...
     def remove_layer(self, diff_id: str) -> None: ...
@@ -49,9 +51,9 @@ class Layer:
     blob: str | None
 
 
-# Turns the file behind a descriptor into the driver's layer and returns the bytes of its tar. Raises InvalidArgument
-# when its content is damaged or is not the layer of that diff id.
-Apply = Callable[[int, str], Awaitable[int]]
+# Turns the spool that a descriptor reads into the driver's layer and returns the bytes of its tar. Raises
+# InvalidArgument when its content is damaged or is not the layer of that diff id.
+Apply = Callable[[int, str, Ingest], Awaitable[int]]
 
 
 class LayerStore:
@@ -71,6 +73,11 @@ class LayerStore:
         """Read the rows."""
         rows = self._records.read("SELECT diff_id, size, blob_digest FROM layer")
         self._known = {diff_id: Layer(diff_id, size, blob) for diff_id, size, blob in rows}
+
+    @property
+    def room(self) -> int:
+        """Bytes that the spool of a plain tar should leave free in front, for the driver to take it over."""
+        return self._files.room
 
     def has(self, diff_id: str) -> bool:
         """Whether the layer is recorded and really there."""
@@ -165,9 +172,10 @@ class LayerStore:
 
     async def _make(self, diff_id: str, spool: Ingest) -> None:
         blob = spool.finish()
-        fd = os.open(spool.path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(spool.path, (os.O_RDWR if spool.room else os.O_RDONLY) | os.O_CLOEXEC)
         try:
-            size = await self._apply(fd, diff_id)
+            os.lseek(fd, spool.room, os.SEEK_SET)
+            size = await self._apply(fd, diff_id, spool)
         finally:
             os.close(fd)
         await whole(self._record(diff_id, size, blob, spool))

@@ -52,7 +52,7 @@ class Loader:
         Raises InvalidArgument for whatever is wrong with the archive; then no image of it is recorded that was not
         complete before the failure.
         """
-        with Intake(self._content) as intake:
+        with Intake(self._content, self._layers.room) as intake:
             await pump.consume(chunks, intake.read)
             found = await whole(asyncio.to_thread(plans, intake, platform, self._host))
             keys = [key for plan in found for key in (digests.of(plan.config), *plan.diff_ids)]

@@ -22,14 +22,14 @@ from carrack.engine.images.store import ImageStore
 from carrack.engine.whole import whole
 from carrack.errors import Conflict
 from carrack.oci.platform import of_machine
-from carrack.storage.apply import Expected
+from carrack.storage.apply import Expected, Spooled
 from carrack.storage.jobs import WorkerSettings, apply_layer
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
     from carrack.engine.images.image import Image
     from carrack.oci.reference import Reference
-    from carrack.storage.content import ContentStore
+    from carrack.storage.content import ContentStore, Ingest
     from carrack.storage.records import Records
     from carrack.storage.snapshots.base import Snapshotter
 
@@ -103,8 +103,10 @@ class Images:
         """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
         settings = WorkerSettings(snapshotter.name, layers_root or content.root / "layers")
 
-        async def apply(fd: int, diff_id: str) -> int:
-            return (await apply_layer(settings, fd, Expected(diff_id=diff_id))).tar_size
+        async def apply(fd: int, diff_id: str, spool: Ingest) -> int:
+            blob = spool.finish()
+            spooled = Spooled(blob.digest, blob.size, spool.room) if spool.room else None
+            return (await apply_layer(settings, fd, Expected(diff_id=diff_id), spooled)).tar_size
 
         def users() -> Iterable[Use]:
             return [Use(c.id, c.image_id, c.state.running) for c in containers]

@@ -40,7 +40,11 @@ class LayerWriter(Protocol):
 
 
 class LayerStore(Protocol):
-    """The layers a driver keeps."""
+    """The layers a driver keeps. ``room``: bytes to leave free in front of a plain tar in a file, so that ``take_over``
+    can make the file a layer; 0 where it never can."""
+
+    @property
+    def room(self) -> int: ...
 
     def has_layer(self, diff_id: str) -> bool:
         """Whether the layer is here, whole."""
@@ -52,6 +56,16 @@ class LayerStore(Protocol):
 
     def layer_writer(self) -> LayerWriter:
         """Begin to store a layer."""
+        ...
+
+    def take_over(self, fd: int, size: int, diff_id: str) -> bool:
+        """Store the layer that lies as a plain tar of that size in a file, ``room`` bytes from its begin, by making the
+        file its own: nothing is copied. ``diff_id`` is the tar's digest, which the caller has verified; the descriptor
+        is for reading and writing, and the caller removes its name of the file.
+
+        False when the driver, or the place of the file, does not allow it; then nothing has happened. TarError, and
+        then nothing of it is kept here.
+        """
         ...
 
     def open_tar(self, diff_id: str) -> BinaryIO | None:

@@ -9,33 +9,36 @@ Only images that this module wrote are ever mounted, since the kernel reads them
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from carrack.oci import digest as digests
 from carrack.storage import erofs
-from carrack.storage.durable import write_all
+from carrack.storage.durable import FLUSH, start_writeback, write_all
 from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.mounts import LayerMounts
 from carrack.storage.snapshots.overlaymount import OverlayMounter
 from carrack.storage.snapshots.stack import OverlayStack, Stacked
-from carrack.storage.tar import TarEntry, TarLimits, TarScanner
+from carrack.storage.tar import TarEntry, TarError, TarLimits, TarScanner
 from carrack.storage.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
 
 _IMAGE = "layer.erofs"
-_FLUSH = 8 << 20
+_GLANCE = 4096  # bytes read at a time where mostly headers matter
 
 
 class ErofsLayers:
     """The layers alone, as a worker process needs them: no mounts."""
+
+    room = erofs.TAR_OFFSET
 
     def __init__(self, directories: LayerDirectories, limits: TarLimits | None = None) -> None:
         self.directories = directories
@@ -52,6 +55,19 @@ class ErofsLayers:
     def layer_writer(self) -> LayerWriter:
         """See LayerStore."""
         return ErofsWriter(self.directories, self._limits)
+
+    def take_over(self, fd: int, size: int, diff_id: str) -> bool:
+        """See LayerStore."""
+        staging = self.directories.begin()
+        try:
+            if not _link(fd, staging / _IMAGE):
+                return False
+            os.ftruncate(fd, self.room + size)  # an attempt before this one may have gone half-way
+            notes = _complete(fd, _scan(fd, size, self._limits), size, diff_id, self.directories.step)
+            self.directories.commit(staging, diff_id, notes)
+            return True
+        finally:
+            self.directories.discard(staging)
 
     def open_tar(self, diff_id: str) -> BinaryIO | None:
         """See LayerStore."""
@@ -119,31 +135,16 @@ class ErofsWriter:
     def write(self, data: bytes | memoryview) -> None:
         """See LayerWriter."""
         write_all(self._fd, data)
-        for event in self._scanner.scan(data):
-            if isinstance(event, TarEntry):
-                self._tree.add(event)
+        _add(self._scanner, self._tree, data)
         position = erofs.TAR_OFFSET + self._scanner.offset
-        if position - self._flushed >= _FLUSH:
-            # starts writing back what is new, so that the fsync at the end has little left; the pages stay cached,
-            # since pages under write-back are not dropped
-            os.posix_fadvise(self._fd, self._flushed, position - self._flushed, os.POSIX_FADV_DONTNEED)
+        if position - self._flushed >= FLUSH:
+            start_writeback(self._fd, self._flushed, position - self._flushed)
             self._flushed = position
 
     def commit(self, diff_id: str) -> None:
         """See LayerWriter."""
         self._scanner.finish()
-        size = self._scanner.offset
-        notes = LayerNotes.of(self._tree, size)
-        head, metadata = erofs.build(self._tree, size, bytes.fromhex(digests.encoded(diff_id))[:16])
-        step = self._directories.step
-        step("metadata")
-        os.lseek(self._fd, erofs.metadata_offset(size), os.SEEK_SET)
-        write_all(self._fd, metadata)
-        step("superblock")
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        write_all(self._fd, head)
-        step("content")
-        os.fsync(self._fd)
+        notes = _complete(self._fd, self._tree, self._scanner.offset, diff_id, self._directories.step)
         self._close()
         self._directories.commit(self._staging, diff_id, notes)
 
@@ -156,6 +157,55 @@ class ErofsWriter:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _link(fd: int, path: Path) -> bool:
+    """Give an open file another name; False when it lies on another file system."""
+    descriptors = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.link(str(fd), path, src_dir_fd=descriptors, follow_symlinks=True)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+            raise
+        return False
+    finally:
+        os.close(descriptors)
+    return True
+
+
+def _add(scanner: TarScanner, tree: Tree, data: bytes | memoryview) -> None:
+    for event in scanner.scan(data):
+        if isinstance(event, TarEntry):
+            tree.add(event)
+
+
+def _scan(fd: int, size: int, limits: TarLimits) -> Tree:
+    """The tree of the tar that lies in an image; the data of its files is not looked at."""
+    scanner, tree, position = TarScanner(limits), Tree(), 0
+    while position < size:
+        piece = os.pread(fd, min(_GLANCE, size - position), erofs.TAR_OFFSET + position)
+        if not piece:
+            raise TarError(f"the file ends {size - position} bytes early")
+        _add(scanner, tree, piece)
+        position += len(piece)
+        position += scanner.pass_over(size - position)
+    scanner.finish()
+    return tree
+
+
+def _complete(fd: int, tree: Tree, size: int, diff_id: str, step: Callable[[str], None]) -> LayerNotes:
+    """Make an image of a file that has its tar, and put it on disk; the superblock is written last."""
+    notes = LayerNotes.of(tree, size)
+    head, metadata = erofs.build(tree, size, bytes.fromhex(digests.encoded(diff_id))[:16])
+    step("metadata")
+    os.lseek(fd, erofs.metadata_offset(size), os.SEEK_SET)
+    write_all(fd, metadata)
+    step("superblock")
+    os.lseek(fd, 0, os.SEEK_SET)
+    write_all(fd, head)
+    step("content")
+    os.fsync(fd)
+    return notes
 
 
 class _TarRange(io.RawIOBase):

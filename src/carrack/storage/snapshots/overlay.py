@@ -30,6 +30,8 @@ _FILES = "fs"
 class OverlayLayers:
     """The layers alone, as a worker process needs them: no mounts."""
 
+    room = 0
+
     def __init__(
         self, directories: LayerDirectories, limits: TarLimits | None = None, kernel: FileKernel = LINUX
     ) -> None:
@@ -48,6 +50,10 @@ class OverlayLayers:
     def layer_writer(self) -> LayerWriter:
         """See LayerStore."""
         return OverlayWriter(self.directories, self._limits, self._files)
+
+    def take_over(self, fd: int, size: int, diff_id: str) -> bool:
+        """See LayerStore: directories are made of its files, not of the tar."""
+        return False
 
     def open_tar(self, diff_id: str) -> BinaryIO | None:
         """See LayerStore: directories do not keep the bytes they were made from."""

@@ -41,3 +41,15 @@ def test_limits(content: ContentStore, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(InvalidArgument):
             intake.read(io.BytesIO(tar({str(n): b"" for n in range(5)})))
     assert list((content.root / "ingest").iterdir()) == []
+
+
+def test_room_is_left_in_front_of_plain_tars_only(content: ContentStore) -> None:
+    inner = tar({"etc/x": b"y" * 600})
+    files = {"layer.tar": inner, "layer.gz": gzip.compress(inner), "text": b"t" * 2000, "short": inner[:100]}
+    with Intake(content, 4096) as intake:
+        intake.read(io.BytesIO(tar(files)))
+        assert {name: intake.spool(name).room for name in files} == {
+            "layer.tar": 4096, "layer.gz": 0, "text": 0, "short": 0
+        }  # fmt: skip
+        assert intake.document("layer.tar", 1 << 20) == inner
+        assert intake.spool("layer.tar").path.read_bytes() == bytes(4096) + inner
