@@ -27,6 +27,9 @@ LINGER = 2.0
 """Seconds an unread body is still taken after the answer, so that the client can read the answer."""
 
 _HOLD = 64 * 1024
+_RECEIVE = 96 * 1024
+"""Bytes that asyncio asks the kernel for at a time. It asks for 256 KiB by itself, a size for which malloc(3) maps
+fresh pages each time: the page faults cost more than the bytes."""
 _REASONS = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -157,6 +160,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
+        if hasattr(transport, "max_size"):
+            transport.max_size = _RECEIVE
         self._peers.add(self)
         self._engine.connection_made(transport)
 
