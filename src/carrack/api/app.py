@@ -1,7 +1,7 @@
 """The HTTP face as a whole: finds the route, checks the version, calls the handler, renders answer or failure.
 
 Routes are looked up on the decoded path, like dockerd's router does, so `%2F` in an image's name is a slash. A part
-`{id}` matches one segment, `{name:.*}` any number of them. Nothing a handler raises stops the daemon.
+`{id}` matches any number of segments, and none. Nothing a handler raises stops the daemon.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from carrack import __version__
 from carrack.api import auth, stream, versions
 from carrack.api.errors import error_response
 from carrack.api.request import Request
-from carrack.api.response import Response, StreamResponse
-from carrack.errors import InvalidArgument, NotFound
+from carrack.api.response import Response, StreamResponse, json_response, text
+from carrack.errors import InvalidArgument
 from carrack.http.hijack import Hijacked
-from carrack.http.server import Unanswered
+from carrack.http.server import Unanswered, WholeResponse
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ HEADERS = {
 }
 
 _VERSION = re.compile(r"/v([0-9.]+)(?=/)")
-_PART = re.compile(r"\{([a-z_]+)(:\.\*)?\}")
+_PART = re.compile(r"\{([a-z_]+)(?::\.\*)?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Router:
         position = 0
         for part in _PART.finditer(route.path):
             pattern += re.escape(route.path[position : part.start()])
-            pattern += f"(?P<{part[1]}>.+)" if part[2] else f"(?P<{part[1]}>[^/]+)"
+            pattern += f"(?P<{part[1]}>.*)"
             position = part.end()
         pattern += re.escape(route.path[position:])
         first = route.path[1:].partition("/")[0]
@@ -100,6 +100,7 @@ class Application:
     async def __call__(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         request: Request | None = None
+        headers: Mapping[str, str] = HEADERS
         try:
             auth.check(raw)
             handler, request = self._resolve(raw)
@@ -112,6 +113,8 @@ class Application:
             if raw.transport is None:
                 return Unanswered()
             answer = error_response(error, f"{raw.method} {raw.raw_path}")
+        except _Unrouted as refused:
+            answer, headers = refused.answer, refused.headers
         except Exception as error:
             answer = error_response(error, f"{raw.method} {raw.raw_path}")
         if request is not None and request.hijacked is not None:
@@ -120,73 +123,89 @@ class Application:
         if request is not None and request.upgraded is not None:
             await request.upgraded.finish()
             return request.upgraded.response
-        return _render(raw, answer)
+        response = _render(raw, answer, headers)
+        if raw.headers.get("Expect") and (request is None or request.expected_to_continue):
+            # The body that the client holds back is not to be taken for the next request.
+            response.force_close()
+        return response
 
     def _resolve(self, raw: web.BaseRequest) -> tuple[Handler, Request]:
+        if raw.method == "OPTIONS" and raw.raw_path == "*":
+            raise _Unrouted(Response(200), {})
         path, query = _split(raw.raw_path)
-        if raw.method == "OPTIONS":
-            return _options, Request(raw, {}, query, versions.CURRENT, HEADERS)
         clean = _clean(path)
         if clean != path:
-            return _moved(clean, query), Request(raw, {}, query, versions.CURRENT, HEADERS)
+            raise _Unrouted(Response(301, headers={"Location": quote(clean) + (f"?{query}" if query else "")}), {})
         version = versions.CURRENT
         match = _VERSION.match(path)
-        found = self._router.find(raw.method, path[match.end() :] if match else path)
-        if found is None:
-            raise NotFound("page not found")
+        handler, parts = self._find(raw.method, path[match.end() :] if match else path)
         if match:
-            version = versions.parse(match[1])
-        handler, parts = found
+            version = _version(match[1])
         return handler, Request(raw, parts, query, version, HEADERS)
+
+    def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
+        found = (_options, {}) if method == "OPTIONS" else self._router.find(method, path)
+        if found is None:
+            raise _Unrouted(json_response({"message": "page not found"}, status=404), {})
+        return found
+
+
+class _Unrouted(Exception):
+    """An answer to what reaches no handler, with the headers that dockerd sends there."""
+
+    def __init__(self, answer: Response, headers: Mapping[str, str]) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+        self.headers = headers
+
+
+_VERSIONED = {name: value for name, value in HEADERS.items() if name != "Docker-Experimental"}
+
+
+def _version(word: str) -> versions.Version:
+    try:
+        return versions.parse(word)
+    except versions.TooOld as refused:
+        answer = text(f"{refused}\n", status=400, headers={"X-Content-Type-Options": "nosniff"})
+    except InvalidArgument as refused:
+        answer = json_response({"message": str(refused)}, status=400)
+    raise _Unrouted(answer, _VERSIONED)
 
 
 def _split(target: str) -> tuple[str, str]:
     """The decoded path and the raw query of a request target, which may be an absolute URI (RFC 9112 section 3.2)."""
     if not target.startswith("/"):
         scheme, separator, rest = target.partition("://")
-        if not separator or scheme.lower() not in ("http", "https", "unix"):
+        if not separator or scheme.lower() not in ("http", "https"):
             raise InvalidArgument("malformed request target")
         target = "/" + rest.partition("/")[2]
     path, _, query = target.partition("?")
     if "%" in path:
-        try:
-            path = unquote_to_bytes(path).decode()
-        except UnicodeDecodeError:
-            raise InvalidArgument("the path is not UTF-8") from None
+        path = unquote_to_bytes(path).decode("utf-8", "replace")
     if "\0" in path:
         raise InvalidArgument("the path holds a NUL byte")
     return path, query
 
 
 def _clean(path: str) -> str:
-    """The path without empty and dot segments."""
+    """The path without empty and dot segments: dockerd's router sends clients there, so that one thing has one name."""
     if "//" not in path and "/." not in path:
         return path
     clean = posixpath.normpath(path).replace("//", "/", 1)
     return clean + "/" if path.endswith("/") and clean != "/" else clean
 
 
-def _moved(path: str, query: str) -> Handler:
-    """dockerd's router sends clients to the clean path instead of serving two names for one thing."""
-    location = quote(path) + (f"?{query}" if query else "")
-
-    async def moved(request: Request) -> Response:
-        return Response(301, headers={"Location": location})
-
-    return moved
-
-
 async def _options(request: Request) -> Response:
     return Response(200)
 
 
-def _render(raw: web.BaseRequest, answer: Response) -> web.StreamResponse:
-    headers = {**HEADERS, **answer.headers}
+def _render(raw: web.BaseRequest, answer: Response, base: Mapping[str, str]) -> web.StreamResponse:
+    headers = {**base, **answer.headers}
     if answer.content_type:
         headers["Content-Type"] = answer.content_type
     if raw.method == "HEAD":
         headers["Content-Length"] = str(len(answer.body))
-    response = web.Response(status=answer.status, body=answer.body, headers=headers)
+    response = WholeResponse(status=answer.status, body=answer.body, headers=headers)
     if not answer.content_type:
         # aiohttp would name a type for a body that is not there.
         response.headers.popall("Content-Type", None)

@@ -35,6 +35,8 @@ class Query:
         bad = _BAD_ESCAPE.search(raw) if "%" in raw else None
         if bad:
             raise InvalidArgument(f'invalid URL escape "{bad[0]}"')
+        if ";" in raw:
+            raise InvalidArgument("invalid semicolon separator in query")
         self._values: dict[str, list[str]] = {}
         try:
             pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS) if raw else []
@@ -161,6 +163,11 @@ class Request:
         return self._raw
 
     @property
+    def expected_to_continue(self) -> bool:
+        """Whether the client waits for our word before it sends its body, and has not got it."""
+        return not self._body_begun and self._raw.headers.get("Expect", "").lower() == "100-continue"
+
+    @property
     def has_body(self) -> bool:
         """Whether the client announced a body."""
         return self._raw.body_exists and self._raw.content_length != 0
@@ -202,7 +209,7 @@ class Request:
             return None
         return parse_json(body)
 
-    async def json_object(self, go: str, *, required: bool = False) -> dict[str, Any]:
+    async def json_object(self, go: str = "object", *, required: bool = False) -> dict[str, Any]:
         """The JSON body, which must be an object; empty when there is none (or null).
 
         `go` is the decoder's name of its type, for the refusal of another.

@@ -15,20 +15,26 @@ def text(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def parse(word: str) -> Version:
-    """The version named in a path such as /v1.51/info, checked against those spoken here.
+class TooOld(InvalidArgument):
+    """A version that is no longer spoken; it is told in plain text, which clients of any age can read."""
 
-    Raises InvalidArgument with dockerd's texts for one that is too old or too new, and for one that is no version.
+
+def parse(word: str) -> Version:
+    """The version named in a path such as /v1.51/info: its first two numbers, zero where there is none.
+
+    `word` has digits and dots only. Raises TooOld or InvalidArgument, in dockerd's words, for one not spoken here.
     """
-    major, _, minor = word.partition(".")
-    if not (word.isascii() and major.isdigit() and minor.isdigit()) or len(word) > 12:
-        raise InvalidArgument(f"invalid API version {word!r}: want one like {text(CURRENT)}")
-    version = int(major), int(minor)
+    major, _, rest = word.partition(".")
+    version = _number(major), _number(rest.partition(".")[0])
     if version < MINIMUM:
-        raise InvalidArgument(
+        raise TooOld(
             f"client version {word} is too old. Minimum supported API version is {text(MINIMUM)}, "
             "please upgrade your client to a newer version"
         )
     if version > CURRENT:
         raise InvalidArgument(f"client version {word} is too new. Maximum supported API version is {text(CURRENT)}")
     return version
+
+
+def _number(digits: str) -> int:
+    return int(digits.lstrip("0")[:20] or 0)

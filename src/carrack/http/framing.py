@@ -9,20 +9,11 @@ refused before anything is parsed.
 
 from __future__ import annotations
 
-MAX_HEAD = 64 * 1024
-"""Bytes of request line and headers together."""
+from carrack.http.head import MAX_HEAD, FramingError, read
 
 _MAX_CHUNK_LINE = 4096
 _MAX_TRAILERS = 16 * 1024
 _MAX_DIGITS = 18
-
-
-class FramingError(Exception):
-    """The bytes are no well-framed request; `status` is the answer that fits."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class RequestFramer:
@@ -86,6 +77,8 @@ class RequestFramer:
         buffer = self._buffer + data if self._buffer else data.lstrip(b"\r\n")
         end = buffer.find(b"\r\n\r\n", searched if self._buffer else 0)
         if end < 0:
+            if b"\n\n" in buffer:
+                raise FramingError(400, "bare line feeds")
             if len(buffer) > MAX_HEAD:
                 raise FramingError(431, "request header fields too large")
             self._buffer = buffer
@@ -98,17 +91,17 @@ class RequestFramer:
         return head, buffer[end + 4 :]
 
     def _begin_body(self, head: bytes) -> None:
-        fields = _framing_fields(head)
-        lengths, encodings = fields[b"content-length"], fields[b"transfer-encoding"]
-        if any(value.lower() == b"websocket" for value in fields[b"upgrade"]):
+        fields = read(head)
+        lengths, encodings = fields.get(b"content-length", ()), fields.get(b"transfer-encoding", ())
+        if any(value.lower() == b"websocket" for value in fields.get(b"upgrade", ())):
             self.endless = True
             self._state = "endless"
             return
-        if lengths and encodings:
-            raise FramingError(400, "both Content-Length and Transfer-Encoding are given")
         if encodings:
             if [value.lower() for value in encodings] != [b"chunked"]:
-                raise FramingError(501, "unsupported transfer encoding")
+                raise FramingError(501, "Unsupported transfer encoding")
+            if lengths:
+                raise FramingError(400, "both Content-Length and Transfer-Encoding are given")
             self._state = "chunk_size"
             return
         if len(lengths) > 1:
@@ -170,30 +163,6 @@ class RequestFramer:
         if not line.endswith(b"\r\n"):
             raise FramingError(400, "malformed chunk line")
         return taken, line[:-2], data[end + 1 :]
-
-
-_FRAMING = (b"content-length", b"transfer-encoding", b"upgrade")
-
-
-def _framing_fields(head: bytes) -> dict[bytes, list[bytes]]:
-    """The values of the header fields that decide where the message ends.
-
-    Raises FramingError where parsers are known to disagree: bare line feeds, NUL, folded lines, space before a colon.
-    """
-    found: dict[bytes, list[bytes]] = {name: [] for name in _FRAMING}
-    lines = head[:-4].split(b"\r\n")
-    if head.count(b"\n") != len(lines) + 1 or b"\0" in head:
-        raise FramingError(400, "malformed header")
-    if not lines[0].endswith((b" HTTP/1.1", b" HTTP/1.0")):
-        raise FramingError(505 if b" HTTP/" in lines[0] else 400, "want an HTTP/1.1 request")
-    for line in lines[1:]:
-        name, colon, value = line.partition(b":")
-        if not colon or line[:1] in b" \t" or name[-1:] in (b" ", b"\t"):
-            raise FramingError(400, "malformed header line")
-        values = found.get(name.lower())
-        if values is not None:
-            values.append(value.strip(b" \t"))
-    return found
 
 
 def _length(value: bytes) -> int:

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from carrack.http.framing import MAX_HEAD, FramingError, RequestFramer
+from carrack.http.framing import RequestFramer
+from carrack.http.head import MAX_HEAD, FramingError
 from carrack.http.tls import TlsProtocol
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -30,13 +31,6 @@ _HOLD = 64 * 1024
 _RECEIVE = 96 * 1024
 """Bytes that asyncio asks the kernel for at a time. It asks for 256 KiB by itself, a size for which malloc(3) maps
 fresh pages each time: the page faults cost more than the bytes."""
-_REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    501: "Not Implemented",
-    505: "HTTP Version Not Supported",
-}
 
 
 class Unanswered(web.StreamResponse):
@@ -51,6 +45,16 @@ class Unanswered(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """aiohttp: nor an end."""
+
+
+class WholeResponse(web.Response):
+    """A whole answer with the headers given and no name of the server but the one among them."""
+
+    async def _prepare_headers(self) -> None:
+        named = "Server" in self.headers
+        await super()._prepare_headers()
+        if not named:
+            self.headers.popall("Server", None)
 
 
 class _Engine(web.RequestHandler):
@@ -173,6 +177,8 @@ class Connection(asyncio.Protocol):
         """asyncio.Protocol: stay open for writing while an answer is owed."""
         self._half_closed = True
         if not self._framer.complete:
+            if self._framer.in_head:
+                self._refuse(FramingError(400, "half a request"))
             return False
         self._gone()
         return True
@@ -201,7 +207,7 @@ class Connection(asyncio.Protocol):
             try:
                 wanted = framer.feed(data)
             except FramingError as error:
-                self._refuse(error.status, str(error))
+                self._refuse(error)
                 return
             self._watch_head()
             if wanted:
@@ -220,20 +226,20 @@ class Connection(asyncio.Protocol):
             self._cancel_timer()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._head_timeout, self._refuse, 408, "the request's headers took too long")
+            self._timer = loop.call_later(self._head_timeout, self._late)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _late(self) -> None:
+        self._refuse(FramingError(408, "the request's headers took too long", told=True))
+
+    def _refuse(self, error: FramingError) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        reason = _REASONS.get(status, "Bad Request")
-        body = f"{status} {reason}: {message}"
-        head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
-        self._transport.write((head + body).encode())
+        self._transport.write(error.answer())
         self._transport.close()
 
     def _gone(self) -> None:

@@ -81,16 +81,16 @@ def test_versions_paths_and_headers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "status", "words"),
     [
-        ("/v1.20/fixed", 400, "client version 1.20 is too old. Minimum supported API version is 1.41"),
         ("/v1.99/fixed", 400, "client version 1.99 is too new. Maximum supported API version is 1.51"),
-        ("/v1./fixed", 400, "invalid API version"),
         ("/nothing", 404, "page not found"),
         ("/v1.51", 404, "page not found"),
         ("/v1.51/v1.51/fixed", 404, "page not found"),
         ("/FIXED", 404, "page not found"),
         ("/fixed/", 404, "page not found"),
         ("/things/a%00b/json", 400, "NUL"),
-        ("/things/%ff/json", 400, "UTF-8"),
+        ("/missing/%ff", 404, "No such thing: \ufffd"),
+        ("/missing/a%2fb", 404, "No such thing: a/b"),
+        ("/fixed?a=1;b=2", 400, "invalid semicolon separator in query"),
         ("/fixed?q=%zz", 400, 'invalid URL escape "%zz"'),
         ("/missing/x", 404, "No such thing: x"),
         ("/conflict", 409, "busy"),
@@ -103,6 +103,34 @@ def test_refusals_are_docker_error_documents(tmp_path: Path, target: str, status
         assert answer[0] == status
         assert words in message(answer[2])
         assert "secret" not in message(answer[2])
+
+    run(tmp_path, ROUTES, client)
+
+
+def test_a_version_too_old_is_told_in_plain_text(tmp_path: Path) -> None:
+    async def client(address: str) -> None:
+        status, headers, body = await ask(address, "/v1.20/fixed")
+        assert (status, headers["content-type"]) == (400, "text/plain; charset=utf-8")
+        assert body.startswith(b"client version 1.20 is too old. Minimum supported API version is 1.41")
+        assert "docker-experimental" not in headers
+        assert (await ask(address, "/v1.99/fixed", "OPTIONS"))[0] == 400
+
+    run(tmp_path, ROUTES, client)
+
+
+def test_a_body_held_back_is_not_taken_for_the_next_request(tmp_path: Path) -> None:
+    async def client(address: str) -> None:
+        request = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+        status, headers, _ = parse(await exchange(address, request))
+        assert (status, headers["connection"]) == (404, "close")
+
+    run(tmp_path, ROUTES, client)
+
+
+def test_nobody_is_named_where_no_route_is(tmp_path: Path) -> None:
+    async def client(address: str) -> None:
+        assert not {"server", "api-version"} & set((await ask(address, "/nothing"))[1])
+        assert "server" in (await ask(address, "/fixed"))[1]
 
     run(tmp_path, ROUTES, client)
 

@@ -33,7 +33,19 @@ def test_too_old_and_too_new_in_dockerd_s_words(word: str, message: str) -> None
     assert str(refused.value).startswith(message)
 
 
-@pytest.mark.parametrize("word", ["", "1", "1.", ".5", "1.4.1", "1.41\n", "1." + "9" * 5000, "1.٤١"])
-def test_no_versions(word: str) -> None:
-    with pytest.raises(InvalidArgument, match="invalid API version"):
+@pytest.mark.parametrize(
+    ("word", "version"), [("1.41.2", (1, 41)), ("1.00000000000000000000000051", (1, 51)), ("01.042", (1, 42))]
+)
+def test_the_first_two_numbers_count(word: str, version: versions.Version) -> None:
+    assert versions.parse(word) == version
+
+
+@pytest.mark.parametrize("word", ["", "1", "1.", ".5", "1.4.1", "1..41"])
+def test_what_names_too_little_is_too_old(word: str) -> None:
+    with pytest.raises(versions.TooOld, match="is too old"):
         versions.parse(word)
+
+
+def test_any_number_of_digits_is_compared() -> None:
+    with pytest.raises(InvalidArgument, match="too new"):
+        versions.parse("1." + "9" * 5000)

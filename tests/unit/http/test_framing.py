@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carrack.http.framing import MAX_HEAD, FramingError, RequestFramer
+from carrack.http.framing import RequestFramer
+from carrack.http.head import MAX_HEAD, FramingError
 
 REQUESTS = [
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"POST /a HTTP/1.1\r\nHost: x\r\ncontent-length:  5 \r\n\r\nhello",
     b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
-    b"POST /b HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n5;x=y\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n",
-    b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: a\r\nOther: b\r\n\r\n",
-    b"POST /d HTTP/1.1\r\nContent-Length: 29\r\n\r\nGET / HTTP/1.1\r\nHost: y\r\n\r\n..",
-    b"POST /e HTTP/1.1\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n",
+    b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n5;x=y\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n",
+    b"POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: a\r\nOther: b\r\n\r\n",
+    b"POST /d HTTP/1.1\r\nHost: x\r\nContent-Length: 29\r\n\r\nGET / HTTP/1.1\r\nHost: y\r\n\r\n..",
+    b"POST /e HTTP/1.1\r\nHost: x\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n",
 ]
 
 
@@ -86,13 +87,13 @@ def test_any_bytes_are_framed_or_refused(data: bytes) -> None:
 )
 def test_ambiguous_or_malformed_heads_are_refused(fields: bytes) -> None:
     with pytest.raises(FramingError):
-        RequestFramer().feed(b"POST / HTTP/1.1\r\n" + fields + b"\r\n\r\nhello")
+        RequestFramer().feed(b"POST / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n\r\nhello")
 
 
 @pytest.mark.parametrize("chunk", [b"x\r\n", b"\r\n", b"-1\r\n", b"5\nhello", b"0x5\r\n", b"1" * 16 + b"\r\n"])
 def test_malformed_chunks_are_refused(chunk: bytes) -> None:
     framer = RequestFramer()
-    framer.feed(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    framer.feed(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     with pytest.raises(FramingError):
         framer.feed(chunk)
 
@@ -105,8 +106,8 @@ def test_heads_chunk_lines_and_trailers_have_limits() -> None:
         framer.feed(b"a")
     assert refused.value.status == 431
     with pytest.raises(FramingError):
-        RequestFramer().feed(b"GET /" + b"a" * MAX_HEAD + b" HTTP/1.1\r\n\r\n")
-    start = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        RequestFramer().feed(b"GET /" + b"a" * MAX_HEAD + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    start = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     with pytest.raises(FramingError, match="chunk line"):
         RequestFramer().feed(start + b"5;" + b"x" * 5000)
     with pytest.raises(FramingError, match="trailers"):
@@ -115,7 +116,7 @@ def test_heads_chunk_lines_and_trailers_have_limits() -> None:
 
 def test_a_websocket_takes_the_whole_connection() -> None:
     framer = RequestFramer()
-    request = b"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
+    request = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
     assert framer.feed(request + b"\x81\x00") == request + b"\x81\x00"
     assert framer.endless
     assert not framer.complete

@@ -30,7 +30,7 @@ ROUTES = [Route("POST", "/size", size), Route("GET", "/size", size), Route("POST
     [
         (b"POST /size HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nhello", 400),
         (b"POST /size HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        (b"POST /size HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"POST /size HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (b"GET /size HTTP/1.1\r\nX: a\n\r\n\r\n", 400),
         (b"GET /size\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
