@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 _blocking = ctypes.CDLL(None, use_errno=True)
-_python = ctypes.pythonapi
+# bound here: the first look-up of a function makes it, and a fork of the zygote should find it made
+_before_fork, _after_fork = ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Parent
+_after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
 
 #: calls older than the common numbering of 2019: (x86_64, the generic table of newer machines)
 _NUMBERS = {"pivot_root": (155, 41), "keyctl": (250, 219), "seccomp": (317, 277), "bpf": (321, 280)}
@@ -234,15 +236,15 @@ class _Processes:
         arguments = struct.pack(
             "=11Q", flags, ctypes.addressof(pidfd), 0, 0, exit_signal, 0, 0, 0, 0, 0, max(cgroup_fd, 0)
         )
-        _python.PyOS_BeforeFork()
+        _before_fork()
         pid = -1
         try:
             pid = _clone3(hex(flags), arguments, len(arguments))
         finally:
             if pid == 0:
-                _python.PyOS_AfterFork_Child()
+                _after_fork_in_child()
             else:
-                _python.PyOS_AfterFork_Parent()
+                _after_fork()
         return (0, -1) if pid == 0 else (pid, pidfd.value)
 
     def prctl(self, option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:

@@ -10,6 +10,7 @@ touched.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import signal
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: signal.signal without the conversion of what it takes and returns
-_set: Callable[[int, Any], object] = getattr(signal.signal, "__wrapped__", signal.signal)
+_set: Callable[[int, Any], object] = _signal.signal
 _SIGCHLD = int(signal.SIGCHLD)
 _DEFAULT, _IGNORE = int(signal.SIG_DFL), int(signal.SIG_IGN)
 _WITHSTOOD = (int(signal.SIGTERM), int(signal.SIGINT), int(signal.SIGHUP))

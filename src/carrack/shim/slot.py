@@ -60,6 +60,11 @@ class Sandbox:
         self._paths.append(path)
         self._cgroup = None
 
+    def settle(self) -> None:
+        """The first process has become the program, or is dead already: only then may the cgroup have the old name."""
+        if os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            del self._paths[:-1]
+
     def release_namespaces(self) -> None:
         """Let the kernel tear down what only we hold; slow, so after the exit was told."""
         while self.namespace_fds:

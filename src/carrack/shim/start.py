@@ -77,6 +77,7 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
             stdio.attach(socket.socket(fileno=fd), **wishes, terminal=running.terminal)
         stage = "init"
         _let_go(sandbox.stub, stdio, running.terminal)
+        sandbox.settle()
         stdio.start(log)
         return running
     except Exception as error:
