@@ -231,7 +231,7 @@ def test_the_disk_of_the_host_is_out_of_reach(docker: Cli, image: str) -> None:
     path, number = disk()
     node = f"mknod /disk b {number.replace(':', ' ')}"
     read, write = "dd if=/disk of=/dev/null bs=512 count=1", "dd if=/dev/zero of=/disk bs=512 seek=9 count=0"
-    script = f"{node} && echo made; {read}; {write}; (: < /disk); (: > /disk); mount -t ext4 /disk /mnt"
+    script = f"{node} && echo made; {read}; {write}; (: < /disk); (: > /disk); mkdir -p /mnt; mount -t ext4 /disk /mnt"
     done = docker("run", "--name", "hostile", "--cap-add", "SYS_ADMIN", image, "sh", "-c", script, check=False)
     assert done.stdout == "made\n"
     assert done.stderr.count("Operation not permitted") + done.stderr.count("ermission denied") == 5, done.stderr

@@ -42,7 +42,7 @@ class FakeSlots:
         self.asked: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
 
-    async def take(self, *wanted: Any) -> Parked:
+    async def take(self, *wanted: Any, identity: str = "") -> Parked:
         slot: Any = FakeSlot()
         slot.failure = self.failure
         self.given.append(slot)

@@ -140,6 +140,7 @@ class Services:
             config.slots,
             self.jobs,
             usual_spec(self.facts),
+            named=self.facts.cgroup_version == 2,
         )
         attachments = Attachments()
         execs = Execs(store, events, self.jobs)
@@ -153,7 +154,16 @@ class Services:
         )
         self.containers = ContainerServices(
             store,
-            Creator(store, self.images.store, self.volumes, self.snapshotter, events, paths, self.facts),
+            Creator(
+                store,
+                self.images.store,
+                self.volumes,
+                self.snapshotter,
+                events,
+                paths,
+                self.facts,
+                self.slots.identity,
+            ),
             Lifecycle(store, starter, supervisor, remover, attachments, events, health),
             remover,
             supervisor,

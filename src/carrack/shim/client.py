@@ -49,7 +49,8 @@ class SlotPlan:
     """A sandbox: OCI namespace types to make new and to join (type → descriptor), and where its cgroup goes.
 
     The cgroup's final path, given at start, must have the same parent (cgroup v1 renames within a directory only).
-    ``stage``: the part of the coming spec that is to be made ahead, see :mod:`carrack.runtime.stage`.
+    ``stage``: the part of the coming spec that is to be made ahead, see :mod:`carrack.runtime.stage`. ``name``: of its
+    cgroup; on version 2 a start that wants the same spares a move.
     """
 
     namespaces: tuple[str, ...] = ("pid", "network", "ipc", "mount", "uts")
@@ -58,6 +59,7 @@ class SlotPlan:
     uid_map: Sequence[IdMapping] = ()
     gid_map: Sequence[IdMapping] = ()
     stage: Spec | None = None
+    name: str = ""
 
 
 class Zygote:
@@ -110,6 +112,7 @@ class Zygote:
             "uid_map": list(plan.uid_map),
             "gid_map": list(plan.gid_map),
             "stage": plan.stage,
+            "name": plan.name,
         }
         try:
             await self._send({"slot": document}, [theirs.fileno(), *plan.join.values()])

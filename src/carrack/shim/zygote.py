@@ -66,7 +66,8 @@ class Zygote:
         if message is None:
             os._exit(0)
         plan = message["slot"]
-        plan["cgroup"] = f"{plan['cgroup_parent'].rstrip('/')}/slot-{os.getpid()}-{os.urandom(4).hex()}"
+        name = plan.get("name") or f"slot-{os.getpid()}-{os.urandom(4).hex()}"
+        plan["cgroup"] = f"{plan['cgroup_parent'].rstrip('/')}/{name}"
         try:
             if os.fork() == 0:
                 self._become_shim(plan, fds)

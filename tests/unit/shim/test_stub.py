@@ -106,6 +106,13 @@ def test_version_one_renames_its_cgroup_and_version_two_moves(version: int, step
     assert failure.value.stage == "cgroup"
 
 
+def test_a_cgroup_made_under_its_last_name_stays_where_it_is() -> None:
+    log: list[Any] = []
+    limits: Any = {"pids": {"limit": 3}}
+    stub.settle_cgroup(FakeHierarchy(2, log), "/p/c", "/p/c", {"linux": {"resources": limits}}, 0)
+    assert log == [("apply", "/p/c", limits)]
+
+
 def test_it_goes_when_the_shim_or_the_daemon_has_gone() -> None:
     control, daemon = channel.pair()
     shim, parent = channel.pair()

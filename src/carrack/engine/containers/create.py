@@ -22,6 +22,8 @@ from carrack.model.container import Document
 from carrack.network import sandbox_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.events import Events
     from carrack.engine.images.store import ImageStore
@@ -33,7 +35,7 @@ _CONFIG_NAMES = frozenset(name.lower() for name in model.CONFIG)
 
 
 class Creator:
-    """Turns a create request into a recorded container."""
+    """Turns a create request into a recorded container. ``waiting``: SlotPool.identity."""
 
     def __init__(
         self,
@@ -44,7 +46,9 @@ class Creator:
         events: Events,
         paths: Paths,
         facts: spec.HostFacts,
+        waiting: Callable[[tuple[str, ...], bool], str | None] = lambda namespaces, cable: None,
     ) -> None:
+        self._waiting = waiting
         self._store = store
         self._images = images
         self._volumes = volumes
@@ -70,7 +74,7 @@ class Creator:
         _check_platform(platform, config["Image"], dict(image.config))
         merge.config(config, dict(image.config.get("config") or {}))
         merge.ports(config, host)
-        identity = secrets.token_hex(32)
+        identity = self._identity(config, host)
         config["Hostname"] = config["Hostname"] or self._hostname(host, identity)
         path, args = merge.command(config)
         chosen = names.check(name) if name else names.invent(self._store.names)
@@ -87,6 +91,13 @@ class Creator:
             undo.pop_all()
         self._events.publish("container", "create", identity, attributes(container))
         return container, warnings
+
+    def _identity(self, config: Document, host: Document) -> str:
+        """That of a slot which waits under a container's name already, if there is one: see slots.py."""
+        names = tuple(n["type"] for n in spec.namespaces(host, self._facts))
+        cable = host["NetworkMode"] == "bridge" and not config["NetworkDisabled"]
+        found = self._waiting(names, cable) if not host["CgroupParent"] else None
+        return found or secrets.token_hex(32)
 
     def _complete(self, config: Document, host: Document, networking: Document) -> list[str]:
         cpus = os.cpu_count() or 1

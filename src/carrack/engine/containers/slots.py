@@ -4,12 +4,17 @@ A slot is taken at start and knows no network. The pool refills itself in the ba
 when nobody is waiting; it keeps no slots once the daemon has been idle for a while. A container that needs other
 namespaces than the usual ones gets a slot made on the spot by the same code; one more of its kind is parked then, for
 who starts one such container often starts another.
+
+On cgroup v2 no cgroup can be renamed, and a process that is moved to another waits for a grace period of the kernel
+(until Linux 6.18). So slots are parked there under names that are container ids to come: who makes a container asks
+for such an id, and finds the slot in its place when it is started. A slot whose name was given away is for nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +33,8 @@ log = logging.getLogger(__name__)
 REFILL_PAUSE = 0.05
 IDLE = 600.0
 IDLE_OTHERS = 60.0
+#: for how long a slot waits for the container that bears its name
+PROMISE = 10.0
 
 
 class Kind(NamedTuple):
@@ -49,26 +56,47 @@ class _Shelf:
     def touch(self, now: float) -> None:
         self.until = now + self._patience
 
-    def take(self) -> Parked | None:
-        while self.slots:
-            parked = self.slots.popleft()
+    def promise(self, now: float) -> str | None:
+        """The name of a slot that was promised to nobody."""
+        for parked in self.slots:
+            if parked.name and not parked.promised and not parked.slot.lost.done():
+                parked.promised = now
+                return parked.name
+        return None
+
+    def take(self, identity: str) -> Parked | None:
+        """The slot of that name, else one that was promised to nobody."""
+        own = [parked for parked in self.slots if parked.promised and parked.name == identity]
+        for parked in own or [parked for parked in self.slots if not parked.promised]:
+            self.slots.remove(parked)
             if not parked.slot.lost.done():
                 return parked
         return None
 
+    def forgotten(self, now: float) -> Parked | None:
+        """Take out one that was promised too long ago."""
+        for parked in self.slots:
+            if parked.promised and parked.promised + PROMISE <= now:
+                self.slots.remove(parked)
+                return parked
+        return None
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, eq=False)
 class Parked:
-    """A slot and its cable, if it has a network of its own."""
+    """A slot and its cable, if it has a network of its own; its name and when it was promised (a time of the loop)."""
 
     slot: Slot
     veth: ParkedVeth | None
+    name: str = ""
+    promised: float = 0.0
 
 
 class SlotPool:
     """Makes slots through the zygote, which it starts, watches and starts again.
 
-    ``usual``: the namespaces of parked slots; ``stage``: the part of a spec that is made ahead in them.
+    ``usual``: the namespaces of parked slots; ``stage``: the part of a spec that is made ahead in them; ``named``:
+    whether slots bear the names of containers to come.
     """
 
     def __init__(
@@ -79,13 +107,17 @@ class SlotPool:
         size: int,
         jobs: Jobs,
         stage: Spec | None = None,
+        *,
+        named: bool = False,
     ) -> None:
+        self._named = named
         self._settings = settings
         self._park = park
         self._usual = usual
         self._size = size
         self._jobs = jobs
         self._stage = stage
+        self._leaving: dict[str, asyncio.Future[None]] = {}
         self._shelves = {Kind(usual, True): _Shelf(size, IDLE)}
         self._zygote: Zygote | None = None
         self._starting = asyncio.Lock()
@@ -110,16 +142,29 @@ class SlotPool:
         if self._zygote is not None:
             await self._zygote.close()
 
+    def identity(self, namespaces: tuple[str, ...], cable: bool) -> str | None:
+        """An id for a container that is being made and will want such a slot: the name of one that waits already."""
+        shelf = self._shelves.get(Kind(namespaces, cable and "network" in namespaces))
+        return shelf.promise(asyncio.get_running_loop().time()) if shelf is not None else None
+
     async def take(
-        self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str, cable: bool = True
+        self,
+        namespaces: tuple[str, ...],
+        join: Mapping[str, int],
+        cgroup_parent: str,
+        cable: bool = True,
+        *,
+        identity: str = "",
     ) -> Parked:
         """A slot with these new namespaces, having joined those of ``join`` (type to descriptor).
 
-        ``cable`` wants a veth pair in its network namespace, if it has one of its own.
+        ``cable`` wants a veth pair in its network namespace, if it has one of its own; ``identity`` is the container's.
         """
         cable = cable and "network" in namespaces
+        if identity in self._leaving:  # nothing of it may be left in the container's cgroup
+            await asyncio.wait([self._leaving[identity]])
         if not join and cgroup_parent == self._settings.cgroup_parent:
-            parked = self._shelf(Kind(namespaces, cable)).take()
+            parked = self._shelf(Kind(namespaces, cable)).take(identity)
             if parked is not None:
                 return parked
         return await self._make(namespaces, join, cgroup_parent, cable)
@@ -132,18 +177,18 @@ class SlotPool:
         return shelf
 
     async def _make(
-        self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str, cable: bool
+        self, namespaces: tuple[str, ...], join: Mapping[str, int], cgroup_parent: str, cable: bool, name: str = ""
     ) -> Parked:
         zygote = await self._alive()
         stage = self._stage if namespaces == self._usual and not join else None
-        plan = SlotPlan(namespaces=namespaces, join=join, cgroup_parent=cgroup_parent, stage=stage)
+        plan = SlotPlan(namespaces=namespaces, join=join, cgroup_parent=cgroup_parent, stage=stage, name=name)
         slot = await zygote.slot(plan)
         try:
             veth = await self._park(slot) if cable else None
         except BaseException:
             await asyncio.shield(slot.discard())
             raise
-        return Parked(slot, veth)
+        return Parked(slot, veth, name)
 
     async def _alive(self) -> Zygote:
         async with self._starting:
@@ -170,9 +215,13 @@ class SlotPool:
 
     async def _fill(self, kind: Kind, shelf: _Shelf) -> None:
         loop = asyncio.get_running_loop()
+        while parked := shelf.forgotten(loop.time()):
+            await self._discard(parked)
         while len(shelf.slots) < shelf.size and loop.time() < shelf.until and not self._closed:
+            name = secrets.token_hex(32) if self._named else ""
             try:
-                shelf.slots.append(await self._make(kind.namespaces, {}, self._settings.cgroup_parent, kind.cable))
+                made = await self._make(kind.namespaces, {}, self._settings.cgroup_parent, kind.cable, name)
+                shelf.slots.append(made)
             except (OSError, CarrackError) as error:
                 log.warning("cannot park a slot: %s", error)
                 break
@@ -185,4 +234,14 @@ class SlotPool:
 
     async def _clear(self, shelf: _Shelf) -> None:
         while shelf.slots:
-            await shelf.slots.popleft().slot.discard()
+            await self._discard(shelf.slots.popleft())
+
+    async def _discard(self, parked: Parked) -> None:
+        gone = asyncio.get_running_loop().create_future()
+        if parked.name:
+            self._leaving[parked.name] = gone
+        try:
+            await parked.slot.discard()
+        finally:
+            self._leaving.pop(parked.name, None)
+            gone.set_result(None)

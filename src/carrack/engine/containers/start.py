@@ -114,7 +114,7 @@ class Starter:
             if c.host_config[field].startswith("container:"):
                 join[name] = self._join(c.host_config[field], file, held)
         parent = c.host_config["CgroupParent"] or self._cgroup_parent
-        parked = await self._slots.take(names, join, parent, c.wants_cable)
+        parked = await self._slots.take(names, join, parent, c.wants_cable, identity=c.id)
         undo.push_async_callback(_discard, parked.slot)
         return parked
 

@@ -41,7 +41,7 @@ class FakeZygote:
 
 
 class World:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int, named: bool = False) -> None:
         self.zygotes: list[FakeZygote] = []
         self.cables = 0
         self.parking: Exception | None = None
@@ -49,7 +49,7 @@ class World:
         monkeypatch.setattr(module, "REFILL_PAUSE", 0)
         monkeypatch.setattr(Zygote, "start", self._start)
         park: Any = self._park
-        self.pool = SlotPool(ZygoteSettings("/run/x", "/carrack"), park, USUAL, size, self.jobs, STAGE)
+        self.pool = SlotPool(ZygoteSettings("/run/x", "/carrack"), park, USUAL, size, self.jobs, STAGE, named=named)
 
     async def _start(self, settings: ZygoteSettings) -> FakeZygote:
         await asyncio.sleep(0)
@@ -62,14 +62,16 @@ class World:
         self.cables += 1
         return "cable"
 
-    async def take(self, *changes: Any) -> Any:
+    async def take(self, *changes: Any, identity: str = "") -> Any:
         wanted = changes or (USUAL, {}, "/carrack")
-        return await self.pool.take(*wanted)
+        return await self.pool.take(*wanted, identity=identity)
 
 
-def inside(monkeypatch: pytest.MonkeyPatch, size: int, test: Callable[[World], Awaitable[None]]) -> None:
+def inside(
+    monkeypatch: pytest.MonkeyPatch, size: int, test: Callable[[World], Awaitable[None]], named: bool = False
+) -> None:
     async def main() -> None:
-        world = World(monkeypatch, size)
+        world = World(monkeypatch, size, named)
         await test(world)
         await world.pool.close()
         await world.jobs.close()
@@ -222,6 +224,53 @@ def test_an_idle_pool_keeps_nothing_and_wakes_again(monkeypatch: pytest.MonkeyPa
         assert len(world.zygotes[0].slots) == 3
 
     inside(monkeypatch, 1, test)
+
+
+def test_a_container_finds_the_slot_that_bears_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await refilled()
+        zygote = world.zygotes[0]
+        names = [plan.name for plan in zygote.plans]
+        assert all(len(name) == 64 for name in names)
+        first, second = world.pool.identity(USUAL, True), world.pool.identity(USUAL, True)
+        assert [first, second] == names
+        assert world.pool.identity(USUAL, True) is None
+        assert world.pool.identity(("mount",), False) is None
+        assert (await world.take(identity=second or "")).slot is zygote.slots[1]
+        other = await world.take(identity="f" * 64)  # not the promised one
+        assert other.slot is zygote.slots[2]
+        assert zygote.plans[2].name == ""
+        assert (await world.take(identity=first or "")).slot is zygote.slots[0]
+
+    inside(monkeypatch, 2, test, named=True)
+
+
+def test_a_promised_slot_that_nobody_comes_for_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROMISE", 0)
+
+    async def test(world: World) -> None:
+        await world.pool.open()
+        await refilled()
+        zygote = world.zygotes[0]
+        promised = world.pool.identity(USUAL, True)
+        leave, asked = asyncio.Event(), zygote.slots[0].discard
+
+        async def slow() -> None:
+            await leave.wait()
+            await asked()
+
+        zygote.slots[0].discard = slow  # type: ignore[method-assign]
+        await world.take(identity="f" * 64)
+        await refilled()
+        late = asyncio.ensure_future(world.take(identity=promised or ""))  # noqa: TID251 - awaited below
+        await refilled()
+        assert not late.done()  # its cgroup is not free yet
+        leave.set()
+        assert (await late).slot is not zygote.slots[0]
+        assert zygote.slots[0].discarded
+
+    inside(monkeypatch, 1, test, named=True)
 
 
 def test_a_closed_pool_makes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
