@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HEAD_LIMIT = 64 * 1024
 _CHUNK = 64 * 1024
+_MOST_DIGITS = 15  # of a length; more is noise
 
 
 class Response:
@@ -95,11 +96,10 @@ class Response:
 
     def _next_chunk(self) -> bool:
         size = self._connection.line().partition(b";")[0].strip()
-        try:
-            self._left = int(size, 16)
-        except ValueError:
+        if not 0 < len(size) <= _MOST_DIGITS or size.strip(b"0123456789abcdefABCDEF"):
             self.close()
-            raise Unavailable(f"a malformed answer: chunk size {size[:20]!r}") from None
+            raise Unavailable(f"a malformed answer: chunk size {size[:20]!r}")
+        self._left = int(size, 16)
         if self._left:
             return True
         while self._connection.line():
@@ -309,6 +309,6 @@ def connect_tcp(host: str, port: int) -> _socket.socket:
 
 
 def _length(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise Unavailable(f"a malformed answer: content length {text[:20]!r}")
     return int(text)

@@ -184,6 +184,14 @@ def _list(holder: dict[str, Any], key: str, where: str) -> list[Any]:
     return value
 
 
+def _words(holder: dict[str, Any], key: str, where: str) -> list[str]:
+    value = _list(holder, key, where)
+    for index, word in enumerate(value):
+        if not isinstance(word, str):
+            raise InvalidArgument(f"{where}{key}[{index}]: not a name")
+    return value
+
+
 def _architectures(profile: dict[str, Any], native: str) -> list[str]:
     given, mapped = _list(profile, "architectures", ""), _list(profile, "archMap", "")
     if given and mapped:
@@ -209,12 +217,12 @@ def _applies(rule: dict[str, Any], caps: frozenset[str], word: str, kernel: tupl
         if not isinstance(condition, dict):
             raise InvalidArgument(f"{where}.{key}: not an object")
     inside, outside = f"{where}.includes.", f"{where}.excludes."
-    if word in _list(excludes, "arches", outside) or any(cap in caps for cap in _list(excludes, "caps", outside)):
+    if word in _words(excludes, "arches", outside) or caps.intersection(_words(excludes, "caps", outside)):
         return False
     if excludes.get("minKernel") and kernel >= _version(excludes, outside):
         return False
-    arches = _list(includes, "arches", inside)
-    if (arches and word not in arches) or not all(cap in caps for cap in _list(includes, "caps", inside)):
+    arches = _words(includes, "arches", inside)
+    if (arches and word not in arches) or not caps.issuperset(_words(includes, "caps", inside)):
         return False
     return not includes.get("minKernel") or kernel >= _version(includes, inside)
 

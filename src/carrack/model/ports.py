@@ -60,9 +60,9 @@ def parse_exposed(text: str) -> list[str]:
 
 def parse_port(text: str) -> int:
     """A port number 0–65535."""
-    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+    if not (text.isascii() and text.isdigit() and len(text.lstrip("0")) < 6 and int(text[-6:]) < 65536):
         raise InvalidArgument(f"invalid port: {text}")
-    return int(text)
+    return int(text[-6:])
 
 
 def parse_range(text: str) -> tuple[int, int]:
@@ -124,7 +124,7 @@ def _is_address(text: str) -> bool:
         try:
             _socket.inet_pton(family, text)
             return True
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL, or bytes of the command line that are no UTF-8
             continue
     return False
 
