@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_TOO_SOON = 408
 PATIENCE = 40.0
 """Seconds after which a request that has no answer counts as hung."""
 
@@ -100,7 +101,7 @@ class Api:
         except OSError:
             return Answer(0)
         if seconds:
-            return _parted(got)
+            return _parted(got) if got else Answer(_TOO_SOON)
         raise Hung(f"the stream {method} {target} did not end in {PATIENCE:.0f} s; so far: {got[-200:]!r}")
 
     def listed(self, target: str) -> Any:

@@ -21,7 +21,7 @@ from carrack.shim.execs import Execs
 from carrack.shim.loop import Loop
 from carrack.shim.reaper import Reaper
 from carrack.shim.service import Service
-from carrack.shim.start import Running, StartError, describe, retire_socket, start, write_file
+from carrack.shim.start import Running, StartError, describe, retire_socket, start, write_exit, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Shim:
         directory_fd = self._running.directory_fd
         self._loop.forget(self._running.listener.fileno())
         try:
-            write_file(directory_fd, protocol.EXIT_FILE, self._exit)
+            write_exit(directory_fd, self._exit)
             retire_socket(directory_fd, self._running.listener)
         except OSError:  # the run directory was removed under us; the notice still goes out
             self._running.listener.close()

@@ -7,6 +7,7 @@ of a container's run directory.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -201,6 +202,25 @@ def write_file(directory_fd: int, name: str, document: dict[str, Any]) -> None:
     finally:
         os.close(fd)
     os.rename(temporary, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+
+
+def write_exit(directory_fd: int, document: dict[str, Any]) -> None:
+    """The exit on file. A full file system has no room for another one: then in place of the state, which has served.
+
+    Raises OSError when the directory was taken away.
+    """
+    try:
+        write_file(directory_fd, protocol.EXIT_FILE, document)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _unlink(f"{protocol.EXIT_FILE}.tmp", directory_fd)
+        fd = os.open(protocol.STATE_FILE, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory_fd)
+        try:
+            os.write(fd, json.dumps(document).encode().ljust(os.fstat(fd).st_size))
+        finally:
+            os.close(fd)
+        os.rename(protocol.STATE_FILE, protocol.EXIT_FILE, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
 
 
 def write_state(directory_fd: int, container: str, cgroup: str, pid: int) -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import socket
@@ -26,6 +27,25 @@ def test_the_socket_is_private_and_its_path_may_be_long(tmp_path: Path) -> None:
     start.retire_socket(fd, listener)
     start.retire_socket(fd, listener)
     assert os.listdir(directory) == []
+    os.close(fd)
+
+
+def test_the_exit_is_kept_where_there_is_no_room_for_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fd = os.open(tmp_path, os.O_PATH)
+    start.write_state(fd, "c" * 64, "/carrack/" + "c" * 64, 42)
+    really = os.write
+
+    def full(file: int, data: bytes) -> int:
+        if "exit.tmp" in os.readlink(f"/proc/self/fd/{file}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(file, data)
+
+    monkeypatch.setattr(os, "write", full)
+    start.write_exit(fd, {"code": 7, "at": 1.5, "oom_killed": False})
+    assert os.listdir(tmp_path) == ["exit"]
+    assert json.loads((tmp_path / "exit").read_text()) == {"code": 7, "at": 1.5, "oom_killed": False}
     os.close(fd)
 
 

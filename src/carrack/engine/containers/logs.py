@@ -14,12 +14,15 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, BinaryIO
+from weakref import WeakKeyDictionary
 
 from carrack.engine.containers.watch import Watch
 from carrack.errors import InvalidArgument
 from carrack.model import times
 
 BLOCK = 64 << 10
+_LINES = 256
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +157,8 @@ async def read(path: str, query: LogQuery, ended: asyncio.Future[Any]) -> AsyncG
                 return
         else:
             for old in files[:-1]:
-                for batch in _batches(_Reader(old), query):
+                async for batch in _paced(_Reader(old), query):
                     yield batch
-                    await asyncio.sleep(0)
         files[-1].seek(position)
         async for batch in _follow(path, files[-1], query, ended, watch):
             yield batch
@@ -171,9 +173,8 @@ async def _follow(
             # In this order: what is over or rotated away before it is read is read to its end.
             over = ended.done()
             newer = _newer(path, reader.file, held) if watch is not None else None
-            for batch in _batches(reader, query):
+            async for batch in _paced(reader, query):
                 yield batch
-                await asyncio.sleep(0)
             if newer is not None:
                 reader.file.close()
                 reader = _Reader(newer)
@@ -207,14 +208,34 @@ def _until_timeout(query: LogQuery) -> float | None:
     return max(0.05, (query.until - times.now()) / 1e9) if query.until else None
 
 
+async def _paced(reader: _Reader, query: LogQuery) -> AsyncGenerator[list[LogLine], None]:
+    """The batches that are there now. One follower at a time works on one, and then all else has its turn: hundreds
+    of them with long logs must not keep the loop from everybody's requests."""
+    batches = _batches(reader, query)
+    while True:
+        async with _turn():
+            batch = next(batches, None)
+            await asyncio.sleep(0)
+        if batch is None:
+            return
+        if batch:
+            yield batch
+
+
+def _turn() -> asyncio.Lock:
+    return _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+
 def _batches(reader: _Reader, query: LogQuery) -> Iterator[list[LogLine]]:
+    """Wanted entries, perhaps none, of each piece of so many lines or bytes."""
     batch: list[LogLine] = []
+    lines = size = 0
     for line in reader.lines():
+        lines, size = lines + 1, size + len(line)
         entry = parse(line)
         if entry is not None and _wanted(entry, query):
             batch.append(entry)
-            if len(batch) >= 256:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+        if lines >= _LINES or size >= BLOCK:
+            yield batch
+            batch, lines, size = [], 0, 0
+    yield batch
