@@ -74,36 +74,36 @@ def receive(sock: socket.socket, max_fds: int = 16) -> tuple[dict[str, Any] | No
 
     Raises ValueError on a packet that is not one of ours (its descriptors are closed), OSError as the socket does.
     """
+    data, fds = receive_body(sock, max_fds)
+    if not data:
+        return None, []
+    try:
+        return decode(data), fds
+    except ValueError:
+        for fd in fds:
+            os.close(fd)
+        raise
+
+
+def receive_body(sock: socket.socket, max_fds: int = 16) -> tuple[bytes, list[int]]:
+    """The same for someone who may know the message by its bytes; they are empty at the end of file."""
     space = socket.CMSG_SPACE(4 * (max_fds + 1))
     data, ancillary, flags, _ = sock.recvmsg(INLINE_LIMIT + 1, space, _CLOEXEC)
     fds = _descriptors(ancillary)
     try:
         if flags & _CUT:
             raise ValueError("a message was cut: too long, or too many descriptors")
-        if not data:
-            if fds:
-                raise ValueError("an empty message carries descriptors")
-            return None, []
-        if data[:1] == b"M":
-            data = _read_body(fds, data)
-        message = _decode(data)
-        if not isinstance(message, dict):
-            raise ValueError(f"a message is {type(message).__name__}, not an object")
-        return message, fds
+        if not data and fds:
+            raise ValueError("an empty message carries descriptors")
+        return _read_body(fds, data) if data[:1] == b"M" else data, fds
     except (ValueError, OSError):
         for fd in fds:
             os.close(fd)
         raise
 
 
-def _send_packet(sock: socket.socket, body: bytes, fds: Sequence[int]) -> None:
-    ancillary = []
-    if fds:
-        ancillary = [(*_RIGHTS, struct.pack(f"{len(fds)}i", *fds))]
-    sock.sendmsg([body], ancillary, _NOSIGNAL)
-
-
-def _decode(data: bytes) -> Any:
+def decode(data: bytes) -> dict[str, Any]:
+    """The message of a body. Raises ValueError."""
     text = data.decode()
     try:
         message, end = _scan(text, 0)
@@ -111,7 +111,16 @@ def _decode(data: bytes) -> Any:
         raise ValueError(f"a message is not JSON at character {error.value}") from None
     if end != len(text):
         raise ValueError(f"a message goes on after its end at character {end}")
+    if not isinstance(message, dict):
+        raise ValueError(f"a message is {type(message).__name__}, not an object")
     return message
+
+
+def _send_packet(sock: socket.socket, body: bytes, fds: Sequence[int]) -> None:
+    ancillary = []
+    if fds:
+        ancillary = [(*_RIGHTS, struct.pack(f"{len(fds)}i", *fds))]
+    sock.sendmsg([body], ancillary, _NOSIGNAL)
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:

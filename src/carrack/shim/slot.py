@@ -120,7 +120,7 @@ def prepare(
 
     It goes on by itself, and speaks to the daemon on ``control``. Raises OSError with nothing left behind.
     """
-    plan = Plan(document)
+    plan = Plan(document, f"{document['cgroup_parent'].rstrip('/')}/slot-{os.getpid()}-{os.urandom(4).hex()}")
     new = [kind for kind in plan.new if kind != "cgroup"]  # that is made when the cgroup has its name
     ours, theirs = channel.bare_pair()
     apart = plan.in_user_namespace

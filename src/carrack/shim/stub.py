@@ -47,8 +47,8 @@ ERRORS = (CarrackError, OSError, ValueError, LookupError, TypeError)
 class Plan:
     """What a slot plan says, in the words of the first process. ``cgroup``: where it is parked."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.cgroup: str = plan["cgroup"]
+    def __init__(self, plan: dict[str, Any], cgroup: str) -> None:
+        self.cgroup = cgroup
         self.new: list[str] = plan["namespaces"]
         self.template: Spec | None = plan.get("stage")
         self.in_user_namespace = "user" in self.new or "user" in plan["join"]

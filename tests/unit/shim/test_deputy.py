@@ -11,7 +11,7 @@ from carrack.runtime.spawn import Child
 from carrack.shim import deputy
 from carrack.shim.stub import Plan
 
-PLAN = Plan({"namespaces": ["pid", "user"], "join": {}, "cgroup": "/p/slot"})
+PLAN = Plan({"namespaces": ["pid", "user"], "join": {}}, "/p/slot")
 
 
 @pytest.fixture(autouse=True)

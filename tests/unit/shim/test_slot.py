@@ -12,7 +12,7 @@ from carrack.shim import slot
 from carrack.shim.slot import Sandbox
 from carrack.shim.stub import Plan
 
-PLAN = Plan({"namespaces": ["pid", "mount"], "join": {}, "cgroup": "/p/slot-1"})
+PLAN = Plan({"namespaces": ["pid", "mount"], "join": {}}, "/p/slot-1")
 
 
 def sandbox(version: int, log: list[Any]) -> tuple[Sandbox, socket.socket]:

@@ -131,7 +131,7 @@ def test_it_goes_when_the_shim_or_the_daemon_has_gone() -> None:
 def test_the_daemon_is_given_the_network_where_it_is_its_own() -> None:
     control, daemon = channel.pair()
     with control, daemon:
-        plan = Plan({"namespaces": ["network"], "join": {}, "cgroup": "/p/slot"})
+        plan = Plan({"namespaces": ["network"], "join": {}}, "/p/slot")
         stub.announce(control, 42, daemon.fileno(), plan, [os.open("/dev/null", os.O_RDONLY)])
         told, fds = channel.receive(daemon)
         assert (told, len(fds)) == ({"ready": {"pid": 42, "cgroup": "/p/slot"}}, 3)
@@ -144,9 +144,9 @@ def test_the_daemon_is_given_the_network_where_it_is_its_own() -> None:
 
 
 def test_a_user_namespace_has_no_rights_on_the_host() -> None:
-    assert not Plan({"namespaces": ["pid"], "join": {"network": 0}, "cgroup": "/p"}).in_user_namespace
-    assert Plan({"namespaces": ["user"], "join": {}, "cgroup": "/p"}).in_user_namespace
-    assert Plan({"namespaces": [], "join": {"user": 0}, "cgroup": "/p"}).in_user_namespace
+    assert not Plan({"namespaces": ["pid"], "join": {"network": 0}}, "/p").in_user_namespace
+    assert Plan({"namespaces": ["user"], "join": {}}, "/p").in_user_namespace
+    assert Plan({"namespaces": [], "join": {"user": 0}}, "/p").in_user_namespace
 
 
 def test_all_descriptors_but_the_named_are_closed() -> None:
