@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.running import Cli
+from tests.fakes.bundle import Bundle
 from tests.fakes.sandbox import run_apart
 from tests.security import evil
 from tests.security.racer import exchanging
@@ -47,6 +48,25 @@ def test_the_attack_works_on_a_runtime_that_binds_by_name(canary: Path, tmp_path
 
     run_apart(work, CLONE_NEWNS)
     assert (canary / "0").read_text() == "overwritten"
+
+
+def test_a_dev_of_the_image_s_own(canary: Path, tmp_path: Path) -> None:
+    """No tmpfs covers it: the runtime itself must neither follow a link at /dev/console nor at /dev/pts."""
+    for name, target, words in (
+        ("console", canary / "0", "a symbolic link is in the way of a device"),
+        ("pts", canary, "Too many levels of symbolic links: /dev/pts"),
+    ):
+        (tmp_path / name).mkdir()
+        bundle = Bundle(tmp_path / name)
+        places = ("/dev", "/dev/shm", "/dev/mqueue", *["/dev/pts"] * (name == "pts"))
+        bundle.spec["mounts"] = [mount for mount in bundle.spec["mounts"] if mount["destination"] not in places]
+        (bundle.rootfs / "dev" / name).symlink_to(target)
+        bundle.process["terminal"] = True
+        refused = bundle.run("true")
+        bundle.clean()
+        assert refused.returncode == 1
+        assert words in refused.stderr
+    assert (canary / "0").read_text() == "the host's"
 
 
 def test_an_image_whose_console_and_pts_are_links(docker: Cli, image: str, canary: Path) -> None:
