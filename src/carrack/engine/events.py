@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from carrack.errors import InvalidArgument, Unavailable
+from carrack.errors import Unavailable
 from carrack.model.labels import matches
 
 HISTORY = 256
@@ -154,12 +154,9 @@ class Events:
 def matcher(filters: Filters) -> Callable[[Event], bool]:
     """A test for events by Docker's filters; values of one key are alternatives, but labels must all match.
 
-    Raises InvalidArgument for a key that is none.
+    As with Docker, a key that is none is passed over.
     """
-    for key in filters:
-        if key not in _KEYS:
-            raise InvalidArgument(f"invalid filter '{key}'")
-    tests = [_TESTS[key](values) for key, values in filters.items() if values]
+    tests = [_TESTS[key](values) for key, values in filters.items() if values and key in _TESTS]
     return lambda event: all(test(event) for test in tests)
 
 

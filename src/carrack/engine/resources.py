@@ -48,10 +48,11 @@ def check(host: Document, cpus: int) -> None:
         raise InvalidArgument("SHM size can not be less than 0")
     if not -1000 <= host.get("OomScoreAdj", 0) <= 1000:
         raise InvalidArgument(f"Invalid value {host['OomScoreAdj']}, range for oom score adj is [-1000, 1000]")
-    _check_cpu(host, cpus)
+    check_cpu(host, cpus)
 
 
-def _check_cpu(host: Document, cpus: int) -> None:
+def check_cpu(host: Document, cpus: int) -> None:
+    """The part of :func:`check` that an update is judged by before it is joined with what was."""
     nano = host["NanoCpus"]
     if nano and host["CpuPeriod"]:
         raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
@@ -69,6 +70,28 @@ def _check_cpu(host: Document, cpus: int) -> None:
     for name, what in (("CpusetCpus", "cpuset cpus"), ("CpusetMems", "cpuset mems")):
         if host[name] and not _CPUSET.fullmatch(host[name]):
             raise InvalidArgument(f"Invalid value {host[name]} for {what}: invalid format: {host[name]}")
+    _check_available(host["CpusetCpus"], "CPUs", "/sys/devices/system/cpu/online")
+    _check_available(host["CpusetMems"], "memory nodes", "/sys/devices/system/node/online")
+
+
+def _check_available(wanted: str, what: str, path: str) -> None:
+    """Refuse numbers that the machine does not have; ``path`` lists those it has, and is nowhere without NUMA."""
+    try:
+        with open(path) as file:
+            available = file.read().strip()
+    except OSError:
+        return
+    if not _numbers_in(wanted) <= _numbers_in(available):
+        raise InvalidArgument(f"Requested {what} are not available - requested {wanted}, available: {available}")
+
+
+def _numbers_in(text: str) -> set[int]:
+    """The numbers of a list like ``0-3,8``; ranges are cut, as no machine has that many."""
+    numbers: set[int] = set()
+    for part in text.split(",") if text else ():
+        first, _, last = part.partition("-")
+        numbers.update(range(int(first), min(int(last or first), int(first) + 8192) + 1))
+    return numbers
 
 
 def build(host: Document, device_rules: list[DeviceRule]) -> LinuxResources:
@@ -216,7 +239,7 @@ def _nodes(path: str, target: str) -> list[Device]:
         return found
     except OSError as error:
         raise InvalidArgument(
-            f'error gathering device information while adding custom device "{path}": {error.strerror}'
+            f'error gathering device information while adding custom device "{path}": {(error.strerror or "").lower()}'
         ) from error
 
 

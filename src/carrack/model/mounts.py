@@ -92,7 +92,7 @@ def parse_volume(text: str) -> VolumeSpec:
             if given is None:
                 raise InvalidArgument(f"invalid mode: {parts[2]}")
             mode = given
-    return VolumeSpec(source, _absolute_target(text, target), mode)
+    return VolumeSpec(source, _absolute_target(text, target, bind=(source or "").startswith("/")), mode)
 
 
 def parse_mount(text: str) -> "dict[str, Any]":
@@ -153,16 +153,13 @@ def _mode(text: str) -> tuple[str, ...] | None:
     return words
 
 
-def _absolute_target(text: str, target: str) -> str:
+def _absolute_target(text: str, target: str, *, bind: bool) -> str:
+    told = f"invalid volume specification: '{text}': invalid mount config for type \"{'bind' if bind else 'volume'}\": "
     if not target.startswith("/"):
-        raise InvalidArgument(
-            f"invalid volume specification: '{text}': invalid mount path: '{target}' mount path must be absolute"
-        )
+        raise InvalidArgument(f"{told}invalid mount path: '{target}' mount path must be absolute")
     parts = [part for part in target.split("/") if part not in ("", ".")]
     if not parts:
-        raise InvalidArgument(
-            f"invalid volume specification: '{text}': invalid specification: destination can't be '/'"
-        )
+        raise InvalidArgument(f"{told}invalid specification: destination can't be '/'")
     return "/" + "/".join(parts) if ".." not in parts else target
 
 

@@ -24,6 +24,8 @@ def find_executable(name: str, environment: Mapping[str, str]) -> str:
         problem = _problem(name)
         if problem in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise NotFound(f'exec: "{name}": stat {name}: {os.strerror(problem).lower()}')
+        if problem == errno.EISDIR:
+            raise Forbidden(f'exec: "{name}": is a directory: permission denied')
         if problem:
             raise Forbidden(f'exec: "{name}": {os.strerror(problem).lower()}')
         return name

@@ -37,7 +37,8 @@ def check(sysctls: Mapping[str, str], own_namespaces: frozenset[str] | set[str])
         else:
             raise InvalidArgument(f'sysctl "{key}" is not in a separate kernel namespace')
         if needed not in own_namespaces:
-            raise InvalidArgument(f'sysctl "{key}" is not allowed in the hosts {needed} namespace')
+            words = "not allowed in host network" if needed == "network" else f"is not allowed in the hosts {needed}"
+            raise InvalidArgument(f'sysctl "{key}" {words} namespace')
 
 
 def apply(sysctls: Mapping[str, str], procfs: Procfs) -> None:

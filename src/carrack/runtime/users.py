@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FILE_LIMIT = 4 * 1024 * 1024
 ID_LIMIT = 2**31 - 1
+_OUT_OF_RANGE = f"uids and gids must be in range 0-{ID_LIMIT}"
 _LINE_LIMIT = 64 * 1024
 _GROUPS_LIMIT = 65536  # NGROUPS_MAX
 
@@ -74,7 +75,7 @@ def identify(user: str, extra_groups: Sequence[str], accounts: Accounts) -> Iden
     elif matched:
         supplementary = [number for _, number, members in _groups(accounts.group) if matched in members]
     for extra in extra_groups:
-        supplementary.append(_find_group(extra, accounts.group, "Unable to find group {}"))
+        supplementary.append(_find_group(extra, accounts.group))
     return Identity(uid, gid, _unique([gid, *supplementary]), home)
 
 
@@ -88,7 +89,7 @@ def home_of(uid: int, accounts: Accounts) -> str:
 
 def _find_user(name: str, passwd: str) -> tuple[int, int, str, str]:
     """(uid, gid, home, name of the matching entry or "")."""
-    number = _number(name, "uids")
+    number = _number(name)
     for entry_name, uid, gid, home in _users(passwd):
         if (number is None and entry_name == name) or (number is not None and uid == number):
             return uid, gid, home or "/", entry_name
@@ -97,23 +98,25 @@ def _find_user(name: str, passwd: str) -> tuple[int, int, str, str]:
     return number, 0, "/", ""
 
 
-def _find_group(name: str, group: str, words: str = "unable to find group {}") -> int:
+def _find_group(name: str, group: str) -> int:
     number = _number(name, "gids")
     if number is not None:
         return number
     for entry_name, gid, _ in _groups(group):
         if entry_name == name:
             return gid
-    raise NotFound(words.format(name) + ": no matching entries in group file")
+    raise NotFound(f"unable to find group {name}: no matching entries in group file")
 
 
-def _number(text: str, kind: str) -> int | None:
+def _number(text: str) -> int | None:
     """The number that text is, None when it is a name."""
     if text.isascii() and text.isdigit():
         number = int(text) if len(text) <= 20 else ID_LIMIT + 1
         if number > ID_LIMIT:
-            raise InvalidArgument(f"{kind} and gids must be in range 0-{ID_LIMIT}".replace("gids and gids", "gids"))
+            raise InvalidArgument(_OUT_OF_RANGE)
         return number
+    if text[:1] == "-" and text[1:].isascii() and text[1:].isdigit():
+        raise InvalidArgument(_OUT_OF_RANGE)
     if text[:1] in "+-" or _looks_numeric(text):
         raise InvalidArgument(f"invalid user or group {text!r}: not a name, and a number is written with digits only")
     return None

@@ -38,7 +38,7 @@ def test_the_words_for_files_that_cannot_be_executed(path: str, tmp_path: Path) 
     where = str(tmp_path)
     with pytest.raises(NotFound, match=f'^exec: "{where}/x": stat {where}/x: no such file or directory$'):
         find_executable(f"{where}/x", {})
-    with pytest.raises(Forbidden, match=f'^exec: "{where}/one": is a directory$'):
+    with pytest.raises(Forbidden, match=f'^exec: "{where}/one": is a directory: permission denied$'):
         find_executable(f"{where}/one", {})
     with pytest.raises(Forbidden, match=f'^exec: "{where}/one/tool": permission denied$'):
         find_executable(f"{where}/one/tool", {})

@@ -70,7 +70,7 @@ def test_unknown_names_are_told_in_known_words() -> None:
         who("nobody")
     with pytest.raises(NotFound, match=r"^unable to find group nogroup: no matching entries in group file$"):
         who("bob:nogroup")
-    with pytest.raises(NotFound, match=r"^Unable to find group more: no matching entries in group file$"):
+    with pytest.raises(NotFound, match=r"^unable to find group more: no matching entries in group file$"):
         who("bob", ("more",))
 
 

@@ -10,9 +10,10 @@ from carrack.api.response import Response, empty, encoded_json, json_response, s
 from carrack.api.stream import StreamWriter
 from carrack.api.summaries import Summaries
 from carrack.engine.containers import inspect, listing, stats
+from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.services import ContainerServices
-from carrack.errors import Conflict, Internal, InvalidArgument
+from carrack.errors import Conflict, Internal, InvalidArgument, NotFound
 from carrack.model import schema, times
 from carrack.model.container import UPDATE, Document
 
@@ -140,7 +141,11 @@ class _Face:
         return empty()
 
     async def kill(self, request: Request) -> Response:
-        await self._s.lifecycle.kill(self._s.store.find(request.path["id"]), request.query.text("signal"))
+        name = request.path["id"]
+        try:
+            await self._s.lifecycle.kill(self._s.store.find(name), request.query.text("signal"))
+        except (NotFound, Conflict, InvalidArgument) as error:
+            raise type(error)(f"cannot kill container: {name}: {error}") from error
         return empty()
 
     async def pause(self, request: Request) -> Response:
@@ -158,6 +163,8 @@ class _Face:
     async def update(self, request: Request) -> Response:
         body = await request.json_object("container.UpdateConfig")
         schema.check(body, UPDATE, "UpdateConfig")
+        if (policy := body.get("RestartPolicy")) and policy.get("Name"):
+            check_restart_policy({"MaximumRetryCount": 0, **policy})
         c = self._s.store.find(request.path["id"])
         return json_response({"Warnings": await self._s.lifecycle.update(c, body) or None})
 
@@ -218,5 +225,6 @@ async def _ps(words: list[str]) -> str:
         raise Internal("top needs the program ps on the host: install the procps package") from None
     out, err = await process.communicate()
     if process.returncode:
-        raise InvalidArgument(f"ps: {err.decode(errors='replace').strip()}")
+        first = err.decode(errors="replace").strip().partition("\n")[0]  # help follows
+        raise InvalidArgument(f"ps: {first}")
     return out.decode(errors="replace")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from carrack.engine.containers.merge import port_key, unconnected
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
+from carrack.errors import CarrackError, Conflict, NotFound
 from carrack.model.container import Document
 from carrack.model.ports import PublishedPort
 from carrack.network import sandbox_files
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.events import Events
 
+PREDEFINED = ("bridge", "host", "none")
+_FAILED = "failed to set up container networking: "
 FILES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts"}
 
 
@@ -48,6 +51,22 @@ class Connector:
             for target, name in FILES.items()
             if target not in taken
         ]
+
+    def check(self, c: Container) -> None:
+        """Raise NotFound for a network that there is not, Conflict for those that do not go together."""
+        mode = c.host_config["NetworkMode"]
+        others = (name for name in c.networking["EndpointsConfig"] if not name.startswith("container:"))
+        wanted = [mode, *(name for name in others if name != mode)]
+        for name in wanted:
+            if name not in PREDEFINED and not name.startswith("container:"):
+                raise NotFound(f"{_FAILED}network {name} not found")
+        if len(wanted) > 1 and mode != "bridge":
+            raise Conflict(
+                f"{_FAILED}container sharing network namespace with another container or host cannot be connected "
+                "to any other network"
+            )
+        if len(wanted) > 1:
+            raise Conflict(f"{_FAILED}network {wanted[1]} cannot be joined beside the bridge")
 
     def prepare(self, c: Container) -> None:
         """Make the name files, so that they can be bound before the address is known (blocking, cheap)."""
@@ -98,6 +117,12 @@ class Connector:
 
         The descriptors are closed with ``held``; all else is undone with ``undo``.
         """
+        try:
+            return await self._connect(c, parked, undo, held)
+        except CarrackError as error:
+            raise type(error)(f"{_FAILED}{error}") from error
+
+    async def _connect(self, c: Container, parked: Parked, undo: AsyncExitStack, held: ExitStack) -> list[int]:
         if not c.wants_cable:
             c.endpoints = self._without(c)
             c.ports = {}

@@ -127,7 +127,8 @@ class Creator:
             host[mode] = "container:" + self._store.find(other).id
         except NotFound as error:
             # A 404 here would make the docker command look for the image in a registry.
-            raise InvalidArgument(str(error)) from error
+            prefix = "joining network namespace of container: " if mode == "NetworkMode" else ""
+            raise InvalidArgument(f"{prefix}{error}") from error
 
     def _hostname(self, host: Document, identity: str) -> str:
         if host["NetworkMode"].startswith("container:"):

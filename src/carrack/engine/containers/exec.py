@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
 import secrets
 import socket
 from collections import OrderedDict
@@ -18,15 +19,18 @@ from typing import TYPE_CHECKING, Any
 from carrack.engine import resources, spec
 from carrack.engine.containers.attach import DetachKeys
 from carrack.engine.containers.create import attributes
-from carrack.engine.containers.failures import exec_error
+from carrack.engine.containers.failures import exec_error, exit_code
 from carrack.engine.containers.start import seccomp_program
 from carrack.engine.privileges import capabilities, security
 from carrack.errors import Conflict, InvalidArgument, NotFound
 from carrack.linux.caps import last_cap
+from carrack.linux.syscalls import LINUX
 from carrack.model import container as model
 from carrack.model import schema
 from carrack.model.container import Document
 from carrack.oci.runtime_spec import Process
+from carrack.runtime.inroot import Procfs
+from carrack.runtime.users import identify, read_accounts
 from carrack.shim.client import ExecRequest, Exit, StartFailed
 
 if TYPE_CHECKING:
@@ -73,7 +77,11 @@ class Execs:
             raise InvalidArgument("No exec command specified")
         DetachKeys(config["DetachKeys"])  # refused now rather than when the program runs
         c = self._store.find(reference)
+        if c.state.status == "paused":
+            raise Conflict(f"Container {reference} is paused, unpause the container before exec")
         _check_running(c)
+        if config["User"]:
+            _check_user(c, config["User"])
         process = Exec(secrets.token_hex(32), c, config)
         self._execs[process.id] = process
         c.exec_ids.append(process.id)
@@ -104,6 +112,10 @@ class Execs:
         self.check(process)
         assert c.shim is not None
         shim = c.shim
+        if config["WorkingDir"] and not config["WorkingDir"].startswith("/"):
+            process.started = True
+            self._ended(process, 128)
+            raise InvalidArgument("OCI runtime exec failed: exec failed: Cwd must be an absolute path")
         request = self._request(process, start["ConsoleSize"] or config["ConsoleSize"])
         if attach:
             streams = {name: config["Attach" + name.capitalize()] for name in ("stdin", "stdout", "stderr")}
@@ -116,7 +128,7 @@ class Execs:
             process.pid = await shim.exec(process.id, request, [theirs.fileno()] if attach else [])
         except StartFailed as failure:
             ours.close()
-            self._ended(process, failure.exit_code)
+            self._ended(process, exit_code(failure))
             raise exec_error(failure) from failure
         except BaseException:
             ours.close()
@@ -223,6 +235,20 @@ class Execs:
     def _publish(self, action: str, process: Exec, more: dict[str, str] | None = None) -> None:
         c = process.container
         self._events.publish("container", action, c.id, {**attributes(c), "execID": process.id, **(more or {})})
+
+
+def _check_user(c: Container, user: str) -> None:
+    """Refuse a user that the running container's own files do not know; a 404 would mean the container."""
+    try:
+        root = os.open(f"/proc/{c.state.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        return  # it has just ended, as the start will tell
+    try:
+        identify(user, (), read_accounts(LINUX, Procfs(LINUX), root))
+    except NotFound as error:
+        raise InvalidArgument(str(error)) from error
+    finally:
+        os.close(root)
 
 
 def _check_running(c: Container) -> None:

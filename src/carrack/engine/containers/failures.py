@@ -4,6 +4,9 @@ from carrack.errors import CarrackError, Internal, InvalidArgument
 from carrack.shim.client import StartFailed
 
 _MEANT_FOR_THE_CLIENT = (126, 127)
+# what Docker's daemon looks up itself, so that no word of a runtime stands before it
+_OF_ACCOUNTS = ("unable to find user ", "unable to find group ", "uids and gids must be in range ")
+_OTHER = 128
 
 
 def start_error(failure: StartFailed) -> CarrackError:
@@ -11,15 +14,36 @@ def start_error(failure: StartFailed) -> CarrackError:
 
     The docker command line takes its own exit code, 126 or 127, from words of the message: they stay as they are.
     """
+    if of_accounts(failure):
+        return InvalidArgument(str(failure))
     text = (
         f"failed to create task for container: OCI runtime create failed: unable to start container process: {failure}"
     )
-    kind = InvalidArgument if failure.exit_code in _MEANT_FOR_THE_CLIENT else Internal
-    return kind(text)
+    return _kind(failure)(text)
 
 
 def exec_error(failure: StartFailed) -> CarrackError:
     """The API's error of an exec that could not start."""
+    if of_accounts(failure):
+        return InvalidArgument(str(failure))
     text = f"OCI runtime exec failed: exec failed: unable to start container process: {failure}"
-    kind = InvalidArgument if failure.exit_code in _MEANT_FOR_THE_CLIENT else Internal
-    return kind(text)
+    return _kind(failure)(text)
+
+
+def of_accounts(failure: object) -> bool:
+    """Whether the user or group is what could not be found."""
+    return str(failure).startswith(_OF_ACCOUNTS)
+
+
+def exit_code(failure: BaseException) -> int:
+    """What is recorded as the exit code of a program that never ran: 127 not found, 126 not executable, else 128."""
+    text = str(failure)
+    if "executable file not found" in text or "no such file or directory" in text or "system cannot find" in text:
+        return 127
+    if "permission denied" in text or "not a directory" in text or "is a directory" in text:
+        return 126
+    return _OTHER
+
+
+def _kind(failure: StartFailed) -> type[CarrackError]:
+    return InvalidArgument if failure.exit_code in _MEANT_FOR_THE_CLIENT else Internal

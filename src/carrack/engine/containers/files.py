@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from carrack.engine import pump
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.record import Container
-from carrack.errors import CarrackError, Conflict, Forbidden, InvalidArgument, NotFound, NotSupported
+from carrack.errors import CarrackError, Conflict, Forbidden, Internal, InvalidArgument, NotFound, NotSupported
 from carrack.linux import pidfd
 from carrack.linux.syscalls import LINUX
 from carrack.runtime import users
@@ -75,7 +75,7 @@ class Files:
 
         def work(write: Callable[[bytes | memoryview], object]) -> None:
             with self._root(c, path) as (fd, below):
-                _translated(c, path, lambda: archive.pack(LINUX, fd, below, write))
+                _translated(c, path, lambda: _pack(fd, below, path, write))
 
         self._events.publish("container", "archive-path", c.id, attributes(c))
         return pump.produce(work)
@@ -180,6 +180,13 @@ def _below(path: str, mount: str) -> str | None:
 
 def _on_writable_mount(c: Container, path: str) -> bool:
     return any(point["RW"] and _below(path, point["Destination"]) is not None for point in c.mounts)
+
+
+def _pack(fd: int, below: str, path: str, write: Callable[[bytes | memoryview], object]) -> None:
+    try:
+        archive.pack(LINUX, fd, below, write)
+    except NotADirectoryError as error:  # as dockerd tells it, which looks for what does not exist only
+        raise Internal(f"lstat {path}: not a directory") from error
 
 
 def _translated(c: Container, path: str, work: Callable[[], T]) -> T:

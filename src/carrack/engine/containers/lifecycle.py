@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from carrack.engine import resources
 from carrack.engine.containers import names
 from carrack.engine.containers.create import attributes
-from carrack.engine.containers.failures import start_error
+from carrack.engine.containers.failures import exit_code, start_error
 from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.signals import parse_signal
@@ -94,7 +94,7 @@ class Lifecycle:
         self._supervisor.watch(c, shim)
 
     async def _failed(self, c: Container, failure: Exception) -> None:
-        code = failure.exit_code if isinstance(failure, StartFailed) else 128
+        code = exit_code(failure)
         c.state.status = "exited" if c.state.finished_at else "created"
         c.state.pid, c.state.exit_code, c.state.error = 0, code, str(start_error(failure) if isinstance(failure, StartFailed) else failure)  # fmt: skip  # noqa: E501
         c.state.started_at = 0 if c.state.status == "created" else c.state.started_at
@@ -179,7 +179,7 @@ class Lifecycle:
             return
         shim = c.shim
         if not c.state.running or shim is None:
-            raise Conflict(f"cannot kill container: {c.name}: container {c.id} is not running")
+            raise Conflict(f"container {c.id} is not running")
         if number in (signals.SIGKILL, parse_signal(c.config["StopSignal"] or "SIGTERM")):
             c.stopped_by_user = True
         settled = self._supervisor.settled(c)
@@ -231,11 +231,14 @@ class Lifecycle:
         """Give the container another name. Raises Conflict when that is taken, InvalidArgument when it is bad."""
         if not name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        wanted = names.check(name)
         old = c.name
-        if wanted == old:
+        if name.lstrip("/") == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
-        self._store.reserve(wanted, c.id)
+        try:
+            wanted = names.check(name if name.startswith("/") else f"/{name}")
+            self._store.reserve(wanted, c.id)
+        except (InvalidArgument, Conflict) as error:
+            raise type(error)(f"Error when allocating new name: {error}") from error
         try:
             await self._store.rename(c, wanted)
         except BaseException:
@@ -252,19 +255,19 @@ class Lifecycle:
             if c.state.status in ("removing", "dead"):
                 raise Conflict(f"container is marked for removal and cannot be updated: {c.id}")
             wanted = {**c.host_config, **changed}
+            cpus = os.cpu_count() or 1
+            resources.check_cpu(given, cpus)
             if "Memory" in changed and "MemorySwap" not in changed and 0 < wanted["MemorySwap"] < wanted["Memory"]:
-                raise Conflict(
-                    "Memory limit should be smaller than already set memoryswap limit, "
-                    "update the memoryswap at the same time"
-                )
+                told = "Memory limit should be smaller than already set memoryswap limit"
+                raise Conflict(f"Cannot update container {c.id}: {told}, update the memoryswap at the same time")
             if policy is not None and policy["Name"]:
                 check_restart_policy(policy)
                 if c.host_config["AutoRemove"] and policy["Name"] != "no":
-                    raise InvalidArgument(
-                        "Restart policy cannot be updated because AutoRemove is enabled for the container"
-                    )
+                    told = "Restart policy cannot be updated because AutoRemove is enabled for the container"
+                    raise InvalidArgument(f"Cannot update container {c.id}: {told}")
                 wanted["RestartPolicy"] = policy
-            resources.check(wanted, os.cpu_count() or 1)
+            _check_cpu_kind(c, changed)
+            resources.check(wanted, cpus)
             if changed and c.shim is not None:
                 limits = resources.build(wanted, [])
                 del limits["devices"]
@@ -275,8 +278,23 @@ class Lifecycle:
         return []
 
     async def resize(self, c: Container, height: int, width: int) -> None:
-        """Tell the container's terminal its size in characters."""
+        """Tell a container's terminal its size in characters."""
         if c.shim is None:
             raise Conflict(f"container {c.id} is not running")
         await c.shim.resize(height, width)
         self._events.publish("container", "resize", c.id, {**attributes(c), "height": str(height), "width": str(width)})
+
+
+def _check_cpu_kind(c: Container, changed: Document) -> None:
+    """Refuse a share of processors beside a period or quota that was set before, and the other way round."""
+    names = {"NanoCpus": "NanoCPUs", "CpuPeriod": "CPU Period", "CpuQuota": "CPU Quota"}
+    for new, old in (
+        ("CpuPeriod", "NanoCpus"),
+        ("CpuQuota", "NanoCpus"),
+        ("NanoCpus", "CpuPeriod"),
+        ("NanoCpus", "CpuQuota"),
+    ):
+        if changed.get(new) and c.host_config[old] and not changed.get(old):
+            what = "Nano CPUs" if new == "NanoCpus" else names[new]
+            told = f"Conflicting options: {what} cannot be updated as {names[old]} has already been set"
+            raise InvalidArgument(f"Cannot update container {c.id}: {told}")

@@ -66,7 +66,7 @@ def row(c: Container, now: int) -> Document:
         "Names": ["/" + c.name],
         "Image": c.image,
         "ImageID": c.image_id,
-        "Command": shlex.join([c.path, *c.args]) if c.args else c.path,
+        "Command": " ".join([c.path, *(f"'{word}'" if " " in word else word for word in c.args)]),
         "Created": c.created // 1_000_000_000,
         "Ports": ports(c),
         "Labels": c.config["Labels"] or {},
@@ -114,7 +114,7 @@ def select(
             raise InvalidArgument(f"invalid filter '{name}'")
     _check_values(filters)
     newest = sorted(containers, key=lambda c: c.created, reverse=True)
-    whole = everything or limit > 0 or bool(filters.get("status") or filters.get("exited"))
+    whole = everything or limit > 0 or bool(filters.get("status"))
     images = {identity for word in filters.get("ancestor", ()) for identity in resolve_image(word)}
     before = min((find(word).created for word in filters.get("before", ())), default=None)
     since = max((find(word).created for word in filters.get("since", ())), default=None)
@@ -136,16 +136,20 @@ def select(
 def _check_values(filters: Filters) -> None:
     for value in filters.get("status", ()):
         if value not in STATUSES:
-            raise InvalidArgument(f"invalid filter 'status={value}'")
+            known = "created, running, paused, restarting, removing, exited, dead"
+            told = f"invalid value for state ({value}): must be one of {known}"
+            raise InvalidArgument(f"invalid filter 'status={value}': {told}")
     for value in filters.get("exited", ()):
         if not re.fullmatch(r"-?\d+", value):
-            raise InvalidArgument(f"invalid filter 'exited={value}'")
+            told = f'strconv.Atoi: parsing "{value}": invalid syntax'
+            raise InvalidArgument(f"invalid filter 'exited={value}': {told}")
     for value in filters.get("is-task", ()):
         if value.lower() not in ("true", "1", "false", "0"):
             raise InvalidArgument(f"invalid filter 'is-task=[{value}]'")
     for value in filters.get("health", ()):
         if value not in (health.NONE, health.STARTING, health.HEALTHY, health.UNHEALTHY):
-            raise InvalidArgument(f"invalid filter 'health={value}'")
+            told = f"invalid value for health ({value}): must be one of none, starting, healthy, unhealthy"
+            raise InvalidArgument(f"invalid filter 'health={value}': {told}")
 
 
 def _matches(c: Container, filters: Filters) -> bool:
@@ -159,9 +163,9 @@ def _matches(c: Container, filters: Filters) -> bool:
         "volume": lambda v: any(v in (point.get("Name"), point["Destination"]) for point in c.mounts),
         "network": lambda v: v in c.endpoints or any(e.get("NetworkID") == v for e in c.endpoints.values()),
         "is-task": lambda v: v.lower() in ("false", "0"),
-        "publish": lambda v: any(_port(v, e.get("PublicPort"), e["Type"]) for e in ports(c)),
+        "publish": lambda v: any(_port("publish", v, e.get("PublicPort"), e["Type"]) for e in ports(c)),
         "expose": lambda v: any(
-            _port(v, int(k.split("/")[0]), k.split("/")[1]) for k in c.config["ExposedPorts"] or {}
+            _port("expose", v, int(k.split("/")[0]), k.split("/")[1]) for k in c.config["ExposedPorts"] or {}
         ),
     }
     for name, values in filters.items():
@@ -180,9 +184,10 @@ def _name(name: str, pattern: str) -> bool:
         raise InvalidArgument(f"invalid filter 'name={pattern}': {error}") from error
 
 
-def _port(wanted: str, port: int | None, protocol: str) -> bool:
+def _port(what: str, wanted: str, port: int | None, protocol: str) -> bool:
     numbers, _, kind = wanted.partition("/")
     first, dash, last = numbers.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise InvalidArgument(f"invalid filter: invalid port: {wanted}")
+        told = f'strconv.ParseUint: parsing "{numbers}": invalid syntax'
+        raise InvalidArgument(f"error while looking up for {what} {wanted}: {told}")
     return port is not None and int(first) <= port <= int(last or first) and protocol == (kind or "tcp")

@@ -11,12 +11,13 @@ from typing import Any
 
 from carrack.engine import defaults, health
 from carrack.engine.containers.signals import parse_signal
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import Internal, InvalidArgument, NotSupported
 from carrack.model.container import Document
 from carrack.model.ports import parse_range
 from carrack.model.units import parse_bytes
 
 RUNTIME = "carrack"
+_OTHER_LOG_DRIVERS = ("awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "local", "splunk", "syslog")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 
 
@@ -199,21 +200,29 @@ def _check_log(log: dict[str, Any]) -> None:
             raise InvalidArgument(f"invalid logging opts for driver none: {', '.join(log['Config'])}")
         return
     if log["Type"] != "json-file":
-        raise NotSupported(
-            f"logging driver {log['Type']!r} is not supported by this version of Carrack: use json-file or none"
-        )
+        if log["Type"] in _OTHER_LOG_DRIVERS:
+            raise NotSupported(
+                f"logging driver {log['Type']!r} is not supported by this version of Carrack: use json-file or none"
+            )
+        raise InvalidArgument(f'error looking up logging plugin {log["Type"]}: plugin "{log["Type"]}" not found')
     for name in log["Config"]:
         if name not in ("max-size", "max-file"):
             raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
-    size = log["Config"].get("max-size", "-1")
-    if size != "-1":
-        parse_bytes(size)
-    if "max-file" in log["Config"]:
-        text = log["Config"]["max-file"]
-        if not text.isdecimal() or int(text) < 1:
-            raise InvalidArgument(f"invalid max-file value for json-file log driver: {text!r}")
-        if int(text) > 1 and "max-size" not in log["Config"]:
-            raise InvalidArgument("cannot set more than one max-file without max-size for json-file log driver")
+
+
+def log_limits(log: dict[str, Any]) -> tuple[int, int]:
+    """The most bytes of a log file (0: no bound) and how many files. Raises Internal, at start as Docker does."""
+    try:
+        size = parse_bytes(log["Config"]["max-size"]) if "max-size" in log["Config"] else 0
+        text = log["Config"].get("max-file", "1")
+        if not text.lstrip("+-").isdecimal():
+            raise InvalidArgument(f'strconv.Atoi: parsing "{text}": invalid syntax')
+        if int(text) < 1:
+            raise InvalidArgument("max-file cannot be less than 1")
+    except InvalidArgument as error:
+        told = "failed to create task for container: failed to initialize logging driver"
+        raise Internal(f"{told}: {error}") from error
+    return size, int(text)
 
 
 def unconnected(mode: str) -> Document:
@@ -227,11 +236,10 @@ def unconnected(mode: str) -> Document:
 
 
 def networking(given: Document, mode: str, mac: str = "") -> None:
-    """Refuse endpoints of networks other than the one in ``mode``; Docker's ``default`` is the bridge.
+    """Complete the endpoints; Docker's ``default`` is the network of ``mode``. Raises InvalidArgument on bad addresses.
 
-    ``mac`` is the container's own address, which an endpoint's must not contradict.
-
-    Not with NotFound, which makes the docker command look for the image in a registry.
+    ``mac`` is the container's own address, which an endpoint's must not contradict. Networks that there are not are
+    told when the container starts, as with Docker.
     """
     endpoints = given["EndpointsConfig"]
     for name in list(endpoints):
@@ -244,7 +252,7 @@ def networking(given: Document, mode: str, mac: str = "") -> None:
     for address in wanted:
         if not _MAC.fullmatch(address) or int(address[:2], 16) & 1:
             raise InvalidArgument(f"invalid MAC address: {address}")
-    if wanted and mode != "bridge":
+    if wanted and mode in ("host", "none"):
         raise InvalidArgument("conflicting options: mac-address and the network mode")
     if len(wanted) > 1:
         raise InvalidArgument("the container-wide MAC address must match the endpoint-specific MAC address")

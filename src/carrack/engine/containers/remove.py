@@ -166,4 +166,7 @@ def _until(values: list[str]) -> int:
         return 0
     if len(values) > 1:
         raise InvalidArgument("more than one until filter specified")
-    return times.before_now(values[0])
+    try:
+        return times.before_now(values[0])
+    except InvalidArgument as error:
+        raise InvalidArgument(f'failed to parse value as time or duration: "{values[0]}"') from error

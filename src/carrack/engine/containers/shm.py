@@ -42,7 +42,7 @@ def check_joinable(other: Container) -> None:
     """Raise Conflict when another container cannot join this one's IPC namespace."""
     if other.host_config["IpcMode"] not in ("shareable", "host"):
         raise Conflict(
-            f"cannot join IPC of container {other.id}: non-shareable IPC "
+            f"failed to join IPC namespace: container {other.id}: non-shareable IPC "
             "(hint: use IpcMode:shareable for the donor container)"
         )
 

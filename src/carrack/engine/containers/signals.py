@@ -12,6 +12,8 @@ def parse_signal(text: str) -> int:
     word = text.upper() if text.isascii() else ""
     if word.isdecimal() and 0 < int(word[:9]) <= RTMAX:
         return int(word)
+    if word.lstrip("+-").isdecimal() and int(word[:9]):
+        raise InvalidArgument(f"the linux daemon does not support signal {int(word[:9])}")
     word = word.removeprefix("SIG")
     if word.startswith(("RTMIN+", "RTMAX-")) and word[6:].isdecimal():
         shift = int(word[6:9])

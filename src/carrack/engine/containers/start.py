@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine import spec
 from carrack.engine.containers import rootfs, shm
+from carrack.engine.containers.merge import log_limits
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.jobs import both
@@ -66,6 +67,7 @@ class Starter:
     async def start(self, c: Container) -> Shim:
         """Run the container's program. Raises StartFailed when it cannot be run, CarrackError for anything before."""
         await c.left()
+        self._connector.check(c)
         async with AsyncExitStack() as undo:
             held = undo.enter_context(ExitStack())
             undo.push_async_callback(asyncio.to_thread, shm.remove_directory, self._paths.run(c.id))
@@ -121,9 +123,10 @@ class Starter:
     def _join(self, mode: str, file: str, held: ExitStack) -> int:
         other = self._store.find(mode.removeprefix("container:"))
         if not other.state.running or other.shim is None:
-            raise Conflict(
-                f"cannot join namespace of a non running container: container {other.id} is {other.state.status}"
-            )
+            if file == "net":
+                told = f"cannot join network namespace of a non running container: container {other.name}"
+                raise Conflict(f"{told} is {other.state.status}")
+            raise Conflict(f"failed to join {file.upper()} namespace: container {other.id} is not running")
         if file == "ipc":
             shm.check_joinable(other)
         fd = os.open(f"/proc/{other.state.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
@@ -174,12 +177,8 @@ class Starter:
         settings = c.host_config["LogConfig"]
         if settings["Type"] == "none":
             return None
-        size = settings["Config"].get("max-size", "")
-        return {
-            "path": self._paths.log(c.id),
-            "max_size": parse_bytes(size) if size and size != "-1" else 0,
-            "max_file": int(settings["Config"].get("max-file", "1")),
-        }
+        size, count = log_limits(settings)
+        return {"path": self._paths.log(c.id), "max_size": size, "max_file": count}
 
 
 def seccomp_program(c: Container) -> bytes | None:

@@ -31,13 +31,10 @@ def apply(config: RunConfig, changes: Iterable[str]) -> RunConfig:
             word, _, rest = text.partition(" ")
             instruction = _INSTRUCTIONS.get(word.upper())
             if instruction is None:
-                known = word.upper() in _NOT_CHANGES
-                raise InvalidArgument(
-                    f"{word.lower()} is not a valid change command"
-                    if known
-                    else f"dockerfile parse error: unknown instruction: {word}"
-                )
-            if not rest.strip():
+                raise InvalidArgument(f"{word} is not a valid change command")
+            if not rest.strip() and word.upper() == "WORKDIR":
+                raise InvalidArgument("WORKDIR requires exactly one argument")
+            if not rest.strip() and word.upper() not in ("CMD", "ENTRYPOINT"):
                 raise InvalidArgument(f"{word.upper()} requires at least one argument")
             instruction(result, rest.strip())
             command_given = command_given or word.upper() == "CMD"
@@ -66,7 +63,9 @@ def _exec_form(rest: str) -> list[str] | None:
 
 def _command(config: RunConfig, rest: str) -> list[str]:
     words = _exec_form(rest)
-    return words if words is not None else [*config.get("Shell", _SHELL), rest]
+    if words is not None:
+        return words
+    return [*config.get("Shell", _SHELL), *([rest] if rest else [])]
 
 
 def _cmd(config: RunConfig, rest: str) -> None:
@@ -124,7 +123,7 @@ def _expose(config: RunConfig, rest: str) -> None:
         match = _PORT.fullmatch(word)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if match is None or not 1 <= first <= last <= 65535:
-            raise InvalidArgument(f"invalid containerPort: {word}")
+            raise InvalidArgument(f"Invalid containerPort: {word}")
         for port in range(first, last + 1):
             ports[f"{port}/{(match[3] or 'tcp').lower()}"] = {}
     config["ExposedPorts"] = ports

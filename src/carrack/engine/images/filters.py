@@ -50,7 +50,7 @@ def flag(filters: Filters, key: str, default: bool) -> bool:
         return default
     if len(values) == 1 and values[0] in _TRUE | _FALSE:
         return values[0] in _TRUE
-    raise InvalidArgument(f"invalid filter '{key}={values}'")
+    raise InvalidArgument(f"invalid filter '{key}=[{' '.join(values)}]'")
 
 
 def moment(text: str, now: int) -> int:

@@ -105,7 +105,10 @@ class Saver:
                     return sorted(tagged, key=lambda pair: str(pair[1]))
             elif self._store.named(wanted) is not None:
                 return [(await self._store.resolve(text), wanted if wanted.tag else None)]
-        return [(await self._store.resolve(text), None)]
+        try:
+            return [(await self._store.resolve(text), None)]
+        except NotFound as error:
+            raise NotFound(f"No such image: {text}") from error
 
     def _add(self, archive: _Archive, image: Image, tags: list[Reference]) -> None:
         config = self._content.read(image.id, image_config.SIZE_LIMIT)

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 
 SELINUX = "/sys/fs/selinux/enforce"
+_TMPFS_VALUES = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol")
+_TMPFS_FLAGS = frozenset(
+    """defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand atime noatime diratime
+    nodiratime relatime norelatime strictatime nostrictatime bind rbind private rprivate shared rshared slave rslave
+    unbindable runbindable""".split()
+)
 PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 
 
@@ -68,12 +74,13 @@ def _claim(taken: set[str], target: str) -> None:
     taken.add(target)
 
 
-def _target(path: str) -> str:
+def _target(path: str, kind: str = "") -> str:
+    told = f'invalid mount config for type "{kind}": ' if kind else ""
     if not path.startswith("/"):
-        raise InvalidArgument(f"invalid mount path: '{path}' mount path must be absolute")
+        raise InvalidArgument(f"{told}invalid mount path: '{path}' mount path must be absolute")
     clean = "/" + os.path.normpath(path).lstrip("/")
     if clean == "/":
-        raise InvalidArgument("invalid specification: destination can't be '/'")
+        raise InvalidArgument(f"{told}invalid specification: destination can't be '/'")
     return clean
 
 
@@ -116,7 +123,7 @@ async def _bind(text: str, host: Document, volumes: VolumeStore, made: list[str]
     volume = await volumes.create(wanted.source or "", host["VolumeDriver"])
     if not wanted.source:
         made.append(volume.name)
-    return _volume_point(volume.name, target, volumes, mode, not wanted.read_only), wanted.copy_up
+    return _volume_point(volume.name, target, volumes, mode or "z", not wanted.read_only), wanted.copy_up
 
 
 def _make_source(path: str) -> None:
@@ -169,7 +176,7 @@ def _bad(kind: str, reason: str) -> InvalidArgument:
 
 
 async def _mount(mount: Document, volumes: VolumeStore, made: list[str]) -> tuple[MountPoint, bool]:
-    target = _target(mount["Target"])
+    target = _target(mount["Target"], mount["Type"])
     if mount["Type"] == "bind":
         return _mount_bind(mount, target), False
     if mount["Type"] == "tmpfs":
@@ -224,7 +231,11 @@ def spec_mounts(c: Container) -> list[Mount]:
             {"destination": point["Destination"], "type": "bind", "source": point["Source"], "options": options}
         )
     for target, text in (c.host_config["Tmpfs"] or {}).items():
-        result.append(_tmpfs(_target(target), [word for word in text.split(",") if word]))
+        words = [word for word in text.split(",") if word]
+        for word in words:
+            if word not in _TMPFS_FLAGS and word.partition("=")[0] not in _TMPFS_VALUES:
+                raise InvalidArgument(f'invalid tmpfs option "{word}"')
+        result.append(_tmpfs(_target(target), words))
     return result
 
 

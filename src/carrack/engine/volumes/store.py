@@ -144,6 +144,8 @@ class VolumeStore:
         for key in filters:
             if key not in known:
                 raise InvalidArgument(f"invalid filter '{key}'")
+        if filters.get("dangling"):
+            _boolean("dangling", filters["dangling"])
         return [v for v in sorted(self._volumes.values(), key=lambda v: v.name) if self._matches(v, filters)]
 
     def _matches(self, volume: Volume, filters: dict[str, list[str]]) -> bool:

@@ -11,7 +11,7 @@ from tests.fakes.containers import documents
 
 from carrack.engine import defaults
 from carrack.engine.containers import merge
-from carrack.errors import CarrackError, InvalidArgument, NotSupported
+from carrack.errors import CarrackError, Internal, InvalidArgument, NotSupported
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_environment_ports_volumes_and_labels_are_merged() -> None:
     }  # fmt: skip
     own = {"Env": ["A=own"], "ExposedPorts": {"81": {}}, "Volumes": {"/x": {}}, "Labels": {"a": "own"}, "User": "me"}
     config, _, _ = documents(own, image)
-    assert config["Env"] == ["A=own", defaults.PATH, "B=image"]
+    assert config["Env"] == ["A=own", "B=image"]
     assert set(config["ExposedPorts"]) == {"80/tcp", "81/tcp"}
     assert set(config["Volumes"]) == {"/v", "/x"}
     assert config["Labels"] == {"a": "own", "b": "image"}
@@ -124,8 +124,7 @@ def test_refusals(body: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        ({"HostConfig": {"NetworkMode": "mine"}}, InvalidArgument),
-        ({"NetworkingConfig": {"EndpointsConfig": {"mine": {}}}}, InvalidArgument),
+        ({"HostConfig": {"LogConfig": {"Type": "mine"}}}, InvalidArgument),
         ({"HostConfig": {"VolumeDriver": "nfs"}}, InvalidArgument),
         ({"HostConfig": {"LogConfig": {"Type": "syslog"}}}, NotSupported),
     ],
@@ -133,6 +132,14 @@ def test_refusals(body: dict[str, Any], text: str) -> None:
 def test_what_there_is_not(body: dict[str, Any], kind: type[CarrackError]) -> None:
     with pytest.raises(kind):
         documents(body)
+
+
+def test_limits_of_logs() -> None:
+    assert merge.log_limits({"Config": {}}) == (0, 1)
+    assert merge.log_limits({"Config": {"max-size": "4k", "max-file": "3"}}) == (4096, 3)
+    for wrong in ({"max-size": "x"}, {"max-size": "-1"}, {"max-file": "0"}, {"max-file": "x"}):
+        with pytest.raises(Internal, match="failed to initialize logging driver: "):
+            merge.log_limits({"Config": wrong})
 
 
 def test_the_defaults_of_a_host_config() -> None:

@@ -115,7 +115,7 @@ def test_only_a_running_container_can_be_joined(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         first = await world.create("first")
         second = await world.create("second", {"HostConfig": {"PidMode": "container:first"}})
-        with pytest.raises(Conflict, match=f"container {first.id} is created$"):
+        with pytest.raises(Conflict, match=f"^failed to join PID namespace: container {first.id} is not running$"):
             await world.lifecycle.start(second)
         await world.lifecycle.start(first)
         first.state.pid = os.getpid()
