@@ -26,7 +26,6 @@ QUEUE = 1024
 Filters = Mapping[str, list[str]]
 
 _ACTORS = ("container", "daemon", "network", "node", "plugin", "service", "secret", "config", "volume")
-_KEYS = frozenset((*_ACTORS, "event", "image", "label", "scope", "type"))
 _SPLIT_ACTIONS = frozenset(("health_status", "exec_create", "exec_start"))
 
 

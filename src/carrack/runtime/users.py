@@ -99,7 +99,7 @@ def _find_user(name: str, passwd: str) -> tuple[int, int, str, str]:
 
 
 def _find_group(name: str, group: str) -> int:
-    number = _number(name, "gids")
+    number = _number(name)
     if number is not None:
         return number
     for entry_name, gid, _ in _groups(group):

@@ -34,10 +34,9 @@ def config(given: Document, image: Document) -> None:
         given[name] = given[name] or image.get(name) or ""
     for name in ("ExposedPorts", "Volumes", "Labels"):
         merged = {**(image.get(name) or {}), **(given[name] or {})}
-        given[name] = merged or given[name]
+        given[name] = dict(sorted(merged.items())) or given[name]
     given["Labels"] = given["Labels"] or {}
     given["Env"] = _environment(given["Env"] or [], image.get("Env") or [])
-    given["Shell"] = given["Shell"] or image.get("Shell")
     health.check(given["Healthcheck"])
     given["Healthcheck"] = health.merged(given["Healthcheck"], image.get("Healthcheck"))
     _check_config(given)
@@ -111,10 +110,7 @@ def check_together(config: Document, host: Document) -> None:
 
 def _environment(own: list[str], image: list[str]) -> list[str]:
     taken = {word.partition("=")[0] for word in own}
-    words = own + [word for word in image if word.partition("=")[0] not in taken]
-    if not any(word.startswith("PATH=") for word in words):
-        words.insert(len(own), defaults.PATH)
-    return words
+    return own + [word for word in image if word.partition("=")[0] not in taken]
 
 
 def command(config: Document) -> tuple[str, list[str]]:
@@ -153,9 +149,6 @@ def host_config(host: Document, *, cgroup_version: int, init: bool = False) -> N
 
 
 def _check_modes(host: Document) -> None:
-    mode = host["NetworkMode"]
-    if mode not in ("bridge", "host", "none") and not mode.startswith("container:"):
-        raise InvalidArgument(f"network {mode} not found")
     if host["IpcMode"] not in ("private", "shareable", "none", "host") and not host["IpcMode"].startswith("container:"):
         raise InvalidArgument(f"invalid IPC mode: {host['IpcMode']}")
     if host["PidMode"] not in ("", "host") and not host["PidMode"].startswith("container:"):
@@ -225,18 +218,24 @@ def log_limits(log: dict[str, Any]) -> tuple[int, int]:
     return size, int(text)
 
 
-def unconnected(mode: str) -> Document:
+def unconnected(mode: str, mac: str = "") -> Document:
     """The endpoints that are shown of a container before it is connected to its network."""
     if mode.startswith("container:"):
         return {}
-    words = ("EndpointID", "Gateway", "IPAddress", "IPv6Gateway", "GlobalIPv6Address", "MacAddress", "NetworkID")
-    numbers = ("IPPrefixLen", "GlobalIPv6PrefixLen", "GwPriority")
-    none = ("IPAMConfig", "Links", "Aliases", "DriverOpts", "DNSNames")
-    return {mode: {**dict.fromkeys(none), **dict.fromkeys(words, ""), **dict.fromkeys(numbers, 0)}}
+    none = dict.fromkeys(("IPAMConfig", "Links", "Aliases"))
+    words = dict.fromkeys(("NetworkID", "EndpointID", "Gateway", "IPAddress"), "")
+    return {
+        mode: {
+            **none, "MacAddress": mac, "DriverOpts": None, "GwPriority": 0, **words, "IPPrefixLen": 0, "IPv6Gateway": "",
+            "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": None,
+        }
+    }  # fmt: skip
 
 
-def networking(given: Document, mode: str, mac: str = "") -> None:
+def networking(given: Document, mode: str, mac: str = "") -> str:
     """Complete the endpoints; Docker's ``default`` is the network of ``mode``. Raises InvalidArgument on bad addresses.
+
+    Returns the MAC address that is wanted, or nothing.
 
     ``mac`` is the container's own address, which an endpoint's must not contradict. Networks that there are not are
     told when the container starts, as with Docker.
@@ -245,8 +244,6 @@ def networking(given: Document, mode: str, mac: str = "") -> None:
     for name in list(endpoints):
         if name == "default":
             endpoints[mode] = endpoints.pop(name)
-        elif name != mode:
-            raise InvalidArgument(f"network {name} not found")
     wanted = {endpoint["MacAddress"] for endpoint in endpoints.values()} | {mac}
     wanted.discard("")
     for address in wanted:
@@ -256,3 +253,4 @@ def networking(given: Document, mode: str, mac: str = "") -> None:
         raise InvalidArgument("conflicting options: mac-address and the network mode")
     if len(wanted) > 1:
         raise InvalidArgument("the container-wide MAC address must match the endpoint-specific MAC address")
+    return next(iter(wanted), "")

@@ -26,7 +26,6 @@ from carrack.errors import Conflict, NotFound, Unavailable
 from carrack.linux import seccomp_profile
 from carrack.linux.caps import last_cap
 from carrack.model import times
-from carrack.model.units import parse_bytes
 from carrack.oci.runtime_spec import Mount
 from carrack.shim.client import Shim, Slot, StartRequest
 from carrack.shim.requests import LogRequest

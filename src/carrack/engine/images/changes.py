@@ -17,7 +17,6 @@ from carrack.engine.images import healthcheck
 from carrack.errors import InvalidArgument
 from carrack.oci.image_config import RunConfig
 
-_NOT_CHANGES = frozenset({"ADD", "ARG", "COPY", "FROM", "MAINTAINER", "RUN", "SHELL"})
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _SHELL = ["/bin/sh", "-c"]
 

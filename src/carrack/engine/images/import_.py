@@ -10,7 +10,6 @@ from carrack.engine import pump
 from carrack.engine.images import changes
 from carrack.engine.whole import whole
 from carrack.errors import InvalidArgument
-from carrack.errors import InvalidArgument
 from carrack.model import times
 from carrack.oci import document
 from carrack.oci.platform import Platform

@@ -149,7 +149,7 @@ def test_kill(tmp_path: Path) -> None:
         assert (c.state.status, c.state.exit_code) == ("exited", 137)
         assert c.stopped_by_user
         assert shim.calls == [("signal", 10), ("signal", 9)]
-        with pytest.raises(Conflict, match=f"^cannot kill container: web: container {c.id} is not running$"):
+        with pytest.raises(Conflict, match=f"^container {c.id} is not running$"):
             await world.lifecycle.kill(c)
         with pytest.raises(InvalidArgument, match=r"^the linux daemon does not support signal 65$"):
             await world.lifecycle.kill(c, "65")

@@ -103,15 +103,6 @@ def test_a_health_check_is_completed_by_the_images() -> None:
             {"HostConfig": {"LogConfig": {"Type": "json-file", "Config": {"foo": "1"}}}},
             "unknown log opt 'foo' for json-file log driver",
         ),
-        ({"HostConfig": {"LogConfig": {"Config": {"max-size": "foo"}}}}, "invalid size: 'foo'"),
-        (
-            {"HostConfig": {"LogConfig": {"Config": {"max-file": "0"}}}},
-            "invalid max-file value for json-file log driver: '0'",
-        ),
-        (
-            {"HostConfig": {"LogConfig": {"Config": {"max-file": "3"}}}},
-            "cannot set more than one max-file without max-size for json-file log driver",
-        ),
         ({"HostConfig": {"ConsoleSize": [1, 65536]}}, "HostConfig.ConsoleSize must be [height, width]"),
     ],
 )
