@@ -4,8 +4,8 @@ and neither side ever has the whole in memory."""
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
-import socket
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
@@ -16,8 +16,8 @@ from carrack.engine.whole import ended
 
 T = TypeVar("T")
 
-_PIECE = 256 * 1024
-_HELD = 1 << 20  # bytes that may wait for a reader
+_PIECE = 96 * 1024  # up to which small pieces are put together; malloc(3) maps fresh pages for much larger ones
+_HELD = 512 * 1024  # bytes that may wait for the other side
 
 
 async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase], T]) -> T:
@@ -67,11 +67,8 @@ class _Pipe(io.RawIOBase):
                 self._changed.notify()
             if self._size <= _HELD:
                 return True
-            self._waiting = self._loop.create_future()
-        try:
-            await self._waiting
-        finally:
-            self._waiting = None
+            waiting = self._waiting = self._loop.create_future()
+        await waiting
         return not self._left
 
     def end(self) -> None:
@@ -126,22 +123,85 @@ async def produce(writer: Callable[[Callable[[bytes | memoryview], object]], Non
 
     A failure of `writer` is raised after what it had written.
     """
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(True)
-    loop = asyncio.get_running_loop()
-    work = _in_thread(lambda: _write(theirs, writer))
+    outlet = _Outlet(asyncio.get_running_loop())
+    work = _in_thread(lambda: _write(outlet, writer))
     try:
-        while chunk := await loop.sock_recv(ours, _PIECE):
+        while chunk := await outlet.get():
             yield chunk
         await asyncio.shield(work)
     finally:
-        ours.close()  # a writer that is not done gets EPIPE
+        outlet.close()
         cancelled = await ended(work)
         if not work.cancelled():
             work.exception()
         if cancelled is not None:
             raise cancelled
+
+
+class _Outlet:
+    """Bytes from one thread to the event loop; a full one holds back the thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._changed = threading.Condition()
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._ended = False
+        self._closed = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def write(self, data: bytes | memoryview) -> None:
+        """For the thread: add some bytes, and wait while there are many. BrokenPipeError when nobody takes any more."""
+        piece = bytes(data)  # what is bytes already is not copied
+        with self._changed:
+            while self._size > _HELD and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                raise BrokenPipeError(errno.EPIPE, "nobody reads what is written here any more")
+            if piece:
+                self._pieces.append(piece)
+                self._size += len(piece)
+                self._wake()
+
+    def end(self) -> None:
+        """For the thread: no more bytes come."""
+        with self._changed:
+            self._ended = True
+            self._wake()
+
+    async def get(self) -> bytes:
+        """For the event loop: the next bytes, small pieces put together; ``b""`` at the end."""
+        while True:
+            with self._changed:
+                if self._pieces:
+                    taken = self._take()
+                    self._changed.notify()
+                    return taken
+                if self._ended:
+                    return b""
+                waiting = self._waiting = self._loop.create_future()
+            await waiting
+
+    def close(self) -> None:
+        """For the event loop: it takes no more."""
+        with self._changed:
+            self._closed = True
+            self._pieces.clear()
+            self._changed.notify()
+
+    def _take(self) -> bytes:
+        taken = [self._pieces.popleft()]
+        size = len(taken[0])
+        while self._pieces and size + len(self._pieces[0]) <= _PIECE:
+            taken.append(self._pieces.popleft())
+            size += len(taken[-1])
+        self._size -= size
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._loop.call_soon_threadsafe(_set, waiting)
 
 
 def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
@@ -169,6 +229,8 @@ def _read(pipe: _Pipe, reader: Callable[[io.RawIOBase], T]) -> T:
         pipe.leave()
 
 
-def _write(sock: socket.socket, writer: Callable[[Callable[[bytes | memoryview], object]], None]) -> None:
-    with sock:
-        writer(sock.sendall)
+def _write(outlet: _Outlet, writer: Callable[[Callable[[bytes | memoryview], object]], None]) -> None:
+    try:
+        writer(outlet.write)
+    finally:
+        outlet.end()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from carrack.storage.content import ContentStore
     from carrack.storage.tarwriter import Write
 
-_PIECE = 1 << 20
+_PIECE = 96 * 1024  # malloc(3) maps fresh pages for much larger ones, each time
 
 
 @dataclass(slots=True)
