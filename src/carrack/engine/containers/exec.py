@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from carrack.shim.client import Shim
 
 ENDED_KEPT = 256
+UNSTARTED_KEPT = 256  # of one container: who makes more and starts none has forgotten the first of them
 START_PATIENCE_S = 10.0  # as dockerd
 
 
@@ -85,8 +86,15 @@ class Execs:
         process = Exec(secrets.token_hex(32), c, config)
         self._execs[process.id] = process
         c.exec_ids.append(process.id)
+        self._forget_unstarted(c)
         self._publish("exec_create: " + " ".join(config["Cmd"]), process)
         return process
+
+    def _forget_unstarted(self, c: Container) -> None:
+        unstarted = [identity for identity in c.exec_ids if not self._execs[identity].started]
+        for identity in unstarted[:-UNSTARTED_KEPT]:
+            c.exec_ids.remove(identity)
+            del self._execs[identity]
 
     def find(self, identity: str) -> Exec:
         """The exec of that id. Raises NotFound."""
@@ -132,6 +140,7 @@ class Execs:
             raise exec_error(failure) from failure
         except BaseException:
             ours.close()
+            self._ended(process, 126)
             raise
         finally:
             theirs.close()
@@ -186,7 +195,7 @@ class Execs:
         process.settled.set()
         if process.id in process.container.exec_ids:
             process.container.exec_ids.remove(process.id)
-        ended = [identity for identity, e in self._execs.items() if e.started and not e.running]
+        ended = [identity for identity, e in self._execs.items() if e.exit_code is not None]
         for identity in ended[:-ENDED_KEPT]:
             del self._execs[identity]
 

@@ -108,7 +108,7 @@ def test_started_once(tmp_path: Path) -> None:
     [
         (StartFailed("exec", 'exec: "x": executable file not found in $PATH', 127), InvalidArgument, 127),
         (StartFailed("join", "no", 125), Internal, 128),
-        (Unavailable("gone"), Unavailable, None),
+        (Unavailable("gone"), Unavailable, 126),
     ],
 )
 def test_a_failed_start(tmp_path: Path, failure: Exception, kind: Any, code: int | None) -> None:
@@ -217,5 +217,34 @@ def test_only_so_many_ended_ones_are_kept(tmp_path: Path, monkeypatch: pytest.Mo
             with pytest.raises(NotFound):
                 world.execs.find(identity)
         assert world.execs.find(ids[3]).exit_code == 0
+
+    inside(tmp_path, test)
+
+
+def test_only_so_many_are_made_and_never_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNSTARTED_KEPT", 2)
+
+    async def test(world: World) -> None:
+        c, _ = await world.started()
+        first = world.execs.create("web", {"Cmd": ["true"]})
+        await world.execs.start(first, {}, attach=False)
+        made = [world.execs.create("web", {"Cmd": ["true"]}) for _ in range(3)]
+        with pytest.raises(NotFound, match="No such exec instance"):
+            world.execs.find(made[0].id)
+        assert c.exec_ids == [first.id, made[1].id, made[2].id]
+        world.execs.forget(c)
+
+    inside(tmp_path, test)
+
+
+def test_one_whose_shim_goes_while_it_starts_has_ended(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started()
+        process = world.execs.create("web", {"Cmd": ["true"]})
+        shim.refusal = Unavailable("the shim of the container has gone")
+        with pytest.raises(Unavailable):
+            await world.execs.start(process, {}, attach=True)
+        assert (process.running, process.exit_code, c.exec_ids) == (False, 126, [])
+        assert process.settled.is_set()
 
     inside(tmp_path, test)
