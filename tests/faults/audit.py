@@ -21,9 +21,13 @@ _SLOT = "slot-"
 
 
 class Auditor:
-    """Looks at one daemon. Every method returns what is wrong, in words."""
+    """Looks at one daemon. Every method returns what is wrong, in words.
 
-    def __init__(self, daemon: DaemonProcess) -> None:
+    ``reaper``: the process that gets what loses its parent, if the caller has one of its own.
+    """
+
+    def __init__(self, daemon: DaemonProcess, reaper: int = 0) -> None:
+        self._reaper = reaper
         self._daemon = daemon
         self._api = Api(daemon.socket)
         self._root = daemon.root
@@ -134,7 +138,7 @@ class Auditor:
         shims = {parent(pid) for pid in expected}
         slots = {parent(pid) for pid in self._stubs()}
         below = {pid for zygote in zygotes for pid in children(zygote)}
-        idle = {pid for pid in below | set(orphans()) if pid not in shims | slots and _alive(pid)}
+        idle = {pid for pid in below | set(orphans(self._reaper)) if pid not in shims | slots and _alive(pid)}
         found += [f"an idle shim: {pid} (parent {parent(pid)}) {command(pid)[:60]!r}" for pid in idle]
         return found
 
@@ -199,7 +203,7 @@ class Auditor:
         return count
 
 
-def remains(daemon: DaemonProcess) -> list[str]:
+def remains(daemon: DaemonProcess, reaper: int) -> list[str]:
     """What is on the machine of a daemon that was stopped after all its containers were removed."""
     found = [
         f"mount {line}" for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(daemon.root) in line
@@ -211,13 +215,13 @@ def remains(daemon: DaemonProcess) -> list[str]:
     if daemon.table in tables.split():
         found.append(f"table {daemon.table}")
     found += [f"{path}" for name in ("containers", "layers") for path in (daemon.root / "run" / name).glob("*")]
-    found += [f"process {pid} {command(pid)[:80]!r}" for pid in orphans()]
+    found += [f"process {pid} {command(pid)[:80]!r}" for pid in orphans(reaper)]
     return found
 
 
-def orphans() -> list[int]:
-    """Living processes that were left to the subreaper above us (see :mod:`tests.faults.hunt`)."""
-    return [pid for pid in children(os.getppid()) if pid != os.getpid() and _alive(pid)]
+def orphans(reaper: int) -> list[int]:
+    """Living processes that were left to our subreaper (see :mod:`tests.faults.hunt`)."""
+    return [pid for pid in children(reaper) if pid != os.getpid() and _alive(pid)] if reaper else []
 
 
 def _alive(pid: int) -> bool:

@@ -48,7 +48,7 @@ class Hunt:
         self.striker = Striker(
             self.daemon, self._chance, lambda text: print(time.strftime("%H:%M:%S"), text, flush=True)
         )
-        self.auditor = Auditor(self.daemon)
+        self.auditor = Auditor(self.daemon, os.getppid())
 
     def run(self, seconds: float) -> list[str]:
         """All of it; what is wrong."""
@@ -59,7 +59,7 @@ class Hunt:
         finally:
             self._clear()
             self.daemon.stop()
-        self.findings.wrong += remains(self.daemon)
+        self.findings.wrong += remains(self.daemon, os.getppid())
         return self.findings.wrong
 
     def _work(self, seconds: float) -> None:
