@@ -33,6 +33,7 @@ def test_a_kernel_in_the_cache_needs_no_download(tmp_path: Path, monkeypatch: py
     tree = tmp_path / "linux-image-6.1.0-2-cloud-amd64"
     (tree / "boot").mkdir(parents=True)
     (tree / "boot/vmlinuz-6.1.0-2-cloud-amd64").touch()
+    (tree / "lib/modules/6.1.0-2-cloud-amd64").mkdir(parents=True)
     monkeypatch.setattr("shutil.which", lambda name: None)
     found = kernels.kernel("6.1", tmp_path)
     assert found.release == "6.1.0-2-cloud-amd64"

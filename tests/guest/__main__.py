@@ -22,9 +22,13 @@ ROOT = Path(__file__).parents[2]
 FAILED = 3
 #: what the other kernel and the other cgroup version could break, within a few minutes
 USUAL = (
-    "tests/cli/test_cgroup2.py",
+    "tests/root/test_kernels.py",
     "tests/root/test_runtime_cgroups.py",
-    "tests/root/test_shim_exec.py",
+    "tests/root/test_snapshots.py",
+    "tests/root/test_runtime_lifecycle.py::test_limits_are_set_and_updated",
+    "tests/root/test_runtime_lifecycle.py::test_exec_joins_everything_and_reports_like_run",
+    "tests/root/test_bridge.py",
+    "tests/cli/test_cgroup2.py",
 )
 
 
@@ -64,9 +68,13 @@ def _job(arguments: argparse.Namespace) -> dict[str, object]:
     return {
         "command": arguments.command or [*pytest, *(arguments.words or USUAL)],
         "folder": str(ROOT),
-        "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
+        "environment": {"PYTHONDONTWRITEBYTECODE": "1", **_passed_on()},
         "path": [str(Path(sys.executable).parent)],
     }
+
+
+def _passed_on() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("CARRACK_")}
 
 
 if __name__ == "__main__":

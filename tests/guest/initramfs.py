@@ -8,6 +8,7 @@ virtiofs, under a layer in memory that takes all writes.
 from __future__ import annotations
 
 import gzip
+import lzma
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
@@ -42,7 +43,8 @@ def initramfs(kernel: GuestKernel) -> bytes:
     files: dict[str, bytes] = {"init": SCRIPT.encode(), "bin/busybox": Path(busybox).read_bytes()}
     dependencies = read_dependencies((kernel.modules / "modules.dep").read_text())
     for number, path in enumerate(in_order(MODULES, dependencies)):
-        files[f"modules/{number:02}.ko"] = (kernel.modules / path).read_bytes()
+        content = (kernel.modules / path).read_bytes()
+        files[f"modules/{number:02}.ko"] = lzma.decompress(content) if path.endswith(".xz") else content
     folders = ("bin", "modules", "proc", "sys", "dev", "lower", "upper", "root")
     return gzip.compress(archive(folders, files, {f"bin/{name}": "busybox" for name in APPLETS}), 1)
 

@@ -73,14 +73,19 @@ def _unpack(package: str, cache: Path) -> str:
     """Download and unpack beside the place, then rename: what is in the cache is whole."""
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix="new-") as new:
-        _run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package], cwd=new)
+        _run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package, *_parts(package)], cwd=new)
         tree = Path(new, "tree")
         for archive in Path(new).glob("*.deb"):
             _run(["dpkg-deb", "-x", str(archive), str(tree)])
-        for modules in tree.glob("lib/modules/*"):
-            _run(["depmod", "-b", str(tree), modules.name])
+        modules = _modules(tree)
+        _run(["depmod", "-b", str(modules.parents[2]), modules.name])
         tree.rename(cache / package)
     return package
+
+
+def _parts(package: str) -> list[str]:
+    done = subprocess.run(["apt-cache", "show", package], capture_output=True, text=True, check=False)
+    return sorted(set(re.findall(r"linux-(?:binary|modules)-[^ ,]+", done.stdout)))
 
 
 def _run(command: list[str], cwd: str | None = None) -> None:
@@ -94,6 +99,10 @@ def _run(command: list[str], cwd: str | None = None) -> None:
 
 
 def _opened(tree: Path) -> GuestKernel:
-    image = next(tree.glob("boot/vmlinuz-*"))
-    release = image.name.removeprefix("vmlinuz-")
-    return GuestKernel(release, image, tree / "lib/modules" / release)
+    modules = _modules(tree)
+    image = next(iter([*tree.glob("boot/vmlinuz-*"), *modules.glob("vmlinuz*")]))
+    return GuestKernel(modules.name, image, modules)
+
+
+def _modules(tree: Path) -> Path:
+    return next(iter([*tree.glob("usr/lib/modules/*"), *tree.glob("lib/modules/*")]))
