@@ -205,8 +205,4 @@ def _render(raw: web.BaseRequest, answer: Response, base: Mapping[str, str]) -> 
         headers["Content-Type"] = answer.content_type
     if raw.method == "HEAD":
         headers["Content-Length"] = str(len(answer.body))
-    response = WholeResponse(status=answer.status, body=answer.body, headers=headers)
-    if not answer.content_type:
-        # aiohttp would name a type for a body that is not there.
-        response.headers.popall("Content-Type", None)
-    return response
+    return WholeResponse(status=answer.status, body=answer.body, headers=headers)

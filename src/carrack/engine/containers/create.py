@@ -136,11 +136,9 @@ class Creator:
         return os.uname().nodename if host["NetworkMode"] == "host" else identity[:12]
 
     async def _make(self, container: Container, undo: AsyncExitStack) -> None:
-        directory = self._paths.data(container.id)
-        await asyncio.to_thread(_make_directory, directory)
-        undo.callback(shutil.rmtree, directory, ignore_errors=True)
-        await asyncio.to_thread(self._snapshotter.prepare, container.id, container.layers)
+        undo.callback(shutil.rmtree, self._paths.data(container.id), ignore_errors=True)
         undo.callback(self._snapshotter.remove, container.id)
+        await asyncio.to_thread(self._make_files, container)
         made: list[str] = []
         undo.push_async_callback(self._drop, made)
         container.mounts, fresh = await mountpoints.resolve(
@@ -150,13 +148,13 @@ class Creator:
             await asyncio.to_thread(copyup.fill, self._snapshotter, container.id, fresh)
         await self._store.add(container)
 
+    def _make_files(self, container: Container) -> None:
+        os.makedirs(self._paths.data(container.id), mode=0o710)
+        self._snapshotter.prepare(container.id, container.layers)
+
     async def _drop(self, made: list[str]) -> None:
         for name in made:
             await self._volumes.remove(name, force=True)
-
-
-def _make_directory(path: str) -> None:
-    os.makedirs(path, mode=0o710)
 
 
 def _check_platform(wanted: str, reference: str, config: Document) -> None:

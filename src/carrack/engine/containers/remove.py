@@ -102,8 +102,10 @@ class Remover:
         self._jobs.start(self._sweep(c), "sweep " + c.id[:12])
 
     async def _delete(self, c: Container) -> None:
+        # After a power cut one with --rm that is on record as running is found lost, and removed for that.
+        durable = not (c.host_config["AutoRemove"] and c.state.started_at)
         try:
-            await self._store.delete(c)
+            await self._store.delete(c, durable=durable)
         except OSError as failure:
             if failure.errno != errno.ENOSPC:
                 raise
@@ -114,9 +116,12 @@ class Remover:
 
     async def _sweep(self, c: Container) -> None:
         await c.left()
-        await asyncio.to_thread(self._snapshotter.remove, c.id)
-        await asyncio.to_thread(shm.remove_directory, self._paths.run(c.id))
-        await asyncio.to_thread(shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
+        await asyncio.to_thread(self._remove_files, c.id)
+
+    def _remove_files(self, identity: str) -> None:
+        self._snapshotter.remove(identity)
+        shm.remove_directory(self._paths.run(identity))
+        shutil.rmtree(self._paths.data(identity), ignore_errors=True)
 
     async def _remove_volumes(self, c: Container) -> None:
         for point in c.mounts:

@@ -109,10 +109,10 @@ class ContainerStore:
             raise
         self.release(old)
 
-    async def delete(self, container: Container) -> None:
-        """Forget a container."""
+    async def delete(self, container: Container, *, durable: bool = True) -> None:
+        """Forget a container; one that is not gone durably may be found again after a power cut."""
         await self._records.write(
-            lambda db: db.execute("DELETE FROM container WHERE id = ?", (container.id,)), spare=True
+            lambda db: db.execute("DELETE FROM container WHERE id = ?", (container.id,)), durable=durable, spare=True
         )
         self._by_id.pop(container.id, None)
         revision.changed()

@@ -127,7 +127,8 @@ class Supervisor:
         """The exit is recorded in its own time; the shim's directory goes when the shim has."""
         await shim.released
         await shim.close()
-        await asyncio.to_thread(shm.remove_directory, self._paths.run(c.id))
+        if c.state.status != "removing":  # else it goes with everything else
+            await asyncio.to_thread(shm.remove_directory, self._paths.run(c.id))
         c.leaving = None
 
     def _wants_restart(self, c: Container, code: int) -> bool:
