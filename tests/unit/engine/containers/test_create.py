@@ -53,6 +53,19 @@ def test_a_container_is_recorded_with_all_it_needs(tmp_path: Path) -> None:
     inside(tmp_path, test)
 
 
+def test_a_slot_that_waits_under_an_id_gives_it(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        asked: list[tuple[tuple[str, ...], bool]] = []
+        world.creator._waiting = lambda names, cable: asked.append((names, cable)) or "ab" * 32  # type: ignore[func-returns-value]
+        assert (await world.create("web")).id == "ab" * 32
+        assert (await world.create("apart", {"HostConfig": {"CgroupParent": "/apart"}})).id != "ab" * 32
+        assert [(set(names) >= {"mount", "pid"}, cable) for names, cable in asked] == [(True, False)]
+        world.creator._waiting = lambda names, cable: None
+        assert len((await world.create("later")).id) == 64
+
+    inside(tmp_path, test)
+
+
 @pytest.mark.parametrize(
     ("name", "body", "kind", "text"),
     [
