@@ -208,6 +208,7 @@ class Worker:
             self._forget(box)
         else:
             box.doubtful = box.doubtful or not answer.known
+            box.status = box.status if answer.status == 409 else ""  # it may have been killed for its removal
             if answer.status not in (0, 404, 409):
                 self.findings.add(f"rm {box.name}: {answer.status} {answer.message}")
             self.look(box)
