@@ -17,7 +17,7 @@ import carrack
 from carrack.linux.syscalls import LINUX
 from carrack.storage.snapshots.base import Snapshotter
 from carrack.storage.snapshots.copy import CopySnapshotter
-from carrack.storage.snapshots.erofs import ErofsSnapshotter
+from carrack.storage.snapshots.erofs import ErofsLayers, ErofsSnapshotter
 from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.snapshots.overlay import OverlaySnapshotter
 
@@ -26,15 +26,21 @@ pytestmark = pytest.mark.root
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from carrack.storage.apply import apply
+from carrack.oci.digest import of
+from carrack.storage.apply import Expected, Spooled, apply, take_over
 from carrack.storage.snapshots.probe import layer_store
 steps = []
 def step(name):
     steps.append(name)
     if len(steps) == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
-with open(sys.argv[4], "rb", buffering=0) as source:
-    apply(source, layer_store(sys.argv[1], Path(sys.argv[2]), step))
+layers = layer_store(sys.argv[1], Path(sys.argv[2]), step)
+with open(sys.argv[4], "r+b", buffering=0) as source:
+    if int(sys.argv[5]):
+        tar = source.read()[layers.room :]
+        assert take_over(source.fileno(), layers, Spooled(of(tar), len(tar), int(sys.argv[5])), Expected())
+    else:
+        apply(source, layers)
 print(",".join(steps))
 """
 
@@ -45,9 +51,12 @@ STEPS = {
 }
 
 
-def run(driver: str, root: Path, kill_at: int, archive: Path) -> subprocess.CompletedProcess[str]:
+def run(driver: str, root: Path, kill_at: int, room: int) -> subprocess.CompletedProcess[str]:
+    """Store BASE, streamed or (with room in front) taken over from its file."""
+    archive = root.with_suffix(".tar")
+    archive.write_bytes(bytes(room) + b"".join(BASE) + END)
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, driver, str(root), str(kill_at), str(archive)],
+        [sys.executable, "-c", PROGRAM, driver, str(root), str(kill_at), str(archive), str(room)],
         env={"PYTHONPATH": str(Path(carrack.__file__).parent.parent)},
         capture_output=True,
         text=True,
@@ -64,15 +73,13 @@ def open_driver(name: str, root: Path, run_root: Path) -> Snapshotter:
     return ErofsSnapshotter(directories, run_root, LINUX)
 
 
-@pytest.mark.parametrize("driver", STEPS)
-def test_killed_at_each_durable_step(driver: str, tmp_path: Path) -> None:
-    archive = tmp_path / "layer.tar"
-    archive.write_bytes(b"".join(BASE) + END)
-    assert run(driver, tmp_path / "whole", 0, archive).stdout.strip() == STEPS[driver]
+@pytest.mark.parametrize(("driver", "room"), [*((driver, 0) for driver in STEPS), ("erofs", ErofsLayers.room)])
+def test_killed_at_each_durable_step(driver: str, room: int, tmp_path: Path) -> None:
+    assert run(driver, tmp_path / "whole", 0, room).stdout.strip() == STEPS[driver]
     with private_mounts():
         for number, name in enumerate(STEPS[driver].split(","), 1):
             root = tmp_path / str(number)
-            assert run(driver, root, number, archive).returncode == -signal.SIGKILL
+            assert run(driver, root, number, room).returncode == -signal.SIGKILL
             again = open_driver(driver, root, tmp_path / f"run{number}")
             again.sweep([])
             assert leftovers(root) == []
