@@ -30,6 +30,10 @@ HEAD_TIMEOUT = 60.0
 LINGER = 2.0
 """Seconds an unread body is still taken after the answer, so that the client can read the answer."""
 
+BACKLOG = 4096
+"""Connections that may wait to be accepted; beyond them a unix socket refuses at once (EAGAIN). The kernel cuts it to
+net.core.somaxconn."""
+
 _HOLD = 64 * 1024
 _BODILESS = (204, 304)
 _RECEIVE = 96 * 1024
@@ -312,9 +316,11 @@ class Server:
         """Accept connections on a bound stream socket, which this object owns from now on."""
         loop = asyncio.get_running_loop()
         if sock.family == socket.AF_UNIX:
-            listener: asyncio.Server = await loop.create_unix_server(self._protocol_factory(tls), sock=sock)
+            listener: asyncio.Server = await loop.create_unix_server(
+                self._protocol_factory(tls), sock=sock, backlog=BACKLOG
+            )
         else:
-            listener = await loop.create_server(self._protocol_factory(tls), sock=sock, backlog=512)
+            listener = await loop.create_server(self._protocol_factory(tls), sock=sock, backlog=BACKLOG)
         self._listeners.append(listener)
 
     @property

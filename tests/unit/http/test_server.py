@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -143,5 +144,18 @@ def test_stopping_ends_streams_at_once_and_lets_handlers_finish(tmp_path: Path) 
         writer2.close()
         assert answers[0] == b""
         assert parse(answers[1])[2] == b'"finished"\n'
+
+    run(main)
+
+
+def test_hundreds_may_connect_before_one_is_accepted(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, ROUTES) as address:
+            clients = [socket.socket(socket.AF_UNIX) for _ in range(400)]
+            for client in clients:
+                client.setblocking(False)
+                client.connect(address)  # refused at once (EAGAIN) where the backlog is full
+            for client in clients:
+                client.close()
 
     run(main)
