@@ -67,9 +67,11 @@ def _parse() -> argparse.Namespace:
 
 
 def _job(arguments: argparse.Namespace) -> dict[str, object]:
-    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", "--leaks"]
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", "--leaks", *arguments.words]
+    if not any((ROOT / word.partition("::")[0]).exists() for word in arguments.words):
+        pytest += USUAL
     return {
-        "command": arguments.command or [*pytest, *(arguments.words or USUAL)],
+        "command": arguments.command or pytest,
         "folder": str(ROOT),
         "environment": _passed_on(),
         "path": [str(Path(sys.executable).parent)],
