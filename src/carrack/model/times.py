@@ -7,6 +7,7 @@ import time
 
 from carrack.model.units import NANOSECONDS, parse_moment, timestamp
 
+_MOST_DIGITS = 20
 ZERO = "0001-01-01T00:00:00Z"
 
 
@@ -33,7 +34,7 @@ def parse(text: str) -> int:
     Raises InvalidArgument on anything else.
     """
     number, dot, fraction = text.partition(".")
-    if number.isdecimal() and (not dot or fraction.isdecimal()):
+    if text.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS and (not dot or fraction.isdecimal()):
         return int(number) * NANOSECONDS + int((fraction + "000000000")[:9])
     return parse_moment(text)
 

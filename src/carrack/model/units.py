@@ -24,6 +24,7 @@ _DURATION = {
     "h": 3600 * NANOSECONDS,
 }
 _MOST_INT64 = (1 << 63) - 1
+_MOST_DIGITS = 1000
 
 
 def parse_bytes(text: str) -> int:
@@ -67,7 +68,7 @@ def parse_duration(text: str) -> int:
     while rest:
         number = _leading(rest, "0123456789.")
         whole, dot, fraction = number.partition(".")
-        if "." in fraction or not (whole or fraction):
+        if "." in fraction or not (whole or fraction) or len(number) > _MOST_DIGITS:
             raise InvalidArgument(f'time: invalid duration "{text}"')
         unit = _leading_unit(rest[len(number) :])
         if not unit:
@@ -111,7 +112,10 @@ def timestamp(text: str, now: float) -> str:
     whole, dot, fraction = text.partition(".")
     if _digits(whole) and (_digits(fraction) or not dot):
         return f"{whole}.{fraction[:9].ljust(9, '0')}" if dot else whole
-    moment = parse_moment(text) if "-" in text[1:] else int(now * NANOSECONDS) - parse_duration(text)
+    try:
+        moment = parse_moment(text) if "-" in text[1:] else int(now * NANOSECONDS) - parse_duration(text)
+    except InvalidArgument as error:
+        raise InvalidArgument(f'failed to parse value as time or duration: "{text}"') from error
     return f"{moment // NANOSECONDS}.{moment % NANOSECONDS:09d}"
 
 
@@ -183,7 +187,8 @@ def _scaled(size: float, base: float, names: tuple[str, ...], digits: int) -> st
 
 
 def _digits(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    """Whether it is a number in ASCII digits, and none so long that Python refuses to read it."""
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def _leading(text: str, characters: str) -> str:

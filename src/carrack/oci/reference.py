@@ -46,11 +46,16 @@ class Reference:
 
     @property
     def familiar_name(self) -> str:
-        """The shortest form of the name, as shown: `busybox`, `user/app`, `registry:5000/app`."""
+        """The shortest form of the name that means the same: `busybox`, `user/app`, `registry:5000/app`.
+
+        A path that begins like a domain keeps its own, or it would be shown, and found, as another registry's.
+        """
         if self.domain != DEFAULT_DOMAIN:
             return self.name
         rest = self.path.removeprefix(OFFICIAL_PREFIX)
-        return rest if "/" not in rest else self.path
+        if "/" not in rest:
+            return rest
+        return self.name if _is_domain(self.path.partition("/")[0]) else self.path
 
     @property
     def familiar(self) -> str:
@@ -113,10 +118,14 @@ def parse_for_tag(repository: str, tag: str) -> Reference:
     return named.with_tag(tag) if tag else named.with_default_tag()
 
 
+def _is_domain(head: str) -> bool:
+    """Whether what stands before the first slash of a name is a registry's address."""
+    return "." in head or ":" in head or head == "localhost" or head.lower() != head
+
+
 def _split_domain(text: str) -> tuple[str, str]:
     head, slash, rest = text.partition("/")
-    looks_like_host = "." in head or ":" in head or head == "localhost" or head.lower() != head
-    if not slash or not looks_like_host:
+    if not slash or not _is_domain(head):
         domain, rest = DEFAULT_DOMAIN, text
     else:
         domain = DEFAULT_DOMAIN if head == "index.docker.io" else head

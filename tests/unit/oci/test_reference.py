@@ -88,3 +88,18 @@ def test_parse_is_stable(text: str) -> None:
         return
     assert reference.parse(str(parsed)) == parsed
     assert reference.parse(parsed.familiar) == parsed
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("docker.io/registry.example/x:1", "docker.io/registry.example/x:1"),
+        ("docker.io/localhost/x", "docker.io/localhost/x"),
+        ("docker.io/user/x.y", "user/x.y"),
+        ("docker.io/library/x.y", "x.y"),
+    ],
+)
+def test_what_is_shown_is_read_as_the_same_name(text: str, shown: str) -> None:
+    """Else a hub's repository named like a registry would be shown, removed and saved as that registry's."""
+    assert reference.parse(text).familiar == shown
+    assert reference.parse(shown) == reference.parse(text)
