@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,9 @@ class Machine:
             socket = stack.enter_context(self._shared_root())
             begun = time.monotonic()
             status = watch(self._command(socket), seconds)
-        print(f"guest: {self._kernel.release} ran for {time.monotonic() - begun:.0f} s", flush=True)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took = f"{time.monotonic() - begun:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of processors"
+        print(f"guest: {self._kernel.release} ran for {took}", flush=True)
         return read_answer(self._work / "answer", status, seconds)
 
     def _command(self, socket: Path) -> list[str]:
