@@ -55,12 +55,12 @@ def flag(filters: Filters, key: str, default: bool) -> bool:
 
 def moment(text: str, now: int) -> int:
     """Nanoseconds since 1970 of a timestamp, a date, or a duration (`10m`, `1h30m`) before `now`."""
-    if _DURATION.fullmatch(text):
-        parts = _DURATION_PART.findall(text)
-        return now - sum(int(float(number) * _UNITS[unit]) for number, unit in parts)
     try:
+        if _DURATION.fullmatch(text):
+            parts = _DURATION_PART.findall(text)
+            return now - sum(int(float(number) * _UNITS[unit]) for number, unit in parts)
         return times.parse(text)
-    except (InvalidArgument, ValueError):
+    except (InvalidArgument, ValueError, OverflowError):
         raise InvalidArgument(f'failed to parse value as time or duration: "{text}"') from None
 
 
