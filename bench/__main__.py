@@ -8,7 +8,9 @@ work put off until after the answer counts: keep the machine otherwise idle. A r
 is; "(≥ N)" is what is wanted of it, "MISSED" that it is not reached.
 
 Both daemons need the image busybox; podman needs it in its own store. The peers' containers are named after --prefix
-and removed. Memory rows need root. For the rows of images give a docker-archive that neither daemon has.
+and removed. Memory rows need root, and no other program that shares pages with an engine, such as a second daemon: PSS
+divides them. For the rows of images give a docker-archive that neither daemon has. All rows with 20 runs take about an
+hour; --slow-runs 5 makes it a third.
 
 Without --podman its rows are left out. With rows given, only those; --rows lists them.
 """
@@ -70,7 +72,7 @@ def main() -> None:
         taking_part = [target for target in targets if target.key in row.keys]
         if len(taking_part) < 2:
             continue
-        runs = (options.slow_runs or options.runs) if row.slow else options.runs
+        runs = min(row.most, (options.slow_runs or options.runs) if row.slow else options.runs)
         figures[name] = measure(row, taking_part, runs, Pause(options.gap, options.settle))
         print("\n".join(lines(row, figures[name], taking_part)), flush=True)
         if options.json:

@@ -46,7 +46,7 @@ def nothing(_: Target) -> None:
 class Row:
     """One row. ``work`` is timed; it may return figures of its own. ``prepare`` and ``clean`` frame all of a target's
     runs, ``before`` and ``after`` each one; none of these counts. ``goals``: (target's key, metric) → wanted ratio.
-    A ``slow`` row is run fewer times."""
+    A ``slow`` row may be run fewer times; ``most`` bounds them where one run is a mean over many containers."""
 
     title: str
     work: Callable[[Target], Sample | None]
@@ -58,6 +58,7 @@ class Row:
     after: Callable[[Target], None] = nothing
     clean: Callable[[Target], None] = nothing
     slow: bool = False
+    most: int = 1000
 
 
 @dataclass(frozen=True)
