@@ -49,7 +49,9 @@ def run(kernel: Kernel, hierarchy: Hierarchy, control: socket, plan: dict[str, A
     gc.enable()
     _leave_daemons_output()
     try:
-        Shim(sandbox, running, loop, signals).serve(control, message["id"])
+        shim = Shim(sandbox, running, loop, signals)
+        shim.open(control, message["id"])
+        shim.serve()
     except BaseException:
         write_file(running.directory_fd, protocol.CRASH_FILE, {"traceback": traceback.format_exc()})
         raise
@@ -101,11 +103,10 @@ class Shim:
         self._signals = signals
         self._connections: list[Control] = []
         self._exit: dict[str, Any] | None = None
-        self._execs = Execs(sandbox.kernel, sandbox, loop, self._exec_exited)
-        self._service = Service(sandbox, running, self._execs)
+        self._used: Service | None = None
 
-    def serve(self, control: socket, request: int) -> NoReturn:
-        """Answer the start request, then serve until the container has ended and its output is delivered."""
+    def open(self, control: socket, request: int) -> None:
+        """Answer the start request, and listen."""
         daemon = self._accept(control)
         daemon.send({"id": request, "ok": {"pid": self._sandbox.child.pid}})
         if daemon.closed:  # it was killed while it waited: nobody knows that this container runs
@@ -113,12 +114,33 @@ class Shim:
         self._loop.watch(self._running.listener.fileno(), events.IN, self._connect)
         self._loop.watch(self._signals.fd, events.IN, self._reap)
         self._reap(0)  # a program may have ended before its end was watched
+
+    def serve(self) -> NoReturn:
+        """Go on until the container has ended and its output is delivered."""
         while self._exit is None:
             self._loop.turn()
         self._release()
-        while not (self._running.stdio.done and self._execs.done):
+        while not (self._running.stdio.done and (self._used is None or self._used.execs.done)):
             self._loop.turn()
         os._exit(0)
+
+    def close(self) -> None:
+        """Let go of the streams, the connections and the run directory, as if there never was a container."""
+        self._running.stdio.ended()
+        retire_socket(self._running.directory_fd, self._running.listener)
+        os.close(self._running.directory_fd)
+        for control in tuple(self._connections):
+            control.close()
+        self._signals.close()
+        self._loop.close()
+
+    @property
+    def _service(self) -> Service:
+        """Made when it is first asked for something: most containers never are."""
+        if self._used is None:
+            execs = Execs(self._sandbox.kernel, self._sandbox, self._loop, self._exec_exited)
+            self._used = Service(self._sandbox, self._running, execs)
+        return self._used
 
     def _accept(self, sock: socket) -> Control:
         control = Control(self._loop, sock, self._request, self._connections.remove)
@@ -151,13 +173,17 @@ class Shim:
             if pid == self._sandbox.child.pid:
                 ended = status
             else:
-                self._execs.reaped(pid, status)
+                self._reaped(pid, status)
         if ended is not None:
             at = time.time()
             oom_killed = self._clear_cgroup()
             for pid, status in self._signals.reap():
-                self._execs.reaped(pid, status)
+                self._reaped(pid, status)
             self._ended({"code": protocol.exit_code(ended), "at": at, "oom_killed": oom_killed})
+
+    def _reaped(self, pid: int, status: int) -> None:
+        if self._used is not None:  # else it is no exec's, but an orphan of the container
+            self._used.execs.reaped(pid, status)
 
     def _clear_cgroup(self) -> bool:
         """Kill what is left, as there is without a pid namespace of its own; returns whether memory ran out.
@@ -175,7 +201,8 @@ class Shim:
     def _ended(self, exit: dict[str, Any]) -> None:
         """All processes are gone: bring out their last words, put the exit on file, then tell it."""
         self._running.stdio.ended()
-        self._execs.end_streams()
+        if self._used is not None:
+            self._used.execs.end_streams()
         self._exit = exit
         directory_fd = self._running.directory_fd
         self._loop.forget(self._running.listener.fileno())

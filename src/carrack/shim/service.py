@@ -27,7 +27,7 @@ class Service:
     def __init__(self, sandbox: Sandbox, running: Running, execs: Execs) -> None:
         self._sandbox = sandbox
         self._running = running
-        self._execs = execs
+        self.execs = execs
         self._paused = False
         self._operations: dict[str, Callable[[Request], Any]] = {
             "signal": self._signal,
@@ -46,7 +46,7 @@ class Service:
             "pid": self._sandbox.child.pid,
             "cgroup": self._sandbox.cgroup.path,
             "paused": self._paused,
-            "execs": self._execs.state(),
+            "execs": self.execs.state(),
         }
 
     def handle(self, control: Control, message: Request, fds: list[int]) -> None:
@@ -57,7 +57,7 @@ class Service:
                 if self._paused:  # whatever enters a frozen cgroup freezes with it
                     raise StartError("request", "the container is paused")
                 left, fds = fds, []
-                self._execs.start(message["exec"], message, left, lambda outcome: _told(control, number, outcome))
+                self.execs.start(message["exec"], message, left, lambda outcome: _told(control, number, outcome))
                 return
             if name == "attach":
                 left, fds = fds, []
@@ -83,7 +83,7 @@ class Service:
         """The streams a request means, and whether they are a terminal."""
         if message.get("exec") is None:
             return self._running.stdio, self._running.terminal
-        process = self._execs.get(message["exec"])
+        process = self.execs.get(message["exec"])
         return process.stdio, process.terminal
 
     def _attach(self, message: Request, fds: list[int]) -> None:
@@ -100,7 +100,7 @@ class Service:
         if message.get("exec") is None:
             self._sandbox.kernel.pidfd_send_signal(self._sandbox.child.pidfd, message["signal"])
             return
-        process = self._execs.get(message["exec"])
+        process = self.execs.get(message["exec"])
         if process.exit is not None or not process.pid:
             raise ProcessLookupError(3, f"exec {message['exec']} is not running")
         os.kill(process.pid, message["signal"])  # our own unreaped child: the number cannot be another's

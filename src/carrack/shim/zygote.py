@@ -20,7 +20,7 @@ from carrack.runtime.process import expose_to_oom_killer
 from carrack.runtime.seal import is_sealed
 from carrack.shim import main as shim
 from carrack.shim import protocol, reaper
-from carrack.shim.loop import IN, Loop
+from carrack.shim.rehearsal import rehearse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,21 +48,19 @@ class Zygote:
         self._kernel = kernel
         self._sock = sock
         self._hierarchy = hierarchy
-        self._loop = Loop()
         self._plans: dict[bytes, dict[str, Any]] = {}
         reaper.ignore()
 
     def serve(self) -> NoReturn:
-        """Fork shims until the daemon's end closes."""
-        self._loop.watch(self._sock.fileno(), IN, self._request)
+        """Fork shims until the daemon's end closes. There is nothing else to wait for, so no event loop."""
         try:
             channel.send(self._sock, {"ready": os.getpid()})
         except OSError:  # the daemon has ended meanwhile
             os._exit(0)
         while True:
-            self._loop.turn()
+            self._request()
 
-    def _request(self, _: int) -> None:
+    def _request(self) -> None:
         try:
             body, fds = channel.receive_body(self._sock, protocol.MAX_FDS)
         except ConnectionError:  # the daemon was killed with words of ours unread
@@ -93,7 +91,6 @@ class Zygote:
         try:
             os.setsid()
             self._sock.close()
-            self._loop.close()
             reaper.notice()
             self._kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
             shim.run(self._kernel, self._hierarchy, channel.bare(fds[0]), plan, fds[1:])
@@ -113,6 +110,7 @@ def main(descriptor: int) -> NoReturn:
     hierarchy = detect()
     reaper.hear_all()
     expose_to_oom_killer()
+    rehearse(LINUX, hierarchy)
     close_imports()
     gc.collect()
     gc.freeze()
