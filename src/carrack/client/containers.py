@@ -4,7 +4,7 @@ from carrack.client.transport import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from carrack.client.document import Document
@@ -87,6 +87,11 @@ def attach(
 def wait(daemon: "Daemon", container: str, condition: str = "") -> "Response":
     """The answer, whose body (``{"StatusCode", "Error"}``) comes when the condition is met."""
     return daemon.call("POST", path(container, "wait"), {"condition": condition or None})
+
+
+def ask_wait(daemon: "Daemon", container: str, condition: str = "") -> "Callable[[], Response]":
+    """`wait`, whose answer is taken later: the daemon hears of it while something else is asked."""
+    return daemon.ask(path(container, "wait"), {"condition": condition or None})
 
 
 def resize(daemon: "Daemon", container: str, height: int, width: int) -> None:

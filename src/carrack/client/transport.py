@@ -10,7 +10,7 @@ from carrack.http.client import Connection, connect_tcp, connect_unix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from carrack.client.context import Host
@@ -65,6 +65,22 @@ class Daemon:
         if body is not None:
             headers, data = [("Content-Type", "application/json")], document.dumps(body).encode()
         return self._versioned(method, path, query, headers, data)
+
+    def ask(self, path: str, query: "Query | None" = None) -> "Callable[[], Response]":
+        """Send a POST without a body on a connection of its own; the result waits for the answer, which it gives.
+
+        For what shall be under way while something else is asked. The version must have been agreed by an answer.
+        """
+        connection = self.connect()
+        connection.send("POST", f"/v{self.version}{path}{encode_query(query)}", [("Connection", "close")])
+
+        def answer() -> "Response":
+            try:
+                return _accepted(connection.answer("POST"))
+            except OSError as error:
+                raise Unreachable(self.host.url, error) from error
+
+        return answer
 
     def upload(
         self,
@@ -143,10 +159,7 @@ class Daemon:
         headers: list[tuple[str, str]],
         body: "bytes | Iterable[bytes] | None",
     ) -> "Response":
-        response = self._exchange(method, f"/v{self.version}{path}{encode_query(query)}", headers, body)
-        if response.status < 400:
-            return response
-        raise Refused(response.status, _message(response))
+        return _accepted(self._exchange(method, f"/v{self.version}{path}{encode_query(query)}", headers, body))
 
     def _exchange(
         self, method: str, target: str, headers: list[tuple[str, str]], body: "bytes | Iterable[bytes] | None"
@@ -195,6 +208,12 @@ def quote(text: str, safe: bytes = b"") -> str:
     """Percent-encode all but the unreserved characters of RFC 3986 and ``safe``."""
     plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~" + safe
     return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))
+
+
+def _accepted(response: "Response") -> "Response":
+    if response.status < 400:
+        return response
+    raise Refused(response.status, _message(response))
 
 
 def _message(response: "Response") -> str:

@@ -153,6 +153,17 @@ class Connection:
         body: "bytes | Iterable[bytes] | None" = None,
     ) -> Response:
         """Send a request and read the head of its answer. A body that is not bytes goes out in chunks."""
+        self.send(method, target, headers, body)
+        return self.answer(method)
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: "Iterable[tuple[str, str]]" = (),
+        body: "bytes | Iterable[bytes] | None" = None,
+    ) -> None:
+        """Send a request, whose answer is read later."""
         self.idle = False
         lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host}", "User-Agent: carrack"]
         lines += [f"{name}: {value}" for name, value in headers]
@@ -169,7 +180,13 @@ class Connection:
             self._send(head, body)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the server may have answered, and hung up, before it had read everything
-        return self._answer(method)
+
+    def answer(self, method: str) -> Response:
+        """The head of the answer to what was sent."""
+        status, headers = self._head()
+        while 100 <= status < 200 and status != 101:
+            status, headers = self._head()
+        return Response(self, status, headers, bodiless=method == "HEAD")
 
     def receive(self, size: int) -> bytes:
         """At most ``size`` bytes, what was read beforehand first; empty at the end of the stream."""
@@ -216,12 +233,6 @@ class Connection:
             if chunk:
                 self._sock.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         self._sock.sendall(b"0\r\n\r\n")
-
-    def _answer(self, method: str) -> Response:
-        status, headers = self._head()
-        while 100 <= status < 200 and status != 101:
-            status, headers = self._head()
-        return Response(self, status, headers, bodiless=method == "HEAD")
 
     def _head(self) -> tuple[int, dict[str, str]]:
         first = self.line()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from carrack.runtime.inroot import Procfs
 
 FILE_LIMIT = 4 * 1024 * 1024
+#: read at a time: so little that malloc(3) maps no fresh pages for it
+_PIECE = 64 * 1024
 ID_LIMIT = 2**31 - 1
 _OUT_OF_RANGE = f"uids and gids must be in range 0-{ID_LIMIT}"
 _LINE_LIMIT = 64 * 1024
@@ -194,7 +196,7 @@ def _read(kernel: FileKernel, procfs: Procfs, root_fd: int, path: str) -> str:
 
 def _read_all(fd: int, path: str) -> str:
     chunks, total = [], 0
-    while chunk := os.read(fd, FILE_LIMIT + 1 - total):
+    while chunk := os.read(fd, _PIECE):
         chunks.append(chunk)
         total += len(chunk)
         if total > FILE_LIMIT:

@@ -82,6 +82,28 @@ def test_a_stream_keeps_the_spare_connection_free(tmp_path: Path) -> None:
         daemon.close()
 
 
+def test_what_is_asked_beside_is_answered_later(tmp_path: Path) -> None:
+    answers = {
+        "POST /wait": response(200, {"StatusCode": 3}, "Connection: close\r\n"),
+        "POST /nothing": response(404, {"message": "page not found"}, "Connection: close\r\n"),
+        "GET /info": (200, {}),
+    }
+    with serving(tmp_path / "s", answers) as server:
+        daemon = server.daemon
+        answer = daemon.ask("/wait", {"condition": "removed"})
+        refused = daemon.ask("/nothing")
+        assert daemon.get("/info") == {}
+        assert answer().read() == b'{"StatusCode": 3}'
+        with pytest.raises(Refused, match="page not found"):
+            refused()
+        daemon.close()
+    assert sorted(map(str, server.requests)) == [
+        "GET /v1.51/info?",
+        "POST /v1.51/nothing?",
+        "POST /v1.51/wait?condition=removed",
+    ]
+
+
 def test_hijack(tmp_path: Path) -> None:
     def attach(request: Request, connection: socket) -> None:
         assert request.headers["upgrade"] == "tcp"

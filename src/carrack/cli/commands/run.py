@@ -107,6 +107,8 @@ def _attached(session: "Session", parsed: "Parsed", body: "Document", container:
     if parsed.flag("sig-proxy", True) and not terminal:
         restore = proxy_signals(lambda name: containers.kill(daemon, container, name))
     try:
+        removed = body.get("HostConfig", {}).get("AutoRemove")
+        asked = containers.ask_wait(daemon, container, "removed" if removed else "next-exit")
         stream, _ = containers.attach(
             daemon,
             container,
@@ -115,8 +117,7 @@ def _attached(session: "Session", parsed: "Parsed", body: "Document", container:
             stderr=bool(body.get("AttachStderr")),
             detach_keys=keys,
         )
-        removed = body.get("HostConfig", {}).get("AutoRemove")
-        waiting = containers.wait(daemon, container, "removed" if removed else "next-exit")
+        waiting = asked()
         try:
             containers.start(daemon, container, keys)
         except Refused as error:
