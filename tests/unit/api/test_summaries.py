@@ -92,6 +92,7 @@ def test_only_the_changed_row_is_made_again(clock: Clock, monkeypatch: pytest.Mo
         ("mounts", []),
         ("status", "exited"),
         ("started_at", START - 7200 * SECOND),
+        ("health", {"Status": "unhealthy", "FailingStreak": 3, "Log": []}),
     ],
 )
 def test_every_change_of_a_container_is_shown(clock: Clock, name: str, value: Any) -> None:
