@@ -7,10 +7,14 @@ import json
 from typing import Any
 
 from tests.fakes.bpf import decode
+from tests.fakes.containers import FACTS, container
 
 from carrack.api.json_text import parse_json
 from carrack.api.request import Query
-from carrack.engine.containers import listing
+from carrack.engine import resources, spec
+from carrack.engine.containers import listing, merge, names
+from carrack.engine.containers.attach import DetachKeys
+from carrack.engine.containers.signals import parse_signal
 from carrack.engine.events import Event, matcher
 from carrack.engine.images import changes
 from carrack.engine.images import filters as image_filters
@@ -18,6 +22,7 @@ from carrack.errors import CarrackError, InvalidArgument, NotFound
 from carrack.linux import seccomp, seccomp_profile
 from carrack.model import container as tables
 from carrack.model import labels, mounts, ports, schema, times, units
+from carrack.network import sandbox_files
 from carrack.oci import document, image_config, manifest, platform, reference
 from carrack.runtime import bundle, users
 
@@ -150,7 +155,7 @@ def filters(data: bytes) -> None:
     event = Event("container", "create", "0" * 64, {"name": "web", "image": "busybox", "a": "b"}, "local", 1)
     matcher(given)(event)
     for act in (
-        lambda: listing.select([], _nothing, lambda _: set(), everything=True, filters=given),
+        lambda: listing.select(_CONTAINERS, _nothing, lambda _: set(), everything=True, filters=given),
         lambda: asyncio.run(image_filters.tests(given, image_filters.LIST, _no_image)),
         lambda: image_filters.flag(given, "dangling", False),
     ):
@@ -158,6 +163,14 @@ def filters(data: bytes) -> None:
             act()
         except (InvalidArgument, NotFound):
             pass
+
+
+_CONTAINERS = [
+    container(
+        1, {"Labels": {"a": "b"}}, status="running", ports={"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}
+    ),
+    container(2, {"ExposedPorts": {"80/tcp": {}}}, status="exited", exit_code=3, started_at=1, finished_at=2),
+]
 
 
 def _as_filters(value: Any) -> dict[str, list[str]]:
@@ -209,6 +222,46 @@ def json_bodies(data: bytes) -> None:
             schema.check(value, table, go=name)
         except InvalidArgument:
             pass
+
+
+def create_requests(data: bytes) -> None:
+    """A request for a container, with an image's config for it: refused, or a runtime spec that can be written."""
+    try:
+        body = parse_json(data)
+    except InvalidArgument:
+        return
+    if not isinstance(body, dict):
+        return
+    try:
+        schema.check(body, tables.CREATE, go="create")
+        made = container(1, body)
+        host = made.host_config
+        resources.check(host, 2)
+        sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), "0.0.0.0")
+        merge.check_together(made.config, host)
+        merge.log_limits(host["LogConfig"])
+        json.dumps(spec.build(made, FACTS, [], "/")).encode()
+        if made.config["StopSignal"]:
+            parse_signal(made.config["StopSignal"])
+    except CarrackError:
+        pass
+
+
+def words_of_requests(data: bytes) -> None:
+    """Signals, detach keys, and names as they stand in a request's query."""
+    text = data.decode("utf-8", "replace")
+    try:
+        assert 0 < parse_signal(text) <= 64
+    except InvalidArgument:
+        pass
+    try:
+        DetachKeys(text)
+    except InvalidArgument:
+        pass
+    try:
+        assert names.check(text).strip("/") == text.strip("/")
+    except InvalidArgument:
+        pass
 
 
 def commit_changes(data: bytes) -> None:

@@ -27,6 +27,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "seccomp": documents.seccomp_profiles,
     "bundle": documents.bundles,
     "json-body": documents.json_bodies,
+    "create-request": documents.create_requests,
+    "request-word": documents.words_of_requests,
     "commit-change": documents.commit_changes,
     "word-file": documents.word_files,
     "http-request": streams.http_requests,

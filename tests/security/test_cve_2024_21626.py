@@ -59,6 +59,8 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
         command = CommandLine("carrack", process)
         command(*IMPORT, stdin=archive)
         yield command
+        if left := command("ps", "-aq").stdout.split():
+            command("rm", "-fv", *left)
     finally:
         for fd in leaks:
             os.close(fd)

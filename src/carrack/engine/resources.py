@@ -22,7 +22,8 @@ from carrack.oci.runtime_spec import (
 
 _MIN_MEMORY = 6 << 20
 _RULE = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})")
-_CPUSET = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
+_CPUSET = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?){,1000}")
+_MOST_DIGITS = 18
 _ACCESS = re.compile(r"^(?!.*(.).*\1)[rwm]{1,3}$")
 
 
@@ -213,6 +214,9 @@ def _rule(text: str) -> DeviceRule:
     match = _RULE.fullmatch(text)
     if match is None:
         raise InvalidArgument(f"invalid device cgroup rule format: '{text}'")
+    for number, what in ((match[2], "major"), (match[3], "minor")):
+        if len(number) > _MOST_DIGITS:
+            raise InvalidArgument(f"invalid {what} value in device cgroup rule format: '{text}'")
     rule: DeviceRule = {"allow": True, "type": match[1], "access": match[4]}
     if match[2] != "*":
         rule["major"] = int(match[2])

@@ -48,13 +48,14 @@ class Reference:
     def familiar_name(self) -> str:
         """The shortest form of the name that means the same: `busybox`, `user/app`, `registry:5000/app`.
 
-        A path that begins like a domain keeps its own, or it would be shown, and found, as another registry's.
+        A path that begins like a domain, or is like an image's id, keeps its own domain: else it would be shown, and
+        found, as another registry's, or as that image.
         """
         if self.domain != DEFAULT_DOMAIN:
             return self.name
         rest = self.path.removeprefix(OFFICIAL_PREFIX)
         if "/" not in rest:
-            return rest
+            return rest if len(rest) != 64 or not digests.is_hex(rest) else self.name
         return self.name if _is_domain(self.path.partition("/")[0]) else self.path
 
     @property

@@ -97,6 +97,7 @@ def test_parse_is_stable(text: str) -> None:
         ("docker.io/localhost/x", "docker.io/localhost/x"),
         ("docker.io/user/x.y", "user/x.y"),
         ("docker.io/library/x.y", "x.y"),
+        (f"docker.io/{'a' * 64}", f"docker.io/library/{'a' * 64}"),
     ],
 )
 def test_what_is_shown_is_read_as_the_same_name(text: str, shown: str) -> None:

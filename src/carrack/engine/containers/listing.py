@@ -77,6 +77,17 @@ def row(c: Container, now: int) -> Document:
     }
 
 
+def sized(row: Document) -> Document:
+    """A row with its sizes where Docker has them; it leaves the first out when nothing was written."""
+    sizes = {name: row[name] for name in ("SizeRw", "SizeRootFs") if row[name] or name == "SizeRootFs"}
+    return {
+        k: v
+        for key in row
+        if key not in ("SizeRw", "SizeRootFs")
+        for k, v in ((key, row[key]), *(sizes.items() if key == "Ports" else ()))
+    }
+
+
 def _annotations(c: Container) -> Document:
     return {"Annotations": c.host_config["Annotations"]} if c.host_config["Annotations"] else {}
 
@@ -139,7 +150,7 @@ def _check_values(filters: Filters) -> None:
             told = f"invalid value for state ({value}): must be one of {known}"
             raise InvalidArgument(f"invalid filter 'status={value}': {told}")
     for value in filters.get("exited", ()):
-        if not re.fullmatch(r"-?\d+", value):
+        if not re.fullmatch(r"[+-]?[0-9]{1,19}", value):
             told = f'strconv.Atoi: parsing "{value}": invalid syntax'
             raise InvalidArgument(f"invalid filter 'exited={value}': {told}")
     for value in filters.get("is-task", ()):
@@ -186,7 +197,11 @@ def _name(name: str, pattern: str) -> bool:
 def _port(what: str, wanted: str, port: int | None, protocol: str) -> bool:
     numbers, _, kind = wanted.partition("/")
     first, dash, last = numbers.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
+    if not _is_port(first) or (dash and not _is_port(last)):
         told = f'strconv.ParseUint: parsing "{numbers}": invalid syntax'
         raise InvalidArgument(f"error while looking up for {what} {wanted}: {told}")
     return port is not None and int(first) <= port <= int(last or first) and protocol == (kind or "tcp")
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 19

@@ -18,6 +18,7 @@ from carrack.model.units import parse_bytes
 
 RUNTIME = "carrack"
 _OTHER_LOG_DRIVERS = ("awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "local", "splunk", "syslog")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 
 
@@ -84,7 +85,8 @@ def port_key(text: str) -> str:
     number, _, protocol = text.partition("/")
     protocol = protocol.lower() or "tcp"
     known = protocol in ("tcp", "udp", "sctp") and number.isascii() and number.isdecimal()
-    if not known or not 1 <= int(number[:9]) <= 65535:
+    number = number.lstrip("0")
+    if not known or len(number) > 5 or not 1 <= int(number or 0) <= 65535:
         raise InvalidArgument(f'invalid port specification: "{text}"')
     return f"{int(number)}/{protocol}"
 
@@ -208,7 +210,7 @@ def log_limits(log: dict[str, Any]) -> tuple[int, int]:
     try:
         size = parse_bytes(log["Config"]["max-size"]) if "max-size" in log["Config"] else 0
         text = log["Config"].get("max-file", "1")
-        if not text.lstrip("+-").isdecimal():
+        if not _INTEGER.fullmatch(text):
             raise InvalidArgument(f'strconv.Atoi: parsing "{text}": invalid syntax')
         if int(text) < 1:
             raise InvalidArgument("max-file cannot be less than 1")
@@ -226,8 +228,8 @@ def unconnected(mode: str, mac: str = "") -> Document:
     words = dict.fromkeys(("NetworkID", "EndpointID", "Gateway", "IPAddress"), "")
     return {
         mode: {
-            **none, "MacAddress": mac, "DriverOpts": None, "GwPriority": 0, **words, "IPPrefixLen": 0, "IPv6Gateway": "",
-            "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": None,
+            **none, "MacAddress": mac, "DriverOpts": None, "GwPriority": 0, **words, "IPPrefixLen": 0,
+            "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": None,
         }
     }  # fmt: skip
 

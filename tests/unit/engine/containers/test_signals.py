@@ -46,3 +46,14 @@ def test_a_number_of_the_kernel_or_a_refusal(text: str) -> None:
 def test_every_name_and_number_is_known(known: signal.Signals) -> None:
     for text in (known.name, known.name.lower(), known.name.removeprefix("SIG"), str(int(known))):
         assert parse_signal(text) == known
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "00000000912345" + "0" * 20, "+-5", "-", "+", "٩"])
+def test_what_only_looks_like_a_number_is_no_signal(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid signal"):
+        parse_signal(text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("9", 9), ("09", 9), ("+9", 9), ("000000000000009", 9)])
+def test_numbers_as_go_reads_them(text: str, number: int) -> None:
+    assert parse_signal(text) == number
