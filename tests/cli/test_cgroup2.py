@@ -159,6 +159,21 @@ def test_the_container_sees_its_own_cgroup_only(docker: Cli, image: str) -> None
     assert docker("exec", "one", "cat", "/proc/self/cgroup").stdout == "0::/\n"
 
 
+def test_a_container_stays_in_the_cgroup_that_its_slot_was_made_in(docker: Cli, image: str) -> None:
+    """Its id is that of a slot which waited: moving the process would cost a grace period of the kernel."""
+    parent = UNIFIED / docker.daemon.cgroup.lstrip("/")
+
+    def waiting() -> set[str]:
+        return {path.name for path in parent.iterdir() if path.is_dir()}
+
+    for number in range(5):  # one that waits may have been promised to a container that is gone
+        eventually(lambda: len(waiting() - {*docker("ps", "-q", "--no-trunc").stdout.split()}) >= 2)
+        before = waiting()
+        if docker("run", "-d", "--name", f"n{number}", image, "sleep", "100").stdout.strip() in before:
+            return
+    raise AssertionError("no container was put where a slot waited")
+
+
 def test_pause(docker: Cli, image: str) -> None:
     docker("run", "-d", "--name", "stops", image, "sleep", "100")
     docker("pause", "stops")
