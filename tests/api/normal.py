@@ -12,6 +12,7 @@ import json
 import re
 import tarfile
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from tests.api.wire import Answer
@@ -24,12 +25,13 @@ _PATTERNS = (
     (re.compile(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b"), "<mac>"),
     (re.compile(r"\b(?!0\.0\.0\.0|127\.)\d{1,3}(\.\d{1,3}){3}\b"), "<ip>"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "<hex12>"),
+    (re.compile(r"\b(Less than a|About a|\d+) (second|minute)s?( ago)?"), "<while>"),
 )
 # Numbers that belong to the run: marked where they are not zero.
 _NUMBERS = {
     "Pid", "NFd", "NGoroutines", "NEventsListener", "MemTotal", "NCPU", "time", "timeNano",
 }  # fmt: skip
-_SIZES = {"SizeRootFs", "SizeRw", "Size", "SharedSize", "LayersSize", "SpaceReclaimed", "VirtualSize", "execDuration"}
+_SIZES = {"SizeRootFs", "SizeRw", "Size", "SharedSize", "LayersSize", "SpaceReclaimed", "VirtualSize"}
 _SMALL = 10_000
 _CREATED = 1_600_000_000
 _FIXED_SECONDS = (1_700_000_000, 1_700_086_400)
@@ -57,7 +59,9 @@ class Normaliser:
     def stream(self, data: bytes) -> Any:
         """Bytes after a head: frames of Docker's multiplexed stream, or text."""
         frames = _frames(data)
-        return self.text(data.decode("utf-8", "backslashreplace")) if frames is None else frames
+        if frames is None:
+            return self.text(data.decode("utf-8", "backslashreplace"))
+        return [[stream, self.text(text)] for stream, text in frames]
 
     def text(self, text: str) -> str:
         """A string without what differs."""
@@ -79,7 +83,7 @@ class Normaliser:
         if isinstance(value, list):
             return [self.value(item, key) for item in _sorted(value)]
         if isinstance(value, str):
-            return "<number>" if key == "Processes" and value.isdigit() else self.text(value)
+            return "<number>" if key in ("Processes", "execDuration") and value.isdigit() else self.text(value)
         if isinstance(value, int) and not isinstance(value, bool) and self._runs(key, value):
             return "<number>"
         return value
@@ -122,12 +126,25 @@ class Normaliser:
 
 def _sorted(items: list[Any]) -> list[Any]:
     """What a daemon tells in no order of its own (mount points, volumes, networks, images on disk), in one."""
+    if items and all(isinstance(item, dict) and "PrivatePort" in item for item in items):
+        return sorted(items, key=lambda item: (item["PrivatePort"], str(item)))
+    if items and all(isinstance(item, dict) and "timeNano" in item for item in items):
+        return _stops(items)
     for key in ("Destination", "Mountpoint", "Scope", "RepoTags"):
         if items and all(isinstance(item, dict) and key in item for item in items):
             return sorted(
                 items, key=lambda item: str(item.get("Destination") or item.get("Name") or item.get("RepoTags"))
             )
     return items
+
+
+def _stops(events: list[Any]) -> list[Any]:
+    """dockerd's `stop` and `die` of one container overtake each other."""
+    events = list(events)
+    for i, (one, other) in enumerate(pairwise(events)):
+        if (one["Action"], other["Action"]) == ("stop", "die"):
+            events[i : i + 2] = [other, one]
+    return events
 
 
 def _values(data: bytes) -> list[Any] | None:

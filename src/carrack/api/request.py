@@ -15,6 +15,7 @@ from carrack.errors import InvalidArgument
 from carrack.http import websocket
 from carrack.http.hijack import MULTIPLEXED, RAW, HijackedStream, hijack
 from carrack.http.websocket import WebSocketStream
+from carrack.model import times
 
 MAX_JSON = 16 * 1024 * 1024
 """Bytes of a JSON body."""
@@ -75,6 +76,16 @@ class Query:
             raise InvalidArgument(f'strconv.Atoi: parsing "{value}": invalid syntax')
         return int(value)
 
+    def moment(self, name: str) -> int | None:
+        """A time, as nanoseconds since 1970; None when absent or empty. Raises InvalidArgument in Docker's words."""
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            return 0 if value == "0" else times.parse(value)
+        except InvalidArgument:
+            raise InvalidArgument(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
+
     def json(self, name: str) -> Any:
         """A JSON value, None when absent or empty. Raises InvalidArgument when it is not JSON."""
         value = self.text(name)
@@ -92,6 +103,8 @@ class Query:
             document = parse_json(value)
         except InvalidArgument:
             raise InvalidArgument("invalid filter") from None
+        if document is None:
+            return {}
         if not isinstance(document, dict):
             raise InvalidArgument("invalid filter")
         return {key: _filter_values(values) for key, values in document.items()}
@@ -221,11 +234,12 @@ class Request:
             raise InvalidArgument(f"invalid JSON: json: cannot unmarshal {_kind(value)} into Go value of type {go}")
         return value
 
-    async def hijack(self, *, multiplexed: bool = False, upgrade: str = "tcp") -> HijackedStream:
+    async def hijack(self, *, multiplexed: bool = False, upgrade: str = "tcp", named: bool = False) -> HijackedStream:
         """Take the connection over with the answer's head; the handler then returns `response.HIJACKED`.
 
         A client that sent `Upgrade` gets 101 and, when `multiplexed` and from API 1.42, the content type for frames;
-        another gets 200 and the raw type, as dockerd does. Raises ConnectionError when the client has gone.
+        another gets 200 and the raw type, as dockerd does; with `named` the engine and its version are among the
+        headers. Raises ConnectionError when the client has gone.
         """
         if self.has_body and not self._raw.content.at_eof():
             await self.body()
@@ -235,7 +249,7 @@ class Request:
             self._raw,
             upgrade=upgrade if wanted else "",
             content_type=MULTIPLEXED if framed else RAW,
-            headers=self.base_headers,
+            headers=self.base_headers if named else None,
         )
         return self.hijacked
 

@@ -336,6 +336,7 @@ class Services:
             row = listing.row(c, now)
             row["SizeRw"] = await self.containers.files.size(c)
             row["SizeRootFs"] = row["SizeRw"] + self.containers.image_size(c)
+            row = listing.sized(row)
             rows.append(row)
         return rows
 

@@ -88,7 +88,7 @@ class Events:
         self, type: str, action: str, actor_id: str, attributes: Mapping[str, str] | None = None, scope: str = "local"
     ) -> Event:
         """Record that `action` happened to the object `actor_id` of `type`, and tell the subscribers."""
-        event = Event(type, action, actor_id, dict(attributes or {}), scope, self._clock())
+        event = Event(type, action, actor_id, dict(sorted((attributes or {}).items())), scope, self._clock())
         self._history.append(event)
         for subscriber in list(self._subscribers):
             if subscriber.wanted(event):

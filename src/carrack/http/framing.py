@@ -48,6 +48,10 @@ class RequestFramer:
         """Whether a request has begun and its headers have not ended."""
         return self._state == "head" and bool(self._buffer)
 
+    def end(self) -> None:
+        """Nothing more of this connection is a request."""
+        self._state = "ended"
+
     def next(self) -> None:
         """Begin the following request."""
         if not self.endless:
@@ -115,6 +119,9 @@ class RequestFramer:
         if not self._remaining:
             self._state = "done"
         return taken, data[len(taken) :]
+
+    def _ended(self, data: bytes) -> tuple[bytes, bytes]:
+        return b"", b""
 
     def _endless(self, data: bytes) -> tuple[bytes, bytes]:
         return data, b""

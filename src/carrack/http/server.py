@@ -125,7 +125,7 @@ class _Engine(web.RequestHandler):
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
-            self.connection.answered()
+            self.connection.answered(last=resp.keep_alive is False)
 
 
 class _EngineFactory(web.Server):
@@ -199,9 +199,12 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         self._gone()
 
-    def answered(self) -> None:
-        """The engine has written an answer: let the next request in."""
+    def answered(self, *, last: bool = False) -> None:
+        """The engine has written an answer: let the next request in, unless it was told to be the last."""
         self._on_gone = None
+        if last and not self._framer.complete:
+            # The rest of the body may never come: what does come is not to be taken for it, nor for a request.
+            self._framer.end()
         if self._transport is None or self._transport.get_protocol() is not self:
             return
         if not self._framer.complete:

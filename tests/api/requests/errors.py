@@ -1,5 +1,6 @@
 """Refusals of the container endpoints, by text."""
 
+# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 from typing import Any
@@ -240,7 +241,7 @@ def _verbs() -> list[Step]:
 
 def _starts() -> list[Step]:
     result = []
-    for name, body in {
+    cases: dict[str, dict[str, Any]] = {
         "absent command": {"Cmd": ["/cake"]},
         "absent command on the path": {"Cmd": ["cake"]},
         "command without the right": {"Cmd": ["/srv/hello.txt"]},
@@ -252,7 +253,8 @@ def _starts() -> list[Step]:
         "stopped container's network": {"HostConfig": {"NetworkMode": "container:taken"}},
         "stopped container's processes": {"HostConfig": {"PidMode": "container:taken"}},
         "stopped container's ipc": {"HostConfig": {"IpcMode": "container:taken"}},
-    }.items():
+    }
+    for name, body in cases.items():
         made = "s-" + name.replace(" ", "-").replace("'", "")
         result += [
             Step(f"make: {name}", "POST", f"/containers/create?name={made}", json={**_RUN, **body}, save={}),

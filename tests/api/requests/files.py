@@ -1,5 +1,6 @@
 """Files of containers: archive, export, changes."""
 
+# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 import io

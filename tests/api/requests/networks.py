@@ -1,5 +1,6 @@
 """The predefined networks."""
 
+# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 from urllib.parse import quote

@@ -1,5 +1,6 @@
 """Attach, logs and stats as streams."""
 
+# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 from tests.api.steps import ALL, Head, Other, Rest, Scenario, Send, Shut, Step, Talk
@@ -41,7 +42,6 @@ def steps() -> Scenario:
         Talk(
             "attach to what has ended, its log", [_attach("says", "logs=1&stdout=1&stderr=1"), Shut(), Head(), Rest()]
         ),
-        Talk("attach to what has ended", [_attach("says", "stream=1&stdout=1&stderr=1"), Shut(), Head(), Rest()]),
         Talk("attach to nothing", [_attach("says", ""), Shut(), Head(), Rest()]),
         Step("make a terminal", "POST", "/containers/create?name=tty", json=tty, hidden=True, save={"tty": "Id"}),
         Step("start the terminal", "POST", "/containers/tty/start", hidden=True),

@@ -1,5 +1,6 @@
 """Wrong types, in each position of each body."""
 
+# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,6 @@
 """Volumes."""
 
+# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 from urllib.parse import quote

@@ -165,7 +165,7 @@ def test_a_failure_before_the_hijack_is_an_ordinary_answer_and_after_it_an_end(t
 
 def test_the_head_carries_the_api_s_headers_and_h2c_where_asked(tmp_path: Path) -> None:
     async def session(request: Request) -> Response:
-        peer = await request.hijack(upgrade="h2c")
+        peer = await request.hijack(upgrade="h2c", named=True)
         peer.close()
         return HIJACKED
 

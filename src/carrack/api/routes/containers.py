@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
+from carrack.api import older
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, empty, encoded_json, json_response, stream
 from carrack.api.stream import StreamWriter
 from carrack.api.summaries import Summaries
 from carrack.engine.containers import inspect, listing, stats
+from carrack.engine.containers.create import attributes
 from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.services import ContainerServices
@@ -53,7 +56,7 @@ class _Face:
 
     async def list(self, request: Request) -> Response:
         query = request.query
-        if not ("filters" in query or "limit" in query or "size" in query):
+        if request.version >= (1, 46) and not ("filters" in query or "limit" in query or "size" in query):
             return encoded_json(self._summaries.unfiltered(query.flag("all")))
         filters = query.filters()
         images = {word: await self._s.image_ids(word) for word in filters.get("ancestor", ())}
@@ -65,20 +68,23 @@ class _Face:
             limit=request.query.integer("limit", 0) or 0,
             filters=filters,
         )
-        if not request.query.flag("size"):
+        if request.version >= (1, 46) and not query.flag("size"):
             return encoded_json(self._summaries.of(chosen))
         now = times.now()
         rows = [listing.row(c, now) for c in chosen]
-        for row, c in zip(rows, chosen, strict=True):
-            await self._add_size(row, c)
-        return json_response(rows)
+        if query.flag("size"):
+            for row, c in zip(rows, chosen, strict=True):
+                await self._add_size(row, c)
+            rows = [listing.sized(row) for row in rows]
+        return json_response(older.container_rows(rows, request.version))
 
     async def _add_size(self, document: Document, c: Container) -> None:
-        document["SizeRw"] = await self._s.files.size(c)
-        document["SizeRootFs"] = document["SizeRw"] + self._s.image_size(c)
+        size = await self._s.files.size(c)
+        document["SizeRw"], document["SizeRootFs"] = size, size + self._s.image_size(c)
 
     async def create(self, request: Request) -> Response:
         body = await request.json_object("container.CreateRequest", required=True)
+        body = older.create_request(body, request.version)
         c, warnings = await self._s.creator.create(request.query.text("name"), body, request.query.text("platform"))
         return json_response({"Id": c.id, "Warnings": warnings}, status=201)
 
@@ -96,16 +102,20 @@ class _Face:
             raise Conflict(f"container {c.id} is not running")
         words = (request.query.text("ps_args") or "-ef").split()
         listing_text = await _ps(words)
-        return json_response(stats.top(c, await shim.pids(), listing_text))
+        document = stats.top(c, await shim.pids(), listing_text)
+        self._s.events.publish("container", "top", c.id, attributes(c))
+        return json_response(document)
 
     async def stats(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])
         streaming = request.query.flag("stream", True)
         if not streaming:
-            first = None
-            if not request.query.flag("one-shot") and c.shim is not None:
-                first = await stats.sample(c, None)
-                await asyncio.sleep(1)
+            if request.query.flag("one-shot") or c.shim is None:
+                document = await stats.sample(c, None)
+                # Docker names the container in a stream's documents, and where there is nothing to tell.
+                return json_response({k: v for k, v in document.items() if c.shim is None or k not in ("name", "id")})
+            first = await stats.sample(c, None)
+            await asyncio.sleep(1)
             return json_response(await stats.sample(c, first))
 
         async def produce(out: StreamWriter) -> None:
@@ -205,10 +215,16 @@ class _Face:
 
 def size_of(request: Request) -> tuple[int, int]:
     """Height and width of a resize request, in characters. Raises InvalidArgument."""
-    height, width = request.query.integer("h"), request.query.integer("w")
-    if height is None or width is None or not (0 <= height < 65536 and 0 <= width < 65536):
-        raise InvalidArgument("a terminal's size needs h and w between 0 and 65535")
-    return height, width
+    return _extent(request, "h", "height"), _extent(request, "w", "width")
+
+
+def _extent(request: Request, name: str, what: str) -> int:
+    text = request.query.text(name)
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise InvalidArgument(f'invalid resize {what} "{text}": invalid syntax')
+    if not 0 <= int(text[:20]) < 65536:  # as the kernel has it
+        raise InvalidArgument(f'invalid resize {what} "{text}": value out of range')
+    return int(text)
 
 
 async def _ps(words: list[str]) -> str:

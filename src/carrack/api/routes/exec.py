@@ -47,7 +47,7 @@ class _Face:
         tty, raw = bool(process.config["Tty"]), bool(body.get("Tty"))
         if raw and not tty:
             raise InvalidArgument("Tty: the exec was created without a terminal, so it cannot be started on one")
-        hijacked = await request.hijack(multiplexed=not raw)
+        hijacked = await request.hijack(multiplexed=not raw, named=True)
         connection = hijacked if raw or not tty else _Framed(hijacked)
         try:
             sock = await self._execs.start(process, body, attach=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import aclosing
 from typing import Any
 
 from carrack.api.app import Route
+from carrack.api.json_text import parse_json
 from carrack.api.request import Request
 from carrack.api.response import Response, empty, json_response, stream
 from carrack.api.stream import StreamWriter
@@ -20,6 +22,7 @@ _NO_PULL = (
     "pulling from a registry is not built yet; use `carrack image load` or `carrack image bootstrap` to get an image"
 )
 _NO_PUSH = "pushing to a registry is not built yet; use `carrack image save` to take an image elsewhere"
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _NO_SEARCH = "searching a registry is not built yet"
 
 
@@ -66,6 +69,8 @@ class _Face:
         return json_response(await self._images.lister.history(request.path["name"]))
 
     async def tag(self, request: Request) -> Response:
+        if request.query.text("repo") == "sha256":
+            raise InvalidArgument("refusing to create an ambiguous tag using digest algorithm as name")
         name = reference.parse_for_tag(request.query.text("repo"), request.query.text("tag"))
         image = await self._images.store.resolve(request.path["name"])
         await self._images.store.tag(image, name)
@@ -125,6 +130,7 @@ class _Transfer:
         query = request.query
         if query.text("fromImage"):
             reference.parse(query.text("fromImage"))
+            _check_tag(query.text("tag"))
             raise NotSupported(_NO_PULL)
         if query.text("fromSrc") != "-":
             raise NotSupported(
@@ -196,13 +202,19 @@ async def _fail(writer: StreamWriter, error: Exception) -> None:
     await writer.json(progress.failure(error))
 
 
+def _check_tag(tag: str) -> None:
+    if tag and not tag.startswith("sha256:") and not _TAG.fullmatch(tag):
+        raise InvalidArgument("invalid tag format")
+
+
 def _name(repository: str, tag: str) -> Reference | None:
     return reference.parse_for_tag(repository, tag) if repository else None
 
 
 def _platform_document(request: Request) -> Platform | None:
     """The query's `platform`, a JSON object; None when absent."""
-    value: Any = request.query.json("platform")
+    text = request.query.text("platform")
+    value: Any = parse_json(text, "failed to parse platform") if text else None
     if value is None:
         return None
     if not isinstance(value, dict):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from carrack.api.app import Handler, Route
 from carrack.api.request import Request
-from carrack.api.response import Response
-from carrack.errors import CarrackError, NotSupported, Unavailable
+from carrack.api.response import JSON, Response, json_response
+from carrack.errors import CarrackError, NotFound, NotSupported, Unavailable
 
 _BUILD = "building images is not supported by this version of Carrack: commit a container, or load an image"
 _SWARM = "swarm mode is not supported by this version of Carrack"
@@ -20,13 +20,11 @@ NO_MANAGER = (
 
 _REFUSED = {
     ("POST", "/build"): _BUILD,
-    ("POST", "/build/cancel"): _BUILD,
     ("POST", "/session"): _BUILD,
     ("POST", "/grpc"): _BUILD,
     ("GET", "/distribution/{name:.*}/json"): _REGISTRY,
     ("POST", "/swarm/init"): _SWARM,
     ("POST", "/swarm/join"): _SWARM,
-    ("GET", "/plugins"): _PLUGINS,
     ("GET", "/plugins/privileges"): _PLUGINS,
     ("POST", "/plugins/pull"): _PLUGINS,
     ("POST", "/plugins/create"): _PLUGINS,
@@ -43,7 +41,29 @@ def routes() -> list[Route]:
     refused = [Route(method, path, _refusing(NotSupported(text))) for (method, path), text in _REFUSED.items()]
     lists = [Route("GET", path, _refusing(Unavailable(NO_MANAGER))) for path in _MANAGER_ONLY]
     made = ("services", "secrets", "configs")
-    return [*refused, *lists, *(Route("POST", f"/{n}/create", _refusing(Unavailable(NO_MANAGER))) for n in made)]
+    creations = [Route("POST", f"/{name}/create", _refusing(Unavailable(NO_MANAGER))) for name in made]
+    shown = [Route("GET", f"/{name}/{{id}}", _refusing(Unavailable(NO_MANAGER))) for name in (*made, "nodes", "tasks")]
+    return [
+        *refused, *lists, *creations, *shown,
+        Route("POST", "/swarm/update", _refusing(Unavailable(NO_MANAGER))),
+        Route("POST", "/swarm/unlock", _refusing(Unavailable(NO_MANAGER))),
+        Route("POST", "/swarm/leave", _refusing(Unavailable("This node is not part of a swarm"))),
+        Route("GET", "/plugins", _no_plugins),
+        Route("GET", "/plugins/{name}/json", _no_plugin),
+        Route("POST", "/build/cancel", _nothing_to_cancel),
+    ]  # fmt: skip
+
+
+async def _no_plugins(request: Request) -> Response:
+    return json_response([])
+
+
+async def _no_plugin(request: Request) -> Response:
+    raise NotFound(f'plugin "{request.path["name"]}" not found')
+
+
+async def _nothing_to_cancel(request: Request) -> Response:
+    return Response(200, content_type=JSON)
 
 
 def _refusing(error: CarrackError) -> Handler:

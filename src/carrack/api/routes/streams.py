@@ -20,7 +20,6 @@ from carrack.engine.containers.record import Container
 from carrack.engine.containers.services import ContainerServices
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.http.hijack import MULTIPLEXED, RAW
-from carrack.model import times
 
 _HEAD = struct.Struct(">BxxxI")
 
@@ -143,16 +142,12 @@ def _log_query(request: Request) -> logs.LogQuery:
     return logs.LogQuery(
         stdout=query.flag("stdout"),
         stderr=query.flag("stderr"),
-        since=_moment(query.text("since")),
-        until=_moment(query.text("until")),
+        since=query.moment("since") or 0,
+        until=query.moment("until") or 0,
         # As with Docker, what is no number means everything.
         tail=int(tail) if tail.isdecimal() else None,
         follow=query.flag("follow"),
     )
-
-
-def _moment(text: str) -> int:
-    return times.parse(text) if text and text != "0" else 0
 
 
 def _framed(line: logs.LogLine, text: bytes, tty: bool) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Protocol
 
+from carrack.api import older
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, json_response, stream, text
@@ -14,7 +15,6 @@ from carrack.engine.events import Events, matcher
 from carrack.engine.system.info import SystemInfo
 from carrack.engine.system.usage import DiskUsage
 from carrack.errors import InvalidArgument, NotSupported
-from carrack.model import times
 
 _PING = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
@@ -58,7 +58,7 @@ class _Face:
         return json_response(self._system.info.version())
 
     async def info(self, request: Request) -> Response:
-        return json_response(await self._system.info.info())
+        return json_response(older.info(await self._system.info.info(), request.version))
 
     async def events(self, request: Request) -> Response:
         since, until = _moment(request, "since"), _moment(request, "until")
@@ -96,5 +96,4 @@ class _Face:
 
 
 def _moment(request: Request, name: str) -> int | None:
-    value = request.query.text(name)
-    return times.parse(value) if value else None
+    return request.query.moment(name)

@@ -7,7 +7,7 @@ from carrack.api.request import Request
 from carrack.api.response import Response, empty, json_response
 from carrack.api.routes.later import NO_MANAGER
 from carrack.engine.volumes.store import VolumeStore
-from carrack.errors import Unavailable
+from carrack.errors import InvalidArgument, Unavailable
 from carrack.model import schema
 from carrack.model.schema import ANY, LABELS, STRING, Field, Table
 
@@ -28,6 +28,7 @@ def routes(volumes: VolumeStore) -> list[Route]:
         Route("POST", "/volumes/create", face.create),
         Route("POST", "/volumes/prune", face.prune),
         Route("GET", "/volumes/{name}", face.inspect),
+        Route("PUT", "/volumes/{name}", face.update),
         Route("DELETE", "/volumes/{name}", face.remove),
     ]
 
@@ -37,7 +38,11 @@ class _Face:
         self._volumes = volumes
 
     async def list(self, request: Request) -> Response:
-        chosen = self._volumes.select(request.query.filters())
+        try:
+            filters = request.query.filters()
+        except InvalidArgument as error:
+            raise InvalidArgument(f"error reading volume filters: {error}") from None
+        chosen = self._volumes.select(filters)
         return json_response({"Volumes": [self._volumes.document(v) for v in chosen], "Warnings": None})
 
     async def create(self, request: Request) -> Response:
@@ -50,10 +55,16 @@ class _Face:
     async def inspect(self, request: Request) -> Response:
         return json_response(self._volumes.document(self._volumes.get(request.path["name"])))
 
+    async def update(self, request: Request) -> Response:
+        raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable")
+
     async def remove(self, request: Request) -> Response:
         await self._volumes.remove(request.path["name"], request.query.flag("force"))
         return empty()
 
     async def prune(self, request: Request) -> Response:
-        removed, freed = await self._volumes.prune(request.query.filters())
+        filters = request.query.filters()
+        if request.version < (1, 42):
+            filters["all"] = ["true"]
+        removed, freed = await self._volumes.prune(filters)
         return json_response({"VolumesDeleted": removed, "SpaceReclaimed": freed})

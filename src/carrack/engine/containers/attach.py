@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
 
 
 class DetachKeys:
-    """Finds the detach sequence in what a client types. Pure.
+    """Finds the detach sequence in what a client types; ``sequence`` are its bytes. Pure.
 
     >>> keys = DetachKeys("ctrl-p,ctrl-q")
     >>> keys.feed(b"ls\\x10"), keys.feed(b"\\x11")
@@ -56,7 +56,7 @@ class DetachKeys:
 
     def __init__(self, text: str) -> None:
         try:
-            self._sequence = bytes(_key(word) for word in (text or DEFAULT_DETACH_KEYS).split(","))
+            self.sequence = bytes(_key(word) for word in (text or DEFAULT_DETACH_KEYS).split(","))
         except ValueError:
             raise InvalidArgument(f"Invalid detach keys ({text}) provided") from None
         self._matched = 0
@@ -65,11 +65,11 @@ class DetachKeys:
         """What to pass on, and whether the sequence is complete; a part of it is held back until it breaks."""
         out = bytearray()
         for byte in data:
-            held = self._sequence[: self._matched] + bytes([byte])
-            if held == self._sequence:
+            held = self.sequence[: self._matched] + bytes([byte])
+            if held == self.sequence:
                 return bytes(out), True
             # The longest end of what is held that may still become the sequence.
-            self._matched = next(n for n in range(len(held), -1, -1) if held.endswith(self._sequence[:n]))
+            self._matched = next(n for n in range(len(held), -1, -1) if held.endswith(self.sequence[:n]))
             out += held[: len(held) - self._matched]
         return bytes(out), False
 

@@ -81,7 +81,7 @@ class Creator:
         container = Container(
             id=identity, name=chosen, created=times.now(), image=config["Image"], image_id=image.id,
             layers=tuple(image.diff_ids), path=path, args=args, config=config, host_config=host, networking=networking,
-            endpoints=merge.unconnected(host["NetworkMode"]),
+            endpoints=merge.unconnected(host["NetworkMode"], config["MacAddress"]),
         )  # fmt: skip
         spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
         async with self._images.hold(image), AsyncExitStack() as undo:
@@ -102,7 +102,7 @@ class Creator:
     def _complete(self, config: Document, host: Document, networking: Document) -> list[str]:
         cpus = os.cpu_count() or 1
         merge.host_config(host, cgroup_version=self._facts.cgroup_version)
-        merge.networking(networking, host["NetworkMode"], config["MacAddress"])
+        config["MacAddress"] = merge.networking(networking, host["NetworkMode"], config["MacAddress"])
         merge.check_together(config, host)
         sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), "0.0.0.0")  # refuses malformed entries
         resources.check(host, cpus)

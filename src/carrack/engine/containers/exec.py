@@ -191,7 +191,7 @@ class Execs:
         self._publish("exec_die", process, {"exitCode": str(ended.code)})
 
     def _ended(self, process: Exec, code: int) -> None:
-        process.running, process.exit_code, process.pid = False, code, 0
+        process.running, process.exit_code = False, code
         process.settled.set()
         if process.id in process.container.exec_ids:
             process.container.exec_ids.remove(process.id)
@@ -220,7 +220,7 @@ class Execs:
     def document(self, process: Exec) -> Document:
         """What `exec inspect` shows."""
         config = process.config
-        user = config["User"]
+        user, keys = config["User"], config["DetachKeys"]
         return {
             "ID": process.id,
             "Running": process.running,
@@ -237,7 +237,7 @@ class Execs:
             "OpenStdout": config["AttachStdout"],
             "CanRemove": False,
             "ContainerID": process.container.id,
-            "DetachKeys": "",
+            "DetachKeys": base64.b64encode(DetachKeys(keys).sequence).decode() if keys else "",
             "Pid": process.pid,
         }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.model import times
@@ -11,7 +13,11 @@ _SHOWN_POINT = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW",
 
 
 def inspect(c: Container, paths: Paths, graph: Document) -> Document:
-    """The document of `GET /containers/{id}/json`; ``graph`` is its GraphDriver."""
+    """The document of `GET /containers/{id}/json`; ``graph`` is its GraphDriver.
+
+    Files are named once somebody has tried to start the container, which makes them.
+    """
+    tried = bool(c.state.started_at or c.state.error)
     return {
         "Id": c.id,
         "Created": times.rfc3339(c.created),
@@ -19,10 +25,10 @@ def inspect(c: Container, paths: Paths, graph: Document) -> Document:
         "Args": c.args,
         "State": state(c),
         "Image": c.image_id,
-        "ResolvConfPath": paths.file(c.id, "resolv.conf"),
-        "HostnamePath": paths.file(c.id, "hostname"),
-        "HostsPath": paths.file(c.id, "hosts"),
-        "LogPath": paths.log(c.id) if c.host_config["LogConfig"]["Type"] == "json-file" else "",
+        "ResolvConfPath": paths.file(c.id, "resolv.conf") if tried else "",
+        "HostnamePath": paths.file(c.id, "hostname") if tried else "",
+        "HostsPath": paths.file(c.id, "hosts") if tried else "",
+        "LogPath": paths.log(c.id) if tried and c.host_config["LogConfig"]["Type"] == "json-file" else "",
         "Name": "/" + c.name,
         "RestartCount": c.restart_count,
         "Driver": graph["Name"],
@@ -98,13 +104,18 @@ def mounts(c: Container) -> list[Document]:
     return sorted(points, key=lambda point: str(point["Destination"]))
 
 
+def _sandbox(c: Container) -> str:
+    """An id of the network namespace, another one with each start."""
+    return hashlib.sha256(f"{c.id} {c.state.started_at}".encode()).hexdigest()
+
+
 def network_settings(c: Container) -> Document:
     """The NetworkSettings object; the old fields at its top repeat the bridge's."""
     bridge = c.endpoints.get("bridge", {})
     running = c.state.status in ("running", "paused")
     return {
         "Bridge": "",
-        "SandboxID": c.id if running and c.endpoints else "",
+        "SandboxID": _sandbox(c) if running and c.endpoints else "",
         "SandboxKey": f"/proc/{c.state.pid}/ns/net" if running and c.state.pid else "",
         "Ports": c.ports if running else {},
         "HairpinMode": False,

@@ -281,7 +281,8 @@ class Lifecycle:
         """Tell a container's terminal its size in characters."""
         if c.shim is None:
             raise Conflict(f"container {c.id} is not running")
-        await c.shim.resize(height, width)
+        if c.config["Tty"]:
+            await c.shim.resize(height, width)
         self._events.publish("container", "resize", c.id, {**attributes(c), "height": str(height), "width": str(width)})
 
 

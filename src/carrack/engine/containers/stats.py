@@ -35,9 +35,9 @@ async def sample(c: Container, before: Document | None) -> Document:
         "id": c.id,
         "read": times.rfc3339(times.now()),
         "preread": before["read"] if before else times.ZERO,
-        "num_procs": 0,
         "pids_stats": _pids(figures["pids"], figures["version"]),
-        "blkio_stats": _block(figures["block"]),
+        "blkio_stats": _block(figures["block"], [] if figures["version"] == 1 else None),
+        "num_procs": 0,
         "storage_stats": {},
         "cpu_stats": now,
         "precpu_stats": before["cpu_stats"] if before else none,
@@ -50,8 +50,9 @@ def stopped(c: Container) -> Document:
     """The document of a container that does not run: all zero."""
     none = {"cpu_usage": _ZERO_CPU, "throttling_data": _ZERO_THROTTLING}
     return {
-        "name": "/" + c.name, "id": c.id, "read": times.ZERO, "preread": times.ZERO, "num_procs": 0, "pids_stats": {},
-        "blkio_stats": _block({}), "storage_stats": {}, "cpu_stats": none, "precpu_stats": none, "memory_stats": {},
+        "name": "/" + c.name, "id": c.id, "read": times.ZERO, "preread": times.ZERO, "pids_stats": {},
+        "blkio_stats": _block({}, None), "num_procs": 0, "storage_stats": {},
+        "cpu_stats": none, "precpu_stats": none, "memory_stats": {},
     }  # fmt: skip
 
 
@@ -60,13 +61,11 @@ _ZERO_THROTTLING = {"periods": 0, "throttled_periods": 0, "throttled_time": 0}
 
 
 def _cpu(figures: dict[str, Any]) -> tuple[Document, Document]:
-    usage: Document = {
-        "total_usage": figures.get("usage_ns", 0),
-        "usage_in_kernelmode": figures.get("system_ns", 0),
-        "usage_in_usermode": figures.get("user_ns", 0),
-    }
+    usage: Document = {"total_usage": figures.get("usage_ns", 0)}
     if "per_cpu_ns" in figures:
         usage["percpu_usage"] = figures["per_cpu_ns"]
+    usage["usage_in_kernelmode"] = figures.get("system_ns", 0)
+    usage["usage_in_usermode"] = figures.get("user_ns", 0)
     throttling = {
         "periods": figures.get("periods", 0),
         "throttled_periods": figures.get("throttled_periods", 0),
@@ -77,12 +76,13 @@ def _cpu(figures: dict[str, Any]) -> tuple[Document, Document]:
 
 def _memory(figures: dict[str, Any], version: int) -> Document:
     limit = figures.get("limit") or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    result: Document = {"usage": figures.get("usage", 0), "stats": figures.get("stats", {}), "limit": limit}
+    result: Document = {"usage": figures.get("usage", 0)}
     if version == 1:
         result["max_usage"] = figures.get("max_usage", 0)
-        if figures.get("failures"):
-            result["failcnt"] = figures["failures"]
-    return result
+    result["stats"] = figures.get("stats", {})
+    if version == 1 and figures.get("failures"):
+        result["failcnt"] = figures["failures"]
+    return {**result, "limit": limit}
 
 
 def _pids(figures: dict[str, Any], version: int) -> Document:
@@ -93,9 +93,9 @@ def _pids(figures: dict[str, Any], version: int) -> Document:
     return result
 
 
-def _block(figures: dict[str, Any]) -> Document:
+def _block(figures: dict[str, Any], none: list[Any] | None) -> Document:
     words = "io_service_bytes io_serviced io_queue io_service_time io_wait_time io_merged io_time sectors"
-    result: Document = {f"{word}_recursive": None for word in words.split()}
+    result: Document = {f"{word}_recursive": none for word in words.split()}
     for ours, theirs in (("service_bytes", "io_service_bytes_recursive"), ("serviced", "io_serviced_recursive")):
         if figures.get(ours):
             result[theirs] = figures[ours]
@@ -143,4 +143,4 @@ def top(c: Container, pids: list[int], listing: str) -> Document:
         words = line.split(maxsplit=len(titles) - 1)
         if len(words) > column and words[column] in wanted:
             rows.append(words)
-    return {"Titles": titles, "Processes": rows}
+    return {"Processes": rows, "Titles": titles}

@@ -81,6 +81,7 @@ class Committer:
                 diff_ids.append(diff_id)
             config = document.encode(_config(source.parent, run, diff_ids, step))
             image = await self._record(config, diff_ids, diff_id, spool, source.parent, name)
+        self._store.publish("create", image)
         if name is not None:
             self._store.publish("tag", image, name.familiar)
         return image
@@ -115,10 +116,12 @@ def merge(given: RunConfig, base: RunConfig) -> RunConfig:
     for key in _MAPS:
         joined: dict[str, Any] = {**(base.get(key) or {}), **(given.get(key) or {})}  # type: ignore[dict-item]
         if joined:
-            result[key] = joined
-    environment = {word.partition("=")[0]: word for word in (*base.get("Env", []), *given.get("Env", []))}
+            result[key] = dict(sorted(joined.items()))
+    own = given.get("Env", [])
+    names = {word.partition("=")[0] for word in own}
+    environment = [*own, *(word for word in base.get("Env", []) if word.partition("=")[0] not in names)]
     if environment:
-        result["Env"] = list(environment.values())
+        result["Env"] = environment
     if "Entrypoint" in given and "Cmd" not in given:
         result.pop("Cmd", None)  # a new entry point does not get the old one's arguments
     return result  # type: ignore[return-value]

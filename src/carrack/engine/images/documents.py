@@ -39,6 +39,10 @@ _OLD_CONFIG: Mapping[str, Any] = {
     "OnBuild": None,
     "Labels": None,
 }
+_ALWAYS = {
+    key: _OLD_CONFIG[key] for key in ("Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "User", "Volumes", "WorkingDir")
+}
+_CONFIG = (*_ALWAYS, "ArgsEscaped", "ExposedPorts", "Healthcheck", "Shell", "StopSignal")
 
 
 def inspect(image: Image, driver: str, *, version: Version = _NEWEST) -> Document:
@@ -50,23 +54,28 @@ def inspect(image: Image, driver: str, *, version: Version = _NEWEST) -> Documen
         "RepoDigests": list(image.repo_digests),
         "Parent": image.parent,
         "Comment": config.get("comment") or _last_comment(image),
-        "Created": config.get("created", ""),
+        "Created": config.get("created") or (times.ZERO if version < (1, 44) else ""),
+        **_made_from(image, version),
         "DockerVersion": config.get("docker_version", ""),
         "Author": config.get("author", ""),
-        "Config": _config(image, version),
         "Architecture": config.get("architecture", ""),
+        **_given("Variant", config.get("variant")),
         "Os": config.get("os", ""),
+        **_given("OsVersion", config.get("os.version")),
         "Size": image.size,
+        **({"VirtualSize": image.size} if version < (1, 44) else {}),
         "GraphDriver": {"Data": {}, "Name": driver},
         "RootFS": {"Type": "layers", "Layers": list(image.diff_ids)},
         "Metadata": {"LastTagTime": times.rfc3339(image.last_tagged)},
+        "Config": _config(image, version),
     }
-    for key, name in (("variant", "Variant"), ("os.version", "OsVersion")):
-        if config.get(key):
-            document[name] = config[key]  # type: ignore[literal-required]
-    if not document["Created"]:
+    if not document["Created"] and version >= (1, 44):
         document.pop("Created")
-    return document | _older(image, version)
+    return document
+
+
+def _given(name: str, value: object) -> Document:
+    return {name: value} if value else {}
 
 
 def summary(image: Image, *, version: Version = _NEWEST, shared: int = -1, containers: int = -1) -> Document:
@@ -76,9 +85,9 @@ def summary(image: Image, *, version: Version = _NEWEST, shared: int = -1, conta
         "Containers": containers,
         "Created": image.created // _SECOND,
         "Id": image.id,
-        "Labels": image.labels or None,
+        "Labels": dict(sorted(image.labels.items())) if image.labels else None,
         "ParentId": image.parent,
-        "RepoDigests": [_NO_DIGEST] if untagged else list(image.repo_digests),
+        "RepoDigests": [_NO_DIGEST] if untagged else list(image.repo_digests) or (None if version < (1, 43) else []),
         "RepoTags": [_NO_TAG] if untagged else list(image.tags),
         "SharedSize": shared,
         "Size": image.size,
@@ -133,18 +142,17 @@ def _last_comment(image: Image) -> str:
 
 
 def _config(image: Image, version: Version) -> Document:
-    config = dict(image.config.get("config", {}))
-    if version >= (1, 50):
-        return {key: value for key, value in config.items() if value}
-    return {**_OLD_CONFIG, **config}
+    """What containers get, by sorted keys; dockerd shows some members that are empty, and older versions more."""
+    found: Document = dict(image.config.get("config", {}))
+    config = {key: found[key] for key in _CONFIG if found.get(key)}
+    shown = {**_ALWAYS, **config} if version >= (1, 50) else {**_OLD_CONFIG, **config}
+    return {key: dict(sorted(value.items())) if type(value) is dict else value for key, value in sorted(shown.items())}
 
 
-def _older(image: Image, version: Version) -> Document:
-    extra: Document = {}
-    if version < (1, 44):
-        extra["VirtualSize"] = image.size
-        extra["Created"] = image.config.get("created") or times.ZERO
-    if version < (1, 45):
-        extra["Container"] = ""
-        extra["ContainerConfig"] = {**_OLD_CONFIG}
-    return extra
+def _made_from(image: Image, version: Version) -> Document:
+    """The container that an image was committed from, which images no longer tell."""
+    if version >= (1, 45):
+        return {}
+    made: Document = dict(image.config)
+    told = _given("Container", made.get("container"))
+    return {**told, "ContainerConfig": {**_OLD_CONFIG, **(made.get("container_config") or {})}}

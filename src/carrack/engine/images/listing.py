@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 _NEWEST: Version = (1, 51)
 
 
+def _restricted(row: Document, image: Image, patterns: list[str]) -> Document:
+    """The row with only those of the image's names that a `reference` filter asks for."""
+    if patterns:
+        met = [name for name in image.references if any(filtering.matches(pattern, name) for pattern in patterns)]
+        row["RepoTags"] = [name.familiar for name in met if name.tag]
+    return row
+
+
 class Lister:
     """Makes the documents that show images."""
 
@@ -45,14 +53,29 @@ class Lister:
             parents = {image.parent for image in self._store}
             chosen = [image for image in chosen if image.references or image.id not in parents]
         chosen.sort(key=lambda image: (-image.created, image.id))
-        sizes = self._shared() if shared else {}
-        return [documents.summary(image, version=version, shared=sizes.get(image.id, -1)) for image in chosen]
+        sizes = self._shared() if shared and version >= (1, 42) else {}
+        counts = Counter(use.image_id for use in self._users()) if version >= (1, 51) else None
+        wanted = (filters or {}).get("reference") or []
+        return [
+            _restricted(
+                documents.summary(
+                    image,
+                    version=version,
+                    shared=sizes.get(image.id, -1),
+                    containers=-1 if counts is None else counts[image.id],
+                ),
+                image,
+                wanted,
+            )
+            for image in chosen
+        ]
 
     async def usage(self) -> list[Document]:
         """All images with what `system df` asks: shared bytes and the number of containers."""
         sizes = self._shared()
         counts = Counter(use.image_id for use in self._users())
-        return [documents.summary(image, shared=sizes[image.id], containers=counts[image.id]) for image in self._store]
+        rows = [documents.summary(image, shared=sizes[image.id], containers=counts[image.id]) for image in self._store]
+        return [{**row, "RepoDigests": row["RepoDigests"] or None} for row in rows]
 
     async def inspect(self, text: str, version: Version = _NEWEST) -> Document:
         """One image in full. Raises NotFound, InvalidArgument."""

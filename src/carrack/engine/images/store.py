@@ -129,6 +129,8 @@ class ImageStore:
             image = known or Image(identity, parsed, self._layers.size(parsed["rootfs"]["diff_ids"]), parent=parent)
             if manifest:
                 image = replace(image, manifest=digests.of(manifest))
+            if names:
+                image = replace(image, last_tagged=times.now())
             moved = await whole(self._write(image, names, blobs))
             return self._by_id[identity], moved
 

@@ -40,7 +40,7 @@ class Volume:
     name: str
     created: int
     labels: dict[str, str] = field(default_factory=dict)
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] | None = None
 
 
 class VolumeStore:
@@ -88,6 +88,8 @@ class VolumeStore:
         """
         if driver not in ("", "local"):
             raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
+        if unknown := set(options or ()) - {"type", "o", "device", "size"}:
+            raise InvalidArgument(f'create {name}: invalid option: "{min(unknown)}"')
         if options:
             raise NotSupported(
                 f"volume driver options are not supported by this version of Carrack: {', '.join(options)}"
@@ -100,7 +102,7 @@ class VolumeStore:
         async with self._lock:
             if name in self._volumes:
                 return self._volumes[name]
-            volume = Volume(name, int(time.time()), labels, {})
+            volume = Volume(name, int(time.time()), dict(sorted(labels.items())), options)
             made = not (self._root / name).exists()
             try:
                 await asyncio.to_thread(self.path(name).mkdir, parents=True, exist_ok=True)
@@ -149,7 +151,7 @@ class VolumeStore:
         return [v for v in sorted(self._volumes.values(), key=lambda v: v.name) if self._matches(v, filters)]
 
     def _matches(self, volume: Volume, filters: dict[str, list[str]]) -> bool:
-        if (names := filters.get("name")) and not any(name in volume.name for name in names):
+        if (names := filters.get("name")) and not any(_named(name, volume.name) for name in names):
             return False
         if (drivers := filters.get("driver")) and "local" not in drivers:
             return False
@@ -179,6 +181,7 @@ class VolumeStore:
                 continue
             removed.append(volume.name)
             freed += size
+        self._events.publish("volume", "prune", "", {"reclaimed": str(freed)})
         return removed, freed
 
     def usage(self, name: str) -> int:
@@ -193,12 +196,20 @@ class VolumeStore:
             "Labels": volume.labels or None,
             "Mountpoint": str(self.path(volume.name)),
             "Name": volume.name,
-            "Options": volume.options or None,
+            "Options": volume.options,
             "Scope": "local",
         }
         if usage:
             document["UsageData"] = {"RefCount": len(self._users(volume.name)), "Size": self.usage(volume.name)}
         return document
+
+
+def _named(pattern: str, name: str) -> bool:
+    """Whether a name matches a filter's word, which is a regular expression where it can be one."""
+    try:
+        return bool(re.search(pattern, name))
+    except re.error:
+        return pattern in name
 
 
 def _check_name(name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from tests.unit.api.test_app import ask, run
 
 from carrack.api.routes.networks import routes
+from carrack.engine.events import Events
 from carrack.engine.networks.store import Network, Networks
 from carrack.network.bridge import BridgeSettings
 
@@ -16,6 +17,7 @@ NETWORKS = Networks(
     [Network("ab" * 32, "bridge", "bridge", 1), Network("ff" * 32, "none", "null", 1)],
     BridgeSettings(),
     lambda name: {},
+    Events(),
 )
 
 

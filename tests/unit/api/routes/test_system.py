@@ -87,7 +87,7 @@ def test_info_version_and_disk_usage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("/events?since=soon", "time or duration: 'soon'"),
+        ("/events?since=soon", 'strconv.ParseInt: parsing "soon": invalid syntax'),
         ("/events?since=5&until=2", "`since` time (5) cannot be after `until` time (2)"),
         ("/events?filters=%7Bx", "invalid filter"),
         ("/system/df?type=foo", "unknown object type: foo"),

@@ -174,7 +174,7 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             world.execs.create("nope", {"Cmd": ["x"]})
         with pytest.raises(NotFound, match=r"^No such exec instance: nope$"):
             world.execs.find("nope")
-        with pytest.raises(InvalidArgument, match="as Cmd"):
+        with pytest.raises(InvalidArgument, match="Cmd of type"):
             world.execs.create("web", {"Cmd": "x"})
         process = world.execs.create("web", {"Cmd": ["x"]})
         with pytest.raises(Conflict, match="is not running"):

@@ -75,7 +75,10 @@ def test_mounts_by_destination_without_our_own_words() -> None:
 def test_a_container_without_a_log_has_no_log_path() -> None:
     c = container(1, {"HostConfig": {"LogConfig": {"Type": "none"}}})
     assert inspect.inspect(c, PATHS, GRAPH)["LogPath"] == ""
-    assert inspect.inspect(container(), PATHS, GRAPH)["LogPath"] == PATHS.log(container().id)
+    assert inspect.inspect(container(), PATHS, GRAPH)["LogPath"] == ""
+    started = container(status="exited", started_at=5)
+    assert inspect.inspect(started, PATHS, GRAPH)["LogPath"] == PATHS.log(started.id)
+    assert inspect.inspect(started, PATHS, GRAPH)["HostsPath"] == PATHS.file(started.id, "hosts")
 
 
 def test_the_old_network_fields_repeat_the_bridges() -> None:

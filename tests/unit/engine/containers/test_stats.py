@@ -19,7 +19,7 @@ FIGURES: dict[str, Any] = {
     "pids": {"current": 3, "limit": 10},
     "block": {"service_bytes": [{"major": 8, "minor": 0, "op": "Read", "value": 1}]},
 }  # fmt: skip
-FIELDS = """name id read preread num_procs pids_stats blkio_stats storage_stats cpu_stats precpu_stats
+FIELDS = """name id read preread pids_stats blkio_stats num_procs storage_stats cpu_stats precpu_stats
     memory_stats""".split()
 
 
@@ -40,7 +40,7 @@ def test_a_running_container() -> None:
         }  # fmt: skip
         assert first["pids_stats"] == {"current": 3, "limit": 10}
         assert first["blkio_stats"]["io_service_bytes_recursive"] == FIGURES["block"]["service_bytes"]
-        assert first["blkio_stats"]["io_time_recursive"] is None
+        assert first["blkio_stats"]["io_time_recursive"] == []  # of version 1
         assert first["precpu_stats"]["cpu_usage"]["total_usage"] == 0
         assert "lo" not in first["networks"]
         second = await stats.sample(c, first)

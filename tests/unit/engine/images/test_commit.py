@@ -78,7 +78,7 @@ def test_merge() -> None:
     assert merge({"Env": ["B=2", "C=3"], "Volumes": {"/w": {}}}, base) == {
         "Cmd": ["a"],
         "Entrypoint": ["e"],
-        "Env": ["A=1", "B=2", "C=3"],
+        "Env": ["B=2", "C=3", "A=1"],
         "Volumes": {"/v": {}, "/w": {}},
     }
     assert merge({"Entrypoint": ["x"]}, base).get("Cmd") is None

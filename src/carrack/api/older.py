@@ -1,0 +1,78 @@
+"""Rewrites between today's documents and those of older API versions, as dockerd's own face does.
+
+Handlers know version 1.51 only. Every function takes the version that a client speaks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from carrack.api.versions import Version
+
+Document = dict[str, Any]
+
+
+def create_request(body: Document, version: Version) -> Document:
+    """A create request without the fields that the client's version did not have, and with what they meant then."""
+    host = _field(body, "HostConfig")
+    if version >= (1, 44) or not isinstance(host, dict):
+        return body
+    host = dict(host)
+    if version < (1, 42):
+        host = _without(host, "ConsoleSize")
+    if version < (1, 43):
+        host = _without(host, "Annotations")
+    mounts = _field(host, "Mounts")
+    if isinstance(mounts, list):
+        # Read-only mounts were not recursively so.
+        host = {**_without(host, "Mounts"), "Mounts": [_not_recursive(mount) for mount in mounts]}
+    return {**_without(body, "HostConfig"), "HostConfig": host}
+
+
+def container_rows(rows: list[Document], version: Version) -> list[Document]:
+    """The list of containers: annotations came with 1.46."""
+    if version >= (1, 46):
+        return rows
+    return [{**row, "HostConfig": _without(row["HostConfig"], "Annotations")} for row in rows]
+
+
+def info(document: Document, version: Version) -> Document:
+    """The engine's information; below 1.50 dockerd makes it a map, whose keys come out sorted."""
+    if version >= (1, 50):
+        return document
+    shown = {**document, "BridgeNfIptables": False, "BridgeNfIp6tables": False}
+    if version < (1, 42):
+        shown["KernelMemory"] = False
+    if version < (1, 47):
+        none = {"AllowNondistributableArtifactsCIDRs": None, "AllowNondistributableArtifactsHostnames": None}
+        shown["RegistryConfig"] = {**shown["RegistryConfig"], **none}
+    if version < (1, 49):
+        shown.pop("FirewallBackend", None)
+        shown["RuncCommit"] = {**shown["RuncCommit"], "Expected": shown["RuncCommit"]["ID"]}
+    result: Document = _sorted(shown)
+    return result
+
+
+def _field(document: Document, name: str) -> Any:
+    """A field by its name in any case."""
+    return next((value for key, value in document.items() if key.lower() == name.lower()), None)
+
+
+def _without(document: Document, name: str) -> Document:
+    return {key: value for key, value in document.items() if key.lower() != name.lower()}
+
+
+def _not_recursive(mount: Any) -> Any:
+    if not isinstance(mount, dict) or _field(mount, "Type") != "bind" or not _field(mount, "ReadOnly"):
+        return mount
+    options = _field(mount, "BindOptions")
+    if options is not None and not isinstance(options, dict):
+        return mount
+    options = {**_without(options or {}, "ReadOnlyNonRecursive"), "ReadOnlyNonRecursive": True}
+    return {**_without(mount, "BindOptions"), "BindOptions": options}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(item) for key, item in sorted(value.items())}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,63 @@
+"""What older API versions sent and saw."""
+
+from __future__ import annotations
+
+import pytest
+
+from carrack.api import older
+
+BODY = {
+    "Image": "x",
+    "hostConfig": {
+        "ConsoleSize": [1, 2],
+        "annotations": {"a": "b"},
+        "Mounts": [{"Type": "bind", "ReadOnly": True}, {"Type": "bind"}, {"Type": "tmpfs", "ReadOnly": True}],
+    },
+}
+
+
+def test_requests_of_today_are_left_alone() -> None:
+    assert older.create_request(BODY, (1, 44)) is BODY
+    odds: list[dict[str, object]] = [{}, {"HostConfig": None}, {"HostConfig": []}, {"HostConfig": {"Mounts": "x"}}]
+    for odd in odds:
+        assert older.create_request(odd, (1, 43)) == odd
+
+
+def test_fields_that_a_version_did_not_have_are_dropped() -> None:
+    before: dict[str, dict[str, object]] = older.create_request(BODY, (1, 41))
+    assert set(before["HostConfig"]) == {"Mounts"}
+    assert set(older.create_request(BODY, (1, 42))["HostConfig"]) == {"Mounts", "ConsoleSize"}
+    assert set(older.create_request(BODY, (1, 43))["HostConfig"]) == {"Mounts", "ConsoleSize", "annotations"}
+
+
+def test_read_only_mounts_were_not_recursively_so() -> None:
+    mounts = older.create_request(BODY, (1, 43))["HostConfig"]["Mounts"]
+    assert mounts[0]["BindOptions"] == {"ReadOnlyNonRecursive": True}
+    assert mounts[1:] == BODY["hostConfig"]["Mounts"][1:]  # type: ignore[index]
+    odd = {"HostConfig": {"Mounts": [1, {"Type": "bind", "ReadOnly": True, "BindOptions": 1}]}}
+    assert older.create_request(odd, (1, 43)) == odd
+
+
+def test_lists_showed_no_annotations() -> None:
+    rows = [{"Id": "1", "HostConfig": {"NetworkMode": "host", "Annotations": {"a": "b"}}}]
+    assert older.container_rows(rows, (1, 46)) is rows
+    assert older.container_rows(rows, (1, 45)) == [{"Id": "1", "HostConfig": {"NetworkMode": "host"}}]
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "less"),
+    [
+        ((1, 50), set(), set()),
+        ((1, 49), {"BridgeNfIptables", "BridgeNfIp6tables"}, set()),
+        ((1, 48), {"BridgeNfIptables", "BridgeNfIp6tables"}, {"FirewallBackend"}),
+        ((1, 41), {"BridgeNfIptables", "BridgeNfIp6tables", "KernelMemory"}, {"FirewallBackend"}),
+    ],
+)
+def test_info(version: tuple[int, int], more: set[str], less: set[str]) -> None:
+    document = {"RegistryConfig": {"Mirrors": None}, "FirewallBackend": {}, "RuncCommit": {"ID": "r"}, "Containers": 1}
+    shown = older.info(document, version)
+    assert set(shown) == (set(document) | more) - less
+    if version < (1, 50):
+        assert list(shown) == sorted(shown)
+    assert ("AllowNondistributableArtifactsCIDRs" in shown["RegistryConfig"]) == (version < (1, 47))
+    assert shown["RuncCommit"].get("Expected") == ("r" if version < (1, 49) else None)
