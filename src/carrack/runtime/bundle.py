@@ -28,6 +28,7 @@ _ID_MAP = [{"containerID": int, "hostID": int, "size": int}]
 _THROTTLE = [{"major": int, "minor": int, "rate": int}]
 _HOOKS = [{"path": str, "args": _TEXTS, "env": _TEXTS, "timeout": int}]
 _OFFSET = {"secs": int, "nanosecs": int}
+_CAPABILITY_SETS = ("bounding", "effective", "inheritable", "permitted", "ambient")
 _PROCESS: dict[str, Any] = {
     "terminal": bool,
     "consoleSize": {"height": int, "width": int},
@@ -35,7 +36,7 @@ _PROCESS: dict[str, Any] = {
     "env": _TEXTS,
     "args": _TEXTS,
     "user": {"uid": int, "gid": int, "umask": int, "additionalGids": [int], "username": str},
-    "capabilities": dict.fromkeys(("bounding", "effective", "inheritable", "permitted", "ambient"), _TEXTS),
+    "capabilities": dict.fromkeys(_CAPABILITY_SETS, _TEXTS),
     "rlimits": [{"type": str, "soft": int, "hard": int}],
     "noNewPrivileges": bool,
     "apparmorProfile": str,
@@ -157,7 +158,7 @@ def parse(text: bytes, name: str = "config.json") -> Spec:
         spec = json.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidArgument(f"{name}:{error.lineno}:{error.colno}: {error.msg}") from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, a number without end, too deep
         raise InvalidArgument(f"{name}: {error}") from None
     try:
         _check(spec, _SPEC, "")
@@ -173,7 +174,7 @@ def process(text: bytes, name: str) -> Any:
     """A process document of its own, as ``exec --process`` is given."""
     try:
         document = json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"{name}: {error}") from None
     _check(document, _PROCESS, "process")
     _check_process(document)
@@ -233,7 +234,8 @@ def _check_process(document: Any) -> None:
         raise InvalidArgument("process.args must name a program")
     if not document.get("cwd", "").startswith("/"):
         raise InvalidArgument(f"process.cwd: {document.get('cwd', '')!r} is not an absolute path")
-    for kind, names in document.get("capabilities", {}).items():
+    for kind in _CAPABILITY_SETS:
+        names = document.get("capabilities", {}).get(kind, [])
         unknown = [name for name in names if name not in caps.CAPABILITIES]
         if unknown:
             raise InvalidArgument(f"process.capabilities.{kind}: unknown capability {unknown[0]!r}")
