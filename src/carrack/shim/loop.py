@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 IN = select.EPOLLIN
 OUT = select.EPOLLOUT
+PEER_CLOSED = select.EPOLLRDHUP
 HANGUP = select.EPOLLHUP | select.EPOLLERR
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import time
 import traceback
 
@@ -25,7 +26,6 @@ from carrack.shim.start import Running, StartError, describe, retire_socket, sta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from socket import socket
     from typing import Any, NoReturn
 
     from carrack.linux.kernel import Kernel
@@ -33,20 +33,21 @@ if TYPE_CHECKING:
     from carrack.shim.slot import Sandbox
 
 
-def run(kernel: Kernel, hierarchy: Hierarchy, control: socket, plan: dict[str, Any], joined: list[int]) -> NoReturn:
+def run(
+    kernel: Kernel, hierarchy: Hierarchy, control: socket.socket, plan: dict[str, Any], joined: list[int]
+) -> NoReturn:
     """A shim's whole life, in a fork of the zygote."""
     sandbox = _make_sandbox(kernel, hierarchy, control, plan, joined)
-    message, fds = sandbox.wait(control)
+    loop = Loop()
+    message, fds = sandbox.wait(loop, control)
     if message is None or "error" in message:
         _give_up(sandbox, control, message)
-    loop = Loop()
     signals = Reaper()
     reaper.withstand()
     try:
         running = start(sandbox, message, fds, loop)
     except StartError as error:
         _give_up(sandbox, control, {"id": message["id"], "error": error.document()})
-    gc.enable()
     _leave_daemons_output()
     try:
         shim = Shim(sandbox, running, loop, signals)
@@ -66,7 +67,7 @@ def _leave_daemons_output() -> None:
 
 
 def _make_sandbox(
-    kernel: Kernel, hierarchy: Hierarchy, control: socket, plan: dict[str, Any], joined: list[int]
+    kernel: Kernel, hierarchy: Hierarchy, control: socket.socket, plan: dict[str, Any], joined: list[int]
 ) -> Sandbox:
     try:
         sandbox = slot.prepare(kernel, hierarchy, plan, joined, control)
@@ -78,7 +79,7 @@ def _make_sandbox(
     return sandbox
 
 
-def _give_up(sandbox: Sandbox, control: socket, failure: dict[str, Any] | None) -> NoReturn:
+def _give_up(sandbox: Sandbox, control: socket.socket, failure: dict[str, Any] | None) -> NoReturn:
     """Take all down, then say why, and end. A failure without the number of a request is that of the sandbox."""
     sandbox.destroy()
     if failure is not None:
@@ -86,7 +87,7 @@ def _give_up(sandbox: Sandbox, control: socket, failure: dict[str, Any] | None) 
     os._exit(0)
 
 
-def _answer(control: socket, message: dict[str, Any]) -> None:
+def _answer(control: socket.socket, message: dict[str, Any]) -> None:
     try:
         channel.send(control, message)
     except OSError:
@@ -105,7 +106,7 @@ class Shim:
         self._exit: dict[str, Any] | None = None
         self._used: Service | None = None
 
-    def open(self, control: socket, request: int) -> None:
+    def open(self, control: socket.socket, request: int) -> None:
         """Answer the start request, and listen."""
         daemon = self._accept(control)
         daemon.send({"id": request, "ok": {"pid": self._sandbox.child.pid}})
@@ -138,20 +139,24 @@ class Shim:
     def _service(self) -> Service:
         """Made when it is first asked for something: most containers never are."""
         if self._used is None:
+            gc.enable()
             execs = Execs(self._sandbox.kernel, self._sandbox, self._loop, self._exec_exited)
             self._used = Service(self._sandbox, self._running, execs)
         return self._used
 
-    def _accept(self, sock: socket) -> Control:
+    def _accept(self, sock: socket.socket) -> Control:
         control = Control(self._loop, sock, self._request, self._connections.remove)
         self._connections.append(control)
         return control
 
     def _connect(self, _: int) -> None:
+        listener = socket.socket(fileno=self._running.listener.fileno())
         try:
-            sock, _address = self._running.listener.accept()
+            sock, _address = listener.accept()
         except OSError:
             return
+        finally:
+            listener.detach()
         self._accept(sock).send(self._state(), (self._sandbox.child.pidfd,))
 
     def _state(self) -> dict[str, Any]:

@@ -64,9 +64,10 @@ def _once(kernel: Kernel, hierarchy: Hierarchy, place: int) -> None:
         os.close(fd)
     os.close(arranged.packed[3])
     theirs.shutdown(1)
-    message, fds = sandbox.wait(control)
+    loop = Loop()
+    message, fds = sandbox.wait(loop, control)
     assert message is not None
-    loop, signals = Loop(), Reaper()
+    signals = Reaper()
     running = start(sandbox, message, fds, loop)
     shim = main.Shim(sandbox, running, loop, signals)
     shim.open(control, message["id"])

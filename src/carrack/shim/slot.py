@@ -16,6 +16,7 @@ import socket
 
 from carrack.runtime import channel, spawn
 from carrack.shim import deputy, protocol, stub
+from carrack.shim import loop as events
 from carrack.shim.stub import Plan, keep_only
 
 TYPE_CHECKING = False
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from carrack.linux.kernel import Kernel
     from carrack.runtime.cgroups.hierarchy import Cgroup, Hierarchy
     from carrack.runtime.spawn import Child
+    from carrack.shim.loop import Loop
 
 __all__ = ["Sandbox", "keep_only", "prepare"]
 
-_POLLRDHUP = 0x2000
-#: how long a first process may take to see that the daemon has gone
-_FAREWELL = 5000
+#: seconds that a first process may take to see that the daemon has gone
+_FAREWELL = 5.0
 
 
 class Sandbox:
@@ -70,17 +71,19 @@ class Sandbox:
         while self.namespace_fds:
             os.close(self.namespace_fds.pop())
 
-    def wait(self, control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    def wait(self, loop: Loop, control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
         """Park until the first process says something: None when it ended, as it does when the daemon lets it go."""
         if self._plan.in_user_namespace:
             return deputy.wait(self.kernel, self._hierarchy, self._plan, self.child, self.stub, control)
-        poll = select.poll()
-        poll.register(self.stub, select.POLLIN)
-        poll.register(control, _POLLRDHUP)
-        if self.stub.fileno() not in dict(poll.poll()):
-            poll.unregister(control)
-            if not poll.poll(_FAREWELL):
-                return None, []
+        said: list[int] = []
+        loop.watch(self.stub.fileno(), events.IN, said.append)
+        loop.watch(control.fileno(), events.PEER_CLOSED, said.append)
+        loop.turn()
+        loop.forget(self.stub.fileno())
+        loop.forget(control.fileno())
+        only_gone = all(ready & events.PEER_CLOSED for ready in said)
+        if only_gone and not select.select([self.stub], [], [], _FAREWELL)[0]:
+            return None, []
         return channel.receive(self.stub, protocol.MAX_FDS)
 
     def kill(self) -> None:

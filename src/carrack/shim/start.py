@@ -66,7 +66,7 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
     sandbox.namespace_fds = given("held")
     sandbox.null_fd = given("null")[0]
     stdio = Stdio(loop, stdin=bool(document["stdin"]), stdin_once=bool(document["stdin_once"]))
-    running = Running(document, given("directory")[0], socket.socket(fileno=given("listener")[0]), stdio)
+    running = Running(document, given("directory")[0], channel.bare(given("listener")[0]), stdio)
     running.held_fds = given("hold")
     try:
         if not running.terminal:

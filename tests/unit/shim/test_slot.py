@@ -9,6 +9,7 @@ from tests.fakes.kernel import FakeKernel
 from carrack.runtime import channel
 from carrack.runtime.spawn import Child
 from carrack.shim import slot
+from carrack.shim.loop import Loop
 from carrack.shim.slot import Sandbox
 from carrack.shim.stub import Plan
 
@@ -42,25 +43,27 @@ def test_destroying_kills_before_it_removes_under_each_name() -> None:
 def test_it_waits_for_a_word_of_the_first_process_or_its_end() -> None:
     made, other = sandbox(1, [])
     control, daemon = channel.pair()
+    loop = Loop()
     channel.send(daemon, {"id": 1})  # the first process's to read
     channel.send(other, {"a": 1})
-    assert made.wait(control) == ({"a": 1}, [])
+    assert made.wait(loop, control) == ({"a": 1}, [])
     other.close()
-    assert made.wait(control) == (None, [])
+    assert made.wait(loop, control) == (None, [])
     assert channel.receive(control) == ({"id": 1}, [])
-    for end in (control, daemon, made.stub):
+    for end in (control, daemon, made.stub, loop):
         end.close()
     os.close(made.child.pidfd)
 
 
 def test_a_daemon_that_left_leaves_the_first_process_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slot, "_FAREWELL", 10)
+    monkeypatch.setattr(slot, "_FAREWELL", 0.01)
     made, other = sandbox(1, [])
     control, daemon = channel.pair()
+    loop = Loop()
     daemon.close()
-    assert made.wait(control) == (None, [])  # it hangs
+    assert made.wait(loop, control) == (None, [])  # it hangs
     channel.send(other, {"a": 1})
-    assert made.wait(control) == ({"a": 1}, [])
-    for end in (control, other, made.stub):
+    assert made.wait(loop, control) == ({"a": 1}, [])
+    for end in (control, other, made.stub, loop):
         end.close()
     os.close(made.child.pidfd)
