@@ -77,6 +77,8 @@ def check_cpu(host: Document, cpus: int) -> None:
 
 def _check_available(wanted: str, what: str, path: str) -> None:
     """Refuse numbers that the machine does not have; ``path`` lists those it has, and is nowhere without NUMA."""
+    if not wanted:
+        return
     try:
         with open(path) as file:
             available = file.read().strip()

@@ -69,12 +69,11 @@ class Connector:
             raise Conflict(f"{_FAILED}network {wanted[1]} cannot be joined beside the bridge")
 
     def prepare(self, c: Container) -> None:
-        """Make the name files, so that they can be bound before the address is known (blocking, cheap)."""
+        """Make the name files, so that they can be bound before the address is known (blocking)."""
         host = c.host_config
         if host["NetworkMode"].startswith("container:"):
             return
         shared = host["NetworkMode"] == "host"
-        os.makedirs(self._paths.data(c.id), mode=0o710, exist_ok=True)  # somebody may have deleted it
         self._write(c, "hostname", sandbox_files.hostname(c.config["Hostname"]))
         text = sandbox_files.resolv_conf(
             _host_resolv_conf(),
@@ -86,6 +85,8 @@ class Connector:
         self._write(c, "resolv.conf", text)
         if shared and not host["ExtraHosts"]:
             self._write(c, "hosts", _read("/etc/hosts"))
+        elif c.wants_cable:
+            self._write(c, "hosts", None)  # connect does it, who knows the address
         else:
             self._write_hosts(c, None)
 
@@ -99,13 +100,24 @@ class Connector:
         )
         self._write(c, "hosts", text)
 
-    def _write(self, c: Container, name: str, text: str) -> None:
+    def _write(self, c: Container, name: str, text: str | None) -> None:
+        """Write in place, for the file may be mounted; None: it need only be there."""
         path = self._paths.file(c.id, name)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
         try:
-            os.fchmod(fd, 0o644)
-            os.ftruncate(fd, 0)
-            os.write(fd, text.encode())
+            fd = os.open(path, flags, 0o644)
+        except FileNotFoundError:  # somebody has deleted the directory
+            os.makedirs(self._paths.data(c.id), mode=0o710, exist_ok=True)
+            fd = os.open(path, flags, 0o644)
+        try:
+            info = os.fstat(fd)
+            if info.st_mode & 0o7777 != 0o644:
+                os.fchmod(fd, 0o644)
+            if text is not None:
+                data = text.encode()
+                os.write(fd, data)
+                if info.st_size > len(data):
+                    os.ftruncate(fd, len(data))
         except OSError as error:  # a full disk
             error.filename = path
             raise

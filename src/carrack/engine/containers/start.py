@@ -71,7 +71,6 @@ class Starter:
             held = undo.enter_context(ExitStack())
             undo.push_async_callback(asyncio.to_thread, shm.remove_directory, self._paths.run(c.id))
             parked = await self._slot(c, held, undo)
-            self._connector.prepare(c)
             mounts = [*spec_mounts(c), *self._connector.file_mounts(c), *shm.mounts(c, self._paths, self._store.find)]
             cgroup = self._paths.cgroup(c.id, c.host_config["CgroupParent"])
             document = spec.build(c, self._facts, mounts, cgroup)
@@ -135,6 +134,7 @@ class Starter:
     def _open(self, c: Container, mounts: list[Mount], held: ExitStack) -> tuple[int, dict[str, int]]:
         directory = self._paths.run(c.id)
         os.makedirs(directory, mode=0o700, exist_ok=True)
+        self._connector.prepare(c)
         shm.attach(c, self._paths)
         return rootfs.open_root(self._snapshotter, c.id, c.layers, held), rootfs.open_sources(mounts, held)
 
