@@ -5,7 +5,7 @@ import sys
 from carrack.cli.flags import Parsed, UsageError, parse
 from carrack.client.context import choose
 from carrack.client.transport import Daemon, Refused, Unreachable
-from carrack.errors import CarrackError
+from carrack.errors import CarrackError, InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,13 @@ class Session:
             self._daemon = Daemon(host, self.environment.get("DOCKER_API_VERSION") or None)
         return self._daemon
 
+    @property
+    def context_name(self) -> str:
+        """The context that is used, ``default`` where a host is named or nothing is."""
+        from carrack.client.context import named_by
+
+        return named_by(self.host, self.context, self.environment, self.config) or "default"
+
     def close(self) -> None:
         if self._daemon is not None:
             self._daemon.close()
@@ -87,7 +94,8 @@ def execute(session: Session, command: Command, words: list[str]) -> int:
     except UsageError as error:
         prefix = f"{PROGRAM}: " if error.exit_code == 1 else ""
         write_error(f"{prefix}{error}\n\nUsage:  {session.name}{' ' if command.usage else ''}{command.usage}")
-        write_error(f"\nRun '{session.name} --help' for more information")
+        hint = "See" if error.exit_code == 1 and command.most is None else "Run"  # as docker has it
+        write_error(f"\n{hint} '{session.name} --help' for more information")
         return error.exit_code
     try:
         return command.run(session, parsed)
@@ -116,7 +124,7 @@ def each(session: Session, names: list[str], action: "Callable[[str], str | None
 def checked(name: str) -> str:
     """Refuse the empty name, which would ask for another resource."""
     if not name.strip():
-        raise Refused(400, "invalid name: value is empty")
+        raise InvalidArgument("invalid container name or ID: value is empty")
     return name
 
 
@@ -150,8 +158,8 @@ def _check_count(session: Session, command: Command, count: int) -> None:
         wanted = f"requires at least {least} argument{plural}"
     elif least == most:
         wanted = f"requires {least} argument{plural}"
-    elif count < least:
-        wanted = f"requires at least {least} argument{plural}"
+    elif least:
+        wanted = f"requires at least {least} and at most {most} arguments"
     else:
         wanted = f"requires at most {most} argument{plural}"
     raise UsageError(f"'{session.name}' {wanted}", 1)

@@ -4,12 +4,11 @@ Only what was typed is sent: defaults are the daemon's. What the daemon does not
 """
 
 from carrack.cli.exit import Exit
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import InvalidArgument, NotSupported, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from carrack.cli.flags import Parsed
     from carrack.client.document import Document
@@ -112,8 +111,8 @@ def create_document(parsed: "Parsed", env: "Mapping[str, str]", *, detach: bool 
 def restart_policy(text: str) -> "Document":
     """``{"Name", "MaximumRetryCount"}`` of ``on-failure:3``."""
     name, colon, count = text.partition(":")
-    if colon and not count.isdigit():
-        raise InvalidArgument(f"invalid restart policy format: maximum retry count must be an integer: {text}")
+    if colon and not count.removeprefix("-").isdigit():
+        raise InvalidArgument("invalid restart policy format: maximum retry count must be an integer")
     if not name:
         raise InvalidArgument("invalid restart policy format: no policy provided before colon")
     return {"Name": name, "MaximumRetryCount": int(count or 0)}
@@ -127,7 +126,11 @@ def environment_words(parsed: "Parsed", inherited: "Mapping[str, str]") -> list[
 
     words = []
     for name in parsed.words("env-file"):
-        words += environment_file(_file(name), name, inherited)
+        try:
+            words += environment_file(_file(name), name, inherited)
+        except InvalidArgument as error:
+            told = str(error).replace("poorly formatted environment: ", f"invalid env file ({name}): ")
+            raise InvalidArgument(told) from error
     return words + environment(parsed.words("env"), inherited)
 
 
@@ -162,9 +165,6 @@ def _labels(parsed: "Parsed") -> dict[str, str]:
 def _attached(parsed: "Parsed", detach: bool) -> list[str]:
     """Which streams are attached: those of ``--attach``, else output always and input with ``-i``, none with ``-d``."""
     chosen = [name.lower() for name in parsed.words("attach")]
-    for name in chosen:
-        if name not in ("stdin", "stdout", "stderr"):
-            raise InvalidArgument("valid streams are STDIN, STDOUT and STDERR")
     if chosen and detach:
         raise Exit(1, "conflicting options: cannot specify both --attach and --detach")
     if chosen or detach:
@@ -174,6 +174,9 @@ def _attached(parsed: "Parsed", detach: bool) -> list[str]:
 
 def _host(parsed: "Parsed") -> "Document":
     host: Document = {key: parsed.value(name) for name, key in _HOST_PLAIN.items() if parsed.given(name)}
+    _check_modes(parsed)
+    if "Ulimits" in host:
+        host["Ulimits"] = sorted(host["Ulimits"], key=lambda limit: str(limit["Name"]))
     host.update({key: dict(parsed.value(name)) for name, key in _HOST_MAPS.items() if parsed.given(name)})
     if parsed.flag("use-api-socket"):
         raise NotSupported(
@@ -186,12 +189,14 @@ def _host(parsed: "Parsed") -> "Document":
     if parsed.flag("rm") and host.get("RestartPolicy", {}).get("Name", "no") != "no":
         raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
     if parsed.given("add-host"):
-        host["ExtraHosts"] = [_extra_host(word) for word in parsed.words("add-host")]
+        host["ExtraHosts"] = parsed.words("add-host")
     if parsed.given("device"):
         _devices(parsed.words("device"), host)
     if parsed.given("gpus"):
         host.setdefault("DeviceRequests", []).append(_gpus(parsed.text("gpus")))
     if parsed.given("log-driver") or parsed.given("log-opt"):
+        if parsed.text("log-driver") == "none" and parsed.given("log-opt"):
+            raise InvalidArgument("invalid logging opts for driver none")
         host["LogConfig"] = {"Type": parsed.text("log-driver"), "Config": dict(parsed.value("log-opt") or [])}
     if parsed.given("tmpfs"):
         from carrack.model.mounts import parse_tmpfs
@@ -201,9 +206,23 @@ def _host(parsed: "Parsed") -> "Document":
     return host
 
 
+def _check_modes(parsed: "Parsed") -> None:
+    """What docker's command refuses before the daemon is asked."""
+    for name, what in (("pid", "PID"), ("uts", "UTS"), ("userns", "USER")):
+        mode = parsed.text(name)
+        if mode not in ("", "host") and not (name == "pid" and mode.startswith("container:")):
+            raise InvalidArgument(f"--{name}: invalid {what} mode")
+    if parsed.text("cgroupns") not in ("", "host", "private"):
+        raise InvalidArgument("--cgroupns: invalid CGROUP mode")
+    swappiness = parsed.number("memory-swappiness")
+    if swappiness is not None and not -1 <= swappiness <= 100:
+        raise InvalidArgument(f"invalid value: {swappiness}. Valid memory swappiness range is 0-100")
+
+
 def _volumes(parsed: "Parsed", config: "Document", host: "Document") -> None:
     """``-v /data`` is an anonymous volume of the configuration, all else a bind; ``./x`` is meant from here."""
-    for word in parsed.words("volume"):
+    for word in dict.fromkeys(parsed.words("volume")):
+        _check_volume(word)
         source, colon, rest = word.partition(":")
         if not colon:
             config.setdefault("Volumes", {})[word] = {}
@@ -213,6 +232,16 @@ def _volumes(parsed: "Parsed", config: "Document", host: "Document") -> None:
 
             source = os.path.abspath(source)
         host.setdefault("Binds", []).append(f"{source}:{rest}")
+
+
+def _check_volume(word: str) -> None:
+    parts = word.split(":")
+    if not word:
+        raise InvalidArgument("invalid empty volume spec")
+    if len(parts) > 3:
+        raise InvalidArgument(f"invalid spec: {word}: too many colons")
+    if "" in parts:
+        raise InvalidArgument(f"invalid spec: {word}: empty section between colons")
 
 
 def _ports(parsed: "Parsed", config: "Document", host: "Document") -> None:
@@ -232,62 +261,11 @@ def _ports(parsed: "Parsed", config: "Document", host: "Document") -> None:
 
 
 def _networks(parsed: "Parsed", host: "Document") -> "Document":
-    """Endpoint settings per network; the flags without a network's name belong to the first."""
-    endpoints: Document = {}
-    for word in parsed.words("network"):
-        name, settings = _network(word)
-        endpoints[name] = settings
-    names = list(endpoints)
-    if names:
-        host["NetworkMode"] = names[0]
-    common: Document = {}
-    addresses = {
-        "IPv4Address": parsed.text("ip"),
-        "IPv6Address": parsed.text("ip6"),
-        "LinkLocalIPs": parsed.words("link-local-ip"),
-    }
-    if given := {key: value for key, value in addresses.items() if value}:
-        common["IPAMConfig"] = given
-    if parsed.given("network-alias"):
-        common["Aliases"] = parsed.words("network-alias")
-    if parsed.given("mac-address"):
-        common["MacAddress"] = parsed.text("mac-address")
-    if common:
-        endpoints.setdefault(names[0] if names else "default", {}).update(common)
-    return endpoints if len(endpoints) > 1 or any(endpoints.values()) else {}
+    if not any(map(parsed.given, ("network", "ip", "ip6", "link-local-ip", "network-alias", "mac-address"))):
+        return {}
+    from carrack.cli.container_networks import endpoints
 
-
-def _network(word: str) -> "tuple[str, Document]":
-    """A network by name, or as ``name=front,alias=web,ip=10.0.0.4``."""
-    if "=" not in word:
-        return word, {}
-    name = ""
-    settings: Document = {}
-    ipam: dict[str, Any] = {}
-    for field in word.split(","):
-        key, _, value = field.partition("=")
-        if key == "name":
-            name = value
-        elif key == "alias":
-            settings.setdefault("Aliases", []).append(value)
-        elif key == "driver-opt":
-            option, _, text = value.partition("=")
-            settings.setdefault("DriverOpts", {})[option] = text
-        elif key in ("ip", "ip6"):
-            ipam["IPv4Address" if key == "ip" else "IPv6Address"] = value
-        elif key == "link-local-ip":
-            ipam.setdefault("LinkLocalIPs", []).append(value)
-        elif key == "mac-address":
-            settings["MacAddress"] = value
-        elif key == "gw-priority":
-            settings["GwPriority"] = int(value)
-        else:
-            raise InvalidArgument(f"invalid field key {key} in --network {word}")
-    if not name:
-        raise InvalidArgument(f"network name/id is not specified in --network {word}")
-    if ipam:
-        settings["IPAMConfig"] = ipam
-    return name, settings
+    return endpoints(parsed, host)
 
 
 def _health(parsed: "Parsed") -> "Document":
@@ -309,6 +287,8 @@ def _devices(words: list[str], host: "Document") -> None:
             continue
         path, *rest = word.split(":")
         rights = rest.pop() if rest and rest[-1] and set(rest[-1]) <= set("rwm") else "rwm"
+        if len(rest) == 2 and path:
+            raise InvalidArgument(f"bad mode specified: {rest[1]}")
         if len(rest) > 1 or not path:
             raise InvalidArgument(f"invalid device specification: {word}")
         device = {
@@ -339,13 +319,6 @@ def _gpus(text: str) -> "Document":
     return request
 
 
-def _extra_host(word: str) -> str:
-    name, separator, address = word.partition("=") if "=" in word else word.partition(":")
-    if not separator or not name or not address:
-        raise InvalidArgument(f'bad format for add-host: "{word}"')
-    return f"{name}:{address.strip('[]')}"
-
-
 def _security(words: list[str], host: "Document") -> None:
     """Security options; a seccomp profile is read here, as the daemon may be on another machine."""
     options = []
@@ -354,7 +327,15 @@ def _security(words: list[str], host: "Document") -> None:
         if key == "seccomp" and value not in ("unconfined", "builtin", ""):
             from carrack.client import document
 
-            word = f"seccomp={document.dumps(document.loads(_file(value)))}"
+            try:
+                profile = document.loads(_file(value))
+            except InvalidArgument as error:
+                raise InvalidArgument(f"opening seccomp profile ({value}) failed: {error}") from error
+            except Unavailable as error:
+                raise InvalidArgument(
+                    f"compacting json for seccomp profile ({value}) failed: it is not JSON"
+                ) from error
+            word = f"seccomp={document.dumps(profile)}"
         elif key == "systempaths" and value == "unconfined":
             host.update({"MaskedPaths": [], "ReadonlyPaths": []})
             continue

@@ -74,7 +74,7 @@ def _tar_members(data: bytes) -> "Iterator[tuple[str, bytes]]":
                 yield member.name.removeprefix("./"), opened.read(_LIMIT)
     except tarfile.ReadError as error:
         if data:
-            raise InvalidArgument("unexpected EOF: the file is neither a tar nor a zip") from error
+            raise InvalidArgument("unexpected EOF") from error  # it is neither a tar nor a zip
 
 
 def _zip_members(data: bytes) -> "Iterator[tuple[str, bytes]]":

@@ -57,7 +57,7 @@ def start_failure_code(message: str) -> int:
     """The exit code of ``run`` and ``start`` for a daemon's refusal to start a container, by its words."""
     if "executable file not found" in message or "no such file or directory" in message:
         return 127
-    if "permission denied" in message or "not a directory" in message or "is a directory" in message:
+    if "permission denied" in message or "is a directory" in message:
         return 126
     return 125
 

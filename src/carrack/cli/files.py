@@ -38,7 +38,7 @@ def to_file(path: str, chunks: "Iterator[bytes]") -> None:
         return
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
-        raise InvalidArgument(f'invalid output path: directory "{directory}" does not exist')
+        raise InvalidArgument(f"invalid output path: stat {os.path.normpath(directory)}: no such file or directory")
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with open(temporary, "xb") as file:

@@ -84,6 +84,8 @@ def parse(flags: "Sequence[Flag]", words: list[str], *, interspersed: bool = Tru
 
 def _long(flags: "dict[str, Flag]", word: str, rest: list[str], values: "dict[str, Any]") -> None:
     name, equals, value = word[2:].partition("=")
+    if name.startswith("-") or not name:
+        raise UsageError(f"bad flag syntax: {word}")
     flag = flags.get(name)
     if flag is None:
         raise UsageError(f"unknown flag: --{name}")
@@ -106,8 +108,8 @@ def _shorts(flags: "dict[str, Flag]", word: str, rest: list[str], values: "dict[
             continue
         flag = flags.get(letter)
         if flag is None:
-            raise UsageError(f"unknown shorthand flag: '{letter}' in {word}")
-        if letters.startswith("="):
+            raise UsageError(f"unknown shorthand flag: '{letter}' in -{letter}{letters}")
+        if letters.startswith("=") and len(letters) > 1:
             value, letters = letters[1:], ""
         elif flag[2] == "bool":
             value = "true"
@@ -165,7 +167,11 @@ def _unsigned16(text: str) -> int:
 def _bytes(text: str) -> int:
     from carrack.model.units import parse_bytes
 
-    return -1 if text == "-1" else parse_bytes(text)
+    return parse_bytes(text)
+
+
+def _swap(text: str) -> int:
+    return -1 if text == "-1" else _bytes(text)
 
 
 def _duration(text: str) -> int:
@@ -177,7 +183,7 @@ def _duration(text: str) -> int:
 def _cpus(text: str) -> int:
     from carrack.model.units import parse_cpus
 
-    return parse_cpus(text)
+    return -parse_cpus(text[1:]) if text.startswith("-") else parse_cpus(text)
 
 
 def _mount(text: str) -> "dict[str, Any]":
@@ -200,7 +206,7 @@ def _pairs(text: str) -> dict[str, str]:
 def _filter(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise InvalidArgument('invalid argument "' + text + '": bad format of filter (expected name=value)')
+        raise InvalidArgument("bad format of filter (expected name=value)")
     return key.strip().lower(), value.strip()
 
 
@@ -209,27 +215,104 @@ def _ulimit(text: str) -> "dict[str, Any]":
     soft, colon, hard = limits.partition(":")
     if not equals or not limits or (colon and not hard):
         raise InvalidArgument(f"invalid ulimit argument: {text}")
-    try:
-        low, high = int(soft), int(hard) if colon else int(soft)
-    except ValueError:
-        raise InvalidArgument(f"invalid ulimit value in {text}: numbers are meant, -1 for no limit") from None
+    if name not in _ULIMITS:
+        raise InvalidArgument(f"invalid ulimit type: {name}")
+    low, high = _integer(soft), _integer(hard if colon else soft)
     if low > high != -1 or (low == -1 != high):
         raise InvalidArgument(f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}")
     return {"Name": name, "Soft": low, "Hard": high}
 
 
-def _throttle(text: str) -> "dict[str, Any]":
-    path, _, rate = text.rpartition(":")
+def _device_value(text: str) -> tuple[str, str]:
+    path, colon, value = text.partition(":")
+    if not colon or not path:
+        raise InvalidArgument(f"bad format: {text}")
     if not path.startswith("/dev/"):
         raise InvalidArgument(f"bad format for device path: {text}")
-    return {"Path": path, "Rate": _bytes(rate)}
+    return path, value
+
+
+def _throttle(text: str) -> "dict[str, Any]":
+    path, rate = _device_value(text)
+    try:
+        return {"Path": path, "Rate": _bytes(rate)}
+    except InvalidArgument:
+        raise InvalidArgument(
+            f"invalid rate for device: {text}. The correct format is <device-path>:<number>[<unit>]. "
+            "Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
+        ) from None
 
 
 def _weight(text: str) -> "dict[str, Any]":
-    path, _, weight = text.rpartition(":")
-    if not path.startswith("/dev/"):
-        raise InvalidArgument(f"bad format for device path: {text}")
-    return {"Path": path, "Weight": _unsigned16(weight)}
+    path, weight = _device_value(text)
+    try:
+        return {"Path": path, "Weight": _unsigned16(weight)}
+    except InvalidArgument:
+        raise InvalidArgument(f"invalid weight for device: {text}") from None
+
+
+def _stream(text: str) -> str:
+    if text.lower() not in ("stdin", "stdout", "stderr"):
+        raise InvalidArgument("valid streams are STDIN, STDOUT and STDERR")
+    return text
+
+
+def _variable(text: str) -> str:
+    if not text or text.startswith("="):
+        raise InvalidArgument(f"invalid environment variable: {text}")
+    return text
+
+
+def _label(text: str) -> str:
+    if not text.partition("=")[0].strip():
+        raise InvalidArgument(f"invalid label '{text}': empty name")
+    return text
+
+
+def _extra_host(text: str) -> str:
+    name, separator, address = text.partition("=") if "=" in text else text.partition(":")
+    if not separator or not name or not address:
+        raise InvalidArgument(f'bad format for add-host: "{text}"')
+    address = address[1:-1] if address[:1] == "[" and address[-1:] == "]" else address
+    if address != "host-gateway" and not is_address(address):
+        raise InvalidArgument(f'invalid IP address in add-host: "{address}"')
+    return f"{name}:{address}"
+
+
+def _address(text: str) -> str:
+    if not is_address(text.strip()):
+        raise InvalidArgument(f"IP address is not correctly formatted: {text}")
+    return text.strip()
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, of either version."""
+    import _socket
+
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, text)
+            return True
+        except (OSError, ValueError):
+            continue
+    return False
+
+
+def _sysctl(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or (key not in _SYSCTLS and not key.startswith(("net.", "fs.mqueue."))):
+        raise InvalidArgument(f"sysctl '{text}' is not allowed")
+    return key, value
+
+
+def _device_rule(text: str) -> str:
+    kind, _, rest = text.partition(" ")
+    numbers, _, rights = rest.partition(" ")
+    major, colon, minor = numbers.partition(":")
+    known = kind in ("a", "b", "c") and colon and 1 <= len(rights) <= 3 and set(rights) <= set("rwm")
+    if not known or not all(number == "*" or (number.isascii() and number.isdigit()) for number in (major, minor)):
+        raise InvalidArgument(f"invalid device cgroup format '{text}'")
+    return text
 
 
 def _strings(text: str) -> list[str]:
@@ -240,6 +323,10 @@ def _text(text: str) -> str:
     return text
 
 
+_ULIMITS = """as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending
+stack""".split()
+_SYSCTLS = """kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni
+kernel.shm_rmid_forced""".split()
 # kind: (convert, repeated); the kind is also what help shows, but for the texts that differ only in meaning
 KINDS: "dict[str, tuple[Callable[[str], Any], bool]]" = {
     "bool": (_boolean, False),
@@ -258,6 +345,14 @@ KINDS: "dict[str, tuple[Callable[[str], Any], bool]]" = {
     "ulimit": (_ulimit, True),
     "throttle": (_throttle, True),
     "weight": (_weight, True),
+    "swap": (_swap, False),
+    "stream": (_stream, True),
+    "variable": (_variable, True),
+    "label": (_label, True),
+    "extra-host": (_extra_host, True),
+    "address": (_address, True),
+    "sysctl": (_sysctl, True),
+    "device-rule": (_device_rule, True),
 }
 # second names of flags, hidden from help
 ALIASES = {"net": "network", "net-alias": "network-alias", "dns-opt": "dns-option", "time": "timeout"}

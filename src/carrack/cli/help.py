@@ -9,7 +9,14 @@ if TYPE_CHECKING:
 
     from carrack.cli.flags import Flag
 
-_SHOWN = {"throttle": "list", "weight": "list", "filter": "filter", "strings": "strings"}
+_SHOWN = {
+    **dict.fromkeys(
+        ("throttle", "weight", "stream", "variable", "label", "extra-host", "address", "device-rule"), "list"
+    ),
+    "swap": "bytes",
+    "sysctl": "map",
+    "pairs": "stringToString",
+}
 
 
 def show(words: list[str], flags: "Sequence[Flag]") -> int:

@@ -100,7 +100,7 @@ def _unknown(session: "Session", group: str, verb: str) -> str:
     if is_refused(group, verb):
         hint = "; make or load images with: carrack image bootstrap | carrack load" if verb in ("pull", "build") else ""
         return f"carrack: '{session.name}' is not built yet{hint}"
-    usage = f"\n\nUsage:  carrack {group} COMMAND" if group else ""
+    usage = f"\n\nUsage:  carrack {group}" if group else ""
     topic = f"carrack {group}".rstrip()
     return f"carrack: unknown command: {session.name}{usage}\n\nRun '{topic} --help' for more information"
 
@@ -121,7 +121,7 @@ def _configure(session: "Session", parsed: "Parsed") -> None:
     if len(hosts) > 1:
         raise InvalidArgument("specify only one -H")
     if level not in _LEVELS:
-        raise InvalidArgument(f"unable to parse logging level: {level}")
+        raise InvalidArgument(f"Unable to parse logging level: {level}")
     session.debug = parsed.flag("debug") or level == "debug"
     session.host = hosts[0] if hosts else None
     session.context = parsed.text("context") or None

@@ -77,11 +77,20 @@ def proxy_signals(send: "Callable[[str], None]") -> "Callable[[], None]":
 
     numbers = {signals.number(name): name for name in _PROXIED}
 
+    waiting: list[int] = []
+    busy: list[bool] = []
+
     def forward(number: int, _: object) -> None:
-        try:
-            send(numbers[number])
-        except (CarrackError, OSError):
-            pass  # it has just ended, or not yet started
+        waiting.append(number)
+        if busy:  # this one came while another is sent, in whose midst no second request may be made
+            return
+        busy.append(True)
+        while waiting:
+            try:
+                send(numbers[waiting.pop(0)])
+            except (CarrackError, OSError):
+                pass  # it has just ended, or not yet started
+        busy.clear()
 
     before = {number: signals.handle(number, forward) for number in numbers}
 

@@ -50,7 +50,8 @@ _IMAGE = {
     "save": "save:SAVE",
     "tag": "tag:TAG",
 }
-_NETWORK = {"inspect": "inspect:NETWORK", "ls": "networks:LIST", "prune": "prune:NETWORKS"}
+_NETWORK = {"inspect": "inspect:NETWORK", "ls": "networks:LIST", "prune": "prune:NETWORKS",
+            "rm": "networks:REMOVE"}  # fmt: skip
 _SYSTEM = {
     "df": "df:DF",
     "dial-stdio": "dial:DIAL",
@@ -80,7 +81,7 @@ SYNONYMS = {
     "container": {"ps": "ls", "list": "ls", "remove": "rm"},
     "context": {"list": "ls", "remove": "rm"},
     "image": {"list": "ls", "remove": "rm"},
-    "network": {"list": "ls"},
+    "network": {"list": "ls", "remove": "rm"},
     "volume": {"list": "ls", "remove": "rm"},
 }
 COMMON = ("run", "exec", "ps", "images", "version", "info")
@@ -102,7 +103,7 @@ _REFUSED = """pull push login logout search build builder buildx bake compose ch
 config node secret service stack swarm"""
 _REFUSED_IN_GROUPS = {
     "image": "pull push build",
-    "network": "create connect disconnect rm remove",
+    "network": "create connect disconnect",
     "volume": "update",
 }
 

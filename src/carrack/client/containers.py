@@ -22,8 +22,8 @@ def create(daemon: "Daemon", body: "Document", name: str = "", platform: str = "
     return answer
 
 
-def start(daemon: "Daemon", container: str, detach_keys: str = "") -> None:
-    daemon.post(path(container, "start"), {"detachKeys": detach_keys or None})
+def start(daemon: "Daemon", container: str) -> None:
+    daemon.post(path(container, "start"))
 
 
 def stop(

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_UNRESOLVED = "Failed to initialize: unable to resolve docker endpoint: "
 DEFAULT_HOST = "unix:///run/carrack.sock"
 
 
@@ -56,22 +57,31 @@ def parse_host(url: str, tls: Tls | None = None) -> Host:
             f"{url}: hosts behind ssh are not built; forward the socket instead: "
             "ssh -nNT -L /tmp/carrack.sock:/run/carrack.sock HOST, then -H unix:///tmp/carrack.sock"
         )
-    raise InvalidArgument(f"unable to parse docker host `{url}`: unix:// and tcp:// are known")
+    raise InvalidArgument(f"{_UNRESOLVED}invalid bind address format: {url}")
 
 
 def choose(
     host: str | None, context: str | None, tls: Tls | None, environment: "Mapping[str, str]", config: str | None = None
 ) -> Host:
-    """The daemon meant by --host, --context, CARRACK_HOST, DOCKER_HOST, DOCKER_CONTEXT or ``context use``, in this order."""
+    """The daemon meant by a flag, CARRACK_HOST, DOCKER_HOST, DOCKER_CONTEXT or ``context use``, in this order."""
     if host and context:
         raise InvalidArgument("conflicting options: cannot specify both --host and --context")
     directory = configuration(config, environment)
     if not context:
+        context = named_by(host, context, environment, config)
         host = host or environment.get("CARRACK_HOST") or environment.get("DOCKER_HOST")
-        context = None if host else environment.get("DOCKER_CONTEXT") or _used(directory)
     if context and context != "default":
         return named(context, directory)
     return parse_host(host or DEFAULT_HOST, tls or _environment_tls(environment, directory))
+
+
+def named_by(host: str | None, context: str | None, environment: "Mapping[str, str]", config: str | None) -> str | None:
+    """The name of the context that is meant, None where a host is named instead."""
+    if context:
+        return context
+    if host or environment.get("CARRACK_HOST") or environment.get("DOCKER_HOST"):
+        return None
+    return environment.get("DOCKER_CONTEXT") or _used(configuration(config, environment))
 
 
 def configuration(given: str | None, environment: "Mapping[str, str]") -> str:
@@ -138,5 +148,6 @@ def _name_and_port(url: str, text: str, default: int) -> tuple[str, int]:
     if text.endswith("]") or not colon:
         name, port = text, str(default)
     if not port.isdigit() or not 0 < int(port) < 65536 or "/" in name:
-        raise InvalidArgument(f"invalid host {url!r}: tcp://NAME:PORT is meant")
+        port = name.partition(":")[2] + ":" + port if ":" in name.strip("[]") and not name.startswith("[") else port
+        raise InvalidArgument(f'{_UNRESOLVED}parse "{url}": invalid port ":{port.rpartition(":")[2]}" after host')
     return name.strip("[]") or "127.0.0.1", int(port)

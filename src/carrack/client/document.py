@@ -53,7 +53,7 @@ else:
             text = data.decode() if isinstance(data, bytes) else data
             text = text.strip(" \t\r\n")
             value, end = _scan(text, 0)
-        except (StopIteration, ValueError, RecursionError):
+        except (StopIteration, ValueError, RecursionError, SystemError):
             raise Unavailable(f"an answer is not JSON: {data[:80]!r}") from None
         if end != len(text):
             raise Unavailable(f"an answer has more after its JSON: {text[end : end + 80]!r}")

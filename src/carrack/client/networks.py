@@ -13,6 +13,10 @@ def listing(daemon: "Daemon", filters: "Document | None" = None) -> "list[Docume
     return answer
 
 
+def remove(daemon: "Daemon", name: str) -> None:
+    daemon.delete(f"/networks/{quote(name)}")
+
+
 def inspect(daemon: "Daemon", name: str, *, verbose: bool = False) -> "Document":
     answer: Document = daemon.get(f"/networks/{quote(name)}", {"verbose": verbose})
     return answer

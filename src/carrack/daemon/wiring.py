@@ -127,7 +127,7 @@ class Services:
         predefined = await load_predefined(self.records)
         identity = next(network.id for network in predefined if network.name == "bridge")
         self.bridge = BridgeNetwork(settings, identity, table=self._config.firewall_table)
-        self.networks = Networks(predefined, settings, self._attached)
+        self.networks = Networks(predefined, settings, self._attached, self.events)
         self.connector = Connector(self.bridge, self.store, self.events, self.paths)
 
     def _build_containers(self) -> None:

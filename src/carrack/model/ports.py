@@ -53,7 +53,10 @@ def parse_exposed(text: str) -> list[str]:
     ports, _, protocol = text.partition("/")
     try:
         first, last = parse_range(ports)
-    except InvalidArgument as error:
+    except InvalidArgument as refusal:
+        error = refusal
+        if not ports.replace("-", "").isdigit():
+            error = InvalidArgument(f'strconv.ParseUint: parsing "{ports.partition("-")[0]}": invalid syntax')
         raise InvalidArgument(f"invalid range format for --expose: {text}, error: {error}") from None
     return [f"{port}/{_protocol(protocol or 'tcp')}" for port in range(first, last + 1)]
 

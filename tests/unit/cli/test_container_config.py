@@ -10,7 +10,7 @@ import pytest
 from carrack.cli.container_config import create_document, environment_words, restart_policy
 from carrack.cli.container_flags import CREATE_FLAGS
 from carrack.cli.exit import Exit
-from carrack.cli.flags import parse
+from carrack.cli.flags import UsageError, parse
 from carrack.errors import InvalidArgument, NotSupported
 
 OUTPUT = {"AttachStdout": True, "AttachStderr": True, "Image": "i"}
@@ -36,7 +36,7 @@ def test_streams() -> None:
     assert document("-it") == interactive
     assert document("-i", detach=True) == {"Image": "i", "OpenStdin": True, "StdinOnce": False}
     assert document("-a", "STDERR") == {"AttachStderr": True, "Image": "i"}
-    with pytest.raises(InvalidArgument, match="valid streams"):
+    with pytest.raises(UsageError, match="valid streams"):
         document("-a", "stdwhat")
     with pytest.raises(Exit, match="both --attach and --detach"):
         document("-a", "stdout", detach=True)
@@ -56,19 +56,18 @@ def test_plain_fields() -> None:
 
 
 def test_maps_and_lists() -> None:
-    words = (
-        "--sysctl a.b=1 --annotation k=v --log-driver none --log-opt x=y --tmpfs /t:size=1m --ulimit nofile=9".split()
-    )
-    assert host(*words) == {
-        "Sysctls": {"a.b": "1"},
+    words = "--sysctl net.b=1 --annotation k=v --log-driver json-file --log-opt x=y --tmpfs /t:size=1m"
+    assert host(*words.split(), "--ulimit", "nofile=9") == {
+        "Sysctls": {"net.b": "1"},
         "Annotations": {"k": "v"},
-        "LogConfig": {"Type": "none", "Config": {"x": "y"}},
+        "LogConfig": {"Type": "json-file", "Config": {"x": "y"}},
         "Tmpfs": {"/t": "size=1m"},
         "Ulimits": [{"Name": "nofile", "Soft": 9, "Hard": 9}],
     }
     assert host("--add-host", "a:1.2.3.4", "--add-host", "b=[::1]") == {"ExtraHosts": ["a:1.2.3.4", "b:::1"]}
-    with pytest.raises(InvalidArgument, match="add-host"):
-        host("--add-host", "a")
+    for wrong in (("--add-host", "a"), ("--sysctl", "kernel.panic=1"), ("--dns", "x"), ("-e", "=1"), ("-l", "=1")):
+        with pytest.raises(UsageError, match=f'"{wrong[1]}" for "'):
+            host(*wrong)
 
 
 def test_environment_and_labels(tmp_path: Path) -> None:
@@ -93,14 +92,19 @@ def test_volumes_and_ports() -> None:
 def test_networks() -> None:
     assert document("--net", "host")["HostConfig"] == {"NetworkMode": "host"}
     found = document(
-        "--network", "name=front,alias=web,ip=10.0.0.4,gw-priority=2", "--network-alias", "w", "--mac-address", "m"
+        "--network",
+        "name=front,alias=web,ip=10.0.0.4,gw-priority=2",
+        "--network-alias",
+        "w",
+        "--mac-address",
+        "02:00:00:00:00:01",
     )
     assert found["HostConfig"]["NetworkMode"] == "front"
     assert found["NetworkingConfig"]["EndpointsConfig"]["front"] == {
         "Aliases": ["w"],
         "IPAMConfig": {"IPv4Address": "10.0.0.4"},
         "GwPriority": 2,
-        "MacAddress": "m",
+        "MacAddress": "02:00:00:00:00:01",
     }
     found = document("--ip", "172.17.0.9")
     assert found["NetworkingConfig"]["EndpointsConfig"]["default"] == {"IPAMConfig": {"IPv4Address": "172.17.0.9"}}

@@ -18,7 +18,7 @@ from carrack.client.transport import Daemon
             (201, {"Id": "1"}),
             "POST /containers/create?name=n&platform=linux%2Famd64",
         ),
-        (lambda d: containers.start(d, "c", "a,b"), (204, None), "POST /containers/c/start?detachKeys=a%2Cb"),
+        (lambda d: containers.start(d, "c"), (204, None), "POST /containers/c/start?"),
         (lambda d: containers.stop(d, "c", "INT", 3), (204, None), "POST /containers/c/stop?signal=INT&t=3"),
         (lambda d: containers.stop(d, "c", restart=True), (204, None), "POST /containers/c/restart?"),
         (lambda d: containers.stop(d, "c", timeout=0), (304, None), "POST /containers/c/stop?t=0"),

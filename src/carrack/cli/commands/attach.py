@@ -51,11 +51,11 @@ def _redraw(session: "Session", container: str, terminal: bool) -> None:
 
 def _check_state(state: "Document") -> None:
     if not state.get("Running"):
-        raise Exit(1, "cannot attach to a stopped container, start it first")
+        raise Exit(1, "You cannot attach to a stopped container, start it first")
     if state.get("Paused"):
-        raise Exit(1, "cannot attach to a paused container, unpause it first")
+        raise Exit(1, "You cannot attach to a paused container, unpause it first")
     if state.get("Restarting"):
-        raise Exit(1, "cannot attach to a restarting container, wait until it is running")
+        raise Exit(1, "You cannot attach to a restarting container, wait until it is running")
 
 
 ATTACH = Command(

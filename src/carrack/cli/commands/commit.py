@@ -3,6 +3,7 @@
 from carrack.cli.command import Command, checked, write
 from carrack.client import containers, images
 from carrack.errors import InvalidArgument
+from carrack.oci import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def _commit(session: "Session", parsed: "Parsed") -> int:
     query["author"] = parsed.text("author") or None
     query["changes"] = parsed.words("change")
     if names:
+        reference.parse(names[0])
         query["repo"], tag = images.split_reference(names[0])
         query["tag"] = tag or None
     if parsed.flag("no-pause") and parsed.flag("pause"):

@@ -33,14 +33,7 @@ def _store(session: "Session") -> Store:
 
 def current(session: "Session") -> str:
     """The name of the context that commands use now."""
-    environment = session.environment
-    if session.host:
-        return DEFAULT
-    if session.context:
-        return session.context
-    if environment.get("CARRACK_HOST") or environment.get("DOCKER_HOST"):
-        return DEFAULT
-    return environment.get("DOCKER_CONTEXT") or _store(session).current() or DEFAULT
+    return session.context_name
 
 
 def _default(session: "Session") -> Context:
@@ -118,9 +111,16 @@ def _from_pairs(session: "Session", pairs: dict[str, str]) -> Context:
                     tls[file] = opened.read()
             except OSError as error:
                 raise InvalidArgument(f"{told}: open {path}: {(error.strerror or '').lower()}") from error
-            if b"-----BEGIN " not in tls[file]:
-                raise InvalidArgument(f"{told}: {path} holds no PEM")
+    _check_keys(tls, f"{told}: invalid docker endpoint options")
     return Context("", pairs.get("host", ""), unverified=word[0] in "1tT", tls=tls)
+
+
+def _check_keys(tls: dict[str, bytes], told: str) -> None:
+    """See that the files are what they are given as; what is in them, the connection shows."""
+    if "ca.pem" in tls and b"-----BEGIN CERTIFICATE-----" not in tls["ca.pem"]:
+        raise InvalidArgument(f"{told}: failed to retrieve context tls info: ca.pem seems invalid")
+    if "key.pem" in tls and b"PRIVATE KEY-----" not in tls["key.pem"]:
+        raise InvalidArgument(f"{told}: no valid private key found")
 
 
 def _list(session: "Session", parsed: "Parsed") -> int:

@@ -22,6 +22,9 @@ _GO_DIRECTORY, _GO_LINK = 1 << 31, 1 << 27
 
 
 def _cp(session: "Session", parsed: "Parsed") -> int:
+    for word, what in zip(parsed.arguments, ("source", "destination"), strict=True):
+        if not word:
+            raise Exit(1, f"{what} can not be empty")
     (source_container, source), (target_container, target) = (_split(word) for word in parsed.arguments)
     if source_container and target_container:
         raise Exit(1, "copying between containers is not supported")
@@ -95,14 +98,16 @@ def _send(daemon: "Daemon", container: str, target: str, path: str, base: str, k
             raise Exit(1, f'destination "{container}:{target}" must be a directory')
         archives.put(daemon, container, target, from_file("-"), keep_owner=keep_owner)
         return
+    if not target:
+        raise Exit(1, "no such directory")
+    if path.endswith(("/", "/.")) and os.path.isfile(path.rstrip("/.")):
+        raise Exit(1, "not a directory")
     if not os.path.lexists(path):
         raise Exit(1, f"lstat {os.path.abspath(path)}: no such file or directory")
     contents = path.endswith("/.")
     source_is_directory = os.path.isdir(path) and not os.path.islink(path.rstrip("/"))
     if path.endswith("/") and os.path.isdir(path):
         source_is_directory, path = True, os.path.realpath(path)
-    elif path.endswith(("/", "/.")) and not os.path.isdir(path):
-        raise Exit(1, f"{path}: not a directory")
     directory, name = destination(source_is_directory, contents, target, exists, is_directory, base)
     archives.put(daemon, container, directory, meter.watch(pack(path, name)), keep_owner=keep_owner)
 

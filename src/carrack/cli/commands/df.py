@@ -5,7 +5,6 @@ from carrack.cli.commands import images, ps, volumes
 from carrack.cli.render.fields import FORMAT, wanted_form
 from carrack.cli.render.table import print_rows, write_columns
 from carrack.client import system
-from carrack.errors import InvalidArgument
 from carrack.model.units import human_size
 
 TYPE_CHECKING = False
@@ -22,13 +21,13 @@ _ACTIVE = ("running", "paused", "restarting")
 
 def _df(session: "Session", parsed: "Parsed") -> int:
     form = wanted_form(parsed)
-    if parsed.flag("verbose") and form:
-        raise InvalidArgument("the verbose and the format option conflict")
     usage = system.disk_usage(session.daemon)
-    if parsed.flag("verbose"):
+    if parsed.flag("verbose") and form:
+        _templated(usage, form)
+    elif parsed.flag("verbose"):
         _verbose(usage)
     else:
-        print_rows(rows(usage), HEADINGS, " ".join(HEADINGS), form, "*formatter.diskUsageContext")
+        print_rows(rows(usage), HEADINGS, " ".join(HEADINGS), form, "*formatter.diskUsageImagesContext")
     return 0
 
 
@@ -75,6 +74,19 @@ def _build_cache(found: "list[Document]") -> "dict[str, Any]":
     total = sum(each["Size"] for each in found if not each.get("Shared"))
     free = sum(each["Size"] for each in found if not each.get("Shared") and not each.get("InUse"))
     return _row("Build Cache", len(found), sum(bool(each.get("InUse")) for each in found), total, free, percent=False)
+
+
+def _templated(usage: "Document", form: str) -> None:
+    from carrack.cli.render.evaluate import Template
+    from carrack.cli.render.functions import Row
+
+    value = {
+        "Images": [Row(row) for image in usage.get("Images") or [] for row in images.rows_of(image)],
+        "Containers": [Row(ps.row(each)) for each in usage.get("Containers") or []],
+        "Volumes": [Row(volumes.row(each)) for each in usage.get("Volumes") or []],
+        "BuildCache": usage.get("BuildCache") or [],
+    }
+    write(Template(form, "*formatter.diskUsageContext").render(value), end="")
 
 
 def _verbose(usage: "Document") -> None:

@@ -4,8 +4,10 @@ import sys
 import time
 
 from carrack.cli.command import Command, write
+from carrack.cli.exit import Exit
 from carrack.cli.render.fields import FILTER, FORMAT, wanted_filters, wanted_form
 from carrack.client import document, system
+from carrack.errors import InvalidArgument
 from carrack.model.units import NANOSECONDS, timestamp
 
 TYPE_CHECKING = False
@@ -55,10 +57,19 @@ def _renderer(form: str) -> "Callable[[Document], str]":
         return document.dumps
     from carrack.cli.render.evaluate import Template
 
-    template = Template(form)
-    return lambda event: template.render(
-        {**event, "ID": event.get("id", ""), "Time": event.get("time"), "Status": event.get("status", "")}
-    )
+    template = Template(form, "*events.Message")
+
+    def show(event: "Document") -> str:
+        known = {
+            "ID": event.get("id", ""), "Time": event.get("time"), "Status": event.get("status", ""),
+            "From": event.get("from", ""), "Scope": event.get("scope", ""), "TimeNano": event.get("timeNano"),
+        }  # fmt: skip
+        try:
+            return template.render({**event, **known})
+        except InvalidArgument as error:
+            raise Exit(64, f"Error parsing format: {error}") from error
+
+    return show
 
 
 EVENTS = Command(

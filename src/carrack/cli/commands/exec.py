@@ -25,7 +25,10 @@ def _exec(session: "Session", parsed: "Parsed") -> int:
     exec_id = execs.create(daemon, checked(parsed.arguments[0]), body)
     try:
         if detach:
-            execs.start(daemon, exec_id, terminal=terminal)
+            try:
+                execs.start(daemon, exec_id, terminal=terminal)
+            except Refused as error:
+                raise Exit(1, f"Error response from daemon: {error}") from error
             return 0
         _carry(daemon, exec_id, body, parsed.text("detach-keys"))
     except Refused as error:

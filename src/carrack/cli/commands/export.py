@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 def _export(session: "Session", parsed: "Parsed") -> int:
     output = parsed.text("output")
     refuse_terminal(output, "save")
-    deliver(containers.export(session.daemon, checked(parsed.arguments[0])), output, "Exporting")
+    deliver(
+        containers.export(session.daemon, checked(parsed.arguments[0])),
+        output,
+        "Exporting",
+        "failed to export container",
+    )
     return 0
 
 

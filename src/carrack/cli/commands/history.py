@@ -33,7 +33,7 @@ def _history(session: "Session", parsed: "Parsed") -> int:
 
     usual = f"ID {'CreatedSince' if human else 'CreatedAt'} CreatedBy Size Comment"
     rows = [_row(step, full, human) for step in steps]
-    print_rows(rows, HEADINGS, usual, wanted_form(parsed), "*formatter.historyContext")
+    print_rows(rows, HEADINGS, usual, wanted_form(parsed), "*image.historyContext")
     return 0
 
 

@@ -50,7 +50,8 @@ def _images(session: "Session", parsed: "Parsed") -> int:
     form, full = wanted_form(parsed), parsed.flag("no-trunc")
     digests = parsed.flag("digests") or ".Digest" in form
     query = {"all": parsed.flag("all"), "filters": filters or None, "digests": digests}
-    rows = [each for item in images.listing(session.daemon, query) for each in rows_of(item, full, digests)]
+    found = [{**item, "Containers": -1} for item in images.listing(session.daemon, query)]  # only df tells
+    rows = [each for item in found for each in rows_of(item, full, digests)]
     if parsed.flag("quiet") and form in ("", "table"):
         for each in rows:
             write(each["ID"])

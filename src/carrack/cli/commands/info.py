@@ -29,7 +29,7 @@ _LAST = (("Name", "Name"), ("ID", "ID"), ("Data Root Dir", "DockerRootDir"))
 def _info(session: "Session", parsed: "Parsed") -> int:
     form = "json" if parsed.flag("json") else parsed.text("format")
     info = system.info(session.daemon)
-    client = {"Debug": False, "Version": __version__, "Context": session.context or "default"}
+    client = {"Debug": False, "Version": __version__, "Context": session.context_name}
     if form == "json":
         write(document.dumps({**info, "ClientInfo": client}))
     elif form:

@@ -52,10 +52,13 @@ def _any(session: "Session", parsed: "Parsed") -> int:
     if wanted in _UNBUILT:
         raise InvalidArgument(f"--type {wanted}: there are no such objects here")
     if wanted and wanted not in _KINDS:
-        raise InvalidArgument(f"unknown type: {wanted!r}: must be one of {', '.join(sorted(_KINDS))}")
+        known = ", ".join(f'"{kind}"' for kind in sorted((*_KINDS, *_UNBUILT)))
+        raise InvalidArgument(f'unknown type: "{wanted}": must be one of {known}')
 
     def find(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
         if wanted:
+            if parsed.flag("size") and wanted != "container":
+                write_error(f"WARNING: --size ignored for {wanted}")
             return _KINDS[wanted](daemon, name, parsed)
         for kind, each in _KINDS.items():
             try:
@@ -64,7 +67,7 @@ def _any(session: "Session", parsed: "Parsed") -> int:
                     write_error(f"WARNING: --size ignored for {kind}")
                 return found
             except Refused as error:
-                if error.status != 404:
+                if error.status != 404 and "invalid reference format" not in str(error):
                     raise
         raise InvalidArgument(f"Error: No such object: {name}")
 

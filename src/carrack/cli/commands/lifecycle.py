@@ -1,7 +1,9 @@
 """The smallest verbs of containers: ``pause``, ``unpause``, ``rename``, ``wait``."""
 
-from carrack.cli.command import Command, checked, each
+from carrack.cli.command import Command, describe, each, write_error
+from carrack.cli.exit import Exit
 from carrack.client import containers, document
+from carrack.client.transport import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +22,15 @@ def _unpause(session: "Session", parsed: "Parsed") -> int:
 
 
 def _rename(session: "Session", parsed: "Parsed") -> int:
-    old, new = (checked(name) for name in parsed.arguments)
-    containers.rename(session.daemon, old, new)
+    old, new = parsed.arguments
+    if not old.strip() or not new.strip():
+        raise Exit(1, "Error: Neither old nor new names may be empty")
+    try:
+        containers.rename(session.daemon, old, new)
+    except Refused as error:
+        write_error(describe(error))
+        write_error(f"Error: failed to rename container named {old}")
+        return 1
     return 0
 
 

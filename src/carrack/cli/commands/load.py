@@ -7,6 +7,7 @@ from carrack.cli.exit import Exit
 from carrack.cli.files import from_file
 from carrack.cli.render.progress import show_messages
 from carrack.client import images
+from carrack.oci import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def _import(session: "Session", parsed: "Parsed") -> int:
     }
     query["platform"] = parsed.text("platform") or None
     if names:
+        reference.parse(names[0])
         query["repo"] = names[0]
     data = None
     if source.startswith(("http://", "https://")):
@@ -79,6 +81,6 @@ IMPORT = Command(
         ("platform", "", "string", "Set platform if server is multi-platform capable"),
     ),
     least=1,
-    most=2,
+    most=None,
     example="carrack import -c 'CMD [\"sh\"]' rootfs.tar mine:1",
 )

@@ -1,6 +1,6 @@
 """``carrack network ls``."""
 
-from carrack.cli.command import Command, write
+from carrack.cli.command import Command, describe, write, write_error
 from carrack.cli.render.fields import (
     FILTER,
     FORMAT,
@@ -12,6 +12,7 @@ from carrack.cli.render.fields import (
     wanted_form,
 )
 from carrack.client import networks
+from carrack.client.transport import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _list(session: "Session", parsed: "Parsed") -> int:
         return 0
     from carrack.cli.render.table import print_rows
 
-    print_rows(rows, HEADINGS, "ID Name Driver Scope", form, "*formatter.networkContext")
+    print_rows(rows, HEADINGS, "ID Name Driver Scope", form, "*network.networkContext")
     return 0
 
 
@@ -71,6 +72,32 @@ def _go_time(text: str) -> str:
     return text.replace("T", " ").replace("Z", " +0000 UTC")
 
 
+def _remove(session: "Session", parsed: "Parsed") -> int:
+    failed, force = 0, parsed.flag("force")
+    for name in parsed.arguments:
+        try:
+            networks.remove(session.daemon, name)
+        except Refused as error:
+            if force and error.status == 404:
+                continue
+            write_error(describe(error))
+            failed = 1
+        else:
+            write(name)
+    if failed:
+        write_error("exit status 1")  # as docker ends it
+    return failed
+
+
+REMOVE = Command(
+    "NETWORK [NETWORK...]",
+    "Remove one or more networks",
+    _remove,
+    (("force", "f", "bool", "Do not error if the network does not exist"),),
+    least=1,
+    most=None,
+    example="carrack network rm front",
+)
 LIST = Command(
     "[OPTIONS]",
     "List networks",

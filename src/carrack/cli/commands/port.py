@@ -15,14 +15,18 @@ def _port(session: "Session", parsed: "Parsed") -> int:
     found = containers.inspect(session.daemon, checked(name))
     published = (found.get("NetworkSettings") or {}).get("Ports") or {}
     if wanted:
+        number = wanted[0].partition("/")[0]
+        if not (number.isascii() and number.isdigit()):
+            told = f'strconv.ParseUint: parsing "{number}": invalid syntax'
+            raise Exit(1, f"Error: invalid port ({wanted[0]}): {told}")
         key = wanted[0] if "/" in wanted[0] else f"{wanted[0]}/tcp"
         if not published.get(key):
             raise Exit(1, f"Error: No public port '{wanted[0]}' published for {name}")
         lines = sorted({_address(binding) for binding in published[key]})
     else:
-        lines = sorted(
-            f"{port} -> {_address(binding)}" for port, bindings in published.items() for binding in bindings or []
-        )
+        pairs = [(port, _address(each)) for port, bindings in published.items() for each in bindings or []]
+        pairs.sort(key=lambda pair: (int(pair[0].partition("/")[0]), pair))
+        lines = [f"{port} -> {address}" for port, address in pairs]
     for line in lines:
         write(line)
     return 0

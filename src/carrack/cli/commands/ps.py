@@ -1,6 +1,6 @@
 """``carrack ps``: the containers, running ones unless asked for all."""
 
-from carrack.cli.command import Command, write
+from carrack.cli.command import Command, write, write_error
 from carrack.cli.render.fields import (
     FILTER,
     FORMAT,
@@ -56,7 +56,9 @@ def _ps(session: "Session", parsed: "Parsed") -> int:
         size=parsed.flag("size") or ".Size" in form or "json ." in form,
         filters=wanted_filters(parsed),
     )
-    if parsed.flag("quiet") and form in ("", "table"):
+    if parsed.flag("quiet"):
+        if form not in ("", "table"):
+            write_error("WARNING: Ignoring custom format, because both --format and --quiet are set.")
         for item in found:
             write(short_id(item["Id"], full))
         return 0

@@ -3,6 +3,7 @@
 from carrack.cli.command import Command, checked, describe, each, write, write_error
 from carrack.client import containers, images
 from carrack.client.transport import Refused
+from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ def _rm(session: "Session", parsed: "Parsed") -> int:
     daemon, force = session.daemon, parsed.flag("force")
 
     def remove(name: str) -> str:
-        name = name.strip("/") or name
+        name = name.strip("/")
+        if not name:
+            raise InvalidArgument("container name cannot be empty")
         try:
             containers.remove(daemon, name, force=force, volumes=parsed.flag("volumes"), link=parsed.flag("link"))
         except Refused as error:

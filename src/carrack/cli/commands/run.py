@@ -33,6 +33,8 @@ def _run(session: "Session", parsed: "Parsed") -> int:
 def refusal(verb: str, error: Exception) -> Exit:
     """A failure of ``run`` or ``create`` in docker's form: what is wrong, where help is, and 125 or its kin."""
     told = unreachable(error.url, error.error) if isinstance(error, Unreachable) else describe(error)
+    if str(error).startswith("invalid reference format") or str(error) == "no image specified":
+        told = "invalid reference format" if str(error) == "no image specified" else str(error)
     code = start_failure_code(str(error)) if isinstance(error, Refused) else 125
     return Exit(code, f"carrack: {told}\n\nRun 'carrack {verb} --help' for more information")
 
@@ -94,8 +96,8 @@ def _create_and_start(session: "Session", parsed: "Parsed") -> int:
     daemon = session.daemon
     container = create(daemon, parsed, body)
     if not any(body.get(f"Attach{name}") for name in ("Stdin", "Stdout", "Stderr")):
-        containers.start(daemon, container)
         write(container)
+        containers.start(daemon, container)
         return 0
     return _attached(session, parsed, body, container)
 
@@ -119,7 +121,7 @@ def _attached(session: "Session", parsed: "Parsed", body: "Document", container:
         )
         waiting = asked()
         try:
-            containers.start(daemon, container, keys)
+            containers.start(daemon, container)
         except Refused as error:
             stream.close()
             if removed:
@@ -186,4 +188,7 @@ def _open_cidfile(path: str) -> int | None:
             f"container ID file found, make sure the other container isn't running or delete {path}"
         ) from None
     except OSError as error:
-        raise InvalidArgument(f"failed to create the container ID file: {describe(error)}") from error
+        reason = (error.strerror or "").lower()
+        code = start_failure_code(reason)
+        told = f"carrack: failed to create the container ID file: open {path}: {reason}"
+        raise Exit(code, f"{told}\n\nRun 'carrack run --help' for more information") from error

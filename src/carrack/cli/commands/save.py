@@ -8,6 +8,7 @@ from carrack.cli.files import to_file
 from carrack.cli.render.progress import Meter
 from carrack.cli.streams import write_all
 from carrack.client import images
+from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 def _save(session: "Session", parsed: "Parsed") -> int:
     output = parsed.text("output")
     refuse_terminal(output, "save")
-    deliver(images.save(session.daemon, parsed.arguments, parsed.text("platform")), output, "Saving")
+    answer = images.save(session.daemon, parsed.arguments, parsed.text("platform"))
+    deliver(answer, output, "Saving", "failed to save image")
     return 0
 
 
@@ -29,10 +31,13 @@ def refuse_terminal(output: str, what: str) -> None:
         raise Exit(1, f"cowardly refusing to {what} to a terminal. Use the -o flag or redirect")
 
 
-def deliver(response: "Response", output: str, label: str) -> None:
+def deliver(response: "Response", output: str, label: str, failed: str) -> None:
     """Write a streaming answer to a file, which appears when complete, or to standard output."""
     if output:
-        to_file(output, Meter(label).watch(response.chunks()))
+        try:
+            to_file(output, Meter(label).watch(response.chunks()))
+        except InvalidArgument as error:
+            raise Exit(1, f"{failed}: {error}") from error
         return
     for data in response.chunks():
         write_all(1, data)

@@ -18,11 +18,11 @@ def _start(session: "Session", parsed: "Parsed") -> int:
     if parsed.given("checkpoint") or parsed.given("checkpoint-dir"):
         raise Exit(1, "checkpoints are not built yet: start without --checkpoint")
     if not (parsed.flag("attach") or parsed.flag("interactive")):
-        daemon, keys = session.daemon, parsed.text("detach-keys")
+        daemon = session.daemon
         started: list[str] = []
 
         def start(name: str) -> None:
-            containers.start(daemon, name, keys)
+            containers.start(daemon, name)
             started.append(name)
 
         code = each(session, names, start)
@@ -47,7 +47,7 @@ def _attached(session: "Session", parsed: "Parsed", name: str) -> int:
         removed = found["HostConfig"].get("AutoRemove")
         waiting = containers.wait(daemon, container, "removed" if removed else "next-exit")
         try:
-            containers.start(daemon, container, keys)
+            containers.start(daemon, container)
         except Refused as error:
             stream.close()
             raise Exit(1, f"{describe(error)}") from error

@@ -29,6 +29,7 @@ def _version(session: "Session", parsed: "Parsed") -> int:
     failure, server = None, None
     try:
         server = system.version(session.daemon)
+        server.setdefault("Experimental", False)
     except Unreachable as error:
         failure = unreachable(error.url, error.error)
     client = _client(session)
@@ -55,7 +56,7 @@ def _client(session: "Session") -> "Document":
         "DefaultAPIVersion": NEWEST_VERSION,
         "Os": machine.sysname.lower(),
         "Arch": arch,
-        "Context": session.context or "default",
+        "Context": session.context_name,
     }
 
 

@@ -112,7 +112,7 @@ CREATE = Command(
     _create,
     (
         ("driver", "d", "string", 'Specify volume driver name (default "local")'),
-        ("label", "", "list", "Set metadata for a volume"),
+        ("label", "", "label", "Set metadata for a volume"),
         ("name", "", "string", ""),
         ("opt", "o", "map", "Set driver specific options"),
         *((name, "", "string", "For cluster volumes (not built yet)") for name in _CLUSTER),

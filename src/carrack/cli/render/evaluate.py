@@ -4,7 +4,7 @@ A field whose value is callable is a method: it takes the words that follow it. 
 that names the key, as docker has it, unless the caller asks for leniency.
 """
 
-from carrack.cli.render.functions import FUNCTIONS, shown, truth
+from carrack.cli.render.functions import FUNCTIONS, Absent, shown, truth
 from carrack.cli.render.template import Node, Operand, Pipe, TemplateError, parse
 
 TYPE_CHECKING = False
@@ -32,7 +32,9 @@ class Template:
 # How Go prints what JSON has as null, by the type that the field has in the API: most are lists.
 _MAPS = """Annotations DriverOpts ExposedPorts GenericOptions Labels Options PortBindings Ports StorageOpt Sysctls Tmpfs
 Volumes""".split()
-_POINTERS = """Health Healthcheck IPAMConfig ImageManifestDescriptor Init MemorySwappiness OomKillDisable PidsLimit
+_TEXT_MAPS = (*_MAPS, "Attributes")  # a key that one of these lacks is no mistake
+_POINTERS = """Platform SizeRootFs SizeRw
+Health Healthcheck IPAMConfig ImageManifestDescriptor Init MemorySwappiness OomKillDisable PidsLimit
 StopTimeout UsageData""".split()
 # Fields that the API leaves out when they are empty: asking for one is no mistake.
 _OPTIONAL = """Annotations ExposedPorts Health Healthcheck ImageManifestDescriptor Init MacAddress Mounts
@@ -124,11 +126,14 @@ class _Run:
 
     def _command(self, command: list[Operand], dot: "Any", last: list["Any"]) -> "Any":
         first, *rest = command
+        if first.kind == "constant" and first.value is None and not last:
+            raise TemplateError('template: :1:2: executing "" at <nil>: nil is not a command')
         if first.kind == "function":
             if first.value in ("and", "or"):
                 return self._shortcut(first.value, rest, dot, last)
             arguments = [self._operand(operand, dot, []) for operand in rest] + last
-            return self._call(first.value, self._functions[first.value], arguments)
+            source = " ".join(operand.source for operand in command)
+            return self._call(first.value, self._functions[first.value], arguments, source)
         arguments = [self._operand(operand, dot, []) for operand in rest] + last
         return self._operand(first, dot, arguments)
 
@@ -152,7 +157,10 @@ class _Run:
         else:
             return self._call(operand.value, self._functions[operand.value], arguments)
         for index, field in enumerate(operand.fields):
-            value = self._field(operand, value, field)
+            parent = operand.fields[index - 1] if index else ""
+            if parent in _TEXT_MAPS and isinstance(value, dict) and field not in value:
+                return Absent()
+            value = self._field(operand, value, index)
             if callable(value):
                 value = self._call(field, value, arguments if index == len(operand.fields) - 1 else [])
                 arguments = []
@@ -160,12 +168,14 @@ class _Run:
             raise TemplateError(f"template: :1: can't give argument to non-function {operand.source}")
         return value
 
-    def _field(self, operand: Operand, value: "Any", field: str) -> "Any":
-        place = f'template: :1:2: executing "" at <{operand.source}>:'
+    def _field(self, operand: Operand, value: "Any", index: int) -> "Any":
+        field = operand.fields[index]
+        column = 2 + sum(len(name) + 1 for name in operand.fields[: index - (not isinstance(value, dict))])
+        place = f'template: :1:{column}: executing "" at <{operand.source}>:'
         if isinstance(value, dict):
             if field in value:
                 return value[field]
-            if self._kind:
+            if self._kind and not index:
                 raise TemplateError(f"{place} can't evaluate field {field} in type {self._kind}")
             # Go's own names of fields differ from those on the wire in their case: ID and Id, HostIP and HostIp
             same = [key for key in value if key.lower() == field.lower()]
@@ -174,14 +184,15 @@ class _Run:
             raise TemplateError(f'{place} map has no entry for key "{field}"')
         if value is None:
             raise TemplateError(f"{place} nil has no field {field}")
-        kind = {str: "string", bool: "bool", int: "int", float: "float64", list: "list"}.get(type(value), "value")
-        raise TemplateError(f"{place} can't evaluate field {field} in type {kind}")
+        raise TemplateError(f"{place} can't evaluate field {field} in type interface {{}}")
 
-    def _call(self, name: str, function: "Callable[..., Any]", arguments: list["Any"]) -> "Any":
+    def _call(self, name: str, function: "Callable[..., Any]", arguments: list["Any"], source: str = "") -> "Any":
         try:
             return function(*arguments)
-        except TemplateError:
-            raise
+        except TemplateError as error:
+            if not str(error).startswith("error calling "):
+                raise
+            raise TemplateError(f'template: :1:2: executing "" at <{source or name}>: {error}') from None
         except (TypeError, ValueError, LookupError) as error:
             raise TemplateError(f'template: :1:2: executing "" at <{name}>: error calling {name}: {error}') from None
 

@@ -23,10 +23,16 @@ def truth(value: "Any") -> bool:
     return bool(value)
 
 
+class Absent(str):
+    """What a map of texts gives for a key that it does not have: empty, and shown as ``<no value>``."""
+
+
 def shown(value: "Any") -> str:
     """A value as Go's ``%v`` prints it: ``[a b]``, ``map[k:v]``, ``true``, ``<nil>``."""
     if value is None:
         return "<nil>"
+    if isinstance(value, Absent):
+        return "<no value>"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
@@ -47,7 +53,9 @@ def _index(value: "Any", *keys: "Any") -> "Any":
         if isinstance(value, dict):
             value = value.get(key, "")
         elif isinstance(value, (list, str)):
-            if not isinstance(key, int) or not 0 <= key < len(value):
+            if not isinstance(key, int):
+                raise TemplateError("error calling index: cannot index slice/array with type string")
+            if not 0 <= key < len(value):
                 raise TemplateError(f"error calling index: index out of range: {shown(key)}")
             value = value[key] if isinstance(value, list) else ord(value[key])
         else:
@@ -113,6 +121,8 @@ def _printf(form: str, *values: "Any") -> str:
 def _formatted(verb: str, flags: str, value: "Any") -> str:
     if verb in ("v", "s", "t"):
         return f"%{flags}s" % shown(value)
+    if verb == "T":
+        return {str: "string", bool: "bool", int: "int", float: "float64"}.get(type(value), "interface {}")
     if verb == "q":
         return f"%{flags}s" % document.dumps(str(value))
     if verb in ("d", "x", "X", "o", "c") and isinstance(value, int):
@@ -132,6 +142,12 @@ def _join(values: "Any", separator: str) -> str:
 
 def _split(text: str, separator: str) -> list[str]:
     return text.split(separator) if separator else list(text)
+
+
+def _html(text: "Any") -> str:
+    for plain, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")):
+        text = shown(text).replace(plain, escaped)
+    return str(text)
 
 
 def _title(text: str) -> str:
@@ -155,6 +171,7 @@ FUNCTIONS: "dict[str, Callable[..., Any]]" = {
     "join": _join,
     "split": _split,
     "title": _title,
+    "html": _html,
     "lower": lambda text: text.lower(),
     "upper": lambda text: text.upper(),
     "pad": _pad,

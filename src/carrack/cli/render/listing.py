@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_PARSING = (
+    "*formatter.imageContext", "*network.networkContext", "*formatter.diskUsageImagesContext",
+    "*container.statsContext", "*image.historyContext",
+)  # fmt: skip
+
+
 def print_formatted(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], form: str, kind: str) -> None:
     """Print rows as ``json``, as ``table TEMPLATE`` with headings, or each by a template."""
     if form == "json":
@@ -22,13 +28,13 @@ def print_formatted(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], 
     if not form.startswith("table"):
         template = _parsed(form, kind)
         for row in rows:
-            write(_rendered(template, row))
+            write(_rendered(template, row, kind))
         return
     form = form.removeprefix("table").strip(" ")
     template = _parsed(form, kind)
     titles = {**headings, "Label": lambda key: key}
     lines = [Template(form, kind, HEADING_FUNCTIONS).render(titles).split("\t")]
-    lines += [_rendered(template, row).split("\t") for row in rows]
+    lines += [_rendered(template, row, kind).split("\t") for row in rows]
     write_columns(lines)
 
 
@@ -39,8 +45,10 @@ def _parsed(form: str, kind: str) -> Template:
         raise TemplateError(f"failed to parse template: {error}") from None
 
 
-def _rendered(template: Template, row: "dict[str, Any]") -> str:
+def _rendered(template: Template, row: "dict[str, Any]", kind: str) -> str:
     try:
         return template.render(Row(row))
     except TemplateError as error:
-        raise TemplateError(f"failed to execute template: {error}") from None
+        # docker's commands word it in two ways, by who wrote them
+        told = "template parsing" if " in type " in str(error) and kind in _PARSING else "failed to execute"
+        raise TemplateError(f"{told} {'error' if told[0] == 't' else 'template'}: {error}") from None

@@ -140,6 +140,8 @@ def _simple(word: str, inside: str) -> Node:
 
 
 def _control(parts: list[tuple[str, str]], position: int, word: str, rest: str) -> tuple[Node, int]:
+    if not rest.strip():
+        raise TemplateError(f"template: :1: missing value for {word}")
     node = Node(word, pipe=_Reader(rest).pipe(in_range=word == "range"))
     node.body, position = _block(parts, position + 1, word)
     closing = parts[position][1]

@@ -139,7 +139,7 @@ class Connector:
             c.endpoints = self._without(c)
             c.ports = {}
             return []
-        undo.push_async_callback(self._bridge.disconnect, c.id)
+        undo.push_async_callback(self._give_up, c)
         wanted = c.networking["EndpointsConfig"].get("bridge", {})
         endpoint = await self._bridge.connect(
             c.id,
@@ -154,7 +154,6 @@ class Connector:
             c.id, endpoint, published_ports(c), exposed=list(c.config["ExposedPorts"] or {}), name=c.name
         ) if _wants_ports(c) else None  # fmt: skip
         c.ports = dict(published.ports) if published else {}
-        self._publish("connect", c)
         fds = published.fds if published else []
         for fd in fds:
             held.callback(os.close, fd)
@@ -164,6 +163,15 @@ class Connector:
         """The endpoints that Docker shows of a container on the host's network or on none."""
         mode = c.host_config["NetworkMode"]
         return {} if mode == "bridge" else unconnected(mode)
+
+    async def _give_up(self, c: Container) -> None:
+        await self._bridge.disconnect(c.id)
+        self._publish("disconnect", c)
+
+    def announce(self, c: Container) -> None:
+        """Tell that a container whose program runs is on its network."""
+        if c.wants_cable:
+            self._publish("connect", c)
 
     async def disconnect(self, c: Container) -> None:
         """Release what an ended container had; its address and ports may be given to another at once."""

@@ -87,7 +87,7 @@ class Execs:
         self._execs[process.id] = process
         c.exec_ids.append(process.id)
         self._forget_unstarted(c)
-        self._publish("exec_create: " + " ".join(config["Cmd"]), process)
+        self._publish(f"exec_create: {_told(config)}", process)
         return process
 
     def _forget_unstarted(self, c: Container) -> None:
@@ -120,10 +120,7 @@ class Execs:
         self.check(process)
         assert c.shim is not None
         shim = c.shim
-        if config["WorkingDir"] and not config["WorkingDir"].startswith("/"):
-            process.started = True
-            self._ended(process, 128)
-            raise InvalidArgument("OCI runtime exec failed: exec failed: Cwd must be an absolute path")
+        self._check_directory(process)
         request = self._request(process, start["ConsoleSize"] or config["ConsoleSize"])
         if attach:
             streams = {name: config["Attach" + name.capitalize()] for name in ("stdin", "stdout", "stderr")}
@@ -131,7 +128,7 @@ class Execs:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         process.started = True
-        self._publish("exec_start: " + " ".join(config["Cmd"]), process)
+        self._publish(f"exec_start: {_told(config)}", process)
         try:
             process.pid = await shim.exec(process.id, request, [theirs.fileno()] if attach else [])
         except StartFailed as failure:
@@ -151,6 +148,13 @@ class Execs:
             ours.close()
             return None
         return ours
+
+    def _check_directory(self, process: Exec) -> None:
+        directory = process.config["WorkingDir"]
+        if directory and not directory.startswith("/"):
+            process.started = True
+            self._ended(process, 128)
+            raise InvalidArgument("OCI runtime exec failed: exec failed: Cwd must be an absolute path")
 
     def _request(self, process: Exec, size: list[int] | None) -> ExecRequest:
         c, config = process.container, process.config
@@ -244,6 +248,11 @@ class Execs:
     def _publish(self, action: str, process: Exec, more: dict[str, str] | None = None) -> None:
         c = process.container
         self._events.publish("container", action, c.id, {**attributes(c), "execID": process.id, **(more or {})})
+
+
+def _told(config: Document) -> str:
+    """The program, a blank, and its arguments, though there be none: as Docker's events have it."""
+    return f"{config['Cmd'][0]} {' '.join(config['Cmd'][1:])}"
 
 
 def _check_user(c: Container, user: str) -> None:

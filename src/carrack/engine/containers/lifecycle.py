@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from carrack.engine import resources
 from carrack.engine.containers import names
 from carrack.engine.containers.create import attributes
+from carrack.engine.containers.announce import tell_mounts
 from carrack.engine.containers.failures import exit_code, start_error
 from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
@@ -81,6 +82,7 @@ class Lifecycle:
         await self._run(c)
 
     async def _run(self, c: Container) -> None:
+        tell_mounts(self._events, c, "mount")
         try:
             shim = await self._starter.start(c)
         except (StartFailed, CarrackError, OSError) as failure:
@@ -94,6 +96,7 @@ class Lifecycle:
         self._supervisor.watch(c, shim)
 
     async def _failed(self, c: Container, failure: Exception) -> None:
+        tell_mounts(self._events, c, "unmount")
         code = exit_code(failure)
         c.state.status = "exited" if c.state.finished_at else "created"
         c.state.pid, c.state.exit_code, c.state.error = 0, code, str(start_error(failure) if isinstance(failure, StartFailed) else failure)  # fmt: skip  # noqa: E501

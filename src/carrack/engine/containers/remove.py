@@ -152,6 +152,7 @@ class Remover:
                 continue
             removed.append(c.id)
             freed += size
+        self._events.publish("container", "prune", "", {"reclaimed": str(freed)})
         return removed, freed
 
     def _size(self, key: str) -> int:

@@ -89,6 +89,7 @@ class Starter:
             shim = await self._run(c, parked.slot, request, fds)
             undo.pop_all()
             held.close()
+        self._connector.announce(c)
         self._attachments.handed_over(c)
         c.shim, c.state.pid = shim, shim.pid
         return shim

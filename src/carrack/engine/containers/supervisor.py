@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from carrack.engine.containers import shm
+from carrack.engine.containers.announce import tell_mounts
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -96,6 +97,7 @@ class Supervisor:
         self._health.stop(c)
         c.leaving = self._jobs.start(self._leave(c, shim), f"leave {c.id[:12]}")
         await self._disconnect(c)
+        tell_mounts(self._events, c, "unmount")
         again = self._wants_restart(c, ended.code)
         state.status = "restarting" if again else "exited"
         if ended.oom_killed:

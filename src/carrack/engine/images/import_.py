@@ -75,7 +75,9 @@ class Importer:
         except BaseException:
             await whole(self._store.collect())
             raise
-        self._store.publish("import", image, name.familiar if name else "")
+        if name:
+            self._store.publish("tag", image, name.familiar)
+        self._store.publish("import", image)
         return image
 
 

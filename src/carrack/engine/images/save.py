@@ -70,7 +70,7 @@ class Saver:
             for image, tags in chosen.values():
                 offered = image_config.platform_of(image.config)
                 if wanted is not None and not platform.matches(wanted, offered):
-                    raise NotFound(f"image {image.id} is for {offered}, not for the requested platform {wanted}")
+                    raise NotFound(f"no suitable export target found for platform {wanted}")
                 await held.enter_async_context(self._store.hold(image))
                 await self._store.resolve(image.id)  # it may have been removed before it was held
                 self._add(archive, image, tags)

@@ -178,6 +178,7 @@ class ContainerCommits:
         shim = found.shim if frozen else None
         if shim is not None:
             await shim.pause()
+            self._tell("pause", found)
         try:
             image = await self._committer.commit(
                 Source(found.config, upper, parent),
@@ -187,9 +188,13 @@ class ContainerCommits:
                 author=author,
                 comment=comment,
             )
+            self._tell("commit", found, comment=comment, imageID=image.id, imageRef=name.familiar if name else "")
         finally:
             if shim is not None:
                 await whole(shim.resume())
-        told = {"comment": comment, "imageID": image.id, "imageRef": name.familiar if name else ""}
-        self._events.publish("container", "commit", found.id, {"image": found.image, "name": found.name, **told})
+                self._tell("unpause", found)
         return image
+
+    def _tell(self, action: str, found: _Container, **more: str) -> None:
+        labels = found.config.get("Labels") or {}
+        self._events.publish("container", action, found.id, {**labels, "image": found.image, "name": found.name, **more})

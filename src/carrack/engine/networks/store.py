@@ -15,6 +15,7 @@ from carrack.model.container import Document
 from carrack.network.bridge import BridgeSettings
 
 if TYPE_CHECKING:
+    from carrack.engine.events import Events
     from carrack.storage.records import Records
 
 Filters = Mapping[str, Sequence[str]]
@@ -51,11 +52,16 @@ class Networks:
     """All networks of this daemon. ``attached`` tells which running containers are on one, by its name."""
 
     def __init__(
-        self, networks: Sequence[Network], bridge: BridgeSettings, attached: Callable[[str], Mapping[str, Attached]]
+        self,
+        networks: Sequence[Network],
+        bridge: BridgeSettings,
+        attached: Callable[[str], Mapping[str, Attached]],
+        events: Events,
     ) -> None:
         self._networks = list(networks)
         self._bridge = bridge
         self._attached = attached
+        self._events = events
 
     def find(self, term: str) -> Network:
         """The network by name, id, or the beginning of an id. NotFound; InvalidArgument when several match."""
@@ -125,6 +131,7 @@ class Networks:
         for key in filters:
             if key not in _PRUNE_FILTERS:
                 raise InvalidArgument(f"invalid filter '{key}'")
+        self._events.publish("network", "prune", "", {"reclaimed": "0"})
         return []
 
 

@@ -88,12 +88,7 @@ class VolumeStore:
         """
         if driver not in ("", "local"):
             raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
-        if unknown := set(options or ()) - {"type", "o", "device", "size"}:
-            raise InvalidArgument(f'create {name}: invalid option: "{min(unknown)}"')
-        if options:
-            raise NotSupported(
-                f"volume driver options are not supported by this version of Carrack: {', '.join(options)}"
-            )
+        _check_options(name, options or {})
         labels = dict(labels or {})
         if not name:
             name = secrets.token_hex(32)
@@ -202,6 +197,13 @@ class VolumeStore:
         if usage:
             document["UsageData"] = {"RefCount": len(self._users(volume.name)), "Size": self.usage(volume.name)}
         return document
+
+
+def _check_options(name: str, options: dict[str, str]) -> None:
+    if unknown := set(options) - {"type", "o", "device", "size"}:
+        raise InvalidArgument(f'create {name}: invalid option: "{min(unknown)}"')
+    if options:
+        raise NotSupported(f"volume driver options are not supported by this version of Carrack: {', '.join(options)}")
 
 
 def _named(pattern: str, name: str) -> bool:

@@ -12,7 +12,7 @@ from carrack.cli.render.template import TemplateError
     ("text", "message"),
     [
         ("{{.Foo}}", 'template: :1:2: executing "" at <.Foo>: map has no entry for key "Foo"'),
-        ("{{.Name.X}}", "can't evaluate field X in type string"),
+        ("{{.Name.X}}", "can't evaluate field X in type interface {}"),
         ("{{.None.X}}", "nil has no field X"),
         ("{{frob .Name}}", 'template: :1: function "frob" not defined'),
         ("{{if (frob 1)}}{{end}}", 'function "frob" not defined'),

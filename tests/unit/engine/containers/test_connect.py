@@ -65,10 +65,12 @@ def test_the_bridge_gives_address_ports_and_name(tmp_path: Path) -> None:
         assert os.stat(world.paths.file(c.id, "hosts")).st_ino == inode
         assert read(world, c, "hostname") == "alpha\n"
         assert "nameserver" in read(world, c, "resolv.conf")
+        world.connector.announce(c)
         await world.connector.disconnect(c)
         assert (c.endpoints["bridge"]["IPAddress"], c.ports) == ("", {})
         assert c.endpoints["bridge"]["NetworkID"] == world.bridge.network_id
         assert [a for t, a, *_ in world.events.seen if t == "network"] == ["connect", "disconnect"]
+        world.connector.announce(c)
         await world.connector.disconnect(c)
         assert world.events.actions.count("disconnect") == 1
 

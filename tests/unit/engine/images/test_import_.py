@@ -28,7 +28,7 @@ def test_import(world: World, wrap: Any) -> None:
     assert image.config["config"] == {"Cmd": ["/bin/sh", "-c", "x"], "Env": ["A=b"]}
     assert image.config["history"][0]["comment"] == "from a tar"
     assert image.created > 0
-    assert world.told == [("import", "mine:latest")]
+    assert world.told == [("tag", "mine:latest"), ("import", image.id)]
     assert world.leavings() == []
 
 

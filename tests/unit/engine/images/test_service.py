@@ -60,7 +60,7 @@ def test_frozen_while_it_is_read(commits: ContainerCommits, world: World) -> Non
     running = box("running")
     assert run(commits, running).tags == ("made:1",)
     assert running.shim.calls == ["pause", "resume"]
-    assert [action for action, _ in world.told[-2:]] == ["tag", "commit"]
+    assert [action for action, _ in world.told[-5:]] == ["pause", "create", "tag", "commit", "unpause"]
 
 
 def test_not_frozen_when_not_wanted_or_not_running(commits: ContainerCommits) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from carrack.engine.networks.document import Attached
+from carrack.engine.events import Events
 from carrack.engine.networks.store import Network, Networks, load_predefined
 from carrack.errors import Forbidden, InvalidArgument, NotFound, NotSupported
 from carrack.network.bridge import BridgeSettings
@@ -24,7 +25,7 @@ def networks() -> Networks:
         Network("ff" * 32, "none", "null", 1),
     ]
     here = {"bridge": {"c" * 64: Attached("web", ENDPOINT)}}
-    return Networks(predefined, BridgeSettings(), lambda name: here.get(name, {}))
+    return Networks(predefined, BridgeSettings(), lambda name: here.get(name, {}), Events())
 
 
 def test_ids_stay(tmp_path: Path) -> None:
