@@ -45,26 +45,23 @@ class Loop:
 
     def turn(self) -> None:
         """Wait for something, and handle all that is there."""
-        ready = self._epoll.poll(self._timeout())
+        ready = self._epoll.poll(self._timeout() if self._timers else None)
         # A number that was closed and opened again while this batch is handled must not get the old one's events.
         self._fresh.clear()
         for fd, events in ready:
             entry = self._handlers.get(fd)
             if entry is not None and fd not in self._fresh:
                 entry[1](events)
-        self._call_timers()
+        if self._timers:
+            self._call_timers()
 
     def close(self) -> None:
         self._epoll.close()
 
-    def _timeout(self) -> float | None:
-        if not self._timers:
-            return None
+    def _timeout(self) -> float:
         return max(0.0, min(when for when, _ in self._timers) - time.monotonic())
 
     def _call_timers(self) -> None:
-        if not self._timers:
-            return
         now = time.monotonic()
         due = [callback for when, callback in self._timers if when <= now]
         self._timers = [timer for timer in self._timers if timer[0] > now]

@@ -48,7 +48,7 @@ def run(
         running = start(sandbox, message, fds, loop)
     except StartError as error:
         _give_up(sandbox, control, {"id": message["id"], "error": error.document()})
-    _leave_daemons_output()
+    _leave_daemons_output(sandbox.null_fd)
     try:
         shim = Shim(sandbox, running, loop, signals)
         shim.open(control, message["id"])
@@ -58,12 +58,10 @@ def run(
         raise
 
 
-def _leave_daemons_output() -> None:
+def _leave_daemons_output(null_fd: int) -> None:
     """Whoever reads the daemon's standard streams must see their end when the daemon ends."""
-    null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
-    os.close(null)
+    os.dup2(null_fd, 1)
+    os.dup2(null_fd, 2)
 
 
 def _make_sandbox(

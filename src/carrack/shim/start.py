@@ -60,7 +60,8 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
     stage = "streams"
 
     def given(name: str) -> list[int]:
-        return [fds[index] for index in document.get(name, ())]
+        first, end = document[name]
+        return fds[first:end]
 
     sandbox.rename(document["cgroup"])
     sandbox.namespace_fds = given("held")
@@ -72,10 +73,11 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
         if not running.terminal:
             stdio.use_pipes(given("streams"))
         stage = "log"
-        log = LogFile(given("log_directory")[0], *document["log"]) if "log" in document else None
+        log = LogFile(given("log_directory")[0], *document["log"]) if document["log"] else None
         stage = "attach"
-        for fd, wishes in zip(given("clients"), document["wishes"], strict=True):
-            stdio.attach(socket.socket(fileno=fd), **wishes, terminal=running.terminal)
+        if document["wishes"]:
+            for fd, wishes in zip(given("clients"), document["wishes"], strict=True):
+                stdio.attach(socket.socket(fileno=fd), **wishes, terminal=running.terminal)
         stage = "init"
         _let_go(sandbox.stub, stdio, running.terminal)
         sandbox.settle()

@@ -65,8 +65,8 @@ class Arranged:
         self.fds: list[int] = []
 
     def put(self, name: str, fds: list[int]) -> None:
-        """Give the shim these descriptors under that name."""
-        self.document[name] = list(range(len(self.fds), len(self.fds) + len(fds)))
+        """Give the shim these descriptors under that name: where theirs begin and end."""
+        self.document[name] = [len(self.fds), len(self.fds) + len(fds)]
         self.fds += fds
 
 
@@ -198,6 +198,7 @@ def arrange(message: dict[str, Any], fds: list[int], pid: int, null_fd: int, hel
 def _give(arranged: Arranged, request: dict[str, Any], message: dict[str, Any], fds: list[int]) -> None:
     """What came for the shim: the log's directory, clients, descriptors to hold."""
     log = request.get("log")
+    arranged.document["log"] = None
     if log:
         settings = [os.path.basename(log["path"]), log.get("max_size") or 0, log.get("max_file") or 1]
         arranged.document["log"] = settings
