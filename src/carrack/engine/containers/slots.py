@@ -73,6 +73,12 @@ class _Shelf:
                 return parked
         return None
 
+    @property
+    def full(self) -> bool:
+        """Whether there are enough: as many again may be kept for containers that are made and not started yet."""
+        promised = sum(1 for parked in self.slots if parked.promised)
+        return len(self.slots) - min(promised, self.size) >= self.size
+
     def forgotten(self, now: float) -> Parked | None:
         """Take out one that was promised too long ago."""
         for parked in self.slots:
@@ -217,7 +223,7 @@ class SlotPool:
         loop = asyncio.get_running_loop()
         while parked := shelf.forgotten(loop.time()):
             await self._discard(parked)
-        while len(shelf.slots) < shelf.size and loop.time() < shelf.until and not self._closed:
+        while not shelf.full and loop.time() < shelf.until and not self._closed:
             name = secrets.token_hex(32) if self._named else ""
             try:
                 made = await self._make(kind.namespaces, {}, self._settings.cgroup_parent, kind.cable, name)

@@ -241,6 +241,9 @@ def test_a_container_finds_the_slot_that_bears_its_name(monkeypatch: pytest.Monk
         other = await world.take(identity="f" * 64)  # not the promised one
         assert other.slot is zygote.slots[2]
         assert zygote.plans[2].name == ""
+        await refilled()
+        assert len(zygote.slots) == 5  # two more, beside the one that is promised still
+        assert (await world.take(identity="e" * 64)).slot is zygote.slots[3]
         assert (await world.take(identity=first or "")).slot is zygote.slots[0]
 
     inside(monkeypatch, 2, test, named=True)
