@@ -62,9 +62,10 @@ class _Pipe(io.RawIOBase):
             if self._left:
                 return False
             if data:
+                if not self._pieces:
+                    self._changed.notify()
                 self._pieces.append(memoryview(data))
                 self._size += len(data)
-                self._changed.notify()
             if self._size <= _HELD:
                 return True
             waiting = self._waiting = self._loop.create_future()

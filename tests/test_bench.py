@@ -1,0 +1,109 @@
+"""The measuring itself: ratios the right way round, goals judged, answers of both framings understood."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from bench.counters import host_cpu, pss
+from bench.measure import CPU, WALL, Metric, Pause, Row, lines, measure
+from bench.rows import rows
+from bench.target import Connection, Failed, Target
+
+PEER, OURS = Target("dockerd", "dockerd", "false"), Target("docker", "ours", "false")
+
+
+def test_a_ratio_says_how_many_times_better_ours_is() -> None:
+    assert WALL.ratio(200.0, 20.0) == 10.0
+    assert Metric("rate", "/s", more=True).ratio(500.0, 2500.0) == 5.0
+    assert CPU.ratio(1.0, 0.0) == float("inf")
+
+
+def test_medians_are_compared_and_goals_judged() -> None:
+    row = Row("work", lambda _: None, goals={("docker", "wall"): 6.0, ("docker", "CPU"): 3.0})
+    figures = {
+        "dockerd": {"wall": [90.0, 100.0, 900.0], "CPU": [40.0, 40.0, 40.0]},
+        "docker": {"wall": [19.0, 20.0, 90.0], "CPU": [10.0, 10.0, 10.0]},
+    }
+    assert lines(row, figures, [PEER, OURS]) == [
+        "| work | dockerd | wall 100.0 ms; CPU 40.0 ms |  |",
+        "| work | ours | wall 20.0 ms; CPU 10.0 ms | dockerd: wall 5.0 (≥ 6 MISSED), CPU 4.0 (≥ 3) |",
+    ]
+
+
+def test_targets_take_turns_and_the_first_round_does_not_count() -> None:
+    done: list[str] = []
+
+    def note(what: str, target: Target) -> None:
+        done.append(f"{what} {target.key}")
+
+    row = Row(
+        "work",
+        lambda target: note("work", target),
+        prepare=lambda target: note("prepare", target),
+        after=lambda target: note("after", target),
+        clean=lambda target: note("clean", target),
+    )
+    figures = measure(row, [PEER, OURS], 2, Pause(0))
+    turn = ["work dockerd", "after dockerd", "work docker", "after docker"]
+    assert done == ["prepare dockerd", "prepare docker", *turn * 3, "clean dockerd", "clean docker"]
+    assert all(len(values) == 2 for figure in figures.values() for values in figure.values())
+
+
+def test_what_was_prepared_is_cleaned_when_the_work_fails() -> None:
+    cleaned: list[str] = []
+
+    def fail(target: Target) -> None:
+        raise Failed("no")
+
+    with pytest.raises(Failed):
+        measure(Row("work", fail, clean=lambda target: cleaned.append(target.key)), [PEER, OURS], 2, Pause(0))
+    assert cleaned == ["dockerd", "docker"]
+
+
+def test_every_row_has_targets_and_goals_that_fit() -> None:
+    for name, row in rows(50, 300, 0.5, None).items():
+        metrics = {metric.name for metric in row.metrics}
+        assert all(key in row.keys and metric in metrics for key, metric in row.goals), name
+
+
+def test_both_framings_of_an_answer(tmp_path: Path) -> None:
+    answers = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n[1, 2]\n"
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\n[1,\r\n3;x=y\r\n 2]\r\n0\r\n\r\n"
+        b"HTTP/1.1 204 No Content\r\n\r\n"
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"
+    )
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                for byte in answers:
+                    peer.sendall(bytes([byte]))
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(4096):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with Connection(f"unix://{tmp_path}/s") as connection:
+            assert connection.request("GET", "/a") == [1, 2]
+            assert connection.request("GET", "/b") == [1, 2]
+            assert connection.request("POST", "/c", {}) is None
+            with pytest.raises(Failed, match="404 no"):
+                connection.request("GET", "/d")
+            with pytest.raises(Failed, match="closed"):
+                connection.request("GET", "/e")
+        thread.join()
+
+
+def test_counters_count() -> None:
+    now = host_cpu()
+    before = now()
+    assert any(sum(range(1_000_000)) and now() > before for _ in range(100))
+    assert pss([1 << 30]) == 0
