@@ -18,7 +18,11 @@ from carrack.shim.requests import ExecRequest, StartRequest
 
 log = logging.getLogger(__name__)
 
+First = tuple[dict[str, Any] | None, int | None]
+
 _ANSWER_SECONDS = 10.0
+#: how long a daemon that starts waits for a shim's state, before it goes on with what is on file
+_PROMPT_SECONDS = 0.5
 _KILLED = 137
 _FILE_LIMIT = 64 * 1024
 
@@ -52,6 +56,7 @@ class Shim:
         self._cgroup = cgroup
         self._execs: dict[str, asyncio.Future[Exit]] = {}
         self._connection = connection
+        self._silence: asyncio.TimerHandle | None = None
         if connection is not None:
             connection.notice, connection.lost = self._notice, self._lost
 
@@ -60,7 +65,8 @@ class Shim:
         """Find the container of a run directory again, after a restart of the daemon.
 
         Without a shim, the exit it left is shown; without that, the shim was killed: what is left of the container
-        is killed too, and ``exited`` says so. Raises NotFound when the directory holds no trace of a shim.
+        is killed too, and ``exited`` says so. A shim that does not answer at once is taken at what is on file, and
+        given up if it stays silent. Raises NotFound when the directory holds no trace of a shim.
         """
         try:
             directory_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -70,7 +76,16 @@ class Shim:
             sock = await _connect(directory_fd)
             state = pidfd = None
             if sock is not None:
-                connection, state, pidfd = await _first_state(sock)
+                connection, first = _listen(sock)
+                state, pidfd = await _within(first, _PROMPT_SECONDS)
+                if not first.done() and (shim := cls._silent(connection, directory)) is not None:
+                    shim._silence = asyncio.get_running_loop().call_later(_ANSWER_SECONDS, shim._give_up)
+                    first.add_done_callback(shim._heard)
+                    return shim
+                state, pidfd = await _within(first, _ANSWER_SECONDS)
+                if not first.done():
+                    connection.close()
+                    raise Unavailable("a shim does not answer")
             if state is None or pidfd is None:
                 return cls._from_files(directory)
         finally:
@@ -134,6 +149,8 @@ class Shim:
 
     async def close(self) -> None:
         """Drop the connection; the container goes on."""
+        if self._silence is not None:
+            self._silence.cancel()
         if self._connection is not None:
             self._connection.close()
         self._close_pidfd()
@@ -159,6 +176,47 @@ class Shim:
             self._connection.close()  # nothing more will be said
             self._set_released()
             self._lost()
+
+    @classmethod
+    def _silent(cls, connection: Connection, directory: str) -> Self | None:
+        """A shim of which only the file is known so far; None when that does not name a process of its cgroup."""
+        document = _read(directory, protocol.STATE_FILE)
+        if document is None:
+            return None
+        cgroup = detect().open(document["cgroup"])
+        try:
+            pidfd = os.pidfd_open(document["pid"])
+            if document["pid"] not in cgroup.processes():
+                os.close(pidfd)
+                return None
+            paused = cgroup.frozen()
+        except OSError:
+            return None
+        for_first = connection.notice, connection.lost
+        shim = cls(connection, directory, document["container"], document["cgroup"], document["pid"], pidfd)
+        connection.notice, connection.lost = for_first
+        shim.state = {"paused": paused}
+        return shim
+
+    def _heard(self, first: asyncio.Future[First]) -> None:
+        """A shim that did not answer at once does so now, or ends."""
+        if self._silence is not None:
+            self._silence.cancel()
+        state, pidfd = first.result()
+        if pidfd is not None:
+            os.close(pidfd)  # we have one
+        if state is None:
+            self._lost()
+        elif self._connection is not None:
+            self._connection.notice, self._connection.lost = self._notice, self._lost
+            self._adopt(state)
+            self._connection.resume()
+
+    def _give_up(self) -> None:
+        log.error("the shim of container %s does not answer: the container is ended", self.container_id)
+        if self._connection is not None:
+            self._connection.close()
+        self._lost()
 
     def _adopt(self, state: dict[str, Any]) -> None:
         self.state = state
@@ -273,9 +331,10 @@ async def _connect(directory_fd: int) -> socket.socket | None:
             return None
 
 
-async def _first_state(sock: socket.socket) -> tuple[Connection, dict[str, Any] | None, int | None]:
-    """The state a shim tells first, and the pidfd beside it; nothing when it ends instead."""
-    first: asyncio.Future[tuple[dict[str, Any] | None, int | None]] = asyncio.get_running_loop().create_future()
+def _listen(sock: socket.socket) -> tuple[Connection, asyncio.Future[First]]:
+    """The connection, which pauses at its first message, and what that will be: the state a shim tells first and the
+    pidfd beside it, or nothing when it ends instead."""
+    first: asyncio.Future[First] = asyncio.get_running_loop().create_future()
 
     def notice(message: dict[str, Any], fds: list[int]) -> None:
         connection.pause()
@@ -287,9 +346,10 @@ async def _first_state(sock: socket.socket) -> tuple[Connection, dict[str, Any] 
             first.set_result((None, None))
 
     connection = Connection(sock, notice, lost)
-    try:
-        state, pidfd = await asyncio.wait_for(first, _ANSWER_SECONDS)
-    except TimeoutError:
-        connection.close()
-        raise Unavailable("a shim does not answer") from None
-    return connection, state, pidfd
+    return connection, first
+
+
+async def _within(first: asyncio.Future[First], seconds: float) -> First:
+    """It, or nothing after that time; it may still come."""
+    await asyncio.wait({first}, timeout=seconds)
+    return first.result() if first.done() else (None, None)

@@ -130,6 +130,65 @@ def test_the_run_directory_speaks_for_a_shim_that_has_gone(tmp_path: Path) -> No
     asyncio.run(scene())
 
 
+class Silence:
+    """A stopped shim: it accepts in the kernel, and its file names a process of its cgroup."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(str(directory / "shim.sock"))
+        self.listener.listen()
+        self.pid = os.getpid()
+        document = {"container": "c", "cgroup": "/no/such", "pid": self.pid}
+        (directory / "shim.json").write_text(json.dumps(document))
+        monkeypatch.setattr(running, "_PROMPT_SECONDS", 0.01)
+        monkeypatch.setattr(running, "detect", lambda: self)
+        monkeypatch.setattr(running, "sweep_cgroup", lambda path: None)
+
+    def open(self, path: str) -> "Silence":
+        return self
+
+    def processes(self) -> list[int]:
+        return [self.pid]
+
+    def frozen(self) -> bool:
+        return True
+
+
+def test_a_shim_that_answers_late_is_taken_at_its_file_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        silence = Silence(tmp_path, monkeypatch)
+        shim = await Shim.reconnect(str(tmp_path))
+        assert (shim.container_id, shim.pid, shim.state) == ("c", os.getpid(), {"paused": True})
+        theirs, _ = silence.listener.accept()
+        execs = {"e": {"pid": 9, "exit": {"code": 3, "at": 2.5}}}
+        channel.send(theirs, {**STATE, "execs": execs}, [shim.pidfd])
+        channel.send(theirs, {"event": "exit", "code": 5, "at": 1.5, "oom_killed": False})
+        assert await asyncio.wait_for(shim.exited, 5) == Exit(5, 1.5)
+        assert await shim.exec_exited("e") == Exit(3, 2.5)
+        await shim.close()
+        theirs.close()
+        silence.listener.close()
+
+    asyncio.run(scene())
+
+
+def test_a_shim_that_stays_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        silence = Silence(tmp_path, monkeypatch)
+        monkeypatch.setattr(running, "_ANSWER_SECONDS", 0.05)
+        shim = await Shim.reconnect(str(tmp_path))
+        assert not shim.exited.done()
+        assert (await asyncio.wait_for(shim.exited, 5)).lost
+        silence.pid = 1  # the file names a stranger: nothing to go on with
+        with pytest.raises(Unavailable):
+            await Shim.reconnect(str(tmp_path))
+        silence.listener.close()
+
+    asyncio.run(scene())
+
+
 def test_directories_are_opened_and_closed_again_on_failure(tmp_path: Path) -> None:
     request: Any = {"directory": str(tmp_path), "log": {"path": str(tmp_path / "log")}}
     fds, places = running.open_directories(request)
