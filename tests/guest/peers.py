@@ -30,7 +30,10 @@ mount -t tmpfs tmpfs "$1/run"; mount -t tmpfs tmpfs "$1/tmp"
 mkdir -p "$1/peers" "$1/.old"; mount --bind "$2" "$1/peers"
 cd "$1"; pivot_root . .old; cd /; umount -l /.old
 ip link set lo up
-exec dockerd -H unix:///peers/docker.sock --data-root /peers/data --exec-root /run/docker --cgroup-parent /peers
+# dockerd waits for a containerd of its own for 15 s only, which is not long where the processor is emulated
+containerd --root /peers/containerd --state /run/containerd &
+for second in $(seq 150); do [ -S /run/containerd/containerd.sock ] && break; sleep 1; done
+exec dockerd --containerd /run/containerd/containerd.sock -H unix:///peers/docker.sock --data-root /peers/data --exec-root /run/docker --cgroup-parent /peers
 """
 
 
