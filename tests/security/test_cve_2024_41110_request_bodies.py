@@ -54,7 +54,7 @@ def test_bytes_behind_a_length_of_zero_are_another_request(tmp_path: Path) -> No
         request = b'POST /digest HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n{"Image":"evil"}\r\n\r\n'
         first, _, second = (await exchange(address, request)).partition(b"HTTP/1.1 400")
         assert parse(first)[2].decode() == hashlib.sha256(b"").hexdigest()
-        assert b"malformed" in second or b"want an HTTP" in second
+        assert second.startswith(b" Bad Request")
 
     run_with(tmp_path, ROUTES, client)
 
