@@ -33,7 +33,8 @@ ip link set lo up
 # dockerd waits for a containerd of its own for 15 s only, which is not long where the processor is emulated
 containerd --root /peers/containerd --state /run/containerd &
 for second in $(seq 150); do [ -S /run/containerd/containerd.sock ] && break; sleep 1; done
-exec dockerd --containerd /run/containerd/containerd.sock -H unix:///peers/docker.sock --data-root /peers/data --exec-root /run/docker --cgroup-parent /peers
+set -- --containerd /run/containerd/containerd.sock --data-root /peers/data --exec-root /run/docker
+exec dockerd -H unix:///peers/docker.sock --cgroup-parent /peers "$@"
 """
 
 
