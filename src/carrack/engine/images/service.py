@@ -14,7 +14,7 @@ from carrack.engine.images.commit import Committer, Source
 from carrack.engine.images.delete import Remover, Use
 from carrack.engine.images.documents import Document
 from carrack.engine.images.import_ import Importer
-from carrack.engine.images.layers import LayerStore
+from carrack.engine.images.layers import Apply, LayerStore
 from carrack.engine.images.listing import Lister
 from carrack.engine.images.load import Loader
 from carrack.engine.images.save import Saver
@@ -101,12 +101,7 @@ class Images:
         layers_root: Path | None = None,
     ) -> Images:
         """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
-        settings = WorkerSettings(snapshotter.name, layers_root or content.root / "layers")
-
-        async def apply(fd: int, diff_id: str, spool: Ingest) -> int:
-            blob = spool.finish()
-            spooled = Spooled(blob.digest, blob.size, spool.room) if spool.room else None
-            return (await apply_layer(settings, fd, Expected(diff_id=diff_id), spooled)).tar_size
+        apply = _worker(WorkerSettings(snapshotter.name, layers_root or content.root / "layers"))
 
         def users() -> Iterable[Use]:
             return [Use(c.id, c.image_id, c.state.running) for c in containers]
@@ -140,6 +135,15 @@ class Images:
     async def documents(self) -> list[Document]:
         """What `system df` shows of images."""
         return await self.lister.usage()
+
+
+def _worker(settings: WorkerSettings) -> Apply:
+    async def apply(fd: int, diff_id: str, spool: Ingest) -> int:
+        blob = spool.finish()
+        spooled = Spooled(blob.digest, blob.size, spool.room) if spool.room else None
+        return (await apply_layer(settings, fd, Expected(diff_id=diff_id), spooled)).tar_size
+
+    return apply
 
 
 class ContainerCommits:
@@ -197,4 +201,6 @@ class ContainerCommits:
 
     def _tell(self, action: str, found: _Container, **more: str) -> None:
         labels = found.config.get("Labels") or {}
-        self._events.publish("container", action, found.id, {**labels, "image": found.image, "name": found.name, **more})
+        self._events.publish(
+            "container", action, found.id, {**labels, "image": found.image, "name": found.name, **more}
+        )
