@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 
 import pytest
+from tests.cli.busybox import IMAGE, IMPORT, root_file_system
 from tests.cli.running import Cli, CommandLine, DaemonProcess
 
 pytestmark = pytest.mark.root
-
-IMAGE = "busybox:latest"
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +29,10 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 @pytest.fixture(scope="session")
 def image(daemon: DaemonProcess) -> str:
     """An image of the distribution's static busybox, imported without any registry."""
-    ours = CommandLine("carrack", daemon)
-    ours("import", "-c", 'CMD ["sh"]', "-", IMAGE, stdin=_root_file_system())
+    archive = root_file_system()
+    if archive is None:
+        pytest.skip("the distribution's busybox-static is not installed")
+    CommandLine("carrack", daemon)(*IMPORT, stdin=archive)
     return IMAGE
 
 
@@ -63,31 +61,3 @@ def _clean(command: Cli) -> None:
     volumes = command("volume", "ls", "-q").stdout.split()
     if volumes:
         command("volume", "rm", "-f", *volumes)
-
-
-def _root_file_system() -> bytes:
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        pytest.skip("the distribution's busybox-static is not installed")
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name in ("bin", "etc", "root", "tmp", "www"):
-            info = tarfile.TarInfo(name)
-            info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
-            archive.addfile(info)
-        archive.add(busybox, "bin/busybox")
-        for applet in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
-            if applet != "busybox":
-                info = tarfile.TarInfo(f"bin/{applet}")
-                info.type, info.linkname = tarfile.SYMTYPE, "busybox"
-                archive.addfile(info)
-        _text(archive, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
-        _text(archive, "etc/group", "root:x:0:\nnogroup:x:65534:\nstaff:x:50:nobody\n")
-        _text(archive, "www/index.html", "carrack serves\n")
-    return buffer.getvalue()
-
-
-def _text(archive: tarfile.TarFile, name: str, text: str) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(text)
-    archive.addfile(info, io.BytesIO(text.encode()))

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
@@ -132,14 +132,14 @@ class CommandLine:
     def __init__(self, name: str, daemon: DaemonProcess) -> None:
         self.name = name
         self.daemon = daemon
-        self._program = ["docker"] if name == "docker" else [sys.executable, "-c", _CARRACK]
+        self.program = ["docker"] if name == "docker" else [sys.executable, "-c", _CARRACK]
 
     def __call__(
         self, *words: str, stdin: bytes | str | None = None, check: bool = True, timeout: float = 60
     ) -> Result:
         data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            [*self._program, *words],
+            [*self.program, *words],
             input=data,
             stdin=subprocess.DEVNULL if data is None else None,
             capture_output=True,
@@ -152,7 +152,7 @@ class CommandLine:
 
     def raw(self, *words: str, stdin: bytes = b"") -> bytes:
         """The bytes that a command writes."""
-        command = [*self._program, *words]
+        command = [*self.program, *words]
         done = subprocess.run(command, input=stdin, capture_output=True, env=self.daemon.environment, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -161,30 +161,38 @@ class CommandLine:
         """Run in the background, with pipes."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            [*self._program, *words], stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=self.daemon.environment
+            [*self.program, *words], stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=self.daemon.environment
         )
 
     def on_terminal(self, words: list[str], steps: Steps) -> tuple[bytes, int]:
         """Run on a terminal of 33 lines and 101 columns; each step waits for output and then types, or calls."""
-        master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (33, 101))
-        process = subprocess.Popen(
-            [*self._program, *words],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=self.daemon.environment,
-            start_new_session=True,
-            preexec_fn=lambda: _controlling(0),
-        )
-        os.close(slave)
-        try:
-            output = _converse(master, steps)
-            return output, process.wait(30)
-        finally:
-            process.kill()
-            process.wait()
-            os.close(master)
+        return converse_on_terminal([*self.program, *words], steps, self.daemon.environment)
+
+
+def converse_on_terminal(
+    command: list[str], steps: Steps, environment: Mapping[str, str], folder: Path | None = None
+) -> tuple[bytes, int]:
+    """Run a command on a terminal of its own; gives all that it showed, and its exit code."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (33, 101))
+    process = subprocess.Popen(
+        command,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+        preexec_fn=lambda: _controlling(0),
+    )
+    os.close(slave)
+    try:
+        output = _converse(master, steps)
+        return output, process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
 
 
 def api(

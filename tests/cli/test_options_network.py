@@ -47,7 +47,7 @@ def test_the_address_of_the_card(docker: Cli, image: str) -> None:
     docker("rm", container)
     for mode in ("none", "host"):
         assert "mac-address and the network mode" in refused(docker, image, {"NetworkMode": mode}, MacAddress=MAC)
-    assert "invalid MAC address: zz" in refused(docker, image, {}, MacAddress="zz")
+    assert "invalid MAC address zz" in refused(docker, image, {}, MacAddress="zz")
     assert "invalid MAC address" in refused(docker, image, {}, MacAddress="01:00:5e:00:00:01")
     other = {"EndpointsConfig": {"bridge": {"MacAddress": "02:42:0a:00:12:35"}}}
     assert "must match" in refused(docker, image, {}, MacAddress=MAC, NetworkingConfig=other)

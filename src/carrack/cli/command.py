@@ -103,12 +103,15 @@ def execute(session: Session, command: Command, words: list[str]) -> int:
         session.close()
 
 
-def each(session: Session, names: list[str], action: "Callable[[str], str | None]") -> int:
+_EMPTY = "invalid container name or ID: value is empty"
+
+
+def each(session: Session, names: list[str], action: "Callable[[str], str | None]", empty: str = _EMPTY) -> int:
     """Do something to each name and print what it gives (None: its name); a failure does not stop the rest."""
     failed = 0
     for name in names:
         try:
-            checked(name)
+            checked(name, empty)
             done = action(name)
         except (CarrackError, OSError) as error:
             if isinstance(error, Unreachable):
@@ -121,10 +124,10 @@ def each(session: Session, names: list[str], action: "Callable[[str], str | None
     return failed
 
 
-def checked(name: str) -> str:
+def checked(name: str, empty: str = _EMPTY) -> str:
     """Refuse the empty name, which would ask for another resource."""
     if not name.strip():
-        raise InvalidArgument("invalid container name or ID: value is empty")
+        raise InvalidArgument(empty)
     return name
 
 

@@ -62,13 +62,23 @@ def follow_size(send: "Callable[[int, int], None]") -> "Callable[[], None]":
     """Send height and width now and whenever the window changes, as far as it works; the result undoes it."""
     from carrack.cli import signals
 
+    changed: list[bool] = []
+    busy: list[bool] = []
+
     def resize(*_: object) -> None:
-        height, columns = size(1)
-        if height and columns:
-            try:
-                send(height, columns)
-            except Exception:
-                pass  # the program may have ended just now; its size is no longer of interest
+        changed.append(True)
+        if busy:  # the window changed while its size is being sent: no second request in the midst of one
+            return
+        busy.append(True)
+        while changed:
+            changed.clear()
+            height, columns = size(1)
+            if height and columns:
+                try:
+                    send(height, columns)
+                except Exception:
+                    pass  # the program may have ended just now; its size is no longer of interest
+        busy.clear()
 
     before = signals.handle(signals.number("WINCH"), resize)
     resize()

@@ -211,8 +211,11 @@ def quote(text: str, safe: bytes = b"") -> str:
 
 
 def _accepted(response: "Response") -> "Response":
-    if response.status < 400:
+    if response.status < 300 or response.status == 304:
         return response
+    if response.status < 400:  # sent elsewhere: what was typed is a path, and the name of nothing
+        response.close()
+        raise Refused(404, "page not found")
     raise Refused(response.status, _message(response))
 
 

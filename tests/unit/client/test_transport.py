@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from socket import socket
 
 import pytest
@@ -28,9 +29,18 @@ def test_documents_go_out_and_come_back(tmp_path: Path) -> None:
 
 
 def test_refusals_carry_status_and_words(tmp_path: Path) -> None:
-    answers = {"GET /a": (409, {"message": "in use"}), "GET /b": b"HTTP/1.1 502 Bad\r\nContent-Length: 4\r\n\r\noops"}
+    answers: dict[str, Any] = {
+        "GET /a": (409, {"message": "in use"}),
+        "GET /b": b"HTTP/1.1 502 Bad\r\nContent-Length: 4\r\n\r\noops",
+        "GET /d": b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n",
+    }
     with serving(tmp_path / "s", answers) as server:
-        for path, status, words in (("/a", 409, "in use"), ("/b", 502, "oops"), ("/c", 404, "page not found")):
+        for path, status, words in (
+            ("/a", 409, "in use"),
+            ("/b", 502, "oops"),
+            ("/c", 404, "page not found"),
+            ("/d", 404, "page not found"),
+        ):
             with pytest.raises(Refused, match=words) as refusal:
                 server.daemon.get(path)
             assert refusal.value.status == status

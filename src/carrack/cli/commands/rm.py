@@ -3,7 +3,6 @@
 from carrack.cli.command import Command, checked, describe, each, write, write_error
 from carrack.client import containers, images
 from carrack.client.transport import Refused
-from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +14,7 @@ def _rm(session: "Session", parsed: "Parsed") -> int:
     daemon, force = session.daemon, parsed.flag("force")
 
     def remove(name: str) -> str:
-        name = name.strip("/")
-        if not name:
-            raise InvalidArgument("container name cannot be empty")
+        name = name.strip("/") or name
         try:
             containers.remove(daemon, name, force=force, volumes=parsed.flag("volumes"), link=parsed.flag("link"))
         except Refused as error:
@@ -27,7 +24,7 @@ def _rm(session: "Session", parsed: "Parsed") -> int:
             return ""
         return name
 
-    return each(session, parsed.arguments, remove)
+    return each(session, parsed.arguments, remove, "container name cannot be empty")
 
 
 def _rmi(session: "Session", parsed: "Parsed") -> int:

@@ -1,0 +1,33 @@
+"""The golden answers: where they are, and how a scenario is played."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cli.busybox import IMAGE
+from tests.cli.play import Play, Scenario, clear, scenarios
+from tests.cli.scenarios import MODULES
+
+FOLDER = Path(__file__).parents[1] / "golden" / "cli"
+SCENARIOS = scenarios(MODULES)
+
+
+def path_of(name: str) -> Path:
+    module, _, function = name.partition(".")
+    return FOLDER / module / f"{function}.txt"
+
+
+def play(scenario: Scenario, program: list[str], environment: Mapping[str, str], socket: str, folder: Path) -> Play:
+    """Play on a daemon that holds nothing but the image, and leave it so."""
+    played = Play(program, environment, folder)
+    try:
+        scenario(played)
+    finally:
+        clear(socket, IMAGE)
+    return played
+
+
+def golden(name: str) -> str:
+    """The recorded answer without its first line, which says who gave it."""
+    return path_of(name).read_text().partition("\n\n")[2]
