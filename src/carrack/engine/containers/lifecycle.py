@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from carrack.engine import resources
 from carrack.engine.containers import names
-from carrack.engine.containers.create import attributes
 from carrack.engine.containers.announce import tell_mounts
+from carrack.engine.containers.create import attributes
 from carrack.engine.containers.failures import exit_code, start_error
 from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
@@ -91,6 +91,9 @@ class Lifecycle:
                 raise start_error(failure) from failure
             if isinstance(failure, OSError):
                 raise Internal(f"failed to create task for container: {words(failure)}") from failure
+            raise
+        except BaseException:  # cancelled, or a defect: whatever it is, it does not run
+            await asyncio.shield(self._failed(c, Unavailable("the start was interrupted")))
             raise
         self._events.publish("container", "start", c.id, attributes(c))
         self._supervisor.watch(c, shim)

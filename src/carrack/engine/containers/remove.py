@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import shutil
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from carrack.engine.containers import shm
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
-from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
+from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound, NotSupported
 from carrack.model import times
 from carrack.model.labels import matches
 from carrack.storage.usage import tree_size
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from carrack.engine.jobs import Jobs
     from carrack.engine.volumes.store import VolumeStore
     from carrack.storage.snapshots.base import Snapshotter
+
+log = logging.getLogger(__name__)
+
+_AGAIN = 0.005
 
 
 class Remover:
@@ -79,6 +84,7 @@ class Remover:
             await kill(c)
         except Conflict:  # it ends by itself just now, or its start holds the lock
             await asyncio.shield(self._supervisor.settled(c))
+            await asyncio.sleep(_AGAIN)  # whatever it is: everybody else has a turn before it is tried again
         finally:
             c.host_config["AutoRemove"] = auto
 
@@ -119,8 +125,12 @@ class Remover:
         await asyncio.to_thread(self._remove_files, c.id)
 
     def _remove_files(self, identity: str) -> None:
-        self._snapshotter.remove(identity)
-        shm.remove_directory(self._paths.run(identity))
+        """Each part for itself; what cannot be removed now is when the daemon starts again."""
+        for remove, what in (self._snapshotter.remove, identity), (shm.remove_directory, self._paths.run(identity)):
+            try:
+                remove(what)
+            except (OSError, CarrackError) as failure:
+                log.error("something of the removed container %s is left: %s", identity, failure)
         shutil.rmtree(self._paths.data(identity), ignore_errors=True)
 
     async def _remove_volumes(self, c: Container) -> None:
@@ -130,6 +140,8 @@ class Remover:
                     await self._volumes.remove(point["Name"])
                 except (Conflict, NotFound):
                     continue
+                except OSError as failure:
+                    log.error("volume %s of the removed container %s is left: %s", point["Name"], c.name, failure)
 
     async def prune(self, filters: dict[str, list[str]]) -> tuple[list[str], int]:
         """Delete stopped containers that match ``label``, ``label!`` and ``until``; returns ids and bytes freed."""
