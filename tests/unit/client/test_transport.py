@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from socket import socket
+from typing import Any
 
 import pytest
 from tests.fakes.api_server import Request, response, serving
@@ -93,7 +93,7 @@ def test_a_stream_keeps_the_spare_connection_free(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_beside_is_answered_later(tmp_path: Path) -> None:
-    answers = {
+    answers: dict[str, Any] = {
         "POST /wait": response(200, {"StatusCode": 3}, "Connection: close\r\n"),
         "POST /nothing": response(404, {"message": "page not found"}, "Connection: close\r\n"),
         "GET /info": (200, {}),
