@@ -23,13 +23,13 @@ _FIXED_TIMES = ("2023-11-14T22:13:20Z", "2023-11-15T22:13:20Z", _ZERO_TIME, "197
 _PATTERNS = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hex64>"),
     (re.compile(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b"), "<mac>"),
-    (re.compile(r"\b(?!0\.0\.0\.0|127\.)\d{1,3}(\.\d{1,3}){3}\b"), "<ip>"),
+    (re.compile(r"\b(?!0\.0\.0\.0|127\.)\d{1,3}(\.\d{1,3}){3}(/\d+)?\b"), "<ip>"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "<hex12>"),
     (re.compile(r"\b(Less than a|About a|\d+) (second|minute)s?( ago)?"), "<while>"),
 )
 # Numbers that belong to the run: marked where they are not zero.
 _NUMBERS = {
-    "Pid", "NFd", "NGoroutines", "NEventsListener", "MemTotal", "NCPU", "time", "timeNano",
+    "Pid", "IPPrefixLen", "NFd", "NGoroutines", "NEventsListener", "MemTotal", "NCPU", "time", "timeNano",
 }  # fmt: skip
 _SIZES = {"SizeRootFs", "SizeRw", "Size", "SharedSize", "LayersSize", "SpaceReclaimed", "VirtualSize"}
 _SMALL = 10_000
@@ -81,7 +81,8 @@ class Normaliser:
         if isinstance(value, dict):
             return {self.text(k): self.value(v, k) for k, v in value.items()}
         if isinstance(value, list):
-            return [self.value(item, key) for item in _sorted(value)]
+            found = [self.value(item, key) for item in _sorted(value)]
+            return sorted(found) if key == "ExecIDs" else found
         if isinstance(value, str):
             return "<number>" if key in ("Processes", "execDuration") and value.isdigit() else self.text(value)
         if isinstance(value, int) and not isinstance(value, bool) and self._runs(key, value):
@@ -183,7 +184,8 @@ def _members(data: bytes) -> list[list[Any]]:
 
 def _types(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _types(item) for key, item in value.items()}
+        # Whether a disk was touched depends on what the page cache holds.
+        return {key: item is None if key.endswith("_recursive") else _types(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_types(value[0])] if value else []
     return {bool: "bool", int: "number", float: "number", str: "string"}.get(type(value))

@@ -42,12 +42,15 @@ class Player:
         self._root = ""
 
     def prepare(self) -> None:
-        """Load the images that the scenarios use."""
+        """Load the images that the scenarios use, afresh."""
+        for name in images.NAMES:
+            self.request(Step("", "DELETE", f"/images/{quote(name, safe='')}?force=1"))
         for archive in images.archives():
             answer = self.request(
                 Step("load", "POST", "/images/load", body=archive, headers={"Content-Type": "application/x-tar"})
             )
-            assert answer.status == 200 and b"errorDetail" not in answer.body, answer.body
+            assert answer.status == 200, answer.body
+            assert b"errorDetail" not in answer.body, answer.body
         info = json.loads(self.request(Step("info", "GET", "/info")).body)
         self._root = info["DockerRootDir"]
         assert not info["Containers"], "the daemon has containers of its own: record on an empty one"

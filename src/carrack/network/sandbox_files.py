@@ -42,7 +42,7 @@ def _extra_host(entry: str, gateway: str | None) -> str:
     separator = "=" if "=" in entry else ":"
     name, _, address = entry.partition(separator)
     if not name or name.split() != [name] or not address:
-        raise InvalidArgument(f"bad format for add-host: {entry!r}")
+        raise InvalidArgument(f'bad format for add-host: "{entry}"')
     if address == HOST_GATEWAY:
         if not gateway:
             raise InvalidArgument(f"unable to derive the IP value for {HOST_GATEWAY}: the network has no gateway")
@@ -50,7 +50,7 @@ def _extra_host(entry: str, gateway: str | None) -> str:
     try:
         ipaddress.ip_address(address.strip("[]"))
     except ValueError:
-        raise InvalidArgument(f"invalid IP address in add-host: {address!r}") from None
+        raise InvalidArgument(f'invalid IP address in add-host: "{address}"') from None
     return f"{address.strip('[]')}\t{name}\n"
 
 

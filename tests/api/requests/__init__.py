@@ -1,6 +1,5 @@
 """The scenarios, by name: each is recorded into a file of its own."""
 
-# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -13,6 +13,7 @@ def _start(name: str, fields: bytes = b"", body: bytes = b"{}", version: bytes =
     return Send(head % (version, name.encode(), len(body), fields) + body)
 
 
+_EXECS = "%7B%22event%22%3A%5B%22exec_create%22,%22exec_start%22,%22exec_die%22%5D%7D"
 _UPGRADE = b"Connection: Upgrade\r\nUpgrade: tcp\r\n"
 
 
@@ -28,7 +29,7 @@ def steps() -> Scenario:
     return [
         Step("make", "POST", "/containers/create?name=box", json=_RUN, hidden=True, save={"box": "Id"}),
         Step("start the container", "POST", "/containers/box/start", hidden=True),
-        make("plain", Cmd=["sh", "-c", "echo out; echo err >&2; exit 3"], **both),
+        make("plain", Cmd=["sh", "-c", "echo out; sleep 0.1; echo err >&2; exit 3"], **both),
         Step("inspect before", "GET", "/exec/{plain}/json", versions=ALL),
         Step("inspect the container", "GET", "/containers/box/json"),
         Talk("start with upgrade", [_start("plain", _UPGRADE), Head(), Rest()]),
@@ -77,5 +78,5 @@ def steps() -> Scenario:
         Step("wait", "POST", "/containers/box/wait", hidden=True),
         Talk("start when it is over", [_start("late"), Read()]),
         Step("inspect when it is over", "GET", "/exec/{late}/json"),
-        Step("events", "GET", "/events?since={now}&until={clock}"),
+        Step("events", "GET", "/events?since={now}&until={clock}&filters=" + _EXECS),
     ]

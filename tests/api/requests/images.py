@@ -1,6 +1,5 @@
 """Images that are here: list, inspect, history, tag, save, load, import, commit, remove."""
 
-# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 import io

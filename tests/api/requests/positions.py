@@ -1,6 +1,5 @@
 """The fields of the bodies that are decoded, from the table of the API's fields (`tests/golden/api/fields.tsv`)."""
 
-# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 import csv

@@ -1,6 +1,5 @@
 """The engine as a whole."""
 
-# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 from tests.api.steps import ALL, Scenario, Step

@@ -1,6 +1,5 @@
 """Wrong types, in each position of each body."""
 
-# ruff: noqa: E501 - requests are data, one to a line
 from __future__ import annotations
 
 from typing import Any
@@ -15,12 +14,12 @@ def steps() -> Scenario:
     for target, fields in POSITIONS.items():
         for field, kind in fields.items():
             for wrong in WRONG[kind]:
-                body = _placed(field, wrong)
+                body = placed(field, wrong)
                 result.append(Step(f"{target}: {field} = {wrong!r}", "POST", target, json=body))
     return result
 
 
-def _placed(field: str, value: Any) -> Any:
+def placed(field: str, value: Any) -> Any:
     """A document with `value` at a path like `HostConfig.Devices[].PathOnHost` or `Labels{}`."""
     for part in reversed(field.split(".")):
         name, depth = part, ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 from contextlib import AsyncExitStack
@@ -162,6 +163,8 @@ def _check_platform(wanted: str, reference: str, config: Document) -> None:
         return
     own = f"{config.get('os', 'linux')}/{config.get('architecture', '')}"
     parts = wanted.lower().split("/")
+    if len(parts) > 3 or not all(re.fullmatch(r"[a-z0-9_.()-]+", part) for part in parts):
+        raise InvalidArgument(f'"{wanted}": cannot parse platform specifier: invalid argument')
     asked = "/".join(parts[:2]) if len(parts) > 1 else f"linux/{parts[0]}" if parts[0] != "linux" else own
     aliases = {"linux/x86_64": "linux/amd64", "linux/aarch64": "linux/arm64"}
     if aliases.get(asked, asked) != own:

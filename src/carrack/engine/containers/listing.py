@@ -153,6 +153,9 @@ def _check_values(filters: Filters) -> None:
         if not re.fullmatch(r"[+-]?[0-9]{1,19}", value):
             told = f'strconv.Atoi: parsing "{value}": invalid syntax'
             raise InvalidArgument(f"invalid filter 'exited={value}': {told}")
+    for what in ("publish", "expose"):
+        for value in filters.get(what, ()):
+            _port(what, value, None, "")
     for value in filters.get("is-task", ()):
         if value.lower() not in ("true", "1", "false", "0"):
             raise InvalidArgument(f"invalid filter 'is-task=[{value}]'")

@@ -147,6 +147,8 @@ def host_config(host: Document, *, cgroup_version: int, init: bool = False) -> N
     if host["ReadonlyPaths"] is None and not host["Privileged"]:
         host["ReadonlyPaths"] = list(defaults.READONLY_PATHS)
     _check_modes(host)
+    if "" in (host["Annotations"] or {}):
+        raise InvalidArgument("invalid Annotations: the empty string is not permitted as an annotation key")
     _check_policies(host)
 
 
@@ -250,7 +252,7 @@ def networking(given: Document, mode: str, mac: str = "") -> str:
     wanted.discard("")
     for address in wanted:
         if not _MAC.fullmatch(address) or int(address[:2], 16) & 1:
-            raise InvalidArgument(f"invalid MAC address: {address}")
+            raise InvalidArgument(f"invalid config for network {mode}: invalid MAC address {address}")
     if wanted and mode in ("host", "none"):
         raise InvalidArgument("conflicting options: mac-address and the network mode")
     if len(wanted) > 1:

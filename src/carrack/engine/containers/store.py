@@ -54,7 +54,7 @@ class ContainerStore:
         Raises NotFound, or InvalidArgument when a prefix fits several.
         """
         if not reference:
-            raise InvalidArgument("invalid empty container name or id")
+            raise InvalidArgument('invalid name or ID supplied: ""')
         if found := self._by_id.get(reference):
             return found
         if (identity := self._by_name.get(reference.removeprefix("/"))) and identity in self._by_id:

@@ -94,7 +94,9 @@ class Committer:
             async with self._layers.hold(diff_ids):
                 if top in diff_ids:
                     await self._layers.ensure(top, spool)
-                image, _ = await self._store.add(config, [name] if name else [], parent=parent.id)
+                image, _ = await self._store.add(
+                    config, [name] if name else [], parent=parent.id, tagged=name is not None
+                )
                 return image
         except BaseException:
             await whole(self._store.collect())

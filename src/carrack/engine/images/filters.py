@@ -91,6 +91,9 @@ def _no_label(values: list[str]) -> Test:
 
 
 def _reference(values: list[str]) -> Test:
+    for pattern in values:
+        if pattern.count("[") > pattern.count("]"):
+            raise InvalidArgument("syntax error in pattern")
     return lambda image: any(matches(pattern, name) for pattern in values for name in image.references)
 
 

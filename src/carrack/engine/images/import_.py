@@ -71,7 +71,7 @@ class Importer:
         try:
             async with self._layers.hold([diff_id]):
                 await self._layers.ensure(diff_id, spool)
-                image, _ = await self._store.add(config, [name] if name else [])
+                image, _ = await self._store.add(config, [name] if name else [], tagged=name is not None)
         except BaseException:
             await whole(self._store.collect())
             raise

@@ -110,11 +110,18 @@ class ImageStore:
         return [image for image in self._by_id.values() if image.parent == identity]
 
     async def add(
-        self, config: bytes, names: Sequence[Reference] = (), *, parent: str = "", manifest: bytes = b""
+        self,
+        config: bytes,
+        names: Sequence[Reference] = (),
+        *,
+        parent: str = "",
+        manifest: bytes = b"",
+        tagged: bool = False,
     ) -> tuple[Image, list[tuple[Reference, str]]]:
         """Record an image whose layers are all there (and held by the caller), with its names.
 
-        Returns it, and which names it took from which other image. Raises InvalidArgument on a bad config.
+        Returns it, and which names it took from which other image. ``tagged``: the names are somebody's wish now, not
+        an archive's. Raises InvalidArgument on a bad config.
         """
         parsed = image_config.parse(config)
         identity = digests.of(config)
@@ -129,7 +136,7 @@ class ImageStore:
             image = known or Image(identity, parsed, self._layers.size(parsed["rootfs"]["diff_ids"]), parent=parent)
             if manifest:
                 image = replace(image, manifest=digests.of(manifest))
-            if names:
+            if tagged:
                 image = replace(image, last_tagged=times.now())
             moved = await whole(self._write(image, names, blobs))
             return self._by_id[identity], moved

@@ -145,4 +145,4 @@ def _truth(word: str) -> bool:
         return True
     if word.lower() in ("false", "0"):
         return False
-    raise InvalidArgument(f"invalid filter 'dangling={word}'")
+    raise InvalidArgument('invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")')
