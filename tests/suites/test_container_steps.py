@@ -240,9 +240,10 @@ def excused(step: str, kind: str) -> set[str]:
 
 async def at_rest(world: World) -> None:
     """Let sweeps in the background finish; those who follow a running container do not."""
-    for _ in range(5):
-        await settle()
-        await asyncio.sleep(0.002)
+    await settle()
+    while left := {task for task in world.jobs._tasks if task.get_name().startswith(("sweep", "leave"))}:
+        await asyncio.wait(left)
+    await asyncio.sleep(0.002)
     for c in world.store:
         await c.left()
 

@@ -131,7 +131,7 @@ def test_a_program_that_cannot_be_recorded_does_not_go_on(tmp_path: Path) -> Non
     async def test(world: World) -> None:
         c = await world.create()
         world.records.broken = OSError(28, "No space left on device")
-        with pytest.raises(Internal, match="No space left on device"):
+        with pytest.raises(Internal, match="no space left on device"):
             await world.lifecycle.start(c)
         assert world.slots.given[0].discarded
         assert world.slots.given[0].shims[0].closed
