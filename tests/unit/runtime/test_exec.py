@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from tests.fakes.kernel import FakeKernel
 from tests.fakes.sandbox import run_apart
 
 from carrack.linux import namespaces as ns
+from carrack.linux.syscalls import LINUX
 from carrack.runtime import channel, exec
 
 pytestmark = pytest.mark.root
+
+_PR_GET_DUMPABLE = 3
 
 
 def outcome(plan: Any, kernel: FakeKernel | None = None) -> Any:
@@ -61,6 +65,31 @@ def test_the_cgroup_namespace_waits_where_the_clone_goes_into_a_cgroup() -> None
         assert exec._enter(kernel, exec.Target(os.getpid(), 9), later=ns.CLONE_NEWCGROUP) is None
 
     run_apart(work, ns.CLONE_NEWUTS | ns.CLONE_NEWCGROUP)
+
+
+def test_a_fork_inside_is_born_in_the_pid_namespace_and_hidden() -> None:
+    """The caller's own later children are where it is itself."""
+
+    def work() -> None:
+        first, pidfd = LINUX.clone3(ns.CLONE_NEWPID)
+        if first == 0:
+            signal.pause()
+        try:
+            pid, other = exec.fork_inside(LINUX, exec.Target(first, pidfd))
+            if pid == 0:  # the second process of its namespace
+                os._exit(LINUX.prctl(_PR_GET_DUMPABLE) * 100 + os.getpid())
+            assert pid > 2
+            assert other >= 0
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+            assert os.readlink("/proc/self/ns/pid_for_children") == os.readlink("/proc/self/ns/pid")
+        finally:
+            os.kill(first, signal.SIGKILL)
+            os.waitpid(first, 0)
+        with pytest.raises(ProcessLookupError):  # its first process has ended
+            exec.fork_inside(LINUX, exec.Target(first, pidfd))
+        assert os.readlink("/proc/self/ns/pid_for_children") == os.readlink("/proc/self/ns/pid")
+
+    run_apart(work)
 
 
 def test_the_steps_end_in_the_program() -> None:
