@@ -167,6 +167,7 @@ class Connector:
     async def _give_up(self, c: Container) -> None:
         await self._bridge.disconnect(c.id)
         self._publish("disconnect", c)
+        self._never_connected(c)
 
     def announce(self, c: Container) -> None:
         """Tell that a container whose program runs is on its network."""
@@ -185,6 +186,11 @@ class Connector:
         """Show no more addresses and ports of a container that has ended."""
         if "bridge" in c.endpoints:
             c.endpoints = {"bridge": {**c.endpoints["bridge"], **_EMPTY}}
+        c.ports = {}
+
+    def _never_connected(self, c: Container) -> None:
+        """Show what a container shows before its first start, after one that failed."""
+        c.endpoints = unconnected(c.host_config["NetworkMode"], c.config["MacAddress"])
         c.ports = {}
 
     def existing(self) -> dict[str, Existing]:
