@@ -21,7 +21,7 @@ DOCKER_VERBS = [
     (["network", "create", "x"], "user-defined networks are not supported yet"),
     (["swarm", "init"], "swarm mode is not supported"),
     (["service", "ls"], "not a swarm manager"),
-    (["plugin", "ls"], "plugins are not supported"),
+    (["plugin", "install", "x"], "plugins are not supported"),
 ]
 
 
