@@ -6,14 +6,19 @@ deletes the pair: the death of the namespace takes it along, outside of everyone
 """
 
 import errno
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any, TypeVar
 
 from carrack.errors import Unavailable
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
+
+T = TypeVar("T")
 
 INTERFACE = "eth0"
 #: Until a network is chosen the pair has the MTU of Ethernet.
@@ -89,6 +94,29 @@ def plug(host: Netlink, sandbox: Netlink, veth: ParkedVeth, endpoint: Endpoint) 
     )
     for index in (veth.host_index, endpoint.bridge_index):
         _wait_until_running(host, index)
+
+
+def with_own(work: Callable[..., T], *fds: int) -> Callable[..., T]:
+    """The work with duplicates of descriptors as its first arguments, for another thread: their owner closes his when
+    the sandbox ends, which may be in the midst of it, and then the number may be another sandbox's.
+
+    Raises Unavailable when that has happened already.
+    """
+    try:
+        with ExitStack() as undo:
+            own = []
+            for fd in fds:
+                own.append(os.dup(fd))
+                undo.callback(os.close, own[-1])
+            held = undo.pop_all()
+    except OSError as e:
+        raise Unavailable(f"the sandbox has ended: {e.strerror}") from e
+
+    def run(*arguments: Any) -> T:
+        with held:
+            return work(*own, *arguments)
+
+    return run
 
 
 def replug(host: Netlink, veth: ParkedVeth, bridge_index: int, *, isolated: bool) -> None:

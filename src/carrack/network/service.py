@@ -186,7 +186,7 @@ class BridgeNetwork:
 
     async def park(self, netns_fd: int) -> ParkedVeth:
         """Make a cable into a sandbox ahead of need."""
-        return await self._run(self._park, netns_fd)
+        return await self._run(endpoint.with_own(self._park, netns_fd))
 
     def _park(self, netns_fd: int) -> ParkedVeth:
         return endpoint.park(self._open.host, netns_fd, f"veth{secrets.token_hex(4)[:7]}")
@@ -207,13 +207,13 @@ class BridgeNetwork:
         After any failure the sandbox is spoilt: call `disconnect` and throw it away.
         """
         await self._safe()
-        return await self._run(self._connect, container_id, netns_fd, netlink_fd, veth, address, mac)
+        return await self._run(endpoint.with_own(self._connect, netns_fd, netlink_fd), container_id, veth, address, mac)
 
     def _connect(
         self,
-        container_id: str,
         netns_fd: int,
         netlink_fd: int,
+        container_id: str,
         veth: ParkedVeth | None,
         wanted: str | None,
         mac: str | None,

@@ -1,8 +1,10 @@
 import contextlib
 import errno
+import os
 
 import pytest
 
+from carrack.errors import Unavailable
 from carrack.linux.netlink import Message, Netlink, attributes
 from carrack.linux.rtnetlink import IFF_RUNNING, IFLA_AF_SPEC, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE
 from carrack.network import endpoint
@@ -67,3 +69,15 @@ def test_unplug_forgives_a_dead_sandbox_only(code: int, passes: bool) -> None:
 
     with contextlib.nullcontext() if passes else pytest.raises(PermissionError):
         endpoint.unplug(Refusing(), ParkedVeth(9, "veth1"))
+
+
+def test_work_of_another_thread_keeps_its_descriptors_though_their_owner_closes_his() -> None:
+    ours, theirs = os.pipe()
+    work = endpoint.with_own(lambda fd, text: os.write(fd, text), theirs)
+    os.close(theirs)
+    assert work(b"said") == 4
+    assert os.read(ours, 10) == b"said"
+    assert os.read(ours, 10) == b"", "the duplicate is closed"
+    os.close(ours)
+    with pytest.raises(Unavailable, match="sandbox has ended"):
+        endpoint.with_own(lambda fd: None, -1)

@@ -13,7 +13,6 @@ to the final name → the parent on disk. A layer that has its final name is the
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import json
@@ -178,28 +177,37 @@ class LayerDirectories:
     def remove(self, diff_id: str) -> None:
         """Forget a layer: first its name, then its bytes."""
         self._notes.pop(diff_id, None)
-        self.put_away(self.path(diff_id))
+        self.discard(self.path(diff_id))
 
-    def put_away(self, path: Path) -> None:
-        """Remove a directory of this file system so that it is whole until it is gone; one that is not there is no
-        error. On a full disk too: nothing is made for it, and so it is locked before it gets its new name."""
-        with contextlib.suppress(FileNotFoundError):
+    def discard(self, path: Path) -> None:
+        """Remove a directory from ``begin``, or any other of this file system, which is whole until it has gone.
+
+        Nothing happens when it is not there, as when it has got another name.
+        """
+        staging = path if path in self._locks else self._take_away(path)
+        if staging is not None:
+            remove_tree(staging)
+            self._unlock(staging)
+
+    def _take_away(self, path: Path) -> Path | None:
+        """Move a directory to where garbage lies. Nothing is made for it, so that it works on a full disk; therefore it
+        is locked before it gets its new name."""
+        try:
             lock = _lock(path)
-            staging = self._ingest / secrets.token_hex(16)
-            try:
-                os.rename(path, staging)
-            except BaseException:
-                if lock >= 0:
-                    os.close(lock)
-                raise
+        except FileNotFoundError:
+            return None
+        staging = self._ingest / secrets.token_hex(16)
+        try:
+            os.rename(path, staging)
+        except OSError as error:
             if lock >= 0:
-                self._locks[staging] = lock
-            self.discard(staging)
-
-    def discard(self, staging: Path) -> None:
-        """Remove a directory from ``begin``; nothing happens when it has got another name."""
-        remove_tree(staging)
-        self._unlock(staging)
+                os.close(lock)
+            if isinstance(error, FileNotFoundError):
+                return None
+            raise
+        if lock >= 0:
+            self._locks[staging] = lock
+        return staging
 
     def sweep(self) -> None:
         """Remove what processes that are no more have left unfinished."""

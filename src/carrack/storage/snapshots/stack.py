@@ -101,7 +101,7 @@ class OverlayStack:
 
     def remove(self, key: str) -> None:
         """See Snapshotter."""
-        self._layers.put_away(self._path(key))
+        self._layers.discard(self._path(key))
 
     def keys(self) -> list[str]:
         """See Snapshotter."""
