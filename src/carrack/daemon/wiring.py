@@ -108,6 +108,7 @@ class Services:
         await self.images.start()
         self.volumes.load()
         await self._build_network()
+        self._build_slots()
         self._build_containers()
         self._build_system()
         await self._take_up()
@@ -130,18 +131,20 @@ class Services:
         self.networks = Networks(predefined, settings, self._attached, self.events)
         self.connector = Connector(self.bridge, self.store, self.events, self.paths)
 
-    def _build_containers(self) -> None:
-        config, store, events, paths = self._config, self.store, self.events, self.paths
-        usual = USUAL_NAMESPACES + (("cgroup",) if self.facts.cgroup_version == 2 else ())
+    def _build_slots(self) -> None:
+        config, pure = self._config, self.facts.cgroup_version == 2
         self.slots = SlotPool(
             ZygoteSettings(str(config.exec_root), config.cgroup_parent, sys.executable),
             self._park,
-            usual,
+            USUAL_NAMESPACES + (("cgroup",) if pure else ()),
             config.slots,
             self.jobs,
             usual_spec(self.facts),
-            named=self.facts.cgroup_version == 2,
+            named=pure,
         )
+
+    def _build_containers(self) -> None:
+        config, store, events, paths = self._config, self.store, self.events, self.paths
         attachments = Attachments()
         execs = Execs(store, events, self.jobs)
         health = HealthMonitors(execs, events, self.jobs)
@@ -155,14 +158,7 @@ class Services:
         self.containers = ContainerServices(
             store,
             Creator(
-                store,
-                self.images.store,
-                self.volumes,
-                self.snapshotter,
-                events,
-                paths,
-                self.facts,
-                self.slots.identity,
+                store, self.images.store, self.volumes, self.snapshotter, events, paths, self.facts, self.slots.identity
             ),
             Lifecycle(store, starter, supervisor, remover, attachments, events, health),
             remover,
