@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from carrack.engine.events import Event, Events, matcher
-from carrack.errors import InvalidArgument, Unavailable
+from carrack.errors import Unavailable
 
 
 def event(**changes: object) -> Event:

@@ -95,7 +95,7 @@ def test_by_id_has_no_names(world: World) -> None:
 
 def test_refusals(world: World) -> None:
     load(world, docker_archive([(CONFIG, [BASE, TOP], ["app:1"])]))
-    with pytest.raises(NotFound, match="^No such image: nope$"):
+    with pytest.raises(NotFound, match=r"^No such image: nope$"):
         save(world, "nope")
     with pytest.raises(NotFound, match="no suitable export target found for platform"):
         save(world, "app:1", wanted=Platform("linux", "arm64"))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from carrack.engine.networks.document import Attached
 from carrack.engine.events import Events
+from carrack.engine.networks.document import Attached
 from carrack.engine.networks.store import Network, Networks, load_predefined
 from carrack.errors import Forbidden, InvalidArgument, NotFound, NotSupported
 from carrack.network.bridge import BridgeSettings
