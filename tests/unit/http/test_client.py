@@ -180,4 +180,4 @@ def test_importing_it_is_cheap() -> None:
         "import sys; before = set(sys.modules); import carrack.http.client; print(*sorted(set(sys.modules) - before))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert set(found) <= {"_socket", "carrack", "carrack.errors", "carrack.http", "carrack.http.client"}
+    assert set(found) <= {"_socket", "errno", "carrack", "carrack.errors", "carrack.http", "carrack.http.client"}

@@ -72,7 +72,7 @@ def test_a_slot_that_waits_under_an_id_gives_it(tmp_path: Path) -> None:
         ("web", {"Image": ""}, InvalidArgument, "no image specified"),
         ("web", {"Image": "gone"}, NotFound, "No such image: gone"),
         ("w", {}, InvalidArgument, "Invalid container name (w)"),
-        ("web", {"Hostname": 5}, InvalidArgument, "cannot unmarshal number into Go struct field .Hostname"),
+        ("web", {"Hostname": 5}, InvalidArgument, "invalid JSON: json: cannot unmarshal number into"),
         ("web", {"HostConfig": {"Memory": 1}}, InvalidArgument, "Minimum memory limit allowed is 6MB"),
         ("web", {"HostConfig": {"CapAdd": ["FOO"]}}, InvalidArgument, "invalid CapAdd"),
         ("web", {"HostConfig": {"SecurityOpt": ["foo"]}}, InvalidArgument, "invalid --security-opt 1"),
