@@ -112,9 +112,11 @@ class Zygote:
             "uid_map": list(plan.uid_map),
             "gid_map": list(plan.gid_map),
             "stage": plan.stage,
-            "name": plan.name,
+            "named": bool(plan.name),
         }
         try:
+            if plan.name:  # apart, since the zygote knows plans by their bytes
+                channel.send(ours, {"name": plan.name})
             await self._send({"slot": document}, [theirs.fileno(), *plan.join.values()])
             theirs.close()
             await slot.ready()

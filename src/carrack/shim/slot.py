@@ -123,7 +123,8 @@ def prepare(
 
     It goes on by itself, and speaks to the daemon on ``control``. Raises OSError with nothing left behind.
     """
-    plan = Plan(document, f"{document['cgroup_parent'].rstrip('/')}/slot-{os.getpid()}-{os.urandom(4).hex()}")
+    name = _name(control) if document.get("named") else f"slot-{os.getpid()}-{os.urandom(4).hex()}"
+    plan = Plan(document, f"{document['cgroup_parent'].rstrip('/')}/{name}")
     new = [kind for kind in plan.new if kind != "cgroup"]  # that is made when the cgroup has its name
     ours, theirs = channel.bare_pair()
     apart = plan.in_user_namespace
@@ -147,6 +148,14 @@ def prepare(
     finally:
         theirs.close()
     return Sandbox(kernel, hierarchy, plan, child, ours)
+
+
+def _name(control: socket.socket) -> str:
+    """The first word of the daemon, which it has said already."""
+    message, _ = channel.receive(control)
+    if message is None:
+        raise OSError(0, "the daemon has gone while a slot was made")
+    return str(message["name"])
 
 
 def _start(kernel: Kernel, new: list[str], first: Callable[[], None], cgroup: Cgroup | None) -> Child:

@@ -67,3 +67,13 @@ def test_a_daemon_that_left_leaves_the_first_process_a_moment(monkeypatch: pytes
     for end in (control, other, made.stub, loop):
         end.close()
     os.close(made.child.pidfd)
+
+
+def test_the_name_of_a_slot_comes_before_all_else() -> None:
+    control, daemon = channel.pair()
+    channel.send(daemon, {"name": "ab" * 32})
+    assert slot._name(control) == "ab" * 32
+    daemon.close()
+    with pytest.raises(OSError, match="daemon has gone"):
+        slot._name(control)
+    control.close()
