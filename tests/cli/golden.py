@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cli.busybox import IMAGE
-from tests.cli.play import Play, Scenario, clear, scenarios
+from tests.cli.play import PORTS, Play, Scenario, clear, scenarios
 from tests.cli.scenarios import MODULES
 
 FOLDER = Path(__file__).parents[1] / "golden" / "cli"
@@ -18,13 +18,15 @@ def path_of(name: str) -> Path:
     return FOLDER / module / f"{function}.txt"
 
 
-def play(scenario: Scenario, program: list[str], environment: Mapping[str, str], socket: str, folder: Path) -> Play:
+def play(
+    scenario: Scenario, program: list[str], environment: Mapping[str, str], folder: Path, ports: int = PORTS
+) -> Play:
     """Play on a daemon that holds nothing but the image, and leave it so."""
-    played = Play(program, environment, folder)
+    played = Play(program, environment, folder, ports)
     try:
         scenario(played)
     finally:
-        clear(socket, IMAGE)
+        clear(environment["DOCKER_HOST"].removeprefix("unix://"), IMAGE)
     return played
 
 

@@ -20,15 +20,20 @@ from typing import Any
 from tests.cli.running import Steps, converse_on_terminal
 from tests.cli.transcript import Transcript
 
+# the first of a thousand host ports that a play may publish on; told as these, whichever they are
+PORTS = 42_000
 Scenario = Callable[["Play"], None]
 
 
 class Play:
     """One run of a scenario by one command line (``program``); ``folder`` is its own scratch folder on the host."""
 
-    def __init__(self, program: list[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, program: list[str], environment: Mapping[str, str], folder: Path, ports: int = PORTS) -> None:
         self.folder = folder
-        self.transcript = Transcript(str(folder), environment["DOCKER_HOST"], ours="carrack" in " ".join(program))
+        self.ports = ports
+        self.transcript = Transcript(
+            str(folder), environment["DOCKER_HOST"], ports=ports, ours="carrack" in " ".join(program)
+        )
         self._program = program
         settings = {"DOCKER_CONFIG": f"{folder}/.docker", "TZ": "UTC", "LANG": "C", "COLUMNS": "80"}
         self.environment = {**environment, **settings}

@@ -35,7 +35,7 @@ def main() -> int:
                 print(name, flush=True)
                 folder = Path(tempfile.mkdtemp(dir=scratch))
                 try:
-                    played = play(scenario, ["docker"], environment, host.removeprefix("unix://"), folder)
+                    played = play(scenario, ["docker"], environment, folder)
                 except (AssertionError, subprocess.TimeoutExpired) as error:
                     failed = f"{name}: {error}"
                     print(failed, file=sys.stderr)

@@ -43,9 +43,10 @@ class Names:
 class Transcript:
     """The answers of one scenario. ``render`` gives the text that is compared."""
 
-    def __init__(self, folder: str, host: str = "", *, ours: bool = False) -> None:
+    def __init__(self, folder: str, host: str = "", *, ports: int = 0, ours: bool = False) -> None:
         self._folder = folder
         self._ours = ours
+        self._ports = re.compile(rf"\b{ports // 1000}(?=\d{{3}}\b)")
         self._host = host
         self._names = Names()
         self._parts: list[str] = []
@@ -68,7 +69,7 @@ class Transcript:
         return "\n\n".join(self._parts) + "\n"
 
     def _placed(self, text: str) -> str:
-        text = text.replace(self._folder, "<folder>")
+        text = self._ports.sub("42", text.replace(self._folder, "<folder>"))
         return text.replace(self._host, "<host>") if self._host else text
 
     def _stable(self, text: str, hide: dict[str, str]) -> str:

@@ -102,7 +102,9 @@ def ports(play: Play) -> None:
     play("ps -a --format '{{.Ports}}'")
     play("start one")
     play("ps --format '{{.Ports}}'")
-    play.quietly("run -d --name two -p 127.0.0.1:42001-42003:42001-42003 -p 127.0.0.1:42010:80/udp busybox sleep 100")
+    first, last = play.ports + 1, play.ports + 3
+    ports = f"-p 127.0.0.1:{first}-{last}:{first}-{last} -p 127.0.0.1:{play.ports + 10}:80/udp"
+    play.quietly(f"run -d --name two {ports} busybox sleep 100")
     play("ps --filter name=two --format '{{.Ports}}'", hide={"42": "forty-two-"})
     play("port two", hide={"42": "forty-two-"})
 
@@ -113,9 +115,7 @@ def stats(play: Play) -> None:
     number = {r"\d+(\.\d+)?([kKMGT]?i?B|%)": "<n>"}
     fields = "|".join(f"{{{{.{name}}}}}" for name in _STATS)
     play(f"stats --no-stream --format '{fields}' one", hide=number)
-    play("stats --no-stream --format 'table {{.Name}}\\t{{.PIDs}}' one")
     play("stats --no-stream", hide={**number, " {2,}": "  "})
-    play("stats --no-stream --no-trunc --format '{{.ID}}' one")
     play("stats --no-stream --format json one", hide=number)
     play("stats --no-stream -a --format '{{.Name}} {{.MemUsage}}'", unordered=True, hide=number)
     play("stats --no-stream one nosuch")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import termios
 import time
 from collections.abc import Callable
@@ -29,19 +28,18 @@ def _type(play: Play, attached: int, text: bytes) -> Callable[[int], None]:
     return act
 
 
+def _grow(master: int) -> None:
+    time.sleep(0.5)  # until then docker's command may not look yet
+    termios.tcsetwinsize(master, (40, 120))
+
+
 def sizes(play: Play) -> None:
     play.terminal("run --rm -it busybox stty size", [])
     play.terminal("run --rm -it busybox sh -c 'tty; echo $TERM'", [])
     play.terminal("run --rm -t busybox stty size", [])
 
-    def grow(master: int) -> None:
-        termios.tcsetwinsize(master, (40, 120))
-        os.write(master, b"\n")
-
     script = 'trap "stty size | grep 40 && exit 0" WINCH; echo ready; while :; do sleep 0.05; done'
-    play.terminal(
-        f"run --rm -it busybox sh -c '{script}'", [(b"ready\r\n", lambda m: termios.tcsetwinsize(m, (40, 120)))]
-    )
+    play.terminal(f"run --rm -it busybox sh -c '{script}'", [(b"ready\r\n", _grow)])
     play.quietly("run -d --name one busybox sleep 100")
     play.terminal("exec -it one stty size", [])
     play.terminal("exec -t one sh -c 'tty; echo $TERM'", [], hide={r"pts/\d": "pts/<n>"})
@@ -120,13 +118,9 @@ def raw_mode(play: Play) -> None:
 
 def hanging_up(play: Play) -> None:
     """A client that is killed leaves its container."""
-    killed: list[int] = []
 
-    def kill(_: int) -> None:
-        found = subprocess.run(["pgrep", "-f", "name hung"], capture_output=True, text=True, check=False).stdout
-        killed.extend(int(pid) for pid in found.split())
-        for pid in killed:
-            os.kill(pid, signal.SIGKILL)
+    def kill(master: int) -> None:
+        os.killpg(os.tcgetpgrp(master), signal.SIGKILL)
 
     play.terminal(f"run -it --name hung {_SHELL}", [(b"# ", kill)])
     play("ps --format '{{.Names}} {{.State}}'")

@@ -28,7 +28,8 @@ def verbs(play: Play) -> None:
 
 def formats_and_filters(play: Play) -> None:
     play.quietly("volume create --label kind=x one")
-    play.quietly("volume create --label kind=y --label b=2 two")
+    play.quietly("volume create --label kind=y two")
+    play.quietly("volume create --label b=2 three")
     play.quietly("create --name user -v one:/m busybox")
     for name in ("Name", "Driver", "Scope", "Labels", "Links", "Size", "Status", "Availability", "Group"):
         play(f"volume ls --format '{{{{.{name}}}}}'")
