@@ -150,7 +150,7 @@ def test_filters(filters: dict[str, list[str]], expected: list[int]) -> None:
         ({"exited": ["x"]}, "invalid filter 'exited=x'"),
         ({"health": ["x"]}, "invalid filter 'health=x'"),
         ({"is_task": ["x"]}, "invalid filter 'is-task=[x]'"),
-        ({"publish": ["x"]}, "error while looking up for publish x: strconv.ParseUint: parsing \"x\": invalid syntax"),
+        ({"publish": ["x"]}, 'error while looking up for publish x: strconv.ParseUint: parsing "x": invalid syntax'),
         ({"expose": ["1-"]}, "error while looking up for expose 1-: strconv.ParseUint"),
         ({"name": ["("]}, "invalid filter 'name=('"),
     ],
