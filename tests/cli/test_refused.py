@@ -13,7 +13,6 @@ OPTIONS = [
     (["--log-driver", "syslog"], "logging driver 'syslog' is not supported"),
     (["--link", "x"], "HostConfig.Links is not supported"),
     (["--ip", "10.1.2.3"], "IPAMConfig is not supported"),
-    (["--network", "mine"], "network mine not found"),
     (["--runtime", "runc"], "unknown or invalid runtime name: runc"),
 ]
 DOCKER_VERBS = [

@@ -300,7 +300,7 @@ def test_the_host_s_namespace_by_its_path_is_still_the_host_s(bundle: Bundle) ->
             entry["path"] = "/proc/self/ns/net"
     assert bundle.shell("ls -l /proc/self/ns/net").split()[-1] == os.readlink("/proc/self/ns/net")
     bundle.linux["sysctl"] = {"net.ipv4.ip_default_ttl": "78"}
-    assert "is not allowed in the hosts network namespace" in bundle.run("true").stderr
+    assert "not allowed in host network namespace" in bundle.run("true").stderr
 
 
 def test_a_foreground_container_gets_our_signals(bundle: Bundle) -> None:
