@@ -56,7 +56,7 @@ def remove(count: int) -> Callable[[Target], None]:
     """`rm -f` of all in one command."""
 
     def work(target: Target) -> None:
-        target.run("rm", "-f", *(target.name(number) for number in range(count)))
+        target.remove(*(target.name(number) for number in range(count)))
 
     return work
 
@@ -170,4 +170,4 @@ def leftovers(target: Target) -> None:
         with target.connect() as api:
             names = [c["Names"][0].lstrip("/") for c in api.request("GET", "/containers/json?all=1")]
     if ours := [name for name in names if name.startswith(target.prefix + "-")]:
-        target.run("rm", "-f", *ours)
+        target.remove(*ours)

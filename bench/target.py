@@ -109,6 +109,10 @@ class Target:
             raise Failed(f"{self.title}: {' '.join(words)}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode(errors="replace")
 
+    def remove(self, *names: str) -> None:
+        """`rm -f`, at once also with podman, which would wait for programs that do not heed SIGTERM."""
+        self.run("rm", "-f", *(() if self.host else ("-t", "0")), *names)
+
     def connect(self) -> Connection:
         """A connection to the daemon."""
         return Connection(self.host)
