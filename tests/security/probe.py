@@ -126,6 +126,8 @@ def comparable(text: str, host: Host, options: list[str]) -> list[str]:
 def _sections_left_out(options: list[str]) -> list[str]:
     """What comes from the machine or the daemon's own start rather than from the case."""
     left_out = [] if "--ulimit" in options else ["limits"]
+    if options == ["--pid", "host"]:
+        left_out.append("comm")
     return [*left_out, "sysctl", "link"] if options == ["--network", "host"] else left_out
 
 
