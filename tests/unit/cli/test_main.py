@@ -90,12 +90,13 @@ def test_run_from_end_to_end(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (7, b"out typed", b"WARNING: careful\nerr")
     assert cidfile.read_text() == "c1"
     asked = {str(request).replace("/v1.51", ""): request for request in server.requests}
-    assert list(asked) == [
-        "POST /containers/create?name=n",
+    first, *beside, last = asked
+    assert first == "POST /containers/create?name=n"
+    assert set(beside) == {  # on two connections, in either order
         "POST /containers/c1/attach?stream=1&stdin=1&stdout=1&stderr=1",
         "POST /containers/c1/wait?condition=removed",
-        "POST /containers/c1/start?",
-    ]
+    }
+    assert last == "POST /containers/c1/start?"
     assert asked["POST /containers/create?name=n"].document["Cmd"] == ["cat"]
 
 
