@@ -179,7 +179,7 @@ def exporting(play: Play) -> None:
 
 
 def committing(play: Play) -> None:
-    play.quietly("run --name one -e FROM=container -e B=2 -w /tmp -u nobody -l kind=x busybox sh -c 'true'")
+    play.quietly("run --name one -e FROM=container -w /tmp -u nobody -l kind=x busybox sh -c 'true'")
     play("commit one")
     play("commit -a 'An Author' -m 'a message' one made:one")
     play("inspect -f '{{.Author}}|{{.Comment}}|{{json .Config.Env}}|{{json .Config.Cmd}}' made:one")
