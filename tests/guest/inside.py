@@ -23,6 +23,7 @@ DISK = "/dev/vda"
 STORE = "/var/tmp"
 PORT = "/dev/vport{}p1"
 RESULTS = f"{STORE}/guest-results"
+PROJECT = "/run/project"
 
 
 def main() -> None:
@@ -41,7 +42,12 @@ def main() -> None:
 def _work() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    os.mkdir(PROJECT)
+    _run("mount", "--bind", job["folder"], PROJECT)
     _settle(job)
+    if not os.path.isdir(job["folder"]):  # what was mounted for temporary files hides a project that lies there
+        os.makedirs(job["folder"])
+        _run("mount", "--bind", PROJECT, job["folder"])
     os.mkdir(RESULTS)
     environment = {"HOME": "/root", "TERM": "dumb", "TMPDIR": STORE, "GUEST_RESULTS": RESULTS, **job["environment"]}
     environment["PATH"] = ":".join([*job.get("path", ()), os.environ["PATH"]])
