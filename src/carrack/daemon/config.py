@@ -18,6 +18,7 @@ from typing import Any
 
 from carrack.daemon import flags, options
 from carrack.daemon.address import Address, parse_host
+from carrack.engine.plugins import discovery
 from carrack.errors import InvalidArgument
 from carrack.runtime.cgroups import dynmods
 
@@ -62,6 +63,7 @@ class Config:
     cgroup_favor_dynmods: str = "auto"
     storage_driver: str | None = None
     slots: int = 2
+    plugin_directories: tuple[str, ...] = discovery.DIRECTORIES
     labels: tuple[str, ...] = ()
     live_restore: bool = False
     shutdown_timeout: int = 15
@@ -211,6 +213,7 @@ def build(
         cgroup_favor_dynmods=_one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
         storage_driver=settings.get("storage-driver") or None,
         slots=_within(settings, "slots", 2, 0, 64),
+        plugin_directories=_directories(settings, "plugin-dirs", discovery.DIRECTORIES),
         labels=_labels(settings.get("labels", [])),
         live_restore=settings.get("live-restore", False),
         shutdown_timeout=_within(settings, "shutdown-timeout", 15, -1, 86400),
@@ -250,6 +253,13 @@ def _path(settings: Mapping[str, Any], key: str, default: str) -> Path:
     if not value.startswith("/") or "\0" in value:
         raise InvalidArgument(f"{key}: {value!r} is not an absolute path")
     return Path(value)
+
+
+def _directories(settings: Mapping[str, Any], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    values: list[str] = settings.get(key) or list(default)
+    for value in values:
+        _path({key: value}, key, "")
+    return tuple(values)
 
 
 def _matching(settings: Mapping[str, Any], key: str, default: str, pattern: re.Pattern[str]) -> str:

@@ -40,6 +40,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("log-level", "log-level", "string", "What to log: debug, info, warn, error or fatal", "l"),
     Option("mtu", "mtu", "int", "Largest packet of the default bridge in bytes"),
     Option("pidfile", "pidfile", "string", "File that holds the daemon's process id", "p"),
+    Option("plugin-dir", "plugin-dirs", "list", "Where plugins are looked for, instead of Docker's directories"),
     Option("shutdown-timeout", "shutdown-timeout", "int", "Seconds containers get to stop with the daemon"),
     Option("slots", "slots", "int", "How many container sandboxes to keep ready"),
     Option(

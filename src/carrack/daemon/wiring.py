@@ -41,6 +41,7 @@ from carrack.engine.images.service import Images
 from carrack.engine.jobs import Jobs
 from carrack.engine.networks.document import Attached
 from carrack.engine.networks.store import Networks, load_predefined
+from carrack.engine.plugins.registry import Plugins
 from carrack.engine.spec import HostFacts, usual_spec
 from carrack.engine.system.host import init_binary
 from carrack.engine.system.identity import engine_id
@@ -83,6 +84,7 @@ class Services:
         self.paths = Paths(str(config.data_root), str(config.exec_root), config.cgroup_parent)
         self.facts = host_facts()
         self.store = ContainerStore(self.records)
+        self.plugins = Plugins(config.plugin_directories)
 
     @property
     def routes(self) -> Sequence[Route]:
