@@ -1,0 +1,220 @@
+"""What the test suite says of the rows: by the marks of its tests, and by what it compares with a real Docker.
+
+A row is seen by a test that names it; by the replay of recorded answers, where dockerd showed the field or was asked
+with the parameter (`tests/api`); by the golden transcripts, where the docker command was given the flag and what it
+answered was kept (`tests/cli`): but a flag of ``run``, ``create``, ``exec`` or ``update`` only by a test that names it,
+as its effect shows inside. A field that such a flag sends is seen where the flag is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.api.compare import unpacked
+from tests.api.record import GOLDEN
+from tests.api.requests import SCENARIOS
+from tests.api.steps import Step
+from tests.census import said
+from tests.census.rows import FIELDS, Row, answer, table
+from tests.cli import golden
+
+from carrack.cli.flags import UsageError, parse
+from carrack.cli.main import load
+from carrack.cli.verbs import GROUPS, place
+
+REPLAY = "tests/api/test_replay.py::test_answers_are_dockers"
+TRANSCRIPTS = "tests/cli/test_golden.py::test_scenario"
+#: what the effect of flags is to be seen of elsewhere than in a transcript
+_BY_NAME_ONLY = ("run", "create", "exec", "update")
+Evidence = dict[str, str]
+
+
+def gather(rows: list[Row]) -> tuple[Evidence, set[str]]:
+    """The test by each row's name, and the marks that name no row."""
+    known = {row.name for row in rows}
+    marks = {_spelled(name, known): test for name, test in marked().items()}
+    found: Evidence = {**_recorded(), **_transcribed(), **marks}
+    for flag, fields in said.FIELDS.items():
+        if f"run --{flag}" in found:
+            found.setdefault(f"create --{flag}", said.TEST)
+            for field in fields:
+                found.setdefault(field, found[f"run --{flag}"])
+        if f"update --{flag}" in found:
+            for field in fields:
+                short = field.removeprefix("HostConfig.")
+                found.setdefault(f"POST /containers/{{id}}/update {short}", found[f"update --{flag}"])
+    return {name: test for name, test in found.items() if name in known}, {name for name in marks if name not in known}
+
+
+class _Collector:
+    """Keeps the marks of what pytest finds, and runs nothing."""
+
+    def __init__(self) -> None:
+        self.found: Evidence = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for item in session.items:
+            for mark in item.iter_markers("census"):
+                for name in mark.args:
+                    self.found.setdefault(str(name), item.nodeid.partition("[")[0])
+
+
+def marked() -> Evidence:
+    """The first test that names each row."""
+    collector = _Collector()
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "tests"], plugins=[collector])
+    assert code == 0, output.getvalue()[-2000:]
+    return collector.found
+
+
+def _spelled(name: str, known: set[str]) -> str:
+    """The row's own name for what a test may write shorter or by a synonym."""
+    verb, _, rest = name.partition(" ")
+    long = {
+        "events": "system events",
+        "info": "system info",
+        "df": "system df",
+        "images": "image ls",
+        "rmi": "image rm",
+    }
+    long |= {word: f"image {word}" for word in ("history", "import", "load", "save", "tag")}
+    group, _, behind = rest.partition(" ")
+    others = (
+        name,
+        f"{long.get(verb, verb)} {rest}".strip(),
+        rest if verb == "container" else name,
+        f"ps {behind}".strip() if (verb, group) == ("container", "ls") else name,
+        name.replace("&", "?"),
+    )
+    return next((other for other in others if other in known), name)
+
+
+def _recorded() -> Evidence:
+    """Endpoints, parameters and fields of answers that the recordings of a real dockerd hold."""
+    endpoints = sorted({f"{line['method']} {line['path']}" for line in table(FIELDS)})
+    patterns = {name: _pattern(name) for name in endpoints}
+    fields: dict[str, list[str]] = {}
+    for line in table(FIELDS):
+        if line["in"] == "response":
+            fields.setdefault(f"{line['method']} {line['path']}", []).append(line["field"])
+    found: Evidence = {}
+    for scenario, step, answers in _steps():
+        target, _, query = step.target.partition("?")
+        for name, pattern in patterns.items():
+            good = [each for each in answers if each.get("status", 400) < 400]
+            if good and pattern.fullmatch(f"{step.method} {target}"):
+                test = f"{REPLAY}[{scenario}]"
+                found.setdefault(name, test)
+                for seen in (*_asked(name, query), *_sent(name, step), *_events(name, good)):
+                    found.setdefault(seen, test)
+                shown = {field for each in good for field in _shown(each.get("json"))}
+                for field in fields.get(name, ()):
+                    if _flat(field) in shown:
+                        found.setdefault(answer(name, field), test)
+    return found
+
+
+def _asked(endpoint: str, query: str) -> Iterator[str]:
+    """The parameters of a query and its filters."""
+    for name, value in urllib.parse.parse_qsl(query, keep_blank_values=True):
+        yield f"{endpoint}?{name}"
+        if name == "filters":
+            with contextlib.suppress(ValueError):
+                for filtered in json.loads(value) or ():
+                    yield f"filter {endpoint.partition(' ')[2]} {filtered}"
+
+
+def _sent(endpoint: str, step: Step) -> Iterator[str]:
+    """The fields of a commit, whose effect the image shows; those of other requests a test has to name."""
+    if endpoint == "POST /commit" and isinstance(step.json, dict):
+        yield from (f"{endpoint} {field}" for field in _shown(step.json))
+
+
+def _events(endpoint: str, answers: list[dict[str, Any]]) -> Iterator[str]:
+    """The events that dockerd told, and we too."""
+    if endpoint == "GET /events":
+        for each in answers:
+            for event in each.get("stream") or ():
+                yield f"event {event['Type']} {event['Action'].partition(':')[0]}"
+
+
+def _pattern(endpoint: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(endpoint)))
+
+
+def _steps() -> Iterator[tuple[str, Step, list[dict[str, Any]]]]:
+    for name, scenario in SCENARIOS.items():
+        answers = json.loads((GOLDEN / f"{name}.json").read_text())["answers"]
+        for step in scenario():
+            if isinstance(step, Step) and not step.hidden:
+                yield name, step, list(unpacked(answers.get(step.name, {})).values())
+
+
+def _shown(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            for each in (key, "*"):
+                below = f"{path}.{each}".strip(".")
+                yield below
+                yield from _shown(item, below)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _shown(item, path)
+
+
+def _flat(field: str) -> str:
+    """`[].Mounts[].Type` is `Mounts.Type`, `Networks{}.Gateway` is `Networks.*.Gateway`."""
+    return field.replace("{}", ".*").replace("[]", "").strip(".")
+
+
+def _transcribed() -> Evidence:
+    """Commands, and flags of those that show or change what is there already, in the golden transcripts."""
+    found: Evidence = {}
+    for scenario in golden.SCENARIOS:
+        for line in golden.path_of(scenario).read_text().splitlines():
+            if line.startswith("$ docker "):
+                for name in _words(line.removeprefix("$ docker ").partition("   (")[0]):
+                    found.setdefault(name, f"{TRANSCRIPTS}[{scenario}]")
+    return found
+
+
+def _words(line: str) -> Iterator[str]:
+    """The names of a command line's verb and of its flags."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return
+    group = words.pop(0) if words and words[0] in GROUPS else ""
+    where = place(group, words[0]) if words else None
+    if where is None:
+        return
+    command, verb = load(where), _verb(group, words[0], where)
+    try:
+        parsed = parse(command.flags, words[1:], interspersed=command.interspersed)
+    except UsageError:
+        return
+    yield verb
+    if verb not in _BY_NAME_ONLY:
+        yield from (f"{verb} --{flag[0]}" for flag in command.flags if parsed.given(flag[0]))
+
+
+def _verb(group: str, word: str, where: str) -> str:
+    """Docker's usual name of a verb: of a container without its group, of all others with it."""
+    if word == "inspect" and not group:
+        return "inspect"
+    for each, (_, verbs) in GROUPS.items():
+        for name, other in verbs.items():
+            if other == where:
+                if each != "container":
+                    return f"{each} {name}"
+                return {"ls": "ps", "prune": "container prune", "inspect": "container inspect"}.get(name, name)
+    return word
