@@ -114,9 +114,7 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
     [
         (["--icc=false"], "icc"),
         (["--userns-remap", "default"], "userns-remap"),
-        (["--dns", "192.0.2.1"], "dns"),
         (["--log-driver", "syslog"], "log-driver"),
-        (["--default-ulimit", "nofile=1:1"], "default-ulimit"),
         (["--registry-mirror", "https://x"], "registry-mirror"),
         (["--storage-driver", "btrfs"], "btrfs"),
         (["--nosuch"], "nosuch"),

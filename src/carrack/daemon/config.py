@@ -6,18 +6,18 @@ has the default below. Nothing else in the daemon reads the environment.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carrack.daemon import flags, options
+from carrack.daemon import flags, options, values
 from carrack.daemon.address import Address, parse_host
+from carrack.daemon.container_defaults import container_defaults
+from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.plugins import discovery
 from carrack.errors import InvalidArgument
 from carrack.runtime.cgroups import dynmods
@@ -29,9 +29,6 @@ MAX_FILE = 1024 * 1024
 
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
-_BRIDGE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
-_TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}")
-_CGROUP = re.compile(r"/?[A-Za-z0-9_.:@-]+(/[A-Za-z0-9_.:@-]+)*/?")
 _FIRST_LISTEN_FD = 3
 
 
@@ -70,6 +67,9 @@ class Config:
     debug: bool = False
     log_level: str = "info"
     log_format: str = "text"
+    containers: ContainerDefaults = ContainerDefaults()  # noqa: RUF009 - frozen
+    init_path: str = ""
+    features: Mapping[str, bool] = field(default_factory=dict)
     listen_fds: tuple[int, ...] = ()
     notify_socket: str = ""
     arguments: tuple[str, ...] = field(default=(), repr=False)
@@ -144,6 +144,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check(document: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The file's settings, once each is known to be known, of its kind and not given as a flag too."""
+    document = options.renamed(document)
     unknown = [key for key in document if key not in options.BY_KEY and not options.foreign_key(key)]
     if unknown:
         names = ", ".join(sorted(unknown))
@@ -161,28 +162,9 @@ def _check(document: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 
 def _of_kind(key: str, value: Any) -> Any:
     kind = options.BY_KEY[key].kind
-    if not _KINDS[kind](value):
+    if not values.KINDS[kind](value):
         raise InvalidArgument(f"{key}: {json.dumps(value)} is not a {kind}")
     return value
-
-
-def _is_pool(value: Any) -> bool:
-    if not isinstance(value, dict) or set(value) != {"base", "size"}:
-        return False
-    return isinstance(value["base"], str) and type(value["size"]) is int
-
-
-def _is_list_of(value: Any, good: Callable[[Any], bool]) -> bool:
-    return isinstance(value, list) and all(good(item) for item in value)
-
-
-_KINDS: dict[str, Callable[[Any], bool]] = {
-    "bool": lambda value: isinstance(value, bool),
-    "int": lambda value: type(value) is int,
-    "string": lambda value: isinstance(value, str),
-    "list": lambda value: _is_list_of(value, lambda item: isinstance(item, str)),
-    "pools": lambda value: _is_list_of(value, _is_pool),
-}
 
 
 def build(
@@ -196,34 +178,43 @@ def build(
             raise InvalidArgument(
                 f"tcp://{address.name} without --tlsverify is refused: whoever reaches it would be root on this host"
             )
-    exec_root = _path(settings, "exec-root", "/run/carrack")
+    exec_root = values.path(settings, "exec-root", "/run/carrack")
     return Config(
         addresses=addresses,
-        data_root=_path(settings, "data-root", "/var/lib/carrack"),
+        data_root=values.path(settings, "data-root", "/var/lib/carrack"),
         exec_root=exec_root,
-        pidfile=_path(settings, "pidfile", str(exec_root / "carrackd.pid")),
+        pidfile=values.path(settings, "pidfile", str(exec_root / "carrackd.pid")),
         group=settings.get("group", ""),
         tls=tls,
-        bridge=_matching(settings, "bridge", "carrack0", _BRIDGE_NAME),
-        bridge_address=_bridge_address(settings.get("bip", "")),
-        address_pools=_pools(settings.get("default-address-pools", [])),
-        mtu=_within(settings, "mtu", 1500, 68, 65535, zero=True),
-        firewall_table=_matching(settings, "firewall-table", "carrack", _TABLE_NAME),
-        cgroup_parent=_cgroup_parent(settings),
-        cgroup_favor_dynmods=_one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
+        **_network(settings),
+        cgroup_parent=values.cgroup_parent(settings),
+        cgroup_favor_dynmods=values.one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
         storage_driver=settings.get("storage-driver") or None,
-        slots=_within(settings, "slots", 2, 0, 64),
-        plugin_directories=_directories(settings, "plugin-dirs", discovery.DIRECTORIES),
-        labels=_labels(settings.get("labels", [])),
+        slots=values.within(settings, "slots", 2, 0, 64),
+        plugin_directories=values.directories(settings, "plugin-dirs", discovery.DIRECTORIES),
+        labels=values.labels(settings.get("labels", [])),
         live_restore=settings.get("live-restore", False),
-        shutdown_timeout=_within(settings, "shutdown-timeout", 15, -1, 86400),
+        shutdown_timeout=values.within(settings, "shutdown-timeout", 15, -1, 86400),
         debug=settings.get("debug", False),
-        log_level=_one_of(settings, "log-level", "info", LOG_LEVELS),
-        log_format=_one_of(settings, "log-format", "text", ("text", "json")),
+        log_level=values.one_of(settings, "log-level", "info", LOG_LEVELS),
+        log_format=values.one_of(settings, "log-format", "text", ("text", "json")),
+        containers=container_defaults(settings),
+        init_path=str(values.path(settings, "init-path", "/")) if settings.get("init-path") else "",
+        features=options.known_features(settings.get("features", {})),
         listen_fds=listen_fds,
         notify_socket=notify_socket,
         arguments=arguments,
     )
+
+
+def _network(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "bridge": values.matching(settings, "bridge", "carrack0", values.BRIDGE_NAME),
+        "bridge_address": values.bridge_address(settings.get("bip", "")),
+        "address_pools": values.pools(settings.get("default-address-pools", [])),
+        "mtu": values.within(settings, "mtu", 1500, 68, 65535, zero=True),
+        "firewall_table": values.matching(settings, "firewall-table", "carrack", values.TABLE_NAME),
+    }
 
 
 def activated(environment: Mapping[str, str], pid: int) -> tuple[int, ...]:
@@ -242,91 +233,7 @@ def _tls(settings: Mapping[str, Any]) -> Tls | None:
     if settings.get("tls") is False:
         raise InvalidArgument("--tls=false contradicts --tlsverify")
     return Tls(
-        authority=_path(settings, "tlscacert", "/etc/carrack/ca.pem"),
-        certificate=_path(settings, "tlscert", "/etc/carrack/cert.pem"),
-        key=_path(settings, "tlskey", "/etc/carrack/key.pem"),
+        authority=values.path(settings, "tlscacert", "/etc/carrack/ca.pem"),
+        certificate=values.path(settings, "tlscert", "/etc/carrack/cert.pem"),
+        key=values.path(settings, "tlskey", "/etc/carrack/key.pem"),
     )
-
-
-def _path(settings: Mapping[str, Any], key: str, default: str) -> Path:
-    value = settings.get(key, default)
-    if not value.startswith("/") or "\0" in value:
-        raise InvalidArgument(f"{key}: {value!r} is not an absolute path")
-    return Path(value)
-
-
-def _directories(settings: Mapping[str, Any], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    values: list[str] = settings.get(key) or list(default)
-    for value in values:
-        _path({key: value}, key, "")
-    return tuple(values)
-
-
-def _matching(settings: Mapping[str, Any], key: str, default: str, pattern: re.Pattern[str]) -> str:
-    value: str = settings.get(key) or default
-    if not pattern.fullmatch(value) or value in (".", ".."):
-        raise InvalidArgument(f"{key}: {value!r} is not a valid name")
-    return value
-
-
-def _within(
-    settings: Mapping[str, Any], key: str, default: int, lowest: int, highest: int, *, zero: bool = False
-) -> int:
-    """`zero` makes 0 mean the default, as dockerd has it for the MTU."""
-    value: int = settings.get(key, default)
-    if zero and value == 0:
-        return default
-    if not lowest <= value <= highest:
-        raise InvalidArgument(f"{key}: {value} is not between {lowest} and {highest}")
-    return value
-
-
-def _one_of(settings: Mapping[str, Any], key: str, default: str, words: Sequence[str]) -> str:
-    value: str = settings.get(key) or default
-    if value not in words:
-        raise InvalidArgument(f"{key}: {value!r} is none of {', '.join(words)}")
-    return value
-
-
-def _bridge_address(value: str) -> str:
-    if not value:
-        return ""
-    try:
-        interface = ipaddress.IPv4Interface(value)
-    except ValueError:
-        raise InvalidArgument(f"bip: {value!r} is no IPv4 address with a prefix length") from None
-    network = interface.network
-    if "/" not in value or interface.ip in (network.network_address, network.broadcast_address):
-        raise InvalidArgument(f"bip: {value!r} is not an address that a host in its network can have")
-    return interface.with_prefixlen
-
-
-def _pools(values: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
-    pools = []
-    for value in values:
-        try:
-            base = ipaddress.IPv4Network(value["base"])
-        except ValueError as error:
-            raise InvalidArgument(f"default-address-pools: {error}") from None
-        if not base.prefixlen <= value["size"] <= 30:
-            raise InvalidArgument(f"default-address-pools: size {value['size']} does not fit base {base}")
-        pools.append((str(base), int(value["size"])))
-    return tuple(pools)
-
-
-def _cgroup_parent(settings: Mapping[str, Any]) -> str:
-    value: str = settings.get("cgroup-parent") or "/carrack"
-    if not _CGROUP.fullmatch(value) or {".", ".."} & set(value.split("/")):
-        raise InvalidArgument(f"cgroup-parent: {value!r} is not a cgroup path such as /carrack")
-    return "/" + value.strip("/")
-
-
-def _labels(values: Sequence[str]) -> tuple[str, ...]:
-    seen: dict[str, str] = {}
-    for label in values:
-        key, equals, value = label.partition("=")
-        if not equals or not key:
-            raise InvalidArgument(f"labels: bad attribute format: {label}")
-        if seen.setdefault(key, value) != value:
-            raise InvalidArgument(f"labels: conflict labels for {key}={value} and {key}={seen[key]}")
-    return tuple(dict.fromkeys(values))

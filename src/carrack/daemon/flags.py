@@ -26,6 +26,8 @@ def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
             converted = _convert(flag, kind, value)
             if kind in ("list", "pools"):
                 settings.setdefault(option.key, []).append(converted)
+            elif isinstance(converted, dict):
+                settings.setdefault(option.key, {}).update(converted)
             else:
                 settings[option.key] = converted
         elif not options.harmless(flag, _convert(flag, kind, value)):
@@ -92,7 +94,7 @@ def _convert(flag: str, kind: str, value: str) -> Any:
             return int(value)
         except ValueError:
             raise InvalidArgument(f'invalid argument "{value}" for "--{flag}" flag: want a number') from None
-    return _pool(flag, value) if kind == "pools" else value
+    return _PARTS[kind](flag, value) if kind in _PARTS else value
 
 
 def _pool(flag: str, value: str) -> dict[str, Any]:
@@ -101,6 +103,35 @@ def _pool(flag: str, value: str) -> dict[str, Any]:
     if set(fields) != {"base", "size"} or not fields["size"].isdecimal():
         raise InvalidArgument(f'invalid argument "{value}" for "--{flag}" flag: want base=CIDR,size=BITS')
     return {"base": fields["base"], "size": int(fields["size"])}
+
+
+def _ulimit(flag: str, value: str) -> dict[str, Any]:
+    """`nofile=64:128` as the configuration file writes it."""
+    name, equals, rest = value.partition("=")
+    soft, colon, hard = rest.partition(":")
+    try:
+        limits = {"Soft": int(soft), "Hard": int(hard if colon else soft)}
+    except ValueError:
+        limits = {}
+    if not equals or not limits:
+        raise InvalidArgument(f'invalid argument "{value}" for "--{flag}" flag: want NAME=SOFT[:HARD]')
+    return {name: {"Name": name, **limits}}
+
+
+def _pair(flag: str, value: str) -> dict[str, Any]:
+    name, equals, rest = value.partition("=")
+    if not equals:
+        raise InvalidArgument(f'invalid argument "{value}" for "--{flag}" flag: want NAME=VALUE')
+    return {name: rest}
+
+
+def _switch(flag: str, value: str) -> dict[str, Any]:
+    name, equals, rest = value.partition("=")
+    return {name: _convert(flag, "bool", rest) if equals else True}
+
+
+_PARTS = {"pools": _pool, "ulimits": _ulimit, "map": _pair, "bool map": _switch}
+"""What reads one value of a flag that may be given several times, by its kind."""
 
 
 def usage() -> str:

@@ -7,13 +7,17 @@ any other value is refused by name, because a flag that is taken and ignored mis
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from carrack.errors import InvalidArgument
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `kind` is string, bool, int, list or pools; `key` its name in the configuration file."""
+    """One option. `kind` is one of `values.KINDS`; `key` its name in the configuration file."""
 
     flag: str
     key: str
@@ -30,17 +34,31 @@ OPTIONS: tuple[Option, ...] = (
     Option("data-root", "data-root", "string", "Directory of everything that stays"),
     Option("debug", "debug", "bool", "Log in detail", "D"),
     Option("default-address-pool", "default-address-pools", "pools", "Pool for networks: base=CIDR,size=BITS"),
+    Option("default-cgroupns-mode", "default-cgroupns-mode", "string", "Cgroup namespace of containers: host, private"),
+    Option("default-ipc-mode", "default-ipc-mode", "string", "IPC namespace of containers: private or shareable"),
+    Option("default-shm-size", "default-shm-size", "bytes", "Size of containers' /dev/shm (default 64MiB)"),
+    Option("default-ulimit", "default-ulimits", "ulimits", "Ulimit of containers: NAME=SOFT[:HARD]"),
+    Option("dns", "dns", "list", "Name server of containers"),
+    Option("dns-opt", "dns-opts", "list", "Resolver option of containers"),
+    Option("dns-search", "dns-search", "list", "Search domain of containers"),
     Option("exec-root", "exec-root", "string", "Directory of what lasts until the next boot"),
+    Option("feature", "features", "bool map", "Switch a feature: NAME=true or NAME=false"),
     Option("firewall-table", "firewall-table", "string", "Name of the nftables table"),
     Option("group", "group", "string", "Group of the unix socket", "G"),
     Option("host", "hosts", "list", "Where to listen: unix://PATH, tcp://HOST:PORT (with --tlsverify), fd://", "H"),
+    Option("host-gateway-ip", "host-gateway-ips", "list", "What host-gateway means in --add-host"),
+    Option("init", "init", "bool", "Run an init in containers that forwards signals and reaps processes"),
+    Option("init-path", "init-path", "string", "The init to run (default: the distribution's tini or catatonit)"),
+    Option("ip", "ip", "string", "Address of this host where ports are published that name none"),
     Option("label", "labels", "list", "KEY=VALUE that describes this daemon"),
     Option("live-restore", "live-restore", "bool", "Leave containers running when the daemon stops"),
     Option("log-format", "log-format", "string", "How to log: text or json"),
     Option("log-level", "log-level", "string", "What to log: debug, info, warn, error or fatal", "l"),
     Option("mtu", "mtu", "int", "Largest packet of the default bridge in bytes"),
+    Option("no-new-privileges", "no-new-privileges", "bool", "Have containers gain no privileges by setuid programs"),
     Option("pidfile", "pidfile", "string", "File that holds the daemon's process id", "p"),
     Option("plugin-dir", "plugin-dirs", "list", "Where plugins are looked for, instead of Docker's directories"),
+    Option("seccomp-profile", "seccomp-profile", "string", "Seccomp profile of containers: file, builtin, unconfined"),
     Option("shutdown-timeout", "shutdown-timeout", "int", "Seconds containers get to stop with the daemon"),
     Option("slots", "slots", "int", "How many container sandboxes to keep ready"),
     Option(
@@ -67,15 +85,12 @@ _BOOLS: dict[str, bool] = {
     "cri-containerd": False,
     "experimental": False,
     "icc": True,
-    "init": False,
     "ip-forward": True,
     "ip-forward-no-drop": False,
     "ip-masq": True,
     "ip6tables": False,
     "iptables": True,
     "ipv6": False,
-    "no-new-privileges": False,
-    "raw-logs": False,
     "rootless": False,
     "selinux-enabled": False,
     "userland-proxy": False,
@@ -89,28 +104,21 @@ _STRINGS: dict[str, tuple[str, ...]] = {
     "containerd-plugins-namespace": (),
     "cpu-rt-period": ("0",),
     "cpu-rt-runtime": ("0",),
-    "default-cgroupns-mode": (),
     "default-gateway": (),
     "default-gateway-v6": (),
-    "default-ipc-mode": ("private",),
     "default-runtime": ("carrack",),
-    "default-shm-size": ("64M", "64MiB", "67108864"),
     "firewall-backend": ("nftables",),
     "fixed-cidr": (),
     "fixed-cidr-v6": (),
-    "host-gateway-ip": (),
     "http-proxy": (),
     "https-proxy": (),
-    "init-path": (),
-    "ip": ("0.0.0.0",),
     "log-driver": ("json-file",),
-    "max-concurrent-downloads": (),
-    "max-concurrent-uploads": (),
-    "max-download-attempts": (),
+    "max-concurrent-downloads": ("3",),
+    "max-concurrent-uploads": ("5",),
+    "max-download-attempts": ("5",),
     "metrics-addr": (),
-    "network-control-plane-mtu": (),
+    "network-control-plane-mtu": ("1500",),
     "no-proxy": (),
-    "seccomp-profile": ("builtin",),
     "swarm-default-advertise-addr": (),
     "userland-proxy-path": (),
     "userns-remap": (),
@@ -121,12 +129,7 @@ _LISTS: dict[str, str] = {
     "authorization-plugin": "authorization-plugins",
     "cdi-spec-dir": "cdi-spec-dirs",
     "default-network-opt": "default-network-opts",
-    "default-ulimit": "default-ulimits",
-    "dns": "dns",
-    "dns-opt": "dns-opts",
-    "dns-search": "dns-search",
     "exec-opt": "exec-opts",
-    "feature": "features",
     "insecure-registry": "insecure-registries",
     "log-opt": "log-opts",
     "node-generic-resource": "node-generic-resources",
@@ -136,23 +139,39 @@ _LISTS: dict[str, str] = {
 
 _FILE_ONLY = ("builder", "proxies")
 
+_EITHER = ("raw-logs",)
+"""Bools of which both values are as this engine does it: its log has whole times and no colours in any case."""
+
+_FEATURES: dict[str, tuple[bool, ...]] = {
+    "buildkit": (True, False),
+    "cdi": (True, False),
+    "containerd-snapshotter": (False,),
+    "windows-dns-proxy": (False,),
+}
+"""Docker's features, and how each may be switched here."""
+
+_RENAMED = {"host-gateway-ip": "host-gateway-ips"}
+"""Keys that have another name now; their one value became a list."""
+
 _EXEC_OPTION = "native.cgroupdriver=cgroupfs"
 
 
 def foreign_kind(flag: str) -> str | None:
     """The kind of a flag that dockerd has and this engine has not built; None for one nobody knows."""
-    if flag in _BOOLS:
+    if flag in _BOOLS or flag in _EITHER:
         return "bool"
     return "string" if flag in _STRINGS or flag in _LISTS else None
 
 
 def foreign_key(key: str) -> bool:
     """Whether dockerd's configuration file knows this key, though this engine has not built it."""
-    return key in _BOOLS or key in _STRINGS or key in _LISTS.values() or key in _FILE_ONLY
+    return key in _BOOLS or key in _EITHER or key in _STRINGS or key in _LISTS.values() or key in _FILE_ONLY
 
 
 def harmless(name: str, value: Any) -> bool:
     """Whether `value` asks for nothing but what this engine does anyway. `name` is a flag or a key."""
+    if name in _EITHER:
+        return isinstance(value, bool)
     if name in _BOOLS:
         return value is _BOOLS[name]
     if name in _STRINGS:
@@ -160,3 +179,22 @@ def harmless(name: str, value: Any) -> bool:
     if name in ("exec-opt", "exec-opts"):
         return value in (_EXEC_OPTION, [_EXEC_OPTION], [])
     return not value
+
+
+def known_features(given: Mapping[str, bool]) -> dict[str, bool]:
+    """The features as they are switched. Raises InvalidArgument for one that is unknown, or cannot be so here."""
+    for name, value in given.items():
+        if name not in _FEATURES:
+            raise InvalidArgument(f"features: {name} is none of {', '.join(_FEATURES)}; leave it out")
+        if value not in _FEATURES[name]:
+            raise InvalidArgument(f"features: {name}={json.dumps(value)} is not supported by this engine; leave it out")
+    return dict(given)
+
+
+def renamed(document: dict[str, Any]) -> dict[str, Any]:
+    """A configuration file with older names of keys replaced."""
+    found = dict(document)
+    for old, new in _RENAMED.items():
+        if isinstance(found.get(old), str) and new not in found:
+            found[new] = [found.pop(old)]
+    return found

@@ -1,6 +1,7 @@
 """What SIGHUP changes: the options that need no restart are read again from the configuration file.
 
-As with dockerd these are few; all others keep the value the daemon was started with.
+As with dockerd these are few; all others keep the value the daemon was started with, and the log says which of them
+wait for a restart. A file that is refused changes nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+from typing import Any
 
 from carrack.daemon import config as configuration
 from carrack.daemon.config import Config
@@ -15,7 +17,11 @@ from carrack.errors import InvalidArgument
 
 log = logging.getLogger(__name__)
 
-RELOADABLE = ("debug", "labels", "live_restore", "log_level", "shutdown_timeout")
+RELOADABLE = ("debug", "features", "labels", "live_restore", "log_level", "shutdown_timeout")
+OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode")
+"""Those of `Config.containers`: they count for containers made from then on."""
+
+_NEVER = ("arguments", "listen_fds", "notify_socket")
 
 
 def reload(current: Config) -> Config:
@@ -25,11 +31,39 @@ def reload(current: Config) -> Config:
     except InvalidArgument as error:
         log.error("the configuration is not reloaded: %s", error)
         return current
-    changed = dataclasses.replace(current, **{name: getattr(fresh, name) for name in RELOADABLE})
-    log.info("configuration reloaded: %s", ", ".join(f"{name}={getattr(changed, name)}" for name in RELOADABLE))
+    changed = dataclasses.replace(
+        current,
+        containers=_taken(current.containers, fresh.containers, OF_CONTAINERS),
+        **{name: getattr(fresh, name) for name in RELOADABLE},
+    )
+    told = attributes(changed)
+    log.info("configuration reloaded: %s", ", ".join(f"{key}={value}" for key, value in told.items()))
+    if waiting := [*_differing(changed, fresh), *_differing(changed.containers, fresh.containers)]:
+        log.warning("these changes wait until the daemon is started again: %s", ", ".join(waiting))
     return changed
 
 
+def _taken(current: Any, fresh: Any, names: tuple[str, ...]) -> Any:
+    return dataclasses.replace(current, **{name: getattr(fresh, name) for name in names})
+
+
+def _differing(current: Any, fresh: Any) -> list[str]:
+    names = [field.name for field in dataclasses.fields(current) if field.name not in (*_NEVER, "containers")]
+    return [name.replace("_", "-") for name in names if getattr(current, name) != getattr(fresh, name)]
+
+
 def attributes(config: Config) -> dict[str, str]:
-    """What the event "daemon reload" tells: the reloadable options under their keys, each as JSON."""
-    return {name.replace("_", "-"): json.dumps(getattr(config, name)) for name in RELOADABLE}
+    """What the event "daemon reload" tells: the reloadable options under their keys, in dockerd's words."""
+    containers = config.containers
+    features = " ".join(f"{name}:{json.dumps(value)}" for name, value in sorted(config.features.items()))
+    return {
+        "debug": json.dumps(config.debug),
+        "default-cgroupns-mode": containers.cgroupns_mode,
+        "default-ipc-mode": containers.ipc_mode,
+        "default-shm-size": str(containers.shm_size),
+        "features": f"map[{features}]",
+        "labels": json.dumps(list(config.labels), separators=(",", ":")),
+        "live-restore": json.dumps(config.live_restore),
+        "log-level": config.log_level,
+        "shutdown-timeout": str(config.shutdown_timeout),
+    }

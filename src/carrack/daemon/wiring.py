@@ -82,7 +82,7 @@ class Services:
         self.events = Events()
         self.records = Records(self._root / "meta.db", Reserve(self._root / "reserve"))
         self.paths = Paths(str(config.data_root), str(config.exec_root), config.cgroup_parent)
-        self.facts = host_facts()
+        self.facts = host_facts(config)
         self.store = ContainerStore(self.records)
         self.plugins = Plugins(config.plugin_directories)
 
@@ -131,7 +131,7 @@ class Services:
         identity = next(network.id for network in predefined if network.name == "bridge")
         self.bridge = BridgeNetwork(settings, identity, table=self._config.firewall_table)
         self.networks = Networks(predefined, settings, self._attached, self.events)
-        self.connector = Connector(self.bridge, self.store, self.events, self.paths)
+        self.connector = Connector(self.bridge, self.store, self.events, self.paths, self._config.containers)
 
     def _build_slots(self) -> None:
         config, pure = self._config, self.facts.cgroup_version == 2
@@ -148,7 +148,7 @@ class Services:
     def _build_containers(self) -> None:
         config, store, events, paths = self._config, self.store, self.events, self.paths
         attachments = Attachments()
-        execs = Execs(store, events, self.jobs)
+        execs = Execs(store, events, self.jobs, config.containers)
         health = HealthMonitors(execs, events, self.jobs)
         supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths, health)
         starter = Starter(
@@ -292,6 +292,8 @@ class Services:
         self._config = config
         now = replace(self.info.settings, labels=config.labels, debug=config.debug, live_restore=config.live_restore)
         self.info.change(now)
+        self.facts = self.facts._replace(given=config.containers)
+        self.containers.creator.use(self.facts)
         self.events.publish("daemon", "reload", now.id, {"name": platform.node(), **attributes(config)})
 
     # -- what the services ask of each other --
@@ -350,10 +352,10 @@ def build(config: Config) -> Services:
     return Services(config)
 
 
-def host_facts() -> HostFacts:
+def host_facts(config: Config) -> HostFacts:
     """What specs need to know of this host."""
     thermal = sorted(str(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle"))
-    return HostFacts(last_cap(), detect().version, tuple(thermal), init_binary())
+    return HostFacts(last_cap(), detect().version, tuple(thermal), config.init_path or init_binary(), config.containers)
 
 
 def _bridge_settings(config: Config) -> BridgeSettings:

@@ -44,10 +44,16 @@ def _name(word: str, field: str) -> str:
     return name
 
 
-def security(host: Document) -> Security:
-    """Read ``SecurityOpt``. Raises InvalidArgument on unknown words, NotSupported on labels this kernel lacks."""
-    confined, profile = not host["Privileged"], None
-    no_new_privileges = False
+USUAL = Security(confined=True, profile=None, no_new_privileges=False)
+
+
+def security(host: Document, usual: Security = USUAL) -> Security:
+    """Read ``SecurityOpt``, which changes what is ``usual`` with this daemon.
+
+    Raises InvalidArgument on unknown words, NotSupported on labels this kernel lacks.
+    """
+    confined, profile = usual.confined and not host["Privileged"], usual.profile
+    no_new_privileges = usual.no_new_privileges
     for option in host["SecurityOpt"] or []:
         if option == "no-new-privileges":
             no_new_privileges = True

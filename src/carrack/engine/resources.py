@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 
 from carrack.engine import defaults
 from carrack.errors import InvalidArgument
@@ -21,6 +22,7 @@ from carrack.oci.runtime_spec import (
 )
 
 _MIN_MEMORY = 6 << 20
+_NONE: Mapping[str, Document] = {}
 _RULE = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})")
 _CPUSET = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?){,1000}")
 _MOST_DIGITS = 18
@@ -290,11 +292,16 @@ def _all_host_devices(root: str = "/dev") -> list[Device]:
     return found
 
 
-def rlimits(host: Document) -> list[Rlimit]:
-    """The runtime spec's rlimits of the ulimits. Raises InvalidArgument on names the kernel does not have."""
+def rlimits(host: Document, usual: Mapping[str, Document] = _NONE) -> list[Rlimit]:
+    """The runtime spec's rlimits of the ulimits, and of those ``usual`` ones (by name) it says nothing of.
+
+    Raises InvalidArgument on names the kernel does not have.
+    """
     known = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
     result: list[Rlimit] = []
-    for limit in host["Ulimits"] or ():
+    own = host["Ulimits"] or []
+    taken = {limit["Name"] for limit in own}
+    for limit in [*own, *(limit for name, limit in usual.items() if name not in taken)]:
         if limit["Name"] not in known.split():
             raise InvalidArgument(f"invalid ulimit type: {limit['Name']}")
         soft, hard = (_unlimited(limit[key]) for key in ("Soft", "Hard"))

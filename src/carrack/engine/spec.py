@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from carrack.engine import defaults, resources
+from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.record import Container
 from carrack.engine.privileges import Security, capabilities, security
 from carrack.model.container import Document
@@ -22,6 +23,7 @@ class HostFacts(NamedTuple):
     cgroup_version: int
     thermal_paths: tuple[str, ...] = ()
     init_path: str | None = None
+    given: ContainerDefaults = ContainerDefaults()
 
 
 INIT = "/sbin/docker-init"
@@ -30,7 +32,7 @@ INIT = "/sbin/docker-init"
 def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> Spec:
     """The spec of a container whose user mounts are ``mounts`` (in order), in the cgroup ``cgroup``."""
     host = c.host_config
-    guard = security(host)
+    guard = security(host, facts.given.security)
     nodes, rules = resources.devices(host)
     linux: Linux = {
         "cgroupsPath": cgroup,
@@ -77,12 +79,12 @@ def _process(c: Container, facts: HostFacts, guard: Security) -> Process:
     names = capabilities(host, facts.last_capability)
     process: Process = {
         "terminal": config["Tty"],
-        "args": ([INIT, "--"] if host["Init"] else []) + [c.path, *c.args],
+        "args": ([INIT, "--"] if wants_init(host, facts) else []) + [c.path, *c.args],
         "env": environment(config),
         "cwd": config["WorkingDir"] or "/",
         "capabilities": capability_sets(names),
         "noNewPrivileges": guard.no_new_privileges,
-        "rlimits": resources.rlimits(host),
+        "rlimits": resources.rlimits(host, facts.given.ulimits),
         "user": {"uid": 0, "gid": 0},
     }
     if host["OomScoreAdj"]:
@@ -91,6 +93,11 @@ def _process(c: Container, facts: HostFacts, guard: Security) -> Process:
     if config["Tty"] and height and width:
         process["consoleSize"] = {"height": height, "width": width}
     return process
+
+
+def wants_init(host: Document, facts: HostFacts) -> bool:
+    """Whether an init is the first process; by default not where another PID namespace has one."""
+    return bool(facts.given.init and not host["PidMode"] if host["Init"] is None else host["Init"])
 
 
 def capability_sets(names: list[str]) -> Capabilities:
@@ -152,7 +159,7 @@ def _mounts(host: Document, facts: HostFacts, mounts: list[Mount]) -> list[Mount
             mount = {**mount, "options": [("rw" if o == "ro" else o) for o in mount["options"]]}
         result.append(mount)
     result += sorted(mounts, key=lambda m: m["destination"].rstrip("/").count("/"))
-    if host["Init"] and facts.init_path:
+    if wants_init(host, facts) and facts.init_path:
         result.append(
             {"destination": INIT, "type": "bind", "source": facts.init_path, "options": ["bind", "ro", "rprivate"]}
         )

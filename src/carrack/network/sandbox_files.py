@@ -25,28 +25,28 @@ _RESOLVED_STUB = "127.0.0.53"
 
 
 def hosts(
-    hostname: str, domain: str, address: str | None, extra_hosts: Iterable[str] = (), gateway: str | None = None
+    hostname: str, domain: str, address: str | None, extra_hosts: Iterable[str] = (), gateways: Sequence[str] = ()
 ) -> str:
     """``/etc/hosts``: local names, ``--add-host`` entries (``name:address``), then the container's own name.
 
-    ``host-gateway`` as an address stands for ``gateway``. InvalidArgument when an entry is malformed.
+    ``host-gateway`` as an address stands for each of ``gateways``. InvalidArgument when an entry is malformed.
     """
-    lines = [_extra_host(entry, gateway) for entry in extra_hosts]
+    lines = [_extra_host(entry, gateways) for entry in extra_hosts]
     if address:
         names = f"{hostname}.{domain} {hostname}" if domain else hostname
         lines.append(f"{address}\t{names}\n")
     return _LOCAL_NAMES + "".join(lines)
 
 
-def _extra_host(entry: str, gateway: str | None) -> str:
+def _extra_host(entry: str, gateways: Sequence[str]) -> str:
     separator = "=" if "=" in entry else ":"
     name, _, address = entry.partition(separator)
     if not name or name.split() != [name] or not address:
         raise InvalidArgument(f'bad format for add-host: "{entry}"')
     if address == HOST_GATEWAY:
-        if not gateway:
+        if not gateways:
             raise InvalidArgument(f"unable to derive the IP value for {HOST_GATEWAY}: the network has no gateway")
-        address = gateway
+        return "".join(f"{gateway}\t{name}\n" for gateway in gateways)
     try:
         ipaddress.ip_address(address.strip("[]"))
     except ValueError:

@@ -124,7 +124,7 @@ def test_what_asks_for_nothing_else_is_taken(tmp_path: Path) -> None:
         (["--debug=maybe"], 'invalid argument "maybe" for "--debug" flag'),
         (["start"], "unknown command or argument: start"),
         (["--default-address-pool", "base=1.0.0.0/8"], "want base=CIDR,size=BITS"),
-        (["--dns", "1.1.1.1"], "flag --dns: '1.1.1.1' is not supported"),
+        (["--dns", "one"], "dns: invalid IP address: one"),
         (["--iptables=false"], "flag --iptables: 'false' is not supported"),
         (["-H", "tcp://127.0.0.1:1", "--tls"], "--tls without --tlsverify"),
     ],

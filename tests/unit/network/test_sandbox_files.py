@@ -7,7 +7,7 @@ from carrack.network import sandbox_files
 
 
 def test_hosts_in_dockers_order() -> None:
-    text = sandbox_files.hosts("web", "example.org", "172.17.0.2", ["db:10.0.0.5", "up=host-gateway"], "172.17.0.1")
+    text = sandbox_files.hosts("web", "example.org", "172.17.0.2", ["db:10.0.0.5", "up=host-gateway"], ("172.17.0.1",))
     assert text.splitlines()[0] == "127.0.0.1\tlocalhost"
     assert text.splitlines()[-3:] == ["10.0.0.5\tdb", "172.17.0.1\tup", "172.17.0.2\tweb.example.org web"]
 

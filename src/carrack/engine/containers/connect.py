@@ -10,6 +10,7 @@ import os
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.merge import port_key, unconnected
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -33,7 +34,15 @@ FILES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/h
 class Connector:
     """Connects containers that start and disconnects those that ended."""
 
-    def __init__(self, bridge: BridgeNetwork, store: ContainerStore, events: Events, paths: Paths) -> None:
+    def __init__(
+        self,
+        bridge: BridgeNetwork,
+        store: ContainerStore,
+        events: Events,
+        paths: Paths,
+        given: ContainerDefaults | None = None,
+    ) -> None:
+        self._given = given or ContainerDefaults()
         self._bridge = bridge
         self._store = store
         self._events = events
@@ -77,9 +86,9 @@ class Connector:
         self._write(c, "hostname", sandbox_files.hostname(c.config["Hostname"]))
         text = sandbox_files.resolv_conf(
             _host_resolv_conf(),
-            host["Dns"] or [],
-            host["DnsSearch"] or [],
-            host["DnsOptions"] or [],
+            host["Dns"] or self._given.dns,
+            host["DnsSearch"] or self._given.dns_search,
+            host["DnsOptions"] or self._given.dns_options,
             same_namespace=shared,
         )
         self._write(c, "resolv.conf", text)
@@ -96,7 +105,7 @@ class Connector:
             c.config["Domainname"],
             address,
             c.host_config["ExtraHosts"] or (),
-            self._bridge.settings.gateway,
+            self._given.gateways or (self._bridge.settings.gateway,),
         )
         self._write(c, "hosts", text)
 
@@ -151,7 +160,11 @@ class Connector:
         c.endpoints = {"bridge": endpoint}
         self._write_hosts(c, endpoint["IPAddress"])
         published = await self._bridge.publish(
-            c.id, endpoint, published_ports(c), exposed=list(c.config["ExposedPorts"] or {}), name=c.name
+            c.id,
+            endpoint,
+            published_ports(c, self._given.publish_address),
+            exposed=list(c.config["ExposedPorts"] or {}),
+            name=c.name,
         ) if _wants_ports(c) else None  # fmt: skip
         c.ports = dict(published.ports) if published else {}
         fds = published.fds if published else []
@@ -219,17 +232,20 @@ def _wants_ports(c: Container) -> bool:
     return bool(c.host_config["PortBindings"] or c.config["ExposedPorts"])
 
 
-def published_ports(c: Container) -> list[PublishedPort]:
-    """The ports to publish, from the bindings and, with ``-P``, every exposed one that has none."""
+def published_ports(c: Container, address: str = "") -> list[PublishedPort]:
+    """The ports to publish, from the bindings and, with ``-P``, every exposed one that has none.
+
+    ``address`` is that of bindings which name none.
+    """
     ports = []
     for container, bindings in (c.host_config["PortBindings"] or {}).items():
         for binding in bindings or [{"HostIp": "", "HostPort": ""}]:
-            ports.append(PublishedPort(port_key(container), binding["HostIp"], binding["HostPort"]))
+            ports.append(PublishedPort(port_key(container), binding["HostIp"] or address, binding["HostPort"]))
     if c.host_config["PublishAllPorts"]:
         bound = {port.container for port in ports}
         for exposed in c.config["ExposedPorts"] or {}:
             if port_key(exposed) not in bound:
-                ports.append(PublishedPort(port_key(exposed), "", ""))
+                ports.append(PublishedPort(port_key(exposed), address, ""))
     return ports
 
 

@@ -58,6 +58,10 @@ class Creator:
         self._paths = paths
         self._facts = facts
 
+    def use(self, facts: spec.HostFacts) -> None:
+        """Make containers by these facts from now on, after the configuration was reloaded."""
+        self._facts = facts
+
     async def create(self, name: str, body: Document, platform: str = "") -> tuple[Container, list[str]]:
         """Record a new container; returns it and warnings.
 
@@ -102,17 +106,17 @@ class Creator:
 
     def _complete(self, config: Document, host: Document, networking: Document) -> list[str]:
         cpus = os.cpu_count() or 1
-        merge.host_config(host, cgroup_version=self._facts.cgroup_version)
+        merge.host_config(host, cgroup_version=self._facts.cgroup_version, given=self._facts.given)
         config["MacAddress"] = merge.networking(networking, host["NetworkMode"], config["MacAddress"])
         merge.check_together(config, host)
-        sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), "0.0.0.0")  # refuses malformed entries
+        sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), ("0.0.0.0",))  # refuses malformed entries
         resources.check(host, cpus)
         capabilities(host, self._facts.last_capability)
         security(host)
         for prefix, mode in (("network", "NetworkMode"), ("PID", "PidMode"), ("IPC", "IpcMode")):
             if host[mode].startswith("container:"):
                 self._joined(prefix, host, mode)
-        if host["Init"] and self._facts.init_path is None:
+        if spec.wants_init(host, self._facts) and self._facts.init_path is None:
             raise InvalidArgument("--init needs a static init on the host: install the tini or catatonit package")
         warnings = []
         if host["NetworkMode"] in ("host", "none") and host["PortBindings"]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine import resources, spec
 from carrack.engine.containers.attach import DetachKeys
+from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.failures import exec_error, exit_code
 from carrack.engine.containers.start import seccomp_program
@@ -65,7 +66,10 @@ class Exec:
 class Execs:
     """All execs of this daemon."""
 
-    def __init__(self, store: ContainerStore, events: Events, jobs: Jobs) -> None:
+    def __init__(
+        self, store: ContainerStore, events: Events, jobs: Jobs, given: ContainerDefaults | None = None
+    ) -> None:
+        self._given = given or ContainerDefaults()
         self._store = store
         self._events = events
         self._jobs = jobs
@@ -168,8 +172,8 @@ class Execs:
             "env": spec.environment({**c.config, "Tty": config["Tty"], "Env": own}),
             "cwd": config["WorkingDir"] or c.config["WorkingDir"] or "/",
             "capabilities": spec.capability_sets(names),
-            "noNewPrivileges": security(c.host_config).no_new_privileges,
-            "rlimits": resources.rlimits(c.host_config),
+            "noNewPrivileges": security(c.host_config, self._given.security).no_new_privileges,
+            "rlimits": resources.rlimits(c.host_config, self._given.ulimits),
             "user": {"uid": 0, "gid": 0},
         }  # fmt: skip
         if c.host_config["OomScoreAdj"]:
@@ -179,7 +183,7 @@ class Execs:
             "user": config["User"] or c.config["User"],
             "groups": c.host_config["GroupAdd"] or [],
         }
-        program = seccomp_program(c)  # the container's, for a privileged process too
+        program = seccomp_program(c, self._given.security)  # the container's, for a privileged process too
         if program is not None:
             plan["seccomp_program"] = base64.b64encode(program).decode()
         return {

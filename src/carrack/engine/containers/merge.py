@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from carrack.engine import defaults, health
+from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.signals import parse_signal
 from carrack.errors import Internal, InvalidArgument, NotSupported
 from carrack.model.container import Document
@@ -121,11 +122,12 @@ def command(config: Document) -> tuple[str, list[str]]:
     return words[0], words[1:]
 
 
-def host_config(host: Document, *, cgroup_version: int, init: bool = False) -> None:
+def host_config(host: Document, *, cgroup_version: int, given: ContainerDefaults | None = None) -> None:
     """Complete a host config in place with the engine's defaults, and refuse what contradicts itself."""
     host["NetworkMode"] = "bridge" if host["NetworkMode"] in ("", "default") else host["NetworkMode"]
-    host["IpcMode"] = host["IpcMode"] or "private"
-    host["ShmSize"] = host["ShmSize"] or defaults.SHM_SIZE
+    given = given or ContainerDefaults()
+    host["IpcMode"] = host["IpcMode"] or given.ipc_mode
+    host["ShmSize"] = host["ShmSize"] or given.shm_size
     host["LogConfig"]["Type"] = host["LogConfig"]["Type"] or "json-file"
     host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
     if host["CgroupParent"]:
@@ -135,13 +137,12 @@ def host_config(host: Document, *, cgroup_version: int, init: bool = False) -> N
         raise InvalidArgument(f"unknown or invalid runtime name: {host['Runtime']}")
     host["Runtime"] = RUNTIME
     if not host["CgroupnsMode"]:
-        host["CgroupnsMode"] = "private" if cgroup_version == 2 and not host["Privileged"] else "host"
+        usual = given.cgroupns_mode or ("private" if cgroup_version == 2 else "host")
+        host["CgroupnsMode"] = "host" if host["Privileged"] else usual
     if host["Memory"] and not host["MemorySwap"]:
         host["MemorySwap"] = 2 * host["Memory"]
     if host["PidsLimit"] is not None and host["PidsLimit"] <= 0:
         host["PidsLimit"] = None
-    if host["Init"] is None and init:
-        host["Init"] = True
     if host["MaskedPaths"] is None and not host["Privileged"]:
         host["MaskedPaths"] = list(defaults.MASKED_PATHS)
     if host["ReadonlyPaths"] is None and not host["Privileged"]:

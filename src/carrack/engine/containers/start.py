@@ -20,7 +20,7 @@ from carrack.engine.containers.merge import log_limits
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.jobs import both
-from carrack.engine.privileges import capabilities, security
+from carrack.engine.privileges import Security, capabilities, security
 from carrack.engine.volumes.mountpoints import spec_mounts
 from carrack.errors import Conflict, NotFound, Unavailable
 from carrack.linux import seccomp_profile
@@ -156,7 +156,7 @@ class Starter:
             "gate": False,
             "working_directory_create": True,
         }
-        if (program := seccomp_program(c)) is not None:
+        if (program := seccomp_program(c, self._facts.given.security)) is not None:
             plan["seccomp_program"] = base64.b64encode(program).decode()
         terminal = c.config["Tty"]
         height, width = c.host_config["ConsoleSize"]
@@ -181,9 +181,9 @@ class Starter:
         return {"path": self._paths.log(c.id), "max_size": size, "max_file": count}
 
 
-def seccomp_program(c: Container) -> bytes | None:
+def seccomp_program(c: Container, usual: Security) -> bytes | None:
     """The filter of a container's processes, compiled once per profile and set of capabilities; None for none."""
-    guard = security(c.host_config)
+    guard = security(c.host_config, usual)
     if not guard.confined:
         return None
     return seccomp_profile.program(guard.profile, frozenset(capabilities(c.host_config, last_cap())))

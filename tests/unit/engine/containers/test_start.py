@@ -12,6 +12,7 @@ from tests.fakes.containers import run
 from tests.fakes.engine import World
 
 from carrack.engine.containers.start import seccomp_program
+from carrack.engine.privileges import USUAL
 from carrack.errors import Conflict, Internal
 from carrack.shim.client import StartFailed
 
@@ -44,7 +45,7 @@ def test_the_request_says_it_all(tmp_path: Path) -> None:
         assert request["log"] == {"path": world.paths.log(c.id), "max_size": 1024, "max_file": 3}
         plan = request["plan"]
         assert (plan["user"], plan["groups"], plan["rootfs_fd"]) == ("me", ["wheel"], 0)
-        assert base64.b64decode(plan["seccomp_program"]) == seccomp_program(c)
+        assert base64.b64decode(plan["seccomp_program"]) == seccomp_program(c, USUAL)
         assert plan["spec"]["process"]["args"] == ["sh"]
         assert world.slots.asked[0][2] == "/other"
 

@@ -1,0 +1,32 @@
+"""What the daemon's own options say about every container that does not say otherwise. Pure data.
+
+Some count when a container is made and stand in its record from then on (``shm_size``, ``ipc_mode``,
+``cgroupns_mode``), the others whenever one starts: so Docker has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from carrack.engine import defaults
+from carrack.engine.privileges import USUAL, Security
+from carrack.model.container import Document
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDefaults:
+    """``ulimits`` by name, as in a host config; ``gateways`` are what ``host-gateway`` stands for (none: the bridge's
+    own address); ``publish_address`` is where ports are published that name no address."""
+
+    shm_size: int = defaults.SHM_SIZE
+    ipc_mode: str = "private"
+    cgroupns_mode: str = ""
+    ulimits: Mapping[str, Document] = field(default_factory=dict)
+    init: bool = False
+    security: Security = USUAL
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    publish_address: str = ""
