@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from carrack.api.app import Application, Route
+from carrack.api.auth import Door
 from carrack.http.server import Server
 
 Answer = tuple[int, dict[str, str], bytes]
 
 
 @asynccontextmanager
-async def serving(path: Path, routes: list[Route], head_timeout: float = 10) -> AsyncIterator[str]:
+async def serving(
+    path: Path, routes: list[Route], head_timeout: float = 10, most: int | None = None
+) -> AsyncIterator[str]:
     """Serve `routes` on a unix socket below `path`; yields its address."""
     address = str(path / "api.sock")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.bind(address)
-    server = Server(Application(routes), head_timeout=head_timeout)
+    server = Server(Application(routes), head_timeout=head_timeout, most=most)
     await server.listen(sock)
     try:
         yield address
@@ -30,12 +33,14 @@ async def serving(path: Path, routes: list[Route], head_timeout: float = 10) -> 
 
 
 @asynccontextmanager
-async def serving_tcp(routes: list[Route], tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve `routes` on a loopback port of the kernel's choice; yields the port."""
+async def serving_tcp(
+    routes: list[Route], tls: ssl.SSLContext | None = None, names: Collection[str] = ()
+) -> AsyncIterator[int]:
+    """Serve `routes` on a loopback port of the kernel's choice, under `names`; yields the port."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     port: int = sock.getsockname()[1]
-    server = Server(Application(routes))
+    server = Server(Application(routes, Door(names)))
     await server.listen(sock, tls)
     try:
         yield port

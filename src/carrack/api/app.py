@@ -16,7 +16,8 @@ from urllib.parse import quote, unquote_to_bytes
 from aiohttp import web
 
 from carrack import __version__
-from carrack.api import auth, stream, versions
+from carrack.api import stream, versions
+from carrack.api.auth import Door
 from carrack.api.errors import error_response
 from carrack.api.request import Request
 from carrack.api.response import Response, StreamResponse, json_response, text
@@ -94,15 +95,16 @@ class Router:
 class Application:
     """The callable that `http.server.Server` serves."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], door: Door | None = None) -> None:
         self._router = Router(routes)
+        self._door = door or Door()
 
     async def __call__(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         request: Request | None = None
         headers: Mapping[str, str] = HEADERS
         try:
-            auth.check(raw)
+            self._door.check(raw)
             handler, request = self._resolve(raw)
             answer = await handler(request)
             if isinstance(answer, StreamResponse) and request.hijacked is None:

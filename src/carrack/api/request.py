@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -19,6 +20,9 @@ from carrack.model import times
 
 MAX_JSON = 16 * 1024 * 1024
 """Bytes of a JSON body."""
+
+BODY_TIMEOUT = 300.0
+"""Seconds in which such a body must have come."""
 
 _MAX_PARAMETERS = 1000
 _FALSE = frozenset(("", "0", "no", "false", "none"))
@@ -192,11 +196,18 @@ class Request:
             yield data
 
     async def body(self, limit: int = MAX_JSON) -> bytes:
-        """The whole body. Raises InvalidArgument above `limit` bytes."""
+        """The whole body. Raises InvalidArgument above `limit` bytes, and when it does not come."""
         if (self._raw.content_length or 0) > limit:
             raise InvalidArgument(f"request body is too large: the limit is {limit} bytes")
         if not self.has_body:
             return b""
+        try:
+            async with asyncio.timeout(None if self._raw.content.is_eof() else BODY_TIMEOUT):
+                return await self._whole(limit)
+        except TimeoutError:
+            raise InvalidArgument(f"the request's body took longer than {BODY_TIMEOUT:g} seconds") from None
+
+    async def _whole(self, limit: int) -> bytes:
         parts: list[bytes] = []
         size = 0
         async for data in self.stream():

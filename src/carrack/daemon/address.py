@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from carrack.errors import InvalidArgument
 
 TLS_PORT = 2376
+PLAIN_PORT = 2375
 
 _UNIX_LIMIT = 107
 """Bytes of a socket's path (unix(7)), without the closing NUL."""
@@ -26,8 +27,8 @@ class Address:
         return host.strip("[]"), int(port)
 
 
-def parse_host(text: str) -> Address:
-    """The address that was typed. Raises InvalidArgument when it is none."""
+def parse_host(text: str, *, tls: bool = True) -> Address:
+    """The address that was typed; `tls` decides a missing port. Raises InvalidArgument when it is none."""
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
         scheme, rest = ("unix", scheme) if scheme.startswith("/") else ("tcp", scheme)
@@ -37,7 +38,7 @@ def parse_host(text: str) -> Address:
             raise InvalidArgument(f"invalid bind address ({text}): want unix:// and a short absolute path")
         return Address("unix", path)
     if scheme == "tcp":
-        return Address("tcp", _tcp(text, rest))
+        return Address("tcp", _tcp(text, rest, TLS_PORT if tls else PLAIN_PORT))
     if scheme == "fd":
         if rest.strip("*") and not rest.isdecimal():
             raise InvalidArgument(f"invalid bind address ({text}): want fd:// or fd://NUMBER")
@@ -45,10 +46,10 @@ def parse_host(text: str) -> Address:
     raise InvalidArgument(f"invalid bind address ({text}): want unix://, tcp:// or fd://")
 
 
-def _tcp(text: str, rest: str) -> str:
+def _tcp(text: str, rest: str, usual: int) -> str:
     host, colon, port = rest.rpartition(":")
     if not colon or rest.endswith("]"):
-        host, port = rest, str(TLS_PORT)
+        host, port = rest, str(usual)
     if (":" in host) != host.startswith("[") or host.startswith("[") != host.endswith("]"):
         raise InvalidArgument(f"invalid bind address ({text}): an IPv6 address stands in brackets")
     if "/" in host or not port.isdecimal() or not 0 <= int(port) <= 65535:

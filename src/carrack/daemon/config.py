@@ -34,16 +34,17 @@ _FIRST_LISTEN_FD = 3
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files of mutual TLS, in PEM."""
+    """Files of TLS, in PEM. Without `authority` any client is let in."""
 
-    authority: Path
+    authority: Path | None
     certificate: Path
     key: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the daemon is told. Paths are absolute; `bridge_address` is address and prefix length."""
+    """Everything the daemon is told. Paths are absolute; `bridge_address` is address and prefix length, `anyone`
+    whether TCP may be served to clients that no certificate tells from others."""
 
     addresses: tuple[Address, ...] = ()
     data_root: Path = Path("/var/lib/carrack")
@@ -51,6 +52,7 @@ class Config:
     pidfile: Path = Path("/run/carrack/carrackd.pid")
     group: str = ""
     tls: Tls | None = None
+    anyone: bool = False
     bridge: str = "carrack0"
     bridge_address: str = ""
     address_pools: tuple[tuple[str, int], ...] = ()
@@ -171,12 +173,13 @@ def build(
     settings: Mapping[str, Any], arguments: tuple[str, ...], listen_fds: tuple[int, ...], notify_socket: str
 ) -> Config:
     """The frozen value of merged settings, each checked. Raises InvalidArgument."""
-    tls = _tls(settings)
-    addresses = tuple(parse_host(host) for host in settings.get("hosts") or [DEFAULT_HOST])
+    tls, anyone = _tls(settings), _anyone(settings)
+    addresses = tuple(parse_host(host, tls=tls is not None) for host in settings.get("hosts") or [DEFAULT_HOST])
     for address in addresses:
-        if address.kind == "tcp" and tls is None:
+        if address.kind == "tcp" and not anyone and (tls is None or tls.authority is None):
             raise InvalidArgument(
-                f"tcp://{address.name} without --tlsverify is refused: whoever reaches it would be root on this host"
+                f"tcp://{address.name} without --tlsverify is refused: whoever reaches it would be root on this host; "
+                "use --tlsverify with certificates, or say --tlsverify=false to let in anyone all the same"
             )
     exec_root = values.path(settings, "exec-root", "/run/carrack")
     return Config(
@@ -186,6 +189,7 @@ def build(
         pidfile=values.path(settings, "pidfile", str(exec_root / "carrackd.pid")),
         group=settings.get("group", ""),
         tls=tls,
+        anyone=anyone,
         **_network(settings),
         cgroup_parent=values.cgroup_parent(settings),
         cgroup_favor_dynmods=values.one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
@@ -226,14 +230,18 @@ def activated(environment: Mapping[str, str], pid: int) -> tuple[int, ...]:
 
 
 def _tls(settings: Mapping[str, Any]) -> Tls | None:
-    if not settings.get("tlsverify"):
-        if settings.get("tls"):
-            raise InvalidArgument("--tls without --tlsverify is refused: whoever connects would be root on this host")
-        return None
-    if settings.get("tls") is False:
+    verify = settings.get("tlsverify", False)
+    if verify and settings.get("tls") is False:
         raise InvalidArgument("--tls=false contradicts --tlsverify")
+    if not verify and not settings.get("tls"):
+        return None
     return Tls(
-        authority=values.path(settings, "tlscacert", "/etc/carrack/ca.pem"),
+        authority=values.path(settings, "tlscacert", "/etc/carrack/ca.pem") if verify else None,
         certificate=values.path(settings, "tlscert", "/etc/carrack/cert.pem"),
         key=values.path(settings, "tlskey", "/etc/carrack/key.pem"),
     )
+
+
+def _anyone(settings: Mapping[str, Any]) -> bool:
+    """Whether it was said, not only left unsaid, that clients need no certificate: as dockerd 28 will have it said."""
+    return settings.get("tlsverify") is False or settings.get("tls") is False

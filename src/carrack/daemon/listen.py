@@ -1,4 +1,4 @@
-"""The sockets the daemon listens on: unix, TCP with mutual TLS, and those systemd has opened for it.
+"""The sockets the daemon listens on: unix, TCP (with mutual TLS), and those systemd has opened for it.
 
 They are bound before the services start, so that clients wait in the queue instead of being turned away.
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from carrack.daemon.address import Address
 from carrack.daemon.config import Config, Tls
 from carrack.errors import Conflict, InvalidArgument
+from carrack.http import certificate
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ GROUPS = ("carrack", "docker")
 """Groups that may use the unix socket when none is named; the first that exists."""
 
 _BACKLOG = 512
+_VANISHED = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 30), (socket.TCP_USER_TIMEOUT, 300_000))
+"""How soon a TCP client whose host is gone is noticed (tcp(7)); accepted connections inherit it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ def open_endpoints(config: Config, stack: ExitStack) -> list[Endpoint]:
     Raises InvalidArgument, Conflict (an address in use) or OSError, each naming the address.
     """
     context = tls_context(config.tls) if config.tls else None
+    for warning in warnings(config):
+        log.warning("%s", warning)
     endpoints: list[Endpoint] = []
     for address in config.addresses:
         if address.kind == "unix":
@@ -53,17 +58,43 @@ def open_endpoints(config: Config, stack: ExitStack) -> list[Endpoint]:
     return endpoints
 
 
+def warnings(config: Config) -> list[str]:
+    """What `info` and the log say of addresses at which no certificate is asked for."""
+    how = "without encryption" if config.tls is None else "without TLS client verification"
+    if config.tls is not None and config.tls.authority is not None:
+        return []
+    scheme = "http" if config.tls is None else "https"
+    return [
+        f"WARNING: API is accessible on {scheme}://{address.name} {how}.\n"
+        "         Access to the remote API is equivalent to root access on the host."
+        for address in config.addresses
+        if address.kind == "tcp"
+    ]
+
+
+def names(config: Config) -> list[str]:
+    """Names under which TCP clients may speak to this daemon: its host's, those of its addresses and certificate."""
+    found = [socket.gethostname(), *(a.host_and_port[0] for a in config.addresses if a.kind == "tcp")]
+    if config.tls is not None:
+        found += certificate.names(config.tls.certificate.read_text(errors="replace"))
+    return found
+
+
 def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Mutual TLS: only clients with a certificate of the authority get in. Raises InvalidArgument."""
+    """TLS 1.2 and above. With an authority only clients with a certificate of it, made for clients, get in; the
+    system's own authorities count for nothing (CVE-2018-12608). Raises InvalidArgument."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.options |= ssl.OP_NO_RENEGOTIATION
     try:
         context.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:
         raise InvalidArgument(
             f"could not load the TLS certificate {tls.certificate} with key {tls.key}: {error}"
         ) from error
+    if tls.authority is None:
+        return context
+    context.verify_mode = ssl.CERT_REQUIRED
     try:
         context.load_verify_locations(tls.authority)
     except (OSError, ssl.SSLError) as error:
@@ -147,6 +178,8 @@ def _tcp(address: Address, stack: ExitStack) -> list[socket.socket]:
     for family, kind, protocol, _, where in dict.fromkeys(found):
         sock = stack.enter_context(socket.socket(family, kind, protocol))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option, seconds in _VANISHED:
+            sock.setsockopt(socket.IPPROTO_TCP, option, seconds)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
@@ -169,7 +202,8 @@ def _activated(address: Address, config: Config, context: ssl.SSLContext | None,
     endpoints = []
     for number in wanted:
         sock = _adopt(number, stack)
-        if sock.family != socket.AF_UNIX and context is None:
+        verified = config.tls is not None and config.tls.authority is not None
+        if sock.family != socket.AF_UNIX and not verified and not config.anyone:
             raise InvalidArgument(f"fd://{number} is a TCP socket; it is served with --tlsverify only")
         endpoints.append(Endpoint(sock, context if sock.family != socket.AF_UNIX else None, f"fd://{number}"))
     return endpoints

@@ -17,7 +17,7 @@ from carrack import __version__
 from carrack.daemon import config as configuration
 from carrack.daemon import flags, logs
 from carrack.daemon.config import Config
-from carrack.daemon.listen import Endpoint, open_endpoints
+from carrack.daemon.listen import Endpoint, names, open_endpoints
 from carrack.daemon.lock import owning, pidfile
 from carrack.daemon.notify import notify
 from carrack.daemon.reload import reload
@@ -89,13 +89,14 @@ class _Daemon:
 
     async def serve(self, build: Callable[[Config], Services]) -> None:
         from carrack.api.app import Application
+        from carrack.api.auth import Door
         from carrack.http.server import Server
 
         self._handle_signals()
         self._services = build(self._config)
         await self._start()
         try:
-            server = Server(Application(self._services.routes))
+            server = Server(Application(self._services.routes, Door(names(self._config))))
             for endpoint in self._endpoints:
                 await server.listen(endpoint.socket, endpoint.tls)
                 log.info("listening on %s", endpoint.name)

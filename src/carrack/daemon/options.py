@@ -64,7 +64,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "storage-driver", "storage-driver", "string", "How layers are kept (default: the best that works here)", "s"
     ),
-    Option("tls", "tls", "bool", "Use TLS; implied by --tlsverify"),
+    Option("tls", "tls", "bool", "Use TLS; implied by --tlsverify, and not enough without it"),
     Option("tlscacert", "tlscacert", "string", "Certificate of the authority that clients' certificates must be from"),
     Option("tlscert", "tlscert", "string", "The daemon's certificate"),
     Option("tlskey", "tlskey", "string", "The daemon's key"),

@@ -19,6 +19,7 @@ from carrack.api import versions
 from carrack.api.app import Route
 from carrack.api.routes import containers, exec, images, networks, streams, system, volumes
 from carrack.daemon.config import Config
+from carrack.daemon.listen import warnings
 from carrack.daemon.reload import attributes
 from carrack.engine.containers import listing, shm
 from carrack.engine.containers.attach import Attachments
@@ -379,4 +380,5 @@ def _settings(config: Config, snapshotter: Snapshotter, facts: HostFacts) -> Set
         pools=config.address_pools,
         init_binary=facts.init_path or "",
         security=("name=seccomp,profile=builtin", *namespaces),
+        warnings=tuple(warnings(config)),
     )

@@ -19,6 +19,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from carrack.http.framing import RequestFramer
+from carrack.http.gate import Gate, usual_limit
 from carrack.http.head import MAX_HEAD, FramingError
 from carrack.http.tls import TlsProtocol
 
@@ -26,6 +27,9 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 HEAD_TIMEOUT = 60.0
 """Seconds a client may take to send its request line and headers."""
+
+SILENCE = 300.0
+"""Seconds a client may be connected without having sent anything."""
 
 LINGER = 2.0
 """Seconds an unread body is still taken after the answer, so that the client can read the answer."""
@@ -138,9 +142,16 @@ class _EngineFactory(web.Server):
 class Connection(asyncio.Protocol):
     """One client connection, from its first byte until it is closed or hijacked."""
 
-    def __init__(self, engine: _Engine, peers: set[Connection], head_timeout: float = HEAD_TIMEOUT) -> None:
+    def __init__(
+        self,
+        engine: _Engine,
+        peers: set[Connection],
+        head_timeout: float = HEAD_TIMEOUT,
+        gate: Gate | None = None,
+    ) -> None:
         engine.connection = self
         self._peers = peers
+        self._gate = gate
         self._engine = engine
         self._framer = RequestFramer()
         self._head_timeout = head_timeout
@@ -149,6 +160,8 @@ class Connection(asyncio.Protocol):
         self._answered_early = False
         self._half_closed = False
         self._held = False
+        self._clogged = False
+        self._put_off = False
         self._on_gone: Callable[[], None] | None = None
 
     @property
@@ -210,6 +223,15 @@ class Connection(asyncio.Protocol):
         if not self._framer.complete:
             self._answered_early = True
             return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let the next request in; one that asks on and on without reading the answers waits until it has read."""
+        if self._transport is None:
+            return
+        if self._clogged:
+            self._put_off = True
+            return
         self._framer.next()
         if self._held:
             self._held = False
@@ -221,6 +243,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
+        if self._gate is not None and not self._gate.enter(self):
+            self._refuse(FramingError(503, self._gate.full, told=True))
+            return
+        self._timer = asyncio.get_running_loop().call_later(SILENCE, self._transport.close)
         if hasattr(transport, "max_size"):
             transport.max_size = _RECEIVE
         self._peers.add(self)
@@ -228,7 +254,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio.Protocol."""
-        self._feed(data)
+        if self in self._peers:
+            self._feed(data)
 
     def eof_received(self) -> bool:
         """asyncio.Protocol: stay open for writing while an answer is owed."""
@@ -245,21 +272,32 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport = None
-        self._peers.discard(self)
         self._cancel_timer()
+        if self not in self._peers:
+            return  # it was refused at the gate
+        self._peers.discard(self)
+        if self._gate is not None:
+            self._gate.leave(self)
         self._engine.connection_lost(exc)
         self._gone()
 
     def pause_writing(self) -> None:
         """asyncio.Protocol."""
+        self._clogged = True
         self._engine.pause_writing()
 
     def resume_writing(self) -> None:
         """asyncio.Protocol."""
+        self._clogged = False
         self._engine.resume_writing()
+        if self._put_off:
+            self._put_off = False
+            self._go_on()
 
     def _feed(self, data: bytes) -> None:
         framer = self._framer
+        if framer.idle:
+            self._cancel_timer()  # no longer silent
         while True:
             try:
                 wanted = framer.feed(data)
@@ -272,6 +310,9 @@ class Connection(asyncio.Protocol):
             if not (framer.complete and self._answered_early):
                 break
             self._answered_early = False
+            if self._clogged:
+                self._put_off = True
+                break
             framer.next()
             data = b""
         if len(framer.rest) > _HOLD and self._transport is not None:
@@ -306,12 +347,13 @@ class Connection(asyncio.Protocol):
 
 
 class Server:
-    """Serves one handler on any number of listening sockets."""
+    """Serves one handler on any number of listening sockets, to `most` clients at a time."""
 
-    def __init__(self, handler: Handler, *, head_timeout: float = HEAD_TIMEOUT) -> None:
+    def __init__(self, handler: Handler, *, head_timeout: float = HEAD_TIMEOUT, most: int | None = None) -> None:
         limits: dict[str, Any] = {"max_line_size": MAX_HEAD, "max_field_size": MAX_HEAD, "lingering_time": LINGER}
         self._factory = _EngineFactory(handler, access_log=None, auto_decompress=False, **limits)
         self._head_timeout = head_timeout
+        self._gate = Gate(most or usual_limit())
         self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
 
@@ -341,9 +383,9 @@ class Server:
         await self._factory.shutdown(grace)
 
     def _protocol_factory(self, tls: ssl.SSLContext | None) -> Callable[[], asyncio.Protocol]:
-        def connection() -> Connection:
-            return Connection(self._factory(), self._connections, self._head_timeout)
+        def connection(gate: Gate | None = self._gate) -> Connection:
+            return Connection(self._factory(), self._connections, self._head_timeout, gate)
 
         if tls is None:
             return connection
-        return lambda: TlsProtocol(tls, connection())
+        return lambda: TlsProtocol(tls, connection(None), self._gate)

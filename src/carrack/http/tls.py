@@ -13,6 +13,8 @@ import logging
 import ssl
 from typing import Any, cast
 
+from carrack.http.gate import Gate
+
 log = logging.getLogger(__name__)
 
 HANDSHAKE_TIMEOUT = 30.0
@@ -24,8 +26,9 @@ _READ = 64 * 1024
 class TlsProtocol(asyncio.Protocol):
     """The wire side: decrypts for, and encrypts from, the protocol above it."""
 
-    def __init__(self, context: ssl.SSLContext, above: asyncio.Protocol) -> None:
+    def __init__(self, context: ssl.SSLContext, above: asyncio.Protocol, gate: Gate | None = None) -> None:
         self.above: asyncio.Protocol = above
+        self._gate = gate
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -38,6 +41,9 @@ class TlsProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio.Protocol."""
         self._wire = cast(asyncio.Transport, transport)
+        if self._gate is not None and not self._gate.enter(self):
+            self._wire.abort()
+            return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(HANDSHAKE_TIMEOUT, self._wire.abort)
 
@@ -60,6 +66,8 @@ class TlsProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio.Protocol."""
         self._wire = None
+        if self._gate is not None:
+            self._gate.leave(self)
         self._cancel_timer()
         if self._established:
             self.above.connection_lost(exc)

@@ -30,6 +30,10 @@ def test_addresses(text: str, kind: str, name: str) -> None:
     assert (address.kind, address.name) == (kind, name)
 
 
+def test_without_tls_the_usual_port_is_another() -> None:
+    assert parse_host("tcp://h", tls=False).name == "h:2375"
+
+
 def test_halves_of_a_tcp_address() -> None:
     assert parse_host("tcp://[::1]:5").host_and_port == ("::1", 5)
     assert parse_host("tcp://h:5").host_and_port == ("h", 5)

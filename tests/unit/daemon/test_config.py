@@ -94,7 +94,7 @@ def test_both_as_flag_and_in_the_file_is_a_conflict(tmp_path: Path) -> None:
         ({"labels": ["nothing"]}, "bad attribute format"),
         ({"labels": ["a=b", "a=c"]}, "conflict labels"),
         ({"slots": 1000}, "not between 0 and 64"),
-        ({"tls": True}, "--tls without --tlsverify is refused"),
+        ({"tls": True, "hosts": ["tcp://:2376"]}, "without --tlsverify is refused"),
         ({"tls": False, "tlsverify": True}, "contradicts"),
         ({"hosts": ["tcp://0.0.0.0:2375"]}, "without --tlsverify is refused"),
         ({"log-driver": "syslog"}, 'log-driver: "syslog" is not supported'),
@@ -126,7 +126,7 @@ def test_what_asks_for_nothing_else_is_taken(tmp_path: Path) -> None:
         (["--default-address-pool", "base=1.0.0.0/8"], "want base=CIDR,size=BITS"),
         (["--dns", "one"], "dns: invalid IP address: one"),
         (["--iptables=false"], "flag --iptables: 'false' is not supported"),
-        (["-H", "tcp://127.0.0.1:1", "--tls"], "--tls without --tlsverify"),
+        (["-H", "tcp://127.0.0.1:1", "--tls"], "without --tlsverify is refused"),
     ],
 )
 def test_bad_command_lines_are_refused(tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -152,6 +152,24 @@ def test_commands_come_before_everything_else(tmp_path: Path) -> None:
     assert load(["-h"], {}).what == "help"
     (tmp_path / "d.json").write_text("{}")
     assert load(["--validate", "--config-file", str(tmp_path / "d.json")], {}).what == "validate"
+
+
+@pytest.mark.parametrize(
+    ("words", "authority", "port"),
+    [
+        (["--tls=false"], None, "2375"),
+        (["--tlsverify=false"], None, "2375"),
+        (["--tls", "--tlsverify=false"], False, "2376"),
+        (["--tlsverify"], True, "2376"),
+    ],
+)
+def test_anyone_is_let_in_only_when_that_is_said(
+    tmp_path: Path, words: list[str], authority: bool | None, port: str
+) -> None:
+    config = configured(tmp_path, *words, "-H", "tcp://127.0.0.1")
+    assert config.anyone is not bool(authority)
+    assert (None if config.tls is None else config.tls.authority is not None) is authority
+    assert config.addresses[0].name == f"127.0.0.1:{port}"
 
 
 def test_mutual_tls_names_its_files(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.fakes import certificates
 
 from carrack.daemon.address import parse_host
 from carrack.daemon.config import Config, Tls
-from carrack.daemon.listen import open_endpoints, socket_group, tls_context
+from carrack.daemon.listen import names, open_endpoints, socket_group, tls_context, warnings
 from carrack.errors import Conflict, InvalidArgument
 
 
@@ -63,6 +63,17 @@ def test_tcp_is_served_with_tls_and_an_address_in_use_is_named(tmp_path: Path) -
         port = endpoint.socket.getsockname()[1]
         with ExitStack() as other, pytest.raises(Conflict, match=f"tcp://127.0.0.1:{port} is in use"):
             open_endpoints(config(f"tcp://127.0.0.1:{port}", tls=tls), other)
+
+
+def test_names_and_warnings_of_tcp_addresses(tmp_path: Path) -> None:
+    made = certificates.make(tmp_path)
+    verified = config("tcp://build.example.org:1", tls=Tls(made.authority, made.server, made.server_key))
+    assert names(verified) == [socket.gethostname(), "build.example.org", "localhost"]
+    assert warnings(verified) == []
+    (told,) = warnings(config("unix:///x", "tcp://127.0.0.1:1", tls=Tls(None, made.server, made.server_key)))
+    assert told.startswith("WARNING: API is accessible on https://127.0.0.1:1 without TLS client verification.")
+    (told,) = warnings(config("tcp://127.0.0.1:1"))
+    assert told.startswith("WARNING: API is accessible on http://127.0.0.1:1 without encryption.")
 
 
 def test_tls_files_are_named_when_they_are_missing_or_wrong(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, json_response, stream
 from carrack.api.stream import StreamWriter
+from carrack.http import server
 
 
 async def size(request: Request) -> Response:
@@ -61,6 +62,62 @@ def test_a_slow_head_is_cut_off_but_an_idle_connection_is_not(tmp_path: Path) ->
             writer.close()
 
     run(main)
+
+
+def test_a_silent_client_is_cut_off_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SILENCE", 0.05)
+
+    async def client(address: str) -> None:
+        assert await exchange(address, b"") == b""
+        # who has asked once may stay
+        reader, writer = await asyncio.open_unix_connection(address)
+        request = b"GET /size HTTP/1.1\r\nHost: x\r\n\r\n"
+        for _ in range(2):
+            writer.write(request)
+            assert (await reader.readuntil(b"\r\n\r\n0\n")).startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(0.1)
+        writer.close()
+
+    run_with(tmp_path, ROUTES, client)
+
+
+def test_there_is_room_for_so_many_clients(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, ROUTES, most=2) as address:
+            pairs = [await asyncio.open_unix_connection(address) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            status, _, body = parse(await exchange(address, b""))
+            assert (status, b"2 clients" in body) == (503, True)
+            for _, writer in pairs:
+                writer.close()
+                await writer.wait_closed()
+            answer = b""
+            while not answer.startswith(b"HTTP/1.1 200"):
+                answer = await exchange(address, b"GET /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    run(main)
+
+
+def test_who_does_not_read_answers_gets_no_further_ones(tmp_path: Path) -> None:
+    made = 0
+
+    async def large(request: Request) -> Response:
+        nonlocal made
+        made += 1
+        return json_response("x" * 1_000_000)
+
+    async def client(address: str) -> None:
+        reader, writer = await asyncio.open_unix_connection(address, limit=4096)
+        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+        await asyncio.sleep(0.2)
+        assert made <= 2
+        whole = 0
+        while whole < 50 * 1_000_000:
+            whole += len(await reader.read(1 << 20))
+        assert made == 50
+        writer.close()
+
+    run_with(tmp_path, [Route("GET", "/large", large)], client)
 
 
 def test_pipelined_requests_with_bodies_of_both_kinds(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class Settings:
     logs: tuple[str, ...] = ("json-file", "none")
     pools: tuple[tuple[str, int], ...] = ()
     security: tuple[str, ...] = ("name=seccomp,profile=builtin", "name=cgroupns")
+    warnings: tuple[str, ...] = ()
 
 
 class SystemInfo:
@@ -95,7 +96,7 @@ class SystemInfo:
             "CgroupVersion": str(limits.cgroup_version),
             **self._of_host(),
             **self._of_settings(),
-            "Warnings": limits.warnings() or None,
+            "Warnings": [*limits.warnings(), *self._settings.warnings] or None,
         }
 
     def version(self) -> Document:
