@@ -1,0 +1,68 @@
+"""A stand-in for testcontainers' reaper: it removes what a test left when the test's connection ends.
+
+Each line that it receives names labels (`label=a%3Db&label=...`) and is answered with ACK. Once the last connection is
+gone for RYUK_RECONNECTION_TIMEOUT (10s), every container, volume and image with all the labels of a line is removed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import select
+import socket
+import urllib.parse
+
+_SOCKET = "/var/run/docker.sock"
+
+
+class _Engine(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(_SOCKET)
+
+
+def _ask(method: str, path: str, **query: str) -> object:
+    engine = _Engine("localhost")
+    engine.request(method, f"{path}?{urllib.parse.urlencode(query)}")
+    answer = engine.getresponse()
+    text = answer.read()
+    return json.loads(text) if answer.status == 200 and text else None
+
+
+def _reap(labels: list[str]) -> None:
+    filters = json.dumps({"label": labels})
+    for container in _ask("GET", "/containers/json", all="1", filters=filters) or []:  # type: ignore[attr-defined]
+        _ask("DELETE", f"/containers/{container['Id']}", force="1", v="1")
+        print("removed container", container["Id"])
+    _ask("POST", "/volumes/prune", filters=json.dumps({"label": labels, "all": ["true"]}))
+    _ask("POST", "/images/prune", filters=json.dumps({"label": labels, "dangling": ["false"]}))
+
+
+def _collect(wait: float) -> set[tuple[str, ...]]:
+    """What connections asked for, until there has been none for `wait` seconds."""
+    wanted: set[tuple[str, ...]] = set()
+    rest: dict[socket.socket, bytes] = {}
+    listener = socket.create_server(("", 8080))
+    print("Started!", flush=True)
+    patience = 60.0  # for the first connection
+    while ready := select.select([listener, *rest], [], [], None if rest else patience)[0]:
+        for one in ready:
+            if one is listener:
+                rest[listener.accept()[0]] = b""
+                continue
+            data = one.recv(4096)
+            *lines, rest[one] = (rest[one] + data).split(b"\n")
+            for line in lines:
+                wanted.add(tuple(value for _, value in urllib.parse.parse_qsl(line.decode().strip())))
+                one.sendall(b"ACK\n")
+            if not data:
+                del rest[one]
+                one.close()
+        patience = wait
+    return wanted
+
+
+if __name__ == "__main__":
+    for labels in _collect(float(os.environ.get("RYUK_RECONNECTION_TIMEOUT", "10s").rstrip("s"))):
+        _reap(list(labels))
