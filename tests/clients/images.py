@@ -27,7 +27,7 @@ printf 'path-exclude=/usr/share/%s/*\\n' doc man locale >/etc/dpkg/dpkg.cfg.d/le
 echo force-unsafe-io >>/etc/dpkg/dpkg.cfg.d/lean
 apt-get -qq update
 apt-get -qq -y install --no-install-recommends "$@"
-rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /usr/sbin/policy-rc.d
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /usr/sbin/policy-rc.d; find /var/log -type f -delete
 """
 
 
@@ -66,7 +66,7 @@ REDIS = Recipe(
 )
 NGINX = Recipe(
     "nginx:latest",
-    ("nginx-light",),
+    ("nginx",),
     {},
     "ln -sf /dev/stdout /var/log/nginx/access.log; ln -sf /dev/stderr /var/log/nginx/error.log",
     ('CMD ["nginx", "-g", "daemon off;"]', "EXPOSE 80", "STOPSIGNAL SIGQUIT"),
