@@ -38,6 +38,7 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("errors/*sysctl that does not exist*", "the runtime is our own: a missing sysctl is the engine's failure, with its path"),
     ("errors/*directory that is a file*", "the folder to work in is looked at when the container starts"),
     ("exec/*when it is over*", "an exec's exit code can be asked for a while after its container's end"),
+    ("containers-parameters/put a directory over a file*.status", "refused as the specification says: a bad request"),
     # Sizes.
     ("*.Size", "an image's size is that of its layers' tars, heads and padding included"),
     ("*.VirtualSize", "an image's size is that of its layers' tars, heads and padding included"),

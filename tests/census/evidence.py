@@ -21,9 +21,9 @@ import pytest
 from tests.api.compare import unpacked
 from tests.api.record import GOLDEN
 from tests.api.requests import SCENARIOS
-from tests.api.steps import Step
+from tests.api.steps import Send, Step, Talk
 from tests.census import said
-from tests.census.rows import FIELDS, Row, answer, table
+from tests.census.rows import DATA, FIELDS, Row, answer, table
 from tests.cli import golden
 
 from carrack.cli.flags import UsageError, parse
@@ -100,12 +100,11 @@ def _spelled(name: str, known: set[str]) -> str:
 
 def _recorded() -> Evidence:
     """Endpoints, parameters and fields of answers that the recordings of a real dockerd hold."""
-    endpoints = sorted({f"{line['method']} {line['path']}" for line in table(FIELDS)})
-    patterns = {name: _pattern(name) for name in endpoints}
-    fields: dict[str, list[str]] = {}
+    fields: dict[str, list[str]] = {line["endpoint"]: [] for line in table(DATA / "endpoints.tsv")}
     for line in table(FIELDS):
         if line["in"] == "response":
-            fields.setdefault(f"{line['method']} {line['path']}", []).append(line["field"])
+            fields[f"{line['method']} {line['path']}"].append(line["field"])
+    patterns = {name: _pattern(name) for name in fields}
     found: Evidence = {}
     for scenario, step, answers in _steps():
         target, _, query = step.target.partition("?")
@@ -117,10 +116,33 @@ def _recorded() -> Evidence:
                 for seen in (*_asked(name, query), *_sent(name, step), *_events(name, good)):
                     found.setdefault(seen, test)
                 shown = {field for each in good for field in _shown(each.get("json"))}
-                for field in fields.get(name, ()):
+                for field in fields[name]:
                     if _flat(field) in shown:
                         found.setdefault(answer(name, field), test)
     return found
+
+
+def _pattern(endpoint: str) -> re.Pattern[str]:
+    """A name of an image has slashes; that of a container has none, and is none of the fixed words."""
+    text = re.escape(endpoint).replace(re.escape("{name}"), "[^?]+")
+    return re.compile(re.sub(r"\\{[^}]*\\}", "(?!json$|create$|prune$|get$)[^/]+", text))
+
+
+def _steps() -> Iterator[tuple[str, Step, list[dict[str, Any]]]]:
+    for name, scenario in SCENARIOS.items():
+        answers = json.loads((GOLDEN / f"{name}.json").read_text())["answers"]
+        for step in scenario():
+            if isinstance(step, Talk):
+                yield from ((name, asked, [{"status": 200}]) for asked in _said(step))
+            elif not step.hidden:
+                yield name, step, list(unpacked(answers.get(step.name, {})).values())
+
+
+def _said(talk: Talk) -> Iterator[Step]:
+    """The requests of a conversation, which is compared as a whole."""
+    for move in talk.moves:
+        if isinstance(move, Send) and (line := re.match(rb"([A-Z]+) (?:/v[0-9.]+)?(/\S*) HTTP/1", move.data)):
+            yield Step(talk.name, line[1].decode(), line[2].decode())
 
 
 def _asked(endpoint: str, query: str) -> Iterator[str]:
@@ -145,18 +167,6 @@ def _events(endpoint: str, answers: list[dict[str, Any]]) -> Iterator[str]:
         for each in answers:
             for event in each.get("stream") or ():
                 yield f"event {event['Type']} {event['Action'].partition(':')[0]}"
-
-
-def _pattern(endpoint: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(endpoint)))
-
-
-def _steps() -> Iterator[tuple[str, Step, list[dict[str, Any]]]]:
-    for name, scenario in SCENARIOS.items():
-        answers = json.loads((GOLDEN / f"{name}.json").read_text())["answers"]
-        for step in scenario():
-            if isinstance(step, Step) and not step.hidden:
-                yield name, step, list(unpacked(answers.get(step.name, {})).values())
 
 
 def _shown(value: Any, path: str = "") -> Iterator[str]:

@@ -33,6 +33,7 @@ def test_list(cli: Cli, image: str) -> None:
     assert json.loads(cli("image", "ls", "--format", "json").stdout)["Tag"] == "latest"
 
 
+@pytest.mark.census("image rmi untag/force/no-prune/platform")
 @pytest.mark.docker_28
 def test_tag_and_remove(cli: Cli, image: str) -> None:
     cli("tag", image, "other:2")
@@ -52,6 +53,7 @@ def test_an_image_in_use_stays(cli: Cli, image: str) -> None:
     assert "is using" in refused.stderr
 
 
+@pytest.mark.census("image commit + --change/--pause")
 def test_commit(cli: Cli, image: str) -> None:
     cli("run", "--name", "work", image, "sh", "-c", "echo made > /made")
     words = ["-m", "why", "-a", "me", "-c", 'CMD ["cat", "/made"]', "-c", "ENV K=V", "work", "mine:1"]
@@ -66,6 +68,7 @@ def test_commit(cli: Cli, image: str) -> None:
     assert any(line.startswith("Deleted: sha256:") for line in removed[1:])
 
 
+@pytest.mark.census("image save/load docker-archive", "image save/load OCI layout")
 def test_save_and_load(cli: Cli, image: str, tmp_path: Path) -> None:
     cli("run", "--name", "work", image, "sh", "-c", "echo kept > /kept")
     before = cli("commit", "-c", 'CMD ["cat", "/kept"]', "work", "saved:1").stdout
@@ -98,6 +101,7 @@ def test_export_and_import(cli: Cli, image: str, tmp_path: Path) -> None:
     assert cli("run", "--rm", "flat:1").stdout == "flat\n"
 
 
+@pytest.mark.census("image dangling", "filter /images/prune dangling")
 def test_prune(cli: Cli, image: str) -> None:
     cli("create", "--name", "base", image)
     cli("commit", "base")

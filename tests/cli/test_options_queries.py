@@ -71,6 +71,9 @@ def test_processes_and_figures(docker: Cli, image: str) -> None:
     assert get(docker, "/containers/busy/stats?stream=0")["precpu_stats"]["cpu_usage"]["total_usage"] > 0
 
 
+@pytest.mark.census(
+    "POST /containers/{id}/restart?signal", "POST /containers/{id}/stop?signal", "POST /containers/{id}/stop?t"
+)
 def test_signals_and_patience_of_stop_and_restart(docker: Cli, image: str) -> None:
     script = "trap 'exit 9' USR1; trap '' TERM; echo ready; while :; do sleep 0.05; done"
     docker("run", "-d", "--name", "deaf", image, "sh", "-c", script)
@@ -87,6 +90,7 @@ def test_signals_and_patience_of_stop_and_restart(docker: Cli, image: str) -> No
     assert inspect(docker, "deaf", ".State.ExitCode") == "137"
 
 
+@pytest.mark.census("POST /containers/{id}/wait?condition")
 @pytest.mark.parametrize("condition", ["next-exit", "removed"])
 def test_conditions_of_wait(docker: Cli, image: str, condition: str) -> None:
     docker("create", "--name", "later", image, "sh", "-c", "exit 4")
@@ -143,6 +147,9 @@ def test_files_that_are_put(docker: Cli, image: str) -> None:
     assert found()[0] == "regular empty file"
 
 
+@pytest.mark.census(
+    "POST /containers/create?platform", "GET /images/{name}/history?platform", "run --platform", "create --platform"
+)
 def test_parameters_of_images(docker: Cli, image: str) -> None:
     docker("tag", image, "r2:other")
     rows = get(docker, "/images/json?shared-size=1&filters=" + quote('{"reference":["r2:*"]}'))
@@ -156,6 +163,12 @@ def test_parameters_of_images(docker: Cli, image: str) -> None:
     docker("rmi", "r2:other")
 
 
+@pytest.mark.census(
+    "POST /containers/{id}/attach?logs",
+    "POST /containers/{id}/attach?stdout",
+    "POST /containers/{id}/attach?stderr",
+    "POST /containers/{id}/attach?detachKeys",
+)
 def test_what_an_attached_client_gets(docker: Cli, image: str) -> None:
     docker("run", "--name", "said", image, "sh", "-c", "echo out; echo err >&2")
 

@@ -78,8 +78,10 @@ class _Face:
 
     async def remove(self, request: Request) -> Response:
         query = request.query
-        if query.texts("platforms"):
-            raise NotSupported("images here have one platform each; remove the image itself, without platforms")
+        platforms = query.texts("platforms")
+        if len(platforms) > 1:
+            raise InvalidArgument("multiple platforms are not supported")
+        await self._check_platform(request, "platforms")
         answers = await self._images.remover.remove(
             request.path["name"], force=query.flag("force"), prune=not query.flag("noprune")
         )
@@ -89,8 +91,8 @@ class _Face:
         answers, freed = await self._images.remover.prune(request.query.filters())
         return json_response({"ImagesDeleted": answers or None, "SpaceReclaimed": freed})
 
-    async def _check_platform(self, request: Request) -> None:
-        wanted = _platform_document(request)
+    async def _check_platform(self, request: Request, parameter: str = "platform") -> None:
+        wanted = _platform_document(request, parameter)
         if wanted is None:
             return
         name = request.path["name"]
@@ -211,9 +213,9 @@ def _name(repository: str, tag: str) -> Reference | None:
     return reference.parse_for_tag(repository, tag) if repository else None
 
 
-def _platform_document(request: Request) -> Platform | None:
-    """The query's `platform`, a JSON object; None when absent."""
-    text = request.query.text("platform")
+def _platform_document(request: Request, parameter: str = "platform") -> Platform | None:
+    """The query's platform, a JSON object; None when absent."""
+    text = request.query.text(parameter)
     value: Any = parse_json(text, "failed to parse platform") if text else None
     if value is None:
         return None

@@ -86,7 +86,7 @@ class Creator:
         container = Container(
             id=identity, name=chosen, created=times.now(), image=config["Image"], image_id=image.id,
             layers=tuple(image.diff_ids), path=path, args=args, config=config, host_config=host, networking=networking,
-            endpoints=merge.unconnected(host["NetworkMode"], config["MacAddress"]),
+            endpoints={} if config["NetworkDisabled"] else merge.unconnected(host["NetworkMode"], config["MacAddress"]),
         )  # fmt: skip
         spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
         async with self._images.hold(image), AsyncExitStack() as undo:

@@ -60,11 +60,11 @@ class Committer:
         author: str = "",
         comment: str = "",
     ) -> Image:
-        """Make the image; `overrides` (a request's config) and `instructions` go before the container's config.
+        """Make the image; `overrides` (a request's config), changed by `instructions`, goes before the container's config.
 
         Raises InvalidArgument on a bad instruction, OSError when the upper directory cannot be read.
         """
-        run = changes.apply(merge(run_config(overrides or {}), run_config(source.container_config)), instructions)
+        run = merge(changes.apply(run_config(overrides or {}), instructions), run_config(source.container_config))
         with self._content.ingest(self._layers.room) as spool:
             await whole(asyncio.to_thread(_pack, source.upper, spool))
             diff_id = spool.finish().digest
