@@ -18,6 +18,7 @@ def ours(daemon: DaemonProcess, image: str) -> CommandLine:
     return CommandLine("carrack", daemon)
 
 
+@pytest.mark.census("completion", "__complete")
 def test_completion(ours: CommandLine, image: str) -> None:
     for shell in ("bash", "zsh", "fish"):
         assert "carrack __complete" in ours("completion", shell).stdout
@@ -37,6 +38,7 @@ def test_completion(ours: CommandLine, image: str) -> None:
         ours("rm", "complete-me")
 
 
+@pytest.mark.census("system dial-stdio")
 def test_dial_stdio(ours: CommandLine) -> None:
     request = b"GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     answer = ours.raw("system", "dial-stdio", stdin=request)

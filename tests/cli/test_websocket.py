@@ -1,4 +1,4 @@
-"""``attach/ws``: what dashboards in a browser use. Each parameter is seen in the messages that come or in the container."""
+"""``attach/ws``, which dashboards in a browser use: each parameter is seen in the messages or in the container."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ async def _talk(docker: Cli, name: str, query: str, sent: Sequence[bytes], until
     """What comes in messages until it holds ``until``, or until the other side closes."""
     connector = aiohttp.UnixConnector(str(docker.daemon.socket))
     got = b""
-    async with aiohttp.ClientSession("http://daemon", connector=connector) as session, asyncio.timeout(20):
-        async with session.ws_connect(f"/v1.51/containers/{name}/attach/ws?{query}") as stream:
-            for each in sent:
-                await stream.send_bytes(each)
-            async for message in stream:
-                got += message.data
-                if until and until in got:
-                    break
+    async with (
+        asyncio.timeout(20),
+        aiohttp.ClientSession("http://daemon", connector=connector) as session,
+        session.ws_connect(f"/v1.51/containers/{name}/attach/ws?{query}") as stream,
+    ):
+        for each in sent:
+            await stream.send_bytes(each)
+        async for message in stream:
+            got += message.data
+            if until and until in got:
+                break
     return got
 
 

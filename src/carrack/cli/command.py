@@ -3,7 +3,8 @@
 import sys
 
 from carrack.cli.flags import Parsed, UsageError, parse
-from carrack.client.context import choose
+from carrack.client.context import choose, configuration
+from carrack.client.settings import Settings
 from carrack.client.transport import Daemon, Refused, Unreachable
 from carrack.errors import CarrackError, InvalidArgument
 
@@ -56,12 +57,21 @@ class Session:
         self.config: str | None = None
         self.tls: Tls | None = None
         self._daemon: Daemon | None = None
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What the user's configuration file says of formats, keys, proxies, headers and filters."""
+        if self._settings is None:
+            self._settings = Settings(configuration(self.config, self.environment))
+        return self._settings
 
     @property
     def daemon(self) -> Daemon:
         if self._daemon is None:
             host = choose(self.host, self.context, self.tls, self.environment, self.config)
-            self._daemon = Daemon(host, self.environment.get("DOCKER_API_VERSION") or None)
+            version = self.environment.get("DOCKER_API_VERSION") or None
+            self._daemon = Daemon(host, version, self.settings.headers())
         return self._daemon
 
     @property

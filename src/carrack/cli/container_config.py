@@ -108,6 +108,13 @@ def create_document(parsed: "Parsed", env: "Mapping[str, str]", *, detach: bool 
     return config
 
 
+def with_proxies(body: "Document", proxies: list[str]) -> None:
+    """Give the container the user's proxies as well, as far as no variable of that name was given."""
+    given = {word.partition("=")[0] for word in body.get("Env") or ()}
+    if more := [word for word in proxies if word.partition("=")[0] not in given]:
+        body["Env"] = [*(body.get("Env") or ()), *more]
+
+
 def restart_policy(text: str) -> "Document":
     """``{"Name", "MaximumRetryCount"}`` of ``on-failure:3``."""
     name, colon, count = text.partition(":")

@@ -10,7 +10,7 @@ from carrack.http.client import Connection, connect_tcp, connect_unix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from carrack.client.context import Host
@@ -40,10 +40,14 @@ class Unreachable(Unavailable):
 
 
 class Daemon:
-    """A daemon's API. Answers are decoded documents; keep-alive spares a connection per request."""
+    """A daemon's API. Answers are decoded documents; keep-alive spares a connection per request.
 
-    def __init__(self, host: "Host", version: str | None = None) -> None:
+    ``headers`` go with every request.
+    """
+
+    def __init__(self, host: "Host", version: str | None = None, headers: "Sequence[tuple[str, str]]" = ()) -> None:
         self.host = host
+        self.headers = tuple(headers)
         self.version = version or NEWEST_VERSION
         self._agreed = version is not None
         self._spare: Connection | None = None
@@ -72,7 +76,9 @@ class Daemon:
         For what shall be under way while something else is asked. The version must have been agreed by an answer.
         """
         connection = self.connect()
-        connection.send("POST", f"/v{self.version}{path}{encode_query(query)}", [("Connection", "close")])
+        connection.send(
+            "POST", f"/v{self.version}{path}{encode_query(query)}", [*self.headers, ("Connection", "close")]
+        )
 
         def answer() -> "Response":
             try:
@@ -170,7 +176,7 @@ class Daemon:
             if self._spare is None or not self._spare.idle:
                 self._spare = connection
         try:
-            return connection.request(method, target, headers, body)
+            return connection.request(method, target, [*self.headers, *headers], body)
         except OSError as error:
             raise Unreachable(self.host.url, error) from error
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _attach(session: "Session", parsed: "Parsed") -> int:
-    daemon, keys = session.daemon, parsed.text("detach-keys")
+    daemon, keys = session.daemon, parsed.text("detach-keys") or session.settings.text("detachKeys")
     found = containers.inspect(daemon, checked(parsed.arguments[0]))
     _check_state(found["State"])
     config, container = found["Config"], found["Id"]

@@ -2,7 +2,7 @@
 
 from carrack.cli.command import Command, write
 from carrack.cli.commands.run import create, refusal
-from carrack.cli.container_config import create_document
+from carrack.cli.container_config import create_document, with_proxies
 from carrack.cli.container_flags import CREATE_FLAGS
 from carrack.errors import CarrackError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def _create(session: "Session", parsed: "Parsed") -> int:
     try:
         body = create_document(parsed, session.environment)
+        with_proxies(body, session.settings.proxies(session.daemon.host.url))
     except CarrackError as error:
         raise refusal("create", error) from error
     write(create(session.daemon, parsed, body))

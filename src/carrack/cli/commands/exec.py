@@ -30,7 +30,7 @@ def _exec(session: "Session", parsed: "Parsed") -> int:
             except Refused as error:
                 raise Exit(1, f"Error response from daemon: {error}") from error
             return 0
-        _carry(daemon, exec_id, body, parsed.text("detach-keys"))
+        _carry(daemon, exec_id, body)
     except Refused as error:
         raise Exit(_code(error), f"Error response from daemon: {error}") from error
     code: int = execs.inspect(daemon, exec_id).get("ExitCode") or 0
@@ -46,9 +46,11 @@ def _document(session: "Session", parsed: "Parsed") -> "Document":
     for name, key in (("tty", "Tty"), ("privileged", "Privileged")):
         if parsed.flag(name):
             body[key] = True
-    for name, key in (("user", "User"), ("workdir", "WorkingDir"), ("detach-keys", "DetachKeys")):
+    for name, key in (("user", "User"), ("workdir", "WorkingDir")):
         if parsed.text(name):
             body[key] = parsed.text(name)
+    if keys := parsed.text("detach-keys") or session.settings.text("detachKeys"):
+        body["DetachKeys"] = keys
     if parsed.given("env") or parsed.given("env-file"):
         from carrack.cli.container_config import environment_words
 
@@ -56,7 +58,7 @@ def _document(session: "Session", parsed: "Parsed") -> "Document":
     return body
 
 
-def _carry(daemon: "Daemon", exec_id: str, body: "Document", keys: str) -> None:
+def _carry(daemon: "Daemon", exec_id: str, body: "Document") -> None:
     stdin = bool(body.get("AttachStdin"))
     if not body.get("Tty"):
         exchange(execs.attach(daemon, exec_id, terminal=False), stdin=stdin, raw=False)
@@ -64,7 +66,7 @@ def _carry(daemon: "Daemon", exec_id: str, body: "Document", keys: str) -> None:
     from carrack.cli.terminal import RawMode, detach_sequence, follow_size, size
 
     here = size(1)
-    sequence = detach_sequence(keys)
+    sequence = detach_sequence(body.get("DetachKeys", ""))
     stream = execs.attach(daemon, exec_id, terminal=True, size=list(here) if here != (0, 0) else None)
     restore = (
         follow_size(lambda height, width: execs.resize(daemon, exec_id, height, width)) if posix.isatty(1) else None

@@ -47,7 +47,7 @@ def _images(session: "Session", parsed: "Parsed") -> int:
     filters = wanted_filters(parsed)
     if parsed.arguments:
         filters.setdefault("reference", {})[parsed.arguments[0]] = True
-    form, full = wanted_form(parsed), parsed.flag("no-trunc")
+    form, full = wanted_form(parsed, session.settings.text("imagesFormat")), parsed.flag("no-trunc")
     digests = parsed.flag("digests") or ".Digest" in form
     query = {"all": parsed.flag("all"), "filters": filters or None, "digests": digests}
     found = [{**item, "Containers": -1} for item in images.listing(session.daemon, query)]  # only df tells

@@ -36,7 +36,7 @@ HEADINGS = {
 
 
 def _list(session: "Session", parsed: "Parsed") -> int:
-    form, full = wanted_form(parsed), parsed.flag("no-trunc")
+    form, full = wanted_form(parsed, session.settings.text("networksFormat")), parsed.flag("no-trunc")
     found = sorted(networks.listing(session.daemon, wanted_filters(parsed)), key=lambda network: str(network["Name"]))
     rows = [_row(network, full) for network in found]
     if parsed.flag("quiet") and form in ("", "table"):

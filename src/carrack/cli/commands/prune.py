@@ -4,7 +4,7 @@ import sys
 
 from carrack.cli.command import Command, write
 from carrack.cli.exit import Exit
-from carrack.cli.render.fields import PRUNE_FILTER, wanted_filters
+from carrack.cli.render.fields import PRUNE_FILTER, prune_filters
 from carrack.client import containers, images, networks, system, volumes
 from carrack.client.transport import Refused
 from carrack.errors import InvalidArgument
@@ -35,18 +35,18 @@ def confirm(parsed: "Parsed", warning: str) -> None:
 
 def _containers(session: "Session", parsed: "Parsed") -> int:
     confirm(parsed, "This will remove all stopped containers.")
-    return _total(_prune_containers(session.daemon, wanted_filters(parsed)))
+    return _total(_prune_containers(session.daemon, prune_filters(parsed, session.settings.prune_filters())))
 
 
 def _images(session: "Session", parsed: "Parsed") -> int:
     everything = parsed.flag("all")
     what = "images without at least one container associated to them." if everything else "dangling images."
     confirm(parsed, f"This will remove all {what}")
-    return _total(_prune_images(session.daemon, wanted_filters(parsed), everything))
+    return _total(_prune_images(session.daemon, prune_filters(parsed, session.settings.prune_filters()), everything))
 
 
 def _volumes(session: "Session", parsed: "Parsed") -> int:
-    filters = wanted_filters(parsed)
+    filters = prune_filters(parsed, session.settings.prune_filters())
     if parsed.flag("all"):
         if "all" in filters:
             raise InvalidArgument("conflicting options: cannot specify both --all and --filter all=1")
@@ -58,12 +58,12 @@ def _volumes(session: "Session", parsed: "Parsed") -> int:
 
 def _networks(session: "Session", parsed: "Parsed") -> int:
     confirm(parsed, "This will remove all custom networks not used by at least one container.")
-    _prune_networks(session.daemon, wanted_filters(parsed))
+    _prune_networks(session.daemon, prune_filters(parsed, session.settings.prune_filters()))
     return 0
 
 
 def _system(session: "Session", parsed: "Parsed") -> int:
-    filters, everything = wanted_filters(parsed), parsed.flag("all")
+    filters, everything = prune_filters(parsed, session.settings.prune_filters()), parsed.flag("all")
     if parsed.flag("volumes") and "until" in filters:
         raise InvalidArgument('ERROR: The "until" filter is not supported with "--volumes"')
     doomed = ["all stopped containers", "all networks not used by at least one container"]

@@ -48,7 +48,7 @@ HEADINGS = {
 def _ps(session: "Session", parsed: "Parsed") -> int:
     last = parsed.number("last") or -1
     limit = 1 if parsed.flag("latest") else max(last, 0)
-    form, full = wanted_form(parsed), parsed.flag("no-trunc")
+    form, full = wanted_form(parsed, session.settings.text("psFormat")), parsed.flag("no-trunc")
     found = containers.listing(
         session.daemon,
         everything=parsed.flag("all") or limit > 0,

@@ -3,7 +3,7 @@
 import posix
 
 from carrack.cli.command import Command, describe, write, write_error
-from carrack.cli.container_config import create_document
+from carrack.cli.container_config import create_document, with_proxies
 from carrack.cli.container_flags import RUN_FLAGS
 from carrack.cli.exit import Exit, start_failure_code, unreachable
 from carrack.cli.flags import UsageError
@@ -85,6 +85,7 @@ def missing_image(image: str, quiet: bool = False) -> InvalidArgument:
 def _create_and_start(session: "Session", parsed: "Parsed") -> int:
     detach = parsed.flag("detach")
     body = create_document(parsed, session.environment, detach=detach)
+    with_proxies(body, session.settings.proxies(session.daemon.host.url))
     terminal = bool(body.get("Tty"))
     if terminal and body.get("AttachStdin") and not posix.isatty(0):
         raise Exit(1, "the input device is not a TTY")
@@ -103,7 +104,7 @@ def _create_and_start(session: "Session", parsed: "Parsed") -> int:
 
 
 def _attached(session: "Session", parsed: "Parsed", body: "Document", container: str) -> int:
-    daemon, keys = session.daemon, parsed.text("detach-keys")
+    daemon, keys = session.daemon, parsed.text("detach-keys") or session.settings.text("detachKeys")
     terminal, stdin = bool(body.get("Tty")), bool(body.get("AttachStdin"))
     restore = None
     if parsed.flag("sig-proxy", True) and not terminal:

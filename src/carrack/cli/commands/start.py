@@ -37,7 +37,7 @@ def _start(session: "Session", parsed: "Parsed") -> int:
 
 
 def _attached(session: "Session", parsed: "Parsed", name: str) -> int:
-    daemon, keys = session.daemon, parsed.text("detach-keys")
+    daemon, keys = session.daemon, parsed.text("detach-keys") or session.settings.text("detachKeys")
     found = containers.inspect(daemon, name)
     container, config = found["Id"], found["Config"]
     terminal, stdin = bool(config.get("Tty")), bool(config.get("OpenStdin")) and parsed.flag("interactive")

@@ -37,7 +37,8 @@ _INTERVAL = 0.5
 
 
 def _stats(session: "Session", parsed: "Parsed") -> int:
-    daemon, form, full = session.daemon, wanted_form(parsed), parsed.flag("no-trunc")
+    daemon, full = session.daemon, parsed.flag("no-trunc")
+    form = wanted_form(parsed, session.settings.text("statsFormat"))
     daemon.agree()
     if parsed.arguments:
         for name in parsed.arguments:
@@ -79,7 +80,7 @@ class _Watcher:
     def __init__(self, daemon: Daemon, name: str, *, stream: bool) -> None:
         self.latest: Document | None = None
         self.gone = False
-        self._daemon = Daemon(daemon.host, daemon.version)
+        self._daemon = Daemon(daemon.host, daemon.version, daemon.headers)
         self._name = name
         self._stream = stream
         self._thread = threading.Thread(target=self._watch, daemon=True)

@@ -73,7 +73,7 @@ def _list(session: "Session", parsed: "Parsed") -> int:
         raise NotSupported("--cluster: cluster volumes are not built yet")
     answer = volumes.listing(session.daemon, wanted_filters(parsed))
     found = sorted(answer.get("Volumes") or [], key=lambda volume: str(volume["Name"]))
-    form = wanted_form(parsed)
+    form = wanted_form(parsed, session.settings.text("volumesFormat"))
     if parsed.flag("quiet") and form in ("", "table"):
         for volume in found:
             write(volume["Name"])

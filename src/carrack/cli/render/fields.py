@@ -23,10 +23,10 @@ PRUNE_FILTER: "Flag" = ("filter", "", "filter", 'Provide filter values (e.g. "un
 NO_TRUNC: "Flag" = ("no-trunc", "", "bool", "Don't truncate output")
 
 
-def wanted_form(parsed: "Parsed") -> str:
-    """What ``--format`` and ``--json`` ask for, empty for the usual table."""
+def wanted_form(parsed: "Parsed", usual: str = "") -> str:
+    """What ``--format`` and ``--json`` ask for, or the user's own ``usual`` form; empty for the usual table."""
     if not parsed.flag("json"):
-        return parsed.text("format")
+        return parsed.text("format") or ("" if parsed.flag("quiet") else usual)
     if parsed.text("format") not in ("", "json"):
         raise InvalidArgument("conflicting options: cannot specify both --format and --json")
     return "json"
@@ -37,6 +37,16 @@ def wanted_filters(parsed: "Parsed") -> "dict[str, Any]":
     filters: dict[str, dict[str, bool]] = {}
     for key, value in parsed.value("filter") or []:
         filters.setdefault(key, {})[value] = True
+    return filters
+
+
+def prune_filters(parsed: "Parsed", usual: "list[tuple[str, str]]") -> "dict[str, Any]":
+    """The filters of a prune: those of the command line, and the user's ``usual`` ones that do not contradict them."""
+    filters = wanted_filters(parsed)
+    for key, value in usual:
+        opposite = "label" if key == "label!" else "label!" if key == "label" else ""
+        if value not in filters.get(opposite, ()):
+            filters.setdefault(key, {})[value] = True
     return filters
 
 

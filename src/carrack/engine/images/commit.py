@@ -60,7 +60,7 @@ class Committer:
         author: str = "",
         comment: str = "",
     ) -> Image:
-        """Make the image; `overrides` (a request's config), changed by `instructions`, goes before the container's config.
+        """Make the image; `overrides` (a request's config), changed by `instructions`, precedes the container's config.
 
         Raises InvalidArgument on a bad instruction, OSError when the upper directory cannot be read.
         """
