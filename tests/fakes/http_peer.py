@@ -11,6 +11,7 @@ from pathlib import Path
 
 from carrack.api.app import Application, Route
 from carrack.api.auth import Door
+from carrack.engine.authorization import Authorizer
 from carrack.http.server import Server
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -18,13 +19,17 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @asynccontextmanager
 async def serving(
-    path: Path, routes: list[Route], head_timeout: float = 10, most: int | None = None
+    path: Path,
+    routes: list[Route],
+    head_timeout: float = 10,
+    most: int | None = None,
+    authorizer: Authorizer | None = None,
 ) -> AsyncIterator[str]:
     """Serve `routes` on a unix socket below `path`; yields its address."""
     address = str(path / "api.sock")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.bind(address)
-    server = Server(Application(routes), head_timeout=head_timeout, most=most)
+    server = Server(Application(routes, None, authorizer), head_timeout=head_timeout, most=most)
     await server.listen(sock)
     try:
         yield address
@@ -34,13 +39,16 @@ async def serving(
 
 @asynccontextmanager
 async def serving_tcp(
-    routes: list[Route], tls: ssl.SSLContext | None = None, names: Collection[str] = ()
+    routes: list[Route],
+    tls: ssl.SSLContext | None = None,
+    names: Collection[str] = (),
+    authorizer: Authorizer | None = None,
 ) -> AsyncIterator[int]:
     """Serve `routes` on a loopback port of the kernel's choice, under `names`; yields the port."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     port: int = sock.getsockname()[1]
-    server = Server(Application(routes, Door(names)))
+    server = Server(Application(routes, Door(names), authorizer))
     await server.listen(sock, tls)
     try:
         yield port

@@ -19,8 +19,10 @@ from carrack import __version__
 from carrack.api import stream, versions
 from carrack.api.auth import Door
 from carrack.api.errors import error_response
+from carrack.api.guard import Guard
 from carrack.api.request import Request
 from carrack.api.response import Response, StreamResponse, json_response, text
+from carrack.engine.authorization import Authorizer
 from carrack.errors import InvalidArgument
 from carrack.http.hijack import Hijacked
 from carrack.http.server import Unanswered, WholeResponse
@@ -95,9 +97,10 @@ class Router:
 class Application:
     """The callable that `http.server.Server` serves."""
 
-    def __init__(self, routes: Iterable[Route], door: Door | None = None) -> None:
+    def __init__(self, routes: Iterable[Route], door: Door | None = None, authorizer: Authorizer | None = None) -> None:
         self._router = Router(routes)
         self._door = door or Door()
+        self._authorizer = authorizer
 
     async def __call__(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -106,9 +109,11 @@ class Application:
         try:
             self._door.check(raw)
             handler, request = self._resolve(raw)
+            if self._authorizer is not None and self._authorizer.names:
+                await request.admit(Guard(self._authorizer, raw, *_split(raw.raw_path)))
             answer = await handler(request)
             if isinstance(answer, StreamResponse) and request.hijacked is None:
-                return await stream.send(raw, answer, HEADERS)
+                return await stream.send(raw, answer, HEADERS, _permission(request, answer))
         except stream.ClientGone:
             return Unanswered()
         except ConnectionError as error:
@@ -125,6 +130,11 @@ class Application:
         if request is not None and request.upgraded is not None:
             await request.upgraded.finish()
             return request.upgraded.response
+        if request is not None and request.guard is not None:
+            try:
+                await request.guard.release(answer, headers)
+            except Exception as error:
+                answer = error_response(error, f"{raw.method} {raw.raw_path}")
         response = _render(raw, answer, headers)
         if raw.headers.get("Expect") and (request is None or request.expected_to_continue):
             # The body that the client holds back is not to be taken for the next request.
@@ -195,6 +205,11 @@ def _clean(path: str) -> str:
         return path
     clean = posixpath.normpath(path).replace("//", "/", 1)
     return clean + "/" if path.endswith("/") and clean != "/" else clean
+
+
+def _permission(request: Request, answer: StreamResponse) -> Callable[[], Awaitable[None]] | None:
+    guard = request.guard
+    return None if guard is None else lambda: guard.release(answer, HEADERS)
 
 
 async def _options(request: Request) -> Response:

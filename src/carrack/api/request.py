@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from carrack.api.guard import Guard
 from carrack.api.json_text import parse_json
+from carrack.api.response import Response
 from carrack.api.versions import Version
-from carrack.errors import InvalidArgument
+from carrack.errors import Forbidden, InvalidArgument
 from carrack.http import websocket
 from carrack.http.hijack import MULTIPLEXED, RAW, HijackedStream, hijack
 from carrack.http.websocket import WebSocketStream
@@ -133,6 +135,7 @@ class Request:
         "_raw",
         "_raw_query",
         "base_headers",
+        "guard",
         "hijacked",
         "path",
         "upgraded",
@@ -154,6 +157,7 @@ class Request:
         self.path = path
         self.version = version
         self.base_headers = base_headers
+        self.guard: Guard | None = None
         self.hijacked: HijackedStream | None = None
         self.upgraded: WebSocketStream | None = None
 
@@ -189,14 +193,28 @@ class Request:
         """Whether the client announced a body."""
         return self._raw.body_exists and self._raw.content_length != 0
 
+    async def admit(self, guard: Guard) -> None:
+        """Have authorization plugins judge the request; handlers get what these saw. Raises Forbidden and others."""
+        try:
+            shown = await self.body() if guard.shows_body else None
+        except InvalidArgument as error:
+            raise Forbidden(f"authorization needs the whole body: {error}") from None
+        await guard.admit(b"" if shown is None and not self.has_body else shown)
+        self.guard = guard
+
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it comes, without limit. Raises ConnectionError when the client goes away before its end."""
+        if self.guard is not None and self.guard.shown is not None:
+            yield self.guard.shown
+            return
         self._continue()
         async for data in self._raw.content.iter_any():
             yield data
 
     async def body(self, limit: int = MAX_JSON) -> bytes:
         """The whole body. Raises InvalidArgument above `limit` bytes, and when it does not come."""
+        if self.guard is not None and (shown := self.guard.body(limit)) is not None:
+            return shown
         if (self._raw.content_length or 0) > limit:
             raise InvalidArgument(f"request body is too large: the limit is {limit} bytes")
         if not self.has_body:
@@ -256,12 +274,10 @@ class Request:
             await self.body()
         wanted = self._raw.headers.get("Upgrade")
         framed = multiplexed and bool(wanted) and self.version >= (1, 42)
-        self.hijacked = hijack(
-            self._raw,
-            upgrade=upgrade if wanted else "",
-            content_type=MULTIPLEXED if framed else RAW,
-            headers=self.base_headers if named else None,
-        )
+        kind, headers = MULTIPLEXED if framed else RAW, self.base_headers if named else {}
+        if self.guard is not None:
+            await self.guard.release(Response(101 if wanted else 200, content_type=kind), headers)
+        self.hijacked = hijack(self._raw, upgrade=upgrade if wanted else "", content_type=kind, headers=headers)
         return self.hijacked
 
     async def websocket(self, *, framed: bool) -> WebSocketStream:
@@ -270,6 +286,8 @@ class Request:
         `framed`: what the handler writes is multiplexed; the client gets the payloads. Raises InvalidArgument when the
         client does not ask for a WebSocket.
         """
+        if self.guard is not None:
+            await self.guard.release(Response(101), {})
         try:
             self.upgraded = await websocket.upgrade(self._raw, framed=framed)
         except web.HTTPBadRequest as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -17,13 +17,19 @@ class ClientGone(ConnectionError):
 
 
 class StreamWriter:
-    """Where a streaming handler writes. Every write waits until the client has taken enough of it."""
+    """Where a streaming handler writes. Every write waits until the client has taken enough of it.
 
-    __slots__ = ("_raw", "_response")
+    `permitted` is awaited before the first byte goes out; what it raises goes to the handler.
+    """
 
-    def __init__(self, raw: web.BaseRequest, response: web.StreamResponse) -> None:
+    __slots__ = ("_permitted", "_raw", "_response")
+
+    def __init__(
+        self, raw: web.BaseRequest, response: web.StreamResponse, permitted: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._raw = raw
         self._response = response
+        self._permitted = permitted
 
     @property
     def started(self) -> bool:
@@ -35,17 +41,23 @@ class StreamWriter:
         """The answer's headers, to change before it has started."""
         return self._response.headers
 
+    async def prepare(self) -> None:
+        """Make the status and headers final; they go out with the first write."""
+        if self._permitted is not None:
+            await self._permitted()
+        await self._response.prepare(self._raw)
+
     async def start(self) -> None:
         """Send the status and headers now, before there is anything to write."""
         if not self._response.prepared:
-            await self._response.prepare(self._raw)
+            await self.prepare()
             # An empty chunk would end the body; the head itself waits for the first write in aiohttp's buffer.
             self._raw.writer.send_headers()
 
     async def write(self, data: bytes) -> None:
         """Send `data`. Raises ConnectionError when the client has gone."""
         if not self._response.prepared:
-            await self._response.prepare(self._raw)
+            await self.prepare()
         if data:
             await self._response.write(data)
 
@@ -54,8 +66,13 @@ class StreamWriter:
         await self.write(encode_json(value))
 
 
-async def send(raw: web.BaseRequest, answer: StreamResponse, headers: Mapping[str, str]) -> web.StreamResponse:
-    """Run the answer's producer until it ends or the client goes away.
+async def send(
+    raw: web.BaseRequest,
+    answer: StreamResponse,
+    headers: Mapping[str, str],
+    permitted: Callable[[], Awaitable[None]] | None = None,
+) -> web.StreamResponse:
+    """Run the answer's producer until it ends or the client goes away; `permitted` is as for `StreamWriter`.
 
     Its failure is raised when nothing has been sent yet; later the connection is cut short, which tells the client.
     """
@@ -65,15 +82,17 @@ async def send(raw: web.BaseRequest, answer: StreamResponse, headers: Mapping[st
     if raw.version >= (1, 1):
         response.enable_chunked_encoding()
     connection: Connection = raw.protocol.connection  # type: ignore[attr-defined]
-    writer = StreamWriter(raw, response)
+    writer = StreamWriter(raw, response, permitted)
     if raw.method == "HEAD":
+        if permitted is not None:
+            await permitted()
         return response
     gone = await _produce(connection, answer, writer)
     if gone or raw.transport is None:
         response.force_close()
         raise ClientGone("the client has closed the connection")
     if not response.prepared:
-        await response.prepare(raw)
+        await writer.prepare()
     return response
 
 

@@ -62,6 +62,7 @@ class Config:
     cgroup_favor_dynmods: str = "auto"
     storage_driver: str | None = None
     slots: int = 2
+    authorization_plugins: tuple[str, ...] = ()
     plugin_directories: tuple[str, ...] = discovery.DIRECTORIES
     labels: tuple[str, ...] = ()
     live_restore: bool = False
@@ -173,23 +174,12 @@ def build(
     settings: Mapping[str, Any], arguments: tuple[str, ...], listen_fds: tuple[int, ...], notify_socket: str
 ) -> Config:
     """The frozen value of merged settings, each checked. Raises InvalidArgument."""
-    tls, anyone = _tls(settings), _anyone(settings)
-    addresses = tuple(parse_host(host, tls=tls is not None) for host in settings.get("hosts") or [DEFAULT_HOST])
-    for address in addresses:
-        if address.kind == "tcp" and not anyone and (tls is None or tls.authority is None):
-            raise InvalidArgument(
-                f"tcp://{address.name} without --tlsverify is refused: whoever reaches it would be root on this host; "
-                "use --tlsverify with certificates, or say --tlsverify=false to let in anyone all the same"
-            )
     exec_root = values.path(settings, "exec-root", "/run/carrack")
     return Config(
-        addresses=addresses,
+        **_access(settings),
         data_root=values.path(settings, "data-root", "/var/lib/carrack"),
         exec_root=exec_root,
         pidfile=values.path(settings, "pidfile", str(exec_root / "carrackd.pid")),
-        group=settings.get("group", ""),
-        tls=tls,
-        anyone=anyone,
         **_network(settings),
         cgroup_parent=values.cgroup_parent(settings),
         cgroup_favor_dynmods=values.one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
@@ -209,6 +199,25 @@ def build(
         notify_socket=notify_socket,
         arguments=arguments,
     )
+
+
+def _access(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the daemon listens, and who is let in there."""
+    tls, anyone = _tls(settings), _anyone(settings)
+    addresses = tuple(parse_host(host, tls=tls is not None) for host in settings.get("hosts") or [DEFAULT_HOST])
+    for address in addresses:
+        if address.kind == "tcp" and not anyone and (tls is None or tls.authority is None):
+            raise InvalidArgument(
+                f"tcp://{address.name} without --tlsverify is refused: whoever reaches it would be root on this host; "
+                "use --tlsverify with certificates, or say --tlsverify=false to let in anyone all the same"
+            )
+    return {
+        "addresses": addresses,
+        "tls": tls,
+        "anyone": anyone,
+        "group": settings.get("group", ""),
+        "authorization_plugins": tuple(settings.get("authorization-plugins", [])),
+    }
 
 
 def _network(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class _Daemon:
         self._services = build(self._config)
         await self._start()
         try:
-            server = Server(Application(self._services.routes, Door(names(self._config))))
+            door = Door(names(self._config))
+            server = Server(Application(self._services.routes, door, self._services.authorizer))
             for endpoint in self._endpoints:
                 await server.listen(endpoint.socket, endpoint.tls)
                 log.info("listening on %s", endpoint.name)

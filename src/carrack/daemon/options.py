@@ -27,6 +27,7 @@ class Option:
 
 
 OPTIONS: tuple[Option, ...] = (
+    Option("authorization-plugin", "authorization-plugins", "list", "Plugin that must allow each request"),
     Option("bip", "bip", "string", "Address and prefix length of the default bridge, e.g. 172.17.0.1/16"),
     Option("bridge", "bridge", "string", "Name of the default bridge", "b"),
     Option("cgroup-favor-dynmods", "cgroup-favor-dynmods", "string", "Cheap moves into cgroups: auto, on or off"),
@@ -126,7 +127,6 @@ _STRINGS: dict[str, tuple[str, ...]] = {
 
 _LISTS: dict[str, str] = {
     "add-runtime": "runtimes",
-    "authorization-plugin": "authorization-plugins",
     "cdi-spec-dir": "cdi-spec-dirs",
     "default-network-opt": "default-network-opts",
     "exec-opt": "exec-opts",

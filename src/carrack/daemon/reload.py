@@ -17,7 +17,7 @@ from carrack.errors import InvalidArgument
 
 log = logging.getLogger(__name__)
 
-RELOADABLE = ("debug", "features", "labels", "live_restore", "log_level", "shutdown_timeout")
+RELOADABLE = ("authorization_plugins", "debug", "features", "labels", "live_restore", "log_level", "shutdown_timeout")
 OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode")
 """Those of `Config.containers`: they count for containers made from then on."""
 

@@ -21,6 +21,7 @@ from carrack.api.routes import containers, exec, images, networks, streams, syst
 from carrack.daemon.config import Config
 from carrack.daemon.listen import warnings
 from carrack.daemon.reload import attributes
+from carrack.engine.authorization import Authorizer
 from carrack.engine.containers import listing, shm
 from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.connect import Connector
@@ -86,6 +87,7 @@ class Services:
         self.facts = host_facts(config)
         self.store = ContainerStore(self.records)
         self.plugins = Plugins(config.plugin_directories)
+        self.authorizer = Authorizer(self.plugins, config.authorization_plugins)
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -102,6 +104,7 @@ class Services:
 
     async def start(self) -> None:
         """Take up what the last daemon left."""
+        await self.authorizer.change(self._config.authorization_plugins)
         self.records.start()
         self.snapshotter = await asyncio.to_thread(
             choose, self._root / "layers", Path(self._config.exec_root), LINUX, self._config.storage_driver
@@ -178,7 +181,7 @@ class Services:
 
     def _build_system(self) -> None:
         self.info = SystemInfo(
-            _settings(self._config, self.snapshotter, self.facts),
+            _settings(self._config, self.snapshotter, self.facts, lambda: self.authorizer.names),
             counts=self._counts,
             listeners=lambda: self.events.listeners,
             api_version=versions.text(versions.CURRENT),
@@ -293,6 +296,8 @@ class Services:
         self._config = config
         now = replace(self.info.settings, labels=config.labels, debug=config.debug, live_restore=config.live_restore)
         self.info.change(now)
+        if config.authorization_plugins != self.authorizer.names:
+            self.jobs.start(self.authorizer.take(config.authorization_plugins), "ask other authorization plugins")
         self.facts = self.facts._replace(given=config.containers)
         self.containers.creator.use(self.facts)
         self.events.publish("daemon", "reload", now.id, {"name": platform.node(), **attributes(config)})
@@ -368,7 +373,9 @@ def _bridge_settings(config: Config) -> BridgeSettings:
     return BridgeSettings(name=config.bridge, address=address, mtu=config.mtu)
 
 
-def _settings(config: Config, snapshotter: Snapshotter, facts: HostFacts) -> Settings:
+def _settings(
+    config: Config, snapshotter: Snapshotter, facts: HostFacts, authorization: Callable[[], Sequence[str]]
+) -> Settings:
     namespaces = ("name=cgroupns",) if facts.cgroup_version == 2 else ()
     return Settings(
         id=engine_id(config.data_root),
@@ -381,4 +388,5 @@ def _settings(config: Config, snapshotter: Snapshotter, facts: HostFacts) -> Set
         init_binary=facts.init_path or "",
         security=("name=seccomp,profile=builtin", *namespaces),
         warnings=tuple(warnings(config)),
+        authorization=authorization,
     )

@@ -22,6 +22,8 @@ from carrack.daemon import config, main
 
 
 class Services:
+    authorizer = None
+
     def __init__(self, config):
         self.config = config
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ class Settings:
     pools: tuple[tuple[str, int], ...] = ()
     security: tuple[str, ...] = ("name=seccomp,profile=builtin", "name=cgroupns")
     warnings: tuple[str, ...] = ()
+    authorization: Callable[[], Sequence[str]] = tuple
 
 
 class SystemInfo:
@@ -142,7 +143,7 @@ class SystemInfo:
             "Plugins": {
                 "Volume": list(settings.volumes),
                 "Network": list(settings.networks),
-                "Authorization": None,
+                "Authorization": list(settings.authorization()) or None,
                 "Log": list(settings.logs),
             },
         }
