@@ -25,6 +25,7 @@ printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/pol
 mkdir -p /etc/postgresql-common; echo create_main_cluster=false >/etc/postgresql-common/createcluster.conf
 printf 'path-exclude=/usr/share/%s/*\\n' doc man locale >/etc/dpkg/dpkg.cfg.d/lean
 echo force-unsafe-io >>/etc/dpkg/dpkg.cfg.d/lean
+for program in /usr/local/bin/*; do [ ! -f "$program" ] || chmod 755 "$program"; done
 apt-get -qq update
 apt-get -qq -y install --no-install-recommends "$@"
 rm -rf /var/lib/apt/lists/* /var/cache/apt/* /usr/sbin/policy-rc.d; find /var/log -type f -delete
