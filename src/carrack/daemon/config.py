@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carrack.daemon import flags, options, values
+from carrack.daemon import flags, options, runtimes, values
 from carrack.daemon.address import Address, parse_host
 from carrack.daemon.container_defaults import container_defaults
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.plugins import discovery
+from carrack.engine.runtimes import OWN, Runtime
 from carrack.errors import InvalidArgument
 from carrack.runtime.cgroups import dynmods
 
@@ -63,6 +64,8 @@ class Config:
     storage_driver: str | None = None
     slots: int = 2
     authorization_plugins: tuple[str, ...] = ()
+    runtimes: Mapping[str, Runtime] = field(default_factory=dict)
+    default_runtime: str = OWN
     plugin_directories: tuple[str, ...] = discovery.DIRECTORIES
     labels: tuple[str, ...] = ()
     live_restore: bool = False
@@ -184,6 +187,8 @@ def build(
         cgroup_parent=values.cgroup_parent(settings),
         cgroup_favor_dynmods=values.one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
         storage_driver=settings.get("storage-driver") or None,
+        runtimes=runtimes.parse(settings.get("runtimes") or {}),
+        default_runtime=settings.get("default-runtime") or OWN,
         slots=values.within(settings, "slots", 2, 0, 64),
         plugin_directories=values.directories(settings, "plugin-dirs", discovery.DIRECTORIES),
         labels=values.labels(settings.get("labels", [])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from carrack.daemon import options
+from carrack.daemon import options, runtimes
 from carrack.errors import InvalidArgument
 
 _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
@@ -24,7 +24,9 @@ def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
             commands[flag] = _convert(flag, kind, value)
         elif option := options.BY_FLAG.get(flag):
             converted = _convert(flag, kind, value)
-            if kind in ("list", "pools"):
+            if kind == "runtimes":
+                runtimes.add(settings.setdefault(option.key, {}), value)
+            elif kind in ("list", "pools"):
                 settings.setdefault(option.key, []).append(converted)
             elif isinstance(converted, dict):
                 settings.setdefault(option.key, {}).update(converted)

@@ -27,6 +27,7 @@ class Option:
 
 
 OPTIONS: tuple[Option, ...] = (
+    Option("add-runtime", "runtimes", "runtimes", "Another OCI runtime that containers may use: NAME=PATH"),
     Option("authorization-plugin", "authorization-plugins", "list", "Plugin that must allow each request"),
     Option("bip", "bip", "string", "Address and prefix length of the default bridge, e.g. 172.17.0.1/16"),
     Option("bridge", "bridge", "string", "Name of the default bridge", "b"),
@@ -37,6 +38,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("default-address-pool", "default-address-pools", "pools", "Pool for networks: base=CIDR,size=BITS"),
     Option("default-cgroupns-mode", "default-cgroupns-mode", "string", "Cgroup namespace of containers: host, private"),
     Option("default-ipc-mode", "default-ipc-mode", "string", "IPC namespace of containers: private or shareable"),
+    Option("default-runtime", "default-runtime", "string", "Runtime of containers that name none"),
     Option("default-shm-size", "default-shm-size", "bytes", "Size of containers' /dev/shm (default 64MiB)"),
     Option("default-ulimit", "default-ulimits", "ulimits", "Ulimit of containers: NAME=SOFT[:HARD]"),
     Option("dns", "dns", "list", "Name server of containers"),
@@ -107,7 +109,6 @@ _STRINGS: dict[str, tuple[str, ...]] = {
     "cpu-rt-runtime": ("0",),
     "default-gateway": (),
     "default-gateway-v6": (),
-    "default-runtime": ("carrack",),
     "firewall-backend": ("nftables",),
     "fixed-cidr": (),
     "fixed-cidr-v6": (),
@@ -126,7 +127,6 @@ _STRINGS: dict[str, tuple[str, ...]] = {
 }
 
 _LISTS: dict[str, str] = {
-    "add-runtime": "runtimes",
     "cdi-spec-dir": "cdi-spec-dirs",
     "default-network-opt": "default-network-opts",
     "exec-opt": "exec-opts",

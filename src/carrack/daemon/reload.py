@@ -17,7 +17,17 @@ from carrack.errors import InvalidArgument
 
 log = logging.getLogger(__name__)
 
-RELOADABLE = ("authorization_plugins", "debug", "features", "labels", "live_restore", "log_level", "shutdown_timeout")
+RELOADABLE = (
+    "authorization_plugins",
+    "debug",
+    "default_runtime",
+    "features",
+    "labels",
+    "live_restore",
+    "log_level",
+    "runtimes",
+    "shutdown_timeout",
+)
 OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode")
 """Those of `Config.containers`: they count for containers made from then on."""
 
@@ -60,10 +70,12 @@ def attributes(config: Config) -> dict[str, str]:
         "debug": json.dumps(config.debug),
         "default-cgroupns-mode": containers.cgroupns_mode,
         "default-ipc-mode": containers.ipc_mode,
+        "default-runtime": config.default_runtime,
         "default-shm-size": str(containers.shm_size),
         "features": f"map[{features}]",
         "labels": json.dumps(list(config.labels), separators=(",", ":")),
         "live-restore": json.dumps(config.live_restore),
         "log-level": config.log_level,
+        "runtimes": " ".join(f"{name}:{runtime.path}" for name, runtime in sorted(config.runtimes.items())),
         "shutdown-timeout": str(config.shutdown_timeout),
     }

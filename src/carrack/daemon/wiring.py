@@ -19,7 +19,7 @@ from carrack.api import versions
 from carrack.api.app import Route
 from carrack.api.routes import containers, exec, images, networks, streams, system, volumes
 from carrack.daemon.config import Config
-from carrack.daemon.listen import warnings
+from carrack.daemon.facts import bridge_settings, host_facts, info_settings
 from carrack.daemon.reload import attributes
 from carrack.engine.authorization import Authorizer
 from carrack.engine.containers import listing, shm
@@ -44,19 +44,14 @@ from carrack.engine.jobs import Jobs
 from carrack.engine.networks.document import Attached
 from carrack.engine.networks.store import Networks, load_predefined
 from carrack.engine.plugins.registry import Plugins
-from carrack.engine.spec import HostFacts, usual_spec
-from carrack.engine.system.host import init_binary
-from carrack.engine.system.identity import engine_id
-from carrack.engine.system.info import Counts, Settings, SystemInfo
+from carrack.engine.runtimes import Runtimes
+from carrack.engine.spec import usual_spec
+from carrack.engine.system.info import Counts, SystemInfo
 from carrack.engine.system.usage import DiskUsage, Sources
 from carrack.engine.volumes.store import VolumeStore
-from carrack.errors import CarrackError, NotFound, NotSupported
-from carrack.linux.caps import last_cap
-from carrack.linux.netlink import Netlink
+from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
 from carrack.linux.syscalls import LINUX
 from carrack.model import times
-from carrack.network import bridge
-from carrack.network.bridge import BridgeSettings
 from carrack.network.endpoint import ParkedVeth
 from carrack.network.service import BridgeNetwork
 from carrack.runtime.cgroups import dynmods
@@ -66,7 +61,6 @@ from carrack.storage.content import ContentStore
 from carrack.storage.records import Records
 from carrack.storage.removal import remove_tree
 from carrack.storage.reserve import Reserve
-from carrack.storage.snapshots.base import Snapshotter
 from carrack.storage.snapshots.probe import choose
 
 log = logging.getLogger(__name__)
@@ -86,6 +80,7 @@ class Services:
         self.paths = Paths(str(config.data_root), str(config.exec_root), config.cgroup_parent)
         self.facts = host_facts(config)
         self.store = ContainerStore(self.records)
+        self.runtimes = Runtimes(config.runtimes, config.default_runtime)
         self.plugins = Plugins(config.plugin_directories)
         self.authorizer = Authorizer(self.plugins, config.authorization_plugins)
 
@@ -130,7 +125,7 @@ class Services:
         )
 
     async def _build_network(self) -> None:
-        settings = _bridge_settings(self._config)
+        settings = bridge_settings(self._config)
         predefined = await load_predefined(self.records)
         identity = next(network.id for network in predefined if network.name == "bridge")
         self.bridge = BridgeNetwork(settings, identity, table=self._config.firewall_table)
@@ -155,18 +150,13 @@ class Services:
         execs = Execs(store, events, self.jobs, config.containers)
         health = HealthMonitors(execs, events, self.jobs)
         supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths, health)
-        starter = Starter(
-            store, self.slots, self.snapshotter, self.connector, attachments, paths, self.facts, config.cgroup_parent
-        )
         remover = Remover(
             store, supervisor, attachments, execs, self.volumes, self.snapshotter, events, self.jobs, paths
         )
         self.containers = ContainerServices(
             store,
-            Creator(
-                store, self.images.store, self.volumes, self.snapshotter, events, paths, self.facts, self.slots.identity
-            ),
-            Lifecycle(store, starter, supervisor, remover, attachments, events, health),
+            self._creator(),
+            Lifecycle(store, self._starter(attachments), supervisor, remover, attachments, events, health),
             remover,
             supervisor,
             attachments,
@@ -179,13 +169,26 @@ class Services:
             self._image_ids,
         )
 
+    def _starter(self, attachments: Attachments) -> Starter:
+        return Starter(
+            self.store, self.slots, self.snapshotter, self.connector, attachments, self.paths, self.facts,
+            self._config.cgroup_parent, self.runtimes,
+        )  # fmt: skip
+
+    def _creator(self) -> Creator:
+        return Creator(
+            self.store, self.images.store, self.volumes, self.snapshotter, self.events, self.paths, self.facts,
+            self.slots.identity, self.runtimes,
+        )  # fmt: skip
+
     def _build_system(self) -> None:
         self.info = SystemInfo(
-            _settings(self._config, self.snapshotter, self.facts, lambda: self.authorizer.names),
+            info_settings(self._config, self.snapshotter, self.facts, lambda: self.authorizer.names),
             counts=self._counts,
             listeners=lambda: self.events.listeners,
             api_version=versions.text(versions.CURRENT),
             minimum_api_version=versions.text(versions.MINIMUM),
+            runtimes=lambda: (self.runtimes.document(), self.runtimes.default),
         )
         self.usage = DiskUsage(
             Sources(self.images.documents, self._container_documents, self._volume_documents, self._layers_size)
@@ -293,6 +296,10 @@ class Services:
 
     def reload(self, config: Config) -> None:
         """Take the reloadable options of `config` over."""
+        try:
+            self.runtimes.change(config.runtimes, config.default_runtime)
+        except InvalidArgument as error:
+            log.error("the runtimes stay as they were: %s", error)
         self._config = config
         now = replace(self.info.settings, labels=config.labels, debug=config.debug, live_restore=config.live_restore)
         self.info.change(now)
@@ -356,37 +363,3 @@ class Services:
 def build(config: Config) -> Services:
     """The services of one daemon; nothing runs yet. Raises OSError when the data root cannot be used."""
     return Services(config)
-
-
-def host_facts(config: Config) -> HostFacts:
-    """What specs need to know of this host."""
-    thermal = sorted(str(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle"))
-    return HostFacts(last_cap(), detect().version, tuple(thermal), config.init_path or init_binary(), config.containers)
-
-
-def _bridge_settings(config: Config) -> BridgeSettings:
-    address = config.bridge_address
-    if not address:
-        with Netlink() as netlink:
-            pools = bridge.subnets(config.address_pools) if config.address_pools else bridge.DEFAULT_POOLS
-            address = bridge.choose_address(netlink, config.bridge, pools)
-    return BridgeSettings(name=config.bridge, address=address, mtu=config.mtu)
-
-
-def _settings(
-    config: Config, snapshotter: Snapshotter, facts: HostFacts, authorization: Callable[[], Sequence[str]]
-) -> Settings:
-    namespaces = ("name=cgroupns",) if facts.cgroup_version == 2 else ()
-    return Settings(
-        id=engine_id(config.data_root),
-        data_root=str(config.data_root),
-        driver=snapshotter.name,
-        labels=config.labels,
-        debug=config.debug,
-        live_restore=config.live_restore,
-        pools=config.address_pools,
-        init_binary=facts.init_path or "",
-        security=("name=seccomp,profile=builtin", *namespaces),
-        warnings=tuple(warnings(config)),
-        authorization=authorization,
-    )

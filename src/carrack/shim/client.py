@@ -193,11 +193,14 @@ class Slot:
             await self._connection.request("start", [*fds, *own], request=request, **arguments)
         except BaseException:
             self.abandon()
+            if "runtime" in request:  # whose container is no child of the first process
+                await asyncio.shield(asyncio.to_thread(sweep_cgroup, request["cgroup"]))
             raise
         finally:
             for fd in own:
                 os.close(fd)
-        shim.pidfd, self.pidfd = self.pidfd, -1
+        if shim.pidfd < 0:
+            shim.pidfd, self.pidfd = self.pidfd, -1
         self._close_descriptors()
         if shim.released.done():
             await shim.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from carrack.runtime import channel, devices
-from carrack.shim.start import StartError
+from carrack.shim.protocol import StartError
 from carrack.shim.stub import ERRORS, Plan, announce, arrange, await_start, open_held, report, settle_cgroup
 
 TYPE_CHECKING = False

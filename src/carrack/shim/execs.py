@@ -13,10 +13,11 @@ import time
 from carrack.errors import CarrackError
 from carrack.runtime import channel
 from carrack.runtime.exec import Target, enter, fork_inside
+from carrack.shim import external, protocol, reaper
 from carrack.shim import loop as events
-from carrack.shim import protocol, reaper
+from carrack.shim.protocol import StartError
 from carrack.shim.slot import keep_only
-from carrack.shim.start import StartError, attach_all, hand_streams, obey
+from carrack.shim.start import attach_all, hand_streams, obey
 from carrack.shim.stdio import Stdio
 
 TYPE_CHECKING = False
@@ -78,6 +79,12 @@ class Execs:
             attach_all(process.stdio, request, take)
             plan, packed = protocol.pack(request["plan"], fds)
             ends = hand_streams(plan, packed, process.stdio, request, self._sandbox.null_fd)
+            runtime = self._sandbox.runtime
+            if runtime is not None:
+                process.pid = external.further(runtime, self._sandbox, protocol.unpack(plan, packed), process.stdio)
+                self._execs[name] = process
+                self._begun(name, process, answer)
+                return
             ours, theirs = channel.pair()
             target = Target(self._sandbox.child.pid, self._sandbox.child.pidfd, self._sandbox.cgroup)
             process.pid, pidfd = fork_inside(self._kernel, target)
@@ -142,6 +149,9 @@ class Execs:
             self._fail(name, process, error, answer)
             return
         self._finish_report(sock)
+        self._begun(name, process, answer)
+
+    def _begun(self, name: str, process: Exec, answer: Callable[[int | StartError], None]) -> None:
         process.started = True
         process.stdio.start(None)
         answer(process.pid)

@@ -20,9 +20,10 @@ from carrack.shim import protocol, reaper, slot
 from carrack.shim.control import Control
 from carrack.shim.execs import Execs
 from carrack.shim.loop import Loop
+from carrack.shim.protocol import StartError
 from carrack.shim.reaper import Reaper
 from carrack.shim.service import Service
-from carrack.shim.start import Running, StartError, describe, retire_socket, start, write_exit, write_file
+from carrack.shim.start import Running, describe, retire_socket, start, write_exit, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ class Shim:
     def open(self, control: socket.socket, request: int) -> None:
         """Answer the start request, and listen."""
         daemon = self._accept(control)
+        if self._sandbox.runtime is not None:
+            child = self._sandbox.child
+            daemon.send({"event": "process", "pid": child.pid}, (child.pidfd,))
         daemon.send({"id": request, "ok": {"pid": self._sandbox.child.pid}})
         if daemon.closed:  # it was killed while it waited: nobody knows that this container runs
             self._sandbox.kill()

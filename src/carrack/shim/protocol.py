@@ -38,6 +38,18 @@ MAX_FDS = 250
 _LISTS = ("stdio", "inherit")
 
 
+class StartError(Exception):
+    """What failed, worded for the user; exit_code as ``docker run`` would end (125, 126, 127)."""
+
+    def __init__(self, stage: str, message: str, exit_code: int = 125) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.exit_code = exit_code
+
+    def document(self) -> dict[str, Any]:
+        return {"stage": self.stage, "message": str(self), "exit_code": self.exit_code}
+
+
 def rewrite(plan: dict[str, Any], change: Callable[[int], int]) -> dict[str, Any]:
     """The plan with every descriptor in it replaced by change(descriptor); None and -1 stand for no descriptor."""
     result = dict(plan)

@@ -21,6 +21,13 @@ class AttachRequest(TypedDict, total=False):
     stderr: bool
 
 
+class RuntimeRequest(TypedDict):
+    """Another runtime: its program and options, and the namespaces (by type) of the slot that the container joins."""
+
+    words: list[str]
+    join: list[str]
+
+
 class StartRequest(TypedDict):
     """``plan`` is the runtime's InitPlan; ``cgroup`` the final path of the cgroup; ``size`` [height, width]."""
 
@@ -35,6 +42,7 @@ class StartRequest(TypedDict):
     log: NotRequired[LogRequest | None]
     attach: NotRequired[list[AttachRequest]]
     hold_fds: NotRequired[list[int]]
+    runtime: NotRequired[RuntimeRequest]
 
 
 class ExecRequest(TypedDict):

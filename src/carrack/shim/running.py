@@ -166,6 +166,8 @@ class Shim:
             raise
 
     def _notice(self, message: dict[str, Any], fds: list[int]) -> None:
+        if message["event"] == "process":  # another runtime made it
+            self.pid, self.pidfd = message["pid"], fds.pop()
         for fd in fds:
             os.close(fd)
         if message["event"] == "exit":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
-from carrack.shim.start import StartError, describe
+from carrack.shim.protocol import StartError
+from carrack.shim.start import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ class Service:
 
     def _signal(self, message: Request) -> None:
         if message.get("exec") is None:
-            self._sandbox.kernel.pidfd_send_signal(self._sandbox.child.pidfd, message["signal"])
+            if self._sandbox.runtime is not None:
+                self._sandbox.runtime.kill(message["signal"])
+            else:
+                self._sandbox.kernel.pidfd_send_signal(self._sandbox.child.pidfd, message["signal"])
             return
         process = self.execs.get(message["exec"])
         if process.exit is not None or not process.pid:
@@ -106,15 +110,16 @@ class Service:
         os.kill(process.pid, message["signal"])  # our own unreaped child: the number cannot be another's
 
     def _pause(self, _: Request) -> None:
-        self._sandbox.cgroup.freeze()
+        (self._sandbox.runtime.pause if self._sandbox.runtime is not None else self._sandbox.cgroup.freeze)()
         self._paused = True
 
     def _resume(self, _: Request) -> None:
-        self._sandbox.cgroup.thaw()
+        (self._sandbox.runtime.resume if self._sandbox.runtime is not None else self._sandbox.cgroup.thaw)()
         self._paused = False
 
     def _update(self, message: Request) -> None:
-        self._sandbox.cgroup.apply(message["resources"])
+        update = self._sandbox.runtime.update if self._sandbox.runtime is not None else self._sandbox.cgroup.apply
+        update(message["resources"])
 
     def _resize(self, message: Request) -> None:
         self._streams(message)[0].resize(message["height"], message["width"])

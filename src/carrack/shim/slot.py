@@ -14,7 +14,9 @@ import select
 import signal
 import socket
 
+from carrack.linux import namespaces as ns
 from carrack.runtime import channel, spawn
+from carrack.runtime.spawn import Child
 from carrack.shim import deputy, protocol, stub
 from carrack.shim import loop as events
 from carrack.shim.stub import Plan, keep_only
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from carrack.linux.kernel import Kernel
     from carrack.runtime.cgroups.hierarchy import Cgroup, Hierarchy
-    from carrack.runtime.spawn import Child
+    from carrack.shim.external import Runtime
     from carrack.shim.loop import Loop
 
 __all__ = ["Sandbox", "keep_only", "prepare"]
@@ -48,6 +50,7 @@ class Sandbox:
         self.null_fd = -1
         self.namespace_fds: list[int] = []
         self._cgroup: Cgroup | None = None
+        self.runtime: Runtime | None = None
 
     @property
     def cgroup(self) -> Cgroup:
@@ -65,6 +68,22 @@ class Sandbox:
         """The first process has become the program, or is dead already: only then may the cgroup have the old name."""
         if os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             del self._paths[:-1]
+
+    def adopt(self, pid: int, runtime: Runtime) -> None:
+        """That process is the container's first one, made by another runtime; ours has done its work."""
+        self.dismiss()
+        os.close(self.child.pidfd)
+        self.child = Child(pid, os.pidfd_open(pid))
+        self.runtime = runtime
+        for kind in ("mount", "ipc"):
+            self.namespace_fds.append(os.open(ns.proc_path(pid, kind), os.O_RDONLY | os.O_CLOEXEC))
+
+    def dismiss(self) -> None:
+        """End our first process, whose cgroup is not the container's."""
+        self.stub.close()
+        os.waitpid(self.child.pid, 0)
+        parked = self._paths.pop(0)
+        self._hierarchy.open(parked).remove()
 
     def release_namespaces(self) -> None:
         """Let the kernel tear down what only we hold; slow, so after the exit was told."""
@@ -106,6 +125,8 @@ class Sandbox:
 
     def remove_cgroup(self, kill: bool = False) -> None:
         """Under whichever name it has: a first process that was killed may not have come to giving it the last."""
+        if self.runtime is not None:
+            self.runtime.delete()
         for path in self._paths:
             cgroup = self._hierarchy.open(path)
             try:

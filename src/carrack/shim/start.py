@@ -14,30 +14,20 @@ import socket
 
 from carrack.errors import CarrackError
 from carrack.runtime import channel
-from carrack.shim import protocol
+from carrack.shim import external, protocol
 from carrack.shim.logfile import LogFile
+from carrack.shim.protocol import StartError
 from carrack.shim.stdio import Stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from carrack.shim.loop import Loop
     from carrack.shim.slot import Sandbox
 
 _BACKLOG = 16
-
-
-class StartError(Exception):
-    """What failed, worded for the user; exit_code as ``docker run`` would end (125, 126, 127)."""
-
-    def __init__(self, stage: str, message: str, exit_code: int = 125) -> None:
-        super().__init__(message)
-        self.stage = stage
-        self.exit_code = exit_code
-
-    def document(self) -> dict[str, Any]:
-        return {"stage": self.stage, "message": str(self), "exit_code": self.exit_code}
 
 
 class Running:
@@ -79,8 +69,7 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
             for fd, wishes in zip(given("clients"), document["wishes"], strict=True):
                 stdio.attach(socket.socket(fileno=fd), **wishes, terminal=running.terminal)
         stage = "init"
-        _let_go(sandbox.stub, stdio, running.terminal)
-        sandbox.settle()
+        _begin(sandbox, running, document, given)
         stdio.start(log)
         return running
     except Exception as error:
@@ -90,6 +79,27 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
         if isinstance(error, (CarrackError, OSError, ValueError, LookupError, TypeError)):
             raise StartError(stage, describe(error)) from error
         raise
+
+
+def _begin(sandbox: Sandbox, running: Running, document: dict[str, Any], given: Callable[[str], list[int]]) -> None:
+    if "runtime" in document:
+        _hand_over(sandbox, running, document, given("packed"))
+    else:
+        _let_go(sandbox.stub, running.stdio, running.terminal)
+        sandbox.settle()
+
+
+def _hand_over(sandbox: Sandbox, running: Running, document: dict[str, Any], packed: list[int]) -> None:
+    """Another runtime makes the container."""
+    plan = protocol.unpack(document["plan"], packed)
+    try:
+        external.bring_up(
+            sandbox, running.stdio, document["runtime"], plan, running.container, terminal=running.terminal
+        )
+        write_state(running.directory_fd, running.container, document["cgroup"], sandbox.child.pid)
+    finally:
+        for fd in packed:
+            os.close(fd)
 
 
 def describe(error: BaseException) -> str:

@@ -124,6 +124,13 @@ class Stdio:
         else:
             self._give_up()
 
+    def discard(self) -> None:
+        """Forget what was written so far, and read no more: the program never began."""
+        for number in tuple(self._outputs):
+            fd = self._outputs.pop(number)
+            self._loop.forget(fd)
+            os.close(fd)
+
     @property
     def done(self) -> bool:
         """Whether all output was delivered to all clients."""

@@ -20,7 +20,8 @@ from carrack.errors import CarrackError
 from carrack.linux import namespaces as ns
 from carrack.runtime import channel, devices, init, stage
 from carrack.shim import protocol
-from carrack.shim.start import StartError, describe, listen, retire_socket, write_state
+from carrack.shim.protocol import StartError
+from carrack.shim.start import describe, listen, retire_socket, write_state
 from carrack.shim.stdio import open_pipes
 
 TYPE_CHECKING = False
@@ -92,11 +93,19 @@ def privileged(kernel: Kernel, hierarchy: Hierarchy, plan: Plan, control: Socket
         channel.send(shim, arranged.document, arranged.fds)
         for fd in {*arranged.fds, *fds}.difference(arranged.packed):
             os.close(fd)
+        if "runtime" in arranged.document:
+            _stand_by(shim)
         settle_cgroup(hierarchy, plan.cgroup, arranged.document["cgroup"], arranged.plan["spec"], 0)
         start = protocol.unpack(arranged.plan, arranged.packed)
     except BaseException as error:
         _fail(shim, request, error)
     _become(kernel, plan, start, shim, ready)
+
+
+def _stand_by(shim: SocketType) -> NoReturn:
+    """Another runtime makes the container's first process, which joins our namespaces: until then they must last."""
+    shim.recv(1)
+    os._exit(0)
 
 
 def unprivileged(kernel: Kernel, plan: Plan, shim: SocketType) -> NoReturn:
@@ -180,6 +189,9 @@ def arrange(message: dict[str, Any], fds: list[int], pid: int, null_fd: int, hel
         streams = _streams(arranged, request, null_fd)
         arranged.put("null", [null_fd])
         arranged.put("streams", streams)
+        if request.get("runtime"):  # the shim has all of it then
+            arranged.document.update(runtime={**request["runtime"], "directory": request["directory"]}, plan=plan)
+            arranged.put("packed", packed)
         step = "socket"
         directory = fds[message["directory"]]
         arranged.put("directory", [directory])

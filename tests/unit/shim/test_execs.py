@@ -6,7 +6,7 @@ from tests.fakes.kernel import FakeKernel
 from carrack.runtime import channel
 from carrack.shim.execs import Exec, Execs
 from carrack.shim.loop import Loop
-from carrack.shim.start import StartError
+from carrack.shim.protocol import StartError
 from carrack.shim.stdio import Stdio
 
 

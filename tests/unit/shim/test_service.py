@@ -7,8 +7,8 @@ import pytest
 from tests.fakes.kernel import FakeKernel
 
 from carrack.runtime.spawn import Child
+from carrack.shim.protocol import StartError
 from carrack.shim.service import Service
-from carrack.shim.start import StartError
 
 
 class FakeControl:
@@ -69,6 +69,8 @@ class FakeExecs:
 class Fake:
     """A sandbox and a running container in one."""
 
+    runtime: Any = None
+
     def __init__(self) -> None:
         self.kernel = FakeKernel()
         self.cgroup = FakeCgroup()
@@ -102,6 +104,30 @@ def test_pausing_shows_in_the_state() -> None:
         service.handle(FakeControl(), {"id": 1, "op": operation}, [])  # type: ignore[arg-type]
         assert service.state()["paused"] is paused
     assert fake.cgroup.log == ["freeze", "thaw"]
+
+
+class FakeRuntime:
+    """Another runtime, which is asked in place of the kernel."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *words: self.log.append((name, *words))
+
+
+def test_another_runtime_does_itself_what_it_can() -> None:
+    fake = Fake()
+    fake.runtime = FakeRuntime()
+    for message in (
+        {"op": "pause"},
+        {"op": "resume"},
+        {"op": "signal", "signal": 9},
+        {"op": "update", "resources": {}},
+    ):
+        assert ask(fake, **message) is None
+    assert fake.runtime.log == [("pause",), ("resume",), ("kill", 9), ("update", {})]
+    assert fake.cgroup.log == fake.kernel.calls == []
 
 
 @pytest.mark.parametrize(

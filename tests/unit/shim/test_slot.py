@@ -40,6 +40,30 @@ def test_destroying_kills_before_it_removes_under_each_name() -> None:
     os.close(made.child.pidfd)
 
 
+def test_another_runtimes_container_takes_the_place_of_the_first_process() -> None:
+    log: list[Any] = []
+    made, other = sandbox(1, log)
+    first = os.fork()
+    if first == 0:
+        os._exit(0)
+    os.close(made.child.pidfd)
+    made.child = Child(first, os.pidfd_open(first))
+    made.rename("/p/c")
+
+    class Deleting:
+        def delete(self) -> None:
+            log.append("delete")
+
+    made.adopt(os.getpid(), Deleting())  # type: ignore[arg-type]
+    assert made.child.pid == os.getpid()
+    assert [os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in made.namespace_fds] == ["mnt", "ipc"]
+    made.release_namespaces()
+    made.remove_cgroup()
+    assert log == [("remove", "/p/slot-1"), "delete", ("remove", "/p/c")]
+    other.close()
+    os.close(made.child.pidfd)
+
+
 def test_it_waits_for_a_word_of_the_first_process_or_its_end() -> None:
     made, other = sandbox(1, [])
     control, daemon = channel.pair()

@@ -12,6 +12,7 @@ from carrack.errors import InvalidArgument
 from carrack.runtime import channel
 from carrack.shim import start
 from carrack.shim.loop import Loop
+from carrack.shim.protocol import StartError
 from carrack.shim.stdio import Stdio
 
 
@@ -55,7 +56,7 @@ def test_a_failure_is_told_though_our_word_was_never_read() -> None:
         channel.send(ours, {"exec": True})
         channel.send(theirs, {"error": {"stage": "exec", "message": "not found", "exit_code": 127}})
         theirs.close()
-        with pytest.raises(start.StartError, match="not found") as caught:
+        with pytest.raises(StartError, match="not found") as caught:
             start.follow(ours, Stdio(Loop()), opened=True)
     assert caught.value.exit_code == 127
 
@@ -120,11 +121,11 @@ def test_reports_of_the_stub_are_obeyed() -> None:
         assert start.follow(ours, stdio)
         assert channel.receive(theirs)[0] == {"exec": True}
         channel.send(theirs, {"error": {"stage": "mount", "message": "no", "errno": 2, "exit_code": 1}})
-        with pytest.raises(start.StartError) as failure:
+        with pytest.raises(StartError) as failure:
             start.follow(ours, stdio)
         assert failure.value.document() == {"stage": "mount", "message": "no", "exit_code": 1}
         channel.send(theirs, {"hooks": "createRuntime"})
-        with pytest.raises(start.StartError, match="hooks"):
+        with pytest.raises(StartError, match="hooks"):
             start.follow(ours, stdio)
         theirs.close()
         assert not start.follow(ours, stdio)

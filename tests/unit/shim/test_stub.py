@@ -10,7 +10,7 @@ from tests.fakes.kernel import FakeKernel
 
 from carrack.runtime import channel
 from carrack.shim import stub
-from carrack.shim.start import StartError
+from carrack.shim.protocol import StartError
 from carrack.shim.stub import Plan
 
 

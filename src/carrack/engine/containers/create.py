@@ -15,6 +15,7 @@ from carrack.engine.containers import merge, names
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.privileges import capabilities, security
+from carrack.engine.runtimes import OWN, Runtimes
 from carrack.engine.volumes import copyup, mountpoints
 from carrack.errors import InvalidArgument, NotFound
 from carrack.model import container as model
@@ -48,7 +49,9 @@ class Creator:
         paths: Paths,
         facts: spec.HostFacts,
         waiting: Callable[[tuple[str, ...], bool], str | None] = lambda namespaces, cable: None,
+        runtimes: Runtimes | None = None,
     ) -> None:
+        self._runtimes = runtimes or Runtimes({})
         self._waiting = waiting
         self._store = store
         self._images = images
@@ -101,11 +104,12 @@ class Creator:
         """That of a slot which waits under a container's name already, if there is one: see slots.py."""
         names = tuple(n["type"] for n in spec.namespaces(host, self._facts))
         cable = host["NetworkMode"] == "bridge" and not config["NetworkDisabled"]
-        found = self._waiting(names, cable) if not host["CgroupParent"] else None
+        found = self._waiting(names, cable) if not host["CgroupParent"] and host["Runtime"] == OWN else None
         return found or secrets.token_hex(32)
 
     def _complete(self, config: Document, host: Document, networking: Document) -> list[str]:
         cpus = os.cpu_count() or 1
+        host["Runtime"] = self._runtimes.check(host["Runtime"])
         merge.host_config(host, cgroup_version=self._facts.cgroup_version, given=self._facts.given)
         config["MacAddress"] = merge.networking(networking, host["NetworkMode"], config["MacAddress"])
         merge.check_together(config, host)

@@ -16,6 +16,9 @@ def start_error(failure: StartFailed) -> CarrackError:
     """
     if of_accounts(failure):
         return InvalidArgument(str(failure))
+    if failure.stage == "runtime":  # another one's own words
+        told = "failed to create task for container: failed to create shim task: OCI runtime create failed"
+        return _kind(failure)(f"{told}: {failure}")
     text = (
         f"failed to create task for container: OCI runtime create failed: unable to start container process: {failure}"
     )
@@ -26,6 +29,8 @@ def exec_error(failure: StartFailed) -> CarrackError:
     """The API's error of an exec that could not start."""
     if of_accounts(failure):
         return InvalidArgument(str(failure))
+    if failure.stage == "runtime":
+        return _kind(failure)(f"OCI runtime exec failed: {failure}")
     text = f"OCI runtime exec failed: exec failed: unable to start container process: {failure}"
     return _kind(failure)(text)
 
@@ -37,7 +42,7 @@ def of_accounts(failure: object) -> bool:
 
 def exit_code(failure: BaseException) -> int:
     """What is recorded as the exit code of a program that never ran: 127 not found, 126 not executable, else 128."""
-    text = str(failure)
+    text = str(failure).lower()
     if "executable file not found" in text or "no such file or directory" in text or "system cannot find" in text:
         return 127
     if "permission denied" in text or "not a directory" in text or "is a directory" in text:

@@ -17,7 +17,6 @@ from carrack.model.container import Document
 from carrack.model.ports import parse_range
 from carrack.model.units import parse_bytes
 
-RUNTIME = "carrack"
 _OTHER_LOG_DRIVERS = ("awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "local", "splunk", "syslog")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
@@ -133,9 +132,6 @@ def host_config(host: Document, *, cgroup_version: int, given: ContainerDefaults
     if host["CgroupParent"]:
         host["CgroupParent"] = posixpath.normpath("/" + host["CgroupParent"].lstrip("/"))
     host["OomKillDisable"] = bool(host["OomKillDisable"])
-    if host["Runtime"] not in ("", RUNTIME):
-        raise InvalidArgument(f"unknown or invalid runtime name: {host['Runtime']}")
-    host["Runtime"] = RUNTIME
     if not host["CgroupnsMode"]:
         usual = given.cgroupns_mode or ("private" if cgroup_version == 2 else "host")
         host["CgroupnsMode"] = "host" if host["Privileged"] else usual

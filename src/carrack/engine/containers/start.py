@@ -21,12 +21,13 @@ from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.jobs import both
 from carrack.engine.privileges import Security, capabilities, security
+from carrack.engine.runtimes import OWN, Runtimes
 from carrack.engine.volumes.mountpoints import spec_mounts
 from carrack.errors import Conflict, NotFound, Unavailable
 from carrack.linux import seccomp_profile
 from carrack.linux.caps import last_cap
 from carrack.model import times
-from carrack.oci.runtime_spec import Mount
+from carrack.oci.runtime_spec import Mount, Seccomp
 from carrack.shim.client import Shim, Slot, StartRequest
 from carrack.shim.requests import LogRequest
 
@@ -53,7 +54,9 @@ class Starter:
         paths: Paths,
         facts: spec.HostFacts,
         cgroup_parent: str,
+        runtimes: Runtimes | None = None,
     ) -> None:
+        self._runtimes = runtimes or Runtimes({})
         self._store = store
         self._slots = slots
         self._snapshotter = snapshotter
@@ -66,17 +69,20 @@ class Starter:
     async def start(self, c: Container) -> Shim:
         """Run the container's program. Raises StartFailed when it cannot be run, CarrackError for anything before."""
         await c.left()
+        other = None if c.host_config["Runtime"] == OWN else self._runtimes.words(c.host_config["Runtime"])
         self._connector.check(c)
         async with AsyncExitStack() as undo:
             held = undo.enter_context(ExitStack())
             undo.push_async_callback(asyncio.to_thread, shm.remove_directory, self._paths.run(c.id))
-            parked = await self._slot(c, held, undo)
+            parked, joined = await self._slot(c, held, undo, other is not None)
             mounts = [*spec_mounts(c), *self._connector.file_mounts(c), *shm.mounts(c, self._paths, self._store.find)]
             cgroup = self._paths.cgroup(c.id, c.host_config["CgroupParent"])
             document = spec.build(c, self._facts, mounts, cgroup)
             opening = asyncio.to_thread(self._open, c, document["mounts"], held)
             (root, sources), ports = await both(opening, self._connector.connect(c, parked, undo, held))
             request, fds = self._request(c, document, root, sources)
+            if other is not None:
+                request["runtime"] = {"words": other, "join": joined}
             request["hold_fds"] = _append(fds, ports)
             waiting = self._attachments.pending(c)
             ends = _append(fds, [sock.fileno() for sock, _ in waiting])
@@ -108,16 +114,21 @@ class Starter:
             raise saved
         return shim
 
-    async def _slot(self, c: Container, held: ExitStack, undo: AsyncExitStack) -> Parked:
+    async def _slot(
+        self, c: Container, held: ExitStack, undo: AsyncExitStack, for_other: bool
+    ) -> tuple[Parked, list[str]]:
+        """A sandbox, and what of it another runtime's container joins: that runtime makes the other namespaces."""
         names = tuple(n["type"] for n in spec.namespaces(c.host_config, self._facts))
         join = {}
         for field, (name, file) in _JOINABLE.items():
             if c.host_config[field].startswith("container:"):
                 join[name] = self._join(c.host_config[field], file, held)
+        if for_other:
+            names = tuple(name for name in names if name == "network")
         parent = c.host_config["CgroupParent"] or self._cgroup_parent
         parked = await self._slots.take(names, join, parent, c.wants_cable, identity=c.id)
         undo.push_async_callback(_discard, parked.slot)
-        return parked
+        return parked, [*names, *join]
 
     def _join(self, mode: str, file: str, held: ExitStack) -> int:
         other = self._store.find(mode.removeprefix("container:"))
@@ -156,7 +167,10 @@ class Starter:
             "gate": False,
             "working_directory_create": True,
         }
-        if (program := seccomp_program(c, self._facts.given.security)) is not None:
+        if c.host_config["Runtime"] != OWN:
+            if (rules := seccomp_rules(c, self._facts.given.security)) is not None:
+                document["linux"]["seccomp"] = rules
+        elif (program := seccomp_program(c, self._facts.given.security)) is not None:
             plan["seccomp_program"] = base64.b64encode(program).decode()
         terminal = c.config["Tty"]
         height, width = c.host_config["ConsoleSize"]
@@ -187,6 +201,17 @@ def seccomp_program(c: Container, usual: Security) -> bytes | None:
     if not guard.confined:
         return None
     return seccomp_profile.program(guard.profile, frozenset(capabilities(c.host_config, last_cap())))
+
+
+def seccomp_rules(c: Container, usual: Security) -> Seccomp | None:
+    """The same for another runtime, which compiles it."""
+    guard = security(c.host_config, usual)
+    if not guard.confined:
+        return None
+    profile = seccomp_profile.default_profile() if guard.profile is None else seccomp_profile.parse(guard.profile)
+    system = os.uname()
+    held, kernel = capabilities(c.host_config, last_cap()), seccomp_profile.kernel_version(system.release)
+    return seccomp_profile.resolve(profile, frozenset(held), system.machine, kernel)
 
 
 def _append(fds: list[int], more: list[int]) -> list[int]:

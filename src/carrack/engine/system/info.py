@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from carrack import __version__
@@ -35,8 +35,6 @@ class Settings:
     driver: str
     driver_status: tuple[tuple[str, str], ...] = ()
     cgroup_driver: str = "cgroupfs"
-    runtime: str = "carrack"
-    runtimes: Mapping[str, str] = field(default_factory=lambda: {"carrack": "carrack-runtime"})
     init_binary: str = ""
     labels: tuple[str, ...] = ()
     debug: bool = False
@@ -62,6 +60,7 @@ class SystemInfo:
         listeners: Callable[[], int],
         api_version: str,
         minimum_api_version: str,
+        runtimes: Callable[[], tuple[Document, str]] = lambda: ({"carrack": {"path": "carrack-runtime"}}, "carrack"),
         host: Host | None = None,
     ) -> None:
         self._settings = settings
@@ -69,6 +68,7 @@ class SystemInfo:
         self._listeners = listeners
         self._api_version = api_version
         self._minimum = minimum_api_version
+        self._runtimes = runtimes
         self._host = host or Host()
 
     @property
@@ -168,6 +168,7 @@ class SystemInfo:
 
     def _of_settings(self) -> Document:
         settings = self._settings
+        runtimes, default = self._runtimes()
         return {
             "Debug": settings.debug,
             "LoggingDriver": "json-file",
@@ -182,8 +183,8 @@ class SystemInfo:
             "Labels": list(settings.labels),
             "ExperimentalBuild": False,
             "ServerVersion": __version__,
-            "Runtimes": {name: {"path": path} for name, path in settings.runtimes.items()},
-            "DefaultRuntime": settings.runtime,
+            "Runtimes": runtimes,
+            "DefaultRuntime": default,
             "Swarm": _NO_SWARM,
             "LiveRestoreEnabled": settings.live_restore,
             "Isolation": "",

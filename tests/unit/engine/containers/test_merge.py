@@ -81,7 +81,6 @@ def test_a_health_check_is_completed_by_the_images() -> None:
         ({"HostConfig": {"UTSMode": "foo"}}, "invalid UTS mode: foo"),
         ({"HostConfig": {"CgroupnsMode": "foo"}}, "invalid cgroup namespace mode: foo"),
         ({"HostConfig": {"Isolation": "hyperv"}}, "invalid isolation (hyperv): linux only supports 'default'"),
-        ({"HostConfig": {"Runtime": "foo"}}, "unknown or invalid runtime name: foo"),
         (
             {"HostConfig": {"RestartPolicy": {"Name": "foo"}}},
             "invalid restart policy: unknown policy 'foo'; use one of 'no', 'always', 'on-failure', or "

@@ -1,0 +1,55 @@
+"""What this host and this configuration are to the services: facts of specs, the default bridge, what `info` tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from carrack.daemon.config import Config
+from carrack.daemon.listen import warnings
+from carrack.engine.spec import HostFacts
+from carrack.engine.system.host import init_binary
+from carrack.engine.system.identity import engine_id
+from carrack.engine.system.info import Settings
+from carrack.linux.caps import last_cap
+from carrack.linux.netlink import Netlink
+from carrack.network import bridge
+from carrack.network.bridge import BridgeSettings
+from carrack.runtime.cgroups.hierarchy import detect
+from carrack.storage.snapshots.base import Snapshotter
+
+
+def host_facts(config: Config) -> HostFacts:
+    """What specs need to know of this host."""
+    thermal = sorted(str(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle"))
+    return HostFacts(last_cap(), detect().version, tuple(thermal), config.init_path or init_binary(), config.containers)
+
+
+def bridge_settings(config: Config) -> BridgeSettings:
+    """The default bridge: its address is chosen among the pools where none is given."""
+    address = config.bridge_address
+    if not address:
+        with Netlink() as netlink:
+            pools = bridge.subnets(config.address_pools) if config.address_pools else bridge.DEFAULT_POOLS
+            address = bridge.choose_address(netlink, config.bridge, pools)
+    return BridgeSettings(name=config.bridge, address=address, mtu=config.mtu)
+
+
+def info_settings(
+    config: Config, snapshotter: Snapshotter, facts: HostFacts, authorization: Callable[[], Sequence[str]]
+) -> Settings:
+    """What `info` tells as it stands. ``authorization``: the names of the plugins that are asked now."""
+    namespaces = ("name=cgroupns",) if facts.cgroup_version == 2 else ()
+    return Settings(
+        id=engine_id(config.data_root),
+        data_root=str(config.data_root),
+        driver=snapshotter.name,
+        labels=config.labels,
+        debug=config.debug,
+        live_restore=config.live_restore,
+        pools=config.address_pools,
+        init_binary=facts.init_path or "",
+        security=("name=seccomp,profile=builtin", *namespaces),
+        warnings=tuple(warnings(config)),
+        authorization=authorization,
+    )

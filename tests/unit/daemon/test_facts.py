@@ -1,0 +1,15 @@
+"""What a configuration and a host come to."""
+
+from carrack.daemon.config import Config
+from carrack.daemon.facts import bridge_settings, host_facts
+
+
+def test_a_given_address_needs_no_search() -> None:
+    settings = bridge_settings(Config(bridge="b0", bridge_address="10.1.2.1/24", mtu=1400))
+    assert (settings.name, settings.address, settings.mtu) == ("b0", "10.1.2.1/24", 1400)
+
+
+def test_an_init_that_is_configured_goes_before_the_distributions() -> None:
+    facts = host_facts(Config(init_path="/opt/init"))
+    assert facts.init_path == "/opt/init"
+    assert facts.cgroup_version in (1, 2)
