@@ -34,6 +34,11 @@ REPLAY = "tests/api/test_replay.py::test_answers_are_dockers"
 TRANSCRIPTS = "tests/cli/test_golden.py::test_scenario"
 #: what the effect of flags is to be seen of elsewhere than in a transcript
 _BY_NAME_ONLY = ("run", "create", "exec", "update")
+_FILTERED = {
+    "ps": "/containers/json", "container prune": "/containers/prune", "image ls": "/images/json",
+    "image prune": "/images/prune", "volume ls": "/volumes", "volume prune": "/volumes/prune",
+    "network ls": "/networks", "network prune": "/networks/prune", "system events": "/events",
+}  # fmt: skip
 Evidence = dict[str, str]
 
 
@@ -64,7 +69,14 @@ class _Collector:
         for item in session.items:
             for mark in item.iter_markers("census"):
                 for name in mark.args:
-                    self.found.setdefault(str(name), item.nodeid.partition("[")[0])
+                    self.found.setdefault(str(name), _test(item))
+
+
+def _test(item: pytest.Item) -> str:
+    """What to call a test: a scenario by its name, other tests without their parameters."""
+    if item.nodeid.startswith(TRANSCRIPTS) and isinstance(item, pytest.Function):
+        return f"{TRANSCRIPTS}[{item.callspec.params['name']}]"
+    return item.nodeid.partition("[")[0]
 
 
 def marked() -> Evidence:
@@ -187,18 +199,20 @@ def _flat(field: str) -> str:
 
 
 def _transcribed() -> Evidence:
-    """Commands, and flags of those that show or change what is there already, in the golden transcripts."""
+    """What the golden transcripts show: commands, flags of those that show or change what is there, filters, events."""
     found: Evidence = {}
     for scenario in golden.SCENARIOS:
-        for line in golden.path_of(scenario).read_text().splitlines():
+        test = f"{TRANSCRIPTS}[{scenario}]"
+        for block in golden.path_of(scenario).read_text().split("\n\n"):
+            line, _, told = block.partition("\n")
             if line.startswith("$ docker "):
-                for name in _words(line.removeprefix("$ docker ").partition("   (")[0]):
-                    found.setdefault(name, f"{TRANSCRIPTS}[{scenario}]")
+                for name in _words(line.removeprefix("$ docker ").partition("   (")[0], told):
+                    found.setdefault(name, test)
     return found
 
 
-def _words(line: str) -> Iterator[str]:
-    """The names of a command line's verb and of its flags."""
+def _words(line: str, told: str) -> Iterator[str]:
+    """The names of a command line's verb, of its flags, and of what it was told."""
     try:
         words = shlex.split(line)
     except ValueError:
@@ -215,6 +229,11 @@ def _words(line: str) -> Iterator[str]:
     yield verb
     if verb not in _BY_NAME_ONLY:
         yield from (f"{verb} --{flag[0]}" for flag in command.flags if parsed.given(flag[0]))
+    if verb in _FILTERED and told.startswith("exit 0"):
+        yield from (f"filter {_FILTERED[verb]} {name}" for name, _ in parsed.value("filter") or ())
+    if verb == "system events":
+        events = re.finditer(r"\b(container|image|volume|network|daemon) ([a-z_-]+)", told)
+        yield from (f"event {event[1]} {event[2]}" for event in events)
 
 
 def _verb(group: str, word: str, where: str) -> str:

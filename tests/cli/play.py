@@ -171,6 +171,16 @@ class Background:
         self._play._keep(told, self.process.returncode, {"out": out, "err": err}, hide, unordered)
 
 
+def census(*rows: str) -> Callable[[Scenario], Scenario]:
+    """Name the rows of Docker's surface that a scenario shows (`tests/census`)."""
+
+    def named(scenario: Scenario) -> Scenario:
+        scenario.__dict__["census"] = rows
+        return scenario
+
+    return named
+
+
 def scenarios(modules: list[ModuleType]) -> dict[str, Scenario]:
     """``module.function`` of each public function of the modules themselves, in the order they are written."""
     return {

@@ -56,7 +56,13 @@ def plays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize(
     "program", [pytest.param("docker", marks=[pytest.mark.docker_cli, pytest.mark.docker_28]), "carrack"]
 )
-@pytest.mark.parametrize("name", golden.SCENARIOS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.census(*getattr(scenario, "census", ())))
+        for name, scenario in golden.SCENARIOS.items()
+    ],
+)
 def test_scenario(name: str, program: str, plays: Plays) -> None:
     played = plays[name, program].result().transcript.render().splitlines()
     assert played == expected(name, golden.golden(name), program == "carrack").splitlines()

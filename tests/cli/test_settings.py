@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.running import Cli
+from tests.cli.running import Cli, CommandLine, DaemonProcess
 
 pytestmark = pytest.mark.root
 
@@ -65,11 +65,15 @@ def test_keys_to_detach_by(configured: Configured, cli: Cli, image: str) -> None
 
 
 @pytest.mark.census("cli-config pruneFilters")
-def test_filters_of_every_prune(configured: Configured, cli: Cli, image: str) -> None:
+def test_filters_of_every_prune(daemon: DaemonProcess, image: str, tmp_path: Path) -> None:
+    """By our command alone: docker 28 documents the setting and passes it over."""
+    cli = CommandLine("carrack", daemon)
+    configured = Configured(cli, tmp_path)
     cli("create", "--name", "stays", image)
     cli("create", "--name", "goes", "-l", "go=yes", image)
     configured("container", "prune", "-f", pruneFilters=["label=go=yes"])
     assert cli("ps", "-a", "--format", "{{.Names}}").stdout == "stays\n"
+    cli("rm", "stays")
 
 
 @pytest.mark.census("cli-config HttpHeaders")

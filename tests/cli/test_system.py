@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -101,3 +102,16 @@ def test_foreground_replaces_the_command(tmp_path: Path, daemon: DaemonProcess) 
 
 def _is_zombie(process: int) -> bool:
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.census("context ssh:// host (system dial-stdio)")
+def test_a_host_behind_ssh(daemon: DaemonProcess, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ends are ours; what stands for ssh runs the command here."""
+    (tmp_path / "ssh").write_text('#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n')
+    ours = CommandLine("carrack", daemon)
+    (tmp_path / "carrack").write_text(f'#!/bin/sh\nexec {shlex.join(ours.program)} "$@"\n')
+    for name in ("ssh", "carrack"):
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    host = f"ssh://me@box{daemon.socket}"
+    assert ours("--host", host, "run", "-i", "--rm", image, "cat", stdin="through\n").stdout == "through\n"

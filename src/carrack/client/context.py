@@ -3,7 +3,7 @@
 Named contexts themselves are in :mod:`carrack.client.contexts`, which is loaded only where one is named.
 """
 
-from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ class Tls:
 
 
 class Host:
-    """Where a daemon listens: ``scheme`` unix (``address`` is a path) or tcp (a name and ``port``)."""
+    """Where a daemon listens: ``scheme`` unix (``address`` is a path), tcp (a name and ``port``) or ssh."""
 
-    __slots__ = ("address", "port", "scheme", "tls", "url")
+    __slots__ = ("address", "environment", "port", "scheme", "tls", "url")
 
     def __init__(self, url: str, scheme: str, address: str, port: int = 0, tls: Tls | None = None) -> None:
         self.url = url
@@ -36,10 +36,11 @@ class Host:
         self.address = address
         self.port = port
         self.tls = tls
+        self.environment: Mapping[str, str] = {}  # for the program that makes the way to it, where one does
 
 
 def parse_host(url: str, tls: Tls | None = None) -> Host:
-    """Read ``unix:///path``, ``tcp://name:port`` or ``name:port``; refuses ssh and what is malformed."""
+    """Read ``unix:///path``, ``tcp://name:port``, ``name:port`` or ``ssh://user@name``; refuses what is malformed."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "tcp", url
@@ -53,10 +54,10 @@ def parse_host(url: str, tls: Tls | None = None) -> Host:
             f"tcp://{rest}", "tcp", name, port, tls or (Tls(None, None, None, True) if scheme == "https" else None)
         )
     if scheme == "ssh":
-        raise NotSupported(
-            f"{url}: hosts behind ssh are not built; forward the socket instead: "
-            "ssh -nNT -L /tmp/carrack.sock:/run/carrack.sock HOST, then -H unix:///tmp/carrack.sock"
-        )
+        from carrack.client.ssh import arguments
+
+        arguments(url)  # refuses what is malformed
+        return Host(url, "ssh", rest)
     raise InvalidArgument(f"{_UNRESOLVED}invalid bind address format: {url}")
 
 
@@ -71,8 +72,11 @@ def choose(
         context = named_by(host, context, environment, config)
         host = host or environment.get("CARRACK_HOST") or environment.get("DOCKER_HOST")
     if context and context != "default":
-        return named(context, directory)
-    return parse_host(host or DEFAULT_HOST, tls or _environment_tls(environment, directory))
+        chosen = named(context, directory)
+    else:
+        chosen = parse_host(host or DEFAULT_HOST, tls or _environment_tls(environment, directory))
+    chosen.environment = environment
+    return chosen
 
 
 def named_by(host: str | None, context: str | None, environment: "Mapping[str, str]", config: str | None) -> str | None:

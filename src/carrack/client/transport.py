@@ -135,6 +135,10 @@ class Daemon:
         host = self.host
         if host.scheme == "unix":
             return connect_unix(host.address)
+        if host.scheme == "ssh":
+            from carrack.client import ssh
+
+            return Connection(ssh.connect(host.url, host.environment))
         sock = connect_tcp(host.address, host.port)
         if host.tls is None:
             return Connection(sock, host.address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 
 # attached, told by the daemon: only then is it sure that nothing said is missed
 _ATTACHED = "events --since 1m --until 0s --filter event=attach --format '{{.Actor.Attributes.name}}'"
@@ -31,6 +31,7 @@ def streams(play: Play) -> None:
     play("attach three")
 
 
+@census("state restarting")
 def paused_and_restarting(play: Play) -> None:
     play.quietly("run -d --name one busybox sleep 100")
     play.quietly("pause one")

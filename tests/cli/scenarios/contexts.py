@@ -7,7 +7,7 @@ import json
 import tarfile
 from functools import partial
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 from tests.fakes import certificates
 
 
@@ -20,6 +20,12 @@ def _here(play: Play) -> str:
     return str(play.environment["DOCKER_HOST"])
 
 
+@census(
+    "context create/ls/use/show/inspect/update/rm/export/import",
+    "context meta store ~/.docker/contexts sha256 dirs",
+    "context docker endpoint host",
+    "context unix:// tcp:// npipe:// fd://",
+)
 def making(play: Play) -> None:
     run = _alone(play)
     run("context ls")
@@ -53,6 +59,13 @@ def making(play: Play) -> None:
     play.note("kept", sorted(path.read_text() for path in metadata))
 
 
+@census(
+    "cli-config currentContext",
+    "context default context",
+    "docker --context",
+    "docker --host",
+    "context DOCKER_HOST/DOCKER_CONTEXT/DOCKER_TLS_VERIFY/DOCKER_CERT_PATH/DOCKER_API_VERSION",
+)
 def choosing(play: Play) -> None:
     run = _alone(play)
     run("context create one --docker host=unix:///x/one.sock")
@@ -122,6 +135,7 @@ def removing(play: Play) -> None:
     play.note("left", sorted(str(path.name) for path in (play.folder / "client" / "contexts").rglob("*.json")))
 
 
+@census("context TLS material per context")
 def carrying(play: Play) -> None:
     made = certificates.make(play.folder)
     for name, path in (("cert", made.client), ("key", made.client_key)):

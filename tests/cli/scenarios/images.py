@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 
 _FIELDS = (
     "ID",
@@ -172,6 +172,7 @@ def broken_archives(play: Play) -> None:
     play("load", stdin=archive(manifest_json=b'[{"Config":"nosuch.json","RepoTags":["a:b"],"Layers":[]}]'))
 
 
+@census("image prune filters")
 def pruning(play: Play) -> None:
     play("image prune -f")
     play("image prune", stdin="n\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 
 
 def templates(play: Play) -> None:
@@ -63,6 +63,7 @@ def whole(play: Play) -> None:
         assert json.dumps(json.loads(printed), indent=4, ensure_ascii=False) == printed.rstrip("\n")
 
 
+@census("state created", "state running", "state paused", "state exited")
 def states(play: Play) -> None:
     form = "'{{.State.Status}} {{.State.Running}} {{.State.Paused}} {{.State.Restarting}} {{.State.ExitCode}} {{.State.Error}}'"
     play.quietly("create --name one busybox sh -c 'exit 3'")

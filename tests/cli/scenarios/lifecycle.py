@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 
 _PATIENT = "sh -c 'trap \"exit 5\" TERM; echo ready; while :; do sleep 0.05; done'"
 
@@ -71,6 +71,7 @@ def renaming(play: Play) -> None:
     play("ps -a --format '{{.Names}}'")
 
 
+@census("exit-code 137")
 def waiting(play: Play) -> None:
     play.quietly("run -d --name one busybox sh -c 'exit 3'")
     play.quietly("run -d --name two busybox sh -c 'exit 4'")

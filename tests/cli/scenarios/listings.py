@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 
 _ALL = (
     "ID",
@@ -76,6 +76,7 @@ def placeholders(play: Play) -> None:
     play("ps -a --format 'table {{.Names}} text {{.State}}'")
 
 
+@census("filter /containers/json status")
 def filters(play: Play) -> None:
     _several(play)
     for one in (

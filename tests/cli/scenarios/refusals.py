@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 
 
 def containers_that_are_not_there(play: Play) -> None:
@@ -132,6 +132,7 @@ def wrong_words(play: Play) -> None:
         play(command)
 
 
+@census("exit-code 125")
 def wrong_flags(play: Play) -> None:
     for command in (
         "--nonsense ps",

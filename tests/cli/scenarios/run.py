@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 
 
+@census("exit-code 128+n")
 def streams_and_codes(play: Play) -> None:
     play("run --rm busybox echo hello")
     play("run --rm busybox sh -c 'echo out; echo err >&2; exit 3'")
@@ -44,6 +45,7 @@ def in_the_background(play: Play) -> None:
     play("inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}' three")
 
 
+@census("exit-code 126", "exit-code 127")
 def commands_that_cannot_run(play: Play) -> None:
     play("run --rm busybox /nosuch")
     play("run --rm busybox nosuch")

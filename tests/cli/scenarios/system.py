@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.cli.play import Play
+from tests.cli.play import Play, census
 
 
+@census("docker --version")
 def versions(play: Play) -> None:
     for form in ("{{.Client.Os}}/{{.Client.Arch}}", "{{.Server.Os}} {{.Server.Arch}}", "{{.Server.APIVersion}}",
                  "{{.Client.Context}}", "{{.Server.Experimental}}"):  # fmt: skip

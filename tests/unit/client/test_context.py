@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from carrack.client.context import DEFAULT_HOST, Tls, choose, files_in, named, parse_host
-from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.errors import InvalidArgument, NotFound
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,11 @@ def test_malformed_hosts(url: str) -> None:
         parse_host(url)
 
 
-def test_ssh_is_refused_with_a_way_out() -> None:
-    with pytest.raises(NotSupported, match="ssh -nNT -L"):
-        parse_host("ssh://me@box")
+def test_ssh() -> None:
+    host = parse_host("ssh://me@box")
+    assert (host.scheme, host.url) == ("ssh", "ssh://me@box")
+    with pytest.raises(InvalidArgument, match="it is written as"):
+        parse_host("ssh://-oProxyCommand=x")
 
 
 def test_the_order_of_choice(tmp_path: Path) -> None:
