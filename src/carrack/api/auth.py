@@ -16,6 +16,8 @@ from aiohttp import web
 from carrack.errors import Forbidden
 
 _SHOWN = 200
+_PRIVATE = (".localhost", ".internal")
+"""Domains in which nobody can register a name."""
 
 
 class Door:
@@ -47,7 +49,7 @@ class Door:
 
     def _is_ours(self, host: str) -> bool:
         name = _name(host).lower().rstrip(".")
-        if "." not in name or name in self._names or name.endswith(".localhost"):
+        if "." not in name or name in self._names or name.endswith(_PRIVATE):
             return True
         if "*." + name.partition(".")[2] in self._names:
             return True

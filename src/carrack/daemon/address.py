@@ -46,6 +46,14 @@ def parse_host(text: str, *, tls: bool = True) -> Address:
     raise InvalidArgument(f"invalid bind address ({text}): want unix://, tcp:// or fd://")
 
 
+def parse_metrics(text: str) -> Address:
+    """`HOST:PORT`, `[V6]:PORT` or `:PORT`, which is loopback. Raises InvalidArgument."""
+    _, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise InvalidArgument(f"metrics-addr: {text!r} is no HOST:PORT")
+    return Address("tcp", _tcp(text, text, 0))
+
+
 def _tcp(text: str, rest: str, usual: int) -> str:
     host, colon, port = rest.rpartition(":")
     if not colon or rest.endswith("]"):

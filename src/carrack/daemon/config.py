@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from carrack.daemon import flags, options, runtimes, values
-from carrack.daemon.address import Address, parse_host
+from carrack.daemon.address import Address, parse_host, parse_metrics
 from carrack.daemon.container_defaults import container_defaults
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.plugins import discovery
@@ -64,6 +64,7 @@ class Config:
     storage_driver: str | None = None
     slots: int = 2
     authorization_plugins: tuple[str, ...] = ()
+    metrics_address: Address | None = None
     runtimes: Mapping[str, Runtime] = field(default_factory=dict)
     default_runtime: str = OWN
     plugin_directories: tuple[str, ...] = discovery.DIRECTORIES
@@ -222,6 +223,7 @@ def _access(settings: Mapping[str, Any]) -> dict[str, Any]:
         "anyone": anyone,
         "group": settings.get("group", ""),
         "authorization_plugins": tuple(settings.get("authorization-plugins", [])),
+        "metrics_address": parse_metrics(settings["metrics-addr"]) if settings.get("metrics-addr") else None,
     }
 
 

@@ -37,6 +37,8 @@ class Endpoint:
     socket: socket.socket
     tls: ssl.SSLContext | None
     name: str
+    metrics: bool = False
+    """Whether metrics are served here, and not the API."""
 
 
 def open_endpoints(config: Config, stack: ExitStack) -> list[Endpoint]:
@@ -55,6 +57,9 @@ def open_endpoints(config: Config, stack: ExitStack) -> list[Endpoint]:
             endpoints += [Endpoint(sock, context, f"tcp://{address.name}") for sock in _tcp(address, stack)]
         else:
             endpoints += _activated(address, config, context, stack)
+    if config.metrics_address is not None:
+        name = f"http://{config.metrics_address.name}/metrics"
+        endpoints += [Endpoint(sock, None, name, metrics=True) for sock in _tcp(config.metrics_address, stack)]
     return endpoints
 
 

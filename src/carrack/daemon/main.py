@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("carrack.daemon")
 
+_SCRAPERS = 64
+"""Connections that may be open to the metrics' address."""
+
 _PATIENCE = 3
 """Stop signals after which the daemon no longer waits for anything."""
 
@@ -98,8 +101,9 @@ class _Daemon:
         try:
             door = Door(names(self._config))
             server = Server(Application(self._services.routes, door, self._services.authorizer))
+            measured = Server(Application(self._services.metrics_routes, door), most=_SCRAPERS)
             for endpoint in self._endpoints:
-                await server.listen(endpoint.socket, endpoint.tls)
+                await (measured if endpoint.metrics else server).listen(endpoint.socket, endpoint.tls)
                 log.info("listening on %s", endpoint.name)
             # What start-up made stays for the daemon's life; the collector need not look at it again.
             gc.collect()
@@ -108,7 +112,7 @@ class _Daemon:
             await self._stopping.wait()
             notify(self._config.notify_socket, "STOPPING=1")
             await self._stop_containers()
-            await server.close()
+            await asyncio.gather(server.close(), measured.close())
         finally:
             await self._services.stop()
         log.info("stopped")

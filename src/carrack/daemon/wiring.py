@@ -17,7 +17,8 @@ from typing import Any
 
 from carrack.api import versions
 from carrack.api.app import Route
-from carrack.api.routes import containers, exec, images, networks, streams, system, volumes
+from carrack.api.routes import containers, exec, images, metrics, networks, streams, system, volumes
+from carrack.daemon import measure
 from carrack.daemon.config import Config
 from carrack.daemon.facts import bridge_settings, host_facts, info_settings
 from carrack.daemon.reload import attributes
@@ -41,6 +42,7 @@ from carrack.engine.containers.supervisor import Supervisor
 from carrack.engine.events import Events
 from carrack.engine.images.service import Images
 from carrack.engine.jobs import Jobs
+from carrack.engine.meter import Meter
 from carrack.engine.networks.document import Attached
 from carrack.engine.networks.store import Networks, load_predefined
 from carrack.engine.plugins.registry import Plugins
@@ -83,6 +85,7 @@ class Services:
         self.runtimes = Runtimes(config.runtimes, config.default_runtime)
         self.plugins = Plugins(config.plugin_directories)
         self.authorizer = Authorizer(self.plugins, config.authorization_plugins)
+        self.meter = Meter(on=config.metrics_address is not None)
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -96,6 +99,11 @@ class Services:
             *volumes.routes(self.volumes),
             *networks.routes(self.networks),
         ]
+
+    @property
+    def metrics_routes(self) -> Sequence[Route]:
+        """What is served at `metrics-addr`."""
+        return metrics.routes(self.metrics) if self.meter.on else []
 
     async def start(self) -> None:
         """Take up what the last daemon left."""
@@ -148,11 +156,12 @@ class Services:
         config, store, events, paths = self._config, self.store, self.events, self.paths
         attachments = Attachments()
         execs = Execs(store, events, self.jobs, config.containers)
-        health = HealthMonitors(execs, events, self.jobs)
+        self.health = health = HealthMonitors(execs, events, self.jobs)
         supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths, health)
         remover = Remover(
             store, supervisor, attachments, execs, self.volumes, self.snapshotter, events, self.jobs, paths
         )
+        self.meter.timed(remover, "container", remove_ended="delete")
         self.containers = ContainerServices(
             store,
             self._creator(),
@@ -170,10 +179,11 @@ class Services:
         )
 
     def _starter(self, attachments: Attachments) -> Starter:
-        return Starter(
+        starter = Starter(
             self.store, self.slots, self.snapshotter, self.connector, attachments, self.paths, self.facts,
             self._config.cgroup_parent, self.runtimes,
         )  # fmt: skip
+        return self.meter.timed(starter, "container", start="start")
 
     def _creator(self) -> Creator:
         return Creator(
@@ -184,12 +194,13 @@ class Services:
     def _build_system(self) -> None:
         self.info = SystemInfo(
             info_settings(self._config, self.snapshotter, self.facts, lambda: self.authorizer.names),
-            counts=self._counts,
+            counts=self.counts,
             listeners=lambda: self.events.listeners,
             api_version=versions.text(versions.CURRENT),
             minimum_api_version=versions.text(versions.MINIMUM),
             runtimes=lambda: (self.runtimes.document(), self.runtimes.default),
         )
+        self.metrics = measure.metrics(self, self.health)
         self.usage = DiskUsage(
             Sources(self.images.documents, self._container_documents, self._volume_documents, self._layers_size)
         )
@@ -337,7 +348,8 @@ class Services:
         except NotFound:
             return set()
 
-    async def _counts(self) -> Counts:
+    async def counts(self) -> Counts:
+        """How many containers and images there are."""
         states = [c.state.status for c in self.store]
         paused, running = states.count("paused"), states.count("running") + states.count("restarting")
         return Counts(running, paused, len(states) - running - paused, len(self.images.store))

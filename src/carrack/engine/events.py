@@ -78,6 +78,8 @@ class Events:
         self._queue = queue
         self._clock = clock
         self._subscribers: set[_Subscriber] = set()
+        self.count = 0
+        """How many there have been since the daemon started."""
 
     @property
     def listeners(self) -> int:
@@ -90,6 +92,7 @@ class Events:
         """Record that `action` happened to the object `actor_id` of `type`, and tell the subscribers."""
         event = Event(type, action, actor_id, dict(sorted((attributes or {}).items())), scope, self._clock())
         self._history.append(event)
+        self.count += 1
         for subscriber in list(self._subscribers):
             if subscriber.wanted(event):
                 self._hand(subscriber, event)

@@ -34,6 +34,7 @@ def test_an_origin_is_no_matter_on_the_unix_socket(tmp_path: Path) -> None:
         ("Host: docker:2375", 200),
         ("Host: localhost", 200),
         ("Host: engine.localhost", 200),
+        ("Host: host.docker.internal:9323", 200),
         ("Host: Build.Example.org.:2376", 200),
         ("Host: a.wild.example.org", 200),
         ("Host: b.a.wild.example.org", 403),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carrack.daemon.address import parse_host
+from carrack.daemon.address import parse_host, parse_metrics
 from carrack.errors import InvalidArgument
 
 
@@ -32,6 +32,20 @@ def test_addresses(text: str, kind: str, name: str) -> None:
 
 def test_without_tls_the_usual_port_is_another() -> None:
     assert parse_host("tcp://h", tls=False).name == "h:2375"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("127.0.0.1:9323", "127.0.0.1:9323"), (":9323", "127.0.0.1:9323"), ("[::1]:1", "[::1]:1"), ("h:1", "h:1")],
+)
+def test_where_metrics_are(text: str, name: str) -> None:
+    assert parse_metrics(text).name == name
+
+
+@pytest.mark.parametrize("text", ["9323", "127.0.0.1", "::1:5", "h:99999", "h:1/metrics", "http://h:1/x"])
+def test_where_metrics_cannot_be(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        parse_metrics(text)
 
 
 def test_halves_of_a_tcp_address() -> None:

@@ -23,6 +23,7 @@ from carrack.daemon import config, main
 
 class Services:
     authorizer = None
+    metrics_routes = ()
 
     def __init__(self, config):
         self.config = config

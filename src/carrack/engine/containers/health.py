@@ -39,6 +39,9 @@ class HealthMonitors:
         self._events = events
         self._jobs = jobs
         self._monitors: dict[str, asyncio.Task[None]] = {}
+        self.checks = 0
+        self.failed = 0
+        """How many checks have run since the daemon started, and how many of them did not succeed."""
 
     def started(self, c: Container) -> None:
         """Begin anew with a container that runs; without a check nothing is shown of its health."""
@@ -83,6 +86,8 @@ class HealthMonitors:
             return None
         except (CarrackError, OSError) as failure:
             code, text = -1, str(failure)
+        self.checks += 1
+        self.failed += code != 0
         return health.Result(start, times.now(), code, text)
 
     async def _run(self, process: Exec, asked: health.Probe, output: bytearray) -> tuple[int, str]:
