@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import urllib.parse
+from typing import Any
 
 _SOCKET = "/var/run/docker.sock"
 
@@ -22,7 +23,7 @@ class _Engine(http.client.HTTPConnection):
         self.sock.connect(_SOCKET)
 
 
-def _ask(method: str, path: str, **query: str) -> object:
+def _ask(method: str, path: str, **query: str) -> Any:
     engine = _Engine("localhost")
     engine.request(method, f"{path}?{urllib.parse.urlencode(query)}")
     answer = engine.getresponse()
@@ -32,7 +33,7 @@ def _ask(method: str, path: str, **query: str) -> object:
 
 def _reap(labels: list[str]) -> None:
     filters = json.dumps({"label": labels})
-    for container in _ask("GET", "/containers/json", all="1", filters=filters) or []:  # type: ignore[attr-defined]
+    for container in _ask("GET", "/containers/json", all="1", filters=filters) or []:
         _ask("DELETE", f"/containers/{container['Id']}", force="1", v="1")
         print("removed container", container["Id"])
     _ask("POST", "/volumes/prune", filters=json.dumps({"label": labels, "all": ["true"]}))
@@ -51,12 +52,16 @@ def _collect(wait: float) -> set[tuple[str, ...]]:
             if one is listener:
                 rest[listener.accept()[0]] = b""
                 continue
-            data = one.recv(4096)
+            try:
+                data = one.recv(4096)
+            except OSError:  # the other side died with answers unread
+                data = b""
             *lines, rest[one] = (rest[one] + data).split(b"\n")
             for line in lines:
                 wanted.add(tuple(value for _, value in urllib.parse.parse_qsl(line.decode().strip())))
-                one.sendall(b"ACK\n")
-            if not data:
+            if data:
+                one.sendall(b"ACK\n" * len(lines))
+            else:
                 del rest[one]
                 one.close()
         patience = wait
