@@ -14,7 +14,6 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("*.json.NetworkSettings.SandboxKey", "a network namespace is kept by its process, not by a file"),
     ("system/info*.json.Runtimes.*", "the runtime is our own"),
     ("system/info*.json.Containerd", "there is no containerd"),
-    ("system/info*.json.CDISpecDirs.*", "devices by CDI are not built"),
     ("system/info*.json.DefaultAddressPools.*", "networks of a user's own are not built, so there are no pools for them"),
     ("system/info*.json.DriverStatus.*", "the driver tells of itself what it has"),
     ("*.headers.Builder-Version", "images are not built here, so no builder is announced"),

@@ -67,6 +67,7 @@ class DaemonProcess:
             "--bridge": self.bridge,
             "--firewall-table": self.table,
             "--cgroup-parent": self.cgroup,
+            "--cdi-spec-dir": self.root / "cdi",
         }
         words = [word for name, value in options.items() for word in (name, str(value))]
         with self.log.open("ab") as log:

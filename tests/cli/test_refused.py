@@ -8,7 +8,6 @@ from tests.cli.running import Cli
 pytestmark = pytest.mark.root
 
 OPTIONS = [
-    (["--gpus", "all"], "HostConfig.DeviceRequests is not supported"),
     (["--storage-opt", "size=1g"], "HostConfig.StorageOpt is not supported"),
     (["--log-driver", "syslog"], "logging driver 'syslog' is not supported"),
     (["--link", "x"], "HostConfig.Links is not supported"),

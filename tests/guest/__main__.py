@@ -30,6 +30,7 @@ USUAL = (
     "tests/root/test_runtime_lifecycle.py::test_exec_joins_everything_and_reports_like_run",
     "tests/root/test_bridge.py",
     "tests/cli/test_cgroup2.py",
+    "tests/cli/test_apparmor.py",
 )
 
 

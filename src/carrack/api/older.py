@@ -41,6 +41,7 @@ def info(document: Document, version: Version) -> Document:
     if version >= (1, 50):
         return document
     shown = {**document, "BridgeNfIptables": False, "BridgeNfIp6tables": False}
+    shown.pop("DiscoveredDevices", None)
     if version < (1, 42):
         shown["KernelMemory"] = False
     if version < (1, 47):

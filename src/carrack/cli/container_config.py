@@ -200,7 +200,12 @@ def _host(parsed: "Parsed") -> "Document":
     if parsed.given("device"):
         _devices(parsed.words("device"), host)
     if parsed.given("gpus"):
-        host.setdefault("DeviceRequests", []).append(_gpus(parsed.text("gpus")))
+        from carrack.cli.gpus import parse_gpus
+
+        try:
+            host.setdefault("DeviceRequests", []).append(parse_gpus(parsed.text("gpus")))
+        except InvalidArgument as error:
+            raise InvalidArgument(f'invalid argument "{parsed.text("gpus")}" for "--gpus" flag: {error}') from error
     if parsed.given("log-driver") or parsed.given("log-opt"):
         if parsed.text("log-driver") == "none" and parsed.given("log-opt"):
             raise InvalidArgument("invalid logging opts for driver none")
@@ -289,7 +294,7 @@ def _health(parsed: "Parsed") -> "Document":
 def _devices(words: list[str], host: "Document") -> None:
     """``/dev/x[:/dev/y][:rwm]``; a name like ``vendor.com/class=device`` is asked of CDI."""
     for word in words:
-        if not word.startswith("/") and "=" in word:
+        if not word.startswith("/") and "/" in word and "=" in word:
             host.setdefault("DeviceRequests", []).append({"Driver": "cdi", "DeviceIDs": [word]})
             continue
         path, *rest = word.split(":")
@@ -304,26 +309,6 @@ def _devices(words: list[str], host: "Document") -> None:
             "CgroupPermissions": rights,
         }
         host.setdefault("Devices", []).append(device)
-
-
-def _gpus(text: str) -> "Document":
-    request: Document = {"Driver": "", "Count": 0, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}
-    for field in text.split(","):
-        key, equals, value = field.partition("=")
-        if not equals or key == "count":
-            count = value or key
-            if count != "all" and not count.isdigit():
-                raise InvalidArgument(f"count ({count}) must be an integer")
-            request["Count"] = -1 if count == "all" else int(count)
-        elif key == "device":
-            request["DeviceIDs"] = [*(request["DeviceIDs"] or []), value]
-        elif key == "driver":
-            request["Driver"] = value
-        elif key == "capabilities":
-            request["Capabilities"] = [["gpu", *value.split(",")]]
-        else:
-            raise InvalidArgument(f"unexpected key '{key}' in '{field}'")
-    return request
 
 
 def _security(words: list[str], host: "Document") -> None:

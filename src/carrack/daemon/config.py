@@ -17,6 +17,7 @@ from typing import Any
 from carrack.daemon import flags, options, runtimes, values
 from carrack.daemon.address import Address, parse_host, parse_metrics
 from carrack.daemon.container_defaults import container_defaults
+from carrack.engine import cdi
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.plugins import discovery
 from carrack.engine.runtimes import OWN, Runtime
@@ -76,6 +77,7 @@ class Config:
     log_format: str = "text"
     containers: ContainerDefaults = ContainerDefaults()  # noqa: RUF009 - frozen
     init_path: str = ""
+    cdi_directories: tuple[str, ...] = cdi.DIRECTORIES
     features: Mapping[str, bool] = field(default_factory=dict)
     listen_fds: tuple[int, ...] = ()
     notify_socket: str = ""
@@ -200,6 +202,7 @@ def build(
         log_format=values.one_of(settings, "log-format", "text", ("text", "json")),
         containers=container_defaults(settings),
         init_path=str(values.path(settings, "init-path", "/")) if settings.get("init-path") else "",
+        cdi_directories=_cdi_directories(settings),
         features=options.known_features(settings.get("features", {})),
         listen_fds=listen_fds,
         notify_socket=notify_socket,
@@ -225,6 +228,13 @@ def _access(settings: Mapping[str, Any]) -> dict[str, Any]:
         "authorization_plugins": tuple(settings.get("authorization-plugins", [])),
         "metrics_address": parse_metrics(settings["metrics-addr"]) if settings.get("metrics-addr") else None,
     }
+
+
+def _cdi_directories(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where device specs are looked for; nowhere when the one word given is empty, or the feature is switched off."""
+    if settings.get("cdi-spec-dirs") == [""] or settings.get("features", {}).get("cdi") is False:
+        return ()
+    return values.directories(settings, "cdi-spec-dirs", cdi.DIRECTORIES)
 
 
 def _network(settings: Mapping[str, Any]) -> dict[str, Any]:

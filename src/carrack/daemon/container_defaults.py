@@ -13,7 +13,7 @@ from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.defaults import SHM_SIZE
 from carrack.engine.privileges import Security
 from carrack.errors import InvalidArgument
-from carrack.linux import seccomp_profile
+from carrack.linux import apparmor, seccomp_profile
 from carrack.model.units import parse_bytes
 
 MAX_PROFILE = 16 * 1024 * 1024
@@ -29,7 +29,8 @@ def container_defaults(settings: Mapping[str, Any]) -> ContainerDefaults:
         cgroupns_mode=_cgroupns_mode(settings),
         ulimits=_ulimits(settings),
         init=settings.get("init", False),
-        security=Security(*_seccomp(settings), no_new_privileges=settings.get("no-new-privileges", False)),
+        security=Security(*_seccomp(settings), settings.get("no-new-privileges", False), apparmor.usual()),
+        seccomp_source=settings.get("seccomp-profile") or "builtin",
         dns=tuple(_address("dns", word) for word in settings.get("dns", ())),
         dns_search=tuple(_domain(word) for word in settings.get("dns-search", ())),
         dns_options=tuple(settings.get("dns-opts", ())),

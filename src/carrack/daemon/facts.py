@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from carrack.daemon.config import Config
+from carrack.daemon.confinement import load_profile, security_options
 from carrack.daemon.listen import warnings
 from carrack.engine.spec import HostFacts
 from carrack.engine.system.host import init_binary
@@ -20,9 +21,11 @@ from carrack.storage.snapshots.base import Snapshotter
 
 
 def host_facts(config: Config) -> HostFacts:
-    """What specs need to know of this host."""
+    """What specs need to know of this host. The profile that containers run under is loaded, as everybody expects."""
+    load_profile(config.containers.security.apparmor)
     thermal = sorted(str(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle"))
-    return HostFacts(last_cap(), detect().version, tuple(thermal), config.init_path or init_binary(), config.containers)
+    init_path = config.init_path or init_binary()
+    return HostFacts(last_cap(), detect().version, tuple(thermal), init_path, config.containers, config.cdi_directories)
 
 
 def bridge_settings(config: Config) -> BridgeSettings:
@@ -39,7 +42,6 @@ def info_settings(
     config: Config, snapshotter: Snapshotter, facts: HostFacts, authorization: Callable[[], Sequence[str]]
 ) -> Settings:
     """What `info` tells as it stands. ``authorization``: the names of the plugins that are asked now."""
-    namespaces = ("name=cgroupns",) if facts.cgroup_version == 2 else ()
     return Settings(
         id=engine_id(config.data_root),
         data_root=str(config.data_root),
@@ -49,7 +51,8 @@ def info_settings(
         live_restore=config.live_restore,
         pools=config.address_pools,
         init_binary=facts.init_path or "",
-        security=("name=seccomp,profile=builtin", *namespaces),
+        security=security_options(facts),
+        cdi_directories=config.cdi_directories,
         warnings=tuple(warnings(config)),
         authorization=authorization,
     )

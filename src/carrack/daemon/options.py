@@ -32,6 +32,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("bip", "bip", "string", "Address and prefix length of the default bridge, e.g. 172.17.0.1/16"),
     Option("bridge", "bridge", "string", "Name of the default bridge", "b"),
     Option("cgroup-favor-dynmods", "cgroup-favor-dynmods", "string", "Cheap moves into cgroups: auto, on or off"),
+    Option("cdi-spec-dir", "cdi-spec-dirs", "list", "Where Container Device Interface specs are looked for"),
     Option("cgroup-parent", "cgroup-parent", "string", "Cgroup below which containers get theirs"),
     Option("data-root", "data-root", "string", "Directory of everything that stays"),
     Option("debug", "debug", "bool", "Log in detail", "D"),
@@ -127,7 +128,6 @@ _STRINGS: dict[str, tuple[str, ...]] = {
 }
 
 _LISTS: dict[str, str] = {
-    "cdi-spec-dir": "cdi-spec-dirs",
     "default-network-opt": "default-network-opts",
     "exec-opt": "exec-opts",
     "insecure-registry": "insecure-registries",

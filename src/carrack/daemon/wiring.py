@@ -176,6 +176,7 @@ class Services:
             self._graph,
             lambda c: self.images.layers.size(c.layers),
             self._image_ids,
+            config.containers.security,
         )
 
     def _starter(self, attachments: Attachments) -> Starter:

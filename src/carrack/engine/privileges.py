@@ -12,11 +12,14 @@ from carrack.model.container import Document
 
 
 class Security(NamedTuple):
-    """The parsed ``SecurityOpt``: whether seccomp filters, with which profile (JSON text, None for the default)."""
+    """The parsed ``SecurityOpt``: whether seccomp filters, with which profile (JSON text, None for the default), the
+    AppArmor profile (nothing where the kernel has none), and whether cgroups may be written from inside."""
 
     confined: bool
     profile: str | None
     no_new_privileges: bool
+    apparmor: str = ""
+    writable_cgroups: bool = False
 
 
 def capabilities(host: Document, last: int) -> list[str]:
@@ -44,6 +47,7 @@ def _name(word: str, field: str) -> str:
     return name
 
 
+UNCONFINED = "unconfined"
 USUAL = Security(confined=True, profile=None, no_new_privileges=False)
 
 
@@ -52,24 +56,35 @@ def security(host: Document, usual: Security = USUAL) -> Security:
 
     Raises InvalidArgument on unknown words, NotSupported on labels this kernel lacks.
     """
-    confined, profile = usual.confined and not host["Privileged"], usual.profile
-    no_new_privileges = usual.no_new_privileges
+    guard = usual
+    if host["Privileged"]:
+        unconfined = UNCONFINED if usual.apparmor else ""
+        guard = usual._replace(confined=False, apparmor=unconfined, writable_cgroups=True)
     for option in host["SecurityOpt"] or []:
         if option == "no-new-privileges":
-            no_new_privileges = True
+            guard = guard._replace(no_new_privileges=True)
             continue
         key, separator, value = _split(option)
         if not separator:
             raise InvalidArgument(f'invalid --security-opt 1: "{option}"')
-        if key == "no-new-privileges":
-            no_new_privileges = _boolean(value)
-        elif key == "seccomp":
-            confined, profile = _seccomp(value)
-        elif key in ("apparmor", "label"):
-            _label(key, value)
-        else:
-            raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
-    return Security(confined, profile, no_new_privileges)
+        guard = _changed(guard, key, value, option, usual)
+    return guard
+
+
+def _changed(guard: Security, key: str, value: str, option: str, usual: Security) -> Security:
+    if key == "no-new-privileges":
+        return guard._replace(no_new_privileges=_boolean(value, option))
+    if key == "writable-cgroups":
+        return guard._replace(writable_cgroups=_boolean(value, option))
+    if key == "seccomp":
+        confined, profile = _seccomp(value)
+        return guard._replace(confined=confined, profile=profile)
+    if key == "apparmor":
+        return guard._replace(apparmor=_apparmor(value, usual))
+    if key == "label":
+        _label(value)
+        return guard
+    raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
 
 
 def _split(option: str) -> tuple[str, str, str]:
@@ -78,12 +93,12 @@ def _split(option: str) -> tuple[str, str, str]:
     return option.partition(":")
 
 
-def _boolean(value: str) -> bool:
+def _boolean(value: str, option: str) -> bool:
     if value.lower() in ("true", "1", "t"):
         return True
     if value.lower() in ("false", "0", "f"):
         return False
-    raise InvalidArgument(f'invalid --security-opt 2: "no-new-privileges={value}"')
+    raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
 
 
 def _seccomp(value: str) -> tuple[bool, str | None]:
@@ -98,8 +113,22 @@ def _seccomp(value: str) -> tuple[bool, str | None]:
     return True, value
 
 
-def _label(key: str, value: str) -> None:
-    """Only the words that ask for no label pass: profiles and contexts are not applied by this engine yet."""
-    if value in ("unconfined", "disable", ""):
+def _apparmor(value: str, usual: Security) -> str:
+    """A profile is never taken and forgotten: without AppArmor only the words that ask for none pass."""
+    if usual.apparmor:
+        return value or usual.apparmor
+    if value in (UNCONFINED, ""):
+        return ""
+    raise NotSupported(
+        f"--security-opt apparmor={value}: this machine does not run AppArmor, or lacks its apparmor_parser; install "
+        "the package apparmor, or leave the option out"
+    )
+
+
+def _label(value: str) -> None:
+    """Only what asks for no label passes."""
+    if value == "disable":
         return
-    raise NotSupported(f"--security-opt {key}={value} is not supported by this version of Carrack")
+    raise NotSupported(
+        f"--security-opt label={value}: this engine sets no SELinux labels; use label=disable, or leave the option out"
+    )

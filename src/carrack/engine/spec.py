@@ -24,6 +24,7 @@ class HostFacts(NamedTuple):
     thermal_paths: tuple[str, ...] = ()
     init_path: str | None = None
     given: ContainerDefaults = ContainerDefaults()
+    cdi_directories: tuple[str, ...] = ()
 
 
 INIT = "/sbin/docker-init"
@@ -48,7 +49,7 @@ def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> S
         "ociVersion": OCI_VERSION,
         "process": _process(c, facts, guard),
         "root": {"path": "rootfs", "readonly": host["ReadonlyRootfs"]},
-        "mounts": _mounts(host, facts, mounts),
+        "mounts": _mounts(host, facts, mounts, guard),
         "linux": linux,
         "annotations": host["Annotations"] or {},
     }
@@ -89,6 +90,8 @@ def _process(c: Container, facts: HostFacts, guard: Security) -> Process:
     }
     if host["OomScoreAdj"]:
         process["oomScoreAdj"] = host["OomScoreAdj"]
+    if guard.apparmor:
+        process["apparmorProfile"] = guard.apparmor
     height, width = (host["ConsoleSize"] + [0, 0])[:2]
     if config["Tty"] and height and width:
         process["consoleSize"] = {"height": height, "width": width}
@@ -137,13 +140,11 @@ def namespaces(host: Document, facts: HostFacts) -> list[Namespace]:
 
 
 def cgroup_namespace(host: Document, facts: HostFacts) -> str:
-    """``private`` or ``host``: by default private on cgroup v2, where it costs nothing, unless privileged."""
-    if host["CgroupnsMode"]:
-        return str(host["CgroupnsMode"])
-    return "private" if facts.cgroup_version == 2 and not host["Privileged"] else "host"
+    """``private`` or ``host``: by default private on cgroup v2, where it costs nothing."""
+    return str(host["CgroupnsMode"]) or ("private" if facts.cgroup_version == 2 else "host")
 
 
-def _mounts(host: Document, facts: HostFacts, mounts: list[Mount]) -> list[Mount]:
+def _mounts(host: Document, facts: HostFacts, mounts: list[Mount], guard: Security) -> list[Mount]:
     """The kernel's own file systems, then the user's, parents before children."""
     taken = {mount["destination"] for mount in mounts}
     base = [defaults.PROC, defaults.DEV, defaults.PTS, defaults.SYS, defaults.CGROUP, defaults.MQUEUE]
@@ -155,7 +156,7 @@ def _mounts(host: Document, facts: HostFacts, mounts: list[Mount]) -> list[Mount
     for mount in base:
         if mount["destination"] in taken:
             continue
-        if host["Privileged"] and mount["destination"] in ("/sys", "/sys/fs/cgroup"):
+        if (host["Privileged"] and mount is defaults.SYS) or (guard.writable_cgroups and mount is defaults.CGROUP):
             mount = {**mount, "options": [("rw" if o == "ro" else o) for o in mount["options"]]}
         result.append(mount)
     result += sorted(mounts, key=lambda m: m["destination"].rstrip("/").count("/"))

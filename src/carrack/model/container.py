@@ -142,7 +142,7 @@ RESOURCES: Table = {
     "CpusetMems": Field(STRING, ""),
     "Devices": Field(ListOf(DEVICE, "container.DeviceMapping")),
     "DeviceCgroupRules": Field(STRINGS, None),
-    "DeviceRequests": Field(ListOf(DEVICE_REQUEST, "container.DeviceRequest"), None, built=False),
+    "DeviceRequests": Field(ListOf(DEVICE_REQUEST, "container.DeviceRequest"), None),
     "KernelMemory": Field(INTEGER, 0, built=False),
     "KernelMemoryTCP": Field(INTEGER, 0, built=False),
     "MemoryReservation": Field(INTEGER, 0),
@@ -208,7 +208,7 @@ HOST_CONFIG: Table = {
 }
 
 # What is fixed when a container is made: its place among the cgroups, its devices, its processes' limits.
-_FIXED = ("CgroupParent", "Devices", "DeviceCgroupRules", "Ulimits")
+_FIXED = ("CgroupParent", "Devices", "DeviceCgroupRules", "DeviceRequests", "Ulimits")
 UPDATE: Table = {
     **RESOURCES,
     **{name: RESOURCES[name]._replace(built=False) for name in _FIXED},

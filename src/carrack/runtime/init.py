@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         container: str
         spec: Spec
         rootfs_fd: int
+        root_path: str
         source_fds: dict[str, int]
         user: str
         groups: list[str]
@@ -168,7 +169,8 @@ def _attach_root(setup: Setup) -> None:
         raise InvalidArgument("linux.namespaces: a new mount namespace is needed to set up a root file system")
     wanted = rootfs.propagation(setup.spec)
     rootfs.isolate(setup.kernel, wanted)
-    setup.root_fd = rootfs.attach_root(setup.kernel, setup.spec, setup.plan.get("rootfs_fd"))
+    place = setup.plan.get("root_path", "/")
+    setup.root_fd = rootfs.attach_root(setup.kernel, setup.spec, setup.plan.get("rootfs_fd"), place)
 
 
 def _mount(setup: Setup) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from carrack.errors import NotSupported
+from carrack.errors import InvalidArgument, NotSupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,11 +26,19 @@ def apply(process: Process, procfs: Procfs) -> None:
     profile, label = process.get("apparmorProfile"), process.get("selinuxLabel")
     if profile:
         try:
-            _write(procfs, "self/attr/apparmor/exec", f"exec {profile}", profile)
-        except FileNotFoundError:  # kernels before 5.1 have only the shared file
-            _write(procfs, "self/attr/exec", f"exec {profile}", profile)
+            _apply_profile(procfs, profile)
+        except FileNotFoundError:
+            told = f"unable to apply apparmor profile {profile!r}: the kernel has none of that name"
+            raise InvalidArgument(f"{told}; load it with apparmor_parser") from None
     if label:
         _write(procfs, "self/attr/exec", label, label)
+
+
+def _apply_profile(procfs: Procfs, profile: str) -> None:
+    try:
+        _write(procfs, "self/attr/apparmor/exec", f"exec {profile}", profile)
+    except FileNotFoundError:  # kernels before 5.1 have only the shared file
+        _write(procfs, "self/attr/exec", f"exec {profile}", profile)
 
 
 def _write(procfs: Procfs, path: str, text: str, wanted: str) -> None:

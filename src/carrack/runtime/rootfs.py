@@ -44,8 +44,11 @@ def isolate(kernel: MountKernel, wanted: int) -> None:
     kernel.mount(None, "/", None, kind | words.MS_REC)
 
 
-def attach_root(kernel: MountKernel, spec: Spec, rootfs_fd: int | None) -> int:
-    """The root mount as a descriptor, attached in this mount namespace and sharing nothing with any other."""
+def attach_root(kernel: MountKernel, spec: Spec, rootfs_fd: int | None, place: str = "/") -> int:
+    """The root mount as a descriptor, attached in this mount namespace and sharing nothing with any other.
+
+    ``place``: a directory of the host's to attach it on, for hooks that look for it.
+    """
     if rootfs_fd is None:
         path = spec.get("root", {}).get("path", "")
         try:
@@ -53,13 +56,13 @@ def attach_root(kernel: MountKernel, spec: Spec, rootfs_fd: int | None) -> int:
         except OSError as error:
             raise OSError(error.errno, f"root file system: {os.strerror(error.errno or 0)}", path) from None
     kernel.mount_setattr(rootfs_fd, "", propagation=words.MS_SLAVE, recursive=True)
-    attach_on_top(kernel, rootfs_fd)
+    attach_on_top(kernel, rootfs_fd, place)
     return rootfs_fd
 
 
-def attach_on_top(kernel: MountKernel, mount_fd: int) -> None:
+def attach_on_top(kernel: MountKernel, mount_fd: int, place: str = "/") -> None:
     """Stack a detached mount on / of this mount namespace, where no path leads to it, only its descriptor."""
-    top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    top = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         kernel.move_mount(mount_fd, top)
     finally:

@@ -226,5 +226,6 @@ class Shim:
         """Slow things the exit does not wait for: the kernel's tear-down of mounts, the cgroup."""
         self._sandbox.release_namespaces()
         self._sandbox.remove_cgroup()
+        self._running.tell_hooks(self._sandbox.kernel, 0, "stopped", "poststop")
         os.close(self._running.directory_fd)
         self._tell({"event": "released"})

@@ -13,7 +13,7 @@ import os
 import socket
 
 from carrack.errors import CarrackError
-from carrack.runtime import channel
+from carrack.runtime import channel, hooks
 from carrack.shim import external, protocol
 from carrack.shim.logfile import LogFile
 from carrack.shim.protocol import StartError
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from carrack.linux.kernel import ProcessKernel
     from carrack.shim.loop import Loop
     from carrack.shim.slot import Sandbox
 
 _BACKLOG = 16
+#: the hooks that run outside of the container
+SHIM_HOOKS = ("prestart", "createRuntime", "poststart", "poststop")
 
 
 class Running:
@@ -40,6 +43,25 @@ class Running:
         self.listener = listener
         self.stdio = stdio
         self.held_fds: list[int] = []
+        self._hooks: dict[str, Any] | None = request.get("hooks")
+
+    def run_hooks(self, kernel: ProcessKernel, pid: int, status: str, *points: str) -> None:
+        """Run the hooks of some points. Raises HookFailed."""
+        if self._hooks:
+            for point in points:
+                hooks.run(kernel, self._hooks["listed"], point, {**self._hooks["state"], "pid": pid, "status": status})
+
+    def tell_hooks(self, kernel: ProcessKernel, pid: int, status: str, point: str) -> None:
+        """Run the hooks of a point whose failures change nothing (lifecycle, steps 9 and 13)."""
+        try:
+            self.run_hooks(kernel, pid, status, point)
+        except (CarrackError, OSError):
+            pass
+
+    @property
+    def hooked(self) -> bool:
+        """Whether it has hooks that the shim runs, so that the first process must ask before it goes on."""
+        return bool(self._hooks)
 
 
 def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop) -> Running:
@@ -85,8 +107,9 @@ def _begin(sandbox: Sandbox, running: Running, document: dict[str, Any], given: 
     if "runtime" in document:
         _hand_over(sandbox, running, document, given("packed"))
     else:
-        _let_go(sandbox.stub, running.stdio, running.terminal)
+        _let_go(sandbox, running)
         sandbox.settle()
+        running.tell_hooks(sandbox.kernel, sandbox.child.pid, "running", "poststart")
 
 
 def _hand_over(sandbox: Sandbox, running: Running, document: dict[str, Any], packed: list[int]) -> None:
@@ -137,20 +160,28 @@ def hand_streams(
     return ends
 
 
-def _let_go(stub: socket.socket, stdio: Stdio, terminal: bool) -> None:
+def _let_go(sandbox: Sandbox, running: Running) -> None:
     """All that can fail here has succeeded: let the stub pass its gate when it comes there, without asking, and see it
-    become the program. With a terminal it must ask, as its program may be over before we hold the terminal."""
-    if not terminal:
+    become the program. With a terminal it must ask, as its program may be over before we hold the terminal; and with
+    hooks, for which it waits before."""
+    asked = running.terminal or running.hooked
+    if not asked:
         try:
-            channel.send(stub, {"exec": True})
+            channel.send(sandbox.stub, {"exec": True})
         except OSError:  # it has ended; its last report says why
             pass
-    while follow(stub, stdio, opened=not terminal):
+
+    def run_hooks() -> None:
+        running.run_hooks(sandbox.kernel, sandbox.child.pid, "creating", "prestart", "createRuntime")
+
+    while follow(sandbox.stub, running.stdio, opened=not asked, run_hooks=run_hooks):
         pass
-    stub.close()
+    sandbox.stub.close()
 
 
-def follow(stub: socket.socket, stdio: Stdio, opened: bool = False) -> bool:
+def follow(
+    stub: socket.socket, stdio: Stdio, opened: bool = False, run_hooks: Callable[[], None] | None = None
+) -> bool:
     """Take one report of the process that becomes the program; False when it has (its end closed by the exec).
 
     ``opened``: its gate is open already.
@@ -161,7 +192,10 @@ def follow(stub: socket.socket, stdio: Stdio, opened: bool = False) -> bool:
         message, fds = channel.receive(stub)
     if message is None:
         return False
-    if not (opened and "prepared" in message):
+    if "hooks" in message and run_hooks is not None:
+        run_hooks()
+        channel.send(stub, {"go": True})
+    elif not (opened and "prepared" in message):
         obey(message, fds, stub, stdio)
     return True
 
@@ -176,7 +210,7 @@ def obey(message: dict[str, Any], fds: list[int], stub: socket.socket, stdio: St
     elif "prepared" in message:
         channel.send(stub, {"exec": True})
     elif "hooks" in message:
-        raise StartError("hooks", "hooks of the runtime's side are not run by the engine's own shim")
+        raise StartError("hooks", "hooks of the runtime's side are not asked for by a further process")
 
 
 def listen(directory_fd: int) -> socket.socket:

@@ -21,7 +21,7 @@ from carrack.linux import namespaces as ns
 from carrack.runtime import channel, devices, init, stage
 from carrack.shim import protocol
 from carrack.shim.protocol import StartError
-from carrack.shim.start import describe, listen, retire_socket, write_state
+from carrack.shim.start import SHIM_HOOKS, describe, listen, retire_socket, write_state
 from carrack.shim.stdio import open_pipes
 
 TYPE_CHECKING = False
@@ -183,6 +183,7 @@ def arrange(message: dict[str, Any], fds: list[int], pid: int, null_fd: int, hel
         document = {name: request.get(name) for name in ("container", "cgroup", "terminal", "stdin", "stdin_once")}
         document["id"] = message["id"]
         arranged = Arranged(document, plan, packed)
+        arranged.document["hooks"] = None if request.get("runtime") else _hooks(plan)
         arranged.put("held", held)
         _give(arranged, request, message, fds)
         step = "streams"
@@ -205,6 +206,14 @@ def arrange(message: dict[str, Any], fds: list[int], pid: int, null_fd: int, hel
         return arranged
     except ERRORS as error:
         raise StartError(step, describe(error)) from error
+
+
+def _hooks(plan: dict[str, Any]) -> dict[str, Any] | None:
+    """The hooks of the runtime's side, with the state they are told; None without any."""
+    listed = plan.get("spec", {}).get("hooks")
+    if not listed:
+        return None
+    return {"listed": {name: listed[name] for name in SHIM_HOOKS if name in listed}, "state": plan.get("state", {})}
 
 
 def _give(arranged: Arranged, request: dict[str, Any], message: dict[str, Any], fds: list[int]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrack.engine import defaults
-from carrack.engine.privileges import capabilities, security
+from carrack.engine.privileges import Security, capabilities, security
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.linux.caps import CAPABILITIES
 
@@ -78,7 +78,7 @@ def test_nothing_is_held_that_nobody_asked_for(add: list[str], drop: list[str]) 
     ],
 )
 def test_security_options(options: list[str] | None, expected: tuple[bool, str | None, bool]) -> None:
-    assert security(host(SecurityOpt=options)) == expected
+    assert security(host(SecurityOpt=options))[:3] == expected
 
 
 def test_a_profile_is_kept_as_text_and_a_privileged_container_is_not_filtered() -> None:
@@ -104,7 +104,39 @@ def test_bad_options_with_dockers_words(option: str, text: str) -> None:
     assert str(failure.value).startswith(text)
 
 
-@pytest.mark.parametrize("option", ["apparmor=mine", "label=level:s0"])
+@pytest.mark.parametrize("option", ["apparmor=mine", "label=level:s0", "label=nested"])
 def test_labels_are_refused_rather_than_forgotten(option: str) -> None:
-    with pytest.raises(NotSupported, match="is not supported"):
+    with pytest.raises(NotSupported, match="leave the option out"):
         security(host(SecurityOpt=[option]))
+
+
+def test_what_the_daemon_settles_holds_where_the_request_is_silent() -> None:
+    usual = Security(confined=True, profile="{}", no_new_privileges=True)
+    assert security(host(), usual)[:3] == (True, "{}", True)
+    assert security(host(SecurityOpt=["no-new-privileges=false", "seccomp=builtin"]), usual)[:3] == (True, None, False)
+    assert not security(host(), usual._replace(confined=False)).confined
+    assert security(host(SecurityOpt=["seccomp=builtin"]), usual._replace(confined=False)).confined
+
+
+@pytest.mark.parametrize(
+    ("options", "privileged", "profile"),
+    [
+        (None, False, "docker-default"),
+        (None, True, "unconfined"),
+        (["apparmor=unconfined"], False, "unconfined"),
+        (["apparmor=mine"], True, "mine"),
+        (["apparmor="], False, "docker-default"),
+    ],
+)
+def test_apparmor_profiles_where_the_kernel_has_them(options: list[str] | None, privileged: bool, profile: str) -> None:
+    usual = Security(True, None, False, "docker-default")
+    assert security(host(SecurityOpt=options, Privileged=privileged), usual).apparmor == profile
+
+
+def test_who_may_write_to_cgroups() -> None:
+    assert not security(host()).writable_cgroups
+    assert security(host(SecurityOpt=["writable-cgroups=true"])).writable_cgroups
+    assert security(host(Privileged=True)).writable_cgroups
+    assert not security(host(Privileged=True, SecurityOpt=["writable-cgroups=false"])).writable_cgroups
+    with pytest.raises(InvalidArgument, match='invalid --security-opt 2: "writable-cgroups=x"'):
+        security(host(SecurityOpt=["writable-cgroups=x"]))

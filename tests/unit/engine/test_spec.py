@@ -59,11 +59,11 @@ def test_namespaces_are_new_unless_shared(host: dict[str, str], gone: set[str]) 
     assert set(namespaces(**host)) == {"mount", "network", "pid", "ipc", "uts"} - gone
 
 
-def test_the_cgroup_namespace_is_private_on_v2_unless_privileged() -> None:
+def test_the_cgroup_namespace_is_private_on_v2() -> None:
     second = FACTS._replace(cgroup_version=2)
     for host, facts, expected in (
         ({"CgroupnsMode": "", "Privileged": False}, second, "private"),
-        ({"CgroupnsMode": "", "Privileged": True}, second, "host"),
+        ({"CgroupnsMode": "", "Privileged": True}, second, "private"),
         ({"CgroupnsMode": "", "Privileged": False}, FACTS, "host"),
         ({"CgroupnsMode": "private", "Privileged": True}, FACTS, "private"),
     ):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from carrack.errors import NotSupported
+from carrack.errors import InvalidArgument, NotSupported
 from carrack.runtime import lsm
 
 
@@ -48,6 +48,12 @@ def test_labels_are_written_where_the_kernel_has_them() -> None:
     assert old.values["self/attr/exec"] == "exec p"
     lsm.apply({"selinuxLabel": "l"}, old)
     assert old.values["self/attr/exec"] == "l"
+
+
+def test_a_profile_that_is_not_loaded_is_named() -> None:
+    new: Any = Labels()
+    with pytest.raises(InvalidArgument, match=r"unable to apply apparmor profile 'p': .*apparmor_parser"):
+        lsm.apply({"apparmorProfile": "p"}, new)
 
 
 def test_cve_2025_52881_a_label_that_did_not_take_is_an_error() -> None:

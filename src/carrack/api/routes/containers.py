@@ -90,7 +90,7 @@ class _Face:
 
     async def inspect(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])
-        document = inspect.inspect(c, self._s.paths, self._s.graph(c))
+        document = inspect.inspect(c, self._s.paths, self._s.graph(c), self._s.security)
         if request.query.flag("size"):
             await self._add_size(document, c)
         return json_response(document)

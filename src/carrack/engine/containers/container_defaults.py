@@ -17,7 +17,8 @@ from carrack.model.container import Document
 @dataclass(frozen=True, slots=True)
 class ContainerDefaults:
     """``ulimits`` by name, as in a host config; ``gateways`` are what ``host-gateway`` stands for (none: the bridge's
-    own address); ``publish_address`` is where ports are published that name no address."""
+    own address); ``publish_address`` is where ports are published that name no address. ``seccomp_source``: the word or
+    the file that the filter comes from."""
 
     shm_size: int = defaults.SHM_SIZE
     ipc_mode: str = "private"
@@ -25,6 +26,7 @@ class ContainerDefaults:
     ulimits: Mapping[str, Document] = field(default_factory=dict)
     init: bool = False
     security: Security = USUAL
+    seccomp_source: str = "builtin"
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()

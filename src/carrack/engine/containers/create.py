@@ -116,7 +116,7 @@ class Creator:
         sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), ("0.0.0.0",))  # refuses malformed entries
         resources.check(host, cpus)
         capabilities(host, self._facts.last_capability)
-        security(host)
+        security(host, self._facts.given.security)
         for prefix, mode in (("network", "NetworkMode"), ("PID", "PidMode"), ("IPC", "IpcMode")):
             if host[mode].startswith("container:"):
                 self._joined(prefix, host, mode)

@@ -166,18 +166,21 @@ class Execs:
             {**c.host_config, "Privileged": config["Privileged"] or c.host_config["Privileged"]}, last_cap()
         )
         own = [*(c.config["Env"] or []), *(config["Env"] or [])]
+        guard = security(c.host_config, self._given.security)
         words: Process = {
             "terminal": config["Tty"],
             "args": config["Cmd"],
             "env": spec.environment({**c.config, "Tty": config["Tty"], "Env": own}),
             "cwd": config["WorkingDir"] or c.config["WorkingDir"] or "/",
             "capabilities": spec.capability_sets(names),
-            "noNewPrivileges": security(c.host_config, self._given.security).no_new_privileges,
+            "noNewPrivileges": guard.no_new_privileges,
             "rlimits": resources.rlimits(c.host_config, self._given.ulimits),
             "user": {"uid": 0, "gid": 0},
         }  # fmt: skip
         if c.host_config["OomScoreAdj"]:
             words["oomScoreAdj"] = c.host_config["OomScoreAdj"]
+        if guard.apparmor:  # the container's, for a privileged process too
+            words["apparmorProfile"] = guard.apparmor
         plan: dict[str, Any] = {
             "process": words,
             "user": config["User"] or c.config["User"],

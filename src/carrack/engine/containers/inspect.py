@@ -6,14 +6,15 @@ import hashlib
 
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
+from carrack.engine.privileges import USUAL, Security, security
 from carrack.model import times
 from carrack.model.container import Document
 
 _SHOWN_POINT = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
 
 
-def inspect(c: Container, paths: Paths, graph: Document) -> Document:
-    """The document of `GET /containers/{id}/json`; ``graph`` is its GraphDriver.
+def inspect(c: Container, paths: Paths, graph: Document, usual: Security = USUAL) -> Document:
+    """The document of `GET /containers/{id}/json`; ``graph`` is its GraphDriver, ``usual`` as with `security`.
 
     Files are named once somebody has tried to start the container, which makes them.
     """
@@ -35,7 +36,7 @@ def inspect(c: Container, paths: Paths, graph: Document) -> Document:
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": _apparmor(c, usual) if tried else "",
         "ExecIDs": list(c.exec_ids) or None,
         "HostConfig": host_config(c),
         "GraphDriver": graph,
@@ -43,6 +44,14 @@ def inspect(c: Container, paths: Paths, graph: Document) -> Document:
         "Config": config(c),
         "NetworkSettings": network_settings(c),
     }
+
+
+def _apparmor(c: Container, usual: Security) -> str:
+    """The profile it runs under; where the kernel has none, what it was made with is shown, as Docker does."""
+    if usual.apparmor:
+        return security(c.host_config, usual).apparmor
+    wanted = [option[9:] for option in c.host_config["SecurityOpt"] or () if option.startswith("apparmor")]
+    return wanted[-1] if wanted else ""
 
 
 def state(c: Container) -> Document:

@@ -134,7 +134,7 @@ def host_config(host: Document, *, cgroup_version: int, given: ContainerDefaults
     host["OomKillDisable"] = bool(host["OomKillDisable"])
     if not host["CgroupnsMode"]:
         usual = given.cgroupns_mode or ("private" if cgroup_version == 2 else "host")
-        host["CgroupnsMode"] = "host" if host["Privileged"] else usual
+        host["CgroupnsMode"] = "host" if host["Privileged"] and cgroup_version == 1 else usual
     if host["Memory"] and not host["MemorySwap"]:
         host["MemorySwap"] = 2 * host["Memory"]
     if host["PidsLimit"] is not None and host["PidsLimit"] <= 0:

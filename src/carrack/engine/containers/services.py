@@ -16,6 +16,7 @@ from carrack.engine.containers.record import Container
 from carrack.engine.containers.remove import Remover
 from carrack.engine.containers.store import ContainerStore
 from carrack.engine.containers.supervisor import Supervisor
+from carrack.engine.privileges import USUAL, Security
 from carrack.model.container import Document
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ContainerServices:
     """``graph`` gives a container's GraphDriver document, ``image_size`` the bytes of its image,
-    ``image_ids`` the ids behind an image reference."""
+    ``image_ids`` the ids behind an image reference; ``security`` is what the daemon gives to all."""
 
     store: ContainerStore
     creator: Creator
@@ -40,3 +41,4 @@ class ContainerServices:
     graph: Callable[[Container], Document]
     image_size: Callable[[Container], int]
     image_ids: Callable[[str], Awaitable[set[str]]]
+    security: Security = USUAL

@@ -14,8 +14,8 @@ import signal
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
-from carrack.engine import spec
-from carrack.engine.containers import rootfs, shm
+from carrack.engine import device_requests, spec
+from carrack.engine.containers import hooked, rootfs, shm
 from carrack.engine.containers.merge import log_limits
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -24,10 +24,10 @@ from carrack.engine.privileges import Security, capabilities, security
 from carrack.engine.runtimes import OWN, Runtimes
 from carrack.engine.volumes.mountpoints import spec_mounts
 from carrack.errors import Conflict, NotFound, Unavailable
-from carrack.linux import seccomp_profile
+from carrack.linux import apparmor, seccomp_profile
 from carrack.linux.caps import last_cap
 from carrack.model import times
-from carrack.oci.runtime_spec import Mount, Seccomp
+from carrack.oci.runtime_spec import Seccomp, Spec
 from carrack.shim.client import Shim, Slot, StartRequest
 from carrack.shim.requests import LogRequest
 
@@ -78,7 +78,7 @@ class Starter:
             mounts = [*spec_mounts(c), *self._connector.file_mounts(c), *shm.mounts(c, self._paths, self._store.find)]
             cgroup = self._paths.cgroup(c.id, c.host_config["CgroupParent"])
             document = spec.build(c, self._facts, mounts, cgroup)
-            opening = asyncio.to_thread(self._open, c, document["mounts"], held)
+            opening = asyncio.to_thread(self._open, c, document, held)
             (root, sources), ports = await both(opening, self._connector.connect(c, parked, undo, held))
             request, fds = self._request(c, document, root, sources)
             if other is not None:
@@ -143,12 +143,17 @@ class Starter:
         held.callback(os.close, fd)
         return fd
 
-    def _open(self, c: Container, mounts: list[Mount], held: ExitStack) -> tuple[int, dict[str, int]]:
+    def _open(self, c: Container, document: Spec, held: ExitStack) -> tuple[int, dict[str, int]]:
+        if requests := c.host_config["DeviceRequests"]:
+            device_requests.inject(document, requests, self._facts.cdi_directories)
+        if document["process"].get("apparmorProfile") == apparmor.DEFAULT:
+            apparmor.ensure()  # who reloads the host's profiles may have removed ours
         directory = self._paths.run(c.id)
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._connector.prepare(c)
         shm.attach(c, self._paths)
-        return rootfs.open_root(self._snapshotter, c.id, c.layers, held), rootfs.open_sources(mounts, held)
+        hooked.prepare(document, c, directory)
+        return rootfs.open_root(self._snapshotter, c.id, c.layers, held), rootfs.open_sources(document["mounts"], held)
 
     def _request(
         self, c: Container, document: Any, root: int, sources: dict[str, int]
@@ -158,14 +163,16 @@ class Starter:
         for key, fd in sources.items():
             indexes[key] = len(fds)
             fds.append(fd)
+        more = document["process"]["user"].get("additionalGids", ())  # those of devices
         plan: dict[str, Any] = {
             "spec": document,
             "rootfs_fd": 0,
             "source_fds": indexes,
             "user": c.config["User"],
-            "groups": c.host_config["GroupAdd"] or [],
+            "groups": [*(c.host_config["GroupAdd"] or ()), *map(str, more)],
             "gate": False,
             "working_directory_create": True,
+            **hooked.plan(document, c, self._paths.run(c.id)),
         }
         if c.host_config["Runtime"] != OWN:
             if (rules := seccomp_rules(c, self._facts.given.security)) is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carrack import __version__
+from carrack.engine import cdi
 from carrack.engine.system.host import Host
 from carrack.model import times
 from carrack.oci import platform
@@ -44,6 +45,7 @@ class Settings:
     volumes: tuple[str, ...] = ("local",)
     logs: tuple[str, ...] = ("json-file", "none")
     pools: tuple[tuple[str, int], ...] = ()
+    cdi_directories: tuple[str, ...] = ()
     security: tuple[str, ...] = ("name=seccomp,profile=builtin", "name=cgroupns")
     warnings: tuple[str, ...] = ()
     authorization: Callable[[], Sequence[str]] = tuple
@@ -97,8 +99,15 @@ class SystemInfo:
             "CgroupVersion": str(limits.cgroup_version),
             **self._of_host(),
             **self._of_settings(),
+            **await asyncio.to_thread(self._of_devices),
             "Warnings": [*limits.warnings(), *self._settings.warnings] or None,
         }
+
+    def _of_devices(self) -> Document:
+        """Where device specs are looked for, and what they describe; without any the field is left out, as Docker's."""
+        directories = self._settings.cdi_directories
+        found = [{"Source": "cdi", "ID": name} for name in sorted(cdi.read(directories).devices)]
+        return {"CDISpecDirs": list(directories), **({"DiscoveredDevices": found} if found else {})}
 
     def version(self) -> Document:
         """The Engine API's SystemVersion."""
@@ -195,7 +204,6 @@ class SystemInfo:
             "SecurityOptions": list(settings.security),
             "DefaultAddressPools": [{"Base": base, "Size": size} for base, size in settings.pools],
             "FirewallBackend": {"Driver": settings.firewall},
-            "CDISpecDirs": [],
         }
 
 

@@ -1,0 +1,25 @@
+"""The bundle that hooks find."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.containers import container
+
+from carrack.engine.containers import hooked
+
+
+def test_only_containers_with_hooks_have_a_bundle(tmp_path: Path) -> None:
+    c = container()
+    plain: Any = {"root": {"path": "rootfs"}}
+    hooked.prepare(plain, c, str(tmp_path))
+    assert hooked.plan(plain, c, str(tmp_path)) == {}
+    assert not list(tmp_path.iterdir())
+    spec: Any = {**plain, "hooks": {"poststop": [{"path": "/bin/true"}]}, "annotations": {"a": "b"}}
+    hooked.prepare(spec, c, str(tmp_path))
+    assert json.loads((tmp_path / "config.json").read_text())["root"]["path"] == f"{tmp_path}/rootfs"
+    plan = hooked.plan(spec, c, str(tmp_path))
+    assert plan["root_path"] == f"{tmp_path}/rootfs"
+    assert plan["state"] == {"ociVersion": "1.2.0", "id": c.id, "bundle": str(tmp_path), "annotations": {"a": "b"}}
