@@ -17,6 +17,7 @@ from carrack import __version__
 from carrack.daemon import config as configuration
 from carrack.daemon import flags, logs
 from carrack.daemon.config import Config
+from carrack.daemon.imports import without_authorities
 from carrack.daemon.listen import Endpoint, names, open_endpoints
 from carrack.daemon.lock import owning, pidfile
 from carrack.daemon.notify import notify
@@ -57,6 +58,7 @@ def run(config: Config, build: Callable[[Config], Services] | None = None) -> in
         return 1
     os.umask(0o022)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
+    gc.disable()  # until the daemon listens: nothing of what a start makes is garbage
     try:
         with ExitStack() as stack:
             stack.enter_context(owning(config.data_root))
@@ -76,7 +78,8 @@ def run(config: Config, build: Callable[[Config], Services] | None = None) -> in
 
 def _wire(config: Config) -> Services:
     # Only a daemon that runs pays for these imports; --version and --validate do not.
-    from carrack.daemon import wiring
+    with without_authorities():
+        from carrack.daemon import wiring
 
     return wiring.build(config)
 
@@ -105,9 +108,9 @@ class _Daemon:
             for endpoint in self._endpoints:
                 await (measured if endpoint.metrics else server).listen(endpoint.socket, endpoint.tls)
                 log.info("listening on %s", endpoint.name)
-            # What start-up made stays for the daemon's life; the collector need not look at it again.
-            gc.collect()
+            # What start-up made stays for the daemon's life; the collector need not look at it at all.
             gc.freeze()
+            gc.enable()
             notify(self._config.notify_socket, "READY=1")
             await self._stopping.wait()
             notify(self._config.notify_socket, "STOPPING=1")

@@ -209,7 +209,7 @@ class Services:
     async def _take_up(self) -> None:
         supervisor = self.containers.supervisor
         await self._claim_cgroup()
-        self._favor_dynmods()
+        self.jobs.start(asyncio.to_thread(self._favor_dynmods), "ask for cheap moves into cgroups")
         to_start = await supervisor.restore()
         await self.bridge.setup(self.connector.existing())
         await self.slots.open()

@@ -1,6 +1,7 @@
 """A running container as the daemon sees it: a connection to its shim, and what its run directory tells without one."""
 
 import asyncio
+import functools
 import json
 import logging
 import os
@@ -8,13 +9,17 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from carrack.errors import NotFound, Unavailable
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim import protocol
 from carrack.shim.connection import Connection
 from carrack.shim.requests import ExecRequest, StartRequest
+
+if TYPE_CHECKING:
+    from carrack.runtime.cgroups.hierarchy import Hierarchy
+    from carrack.runtime.cgroups.stats import CgroupStats
 
 log = logging.getLogger(__name__)
 
@@ -134,10 +139,14 @@ class Shim:
         """Apply OCI linux.resources."""
         await self._request("update", resources=resources)
 
-    async def stats(self) -> dict[str, Any]:
-        """As carrack.runtime.cgroups.stats documents them."""
-        stats: dict[str, Any] = await self._request("stats")
-        return stats
+    async def stats(self) -> "CgroupStats":
+        """As carrack.runtime.cgroups.stats documents them; read here, for a shim that is woken takes memory.
+
+        Raises NotFound when it has ended.
+        """
+        if self.exited.done():
+            raise NotFound(f"container {self.container_id} has ended")
+        return await asyncio.to_thread(_hierarchy().open(self._cgroup).stats)
 
     async def pids(self) -> list[int]:
         """Of all processes in the container, in the host's numbers."""
@@ -185,7 +194,7 @@ class Shim:
         document = _read(directory, protocol.STATE_FILE)
         if document is None:
             return None
-        cgroup = detect().open(document["cgroup"])
+        cgroup = _hierarchy().open(document["cgroup"])
         try:
             pidfd = os.pidfd_open(document["pid"])
             if document["pid"] not in cgroup.processes():
@@ -274,6 +283,12 @@ class Shim:
         return shim
 
 
+@functools.cache
+def _hierarchy() -> "Hierarchy":
+    """This machine's, which stays as it is."""
+    return detect()
+
+
 def open_directories(request: StartRequest) -> tuple[list[int], dict[str, int]]:
     """Descriptors of the directories a shim writes in, and which is which: it must not depend on how their paths
     look in its own mount namespace."""
@@ -293,7 +308,7 @@ def open_directories(request: StartRequest) -> tuple[list[int], dict[str, int]]:
 
 def sweep_cgroup(path: str) -> None:
     """Kill all that is in the cgroup and remove it; nothing when it is gone already, a warning when it stays."""
-    cgroup = detect().open(path)
+    cgroup = _hierarchy().open(path)
     try:
         cgroup.kill()
         cgroup.remove()

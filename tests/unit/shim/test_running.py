@@ -107,7 +107,7 @@ def test_a_closed_connection_refuses_without_losing_the_container(tmp_path: Path
     async def scene(shim: Shim, theirs: socket.socket) -> None:
         await shim.close()
         with pytest.raises(Unavailable):
-            await shim.stats()
+            await shim.pids()
         assert not shim.exited.done()
 
     play(tmp_path, scene)
@@ -141,7 +141,7 @@ class Silence:
         document = {"container": "c", "cgroup": "/no/such", "pid": self.pid}
         (directory / "shim.json").write_text(json.dumps(document))
         monkeypatch.setattr(running, "_PROMPT_SECONDS", 0.01)
-        monkeypatch.setattr(running, "detect", lambda: self)
+        monkeypatch.setattr(running, "_hierarchy", lambda: self)
         monkeypatch.setattr(running, "sweep_cgroup", lambda path: None)
 
     def open(self, path: str) -> "Silence":

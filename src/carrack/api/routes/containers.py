@@ -114,9 +114,7 @@ class _Face:
                 document = await stats.sample(c, None)
                 # Docker names the container in a stream's documents, and where there is nothing to tell.
                 return json_response({k: v for k, v in document.items() if c.shim is None or k not in ("name", "id")})
-            first = await stats.sample(c, None)
-            await asyncio.sleep(1)
-            return json_response(await stats.sample(c, first))
+            return json_response(await stats.once(c))
 
         async def produce(out: StreamWriter) -> None:
             before = None

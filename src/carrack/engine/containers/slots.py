@@ -132,8 +132,7 @@ class SlotPool:
         self._refilling: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Start the zygote and the refilling."""
-        await self._alive()
+        """Begin to refill, which starts the zygote; nobody waits for it who starts no container."""
         self._shelf(Kind(self._usual, True))
         self._refilling = self._jobs.start(self._refill(), "slots: refill")
 

@@ -1,32 +1,50 @@
 """`stats`: the figures of a running container in the Docker API's shape.
 
-The cgroup's come from the shim, the network's from the program's own /proc/PID/net/dev, the host's from /proc/stat.
+The cgroup's come from its files, the network's from the program's own /proc/PID/net/dev. What all processors of the
+host have spent, idle time included, is the time since it was booted, once for each of them: as the sum in proc_stat(5),
+but in nanoseconds and not in hundredths of a second, so that a short while is enough to tell a container's share.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from carrack.engine.containers.record import Container
-from carrack.errors import Conflict
+from carrack.errors import Conflict, NotFound
 from carrack.model import times
 from carrack.model.container import Document
 
-_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+WINDOW = 0.2
+"""Seconds between the two looks at a container whose figures are asked for once; dockerd takes one or two."""
+
 _LOW_LEVEL = ("rx_bytes", "rx_packets", "rx_errors", "rx_dropped")
+
+
+async def once(c: Container) -> Document:
+    """The figures of now beside those of a moment ago, so that the client can tell rates."""
+    first = await sample(c, None)
+    await asyncio.sleep(WINDOW)
+    return await sample(c, first)
 
 
 async def sample(c: Container, before: Document | None) -> Document:
     """One document; ``before`` is the one of a moment ago, for clients that show rates."""
     if c.shim is None or c.state.status not in ("running", "paused"):
         return stopped(c)
-    figures = await c.shim.stats()
-    cpu, system = _cpu(figures["cpu"]), _system_usage()
+    try:
+        figures = await c.shim.stats()
+    except NotFound:  # it has ended just now
+        return stopped(c)
+    cpu = _cpu(figures["cpu"])
+    processors = os.cpu_count() or 1
     now = {
         "cpu_usage": cpu[0],
-        "system_cpu_usage": system,
-        "online_cpus": os.cpu_count() or 1,
+        "system_cpu_usage": time.monotonic_ns() * processors,
+        "online_cpus": processors,
         "throttling_data": cpu[1],
     }
     none = {"cpu_usage": _ZERO_CPU, "throttling_data": _ZERO_THROTTLING}
@@ -60,7 +78,7 @@ _ZERO_CPU = {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}
 _ZERO_THROTTLING = {"periods": 0, "throttled_periods": 0, "throttled_time": 0}
 
 
-def _cpu(figures: dict[str, Any]) -> tuple[Document, Document]:
+def _cpu(figures: Mapping[str, Any]) -> tuple[Document, Document]:
     usage: Document = {"total_usage": figures.get("usage_ns", 0)}
     if "per_cpu_ns" in figures:
         usage["percpu_usage"] = figures["per_cpu_ns"]
@@ -74,7 +92,7 @@ def _cpu(figures: dict[str, Any]) -> tuple[Document, Document]:
     return usage, throttling
 
 
-def _memory(figures: dict[str, Any], version: int) -> Document:
+def _memory(figures: Mapping[str, Any], version: int) -> Document:
     limit = figures.get("limit") or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     result: Document = {"usage": figures.get("usage", 0)}
     if version == 1:
@@ -85,7 +103,7 @@ def _memory(figures: dict[str, Any], version: int) -> Document:
     return {**result, "limit": limit}
 
 
-def _pids(figures: dict[str, Any], version: int) -> Document:
+def _pids(figures: Mapping[str, Any], version: int) -> Document:
     """Version 1 says nothing of a limit that is not set, version 2 says the largest number: so Docker shows them."""
     result = {"current": figures.get("current", 0)}
     if limit := figures.get("limit") or (2**64 - 1 if version == 2 else 0):
@@ -93,7 +111,7 @@ def _pids(figures: dict[str, Any], version: int) -> Document:
     return result
 
 
-def _block(figures: dict[str, Any], none: list[Any] | None) -> Document:
+def _block(figures: Mapping[str, Any], none: list[Any] | None) -> Document:
     words = "io_service_bytes io_serviced io_queue io_service_time io_wait_time io_merged io_time sectors"
     result: Document = {f"{word}_recursive": none for word in words.split()}
     for ours, theirs in (("service_bytes", "io_service_bytes_recursive"), ("serviced", "io_serviced_recursive")):
@@ -121,13 +139,6 @@ def _networks(pid: int) -> Document:
             **dict(zip((word.replace("rx", "tx") for word in _LOW_LEVEL), sent, strict=True)),
         }
     return result
-
-
-def _system_usage() -> int:
-    """Nanoseconds that all processors of the host have spent, idle time included (proc_stat(5))."""
-    with open("/proc/stat", encoding="ascii") as file:
-        words = file.readline().split()
-    return sum(int(word) for word in words[1:8]) * _TICK
 
 
 def top(c: Container, pids: list[int], listing: str) -> Document:

@@ -14,7 +14,6 @@ import io
 import logging
 import os
 import re
-import tarfile
 from typing import TYPE_CHECKING, Final
 
 from carrack.errors import CarrackError, InvalidArgument, Unavailable
@@ -36,6 +35,9 @@ log = logging.getLogger(__name__)
 DRIVERS: Final = ("erofs", "erofs-loop", "overlay", "copy")
 #: Docker's names for the same
 _ALIASES: Final = {"overlay2": "overlay", "vfs": "copy"}
+
+#: in the run root, which a reboot empties: where a trial went well
+TRIED: Final = "storage-driver"
 
 _FIXED_6_12 = 20  # the fix is in much earlier stable releases; nothing is lost by asking for one that surely has it
 _FILE_MOUNTS = (6, 12)
@@ -60,7 +62,9 @@ def choose(root: Path, run_root: Path, kernel: Kernel, wanted: str | None = None
             continue
         try:
             snapshotter = _open(driver, root, run_root, kernel, release)
-            _try(snapshotter)
+            if not _tried(run_root, _circumstances(driver, root, release)):
+                _try(snapshotter)
+                _note(run_root, _circumstances(driver, root, release))
         except (OSError, CarrackError) as error:
             reasons.append(f"{driver}: {error}")
         else:
@@ -76,6 +80,29 @@ def _try(snapshotter: Snapshotter) -> None:
         if failure.errno != errno.ENOSPC or not snapshotter.layers():
             raise
         log.warning("the disk is too full to try the storage driver %s: %s", snapshotter.name, failure)
+
+
+def _circumstances(driver: str, root: Path, release: str) -> str:
+    """Under which a trial has one outcome: this driver on this file system, since the machine was booted."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot = file.read().strip()
+    device = os.stat(root).st_dev if root.exists() else -1
+    return f"{driver} {release} {boot} {root} {device}\n"
+
+
+def _tried(run_root: Path, circumstances: str) -> bool:
+    try:
+        return (run_root / TRIED).read_text() == circumstances
+    except OSError:
+        return False
+
+
+def _note(run_root: Path, circumstances: str) -> None:
+    """Remember a trial that went well; a daemon that starts again on the same machine need not repeat it."""
+    try:
+        (run_root / TRIED).write_text(circumstances)
+    except OSError as failure:
+        log.debug("the trial of the storage driver is not remembered: %s", failure)
 
 
 def layer_store(name: str, root: Path, step: Callable[[str], None] | None = None) -> LayerStore:
@@ -140,6 +167,8 @@ def _content(index: int) -> bytes:
 
 
 def _archive() -> bytes:
+    import tarfile  # not needed by most starts
+
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for index in range(_FILES):

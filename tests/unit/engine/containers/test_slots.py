@@ -183,6 +183,7 @@ def test_a_zygote_that_ended_is_started_again(
 ) -> None:
     async def test(world: World) -> None:
         await world.pool.open()
+        await world.take()
         world.zygotes[0].exited.set_result(None)
         await asyncio.gather(world.take(), world.take())
         assert len(world.zygotes) == 2
@@ -289,7 +290,7 @@ def test_a_closed_pool_makes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_made_while_the_pool_closes_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(world: World) -> None:
         await world.pool.open()
-        while not world.zygotes[0].plans:  # noqa: ASYNC110 - it tells nobody
+        while not world.zygotes or not world.zygotes[0].plans:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0)
         await world.pool.close()
         await refilled()
