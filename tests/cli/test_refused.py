@@ -8,11 +8,10 @@ from tests.cli.running import Cli
 pytestmark = pytest.mark.root
 
 OPTIONS = [
-    (["--storage-opt", "size=1g"], "HostConfig.StorageOpt is not supported"),
     (["--log-driver", "syslog"], "logging driver 'syslog' is not supported"),
     (["--link", "x"], "HostConfig.Links is not supported"),
     (["--ip", "10.1.2.3"], "IPAMConfig is not supported"),
-    (["--runtime", "runc"], "unknown or invalid runtime name: runc"),
+    (["--runtime", "cake"], "unknown or invalid runtime name: cake"),
 ]
 DOCKER_VERBS = [
     (["pull", "alpine"], "registry is not built yet"),

@@ -219,7 +219,7 @@ class FakeSnapshotter:
         self.viewed = folder / "view"
         self.viewed.mkdir(parents=True, exist_ok=True)
 
-    def prepare(self, key: str, layers: Sequence[str]) -> None:
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
         if self.failure is not None:
             raise self.failure
         if (self.folder / key).exists():

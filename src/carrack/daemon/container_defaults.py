@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from carrack.daemon import values
-from carrack.engine import resources
+from carrack.engine import resources, storage_options
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.defaults import SHM_SIZE
 from carrack.engine.privileges import Security
@@ -36,6 +36,7 @@ def container_defaults(settings: Mapping[str, Any]) -> ContainerDefaults:
         dns_options=tuple(settings.get("dns-opts", ())),
         gateways=_gateways(settings.get("host-gateway-ips", ())),
         publish_address=_publish_address(settings),
+        storage_size=storage_options.usual(settings.get("storage-opts", ())),
     )
 
 

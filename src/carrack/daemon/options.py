@@ -69,6 +69,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "storage-driver", "storage-driver", "string", "How layers are kept (default: the best that works here)", "s"
     ),
+    Option("storage-opt", "storage-opts", "list", "What containers may write by default: overlay2.size=BYTES"),
     Option("tls", "tls", "bool", "Use TLS; implied by --tlsverify, and not enough without it"),
     Option("tlscacert", "tlscacert", "string", "Certificate of the authority that clients' certificates must be from"),
     Option("tlscert", "tlscert", "string", "The daemon's certificate"),
@@ -134,7 +135,6 @@ _LISTS: dict[str, str] = {
     "log-opt": "log-opts",
     "node-generic-resource": "node-generic-resources",
     "registry-mirror": "registry-mirrors",
-    "storage-opt": "storage-opts",
 }
 
 _FILE_ONLY = ("builder", "proxies")

@@ -13,6 +13,7 @@ import struct
 
 _LOOP_CTL_GET_FREE = 0x4C82
 _LOOP_CONFIGURE = 0x4C0A
+_LOOP_GET_STATUS64 = 0x4C05
 _FLAG_READ_ONLY = 1
 _FLAG_AUTOCLEAR = 4
 _FLAG_DIRECT_IO = 16
@@ -20,6 +21,8 @@ _ATTEMPTS = 64
 
 #: struct loop_config: descriptor, block size, struct loop_info64, reserved
 _CONFIG = struct.Struct("=II 5Q4I64s64s32s2Q 8Q")
+#: struct loop_info64: the file's device and inode come first
+_INFO = struct.Struct("=5Q4I64s64s32s2Q")
 
 
 class Loop:
@@ -47,6 +50,40 @@ def attach(fd: int, *, read_only: bool = False, direct_io: bool = False, name: s
     finally:
         os.close(control)
     raise OSError(errno.EBUSY, "no loop device stayed free long enough to be attached", f"{dev}/loop-control")
+
+
+def find(fd: int, *, sys: str = "/sys", dev: str = "/dev") -> Loop | None:
+    """The device that an open file is attached to; None when it is to none."""
+    wanted = os.fstat(fd)
+    for name in sorted(os.listdir(f"{sys}/block")):
+        if not name.startswith("loop") or not os.path.exists(f"{sys}/block/{name}/loop/backing_file"):
+            continue
+        device = _open_attached(f"{dev}/{name}", wanted.st_dev, wanted.st_ino)
+        if device >= 0:
+            return Loop(device, f"{dev}/{name}")
+    return None
+
+
+def _open_attached(path: str, device_number: int, inode: int) -> int:
+    """The device's descriptor if that file is behind it, or -1."""
+    try:
+        device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # read-only, or going just now
+        return -1
+    try:
+        found = _INFO.unpack(fcntl.ioctl(device, _LOOP_GET_STATUS64, bytes(_INFO.size)))
+    except OSError:
+        found = (0, 0)
+    if found[:2] == (_packed(device_number), inode):
+        return device
+    os.close(device)
+    return -1
+
+
+def _packed(number: int) -> int:
+    """A device number as the kernel tells it here (huge_encode_dev)."""
+    major, minor = os.major(number), os.minor(number)
+    return (minor & 0xFF) | (major << 8) | ((minor & ~0xFF) << 12)
 
 
 def _configure(path: str, fd: int, read_only: bool, direct_io: bool, name: str) -> int:

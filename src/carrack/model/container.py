@@ -192,7 +192,7 @@ HOST_CONFIG: Table = {
     "PublishAllPorts": Field(BOOLEAN, False),
     "ReadonlyRootfs": Field(BOOLEAN, False),
     "SecurityOpt": Field(STRINGS, None),
-    "StorageOpt": Field(LABELS, None, built=False),
+    "StorageOpt": Field(LABELS, None),
     "Tmpfs": Field(LABELS, None),
     "UTSMode": Field(STRING, "", go="container.UTSMode"),
     "UsernsMode": Field(STRING, "", go="container.UsernsMode"),

@@ -44,7 +44,6 @@ def test_zero_values_of_what_is_not_built_pass_as_clients_send_them() -> None:
     "document",
     [
         {"Links": ["a:b"]},
-        {"StorageOpt": {"size": "1g"}},
         {"DeviceRequests": [{"Count": -1}]},
         {"Mounts": [{"Type": "image", "ImageOptions": {"Subpath": "x"}}]},
         {"Mounts": [{"Type": "volume", "VolumeOptions": {"Subpath": "x"}}]},

@@ -18,7 +18,7 @@ from carrack.model.container import Document
 class ContainerDefaults:
     """``ulimits`` by name, as in a host config; ``gateways`` are what ``host-gateway`` stands for (none: the bridge's
     own address); ``publish_address`` is where ports are published that name no address. ``seccomp_source``: the word or
-    the file that the filter comes from."""
+    the file that the filter comes from. ``storage_size`` is what a container may write, in bytes (0: no limit)."""
 
     shm_size: int = defaults.SHM_SIZE
     ipc_mode: str = "private"
@@ -32,3 +32,4 @@ class ContainerDefaults:
     dns_options: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     publish_address: str = ""
+    storage_size: int = 0

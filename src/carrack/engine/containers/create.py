@@ -10,7 +10,7 @@ import shutil
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from carrack.engine import resources, spec
+from carrack.engine import resources, spec, storage_options
 from carrack.engine.containers import merge, names
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -115,6 +115,7 @@ class Creator:
         merge.check_together(config, host)
         sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), ("0.0.0.0",))  # refuses malformed entries
         resources.check(host, cpus)
+        storage_options.limit(host["StorageOpt"], 0)
         capabilities(host, self._facts.last_capability)
         security(host, self._facts.given.security)
         for prefix, mode in (("network", "NetworkMode"), ("PID", "PidMode"), ("IPC", "IpcMode")):
@@ -159,7 +160,8 @@ class Creator:
 
     def _make_files(self, container: Container) -> None:
         os.makedirs(self._paths.data(container.id), mode=0o710)
-        self._snapshotter.prepare(container.id, container.layers)
+        size = storage_options.limit(container.host_config["StorageOpt"], self._facts.given.storage_size)
+        self._snapshotter.prepare(container.id, container.layers, size)
 
     async def _drop(self, made: list[str]) -> None:
         for name in made:

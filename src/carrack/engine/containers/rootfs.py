@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def open_root(snapshotter: Snapshotter, key: str, layers: Sequence[str], held: ExitStack) -> int:
+def open_root(snapshotter: Snapshotter, key: str, layers: Sequence[str], held: ExitStack, size: int = 0) -> int:
     """A detached mount of a container's root file system.
 
     A power cut may have taken a snapshot whose record stands: it is made again, without what was written in it.
@@ -31,7 +31,7 @@ def open_root(snapshotter: Snapshotter, key: str, layers: Sequence[str], held: E
         fd: int = snapshotter.mount(key)
     except NotFound:
         log.warning("container %s has lost its file system (a power cut?); it begins afresh from its image", key)
-        snapshotter.prepare(key, layers)
+        snapshotter.prepare(key, layers, size)
         fd = snapshotter.mount(key)
     held.callback(os.close, fd)
     return fd

@@ -14,7 +14,7 @@ import signal
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
-from carrack.engine import device_requests, spec
+from carrack.engine import device_requests, spec, storage_options
 from carrack.engine.containers import hooked, rootfs, shm
 from carrack.engine.containers.merge import log_limits
 from carrack.engine.containers.paths import Paths
@@ -153,7 +153,9 @@ class Starter:
         self._connector.prepare(c)
         shm.attach(c, self._paths)
         hooked.prepare(document, c, directory)
-        return rootfs.open_root(self._snapshotter, c.id, c.layers, held), rootfs.open_sources(document["mounts"], held)
+        size = storage_options.limit(c.host_config.get("StorageOpt"), self._facts.given.storage_size)
+        root = rootfs.open_root(self._snapshotter, c.id, c.layers, held, size)
+        return root, rootfs.open_sources(document["mounts"], held)
 
     def _request(
         self, c: Container, document: Any, root: int, sources: dict[str, int]

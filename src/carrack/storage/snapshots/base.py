@@ -81,8 +81,12 @@ class Snapshotter(LayerStore, Protocol):
 
     name: str
 
-    def prepare(self, key: str, layers: Sequence[str]) -> None:
-        """A new snapshot on a chain. Conflict if the key is taken, NotFound if a layer is missing."""
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
+        """A new snapshot on a chain, which may take that many bytes (0: no limit).
+
+        Conflict if the key is taken, NotFound if a layer is missing; InvalidArgument or NotSupported for a size that
+        cannot be.
+        """
 
     def mount(self, key: str) -> int:
         """The snapshot's root file system, writable: the descriptor of a detached mount. NotFound.

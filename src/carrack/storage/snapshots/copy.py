@@ -95,8 +95,12 @@ class CopySnapshotter(CopyLayers):
         self._chains.forget_layer(diff_id)
         super().remove_layer(diff_id)
 
-    def prepare(self, key: str, layers: Sequence[str]) -> None:
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
         """See Snapshotter."""
+        if size:
+            raise NotSupported(
+                "storage-opt size: the copy driver cannot limit what a container writes: use erofs or overlay"
+            )
         target = self._path(key)
         if target.is_dir():
             raise Conflict(f"a snapshot {key} exists already")

@@ -21,6 +21,7 @@ from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.mounts import LayerMounts
 from carrack.storage.snapshots.overlaymount import OverlayMounter
+from carrack.storage.snapshots.rooms import Rooms
 from carrack.storage.snapshots.stack import OverlayStack, Stacked
 from carrack.storage.tar import TarEntry, TarError, TarLimits, TarScanner
 from carrack.storage.tree import Tree
@@ -101,7 +102,8 @@ class ErofsSnapshotter(Stacked, ErofsLayers):
         super().__init__(directories, limits)
         self.mounts = LayerMounts(run_root, kernel, through_loop=through_loop)
         self._mounter = OverlayMounter(run_root, kernel, one_by_one=one_by_one)
-        self._stack = OverlayStack(directories, self._mounter, kernel, self._lower)
+        rooms = Rooms(directories.root, run_root, kernel)
+        self._stack = OverlayStack(directories, self._mounter, kernel, self._lower, rooms)
 
     def remove_layer(self, diff_id: str) -> None:
         """See LayerStore."""
@@ -113,6 +115,7 @@ class ErofsSnapshotter(Stacked, ErofsLayers):
     def sweep(self, keys: Collection[str]) -> None:
         """See Snapshotter."""
         self.directories.sweep()
+        self._stack.sweep(keys)
         with self._stack.lock:
             self._mounter.sweep()
             self.mounts.sweep(self._stack.needed(list(keys)))

@@ -15,6 +15,7 @@ from carrack.storage.extract import Extractor
 from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.overlaymount import OverlayMounter
+from carrack.storage.snapshots.rooms import Rooms
 from carrack.storage.snapshots.stack import OverlayStack, Stacked
 from carrack.storage.tar import TarEntry, TarLimits, TarScanner
 
@@ -85,7 +86,8 @@ class OverlaySnapshotter(Stacked, OverlayLayers):
     ) -> None:
         super().__init__(directories, limits, kernel)
         self._mounter = OverlayMounter(run_root, kernel, one_by_one=one_by_one)
-        self._stack = OverlayStack(directories, self._mounter, kernel, self.files)
+        rooms = Rooms(directories.root, run_root, kernel)
+        self._stack = OverlayStack(directories, self._mounter, kernel, self.files, rooms)
 
     def remove_layer(self, diff_id: str) -> None:
         """See LayerStore."""
@@ -96,6 +98,7 @@ class OverlaySnapshotter(Stacked, OverlayLayers):
     def sweep(self, keys: Collection[str]) -> None:
         """See Snapshotter."""
         self.directories.sweep()
+        self._stack.sweep(keys)
         with self._stack.lock:
             self._mounter.sweep()
 

@@ -4,7 +4,7 @@
 
     <root>/containers/<key>/
         upper/      the snapshot's changes
-        work/       overlayfs's own
+        work/       overlayfs's own; both in a place of their own where the size is limited (rooms)
         chain       symbolic link to the init layer of its chain (which names the layers)
     <root>/init/<hex of chain id>/      init layers (chaincache, init_layer)
     <root>/mended/<hex of chain id>/    mending layers (chaincache, implicit)
@@ -31,12 +31,13 @@ from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.skeleton import PLAIN, Attributes, directory_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
     from carrack.storage.snapshots.layerdirs import LayerDirectories
     from carrack.storage.snapshots.overlaymount import OverlayMounter
+    from carrack.storage.snapshots.rooms import Rooms
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
@@ -48,7 +49,12 @@ class OverlayStack:
     """
 
     def __init__(
-        self, layers: LayerDirectories, mounter: OverlayMounter, kernel: Kernel, lower: Callable[[str], Path]
+        self,
+        layers: LayerDirectories,
+        mounter: OverlayMounter,
+        kernel: Kernel,
+        lower: Callable[[str], Path],
+        rooms: Rooms,
     ) -> None:
         self.lock = threading.RLock()
         self._layers = layers
@@ -56,13 +62,14 @@ class OverlayStack:
         self._kernel = kernel
         self._lower = lower
         self._containers = layers.root / "containers"
+        self._rooms = rooms
         self._empty = [layers.root / "empty" / name for name in ("a", "b")]
         for directory in (self._containers, *self._empty):
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._init = ChainCache(layers, "init", self._build_init)
         self._mended = ChainCache(layers, "mended", self._build_mended)
 
-    def prepare(self, key: str, layers: Sequence[str]) -> None:
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
         """See Snapshotter."""
         target = self._path(key)
         if target.is_dir():
@@ -72,10 +79,17 @@ class OverlayStack:
         with self.lock:
             init, root = self._init.ensure(layers), self._root_attributes(layers)
         staging = self._layers.begin()
-        try:
+
+        def fill(place: Path) -> None:
             for name in ("upper", "work"):
-                (staging / name).mkdir(mode=0o755)
-            root.write(staging / "upper")
+                (place / name).mkdir(mode=0o755)
+            root.write(place / "upper")
+
+        try:
+            if size:
+                self._rooms.make(staging, size, fill)
+            else:
+                fill(staging)
             os.symlink(os.path.relpath(init, target), staging / "chain")
             os.rename(staging, target)
         finally:
@@ -83,7 +97,7 @@ class OverlayStack:
 
     def mount(self, key: str) -> int:
         """See Snapshotter."""
-        path = self._find(key)
+        path = self._rooms.place(key, self._find(key))
         with self.lock:
             lowers = [self._chain(key), *self._lowers(self.layers_of(key))]
             return self._mounter.mount(lowers, path / "upper", path / "work")
@@ -97,15 +111,21 @@ class OverlayStack:
 
     def upper(self, key: str) -> Path:
         """See Snapshotter."""
-        return self._find(key) / "upper"
+        return self._rooms.place(key, self._find(key)) / "upper"
 
     def remove(self, key: str) -> None:
         """See Snapshotter."""
-        self._layers.discard(self._path(key))
+        path = self._path(key)
+        self._rooms.release(key, path)
+        self._layers.discard(path)
 
     def keys(self) -> list[str]:
         """See Snapshotter."""
         return os.listdir(self._containers)
+
+    def sweep(self, keys: Collection[str]) -> None:
+        """Unmount what snapshots other than these have of their own."""
+        self._rooms.sweep(keys)
 
     def layers_of(self, key: str) -> list[str]:
         """The chain of a snapshot. NotFound."""
@@ -136,7 +156,7 @@ class OverlayStack:
 
     def _find(self, key: str) -> Path:
         path = self._path(key)
-        if not (path / "upper").is_dir():
+        if not self._rooms.exists(path):
             raise NotFound(f"no snapshot {key}")
         return path
 
@@ -218,9 +238,9 @@ class Stacked:
 
     _stack: OverlayStack
 
-    def prepare(self, key: str, layers: Sequence[str]) -> None:
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
         """See Snapshotter."""
-        self._stack.prepare(key, layers)
+        self._stack.prepare(key, layers, size)
 
     def mount(self, key: str) -> int:
         """See Snapshotter."""

@@ -12,6 +12,7 @@ from carrack.errors import Conflict, NotFound
 from carrack.linux.syscalls import LINUX
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.overlaymount import OverlayMounter
+from carrack.storage.snapshots.rooms import Rooms
 from carrack.storage.snapshots.stack import OverlayStack
 
 pytestmark = pytest.mark.root
@@ -42,7 +43,8 @@ def mounter(tmp_path: Path) -> Recorder:
 
 @pytest.fixture
 def stack(directories: LayerDirectories, mounter: Recorder) -> OverlayStack:
-    return OverlayStack(directories, mounter, LINUX, lambda diff_id: directories.find(diff_id) / "fs")
+    rooms = Rooms(directories.root, directories.root.parent / "run", LINUX)
+    return OverlayStack(directories, mounter, LINUX, lambda diff_id: directories.find(diff_id) / "fs", rooms)
 
 
 def add(directories: LayerDirectories, diff_id: str, *, opaque_root: bool = False) -> None:
