@@ -74,6 +74,7 @@ def test_all_reasons_are_told_when_none_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wanted", DRIVERS)
 def test_every_driver_can_be_wanted_and_what_has_layers_is_chosen_again(wanted: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
+    (tmp_path / "run").mkdir()
     with private_mounts():
         driver = choose(root, tmp_path / "run", LINUX, wanted)
         assert driver.layers() == driver.keys() == []
