@@ -29,6 +29,7 @@ from tests.cli import golden
 from carrack.cli.flags import UsageError, parse
 from carrack.cli.main import load
 from carrack.cli.verbs import GROUPS, place
+from carrack.daemon.options import OPTIONS
 
 REPLAY = "tests/api/test_replay.py::test_answers_are_dockers"
 TRANSCRIPTS = "tests/cli/test_golden.py::test_scenario"
@@ -56,6 +57,11 @@ def gather(rows: list[Row]) -> tuple[Evidence, set[str]]:
             for field in fields:
                 short = field.removeprefix("HostConfig.")
                 found.setdefault(f"POST /containers/{{id}}/update {short}", found[f"update --{flag}"])
+    for option in OPTIONS:  # one table for both ways to say it: tests/unit/daemon/test_config.py
+        flag, key = f"dockerd --{option.flag}", f"daemon.json {option.key}"
+        for name, other in ((flag, key), (key, flag)):
+            if name in found:
+                found.setdefault(other, found[name])
     return {name: test for name, test in found.items() if name in known}, {name for name in marks if name not in known}
 
 

@@ -15,9 +15,12 @@ from tests.cli.running import Cli, CommandLine, DaemonProcess, eventually
 pytestmark = pytest.mark.root
 OPTIONS = [
     *("--mtu", "1400", "--bip", "", "--default-address-pool", "base=10.251.0.0/16,size=26"),
-    *("--label", "a=b", "--storage-driver", "copy", "--slots", "0", "--log-format", "json", "--debug"),
+    *("--label", "a=b", "--storage-driver", "vfs", "--slots", "0", "--log-format", "json", "--debug"),
     *("--group", "nogroup", "--shutdown-timeout", "1"),
 ]
+
+
+OTHER_DRIVERS = ("btrfs", "zfs", "fuse-overlayfs", "rexray/plugin")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,7 @@ def test_places(other: Cli, image: str) -> None:
     assert grp.getgrgid(os.stat(other.daemon.socket).st_gid).gr_name == "nogroup"
 
 
+@pytest.mark.census("storage-driver vfs", "dockerd --storage-driver")
 def test_the_storage_driver(other: Cli, image: str) -> None:
     assert info(other)["Driver"] == "copy"
     other("create", "--name", "copied", image)
@@ -116,11 +120,29 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
         (["--userns-remap", "default"], "userns-remap"),
         (["--log-driver", "syslog"], "log-driver"),
         (["--registry-mirror", "https://x"], "registry-mirror"),
-        (["--storage-driver", "btrfs"], "btrfs"),
+        *((["--storage-driver", name], f"unknown storage driver '{name}'") for name in OTHER_DRIVERS),
+        (["--feature", "containerd-snapshotter=true"], "containerd-snapshotter"),
         (["--nosuch"], "nosuch"),
     ],
 )
+@pytest.mark.census("storage-driver btrfs", "storage-driver zfs", "storage-driver fuse-overlayfs")
+@pytest.mark.census("storage-driver plugin graphdriver", "storage-driver containerd snapshotters")
 def test_options_that_are_not_built_stop_the_daemon(tmp_path: Path, words: list[str], message: str) -> None:
     process = DaemonProcess(tmp_path, *words)
     with pytest.raises(AssertionError, match=message):
         process.start()
+
+
+@pytest.mark.census("storage-driver overlay2")
+def test_dockers_name_of_the_overlay_driver(tmp_path: Path, daemon: DaemonProcess, image: str) -> None:
+    process = DaemonProcess(tmp_path, "--storage-driver", "overlay2")
+    process.bridge, process.table, process.cgroup = process.bridge + "v", process.table + "v", process.cgroup + "v"
+    try:
+        process.start()
+        cli = CommandLine("carrack", process)
+        cli("load", stdin=CommandLine("carrack", daemon).raw("save", image))
+        mounts = cli("run", "--rm", image, "cat", "/proc/self/mounts").stdout.splitlines()
+        assert any(line.startswith("overlay / overlay ") for line in mounts), mounts
+        assert list(tmp_path.glob("data/layers/overlay/**/bin/busybox"))
+    finally:
+        process.stop()
