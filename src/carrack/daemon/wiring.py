@@ -23,7 +23,7 @@ from carrack.daemon.config import Config
 from carrack.daemon.facts import bridge_settings, host_facts, info_settings
 from carrack.daemon.reload import attributes
 from carrack.engine.authorization import Authorizer
-from carrack.engine.containers import listing, shm
+from carrack.engine.containers import boot, listing, shm
 from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
@@ -219,8 +219,8 @@ class Services:
         garbage = supervisor.garbage(kept)
         keys = set(await asyncio.to_thread(self.snapshotter.keys)) - kept
         self.jobs.start(self._sweep(kept, garbage, keys), "sweep what a crash left")
-        for c in to_start:
-            self.jobs.start(self._revive(c), f"start {c.name}")
+        if to_start:
+            self.jobs.start(boot.start_all(to_start, self.store.find, self._revive), "start containers")
 
     async def _revive(self, c: Container) -> None:
         try:

@@ -104,13 +104,13 @@ def unwatched(health: Document) -> Document:
     return {**health, "Status": UNHEALTHY}
 
 
-def observed(health: Document, asked: Probe, result: Result, started_at: int) -> Document:
-    """The health after one more result of a container that was started at ``started_at``."""
+def observed(health: Document, asked: Probe, result: Result, running_for: int) -> Document:
+    """The health after one more result, of a check that began when the container had run for so many nanoseconds."""
     log = [*health["Log"], _entry(result)][-RESULTS_KEPT:]
     if result.code == 0:
         return {"Status": HEALTHY, "FailingStreak": 0, "Log": log}
     status, streak = health["Status"], health["FailingStreak"]
-    if status != STARTING or result.start - started_at >= asked.start_period:
+    if status != STARTING or running_for >= asked.start_period:
         streak += 1
         status = UNHEALTHY if streak >= asked.retries else status
     return {"Status": status, "FailingStreak": streak, "Log": log}

@@ -77,12 +77,12 @@ def test_failures_count_until_it_is_unhealthy_and_one_success_heals() -> None:
 
 def test_failures_in_the_start_period_do_not_count_before_the_first_success() -> None:
     one = asked(Retries=1, StartPeriod=10 * SECOND)
-    early = health.observed(fresh(), one, result(1, 105 * SECOND), 100 * SECOND)
+    early = health.observed(fresh(), one, result(1, 105 * SECOND), 5 * SECOND)
     assert (early["Status"], early["FailingStreak"]) == ("starting", 0)
-    late = health.observed(early, one, result(1, 110 * SECOND), 100 * SECOND)
+    late = health.observed(early, one, result(1, 110 * SECOND), 10 * SECOND)
     assert (late["Status"], late["FailingStreak"]) == ("unhealthy", 1)
-    healthy = health.observed(fresh(), one, result(0, 105 * SECOND), 100 * SECOND)
-    assert health.observed(healthy, one, result(1, 106 * SECOND), 100 * SECOND)["FailingStreak"] == 1
+    healthy = health.observed(fresh(), one, result(0, 105 * SECOND), 5 * SECOND)
+    assert health.observed(healthy, one, result(1, 106 * SECOND), 6 * SECOND)["FailingStreak"] == 1
 
 
 def test_the_last_results_are_kept_also_over_a_restart() -> None:

@@ -200,3 +200,8 @@ def test_directories_are_opened_and_closed_again_on_failure(tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError):
         running.open_directories(request)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_age_of_a_process_needs_no_wall_clock() -> None:
+    assert 0 < running.process_age(os.getpid()) < running.process_age(1) + 1
+    assert running.process_age(2**30) == 0

@@ -65,12 +65,13 @@ class HealthMonitors:
 
     async def _watch(self, c: Container, asked: health.Probe) -> None:
         while c.state.health is not None:
-            pause = asked.pause(c.state.health, times.now() - c.state.started_at)
+            pause = asked.pause(c.state.health, _running_for(c))
             await asyncio.sleep(pause / NANOSECONDS)
+            age = _running_for(c)
             result = await self._check(c, asked)
             if result is None:
                 continue
-            before, c.state.health = c.state.health, health.observed(c.state.health, asked, result, c.state.started_at)
+            before, c.state.health = c.state.health, health.observed(c.state.health, asked, result, age)
             if c.state.health["Status"] != before["Status"]:
                 action = f"health_status: {c.state.health['Status']}"
                 self._events.publish("container", action, c.id, attributes(c))
@@ -119,6 +120,11 @@ class HealthMonitors:
             await shim.signal(signal.SIGKILL, process.id)
         except (CarrackError, OSError) as failure:
             log.debug("the health check of %s could not be ended: %s", process.container.name, failure)
+
+
+def _running_for(c: Container) -> int:
+    """Nanoseconds, whatever the wall clock was set to meanwhile."""
+    return int((asyncio.get_running_loop().time() - c.since) * NANOSECONDS)
 
 
 def _request(asked: health.Probe) -> Document:

@@ -68,6 +68,8 @@ class Container(Revised):
     waiters: list[tuple[str, asyncio.Future[tuple[int, str]]]] = field(default_factory=list, repr=False)
     # The clearing away of the run before: when it is done, the file system may be mounted again.
     leaving: asyncio.Task[None] | None = field(default=None, repr=False)
+    # When its present run began, by the event loop's clock: a clock that is set changes no pause and no patience.
+    since: float = 0.0
     # Set while the program is wanted to stop, so that a restart policy does not bring it back.
     stopping: bool = False
 
@@ -128,5 +130,5 @@ class Container(Revised):
 
 _RECORDED = [
     f.name for f in fields(Container) if f.name not in
-    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "leaving", "stopping")
+    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "leaving", "stopping", "since")
 ]  # fmt: skip

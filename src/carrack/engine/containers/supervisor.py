@@ -17,7 +17,7 @@ from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, NotFound
 from carrack.model import times
 from carrack.shim.client import Exit, Shim
-from carrack.shim.running import sweep_cgroup
+from carrack.shim.running import process_age, sweep_cgroup
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
@@ -64,8 +64,9 @@ class Supervisor:
         self._revive = revive
         self._remove = remove
 
-    def watch(self, c: Container, shim: Shim) -> None:
-        """Follow a running container to its end."""
+    def watch(self, c: Container, shim: Shim, age: float = 0.0) -> None:
+        """Follow to its end a container that has run for ``age`` seconds."""
+        c.since = asyncio.get_running_loop().time() - age
         self._health.started(c)
         self._watching[c.id] = self._jobs.start(self._follow(c, shim), f"watch {c.id[:12]}")
 
@@ -89,7 +90,7 @@ class Supervisor:
 
     async def _ended(self, c: Container, shim: Shim, ended: Exit) -> None:
         state = c.state
-        ran = ended.at - state.started_at / 1e9
+        ran = asyncio.get_running_loop().time() - c.since
         state.pid, state.exit_code, state.oom_killed = 0, ended.code, ended.oom_killed
         state.finished_at = int(ended.at * 1e9)
         state.error = "the container's shim was lost; its processes were killed" if ended.lost else ""
@@ -248,7 +249,7 @@ class Supervisor:
         """Watch the containers that `restore` found, once the network knows them."""
         for c in self._store:
             if c.shim is not None:
-                self.watch(c, c.shim)
+                self.watch(c, c.shim, process_age(c.state.pid))
 
     async def close(self) -> None:
         """Let go of running containers; they go on without us."""
