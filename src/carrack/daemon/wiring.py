@@ -346,7 +346,7 @@ class Services:
     async def _image_ids(self, word: str) -> set[str]:
         try:
             return {(await self.images.store.resolve(word)).id}
-        except NotFound:
+        except (NotFound, InvalidArgument):
             return set()
 
     async def counts(self) -> Counts:

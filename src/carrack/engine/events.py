@@ -44,7 +44,7 @@ class Event:
         """The Engine API's event, with the three older fields that API 1.51 and below still carry."""
         old: dict[str, Any] = {}
         if self.type in ("container", "image"):
-            old = {"status": self.action, "id": self.actor_id}
+            old = {"status": self.action, **({"id": self.actor_id} if self.actor_id else {})}
         if self.type == "container" and self.attributes.get("image"):
             old["from"] = self.attributes["image"]
         return {

@@ -33,6 +33,8 @@ def parse(text: str) -> int:
 
     Raises InvalidArgument on anything else.
     """
+    if text.startswith("-") and text[1:].isascii() and text[1:].isdecimal() and len(text) <= _MOST_DIGITS:
+        return -int(text[1:]) * NANOSECONDS
     number, dot, fraction = text.partition(".")
     if text.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS and (not dot or fraction.isdecimal()):
         return int(number) * NANOSECONDS + int((fraction + "000000000")[:9])

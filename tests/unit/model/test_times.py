@@ -35,13 +35,20 @@ def test_what_is_written_is_read_again(ns: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "ns"),
-    [("0", 0), ("12", 12 * 10**9), ("1.5", 1_500_000_000), ("1.000000001", 1_000_000_001), ("1.0000000019", 10**9 + 1)],
+    [
+        ("0", 0),
+        ("-5", -5 * 10**9),
+        ("12", 12 * 10**9),
+        ("1.5", 1_500_000_000),
+        ("1.000000001", 1_000_000_001),
+        ("1.0000000019", 10**9 + 1),
+    ],
 )
 def test_unix_seconds(text: str, ns: int) -> None:
     assert times.parse(text) == ns
 
 
-@pytest.mark.parametrize("text", ["", "abc", "1.", "1.x", "-5", "10m", "2020-13-01T00:00:00Z", "1.5.5"])
+@pytest.mark.parametrize("text", ["", "abc", "1.", "1.x", "-x", "10m", "2020-13-01T00:00:00Z", "1.5.5"])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument):
         times.parse(text)

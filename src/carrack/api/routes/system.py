@@ -16,6 +16,7 @@ from carrack.engine.system.info import SystemInfo
 from carrack.engine.system.usage import DiskUsage
 from carrack.errors import InvalidArgument, NotSupported
 
+_OF_BUILDS = frozenset("description id inuse label label! parent private shared type unused-for until".split())
 _PING = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Pragma": "no-cache",
@@ -88,6 +89,9 @@ class _Face:
 
     async def prune_builds(self, request: Request) -> Response:
         # Builds keep no cache yet, so there is nothing to delete; `docker system prune` asks all the same.
+        for name in request.query.filters():
+            if name not in _OF_BUILDS:
+                raise InvalidArgument(f"failed to prune build cache: invalid filter '{name}'")
         return json_response({"CachesDeleted": None, "SpaceReclaimed": 0})
 
     async def auth(self, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from carrack.cli.command import Command, write
 from carrack.cli.commands import images, ps, volumes
-from carrack.cli.render.fields import FORMAT, wanted_form
+from carrack.cli.render.fields import FORMAT, NO_VALUE, wanted_form
 from carrack.cli.render.table import print_rows, write_columns
 from carrack.client import system
 from carrack.model.units import human_size
@@ -80,13 +80,19 @@ def _templated(usage: "Document", form: str) -> None:
     from carrack.cli.render.evaluate import Template
     from carrack.cli.render.functions import Row
 
-    value = {
-        "Images": [Row(row) for image in usage.get("Images") or [] for row in images.rows_of(image)],
-        "Containers": [Row(ps.row(each)) for each in usage.get("Containers") or []],
-        "Volumes": [Row(volumes.row(each)) for each in usage.get("Volumes") or []],
-        "BuildCache": usage.get("BuildCache") or [],
-    }
-    write(Template(form, "*formatter.diskUsageContext").render(value), end="")
+    containers = [{**ps.row(each, full=True), "Size": _size(each)} for each in usage.get("Containers") or []]
+    found = [row for image in usage.get("Images") or [] for row in images.rows_of(image, full=True)]
+    value = Row(
+        Images=[Row({**row, "Digest": "" if row["Digest"] == NO_VALUE else row["Digest"]}) for row in found],
+        Containers=[Row(row) for row in containers],
+        Volumes=[Row(volumes.row(each)) for each in usage.get("Volumes") or []],
+        BuildCache=usage.get("BuildCache") or [],
+    )
+    write(Template("{{json .}}" if form == "json" else form, "*formatter.diskUsageContext").render(value), end="")
+
+
+def _size(container: "Document") -> str:
+    return human_size(container.get("SizeRw") or 0, 3)
 
 
 def _verbose(usage: "Document") -> None:
@@ -95,7 +101,7 @@ def _verbose(usage: "Document") -> None:
     headings = {**images.HEADINGS, "UniqueSize": "UNIQUE SIZE"}
     print_rows(listed, headings, "Repository Tag ID CreatedSince Size SharedSize UniqueSize Containers", "", "")
     write("\nContainers space usage:\n")
-    found = [{**ps.row(each), "Size": human_size(each.get("SizeRw") or 0, 3)} for each in usage.get("Containers") or []]
+    found = [{**ps.row(each), "Size": _size(each)} for each in usage.get("Containers") or []]
     print_rows(found, ps.HEADINGS, "ID Image Command LocalVolumes Size RunningFor Status Names", "", "")
     write("\nLocal Volumes space usage:\n")
     print_rows([volumes.row(each) for each in usage.get("Volumes") or []], volumes.HEADINGS, "Name Links Size", "", "")

@@ -72,7 +72,7 @@ def _system(session: "Session", parsed: "Parsed") -> int:
         "all images without at least one container associated to them" if everything else "all dangling images"
     )
     doomed.append("all build cache" if everything else "unused build cache")
-    confirm(parsed, "This will remove:\n  - " + "\n  - ".join(doomed) + "\n")
+    confirm(parsed, "This will remove:\n  - " + "\n  - ".join(doomed) + "\n" + _filtered(filters))
     daemon = session.daemon
     total = _prune_containers(daemon, filters)
     _where_built(lambda: _prune_networks(daemon, filters))
@@ -81,6 +81,11 @@ def _system(session: "Session", parsed: "Parsed") -> int:
     total += _prune_images(daemon, filters, everything)
     total += _where_built(lambda: _prune_build_cache(daemon, filters, everything))
     return _total(total)
+
+
+def _filtered(filters: "Document") -> str:
+    words = sorted(f"{key}={value}" for key, values in filters.items() for value in values)
+    return "\n  Items to be pruned will be filtered with:\n  - " + "\n  - ".join(words) + "\n" if words else ""
 
 
 def _prune_containers(daemon: "Daemon", filters: "Document") -> int:

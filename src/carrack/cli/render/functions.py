@@ -10,12 +10,18 @@ if TYPE_CHECKING:
 
 
 class Row(dict[str, "Any"]):
-    """One entry of a listing: as JSON its fields come sorted, its methods not at all, and HTML's characters escaped."""
+    """One entry of a listing: as JSON its fields come sorted, its methods not at all, and HTML's characters escaped.
+
+    One that holds lists of others keeps its own order.
+    """
 
     def json(self) -> str:
-        plain = dict(sorted((key, value) for key, value in self.items() if not callable(value)))
-        text = document.dumps(plain)
+        text = document.dumps(self.plain())
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+    def plain(self) -> "dict[str, Any]":
+        fields = {key: _plain(value) for key, value in self.items() if not callable(value)}
+        return fields if any(isinstance(value, list) for value in fields.values()) else dict(sorted(fields.items()))
 
 
 def truth(value: "Any") -> bool:
@@ -45,7 +51,14 @@ def shown(value: "Any") -> str:
 
 
 def _json(value: "Any") -> str:
-    return value.json() if isinstance(value, Row) else document.dumps(value)
+    return value.json() if isinstance(value, Row) else document.dumps(_plain(value))
+
+
+def _plain(value: "Any") -> "Any":
+    """Rows as the documents that they are shown as."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.plain() if isinstance(value, Row) else value
 
 
 def _index(value: "Any", *keys: "Any") -> "Any":

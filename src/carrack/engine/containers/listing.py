@@ -199,12 +199,22 @@ def _name(name: str, pattern: str) -> bool:
 
 def _port(what: str, wanted: str, port: int | None, protocol: str) -> bool:
     numbers, _, kind = wanted.partition("/")
-    first, dash, last = numbers.partition("-")
-    if not _is_port(first) or (dash and not _is_port(last)):
-        told = f'strconv.ParseUint: parsing "{numbers}": invalid syntax'
-        raise InvalidArgument(f"error while looking up for {what} {wanted}: {told}")
-    return port is not None and int(first) <= port <= int(last or first) and protocol == (kind or "tcp")
+    words = numbers.split("-", 1)
+    for word in words:
+        if told := _no_port(word):
+            raise InvalidArgument(
+                f'error while looking up for {what} {wanted}: strconv.ParseUint: parsing "{word}": {told}'
+            )
+    first, last = int(words[0]), int(words[-1])
+    if last < first:
+        raise InvalidArgument(
+            f"error while looking up for {what} {wanted}: Invalid range specified for the Port: {numbers}"
+        )
+    return port is not None and first <= port <= last and protocol == (kind or "tcp")
 
 
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 19
+def _no_port(text: str) -> str:
+    """What Go says of a text that is no port's number; empty for one that is."""
+    if not text.isascii() or not text.isdecimal():
+        return "invalid syntax"
+    return "" if len(text.lstrip("0")) <= 5 and int(text) < 65536 else "value out of range"

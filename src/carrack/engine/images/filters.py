@@ -15,7 +15,7 @@ Filters = Mapping[str, list[str]]
 Test = Callable[[Image], bool]
 Resolve = Callable[[str], Awaitable[Image]]
 
-LIST = frozenset({"before", "dangling", "label", "label!", "reference", "since", "until"})
+LIST = frozenset({"before", "dangling", "label", "reference", "since", "until"})
 PRUNE = frozenset({"dangling", "label", "label!", "until"})
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})

@@ -173,8 +173,9 @@ class ImageStore:
             yield
 
     def publish(self, action: str, image: Image, name: str = "") -> None:
-        """Tell the events: the image's labels and the name it was called by."""
-        self._events.publish("image", action, image.id, {**image.labels, "name": name or image.id})
+        """Tell the events: the image's labels, while it is there, and the name it was called by."""
+        labels = {} if action == "delete" else image.labels
+        self._events.publish("image", action, image.id, {**labels, "name": name or image.id})
 
     async def _untag(self, name: Reference) -> None:
         await self._records.write(lambda connection: _drop_name(connection, str(name)), spare=True)

@@ -58,7 +58,6 @@ def test_rows_of_older_versions(loaded: World) -> None:
         ({"dangling": ["0"]}, [NEW, OLD]),
         ({"label": ["k"]}, [NEW]),
         ({"label": ["k=w"]}, []),
-        ({"label!": ["k=v"]}, [OLD, BARE]),
         ({"reference": ["app"]}, [NEW, OLD]),
         ({"reference": ["app:o*"]}, [OLD]),
         ({"reference": ["r.io/*/y"]}, [NEW]),
