@@ -54,7 +54,6 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("errors/create: aliases on the bridge*", "aliases are not built, on no network"),
     ("errors/*checkpoint*", "checkpoints are not built"),
     ("errors/start with bad keys*", "a start attaches nobody, so keys to detach are refused there"),
-    ("volumes/create with half the options*", "options of volume drivers are not built"),
     ("images/absent: push*", "registries are not built"),
     ("images/pull of nothing*", "registries, and imports from a URL, are not built"),
     ("system/auth *", "registries are not built"),

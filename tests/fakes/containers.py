@@ -91,10 +91,10 @@ class FakeEvents:
 
 
 class FakeRecords:
-    """The two tables as dictionaries. ``broken``: the next write fails."""
+    """The tables as dictionaries. ``broken``: the next write fails."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[str, tuple[Any, ...]]] = {"container": {}, "volume": {}}
+        self.rows: dict[str, dict[str, tuple[Any, ...]]] = {"container": {}, "volume": {}, "setting": {}}
         self.broken: Exception | None = None
         self.writes = 0
 
@@ -107,7 +107,7 @@ class FakeRecords:
         return work(self)
 
     def execute(self, sql: str, row: tuple[Any, ...]) -> None:
-        table = self.rows["container" if " container " in sql else "volume"]
+        table = self.rows[next(name for name in self.rows if f" {name} " in sql)]
         if sql.startswith("DELETE"):
             table.pop(row[0], None)
         else:
@@ -116,6 +116,8 @@ class FakeRecords:
     def read(self, sql: str, parameters: object = ()) -> list[tuple[Any, ...]]:
         if "FROM container" in sql:
             return [(row[0], row[2]) for row in self.rows["container"].values()]
+        if "FROM setting" in sql:
+            return list(self.rows["setting"].values())
         return [(row[1],) for row in self.rows["volume"].values()]
 
 

@@ -68,10 +68,25 @@ class World:
         self.connector = Connector(fakes.bridge, self.store, fakes.events, self.paths)
         self.health = HealthMonitors(self.execs, fakes.events, self.jobs)
         self.supervisor = Supervisor(
-            self.store, self.connector, self.attachments, fakes.events, self.jobs, self.paths, self.health
+            self.store,
+            self.connector,
+            self.attachments,
+            fakes.events,
+            self.jobs,
+            self.paths,
+            self.health,
+            self.volumes,
         )
         self.starter = Starter(
-            self.store, fakes.slots, fakes.snapshots, self.connector, self.attachments, self.paths, FACTS, "/carrack"
+            self.store,
+            fakes.slots,
+            fakes.snapshots,
+            self.volumes,
+            self.connector,
+            self.attachments,
+            self.paths,
+            FACTS,
+            "/carrack",
         )
         self.remover = Remover(
             self.store, self.supervisor, self.attachments, self.execs, self.volumes, fakes.snapshots, fakes.events,

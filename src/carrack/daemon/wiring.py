@@ -51,6 +51,7 @@ from carrack.engine.spec import usual_spec
 from carrack.engine.system.info import Counts, SystemInfo
 from carrack.engine.system.usage import DiskUsage, Sources
 from carrack.engine.volumes.store import VolumeStore
+from carrack.engine.volumes.usage import usage
 from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
 from carrack.linux.syscalls import LINUX
 from carrack.model import times
@@ -123,7 +124,7 @@ class Services:
         await self._take_up()
 
     def _build_images_and_volumes(self) -> None:
-        self.volumes = VolumeStore(self._root / "volumes", self.records, self.events, self._volume_users)
+        self.volumes = VolumeStore(self._root / "volumes", self.records, self.events, self._volume_users, self.plugins)
         self.images = Images.build(
             records=self.records,
             content=ContentStore(self._root),
@@ -157,7 +158,7 @@ class Services:
         attachments = Attachments()
         execs = Execs(store, events, self.jobs, config.containers)
         self.health = health = HealthMonitors(execs, events, self.jobs)
-        supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths, health)
+        supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths, health, self.volumes)
         remover = Remover(
             store, supervisor, attachments, execs, self.volumes, self.snapshotter, events, self.jobs, paths
         )
@@ -181,7 +182,7 @@ class Services:
 
     def _starter(self, attachments: Attachments) -> Starter:
         starter = Starter(
-            self.store, self.slots, self.snapshotter, self.connector, attachments, self.paths, self.facts,
+            self.store, self.slots, self.snapshotter, self.volumes, self.connector, attachments, self.paths, self.facts,
             self._config.cgroup_parent, self.runtimes,
         )  # fmt: skip
         return self.meter.timed(starter, "container", start="start")
@@ -200,6 +201,7 @@ class Services:
             api_version=versions.text(versions.CURRENT),
             minimum_api_version=versions.text(versions.MINIMUM),
             runtimes=lambda: (self.runtimes.document(), self.runtimes.default),
+            volume_drivers=self.volumes.drivers.names,
         )
         self.metrics = measure.metrics(self, self.health)
         self.usage = DiskUsage(
@@ -214,6 +216,7 @@ class Services:
         await self.bridge.setup(self.connector.existing())
         await self.slots.open()
         supervisor.resume()
+        await self.volumes.holds.restore(self.volumes.recorded, {c.id for c in self.store if c.state.running})
         # Listed before anything new is made, swept beside it.
         kept = {c.id for c in self.store}
         garbage = supervisor.garbage(kept)
@@ -367,7 +370,7 @@ class Services:
         return rows
 
     async def _volume_documents(self) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(lambda: [self.volumes.document(v, usage=True) for v in self.volumes.select({})])
+        return await usage(self.volumes)
 
     async def _layers_size(self) -> int:
         return self.images.layers.total_size()

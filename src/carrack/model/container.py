@@ -103,12 +103,12 @@ MOUNT: Table = {
             "NoCopy": Field(BOOLEAN, False),
             "Labels": Field(LABELS, None),
             "DriverConfig": Field({"Name": Field(STRING, ""), "Options": Field(LABELS, None)}, None, go="mount.Driver"),
-            "Subpath": Field(STRING, "", built=False),
+            "Subpath": Field(STRING, ""),
         },
         None,
         go="mount.VolumeOptions",
     ),
-    "ImageOptions": Field({"Subpath": Field(STRING, "")}, None, built=False, go="mount.ImageOptions"),
+    "ImageOptions": Field({"Subpath": Field(STRING, "")}, None, go="mount.ImageOptions"),
     "TmpfsOptions": Field(
         {
             "SizeBytes": Field(INTEGER, 0),
@@ -282,3 +282,8 @@ class MountPoint(TypedDict, total=False):
     Mode: str
     RW: bool
     Propagation: str
+    # Not shown: the part of a volume or image, the image and its layers, the options of a tmpfs.
+    Subpath: str
+    Image: str
+    Layers: list[str]
+    Options: list[str]

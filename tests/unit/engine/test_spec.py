@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fakes.containers import FACTS, container
 
 from carrack.engine import spec
-from carrack.engine.volumes.mountpoints import spec_mounts
+from carrack.engine.volumes.specs import spec_mounts
 from carrack.runtime import stage
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "spec"

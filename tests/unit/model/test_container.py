@@ -45,8 +45,6 @@ def test_zero_values_of_what_is_not_built_pass_as_clients_send_them() -> None:
     [
         {"Links": ["a:b"]},
         {"DeviceRequests": [{"Count": -1}]},
-        {"Mounts": [{"Type": "image", "ImageOptions": {"Subpath": "x"}}]},
-        {"Mounts": [{"Type": "volume", "VolumeOptions": {"Subpath": "x"}}]},
     ],
 )
 def test_what_is_not_built_is_refused_by_name(document: dict[str, object]) -> None:

@@ -42,18 +42,20 @@ class _Face:
             filters = request.query.filters()
         except InvalidArgument as error:
             raise InvalidArgument(f"error reading volume filters: {error}") from None
-        chosen = self._volumes.select(filters)
-        return json_response({"Volumes": [self._volumes.document(v) for v in chosen], "Warnings": None})
+        chosen, warnings = await self._volumes.select(filters)
+        documents = [await self._volumes.document(volume, about) for volume, about in chosen]
+        return json_response({"Volumes": documents, "Warnings": warnings or None})
 
     async def create(self, request: Request) -> Response:
         body = schema.check(await request.json_object("volume.CreateOptions"), _CREATE, "CreateOptions")
         if body["ClusterVolumeSpec"] is not None:
             raise Unavailable(NO_MANAGER)
         volume = await self._volumes.create(body["Name"], body["Driver"], body["DriverOpts"], body["Labels"])
-        return json_response(self._volumes.document(volume), status=201)
+        return json_response(await self._volumes.document(volume), status=201)
 
     async def inspect(self, request: Request) -> Response:
-        return json_response(self._volumes.document(self._volumes.get(request.path["name"])))
+        volume = await self._volumes.find(request.path["name"])
+        return json_response(await self._volumes.document(volume))
 
     async def update(self, request: Request) -> Response:
         raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable")

@@ -14,7 +14,7 @@ def tell_mounts(events: Events, c: Container, action: str) -> None:
     for point in c.mounts:
         if point["Type"] != "volume":
             continue
-        attributes = {"container": c.id, "driver": "local"}
+        attributes = {"container": c.id, "driver": point.get("Driver", "local")}
         if action == "mount":
             attributes["destination"] = point["Destination"]
             attributes["propagation"] = point["Propagation"]

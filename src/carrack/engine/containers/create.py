@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.events import Events
+    from carrack.engine.images.image import Image
     from carrack.engine.images.store import ImageStore
     from carrack.engine.volumes.store import VolumeStore
     from carrack.storage.snapshots.base import Snapshotter
@@ -92,10 +93,10 @@ class Creator:
             endpoints={} if config["NetworkDisabled"] else merge.unconnected(host["NetworkMode"], config["MacAddress"]),
         )  # fmt: skip
         spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
-        async with self._images.hold(image), AsyncExitStack() as undo:
+        async with self._images.hold(image), AsyncExitStack() as holding, AsyncExitStack() as undo:
             self._store.reserve(chosen, identity)
             undo.callback(self._store.release, chosen)
-            await self._make(container, undo)
+            await self._make(container, undo, holding)
             undo.pop_all()
         self._events.publish("container", "create", identity, attributes(container))
         return container, warnings
@@ -145,18 +146,24 @@ class Creator:
             return str(self._store.find(host["NetworkMode"].removeprefix("container:")).config["Hostname"])
         return os.uname().nodename if host["NetworkMode"] == "host" else identity[:12]
 
-    async def _make(self, container: Container, undo: AsyncExitStack) -> None:
+    async def _make(self, container: Container, undo: AsyncExitStack, holding: AsyncExitStack) -> None:
+        async def held(name: str) -> Image:
+            """An image to mount; it stays until the container is on record."""
+            image = await self._images.resolve(name)
+            await holding.enter_async_context(self._images.hold(image))
+            return image
+
         undo.callback(shutil.rmtree, self._paths.data(container.id), ignore_errors=True)
         undo.callback(self._snapshotter.remove, container.id)
         await asyncio.to_thread(self._make_files, container)
-        made: list[str] = []
-        undo.push_async_callback(self._drop, made)
-        container.mounts, fresh = await mountpoints.resolve(
-            container.config, container.host_config, self._volumes, self._store.find, made
-        )
-        if fresh:
-            await asyncio.to_thread(copyup.fill, self._snapshotter, container.id, fresh)
+        means = mountpoints.Means(self._volumes, self._store.find, held, container.id)
+        undo.push_async_callback(self._drop, means.made)
+        undo.callback(self._volumes.disclaim, container.id)
+        container.mounts = await mountpoints.resolve(container.config, container.host_config, means)
+        if means.fresh:
+            await copyup.populate(self._volumes, self._snapshotter, container.id, means.fresh)
         await self._store.add(container)
+        self._volumes.disclaim(container.id)
 
     def _make_files(self, container: Container) -> None:
         os.makedirs(self._paths.data(container.id), mode=0o710)

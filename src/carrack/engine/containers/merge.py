@@ -162,10 +162,6 @@ def _check_modes(host: Document) -> None:
         raise InvalidArgument(f"invalid cgroup namespace mode: {host['CgroupnsMode']}")
     if host["Isolation"] not in ("", "default"):
         raise InvalidArgument(f"invalid isolation ({host['Isolation']}): linux only supports 'default'")
-    if host["VolumeDriver"] not in ("", "local"):
-        raise InvalidArgument(  # a 404 would make the docker command look for the image in a registry
-            f'error looking up volume plugin {host["VolumeDriver"]}: plugin "{host["VolumeDriver"]}" not found'
-        )
     if len(host["ConsoleSize"]) != 2 or not all(0 <= n < 65536 for n in host["ConsoleSize"]):
         raise InvalidArgument("HostConfig.ConsoleSize must be [height, width]")
 

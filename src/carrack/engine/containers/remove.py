@@ -135,12 +135,13 @@ class Remover:
 
     async def _remove_volumes(self, c: Container) -> None:
         for point in c.mounts:
-            if point["Type"] == "volume" and self._volumes.anonymous(point["Name"]):
+            volume = self._volumes.known(point["Name"]) if point["Type"] == "volume" else None
+            if volume is not None and volume.anonymous:
                 try:
                     await self._volumes.remove(point["Name"])
                 except (Conflict, NotFound):
                     continue
-                except OSError as failure:
+                except (OSError, CarrackError) as failure:
                     log.error("volume %s of the removed container %s is left: %s", point["Name"], c.name, failure)
 
     async def prune(self, filters: dict[str, list[str]]) -> tuple[list[str], int]:

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from carrack.engine.volumes.specs import open_part, part_of_view
 from carrack.errors import InvalidArgument, NotFound
 from carrack.linux.mount import AT_FDCWD, AT_RECURSIVE, OPEN_TREE_CLONE, read_mountinfo
 from carrack.linux.syscalls import LINUX
+from carrack.model.container import MountPoint
 from carrack.oci.runtime_spec import Mount
 
 if TYPE_CHECKING:
@@ -37,28 +39,54 @@ def open_root(snapshotter: Snapshotter, key: str, layers: Sequence[str], held: E
     return fd
 
 
-def open_sources(mounts: list[Mount], held: ExitStack) -> dict[str, int]:
+def open_sources(
+    mounts: list[Mount],
+    held: ExitStack,
+    points: Sequence[MountPoint] = (),
+    snapshotter: Snapshotter | None = None,
+    directory: str = "",
+) -> dict[str, int]:
     """Detached clones of every bind mount's source: index in ``mounts`` (as text) to descriptor.
 
+    ``points`` tell which mounts show an image or a part of a volume; ``directory`` is the container's run directory.
     Raises InvalidArgument naming a source that is not there any more.
     """
+    special = {point["Destination"]: point for point in points if "Subpath" in point or point["Type"] == "image"}
     sources = {}
     for index, mount in enumerate(mounts):
         if mount.get("type") != "bind":
             continue
-        _check_propagation(mount)
-        flags = OPEN_TREE_CLONE | os.O_CLOEXEC
-        if "rbind" in mount["options"]:
-            flags |= AT_RECURSIVE
-        try:
-            fd = LINUX.open_tree(AT_FDCWD, mount["source"], flags)
-        except OSError as error:
-            raise InvalidArgument(
-                f"error mounting {mount['source']!r} to rootfs at {mount['destination']!r}: {error.strerror}"
-            ) from error
-        held.callback(os.close, fd)
-        sources[str(index)] = fd
+        point = special.get(mount["destination"])
+        if point is None:
+            sources[str(index)] = _open_source(mount, held)
+        elif point["Type"] == "image":
+            assert snapshotter is not None
+            sources[str(index)] = _open_image(snapshotter, point, os.path.join(directory, "image"), held)
+        else:
+            sources[str(index)] = open_part(mount["source"], point["Subpath"], held)
     return sources
+
+
+def _open_source(mount: Mount, held: ExitStack) -> int:
+    _check_propagation(mount)
+    flags = OPEN_TREE_CLONE | os.O_CLOEXEC
+    if "rbind" in mount["options"]:
+        flags |= AT_RECURSIVE
+    try:
+        fd = LINUX.open_tree(AT_FDCWD, mount["source"], flags)
+    except OSError as error:
+        raise InvalidArgument(
+            f"error mounting {mount['source']!r} to rootfs at {mount['destination']!r}: {error.strerror}"
+        ) from error
+    held.callback(os.close, fd)
+    return fd
+
+
+def _open_image(snapshotter: Snapshotter, point: MountPoint, place: str, held: ExitStack) -> int:
+    fd = snapshotter.view(point["Layers"])
+    held.callback(os.close, fd)
+    subpath = point.get("Subpath")
+    return part_of_view(fd, subpath, point["Name"], place, held) if subpath else fd
 
 
 def _check_propagation(mount: Mount) -> None:

@@ -22,7 +22,7 @@ from carrack.engine.containers.record import Container
 from carrack.engine.jobs import both
 from carrack.engine.privileges import Security, capabilities, security
 from carrack.engine.runtimes import OWN, Runtimes
-from carrack.engine.volumes.mountpoints import spec_mounts
+from carrack.engine.volumes.specs import spec_mounts
 from carrack.errors import Conflict, NotFound, Unavailable
 from carrack.linux import apparmor, seccomp_profile
 from carrack.linux.caps import last_cap
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from carrack.engine.containers.connect import Connector
     from carrack.engine.containers.slots import Parked, SlotPool
     from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.volumes.store import VolumeStore
     from carrack.storage.snapshots.base import Snapshotter
 
 _JOINABLE = {"NetworkMode": ("network", "net"), "PidMode": ("pid", "pid"), "IpcMode": ("ipc", "ipc")}
@@ -49,6 +50,7 @@ class Starter:
         store: ContainerStore,
         slots: SlotPool,
         snapshotter: Snapshotter,
+        volumes: VolumeStore,
         connector: Connector,
         attachments: Attachments,
         paths: Paths,
@@ -60,6 +62,7 @@ class Starter:
         self._store = store
         self._slots = slots
         self._snapshotter = snapshotter
+        self._volumes = volumes
         self._connector = connector
         self._attachments = attachments
         self._paths = paths
@@ -75,7 +78,12 @@ class Starter:
             held = undo.enter_context(ExitStack())
             undo.push_async_callback(asyncio.to_thread, shm.remove_directory, self._paths.run(c.id))
             parked, joined = await self._slot(c, held, undo, other is not None)
-            mounts = [*spec_mounts(c), *self._connector.file_mounts(c), *shm.mounts(c, self._paths, self._store.find)]
+            places = await self._mount_volumes(c, undo)
+            mounts = [
+                *spec_mounts(c, places),
+                *self._connector.file_mounts(c),
+                *shm.mounts(c, self._paths, self._store.find),
+            ]
             cgroup = self._paths.cgroup(c.id, c.host_config["CgroupParent"])
             document = spec.build(c, self._facts, mounts, cgroup)
             opening = asyncio.to_thread(self._open, c, document, held)
@@ -99,6 +107,15 @@ class Starter:
         self._attachments.handed_over(c)
         c.shim, c.state.pid = shim, shim.pid
         return shim
+
+    async def _mount_volumes(self, c: Container, undo: AsyncExitStack) -> dict[str, str]:
+        """The directories of those volumes that have to be mounted, by name; most containers have none."""
+        wanted = self._volumes.to_mount(c.mounts)
+        if not wanted:
+            return {}
+        places = await self._volumes.holds.take(wanted, c.id)
+        undo.push_async_callback(self._volumes.holds.give_back, wanted, c.id)
+        return places
 
     async def _run(self, c: Container, slot: Slot, request: StartRequest, fds: list[int]) -> Shim:
         """Start the program beside the recording of it; one that cannot be recorded does not go on."""
@@ -155,7 +172,7 @@ class Starter:
         hooked.prepare(document, c, directory)
         size = storage_options.limit(c.host_config.get("StorageOpt"), self._facts.given.storage_size)
         root = rootfs.open_root(self._snapshotter, c.id, c.layers, held, size)
-        return root, rootfs.open_sources(document["mounts"], held)
+        return root, rootfs.open_sources(document["mounts"], held, c.mounts, self._snapshotter, directory)
 
     def _request(
         self, c: Container, document: Any, root: int, sources: dict[str, int]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.events import Events
     from carrack.engine.jobs import Jobs
+    from carrack.engine.volumes.store import VolumeStore
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Supervisor:
         jobs: Jobs,
         paths: Paths,
         health: HealthMonitors,
+        volumes: VolumeStore,
     ) -> None:
         self._store = store
         self._connector = connector
@@ -52,6 +54,7 @@ class Supervisor:
         self._jobs = jobs
         self._paths = paths
         self._health = health
+        self._volumes = volumes
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._restarting: dict[str, asyncio.Task[None]] = {}
         self._delays: dict[str, float] = {}
@@ -130,9 +133,17 @@ class Supervisor:
         """The exit is recorded in its own time; the shim's directory goes when the shim has."""
         await shim.released
         await shim.close()
+        await self._unmount_volumes(c)
         if c.state.status != "removing":  # else it goes with everything else
             await asyncio.to_thread(shm.remove_directory, self._paths.run(c.id))
         c.leaving = None
+
+    async def _unmount_volumes(self, c: Container) -> None:
+        try:
+            if wanted := self._volumes.to_mount(c.mounts):
+                await self._volumes.holds.give_back(wanted, c.id)
+        except (OSError, CarrackError) as failure:
+            log.error("volumes of container %s may stay mounted: %s", c.name, failure)
 
     def _wants_restart(self, c: Container, code: int) -> bool:
         policy = c.host_config["RestartPolicy"]

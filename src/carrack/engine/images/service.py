@@ -28,6 +28,7 @@ from carrack.storage.jobs import WorkerSettings, apply_layer
 if TYPE_CHECKING:
     from carrack.engine.events import Events
     from carrack.engine.images.image import Image
+    from carrack.model.container import MountPoint
     from carrack.oci.reference import Reference
     from carrack.storage.content import ContentStore, Ingest
     from carrack.storage.records import Records
@@ -57,6 +58,8 @@ class _Container(Protocol):
     def image_id(self) -> str: ...
     @property
     def layers(self) -> tuple[str, ...]: ...
+    @property
+    def mounts(self) -> list[MountPoint]: ...
     @property
     def config(self) -> Mapping[str, Any]: ...
     @property
@@ -104,10 +107,13 @@ class Images:
         apply = _worker(WorkerSettings(snapshotter.name, layers_root or content.root / "layers"))
 
         def users() -> Iterable[Use]:
-            return [Use(c.id, c.image_id, c.state.running) for c in containers]
+            mounted = [(c, point["Image"]) for c in containers for point in c.mounts if point["Type"] == "image"]
+            made = [(c, c.image_id) for c in containers]
+            return [Use(c.id, image, c.state.running) for c, image in (*made, *mounted)]
 
         def held_layers() -> Iterable[str]:
-            return [diff_id for c in containers for diff_id in c.layers]
+            mounted = [point["Layers"] for c in containers for point in c.mounts if point["Type"] == "image"]
+            return [diff_id for layers in (*(c.layers for c in containers), *mounted) for diff_id in layers]
 
         host = of_machine(os.uname().machine)
         layers = LayerStore(records, content, snapshotter, apply)

@@ -42,7 +42,6 @@ class Settings:
     live_restore: bool = False
     firewall: str = "nftables"
     networks: tuple[str, ...] = ("bridge", "host", "null")
-    volumes: tuple[str, ...] = ("local",)
     logs: tuple[str, ...] = ("json-file", "none")
     pools: tuple[tuple[str, int], ...] = ()
     cdi_directories: tuple[str, ...] = ()
@@ -64,6 +63,7 @@ class SystemInfo:
         minimum_api_version: str,
         runtimes: Callable[[], tuple[Document, str]] = lambda: ({"carrack": {"path": "carrack-runtime"}}, "carrack"),
         host: Host | None = None,
+        volume_drivers: Callable[[], Sequence[str]] = lambda: ("local",),
     ) -> None:
         self._settings = settings
         self._counts = counts
@@ -72,6 +72,7 @@ class SystemInfo:
         self._minimum = minimum_api_version
         self._runtimes = runtimes
         self._host = host or Host()
+        self._volume_drivers = volume_drivers
 
     @property
     def settings(self) -> Settings:
@@ -150,7 +151,7 @@ class SystemInfo:
             "Driver": settings.driver,
             "DriverStatus": [list(pair) for pair in settings.driver_status],
             "Plugins": {
-                "Volume": list(settings.volumes),
+                "Volume": list(self._volume_drivers()),
                 "Network": list(settings.networks),
                 "Authorization": list(settings.authorization()) or None,
                 "Log": list(settings.logs),

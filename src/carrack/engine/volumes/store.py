@@ -1,79 +1,112 @@
-"""Named and anonymous volumes of the local driver.
-
-On disk, below the data root::
-
-    volumes/             0701 root
-      <name>/_data       what the container sees; the volume's record is in meta.db
-"""
+"""All volumes of this daemon, whichever driver keeps them: their names, labels and users."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
-from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
-from carrack.model.container import Document
-from carrack.model.labels import matches
-from carrack.storage.removal import remove_tree
+from carrack.engine.volumes import filters as filtering
+from carrack.engine.volumes.drivers import Drivers
+from carrack.engine.volumes.filters import Filters
+from carrack.engine.volumes.holds import Holds
+from carrack.engine.volumes.local import LocalDriver
+from carrack.engine.volumes.volume import ANONYMOUS, LOCAL, About, Volume
+from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound
+from carrack.model.container import Document, MountPoint
 from carrack.storage.usage import tree_size
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
+    from carrack.engine.plugins.registry import Plugins
     from carrack.storage.records import Records
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-ANONYMOUS = "com.docker.volume.anonymous"
-
-
-@dataclass(slots=True)
-class Volume:
-    """One volume; ``created`` is seconds since 1970."""
-
-    name: str
-    created: int
-    labels: dict[str, str] = field(default_factory=dict)
-    options: dict[str, str] | None = None
 
 
 class VolumeStore:
-    """All volumes of this daemon. ``users`` tells which containers (ids) use a volume."""
+    """``users`` tells which containers (ids) use a volume; ``holds`` has those mounted for whoever runs."""
 
-    def __init__(self, root: Path, records: Records, events: Events, users: Callable[[str], list[str]]) -> None:
-        self._root = root
+    def __init__(
+        self,
+        root: Path,
+        records: Records,
+        events: Events,
+        users: Callable[[str], list[str]],
+        plugins: Plugins | None = None,
+    ) -> None:
         self._records = records
         self._events = events
-        self._users = users
+        self._recorded_users = users
+        self.drivers = Drivers(LocalDriver(root), plugins)
+        self.holds = Holds(records, self.drivers)
         self._volumes: dict[str, Volume] = {}
-        self._lock = asyncio.Lock()
+        self._claims: dict[str, set[str]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def load(self) -> None:
-        """Read the records and make the root; directories without a record are left for the user to judge."""
-        self._root.mkdir(mode=0o701, parents=True, exist_ok=True)
+        """Read the records."""
+        self.drivers.local.prepare()
         for (document,) in self._records.read("SELECT document FROM volume"):
             volume = Volume(**json.loads(document))
             self._volumes[volume.name] = volume
+        self.holds.load()
+
+    @property
+    def recorded(self) -> list[Volume]:
+        """All volumes on record here."""
+        return list(self._volumes.values())
 
     def path(self, name: str) -> Path:
-        """The directory that containers see."""
-        return self._root / name / "_data"
+        """The directory of a volume of the local driver."""
+        return self.drivers.local.path(name)
 
-    def get(self, name: str) -> Volume:
-        """The volume of that name. Raises NotFound."""
-        if name not in self._volumes:
-            raise NotFound(f"get {name}: no such volume")
-        return self._volumes[name]
+    def known(self, name: str) -> Volume | None:
+        """The volume of that name, if it is on record here."""
+        return self._volumes.get(name)
 
-    def anonymous(self, name: str) -> bool:
-        """Whether a volume exists and was made without a name."""
-        return name in self._volumes and ANONYMOUS in self._volumes[name].labels
+    def to_mount(self, points: Iterable[MountPoint]) -> list[Volume]:
+        """Those of a container's volumes that have to be mounted while it runs. Raises NotFound when one is gone."""
+        wanted: dict[str, Volume] = {}
+        for point in points:
+            if point["Type"] == "volume" and point["Driver"] != LOCAL and point["Name"] not in self._volumes:
+                raise NotFound(f"get {point['Name']}: no such volume")
+            volume = self._volumes.get(point.get("Name", "")) if point["Type"] == "volume" else None
+            if volume is not None and not volume.plain:
+                wanted[volume.name] = volume
+        return list(wanted.values())
+
+    async def find(self, name: str) -> Volume:
+        """The volume of that name, also one that only a plugin knows of. Raises NotFound."""
+        if volume := self._volumes.get(name):
+            return volume
+        drivers, _ = await self.drivers.plugins() if name else ({}, [])
+        for plugin, driver in drivers.items():
+            volume = Volume(name, 0, driver=plugin)
+            try:
+                await driver.about(volume)
+            except CarrackError:
+                continue
+            return volume
+        raise NotFound(f"get {name}: no such volume")
+
+    def users(self, name: str) -> list[str]:
+        """The containers that use a volume, or are about to."""
+        return [*self._recorded_users(name), *self._claims.get(name, ())]
+
+    def disclaim(self, holder: str) -> None:
+        """A container that was being made uses its volumes on record now, or not at all."""
+        for name in [name for name, holders in self._claims.items() if holder in holders]:
+            self._claims[name].discard(holder)
+            if not self._claims[name]:
+                del self._claims[name]
 
     async def create(
         self,
@@ -81,95 +114,139 @@ class VolumeStore:
         driver: str = "",
         options: dict[str, str] | None = None,
         labels: dict[str, str] | None = None,
+        *,
+        claim: str = "",
     ) -> Volume:
         """The volume of that name, made when there is none; no name gives an anonymous one.
 
-        Raises InvalidArgument on a bad name, NotSupported on another driver or driver options.
+        ``claim`` is a container that will use it: until `disclaim` it cannot be removed. Raises InvalidArgument on a
+        bad name or option, NotFound without the driver, Conflict when another driver has that name.
         """
-        if driver not in ("", "local"):
-            raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
-        _check_options(name, options or {})
         labels = dict(labels or {})
         if not name:
             name = secrets.token_hex(32)
             labels[ANONYMOUS] = ""
-        _check_name(name)
-        async with self._lock:
-            if name in self._volumes:
-                return self._volumes[name]
-            volume = Volume(name, int(time.time()), dict(sorted(labels.items())), options)
-            made = not (self._root / name).exists()
+        try:
+            await self.drivers.get(driver)
+            _check_name(name)
+            async with self._lock(name):
+                if claim:
+                    self._claims.setdefault(name, set()).add(claim)
+                return await self._existing(name, driver) or await self._make(name, driver, options, labels)
+        except CarrackError as error:
+            raise type(error)(f"create {name}: {error}") from error
+
+    async def _existing(self, name: str, driver: str) -> Volume | None:
+        volume = self._volumes.get(name)
+        if volume is None and not driver:
             try:
-                await asyncio.to_thread(self.path(name).mkdir, parents=True, exist_ok=True)
-                row = (name, json.dumps(asdict(volume)))
-                await self._records.write(
-                    lambda db: db.execute("INSERT OR REPLACE INTO volume (name, document) VALUES (?, ?)", row)
-                )
-            except BaseException:
-                if made:
-                    await asyncio.shield(asyncio.to_thread(self._delete, name))
-                raise
-            self._volumes[name] = volume
-        self._events.publish("volume", "create", name, {"driver": "local"})
+                volume = await self.find(name)
+            except NotFound:
+                return None
+            await self._record(volume)
+        if volume is not None and driver and driver != volume.driver:
+            told = f"driver '{volume.driver}' already has volume '{name}': volume name must be unique"
+            raise Conflict(told)
         return volume
 
-    async def remove(self, name: str, force: bool = False) -> None:
-        """Delete a volume and its data. Raises NotFound (unless forced) and Conflict while a container uses it."""
-        async with self._lock:
-            if name not in self._volumes:
-                if force:
-                    return
-                raise NotFound(f"get {name}: no such volume")
-            if users := self._users(name):
-                raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-            await self._records.write(lambda db: db.execute("DELETE FROM volume WHERE name = ?", (name,)), spare=True)
-            del self._volumes[name]
-            await asyncio.to_thread(self._delete, name)
-        self._events.publish("volume", "destroy", name, {"driver": "local"})
-
-    def _delete(self, name: str) -> None:
-        trash = self._root / f".deleted-{secrets.token_hex(8)}"
+    async def _make(self, name: str, driver: str, options: dict[str, str] | None, labels: dict[str, str]) -> Volume:
+        volume = Volume(name, int(time.time()), dict(sorted(labels.items())), options, driver or LOCAL)
+        keeper = await self.drivers.get(volume.driver)
+        there = await self._is_there(volume)
+        if not there:
+            await keeper.create(name, options or {})
         try:
-            os.rename(self._root / name, trash)
-        except FileNotFoundError:
-            return
-        remove_tree(trash)
+            await self._record(volume)
+        except BaseException:
+            if not there:
+                await asyncio.shield(keeper.remove(volume))
+            raise
+        self._events.publish("volume", "create", name, {"driver": volume.driver})
+        return volume
 
-    def select(self, filters: dict[str, list[str]]) -> list[Volume]:
-        """Volumes that match Docker's filters: name, driver, label, dangling, and label! (all must hold)."""
-        known = {"name", "driver", "label", "label!", "dangling"}
-        for key in filters:
-            if key not in known:
-                raise InvalidArgument(f"invalid filter '{key}'")
-        if filters.get("dangling"):
-            _boolean("dangling", filters["dangling"])
-        return [v for v in sorted(self._volumes.values(), key=lambda v: v.name) if self._matches(v, filters)]
-
-    def _matches(self, volume: Volume, filters: dict[str, list[str]]) -> bool:
-        if (names := filters.get("name")) and not any(_named(name, volume.name) for name in names):
+    async def _is_there(self, volume: Volume) -> bool:
+        """Whether its driver has it already."""
+        if volume.driver == LOCAL:
+            return False  # a directory without a record becomes the volume, and options are checked in any case
+        try:
+            await (await self.drivers.get(volume.driver)).about(volume)
+        except NotFound:
             return False
-        if (drivers := filters.get("driver")) and "local" not in drivers:
-            return False
-        if not all(matches(volume.labels, text) for text in filters.get("label", ())):
-            return False
-        if any(matches(volume.labels, text) for text in filters.get("label!", ())):
-            return False
-        if dangling := filters.get("dangling"):
-            wanted = _boolean("dangling", dangling)
-            return (not self._users(volume.name)) == wanted
         return True
 
-    async def prune(self, filters: dict[str, list[str]]) -> tuple[list[str], int]:
-        """Delete unused volumes (only anonymous ones unless ``all``); returns names and bytes freed."""
-        filters = dict(filters)
-        everything = _boolean("all", filters.pop("all", ["false"]))
-        if unknown := set(filters) - {"label", "label!"}:
-            raise InvalidArgument(f"invalid filter '{sorted(unknown)[0]}'")
+    async def _record(self, volume: Volume) -> None:
+        row = (volume.name, json.dumps(asdict(volume)))
+        await self._records.write(
+            lambda db: db.execute("INSERT OR REPLACE INTO volume (name, document) VALUES (?, ?)", row)
+        )
+        self._volumes[volume.name] = volume
+
+    async def remove(self, name: str, force: bool = False) -> None:
+        """Delete a volume and its data. Raises NotFound (unless forced) and Conflict while a container uses it.
+
+        With ``force`` it is forgotten even if its driver fails, or is not there any more.
+        """
+        async with self._lock(name):
+            try:
+                volume = await self.find(name)
+            except NotFound:
+                if force:
+                    return
+                raise
+            if users := self.users(name):
+                raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
+            await self.holds.drop(volume)
+            if volume.driver == LOCAL:  # a crash in between leaves a directory without a record
+                await asyncio.to_thread(self.drivers.local.detach, name)
+                await self._forget(name)
+                await self.drivers.local.remove(volume)
+            else:
+                await self._remove_elsewhere(volume, force)
+                await self._forget(name)
+        self._events.publish("volume", "destroy", name, {"driver": volume.driver})
+
+    async def _remove_elsewhere(self, volume: Volume, force: bool) -> None:
+        try:
+            await (await self.drivers.get(volume.driver)).remove(volume)
+        except CarrackError as error:
+            if not force:
+                raise type(error)(f"remove {volume.name}: {error}") from error
+
+    async def _forget(self, name: str) -> None:
+        await self._records.write(lambda db: db.execute("DELETE FROM volume WHERE name = ?", (name,)), spare=True)
+        self._volumes.pop(name, None)
+
+    async def select(self, filters: Filters) -> tuple[list[tuple[Volume, About]], list[str]]:
+        """Volumes that match Docker's filters with what their drivers tell of them, and warnings of drivers that fail.
+
+        Raises InvalidArgument on a bad filter.
+        """
+        wanted = filtering.listing(filters, lambda name: bool(self.users(name)))
+        listed, warnings = await self.drivers.listed()
+        found: dict[str, tuple[Volume, About]] = {}
+        for volume in self._volumes.values():
+            if volume.driver == LOCAL:
+                found[volume.name] = volume, await self.drivers.local.about(volume)
+            elif volume.driver not in listed:  # it does not answer, which is told by a warning
+                found[volume.name] = volume, About("")
+        for driver, volumes in listed.items():
+            for name, about in volumes.items():
+                known = self._volumes.get(name)
+                if known is None or known.driver == driver:
+                    found[name] = known or Volume(name, 0, driver=driver), about
+        return [found[name] for name in sorted(found) if wanted(found[name][0])], warnings
+
+    async def prune(self, filters: Filters) -> tuple[list[str], int]:
+        """Delete unused volumes (only anonymous ones unless ``all``); returns names and bytes freed.
+
+        As with Docker, volumes with options and those of plugins are left alone: what is behind them is somebody's.
+        """
+        wanted = filtering.pruning(filters)
         removed, freed = [], 0
-        for volume in self.select(filters):
-            if self._users(volume.name) or not (everything or ANONYMOUS in volume.labels):
+        for volume in sorted(self._volumes.values(), key=lambda volume: volume.name):
+            if not volume.plain or not wanted(volume) or self.users(volume.name):
                 continue
-            size = await asyncio.to_thread(self.usage, volume.name)
+            size = await asyncio.to_thread(tree_size, self.path(volume.name))
             try:
                 await self.remove(volume.name)
             except (NotFound, Conflict):
@@ -179,55 +256,33 @@ class VolumeStore:
         self._events.publish("volume", "prune", "", {"reclaimed": str(freed)})
         return removed, freed
 
-    def usage(self, name: str) -> int:
-        """Bytes that the files of a volume hold."""
-        return tree_size(self.path(name))
-
-    def document(self, volume: Volume, usage: bool = False) -> Document:
-        """What the API shows of a volume."""
+    async def document(self, volume: Volume, about: About | None = None) -> Document:
+        """What the API shows of a volume; its driver is asked unless ``about`` has been told already."""
+        if about is None:
+            about = await (await self.drivers.get(volume.driver)).about(volume)
+        made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(volume.created)) if volume.driver == LOCAL else ""
         document: Document = {
-            "CreatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(volume.created)),
-            "Driver": "local",
+            "CreatedAt": about.created or made or "0001-01-01T00:00:00Z",
+            "Driver": volume.driver,
             "Labels": volume.labels or None,
-            "Mountpoint": str(self.path(volume.name)),
+            "Mountpoint": about.mountpoint,
             "Name": volume.name,
             "Options": volume.options,
-            "Scope": "local",
+            "Scope": self.drivers.scope(volume.driver),
         }
-        if usage:
-            document["UsageData"] = {"RefCount": len(self._users(volume.name)), "Size": self.usage(volume.name)}
+        if about.status:
+            document["Status"] = about.status
         return document
 
-
-def _check_options(name: str, options: dict[str, str]) -> None:
-    if unknown := set(options) - {"type", "o", "device", "size"}:
-        raise InvalidArgument(f'create {name}: invalid option: "{min(unknown)}"')
-    if options:
-        raise NotSupported(f"volume driver options are not supported by this version of Carrack: {', '.join(options)}")
-
-
-def _named(pattern: str, name: str) -> bool:
-    """Whether a name matches a filter's word, which is a regular expression where it can be one."""
-    try:
-        return bool(re.search(pattern, name))
-    except re.error:
-        return pattern in name
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
 
 
 def _check_name(name: str) -> None:
     if len(name) == 1:
-        raise InvalidArgument(
-            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
-        )
+        raise InvalidArgument("volume name is too short, names should be at least two alphanumeric characters")
     if not _NAME.fullmatch(name) or len(name) > 255:
         raise InvalidArgument(
-            f'create {name}: "{name}" includes invalid characters for a local volume name, only '
+            f'"{name}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
-
-
-def _boolean(name: str, values: list[str]) -> bool:
-    text = values[0].lower() if values else ""
-    if len(values) != 1 or text not in ("true", "1", "false", "0"):
-        raise InvalidArgument(f"invalid filter '{name}=[{' '.join(values)}]'")
-    return text in ("true", "1")

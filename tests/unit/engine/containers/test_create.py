@@ -31,7 +31,7 @@ def trace(world: World) -> tuple[Any, ...]:
         dict(world.store.names),
         os.listdir(directory) if os.path.isdir(directory) else [],
         world.snapshots.keys(),
-        [v.name for v in world.volumes.select({})],
+        [v.name for v in world.volumes.recorded],
         world.records.rows["container"],
     )
 
@@ -96,9 +96,11 @@ def test_a_refusal_leaves_nothing(
         with pytest.raises(kind) as failure:
             await world.create(name, body)
         assert str(failure.value).startswith(text)
-        named = [v.name for v in world.volumes.select({})]
+        named = [v.name for v in world.volumes.recorded]
         for volume in named:  # one that the user named stays, as with Docker
-            assert not world.volumes.anonymous(volume)
+            found = world.volumes.known(volume)
+            assert found is not None
+            assert not found.anonymous
             await world.volumes.remove(volume)
         assert trace(world) == before
 

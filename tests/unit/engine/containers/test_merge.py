@@ -11,7 +11,7 @@ from tests.fakes.containers import documents
 
 from carrack.engine import defaults
 from carrack.engine.containers import merge
-from carrack.errors import CarrackError, Internal, InvalidArgument, NotSupported
+from carrack.errors import CarrackError, Internal, InvalidArgument
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,6 @@ def test_refusals(body: dict[str, Any], text: str) -> None:
     ("body", "kind"),
     [
         ({"HostConfig": {"LogConfig": {"Type": "mine"}}}, InvalidArgument),
-        ({"HostConfig": {"VolumeDriver": "nfs"}}, InvalidArgument),
-        ({"HostConfig": {"LogConfig": {"Type": "syslog"}}}, NotSupported),
     ],
 )
 def test_what_there_is_not(body: dict[str, Any], kind: type[CarrackError]) -> None:

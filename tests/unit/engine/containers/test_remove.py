@@ -40,7 +40,7 @@ def test_nothing_stays_but_volumes(tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             world.store.find("web")
         assert world.snapshots.keys() == os.listdir(world.paths.data("")) == []
-        assert len(world.volumes.select({})) == 1
+        assert len(world.volumes.recorded) == 1
         assert world.events.actions[-1] == "destroy"
         assert process is world.execs
         await world.create("web")
@@ -53,9 +53,9 @@ def test_volumes_on_request_only_anonymous_and_unused_ones(tmp_path: Path) -> No
         c = await world.create("web", {"Volumes": {"/v": {}}, "HostConfig": {"Binds": ["named:/n"]}})
         user = await world.create("user", {"HostConfig": {"VolumesFrom": ["web"]}})
         await remove(world, c, volumes=True)
-        assert len(world.volumes.select({})) == 2
+        assert len(world.volumes.recorded) == 2
         await remove(world, user, volumes=True)
-        assert [v.name for v in world.volumes.select({})] == ["named"]
+        assert [v.name for v in world.volumes.recorded] == ["named"]
 
     inside(tmp_path, test)
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fakes.containers import FakeEvents, FakeRecords, container, documents, point, run
+from tests.fakes.containers import FakeEvents, FakeImages, FakeRecords, container, documents, point, run
 
 from carrack.engine.containers.record import Container
 from carrack.engine.volumes import mountpoints
+from carrack.engine.volumes.specs import spec_mounts
 from carrack.engine.volumes.store import VolumeStore
 from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
 from carrack.model.container import MountPoint
@@ -23,6 +24,7 @@ Resolved = tuple[list[MountPoint], list[MountPoint], list[str]]
 def resolving(folder: Path, body: dict[str, Any], find: Callable[[str], Container] | None = None) -> Resolved:
     records: Any = FakeRecords()
     events: Any = FakeEvents()
+    images: Any = FakeImages()
     found: list[Resolved] = []
 
     def nobody(name: str) -> Container:
@@ -31,9 +33,9 @@ def resolving(folder: Path, body: dict[str, Any], find: Callable[[str], Containe
     async def main() -> None:
         volumes = VolumeStore(folder / "volumes", records, events, lambda name: [])
         config, host, _ = documents(body)
-        made: list[str] = []
-        points, fresh = await mountpoints.resolve(config, host, volumes, find or nobody, made)
-        found.append((points, fresh, made))
+        means = mountpoints.Means(volumes, find or nobody, images.resolve, "c")
+        points = await mountpoints.resolve(config, host, means)
+        found.append((points, means.fresh, means.made))
 
     run(main)
     return found[0]
@@ -97,7 +99,7 @@ def test_volumes_from_another(tmp_path: Path, mode: str, writable: bool) -> None
     assert [(p["Destination"], p["RW"]) for p in points] == [("/data", writable), ("/t", writable), ("/ro", False)]
     assert points[0]["Mode"] == "z"
     assert (fresh, made) == ([], [])
-    mounts = mountpoints.spec_mounts(container(1, mounts=points))
+    mounts = spec_mounts(container(1, mounts=points))
     assert [m["type"] for m in mounts] == ["bind", "tmpfs", "bind"]
     assert ("ro" in mounts[1]["options"]) is not writable
 
@@ -157,7 +159,7 @@ def binds(*texts: str) -> dict[str, Any]:
         ),
         (
             mount(Type="bind", Source="/tmp", Target="/a", BindOptions={"ReadOnlyForceRecursive": True}),
-            'invalid mount config for type "bind": ReadOnlyForceRecursive needs ReadOnly',
+            "mount options conflict: !ReadOnly && BindOptions.ReadOnlyForceRecursive",
         ),
         (
             mount(Type="tmpfs", Target="/a", Source="x"),
@@ -183,6 +185,13 @@ def binds(*texts: str) -> dict[str, Any]:
             mount(Type="volume", Target="/a", ReadOnly=True),
             'invalid mount config for type "volume": must not set ReadOnly mode when using anonymous volumes',
         ),
+        (mount(Type="npipe", Target="/a", Source="x"), 'invalid mount config for type "npipe": mount type unknown'),
+        (mount(Type="cluster", Target="/a", Source="x"), 'invalid mount config for type "cluster": mount type unknown'),
+        (mount(Type="image", Target="/a", Source="nosuch"), "No such image: nosuch"),
+        (
+            {"HostConfig": {"Binds": ["v1:/a"], "VolumeDriver": "nosuch"}},
+            "create v1: error looking up volume plugin nosuch",
+        ),
         ({"HostConfig": {"VolumesFrom": [""]}}, "volumes-from specification cannot be an empty string"),
         ({"HostConfig": {"VolumesFrom": ["x:foo"]}}, "invalid mode: foo"),
         ({"HostConfig": {"VolumesFrom": ["x:ro,rw"]}}, "invalid mode: ro,rw"),
@@ -195,39 +204,18 @@ def test_refusals(tmp_path: Path, body: dict[str, Any], text: str) -> None:
     assert str(failure.value).startswith(text)
 
 
-@pytest.mark.parametrize("kind", ["npipe", "cluster", "image"])
-def test_kinds_that_are_not_built(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(NotSupported, match=f"mount type '{kind}' is not supported"):
-        resolving(tmp_path, mount(Type=kind, Target="/a", Source="x"))
+def test_images(tmp_path: Path) -> None:
+    point = resolving(tmp_path, mount(Type="image", Target="/a", Source="busybox", ImageOptions={"Subpath": "etc"}))[0][
+        0
+    ]
+    assert (point["Type"], point["Name"], point["RW"], point["Subpath"]) == ("image", "busybox", False, "etc")
+    assert point["Image"].startswith("sha256:")
+    assert point["Layers"]
 
 
-def test_the_specs_mounts() -> None:
-    points = [
-        point("/v", Source="/vol", RW=False),
-        point("/b", Type="bind", Source="/srv", Mode="nonrecursive", Propagation="rslave"),
-        point("/r", Type="bind", Source="/srv", RW=False, Propagation="rprivate"),
-        point("/n", Type="bind", Source="/srv", RW=False, Mode="ro-nonrecursive", Propagation="rprivate"),
-        point("/t", Type="tmpfs", Source=""),
-    ]
-    body = {
-        "HostConfig": {
-            "Tmpfs": {"/run/": "size=1m,,exec"},
-            "Mounts": [
-                {"Type": "tmpfs", "Target": "/t/", "ReadOnly": True,
-                 "TmpfsOptions": {"SizeBytes": 4096, "Mode": 0o1777, "Options": [["exec"]]}}
-            ],
-        }
-    }  # fmt: skip
-    found = mountpoints.spec_mounts(container(1, body, mounts=points))
-    base = ["noexec", "nosuid", "nodev"]
-    assert [(m["destination"], m["type"], m["source"], m["options"]) for m in found] == [
-        ("/v", "bind", "/vol", ["rbind", "rprivate", "ro"]),
-        ("/b", "bind", "/srv", ["bind", "rslave"]),
-        ("/r", "bind", "/srv", ["rbind", "rprivate", "rro"]),
-        ("/n", "bind", "/srv", ["rbind", "rprivate", "ro"]),
-        ("/t", "tmpfs", "tmpfs", [*base, "size=4096", "mode=1777", "exec", "ro"]),
-        ("/run", "tmpfs", "tmpfs", [*base, "size=1m", "exec"]),
-    ]
+def test_a_part_of_a_volume(tmp_path: Path) -> None:
+    wanted = mount(Type="volume", Target="/a", Source="data", VolumeOptions={"Subpath": "a/../b"})
+    assert resolving(tmp_path, wanted)[0][0]["Subpath"] == "a/../b"
 
 
 TEXT = st.text(alphabet="/a.:,ro", max_size=10)
