@@ -111,9 +111,11 @@ def _spelled(name: str, known: set[str]) -> str:
         f"{long.get(verb, verb)} {rest}".strip(),
         rest if verb == "container" else name,
         f"ps {behind}".strip() if (verb, group) == ("container", "ls") else name,
-        name.replace("&", "?"),
+        f"{verb} type {rest}",
     )
-    return next((other for other in others if other in known), name)
+    found = next((other for other in others if other in known), "")
+    begun = [] if found else [other for other in known if other.startswith(name)]
+    return found or (begun[0] if len(begun) == 1 else name)
 
 
 def _recorded() -> Evidence:
