@@ -14,8 +14,11 @@ Document = dict[str, Any]
 
 def create_request(body: Document, version: Version) -> Document:
     """A create request without the fields that the client's version did not have, and with what they meant then."""
+    if version >= (1, 44):
+        return body
+    body = _without_addresses(body)
     host = _field(body, "HostConfig")
-    if version >= (1, 44) or not isinstance(host, dict):
+    if not isinstance(host, dict):
         return body
     host = dict(host)
     if version < (1, 42):
@@ -61,6 +64,20 @@ def _field(document: Document, name: str) -> Any:
 
 def _without(document: Document, name: str) -> Document:
     return {key: value for key, value in document.items() if key.lower() != name.lower()}
+
+
+def _without_addresses(body: Document) -> Document:
+    """An endpoint's MAC address was what another container had, sent back by programs that copy containers."""
+    networking = _field(body, "NetworkingConfig")
+    endpoints = _field(networking, "EndpointsConfig") if isinstance(networking, dict) else None
+    if not isinstance(endpoints, dict):
+        return body
+    left = {
+        name: _without(endpoint, "MacAddress") if isinstance(endpoint, dict) else endpoint
+        for name, endpoint in endpoints.items()
+    }
+    networking = {**_without(networking, "EndpointsConfig"), "EndpointsConfig": left}
+    return {**_without(body, "NetworkingConfig"), "NetworkingConfig": networking}
 
 
 def _not_recursive(mount: Any) -> Any:

@@ -38,6 +38,17 @@ def test_read_only_mounts_were_not_recursively_so() -> None:
     assert older.create_request(odd, (1, 43)) == odd
 
 
+def test_addresses_of_endpoints_were_of_the_container_that_they_were_copied_from() -> None:
+    endpoints = {"bridge": {"macAddress": "02:42:00:00:00:01", "Aliases": ["a"]}, "odd": 1}
+    body = {"Image": "x", "networkingConfig": {"EndpointsConfig": endpoints}}
+    assert older.create_request(body, (1, 44)) is body
+    before = older.create_request(body, (1, 43))
+    assert before["NetworkingConfig"]["EndpointsConfig"] == {"bridge": {"Aliases": ["a"]}, "odd": 1}
+    odds: list[dict[str, object]] = [{"NetworkingConfig": []}, {"NetworkingConfig": {"EndpointsConfig": 1}}]
+    for odd in odds:
+        assert older.create_request(odd, (1, 43)) == odd
+
+
 def test_lists_showed_no_annotations() -> None:
     rows = [{"Id": "1", "HostConfig": {"NetworkMode": "host", "Annotations": {"a": "b"}}}]
     assert older.container_rows(rows, (1, 46)) is rows
