@@ -86,7 +86,6 @@ class World:
             self.attachments,
             self.paths,
             FACTS,
-            "/carrack",
         )
         self.remover = Remover(
             self.store, self.supervisor, self.attachments, self.execs, self.volumes, fakes.snapshots, fakes.events,

@@ -61,6 +61,7 @@ class Config:
     mtu: int = 1500
     firewall_table: str = "carrack"
     cgroup_parent: str = "/carrack"
+    realtime: tuple[int, int] = (0, 0)
     cgroup_favor_dynmods: str = "auto"
     storage_driver: str | None = None
     slots: int = 2
@@ -180,6 +181,7 @@ def build(
     settings: Mapping[str, Any], arguments: tuple[str, ...], listen_fds: tuple[int, ...], notify_socket: str
 ) -> Config:
     """The frozen value of merged settings, each checked. Raises InvalidArgument."""
+    values.exec_options(settings.get("exec-opts", ()))
     exec_root = values.path(settings, "exec-root", "/run/carrack")
     return Config(
         **_access(settings),
@@ -188,6 +190,7 @@ def build(
         pidfile=values.path(settings, "pidfile", str(exec_root / "carrackd.pid")),
         **_network(settings),
         cgroup_parent=values.cgroup_parent(settings),
+        realtime=values.realtime(settings),
         cgroup_favor_dynmods=values.one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
         storage_driver=settings.get("storage-driver") or None,
         runtimes=runtimes.parse(settings.get("runtimes") or {}),

@@ -34,6 +34,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("cgroup-favor-dynmods", "cgroup-favor-dynmods", "string", "Cheap moves into cgroups: auto, on or off"),
     Option("cdi-spec-dir", "cdi-spec-dirs", "list", "Where Container Device Interface specs are looked for"),
     Option("cgroup-parent", "cgroup-parent", "string", "Cgroup below which containers get theirs"),
+    Option("cpu-rt-period", "cpu-rt-period", "int", "Period of real time for all containers in microseconds"),
+    Option("cpu-rt-runtime", "cpu-rt-runtime", "int", "Real time of all containers per period in microseconds"),
     Option("data-root", "data-root", "string", "Directory of everything that stays"),
     Option("debug", "debug", "bool", "Log in detail", "D"),
     Option("default-address-pool", "default-address-pools", "pools", "Pool for networks: base=CIDR,size=BITS"),
@@ -45,6 +47,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("dns", "dns", "list", "Name server of containers"),
     Option("dns-opt", "dns-opts", "list", "Resolver option of containers"),
     Option("dns-search", "dns-search", "list", "Search domain of containers"),
+    Option("exec-opt", "exec-opts", "list", "How containers are run: native.cgroupdriver=cgroupfs"),
     Option("exec-root", "exec-root", "string", "Directory of what lasts until the next boot"),
     Option("feature", "features", "bool map", "Switch a feature: NAME=true or NAME=false"),
     Option("firewall-table", "firewall-table", "string", "Name of the nftables table"),
@@ -108,8 +111,6 @@ _STRINGS: dict[str, tuple[str, ...]] = {
     "containerd": (),
     "containerd-namespace": (),
     "containerd-plugins-namespace": (),
-    "cpu-rt-period": ("0",),
-    "cpu-rt-runtime": ("0",),
     "default-gateway": (),
     "default-gateway-v6": (),
     "firewall-backend": ("nftables",),
@@ -130,7 +131,6 @@ _STRINGS: dict[str, tuple[str, ...]] = {
 
 _LISTS: dict[str, str] = {
     "default-network-opt": "default-network-opts",
-    "exec-opt": "exec-opts",
     "insecure-registry": "insecure-registries",
     "log-opt": "log-opts",
     "node-generic-resource": "node-generic-resources",
@@ -153,8 +153,6 @@ _FEATURES: dict[str, tuple[bool, ...]] = {
 _RENAMED = {"host-gateway-ip": "host-gateway-ips"}
 """Keys that have another name now; their one value became a list."""
 
-_EXEC_OPTION = "native.cgroupdriver=cgroupfs"
-
 
 def foreign_kind(flag: str) -> str | None:
     """The kind of a flag that dockerd has and this engine has not built; None for one nobody knows."""
@@ -176,8 +174,6 @@ def harmless(name: str, value: Any) -> bool:
         return value is _BOOLS[name]
     if name in _STRINGS:
         return value in ("", *_STRINGS[name]) or str(value) in _STRINGS[name]
-    if name in ("exec-opt", "exec-opts"):
-        return value in (_EXEC_OPTION, [_EXEC_OPTION], [])
     return not value
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from carrack.errors import InvalidArgument
+from carrack.model import cgroup_parent as cgroup_parents
 
 BRIDGE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}")
@@ -123,9 +124,34 @@ def pools(values: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
 def cgroup_parent(settings: Mapping[str, Any]) -> str:
     """The cgroup below which containers get theirs."""
     value: str = settings.get("cgroup-parent") or "/carrack"
-    if not _CGROUP.fullmatch(value) or {".", ".."} & set(value.split("/")):
-        raise InvalidArgument(f"cgroup-parent: {value!r} is not a cgroup path such as /carrack")
-    return "/" + value.strip("/")
+    if not _CGROUP.fullmatch(value) or {".", ".."} & set(value.split("/")) or value == "-.slice":
+        raise InvalidArgument(f"cgroup-parent: {value!r} is not a cgroup path such as /carrack, or a slice's name")
+    try:
+        return cgroup_parents.path(value)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"cgroup-parent: {error}") from None
+
+
+def exec_options(words: Sequence[str]) -> None:
+    """Which driver makes the cgroups: this engine does so itself."""
+    for word in words:
+        key, _, value = word.partition("=")
+        if key.lower() != "native.cgroupdriver":
+            raise InvalidArgument(f"exec-opts: {word}: only native.cgroupdriver is an option of this engine")
+        if value == "systemd":
+            told = "this engine makes cgroups itself and does not ask systemd for scopes"
+            raise InvalidArgument(f"exec-opts: {word}: {told}: leave it out; --cgroup-parent takes slices' names")
+        if value != "cgroupfs":
+            raise InvalidArgument(f"native.cgroupdriver option {value} not supported")
+
+
+def realtime(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Microseconds of real time for all containers: in each period, and the time of these (0: what there is)."""
+    period = within(settings, "cpu-rt-period", 0, 0, 2**31 - 1)
+    runtime = within(settings, "cpu-rt-runtime", 0, 0, 2**31 - 1)
+    if period and runtime > period:
+        raise InvalidArgument("cpu-rt-runtime: cpu real-time runtime cannot be higher than cpu real-time period")
+    return period, runtime
 
 
 def labels(values: Sequence[str]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ from carrack.linux.syscalls import LINUX
 from carrack.model import times
 from carrack.network.endpoint import ParkedVeth
 from carrack.network.service import BridgeNetwork
-from carrack.runtime.cgroups import dynmods
+from carrack.runtime.cgroups import dynmods, realtime
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim.client import Slot, ZygoteSettings
 from carrack.storage.content import ContentStore
@@ -183,7 +183,7 @@ class Services:
     def _starter(self, attachments: Attachments) -> Starter:
         starter = Starter(
             self.store, self.slots, self.snapshotter, self.volumes, self.connector, attachments, self.paths, self.facts,
-            self._config.cgroup_parent, self.runtimes,
+            self._config.realtime, self.runtimes,
         )  # fmt: skip
         return self.meter.timed(starter, "container", start="start")
 
@@ -211,6 +211,8 @@ class Services:
     async def _take_up(self) -> None:
         supervisor = self.containers.supervisor
         await self._claim_cgroup()
+        if any(self._config.realtime):
+            await asyncio.to_thread(realtime.grant, self._config.cgroup_parent, *self._config.realtime)
         self.jobs.start(asyncio.to_thread(self._favor_dynmods), "ask for cheap moves into cgroups")
         to_start = await supervisor.restore()
         await self.bridge.setup(self.connector.existing())

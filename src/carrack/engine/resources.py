@@ -20,6 +20,7 @@ from carrack.oci.runtime_spec import (
     Rlimit,
     ThrottleDevice,
 )
+from carrack.runtime.cgroups import realtime
 
 _MIN_MEMORY = 6 << 20
 _NONE: Mapping[str, Document] = {}
@@ -66,6 +67,7 @@ def check_cpu(host: Document, cpus: int) -> None:
         raise InvalidArgument(f"range of CPUs is {limit}")
     if host["CpuShares"] < 0:
         raise InvalidArgument(f"invalid CPU shares ({host['CpuShares']}): value must be a positive integer")
+    _check_realtime(host)
     if host["CpuPeriod"] and not 1000 <= host["CpuPeriod"] <= 1_000_000:
         raise InvalidArgument("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < host["CpuQuota"] < 1000:
@@ -75,6 +77,14 @@ def check_cpu(host: Document, cpus: int) -> None:
             raise InvalidArgument(f"Invalid value {host[name]} for {what}: invalid format: {host[name]}")
     _check_available(host["CpusetCpus"], "CPUs", "/sys/devices/system/cpu/online")
     _check_available(host["CpusetMems"], "memory nodes", "/sys/devices/system/node/online")
+
+
+def _check_realtime(host: Document) -> None:
+    period, runtime = host["CpuRealtimePeriod"], host["CpuRealtimeRuntime"]
+    if (period or runtime) and not realtime.supported():
+        raise InvalidArgument("kernel does not support CPU real-time scheduler")
+    if period and runtime > period:
+        raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
 
 
 def _check_available(wanted: str, what: str, path: str) -> None:

@@ -21,6 +21,4 @@ def test_harmless_values() -> None:
     assert options.harmless("max-concurrent-downloads", 3)
     assert options.harmless("raw-logs", True)
     assert options.harmless("raw-logs", False)
-    assert options.harmless("exec-opts", ["native.cgroupdriver=cgroupfs"])
-    assert not options.harmless("exec-opts", ["native.cgroupdriver=systemd"])
     assert not options.harmless("builder", {"gc": {}})

@@ -44,7 +44,6 @@ def test_zero_values_of_what_is_not_built_pass_as_clients_send_them() -> None:
     "document",
     [
         {"Links": ["a:b"]},
-        {"DeviceRequests": [{"Count": -1}]},
     ],
 )
 def test_what_is_not_built_is_refused_by_name(document: dict[str, object]) -> None:

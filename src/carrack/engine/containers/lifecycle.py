@@ -277,7 +277,11 @@ class Lifecycle:
             if changed and c.shim is not None:
                 limits = resources.build(wanted, [])
                 del limits["devices"]
-                await c.shim.update(limits)
+                try:
+                    await c.shim.update(limits)
+                except OSError as failure:  # the kernel, or another runtime
+                    told = failure.strerror or str(failure)
+                    raise Internal(f"Cannot update container {c.id}: {told}") from failure
             c.host_config = wanted
             await self._store.save(c)
         self._events.publish("container", "update", c.id, attributes(c))

@@ -13,6 +13,7 @@ from carrack.engine import defaults, health
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.signals import parse_signal
 from carrack.errors import Internal, InvalidArgument, NotSupported
+from carrack.model import cgroup_parent
 from carrack.model.container import Document
 from carrack.model.ports import parse_range
 from carrack.model.units import parse_bytes
@@ -129,8 +130,7 @@ def host_config(host: Document, *, cgroup_version: int, given: ContainerDefaults
     host["ShmSize"] = host["ShmSize"] or given.shm_size
     host["LogConfig"]["Type"] = host["LogConfig"]["Type"] or "json-file"
     host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
-    if host["CgroupParent"]:
-        host["CgroupParent"] = posixpath.normpath("/" + host["CgroupParent"].lstrip("/"))
+    cgroup_parent.path(host["CgroupParent"])
     host["OomKillDisable"] = bool(host["OomKillDisable"])
     if not host["CgroupnsMode"]:
         usual = given.cgroupns_mode or ("private" if cgroup_version == 2 else "host")

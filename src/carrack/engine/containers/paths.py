@@ -13,6 +13,8 @@
 import os
 from typing import NamedTuple
 
+from carrack.model import cgroup_parent
+
 
 class Paths(NamedTuple):
     """The two roots of this daemon, and the cgroup that its containers have theirs in."""
@@ -29,7 +31,11 @@ class Paths(NamedTuple):
 
     def cgroup(self, identity: str, parent: str = "") -> str:
         """``parent``: of the container's own, in place of the daemon's."""
-        return os.path.join(parent or self.cgroup_parent, identity)
+        return os.path.join(self.parent(parent), identity)
+
+    def parent(self, own: str) -> str:
+        """The cgroup in which a container has its own; ``own``: what was asked for it."""
+        return cgroup_parent.path(own) or self.cgroup_parent
 
     def log(self, identity: str) -> str:
         return os.path.join(self.data_root, "containers", identity, identity + "-json.log")

@@ -28,6 +28,7 @@ from carrack.linux import apparmor, seccomp_profile
 from carrack.linux.caps import last_cap
 from carrack.model import times
 from carrack.oci.runtime_spec import Seccomp, Spec
+from carrack.runtime.cgroups.realtime import grant
 from carrack.shim.client import Shim, Slot, StartRequest
 from carrack.shim.requests import LogRequest
 
@@ -55,7 +56,7 @@ class Starter:
         attachments: Attachments,
         paths: Paths,
         facts: spec.HostFacts,
-        cgroup_parent: str,
+        realtime: tuple[int, int] = (0, 0),
         runtimes: Runtimes | None = None,
     ) -> None:
         self._runtimes = runtimes or Runtimes({})
@@ -67,7 +68,7 @@ class Starter:
         self._attachments = attachments
         self._paths = paths
         self._facts = facts
-        self._cgroup_parent = cgroup_parent
+        self._realtime = realtime
 
     async def start(self, c: Container) -> Shim:
         """Run the container's program. Raises StartFailed when it cannot be run, CarrackError for anything before."""
@@ -142,7 +143,9 @@ class Starter:
                 join[name] = self._join(c.host_config[field], file, held)
         if for_other:
             names = tuple(name for name in names if name == "network")
-        parent = c.host_config["CgroupParent"] or self._cgroup_parent
+        parent = self._paths.parent(c.host_config["CgroupParent"])
+        if any(self._realtime) and c.host_config["CgroupParent"]:
+            await asyncio.to_thread(grant, parent, *self._realtime)
         parked = await self._slots.take(names, join, parent, c.wants_cable, identity=c.id)
         undo.push_async_callback(_discard, parked.slot)
         return parked, [*names, *join]
