@@ -74,7 +74,7 @@ NGINX = Recipe(
 )
 DOCKER = Recipe(
     "docker:dind",
-    ("docker.io", "iptables", "busybox-static"),
+    ("docker.io", "iptables", "systemd-sysv", "dbus"),
     {"dind-entrypoint": "/usr/local/bin/docker-entrypoint.sh"},
     "",
     ('ENTRYPOINT ["docker-entrypoint.sh"]', "VOLUME /var/lib/docker"),

@@ -60,5 +60,30 @@ def test_the_inner_daemon_comes_back_with_its_containers(inside: CommandLine) ->
     eventually(lambda: inside(*status).stdout == "lasting running\n")
 
 
+@pytest.mark.census("run --security-opt", "run --stop-signal", "run --tmpfs", "security-opt seccomp=unconfined")
+def test_systemd_boots_as_the_first_process_and_runs_docker(
+    daemon: DaemonProcess, provide: Callable[[images.Recipe], str]
+) -> None:
+    """A node of kind: the distribution's whole init in a privileged container, with dockerd as its service."""
+    cli = CommandLine("carrack", daemon)
+    options = ["--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp", "-v", "/lib/modules:/lib/modules:ro"]
+    options += ["--security-opt", "seccomp=unconfined", "--stop-signal", "RTMIN+3", "-e", "container=docker"]
+    cli("run", "-dt", "--name", "outer", "--privileged", *options, "--entrypoint", "/sbin/init", provide(images.DOCKER))
+
+    def systemctl(*words: str) -> str:
+        return cli("exec", "outer", "systemctl", *words, check=False).stdout.strip()
+
+    eventually(lambda: systemctl("is-system-running") in ("running", "degraded"), seconds=60)
+    assert systemctl("--failed", "--plain", "--no-legend") == ""
+    assert systemctl("is-active", "docker") == "active"
+    assert "Debian GNU/Linux" in cli("logs", "outer").stdout
+    limited = ["systemd-run", "--wait", "--pipe", "-q", "-p", "TasksMax=40", "cat", "/proc/self/cgroup"]
+    assert "/system.slice/run-" in cli("exec", "outer", *limited).stdout
+    # Its own way to go down: all services stopped, within its patience.
+    cli("stop", "-t", "60", "outer")
+    assert cli("inspect", "-f", "{{.State.ExitCode}} {{.State.OOMKilled}}", "outer").stdout == "130 false\n"
+    assert "Stopped" in cli("logs", "--tail", "100", "outer").stdout
+
+
 def _answers(cli: CommandLine) -> None:
     eventually(lambda: cli("exec", "outer", "docker", "version", check=False).returncode == 0, seconds=60)
