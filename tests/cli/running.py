@@ -35,6 +35,7 @@ class DaemonProcess:
     def __init__(self, root: Path, *options: str) -> None:
         self.root = root
         self._options = options
+        self.wrapper: list[str] = []  # what executes the daemon
         self.socket = root / "carrack.sock"
         self.log = root / "log"
         number = next(_NUMBERS)
@@ -71,7 +72,7 @@ class DaemonProcess:
         }
         words = [word for name, value in options.items() for word in (name, str(value))]
         with self.log.open("ab") as log:
-            command = [sys.executable, "-c", _DAEMON, *words, *self._options]
+            command = [*self.wrapper, sys.executable, "-c", _DAEMON, *words, *self._options]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
             )

@@ -218,6 +218,7 @@ class FakeSnapshotter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.failure: Exception | None = None
+        self.owners: object = None
         self.viewed = folder / "view"
         self.viewed.mkdir(parents=True, exist_ok=True)
 
@@ -228,7 +229,8 @@ class FakeSnapshotter:
             raise Conflict(f"snapshot {key} exists")
         (self.folder / key).mkdir()
 
-    def mount(self, key: str) -> int:
+    def mount(self, key: str, owners: object = None) -> int:
+        self.owners = owners
         if not (self.folder / key).exists():
             raise NotFound(f"no snapshot {key}")
         return os.open(self.folder / key, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
 from carrack.engine.containers.exec import Execs
 from carrack.engine.containers.health import HealthMonitors
+from carrack.engine.containers.idmaps import IdMaps
 from carrack.engine.containers.lifecycle import Lifecycle
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -30,6 +32,7 @@ from carrack.engine.containers.start import Starter
 from carrack.engine.containers.store import ContainerStore
 from carrack.engine.containers.supervisor import Supervisor
 from carrack.engine.jobs import Jobs
+from carrack.engine.userns import Map
 from carrack.engine.volumes.store import VolumeStore
 from carrack.model.container import Document
 
@@ -56,6 +59,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         records, events, bridge, slots, images = FakeRecords(), FakeEvents(), FakeBridge(), FakeSlots(), FakeImages()
         self.records, self.events, self.bridge, self.slots, self.images = records, events, bridge, slots, images
+        self.maps: list[tuple[Map, Map]] = []
         self.paths = Paths(str(folder / "data"), str(folder / "run"))
         self.jobs = Jobs()
         self.snapshots = FakeSnapshotter(folder / "snapshots")
@@ -77,6 +81,7 @@ class World:
             self.health,
             self.volumes,
         )
+        self.idmaps = IdMaps(self._user_namespace)
         self.starter = Starter(
             self.store,
             fakes.slots,
@@ -86,6 +91,7 @@ class World:
             self.attachments,
             self.paths,
             FACTS,
+            self.idmaps,
         )
         self.remover = Remover(
             self.store, self.supervisor, self.attachments, self.execs, self.volumes, fakes.snapshots, fakes.events,
@@ -94,7 +100,13 @@ class World:
         self.lifecycle = Lifecycle(
             self.store, self.starter, self.supervisor, self.remover, self.attachments, fakes.events, self.health
         )
-        self.creator = Creator(self.store, fakes.images, self.volumes, fakes.snapshots, fakes.events, self.paths, FACTS)
+        self.creator = Creator(
+            self.store, fakes.images, self.volumes, fakes.snapshots, fakes.events, self.paths, FACTS, self.idmaps
+        )
+
+    async def _user_namespace(self, uids: Map, gids: Map) -> int:
+        self.maps.append((uids, gids))
+        return os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)
 
     def _users(self, name: str) -> list[str]:
         return [c.id for c in self.store if any(point.get("Name") == name for point in c.mounts)]

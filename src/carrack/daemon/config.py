@@ -69,6 +69,7 @@ class Config:
     metrics_address: Address | None = None
     runtimes: Mapping[str, Runtime] = field(default_factory=dict)
     default_runtime: str = OWN
+    userns_remap: str = ""
     plugin_directories: tuple[str, ...] = discovery.DIRECTORIES
     labels: tuple[str, ...] = ()
     live_restore: bool = False
@@ -196,6 +197,7 @@ def build(
         runtimes=runtimes.parse(settings.get("runtimes") or {}),
         default_runtime=settings.get("default-runtime") or OWN,
         slots=values.within(settings, "slots", 2, 0, 64),
+        userns_remap=settings.get("userns-remap", ""),
         plugin_directories=values.directories(settings, "plugin-dirs", discovery.DIRECTORIES),
         labels=values.labels(settings.get("labels", [])),
         live_restore=settings.get("live-restore", False),

@@ -28,6 +28,7 @@ def security_options(facts: HostFacts) -> tuple[str, ...]:
     listed = {
         "name=apparmor": bool(guard.apparmor),
         f"name=seccomp,profile={facts.given.seccomp_source}": True,
+        "name=userns": facts.remap is not None,
         "name=cgroupns": facts.cgroup_version == 2,
         "name=no-new-privileges": guard.no_new_privileges,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from carrack.daemon import remap
 from carrack.daemon.config import Config
 from carrack.daemon.confinement import load_profile, security_options
 from carrack.daemon.listen import warnings
@@ -25,7 +26,10 @@ def host_facts(config: Config) -> HostFacts:
     load_profile(config.containers.security.apparmor)
     thermal = sorted(str(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle"))
     init_path = config.init_path or init_binary()
-    return HostFacts(last_cap(), detect().version, tuple(thermal), init_path, config.containers, config.cdi_directories)
+    return HostFacts(
+        last_cap(), detect().version, tuple(thermal), init_path, config.containers, config.cdi_directories,
+        remap.load(config.userns_remap),
+    )  # fmt: skip
 
 
 def bridge_settings(config: Config) -> BridgeSettings:

@@ -77,6 +77,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("tlscacert", "tlscacert", "string", "Certificate of the authority that clients' certificates must be from"),
     Option("tlscert", "tlscert", "string", "The daemon's certificate"),
     Option("tlskey", "tlskey", "string", "The daemon's key"),
+    Option(
+        "userns-remap", "userns-remap", "string", "Whose subordinate ids containers get: default, user or user:group"
+    ),
     Option("tlsverify", "tlsverify", "bool", "Use TLS and let in only clients with a certificate of the authority"),
 )
 
@@ -126,7 +129,6 @@ _STRINGS: dict[str, tuple[str, ...]] = {
     "no-proxy": (),
     "swarm-default-advertise-addr": (),
     "userland-proxy-path": (),
-    "userns-remap": (),
 }
 
 _LISTS: dict[str, str] = {

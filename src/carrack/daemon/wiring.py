@@ -30,6 +30,7 @@ from carrack.engine.containers.create import Creator
 from carrack.engine.containers.exec import Execs
 from carrack.engine.containers.files import Files
 from carrack.engine.containers.health import HealthMonitors
+from carrack.engine.containers.idmaps import IdMaps
 from carrack.engine.containers.lifecycle import Lifecycle
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -47,7 +48,7 @@ from carrack.engine.networks.document import Attached
 from carrack.engine.networks.store import Networks, load_predefined
 from carrack.engine.plugins.registry import Plugins
 from carrack.engine.runtimes import Runtimes
-from carrack.engine.spec import usual_spec
+from carrack.engine.spec import usual_namespaces, usual_spec
 from carrack.engine.system.info import Counts, SystemInfo
 from carrack.engine.system.usage import DiskUsage, Sources
 from carrack.engine.volumes.store import VolumeStore
@@ -68,8 +69,6 @@ from carrack.storage.snapshots.probe import choose
 
 log = logging.getLogger(__name__)
 
-USUAL_NAMESPACES = ("mount", "network", "pid", "ipc", "uts")
-
 
 class Services:
     """Everything that runs in the daemon, from `start` to `stop`."""
@@ -82,6 +81,7 @@ class Services:
         self.records = Records(self._root / "meta.db", Reserve(self._root / "reserve"))
         self.paths = Paths(str(config.data_root), str(config.exec_root), config.cgroup_parent)
         self.facts = host_facts(config)
+        self.idmaps = IdMaps(lambda uids, gids: self.slots.user_namespace(uids, gids))
         self.store = ContainerStore(self.records)
         self.runtimes = Runtimes(config.runtimes, config.default_runtime)
         self.plugins = Plugins(config.plugin_directories)
@@ -125,6 +125,7 @@ class Services:
 
     def _build_images_and_volumes(self) -> None:
         self.volumes = VolumeStore(self._root / "volumes", self.records, self.events, self._volume_users, self.plugins)
+        self.volumes.drivers.local.owner = self.facts.remap.root if self.facts.remap else (0, 0)
         self.images = Images.build(
             records=self.records,
             content=ContentStore(self._root),
@@ -139,18 +140,21 @@ class Services:
         identity = next(network.id for network in predefined if network.name == "bridge")
         self.bridge = BridgeNetwork(settings, identity, table=self._config.firewall_table)
         self.networks = Networks(predefined, settings, self._attached, self.events)
-        self.connector = Connector(self.bridge, self.store, self.events, self.paths, self._config.containers)
+        self.connector = Connector(
+            self.bridge, self.store, self.events, self.paths, self._config.containers, self.facts.remap
+        )
 
     def _build_slots(self) -> None:
-        config, pure = self._config, self.facts.cgroup_version == 2
+        config = self._config
         self.slots = SlotPool(
             ZygoteSettings(str(config.exec_root), config.cgroup_parent, sys.executable),
             self._park,
-            USUAL_NAMESPACES + (("cgroup",) if pure else ()),
+            usual_namespaces(self.facts),
             config.slots,
             self.jobs,
             usual_spec(self.facts),
-            named=pure,
+            named=self.facts.cgroup_version == 2,
+            remap=self.facts.remap,
         )
 
     def _build_containers(self) -> None:
@@ -171,7 +175,7 @@ class Services:
             supervisor,
             attachments,
             execs,
-            Files(self.snapshotter, events),
+            Files(self.snapshotter, events, self.facts),
             events,
             paths,
             self._graph,
@@ -183,14 +187,14 @@ class Services:
     def _starter(self, attachments: Attachments) -> Starter:
         starter = Starter(
             self.store, self.slots, self.snapshotter, self.volumes, self.connector, attachments, self.paths, self.facts,
-            self._config.realtime, self.runtimes,
+            self.idmaps, self._config.realtime, self.runtimes,
         )  # fmt: skip
         return self.meter.timed(starter, "container", start="start")
 
     def _creator(self) -> Creator:
         return Creator(
             self.store, self.images.store, self.volumes, self.snapshotter, self.events, self.paths, self.facts,
-            self.slots.identity, self.runtimes,
+            self.idmaps, self.slots.identity, self.runtimes,
         )  # fmt: skip
 
     def _build_system(self) -> None:
@@ -217,6 +221,7 @@ class Services:
         to_start = await supervisor.restore()
         await self.bridge.setup(self.connector.existing())
         await self.slots.open()
+        await self.idmaps.try_remap(self.snapshotter, self.facts.remap)
         supervisor.resume()
         await self.volumes.holds.restore(self.volumes.recorded, {c.id for c in self.store if c.state.running})
         # Listed before anything new is made, swept beside it.
@@ -304,6 +309,7 @@ class Services:
 
     async def _close_slots(self) -> None:
         await self.slots.close()
+        self.idmaps.close()
 
     async def _close_bridge(self) -> None:
         if any(c.state.running for c in self.store):

@@ -65,6 +65,13 @@ MQUEUE: Mount = {
     "options": ["nosuid", "noexec", "nodev"],
 }
 
+HOST_MQUEUE: Mount = {
+    "destination": "/dev/mqueue",
+    "type": "bind",
+    "source": "/dev/mqueue",
+    "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"],
+}
+
 HOST_SHM: Mount = {"destination": "/dev/shm", "type": "bind", "source": "/dev/shm", "options": ["rbind", "rprivate"]}
 
 
@@ -104,4 +111,5 @@ DEVICE_RULES: tuple[DeviceRule, ...] = (
     _allow("c", 10, 200),
 )
 
-SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+PING_GROUPS = "net.ipv4.ping_group_range"
+SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", PING_GROUPS: "0 2147483647"}

@@ -12,6 +12,7 @@ from carrack.engine import defaults, resources
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.record import Container
 from carrack.engine.privileges import Security, capabilities, security
+from carrack.engine.userns import Remap
 from carrack.model.container import Document
 from carrack.oci.runtime_spec import OCI_VERSION, Capabilities, Linux, Mount, Namespace, Process, Spec
 
@@ -25,6 +26,7 @@ class HostFacts(NamedTuple):
     init_path: str | None = None
     given: ContainerDefaults = ContainerDefaults()
     cdi_directories: tuple[str, ...] = ()
+    remap: Remap | None = None
 
 
 INIT = "/sbin/docker-init"
@@ -40,7 +42,7 @@ def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> S
         "namespaces": namespaces(host, facts),
         "resources": resources.build(host, rules),
         "devices": nodes,
-        "sysctl": _sysctls(host),
+        "sysctl": _sysctls(host, facts),
         "maskedPaths": [*(host["MaskedPaths"] or []), *(facts.thermal_paths if host["MaskedPaths"] else ())],
         "readonlyPaths": host["ReadonlyPaths"] or [],
         "rootfsPropagation": _propagation(mounts),
@@ -53,6 +55,8 @@ def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> S
         "linux": linux,
         "annotations": host["Annotations"] or {},
     }
+    if (remap := remapped(host, facts)) is not None and joined_container(host) is None:
+        linux["uidMappings"], linux["gidMappings"] = list(remap.uids), list(remap.gids)
     if host["UTSMode"] != "host":
         spec["hostname"] = c.config["Hostname"]
         if c.config["Domainname"]:
@@ -126,6 +130,8 @@ def environment(config: Document) -> list[str]:
 def namespaces(host: Document, facts: HostFacts) -> list[Namespace]:
     """The new namespaces of a container; joined and host ones are left out."""
     wanted = ["mount"]
+    if remapped(host, facts) is not None and joined_container(host) is None:
+        wanted.append("user")
     if host["NetworkMode"] != "host" and not host["NetworkMode"].startswith("container:"):
         wanted.append("network")
     if not host["PidMode"]:
@@ -139,6 +145,24 @@ def namespaces(host: Document, facts: HostFacts) -> list[Namespace]:
     return [{"type": name} for name in wanted]
 
 
+def usual_namespaces(facts: HostFacts) -> tuple[str, ...]:
+    """The new namespaces of a container with all defaults, in the order of its spec."""
+    user = ("user",) if facts.remap is not None else ()
+    cgroup = ("cgroup",) if facts.cgroup_version == 2 else ()
+    return ("mount", *user, "network", "pid", "ipc", "uts", *cgroup)
+
+
+def remapped(host: Document, facts: HostFacts) -> Remap | None:
+    """The map of a container's user namespace; None for one that is in the host's."""
+    return facts.remap if host["UsernsMode"] != "host" else None
+
+
+def joined_container(host: Document) -> str | None:
+    """The container whose user namespace is joined: who shares its other namespaces must share that one, too."""
+    modes = [host[field] for field in ("NetworkMode", "IpcMode", "PidMode")]
+    return next((mode.removeprefix("container:") for mode in modes if mode.startswith("container:")), None)
+
+
 def cgroup_namespace(host: Document, facts: HostFacts) -> str:
     """``private`` or ``host``: by default private on cgroup v2, where it costs nothing."""
     return str(host["CgroupnsMode"]) or ("private" if facts.cgroup_version == 2 else "host")
@@ -148,6 +172,8 @@ def _mounts(host: Document, facts: HostFacts, mounts: list[Mount], guard: Securi
     """The kernel's own file systems, then the user's, parents before children."""
     taken = {mount["destination"] for mount in mounts}
     base = [defaults.PROC, defaults.DEV, defaults.PTS, defaults.SYS, defaults.CGROUP, defaults.MQUEUE]
+    if host["IpcMode"] == "host" and remapped(host, facts) is not None:
+        base[-1] = defaults.HOST_MQUEUE  # only the host's root can mount one of the host's namespace
     if host["IpcMode"] == "host":
         base.append(defaults.HOST_SHM)
     elif host["IpcMode"] != "none":
@@ -177,6 +203,9 @@ def _propagation(mounts: list[Mount]) -> str:
     return "rprivate"
 
 
-def _sysctls(host: Document) -> dict[str, str]:
+def _sysctls(host: Document, facts: HostFacts) -> dict[str, str]:
     own_network = host["NetworkMode"] != "host" and not host["NetworkMode"].startswith("container:")
-    return {**(defaults.SYSCTLS if own_network else {}), **(host["Sysctls"] or {})}
+    usual = dict(defaults.SYSCTLS) if own_network else {}
+    if (remap := remapped(host, facts)) is not None and defaults.PING_GROUPS in usual:
+        usual[defaults.PING_GROUPS] = f"0 {remap.gids[0]['size'] - 1}"  # the kernel takes only groups that there are
+    return {**usual, **(host["Sysctls"] or {})}

@@ -87,6 +87,7 @@ MOUNT: Table = {
     "Target": Field(STRING, ""),
     "ReadOnly": Field(BOOLEAN, False),
     "Consistency": Field(STRING, "", go="mount.Consistency"),
+    "IdMap": Field(STRING, ""),  # not Docker's: the option idmap of a bind or a volume
     "BindOptions": Field(
         {
             "Propagation": Field(STRING, "", go="mount.Propagation"),

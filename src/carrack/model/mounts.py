@@ -4,6 +4,7 @@ The command line and the engine read the same notation here; whether a path exis
 """
 
 from carrack.errors import InvalidArgument
+from carrack.model.idmap import is_idmap, parse_idmap
 from carrack.model.units import parse_bytes
 
 TYPE_CHECKING = False
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _CONSISTENCY = ("consistent", "cached", "delegated", "default")
 _MODE_GROUPS = (("ro", "rw"), _PROPAGATION, ("z", "Z"), ("nocopy",), _CONSISTENCY)
+_IDMAP = ("idmap",)
 _MOUNT_KEYS = {
     "type": "Type",
     "source": "Source",
@@ -91,6 +93,8 @@ def parse_volume(text: str) -> VolumeSpec:
             if given is None:
                 raise InvalidArgument(f"invalid mode: {parts[2]}")
             mode = given
+    for word in filter(is_idmap, mode):
+        parse_idmap(word)
     return VolumeSpec(source, _absolute_target(text, target, bind=(source or "").startswith("/")), mode)
 
 
@@ -102,7 +106,7 @@ def parse_mount(text: str) -> "dict[str, Any]":
     for field in split_fields(text):
         key, equals, value = field.partition("=")
         name = key.strip().lower()
-        if not equals and name not in ("readonly", "ro", "volume-nocopy", "bind-nonrecursive"):
+        if not equals and name not in ("readonly", "ro", "volume-nocopy", "bind-nonrecursive", "idmap"):
             raise InvalidArgument(f"invalid field '{field}' must be a key=value pair")
         _mount_field(mount, name, value, field)
     if not mount.get("Target"):
@@ -146,7 +150,7 @@ def split_fields(text: str) -> list[str]:
 def _mode(text: str) -> tuple[str, ...] | None:
     """The words of a mode, None when it is not one: at most one word of each group."""
     words = tuple(text.split(","))
-    groups = [next((g for g in _MODE_GROUPS if word in g), None) for word in words]
+    groups = [_IDMAP if is_idmap(word) else next((g for g in _MODE_GROUPS if word in g), None) for word in words]
     if None in groups or len({id(group) for group in groups}) != len(words):
         return None
     return words
@@ -165,6 +169,9 @@ def _absolute_target(text: str, target: str, *, bind: bool) -> str:
 def _mount_field(mount: "dict[str, Any]", name: str, value: str, field: str) -> None:
     if name in _MOUNT_KEYS:
         mount[_MOUNT_KEYS[name]] = value.lower() if name == "type" else value
+    elif name == "idmap":
+        parse_idmap(field.strip())
+        mount["IdMap"] = field.strip()
     elif name in ("readonly", "ro"):
         mount["ReadOnly"] = _boolean(name, value)
     elif name.startswith("bind-"):

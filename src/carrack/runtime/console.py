@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from carrack.linux import tty
 from carrack.runtime import inroot
@@ -29,6 +30,17 @@ def open_terminal(kernel: FileKernel, root_fd: int, size: Box | None) -> tty.Pty
     if size:
         tty.set_size(pair.master, size.get("height", 0) & 0xFFFF, size.get("width", 0) & 0xFFFF)
     return pair
+
+
+def give_stream(fd: int, uid: int) -> None:
+    """Make a pipe the program's own, that it may open it again by /dev/stdout; not so a device, which others share."""
+    info = os.fstat(fd)
+    if info.st_uid == uid or not stat.S_ISFIFO(info.st_mode):
+        return
+    try:
+        os.fchown(fd, uid, -1)
+    except PermissionError:  # somebody else's from outside of our user namespace
+        pass
 
 
 def take_terminal(slave: int, uid: int) -> None:

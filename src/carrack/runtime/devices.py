@@ -86,6 +86,22 @@ def host_device(path: str, device: Device) -> int:
     return fd
 
 
+def _find_on_host(path: str, device: Device) -> int:
+    """The host's node under the container's name of it, else under the kernel's (sysfs(5), uevent)."""
+    try:
+        return host_device(path, device)
+    except OSError:
+        kind = "block" if device["type"] == "b" else "char"
+        try:
+            with open(f"/sys/dev/{kind}/{device.get('major', 0)}:{device.get('minor', 0)}/uevent") as file:
+                names = [line[8:].strip() for line in file if line.startswith("DEVNAME=")]
+        except OSError:
+            names = []
+        if not names:
+            raise
+        return host_device(f"/dev/{names[0]}", device)
+
+
 def clone_device(kernel: Kernel, host: int) -> int:
     """A detached mount of a host's node that can be used as a device, but not be given another mode or owner."""
     clone = kernel.open_tree(host, "", words.OPEN_TREE_CLONE)
@@ -152,7 +168,7 @@ def _make(kernel: Kernel, root_fd: int, device: Device) -> None:
         if not _is_device(os.stat(name, dir_fd=parent, follow_symlinks=False), device):
             raise OSError(errno.EEXIST, "something that is not this device is in the way", path) from None
     except PermissionError:
-        host = host_device(path, device)
+        host = _find_on_host(path, device)
         try:
             _place_on(kernel, parent, name, clone_device(kernel, host))
         finally:

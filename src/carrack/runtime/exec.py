@@ -95,6 +95,7 @@ def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) ->
         if target.cgroup is not None and cgroup_fd < 0:
             target.cgroup.add(os.getpid())
         init.seal_imports()
+        process.raise_hard_limits(entry.process)
         cgroup_namespace = _enter(kernel, target, later=ns.CLONE_NEWCGROUP if cgroup_fd >= 0 else 0)
         gate_read, gate_write = os.pipe2(os.O_CLOEXEC)
         pid, pidfd = kernel.clone3(ns.CLONE_PARENT, cgroup_fd)
@@ -153,6 +154,7 @@ def enter(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) -
         if target.cgroup is not None and not target.cloned:
             target.cgroup.add(os.getpid())
         init.seal_imports()
+        process.raise_hard_limits(entry.process)
         _enter(kernel, target)
 
     steps = (("enter the container", come_in), *STEPS)

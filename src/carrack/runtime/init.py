@@ -276,6 +276,7 @@ def connect_streams(setup: Any) -> None:
     for number, fd in enumerate(given):
         os.dup2(fd, number)
         os.close(fd)
+        console.give_stream(number, setup.identity.uid)
 
 
 def _limit_resources(setup: Setup) -> None:

@@ -98,6 +98,20 @@ def set_rlimits(process: Process) -> None:
             raise OSError(number, f"error setting rlimit type {kind}: {text} ({soft_hard})") from None
 
 
+def raise_hard_limits(process: Process, pid: int = 0) -> None:
+    """Of a process (0: this one) on its way into a user namespace, where nobody can raise them any more; the limits
+    themselves are set there. Without CAP_SYS_RESOURCE nothing is done here: that will tell."""
+    for limit in process.get("rlimits", ()):
+        kind = RLIMITS.get(limit["type"], -1)
+        hard = _limit(limit["hard"])
+        try:
+            soft, now = resource.prlimit(pid, kind)
+            if now != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or hard > now):
+                resource.prlimit(pid, kind, (soft, hard))
+        except (OSError, ValueError):
+            continue
+
+
 def _limit(value: int) -> int:
     """RLIM_INFINITY travels as 2^64-1 in JSON and is -1 here; Python takes nothing between 2^63 and it."""
     return resource.RLIM_INFINITY if value >= 2**63 or value == -1 else value

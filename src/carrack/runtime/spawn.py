@@ -6,9 +6,10 @@ real one as its sibling with CLONE_PARENT. Until the parent has written the id m
 child stands at a gate; if the parent fails there, the child never runs anything of the container.
 
 Order inside, and why: other namespaces are joined before a user namespace (joining needs privileges over the one
-left behind), while new ones are made together with a new user namespace so that it owns them; a cgroup namespace is
-unshared last, because it freezes the then current cgroup as its root. A joined one comes last too on version 2: from
-inside of it nobody is put into a cgroup from outside of it (nsdelegate, see cgroups(7)).
+left behind), while new ones are made together with a new user namespace so that it owns them, but the ipc one once we
+are its root, whom its message queues are to belong to; a cgroup namespace is unshared last, because it freezes the
+then current cgroup as its root. A joined one comes last too on version 2: from inside of it nobody is put into a
+cgroup from outside of it (nsdelegate, see cgroups(7)).
 """
 
 from __future__ import annotations
@@ -139,6 +140,8 @@ class _Birth:
             if message is not None:
                 if "user" in self.new or any(space.type == "user" for space in self.joined):
                     _become_root()
+                if _apart(self.new):
+                    self.kernel.unshare(ns.CLONE_NEWIPC)
                 if "cgroup" in self.new:
                     self.kernel.unshare(ns.CLONE_NEWCGROUP)
                 for space in self.late:
@@ -151,7 +154,13 @@ class _Birth:
 
 def _cloned(new: list[str]) -> list[str]:
     """The new namespaces that clone3 makes; the cgroup one comes later, see above."""
-    return [kind for kind in new if kind != "cgroup"]
+    later = ("cgroup", "ipc") if _apart(new) else ("cgroup",)
+    return [kind for kind in new if kind not in later]
+
+
+def _apart(new: list[str]) -> bool:
+    """Whether the ipc namespace is made after the user namespace."""
+    return "user" in new and "ipc" in new
 
 
 def _clone(born: _Birth, flags: int, cgroup_fd: int) -> Child:

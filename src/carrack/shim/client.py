@@ -126,21 +126,32 @@ class Zygote:
             raise
         return slot
 
+    async def user_namespace(self, uid_map: Sequence[IdMapping], gid_map: Sequence[IdMapping]) -> int:
+        """A new user namespace with these maps and nobody in it, for id-mapped mounts; the descriptor is the caller's.
+
+        Raises OSError when the kernel refuses, Unavailable without a zygote.
+        """
+        ours, theirs = channel.pair()
+        try:
+            with theirs:
+                maps = {"uid_map": list(uid_map), "gid_map": list(gid_map)}
+                await self._send({"userns": maps}, [theirs.fileno()])
+            message, fds = await _next(ours)
+        finally:
+            ours.close()
+        if message is None:
+            raise Unavailable("the zygote has ended; start another one")
+        if not fds:
+            raise OSError(message["errno"], message["error"])
+        return fds[0]
+
     async def close(self) -> None:
         """End it and wait for its end; never touches a running container. Slots go when they are discarded."""
         self._sock.close()
         await asyncio.shield(self.exited)
 
     async def _ready(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._sock.setblocking(False)
-        readable = loop.create_future()
-        loop.add_reader(self._sock.fileno(), readable.set_result, None)
-        try:
-            await readable
-        finally:
-            loop.remove_reader(self._sock.fileno())
-        message, _ = channel.receive(self._sock)
+        message, _ = await _next(self._sock)
         if message is None:
             raise Unavailable("the zygote ended while it started: see the daemon's standard error")
 
@@ -161,6 +172,19 @@ class Zygote:
         self._process.wait()
         if not self.exited.done():
             self.exited.set_result(None)
+
+
+async def _next(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    """The next message of a socket that nobody else reads."""
+    loop = asyncio.get_running_loop()
+    sock.setblocking(False)
+    readable = loop.create_future()
+    loop.add_reader(sock.fileno(), readable.set_result, None)
+    try:
+        await readable
+    finally:
+        loop.remove_reader(sock.fileno())
+    return channel.receive(sock)
 
 
 class Slot:

@@ -78,7 +78,7 @@ class Execs:
         try:
             attach_all(process.stdio, request, take)
             plan, packed = protocol.pack(request["plan"], fds)
-            ends = hand_streams(plan, packed, process.stdio, request, self._sandbox.null_fd)
+            ends = self._sandbox.give(hand_streams(plan, packed, process.stdio, request, self._sandbox.null_fd))
             runtime = self._sandbox.runtime
             if runtime is not None:
                 process.pid = external.further(runtime, self._sandbox, protocol.unpack(plan, packed), process.stdio)

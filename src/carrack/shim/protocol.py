@@ -3,7 +3,8 @@
 All messages are packets of :mod:`carrack.runtime.channel`. Three conversations use them:
 
 - daemon → zygote: ``{"slot": plan}`` with the shim's end of a new socket first, then the namespaces to join. The
-  zygote says ``{"ready": pid}`` once, when everything is imported.
+  zygote says ``{"ready": pid}`` once, when everything is imported. ``{"userns": maps}`` with one end of a new socket:
+  there a fork of the zygote answers ``{"userns": true}`` with a user namespace, or ``{"errno": n, "error": text}``.
 - daemon ↔ shim, on that socket: the shim says ``{"ready": {...}}`` with descriptors when the sandbox stands. The end
   of file before ``start`` means: throw it away.
 - daemon ↔ shim, on that socket and on later connections to ``shim.sock``: requests ``{"id": n, "op": name, ...}``,

@@ -105,6 +105,12 @@ class Sandbox:
             return None, []
         return channel.receive(self.stub, protocol.MAX_FDS)
 
+    def give(self, fds: list[int]) -> list[int]:
+        """Let a further process have the ends of its pipes, if it is to be in a user namespace; returns them."""
+        if self._plan.in_user_namespace:
+            deputy.give_streams(fds, self.child.pid)
+        return fds
+
     def kill(self) -> None:
         """End the first process, whatever it has become."""
         try:

@@ -14,7 +14,7 @@ import sys
 
 from carrack.linux import seccomp
 from carrack.linux.syscalls import LINUX
-from carrack.runtime import channel, idmap
+from carrack.runtime import channel, idmap, inroot
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.runtime.process import expose_to_oom_killer
 from carrack.runtime.seal import is_sealed
@@ -70,6 +70,8 @@ class Zygote:
         plan = self._plans.get(body) or self._learn(body)
         try:
             if os.fork() == 0:
+                if "userns" in plan:
+                    self._map_ids(plan["userns"], fds[0])
                 self._become_shim(plan, fds)
         except OSError as error:  # the daemon sees the new socket close
             print(f"carrack zygote: cannot fork a shim: {error}", file=sys.stderr)
@@ -79,12 +81,29 @@ class Zygote:
 
     def _learn(self, body: bytes) -> dict[str, Any]:
         """Most slots are of the same plan: what it is made of stays, so that neither we nor the shims touch it."""
-        plan: dict[str, Any] = channel.decode(body)["slot"]
+        document: dict[str, Any] = channel.decode(body)
+        if "userns" in document:
+            return document
+        plan: dict[str, Any] = document["slot"]
         if len(self._plans) >= _PLANS:
             self._plans.clear()
         self._plans[body] = plan
         gc.freeze()
         return plan
+
+    def _map_ids(self, maps: dict[str, Any], answer: int) -> NoReturn:
+        """In a fork: answer with a user namespace that nobody is in, or with the error."""
+        try:
+            reaper.notice()
+            sock = channel.bare(answer)
+            try:
+                procfs = inroot.Procfs(self._kernel)
+                space = idmap.user_namespace(self._kernel, procfs, maps["uid_map"], maps["gid_map"])
+                channel.send(sock, {"userns": True}, [space])
+            except OSError as error:
+                channel.send(sock, {"errno": error.errno or 0, "error": error.strerror or str(error)})
+        finally:
+            os._exit(0)
 
     def _become_shim(self, plan: dict[str, Any], fds: list[int]) -> NoReturn:
         """In the fork: own session, none of the zygote's descriptors."""

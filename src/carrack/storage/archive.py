@@ -17,7 +17,7 @@ from carrack.model import times
 from carrack.storage import resolve, tarwriter
 from carrack.storage.differ import Packer
 from carrack.storage.tarwriter import Write
-from carrack.storage.walk import Node, reopen, stays_real, walk
+from carrack.storage.walk import Node, Translate, reopen, same_ids, stays_real, walk
 
 # Go's os.FileMode, which Docker's clients expect: permission bits as in Unix, the rest of its own.
 _GO_KINDS = (
@@ -79,17 +79,18 @@ def stat(kernel: FileKernel, root_fd: int, path: str) -> PathStat:
     return PathStat(_base(absolute), found.st_size, go_mode(found.st_mode), found.st_mtime_ns, target)
 
 
-def pack(kernel: FileKernel, root_fd: int, path: str, write: Write) -> None:
+def pack(kernel: FileKernel, root_fd: int, path: str, write: Write, inside: Translate = same_ids) -> None:
     """Write `path` as a tar, its entries named below its last name (`/etc/apt` gives `apt/`, `apt/sources.list` …).
 
     `path` ending in `/.` gives the directory's content as `./…`, the root gives `/…`, as Docker's clients expect.
+    `inside` tells whom a file's owner is in the container.
     """
     absolute = resolve.clean(path)
     held = resolve.hold(kernel, root_fd, absolute)
     try:
         name = os.fsencode(_base(absolute))
         found = os.fstat(held)
-        packer = Packer(write)
+        packer = Packer(write, inside=inside)
         if mode_bits.S_ISDIR(found.st_mode):
             top = reopen(held)
             try:
@@ -105,11 +106,11 @@ def pack(kernel: FileKernel, root_fd: int, path: str, write: Write) -> None:
     tarwriter.finish(write)
 
 
-def pack_root(kernel: FileKernel, root_fd: int, write: Write) -> None:
+def pack_root(kernel: FileKernel, root_fd: int, write: Write, inside: Translate = same_ids) -> None:
     """Write the whole root as a tar, as `docker export` does; proc, sysfs and their like come out empty."""
     top = reopen(root_fd)
     try:
-        _pack_below(kernel, top, b"", Packer(write))
+        _pack_below(kernel, top, b"", Packer(write, inside=inside))
     finally:
         os.close(top)
     tarwriter.finish(write)

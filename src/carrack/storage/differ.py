@@ -24,7 +24,17 @@ from carrack.storage.tarheader import (
     permitted_xattr,
 )
 from carrack.storage.tarwriter import Write, header
-from carrack.storage.walk import Node, open_held, open_regular, read_link, reopen, walk, xattrs
+from carrack.storage.walk import (
+    Node,
+    Translate,
+    open_held,
+    open_regular,
+    read_link,
+    reopen,
+    same_ids,
+    walk,
+    xattrs,
+)
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
 OPAQUE = "trusted.overlay.opaque"
@@ -70,9 +80,12 @@ def is_whiteout(entry: os.stat_result) -> bool:
 class Packer:
     """Turns walked nodes into tar entries: hard links found again, sockets left out, times cut to seconds."""
 
-    def __init__(self, write: Write, *, whiteouts: bool = False, newest: int | None = None) -> None:
-        """`newest`: later modification times are written as this one (seconds)."""
+    def __init__(
+        self, write: Write, *, whiteouts: bool = False, newest: int | None = None, inside: Translate = same_ids
+    ) -> None:
+        """`newest`: later modification times are written as this one (seconds); `inside`: as whom owners are."""
         self._write = write
+        self._inside = inside
         self._newest = newest
         self._whiteouts = whiteouts
         self._links: dict[tuple[int, int], bytes] = {}
@@ -150,14 +163,15 @@ class Packer:
         mtime = node.stat.st_mtime_ns // _SECOND
         if self._newest is not None:
             mtime = min(mtime, self._newest)
+        uid, gid = self._inside(node.stat.st_uid, node.stat.st_gid)
         device = node.stat.st_rdev if kind in (CHARACTER, BLOCK_DEVICE) else 0
         self._write(
             header(
                 path,
                 kind,
                 node.stat.st_mode,
-                uid=node.stat.st_uid,
-                gid=node.stat.st_gid,
+                uid=uid,
+                gid=gid,
                 size=size,
                 mtime=mtime,
                 link=link,

@@ -16,7 +16,7 @@ from carrack.linux.resolve import IN_ROOT
 from carrack.storage import resolve, tarheader
 from carrack.storage.removal import remove_tree
 from carrack.storage.tar import ByteSource, TarEntry, TarLimits, TarReader
-from carrack.storage.walk import PSEUDO_FILE_SYSTEMS
+from carrack.storage.walk import PSEUDO_FILE_SYSTEMS, Translate, same_ids
 
 _RACE_LIMIT = 16
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -32,20 +32,22 @@ def unpack(
     *,
     no_overwrite_dir_non_dir: bool = False,
     owner: tuple[int, int] | None = None,
+    outside: Translate = same_ids,
     limits: TarLimits | None = None,
 ) -> None:
     """Unpack the plain tar `source` into the directory `path` below the root.
 
-    `owner` (uid, gid) replaces every entry's own. With `no_overwrite_dir_non_dir` a directory never takes a file's
-    place nor the reverse. Raises FileNotFoundError when `path` is absent, InvalidArgument when it is no directory or an
-    entry must not be unpacked, TarError on a damaged archive, other OSErrors with the entry's name.
+    `owner` (uid, gid) replaces every entry's own; `outside` tells whom such a pair is on the host. With
+    `no_overwrite_dir_non_dir` a directory never takes a file's place nor the reverse. Raises FileNotFoundError when
+    `path` is absent, InvalidArgument when it is no directory or an entry must not be unpacked, TarError on a damaged
+    archive, other OSErrors with the entry's name.
     """
     target = resolve.clean(path)
     try:
         os.close(resolve.open_directory(kernel, root_fd, target))
     except NotADirectoryError:
         raise InvalidArgument("extraction point is not a directory") from None
-    unpacker = _Unpacker(kernel, root_fd, target, no_overwrite_dir_non_dir, owner)
+    unpacker = _Unpacker(kernel, root_fd, target, no_overwrite_dir_non_dir, owner, outside)
     reader = TarReader(source, limits)
     try:
         for entry in reader:
@@ -58,8 +60,15 @@ def unpack(
 
 class _Unpacker:
     def __init__(
-        self, kernel: FileKernel, root_fd: int, target: str, keep_kinds: bool, owner: tuple[int, int] | None
+        self,
+        kernel: FileKernel,
+        root_fd: int,
+        target: str,
+        keep_kinds: bool,
+        owner: tuple[int, int] | None,
+        outside: Translate,
     ) -> None:
+        self._outside = outside
         self._kernel = kernel
         self._root_fd = root_fd
         self._target = target
@@ -138,7 +147,7 @@ class _Unpacker:
                 try:
                     os.mkdir(part, 0o755, dir_fd=parent)
                     fd = os.open(part, _DIRECTORY, dir_fd=parent)
-                    uid, gid = self._owner or (0, 0)
+                    uid, gid = self._outside(*(self._owner or (0, 0)))
                     os.fchown(fd, uid, gid)
                 except OSError:
                     os.close(parent)
@@ -172,7 +181,7 @@ class _Unpacker:
         return make()
 
     def _own(self, fd: int, entry: TarEntry) -> None:
-        uid, gid = self._owner or (entry.uid, entry.gid)
+        uid, gid = self._outside(*(self._owner or (entry.uid, entry.gid)))
         os.fchown(fd, uid, gid)  # before the mode: chown clears setuid
         os.fchmod(fd, entry.mode)
         for key, value in (entry.xattrs or {}).items():
@@ -242,7 +251,7 @@ class _Unpacker:
         """Owner, mode and time of a link, pipe or device, which are never opened."""
         fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
-            uid, gid = self._owner or (entry.uid, entry.gid)
+            uid, gid = self._outside(*(self._owner or (entry.uid, entry.gid)))
             self._kernel.fchownat(fd, "", uid, gid)
             if entry.kind != tarheader.SYMLINK:
                 os.chmod(f"/proc/self/fd/{fd}", entry.mode)

@@ -97,6 +97,15 @@ def reopen(fd: int) -> int:
     return os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
 
 
+#: uid and gid as others know them
+Translate = Callable[[int, int], tuple[int, int]]
+
+
+def same_ids(uid: int, gid: int) -> tuple[int, int]:
+    """The usual `Translate`."""
+    return uid, gid
+
+
 def stays_real(kernel: FileKernel, root_fd: int) -> Callable[[int, os.stat_result], bool]:
     """An `enter` that does not descend into proc, sysfs and their like."""
     known = {os.fstat(root_fd).st_dev: True}

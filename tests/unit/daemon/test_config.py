@@ -99,7 +99,6 @@ def test_both_as_flag_and_in_the_file_is_a_conflict(tmp_path: Path) -> None:
         ({"hosts": ["tcp://0.0.0.0:2375"]}, "without --tlsverify is refused"),
         ({"log-driver": "syslog"}, 'log-driver: "syslog" is not supported'),
         ({"registry-mirrors": ["https://x"]}, "registry-mirrors"),
-        ({"userns-remap": "default"}, "userns-remap"),
         ({"iptables": False}, "iptables: false is not supported"),
     ],
 )

@@ -1,7 +1,10 @@
 """What a configuration and a host come to."""
 
+import pytest
+
 from carrack.daemon.config import Config
 from carrack.daemon.facts import bridge_settings, host_facts
+from carrack.errors import InvalidArgument
 
 
 def test_a_given_address_needs_no_search() -> None:
@@ -13,3 +16,9 @@ def test_an_init_that_is_configured_goes_before_the_distributions() -> None:
     facts = host_facts(Config(init_path="/opt/init"))
     assert facts.init_path == "/opt/init"
     assert facts.cgroup_version in (1, 2)
+
+
+def test_a_map_that_there_is_not_is_told_at_once() -> None:
+    assert host_facts(Config()).remap is None
+    with pytest.raises(InvalidArgument, match="userns-remap: there is no user"):
+        host_facts(Config(userns_remap="nobody that there is"))

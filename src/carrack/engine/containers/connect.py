@@ -14,6 +14,7 @@ from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.merge import port_key, unconnected
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
+from carrack.engine.userns import Remap
 from carrack.errors import CarrackError, Conflict, NotFound
 from carrack.model.container import Document
 from carrack.model.ports import PublishedPort
@@ -41,7 +42,9 @@ class Connector:
         events: Events,
         paths: Paths,
         given: ContainerDefaults | None = None,
+        remap: Remap | None = None,
     ) -> None:
+        self._remap = remap
         self._given = given or ContainerDefaults()
         self._bridge = bridge
         self._store = store
@@ -110,7 +113,7 @@ class Connector:
         self._write(c, "hosts", text)
 
     def _write(self, c: Container, name: str, text: str | None) -> None:
-        """Write in place, for the file may be mounted; None: it need only be there."""
+        """Write in place, for the file may be mounted; None: it need only be there. It is the container's root's."""
         path = self._paths.file(c.id, name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
         try:
@@ -122,6 +125,9 @@ class Connector:
             info = os.fstat(fd)
             if info.st_mode & 0o7777 != 0o644:
                 os.fchmod(fd, 0o644)
+            remap = self._remap if c.host_config["UsernsMode"] != "host" else None
+            if (info.st_uid, info.st_gid) != (owner := remap.root if remap else (0, 0)):
+                os.fchown(fd, *owner)
             if text is not None:
                 data = text.encode()
                 os.write(fd, data)

@@ -7,10 +7,10 @@ import os
 import re
 import secrets
 import shutil
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
-from carrack.engine import resources, spec, storage_options
+from carrack.engine import resources, spec, storage_options, userns
 from carrack.engine.containers import merge, names
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -26,6 +26,7 @@ from carrack.network import sandbox_files
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from carrack.engine.containers.idmaps import IdMaps
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.events import Events
     from carrack.engine.images.image import Image
@@ -49,10 +50,12 @@ class Creator:
         events: Events,
         paths: Paths,
         facts: spec.HostFacts,
+        idmaps: IdMaps,
         waiting: Callable[[tuple[str, ...], bool], str | None] = lambda namespaces, cable: None,
         runtimes: Runtimes | None = None,
     ) -> None:
         self._runtimes = runtimes or Runtimes({})
+        self._idmaps = idmaps
         self._waiting = waiting
         self._store = store
         self._images = images
@@ -114,6 +117,8 @@ class Creator:
         merge.host_config(host, cgroup_version=self._facts.cgroup_version, given=self._facts.given)
         config["MacAddress"] = merge.networking(networking, host["NetworkMode"], config["MacAddress"])
         merge.check_together(config, host)
+        if spec.remapped(host, self._facts) is not None:
+            userns.check(host)
         sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), ("0.0.0.0",))  # refuses malformed entries
         resources.check(host, cpus)
         storage_options.limit(host["StorageOpt"], 0)
@@ -161,7 +166,9 @@ class Creator:
         undo.callback(self._volumes.disclaim, container.id)
         container.mounts = await mountpoints.resolve(container.config, container.host_config, means)
         if means.fresh:
-            await copyup.populate(self._volumes, self._snapshotter, container.id, means.fresh)
+            with ExitStack() as scratch:
+                owners = await self._idmaps.owners(spec.remapped(container.host_config, self._facts), scratch)
+                await copyup.populate(self._volumes, self._snapshotter, container.id, means.fresh, owners)
         await self._store.add(container)
         self._volumes.disclaim(container.id)
 

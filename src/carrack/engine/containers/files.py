@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from carrack.engine import pump
+from carrack.engine import pump, spec
 from carrack.engine.containers.create import attributes
+from carrack.engine.containers.file_ids import SAME, FileIds, is_idmapped, of_mount, of_process
 from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, Conflict, Forbidden, Internal, InvalidArgument, NotFound, NotSupported
 from carrack.linux import pidfd
@@ -27,6 +28,8 @@ from carrack.storage.usage import tree_size
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
+    from carrack.engine.spec import HostFacts
+    from carrack.model.container import MountPoint
     from carrack.shim.client import Shim
     from carrack.storage.snapshots.base import Snapshotter
 
@@ -36,28 +39,42 @@ T = TypeVar("T")
 class Files:
     """File operations on containers."""
 
-    def __init__(self, snapshotter: Snapshotter, events: Events) -> None:
+    def __init__(self, snapshotter: Snapshotter, events: Events, facts: HostFacts | None = None) -> None:
+        self._facts = facts
         self._snapshotter = snapshotter
         self._events = events
 
     @contextmanager
-    def _root(self, c: Container, path: str) -> Iterator[tuple[int, str]]:
-        """A descriptor of the root to look in, and the path below it (blocking)."""
+    def _root(self, c: Container, path: str) -> Iterator[tuple[int, str, FileIds]]:
+        """A descriptor of the root to look in, the path below it, and whom owners are (blocking)."""
+        ids = SAME
         if c.state.status in ("running", "paused") and c.shim is not None:
-            fd = _running_root(c, c.shim, os.O_PATH)
+            fd, ids = _running_root(c, c.shim, os.O_PATH)
         else:
             for point in sorted(c.mounts, key=lambda p: -len(p["Destination"])):
                 rest = _below(path, point["Destination"])
                 if rest is not None and point["Source"] and os.path.isdir(point["Source"]):
                     fd = os.open(point["Source"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                    path = rest
+                    path, ids = rest, self._ids_of(c, point, fd)
                     break
             else:
                 fd = self._snapshotter.mount(c.id)
         try:
-            yield fd, path
+            yield fd, path, ids
         finally:
             os.close(fd)
+
+    def _ids_of(self, c: Container, point: MountPoint, source: int) -> FileIds:
+        """Of a stopped container's volume or bind."""
+        owner, user = os.fstat(source), None
+        if is_idmapped(point) and c.config["User"]:
+            root = self._snapshotter.mount(c.id)
+            try:
+                user = _owner(c, root)
+            finally:
+                os.close(root)
+        remap = spec.remapped(c.host_config, self._facts) if self._facts is not None else None
+        return of_mount(point, remap, (owner.st_uid, owner.st_gid), user or (0, 0))
 
     async def stat(self, c: Container, path: str) -> dict[str, Any]:
         """What the header X-Docker-Container-Path-Stat says. Raises NotFound."""
@@ -65,7 +82,7 @@ class Files:
         await c.left()
 
         def look() -> dict[str, Any]:
-            with self._root(c, path) as (fd, below):
+            with self._root(c, path) as (fd, below, _):
                 return archive.stat(LINUX, fd, below).document()
 
         return await asyncio.to_thread(_translated, c, path, look)
@@ -74,8 +91,8 @@ class Files:
         """A tar of what ``path`` names."""
 
         def work(write: Callable[[bytes | memoryview], object]) -> None:
-            with self._root(c, path) as (fd, below):
-                _translated(c, path, lambda: _pack(fd, below, path, write))
+            with self._root(c, path) as (fd, below, ids):
+                _translated(c, path, lambda: _pack(fd, below, path, write, ids))
 
         self._events.publish("container", "archive-path", c.id, attributes(c))
         return pump.produce(work)
@@ -93,10 +110,10 @@ class Files:
             raise Forbidden("container rootfs is marked read-only")
 
         def work(source: Any) -> None:
-            with self._root(c, path) as (fd, below):
+            with self._root(c, path) as (fd, below, ids):
                 owner = _owner(c, fd) if copy_owner else None
                 plain = compression.Decompressed(source)
-                _translated(c, path, lambda: unpack(LINUX, fd, below, plain, no_overwrite_dir_non_dir=keep_kinds, owner=owner))  # fmt: skip  # noqa: E501
+                _translated(c, path, lambda: unpack(LINUX, fd, below, plain, no_overwrite_dir_non_dir=keep_kinds, owner=owner, outside=ids.outside))  # fmt: skip  # noqa: E501
 
         await pump.consume(body, work)
         self._events.publish("container", "extract-to-dir", c.id, attributes(c))
@@ -105,9 +122,10 @@ class Files:
         """A tar of the whole root file system, without volumes and pseudo file systems."""
 
         def work(write: Callable[[bytes | memoryview], object]) -> None:
-            fd = self._snapshotter.mount(c.id) if c.shim is None else _running_root(c, c.shim, os.O_RDONLY)
+            shim = c.shim
+            fd, ids = (self._snapshotter.mount(c.id), SAME) if shim is None else _running_root(c, shim, os.O_RDONLY)
             try:
-                archive.pack_root(LINUX, fd, write)
+                archive.pack_root(LINUX, fd, write, ids.inside)
             finally:
                 os.close(fd)
 
@@ -138,20 +156,21 @@ class Files:
             return 0  # a listing is to show the others
 
 
-def _running_root(c: Container, shim: Shim, flags: int) -> int:
-    """The root that a container's program sees. Raises Conflict when the program has ended.
+def _running_root(c: Container, shim: Shim, flags: int) -> tuple[int, FileIds]:
+    """The root that a container's program sees, and whom owners are. Raises Conflict when the program has ended.
 
     Its process id may have been given to another program meanwhile; that its pidfd still lives after the open says
     that it was not.
     """
     try:
+        ids = of_process(shim.pid)
         fd = os.open(f"/proc/{shim.pid}/root", flags | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError) as error:
         raise Conflict(f"container {c.id} has just ended: try again") from error
     if shim.pidfd < 0 or pidfd.ended(shim.pidfd):
         os.close(fd)
         raise Conflict(f"container {c.id} has just ended: try again")
-    return fd
+    return fd, ids
 
 
 def _owner(c: Container, root_fd: int) -> tuple[int, int] | None:
@@ -182,9 +201,9 @@ def _on_writable_mount(c: Container, path: str) -> bool:
     return any(point["RW"] and _below(path, point["Destination"]) is not None for point in c.mounts)
 
 
-def _pack(fd: int, below: str, path: str, write: Callable[[bytes | memoryview], object]) -> None:
+def _pack(fd: int, below: str, path: str, write: Callable[[bytes | memoryview], object], ids: FileIds) -> None:
     try:
-        archive.pack(LINUX, fd, below, write)
+        archive.pack(LINUX, fd, below, write, ids.inside)
     except NotADirectoryError as error:  # as dockerd tells it, which looks for what does not exist only
         raise Internal(f"lstat {path}: not a directory") from error
 

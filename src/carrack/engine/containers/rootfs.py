@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from carrack.engine.defaults import HOST_MQUEUE
 from carrack.engine.volumes.specs import open_part, part_of_view
 from carrack.errors import InvalidArgument, NotFound
 from carrack.linux.mount import AT_FDCWD, AT_RECURSIVE, OPEN_TREE_CLONE, read_mountinfo
@@ -19,22 +20,29 @@ from carrack.model.container import MountPoint
 from carrack.oci.runtime_spec import Mount
 
 if TYPE_CHECKING:
-    from carrack.storage.snapshots.base import Snapshotter
+    from carrack.storage.snapshots.base import Owners, Snapshotter
 
 log = logging.getLogger(__name__)
 
 
-def open_root(snapshotter: Snapshotter, key: str, layers: Sequence[str], held: ExitStack, size: int = 0) -> int:
-    """A detached mount of a container's root file system.
+def open_root(
+    snapshotter: Snapshotter,
+    key: str,
+    layers: Sequence[str],
+    held: ExitStack,
+    size: int = 0,
+    owners: Owners | None = None,
+) -> int:
+    """A detached mount of a container's root file system; ``owners``: see Snapshotter.mount.
 
     A power cut may have taken a snapshot whose record stands: it is made again, without what was written in it.
     """
     try:
-        fd: int = snapshotter.mount(key)
+        fd: int = snapshotter.mount(key, owners)
     except NotFound:
         log.warning("container %s has lost its file system (a power cut?); it begins afresh from its image", key)
         snapshotter.prepare(key, layers, size)
-        fd = snapshotter.mount(key)
+        fd = snapshotter.mount(key, owners)
     held.callback(os.close, fd)
     return fd
 
@@ -45,6 +53,7 @@ def open_sources(
     points: Sequence[MountPoint] = (),
     snapshotter: Snapshotter | None = None,
     directory: str = "",
+    owners: Owners | None = None,
 ) -> dict[str, int]:
     """Detached clones of every bind mount's source: index in ``mounts`` (as text) to descriptor.
 
@@ -61,7 +70,8 @@ def open_sources(
             sources[str(index)] = _open_source(mount, held)
         elif point["Type"] == "image":
             assert snapshotter is not None
-            sources[str(index)] = _open_image(snapshotter, point, os.path.join(directory, "image"), held)
+            view = snapshotter.view(point["Layers"], owners)
+            sources[str(index)] = _part_of_image(view, point, os.path.join(directory, "image"), held)
         else:
             sources[str(index)] = open_part(mount["source"], point["Subpath"], held)
     return sources
@@ -73,7 +83,10 @@ def _open_source(mount: Mount, held: ExitStack) -> int:
     if "rbind" in mount["options"]:
         flags |= AT_RECURSIVE
     try:
-        fd = LINUX.open_tree(AT_FDCWD, mount["source"], flags)
+        if mount == HOST_MQUEUE:  # the host itself may have none mounted
+            fd = LINUX.new_mount("mqueue", [("source", "mqueue")])
+        else:
+            fd = LINUX.open_tree(AT_FDCWD, mount["source"], flags)
     except OSError as error:
         raise InvalidArgument(
             f"error mounting {mount['source']!r} to rootfs at {mount['destination']!r}: {error.strerror}"
@@ -82,8 +95,7 @@ def _open_source(mount: Mount, held: ExitStack) -> int:
     return fd
 
 
-def _open_image(snapshotter: Snapshotter, point: MountPoint, place: str, held: ExitStack) -> int:
-    fd = snapshotter.view(point["Layers"])
+def _part_of_image(fd: int, point: MountPoint, place: str, held: ExitStack) -> int:
     held.callback(os.close, fd)
     subpath = point.get("Subpath")
     return part_of_view(fd, subpath, point["Name"], place, held) if subpath else fd

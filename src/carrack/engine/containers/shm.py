@@ -47,16 +47,16 @@ def check_joinable(other: Container) -> None:
         )
 
 
-def attach(c: Container, paths: Paths) -> None:
-    """Make the shareable tmpfs of a starting container (blocking)."""
+def attach(c: Container, paths: Paths, owner: tuple[int, int] = (0, 0)) -> None:
+    """Make the shareable tmpfs of a starting container, whose root is ``owner`` on the host (blocking)."""
     if c.host_config["IpcMode"] != "shareable":
         return
     place = _place(paths, c.id)
     os.makedirs(place, mode=0o700, exist_ok=True)
     release(paths.run(c.id))
-    fd = LINUX.new_mount(
-        "tmpfs", [("source", "shm"), ("mode", "1777"), ("size", str(c.host_config["ShmSize"]))], _FLAGS
-    )
+    options: list[tuple[str, str | int | None]] = [("source", "shm"), ("mode", "1777")]
+    options += [("size", str(c.host_config["ShmSize"])), ("uid", str(owner[0])), ("gid", str(owner[1]))]
+    fd = LINUX.new_mount("tmpfs", options, _FLAGS)
     try:
         LINUX.move_mount(fd, AT_FDCWD, place)
     finally:

@@ -25,6 +25,7 @@ from carrack.shim.client import Slot, SlotPlan, Zygote, ZygoteSettings
 
 if TYPE_CHECKING:
     from carrack.engine.jobs import Jobs
+    from carrack.engine.userns import Map, Remap
     from carrack.network.endpoint import ParkedVeth
     from carrack.oci.runtime_spec import Spec
 
@@ -102,7 +103,7 @@ class SlotPool:
     """Makes slots through the zygote, which it starts, watches and starts again.
 
     ``usual``: the namespaces of parked slots; ``stage``: the part of a spec that is made ahead in them; ``named``:
-    whether slots bear the names of containers to come.
+    whether slots bear the names of containers to come; ``remap``: the map of new user namespaces.
     """
 
     def __init__(
@@ -115,8 +116,10 @@ class SlotPool:
         stage: Spec | None = None,
         *,
         named: bool = False,
+        remap: Remap | None = None,
     ) -> None:
         self._named = named
+        self._maps = {"uid_map": remap.uids, "gid_map": remap.gids} if remap is not None else {}
         self._settings = settings
         self._park = park
         self._usual = usual
@@ -186,7 +189,8 @@ class SlotPool:
     ) -> Parked:
         zygote = await self._alive()
         stage = self._stage if namespaces == self._usual and not join else None
-        plan = SlotPlan(namespaces=namespaces, join=join, cgroup_parent=cgroup_parent, stage=stage, name=name)
+        maps = self._maps if "user" in namespaces else {}
+        plan = SlotPlan(namespaces=namespaces, join=join, cgroup_parent=cgroup_parent, stage=stage, name=name, **maps)
         slot = await zygote.slot(plan)
         try:
             veth = await self._park(slot) if cable else None
@@ -194,6 +198,10 @@ class SlotPool:
             await asyncio.shield(slot.discard())
             raise
         return Parked(slot, veth, name)
+
+    async def user_namespace(self, uid_map: Map, gid_map: Map) -> int:
+        """See Zygote."""
+        return await (await self._alive()).user_namespace(uid_map, gid_map)
 
     async def _alive(self) -> Zygote:
         async with self._starting:

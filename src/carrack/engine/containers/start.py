@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine import device_requests, spec, storage_options
-from carrack.engine.containers import hooked, rootfs, shm
+from carrack.engine.containers import hooked, joining, rootfs, shm
 from carrack.engine.containers.merge import log_limits
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -35,10 +35,12 @@ from carrack.shim.requests import LogRequest
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
     from carrack.engine.containers.connect import Connector
+    from carrack.engine.containers.idmaps import IdMaps
     from carrack.engine.containers.slots import Parked, SlotPool
     from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.userns import Remap
     from carrack.engine.volumes.store import VolumeStore
-    from carrack.storage.snapshots.base import Snapshotter
+    from carrack.storage.snapshots.base import Owners, Snapshotter
 
 _JOINABLE = {"NetworkMode": ("network", "net"), "PidMode": ("pid", "pid"), "IpcMode": ("ipc", "ipc")}
 
@@ -56,9 +58,11 @@ class Starter:
         attachments: Attachments,
         paths: Paths,
         facts: spec.HostFacts,
+        idmaps: IdMaps,
         realtime: tuple[int, int] = (0, 0),
         runtimes: Runtimes | None = None,
     ) -> None:
+        self._idmaps = idmaps
         self._runtimes = runtimes or Runtimes({})
         self._store = store
         self._slots = slots
@@ -87,7 +91,7 @@ class Starter:
             ]
             cgroup = self._paths.cgroup(c.id, c.host_config["CgroupParent"])
             document = spec.build(c, self._facts, mounts, cgroup)
-            opening = asyncio.to_thread(self._open, c, document, held)
+            opening = self._open(c, document, held)
             (root, sources), ports = await both(opening, self._connector.connect(c, parked, undo, held))
             request, fds = self._request(c, document, root, sources)
             if other is not None:
@@ -140,7 +144,10 @@ class Starter:
         join = {}
         for field, (name, file) in _JOINABLE.items():
             if c.host_config[field].startswith("container:"):
-                join[name] = self._join(c.host_config[field], file, held)
+                other = self._joined(c.host_config[field], file)
+                join[name] = joining.open_namespace(other, file, held)
+                if spec.remapped(c.host_config, self._facts) is not None:
+                    joining.share_users(c, other, self._facts.remap, join, held)
         if for_other:
             names = tuple(name for name in names if name == "network")
         parent = self._paths.parent(c.host_config["CgroupParent"])
@@ -150,7 +157,7 @@ class Starter:
         undo.push_async_callback(_discard, parked.slot)
         return parked, [*names, *join]
 
-    def _join(self, mode: str, file: str, held: ExitStack) -> int:
+    def _joined(self, mode: str, file: str) -> Container:
         other = self._store.find(mode.removeprefix("container:"))
         if not other.state.running or other.shim is None:
             if file == "net":
@@ -159,11 +166,18 @@ class Starter:
             raise Conflict(f"failed to join {file.upper()} namespace: container {other.id} is not running")
         if file == "ipc":
             shm.check_joinable(other)
-        fd = os.open(f"/proc/{other.state.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
-        held.callback(os.close, fd)
-        return fd
+        return other
 
-    def _open(self, c: Container, document: Spec, held: ExitStack) -> tuple[int, dict[str, int]]:
+    async def _open(self, c: Container, document: Spec, held: ExitStack) -> tuple[int, dict[str, int]]:
+        remap = spec.remapped(c.host_config, self._facts)
+        owners = await self._idmaps.owners(remap, held)
+        root, sources = await asyncio.to_thread(self._open_trees, c, document, held, remap, owners)
+        await self._idmaps.map_mounts(c, remap, document["mounts"], root, sources)
+        return root, sources
+
+    def _open_trees(
+        self, c: Container, document: Spec, held: ExitStack, remap: Remap | None, owners: Owners | None
+    ) -> tuple[int, dict[str, int]]:
         if requests := c.host_config["DeviceRequests"]:
             device_requests.inject(document, requests, self._facts.cdi_directories)
         if document["process"].get("apparmorProfile") == apparmor.DEFAULT:
@@ -171,11 +185,11 @@ class Starter:
         directory = self._paths.run(c.id)
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._connector.prepare(c)
-        shm.attach(c, self._paths)
+        shm.attach(c, self._paths, remap.root if remap else (0, 0))
         hooked.prepare(document, c, directory)
         size = storage_options.limit(c.host_config.get("StorageOpt"), self._facts.given.storage_size)
-        root = rootfs.open_root(self._snapshotter, c.id, c.layers, held, size)
-        return root, rootfs.open_sources(document["mounts"], held, c.mounts, self._snapshotter, directory)
+        root = rootfs.open_root(self._snapshotter, c.id, c.layers, held, size, owners)
+        return root, rootfs.open_sources(document["mounts"], held, c.mounts, self._snapshotter, directory, owners)
 
     def _request(
         self, c: Container, document: Any, root: int, sources: dict[str, int]

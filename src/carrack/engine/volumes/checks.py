@@ -7,6 +7,7 @@ import posixpath
 
 from carrack.errors import InvalidArgument
 from carrack.model.container import Document
+from carrack.model.idmap import parse_idmap
 
 PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 CONSISTENCY = ("", "default", "consistent", "cached", "delegated")
@@ -47,6 +48,10 @@ def check_mount(mount: Document) -> None:
         raise bad(kind, "field Source must not be specified")
     if mount["Consistency"] not in CONSISTENCY:
         raise bad(kind, f"invalid consistency: {mount['Consistency']}")
+    if mount.get("IdMap"):
+        if kind not in ("bind", "volume"):
+            raise bad(kind, "IdMap is for binds and volumes only")
+        parse_idmap(mount["IdMap"])
     _check_volume(mount, kind)
     _check_bind(mount, mount["BindOptions"] or {})
 

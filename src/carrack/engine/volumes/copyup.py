@@ -10,15 +10,18 @@ from carrack.errors import CarrackError
 from carrack.linux.resolve import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS
 from carrack.linux.syscalls import LINUX
 from carrack.model.container import MountPoint
+from carrack.model.idmap import is_idmap
 from carrack.storage.copytree import copy_tree
 
 if TYPE_CHECKING:
     from carrack.engine.volumes.store import VolumeStore
-    from carrack.storage.snapshots.base import Snapshotter
+    from carrack.storage.snapshots.base import Owners, Snapshotter
 
 
-async def populate(volumes: VolumeStore, snapshotter: Snapshotter, key: str, points: list[MountPoint]) -> None:
-    """Fill the volumes of these points from the file system ``key``.
+async def populate(
+    volumes: VolumeStore, snapshotter: Snapshotter, key: str, points: list[MountPoint], owners: Owners | None = None
+) -> None:
+    """Fill the volumes of these points from the file system ``key``, with ``owners`` as Snapshotter.mount has them.
 
     Those that have to be mounted for it are so for as long as it takes, and only if there is something to copy.
     """
@@ -34,7 +37,7 @@ async def populate(volumes: VolumeStore, snapshotter: Snapshotter, key: str, poi
             places = await volumes.holds.take(apart, key)
         try:
             if points:
-                await asyncio.to_thread(fill, snapshotter, key, points, places)
+                await asyncio.to_thread(fill, snapshotter, key, points, places, owners)
         finally:
             if apart:
                 await asyncio.shield(volumes.holds.give_back(apart, key))
@@ -42,7 +45,13 @@ async def populate(volumes: VolumeStore, snapshotter: Snapshotter, key: str, poi
         raise type(error)(f"failed to populate volume: {error}") from error
 
 
-def fill(snapshotter: Snapshotter, key: str, points: list[MountPoint], places: dict[str, str] | None = None) -> None:
+def fill(
+    snapshotter: Snapshotter,
+    key: str,
+    points: list[MountPoint],
+    places: dict[str, str] | None = None,
+    owners: Owners | None = None,
+) -> None:
     """Copy the image's directory at each point's destination into its volume when that is empty (blocking).
 
     ``places``: directories of volumes by name, where they are not the point's source.
@@ -52,9 +61,15 @@ def fill(snapshotter: Snapshotter, key: str, points: list[MountPoint], places: d
         for point in points
         if not os.listdir(place := (places or {}).get(point["Name"]) or point["Source"])
     ]
+    mapped = [pair for pair in wanted if any(map(is_idmap, pair[0]["Mode"].split(",")))]
+    _fill(snapshotter, key, mapped, None)  # on disk those have the ids of the image
+    _fill(snapshotter, key, [pair for pair in wanted if pair not in mapped], owners)
+
+
+def _fill(snapshotter: Snapshotter, key: str, wanted: list[tuple[MountPoint, str]], owners: Owners | None) -> None:
     if not wanted:
         return
-    root = snapshotter.mount(key)
+    root = snapshotter.mount(key, owners)
     try:
         for point, place in wanted:
             _fill_one(root, point, place)

@@ -48,6 +48,7 @@ class LocalDriver:
         self._root = root
         self._kernel = kernel
         self._mountinfo = mountinfo
+        self.owner = (0, 0)  # of new volumes: whom the root of containers is on the host
 
     def path(self, name: str) -> Path:
         """The directory that containers see."""
@@ -63,10 +64,20 @@ class LocalDriver:
         made = not (self._root / name).exists()
         try:
             await asyncio.to_thread(self.path(name).mkdir, parents=True, exist_ok=True)
+            if made and self.owner != (0, 0):
+                os.chown(self.path(name), *self.owner)
         except BaseException:
             if made:
                 await asyncio.shield(asyncio.to_thread(self._delete, name))
             raise
+
+    def disown(self, name: str) -> None:
+        """Make an empty volume the host's root's that was made for the root of remapped containers: it is to be mounted
+        with mapped ids, which show that one as theirs."""
+        path = self.path(name)
+        found = os.stat(path)
+        if self.owner != (0, 0) and (found.st_uid, found.st_gid) == self.owner and not os.listdir(path):
+            os.chown(path, 0, 0)
 
     async def remove(self, volume: Volume) -> None:
         """See Driver."""

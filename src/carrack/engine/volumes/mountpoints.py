@@ -116,7 +116,7 @@ async def _bind(text: str, host: Document, means: Means) -> tuple[MountPoint, bo
         if not wanted.copy_up:
             raise InvalidArgument(f'{told} "bind": field VolumeOptions must not be specified')
         source = os.path.normpath(wanted.source)
-        _make_source(source)
+        _make_source(source, means)
         point: MountPoint = {"Type": "bind", "Source": source, "Destination": target, "Mode": mode,
                              "RW": not wanted.read_only, "Propagation": wanted.propagation or "rprivate"}  # fmt: skip
         return point, False
@@ -126,9 +126,13 @@ async def _bind(text: str, host: Document, means: Means) -> tuple[MountPoint, bo
     return _volume_point(volume, target, means, mode or "z", not wanted.read_only), wanted.copy_up
 
 
-def _make_source(path: str) -> None:
+def _make_source(path: str, means: Means) -> None:
+    owner = means.volumes.drivers.local.owner
     try:
+        missing = owner != (0, 0) and not os.path.lexists(path)
         os.makedirs(path, exist_ok=True)
+        if missing:
+            os.chown(path, *owner, follow_symlinks=False)
     except FileExistsError:
         return  # a file, a socket, a device: bound as it is
     except OSError as error:
@@ -153,13 +157,15 @@ async def _volume(
 
 def _volume_point(volume: Volume, target: str, means: Means, mode: str, writable: bool) -> MountPoint:
     local = volume.driver == LOCAL
+    if local and "idmap" in mode.split(","):
+        means.volumes.drivers.local.disown(volume.name)
     return {
         "Type": "volume",
         "Name": volume.name,
         "Source": str(means.volumes.path(volume.name)) if local else "",
         "Destination": target,
         "Driver": volume.driver,
-        "Mode": mode if local else mode.removeprefix("z"),
+        "Mode": mode if local or mode != "z" else "",
         "RW": writable,
         "Propagation": "",
     }
@@ -168,7 +174,7 @@ def _volume_point(volume: Volume, target: str, means: Means, mode: str, writable
 async def _mount(mount: Document, means: Means) -> tuple[MountPoint, bool]:
     target = target_of(mount["Target"], mount["Type"])
     if mount["Type"] == "bind":
-        return _mount_bind(mount, target), False
+        return _mount_bind(mount, target, means), False
     if mount["Type"] == "tmpfs":
         return {"Type": "tmpfs", "Source": "", "Destination": target, "Mode": "", "RW": not mount["ReadOnly"],
                 "Propagation": "", "Options": checks.tmpfs_options(mount)}, False  # fmt: skip
@@ -177,23 +183,24 @@ async def _mount(mount: Document, means: Means) -> tuple[MountPoint, bool]:
     options = mount["VolumeOptions"] or {"NoCopy": False, "Labels": None, "DriverConfig": None, "Subpath": ""}
     driver = options["DriverConfig"] or {"Name": "", "Options": None}
     volume = await _volume(mount["Source"], means, driver["Name"], driver["Options"], options["Labels"])
-    point = _volume_point(volume, target, means, "z", not mount["ReadOnly"])
+    point = _volume_point(volume, target, means, mount.get("IdMap") or "z", not mount["ReadOnly"])
     if options["Subpath"]:
         point["Subpath"] = options["Subpath"]
     return point, not options["NoCopy"]
 
 
-def _mount_bind(mount: Document, target: str) -> MountPoint:
+def _mount_bind(mount: Document, target: str, means: Means) -> MountPoint:
     source, options = mount["Source"], mount["BindOptions"] or {}
     if not source.startswith("/"):
         raise checks.bad("bind", f"invalid mount path: '{source}' mount path must be absolute")
     if not os.path.exists(source):
         if not options.get("CreateMountpoint"):
             raise checks.bad("bind", f"bind source path does not exist: {source}")
-        _make_source(source)
+        _make_source(source, means)
     named = {"nonrecursive": "NonRecursive", "ro-nonrecursive": "ReadOnlyNonRecursive",
              "ro-recursive": "ReadOnlyForceRecursive"}  # fmt: skip
     words = [word for word, option in named.items() if options.get(option)]
+    words += [mount["IdMap"]] if mount.get("IdMap") else []
     return {"Type": "bind", "Source": os.path.normpath(source), "Destination": target, "Mode": ",".join(words),
             "RW": not mount["ReadOnly"], "Propagation": options.get("Propagation") or "rprivate"}  # fmt: skip
 

@@ -18,6 +18,7 @@ from carrack.linux.mount import AT_FDCWD, AT_RECURSIVE, MNT_DETACH, OPEN_TREE_CL
 from carrack.linux.resolve import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS
 from carrack.linux.syscalls import LINUX
 from carrack.model.container import MountPoint
+from carrack.model.idmap import is_idmap
 from carrack.oci.runtime_spec import Mount
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def spec_mounts(c: Container, places: Mapping[str, str] | None = None) -> list[M
             continue
         words = point["Mode"].split(",")
         options = ["bind" if "nonrecursive" in words else "rbind", point["Propagation"] or "rprivate"]
+        options += [word for word in words if is_idmap(word)]
         if not point["RW"]:
             options.append("ro" if point["Type"] != "bind" or "ro-nonrecursive" in words else "rro")
         source = (places or {}).get(point.get("Name", "")) or point["Source"] or point.get("Name", "")

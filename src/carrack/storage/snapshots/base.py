@@ -16,11 +16,19 @@ All methods block; none may be called on an event loop.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
+
+
+class Owners(NamedTuple):
+    """User namespaces (descriptors) that say as whom the ids in a snapshot are shown: those of its ``layers``, and of
+    the ``changes`` on top, where whoever mounts has an id, too (see mappedparts). Ids on disk stay as they are."""
+
+    layers: int
+    changes: int
 
 
 class LayerWriter(Protocol):
@@ -88,16 +96,17 @@ class Snapshotter(LayerStore, Protocol):
         cannot be.
         """
 
-    def mount(self, key: str) -> int:
-        """The snapshot's root file system, writable: the descriptor of a detached mount. NotFound.
+    def mount(self, key: str, owners: Owners | None = None) -> int:
+        """The snapshot's root file system, writable: the descriptor of a detached mount. NotFound; NotSupported when
+        ``owners`` are given and a file system in it cannot map ids.
 
         Overlayfs does not define what happens when two such mounts of one snapshot are written to at a time: to have
         a running container's files, use its own mount (or a clone of it, open_tree(2)).
         """
         ...
 
-    def view(self, layers: Sequence[str]) -> int:
-        """A chain, read-only, without init layer: the descriptor of a detached mount. NotFound."""
+    def view(self, layers: Sequence[str], owners: Owners | None = None) -> int:
+        """A chain, read-only, without init layer: the descriptor of a detached mount. NotFound, NotSupported."""
         ...
 
     def upper(self, key: str) -> Path:

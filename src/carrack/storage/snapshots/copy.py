@@ -17,6 +17,7 @@ import stat
 from typing import TYPE_CHECKING, BinaryIO
 
 from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
+from carrack.linux import idmap
 from carrack.linux.mount import AT_FDCWD, MOUNT_ATTR_RDONLY, OPEN_TREE_CLONE
 from carrack.storage.copytree import copy_tree
 from carrack.storage.durable import write_all
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
+    from carrack.storage.snapshots.base import Owners
 
 _TAR = "layer.tar"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -115,16 +117,21 @@ class CopySnapshotter(CopyLayers):
         finally:
             self.directories.discard(staging)
 
-    def mount(self, key: str) -> int:
+    def mount(self, key: str, owners: Owners | None = None) -> int:
         """See Snapshotter."""
         path = self._path(key) / "fs"
         if not path.is_dir():
             raise NotFound(f"no snapshot {key}")
+        return self._clone(path, owners)
+
+    def _clone(self, path: Path, owners: Owners | None) -> int:
+        if owners is not None:
+            return idmap.clone(self._kernel, str(path), owners.layers)
         return self._kernel.open_tree(AT_FDCWD, str(path), OPEN_TREE_CLONE)
 
-    def view(self, layers: Sequence[str]) -> int:
+    def view(self, layers: Sequence[str], owners: Owners | None = None) -> int:
         """See Snapshotter."""
-        fd = self._kernel.open_tree(AT_FDCWD, str(self._chains.ensure(layers)), OPEN_TREE_CLONE)
+        fd = self._clone(self._chains.ensure(layers), owners)
         self._kernel.mount_setattr(fd, "", set_flags=MOUNT_ATTR_RDONLY)
         return fd
 

@@ -97,11 +97,12 @@ class ErofsSnapshotter(Stacked, ErofsLayers):
         *,
         through_loop: bool = False,
         one_by_one: bool = True,
+        by_descriptor: bool = False,
         limits: TarLimits | None = None,
     ) -> None:
         super().__init__(directories, limits)
         self.mounts = LayerMounts(run_root, kernel, through_loop=through_loop)
-        self._mounter = OverlayMounter(run_root, kernel, one_by_one=one_by_one)
+        self._mounter = OverlayMounter(run_root, kernel, one_by_one=one_by_one, by_descriptor=by_descriptor)
         rooms = Rooms(directories.root, run_root, kernel)
         self._stack = OverlayStack(directories, self._mounter, kernel, self._lower, rooms)
 

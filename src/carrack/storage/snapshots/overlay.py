@@ -82,10 +82,11 @@ class OverlaySnapshotter(Stacked, OverlayLayers):
         kernel: Kernel,
         *,
         one_by_one: bool = True,
+        by_descriptor: bool = False,
         limits: TarLimits | None = None,
     ) -> None:
         super().__init__(directories, limits, kernel)
-        self._mounter = OverlayMounter(run_root, kernel, one_by_one=one_by_one)
+        self._mounter = OverlayMounter(run_root, kernel, one_by_one=one_by_one, by_descriptor=by_descriptor)
         rooms = Rooms(directories.root, run_root, kernel)
         self._stack = OverlayStack(directories, self._mounter, kernel, self.files, rooms)
 

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from carrack.errors import InvalidArgument
 from carrack.linux.mount import AT_FDCWD, MNT_DETACH, MS_RDONLY, OPEN_TREE_CLONE
 from carrack.storage.removal import remove_tree
+from carrack.storage.snapshots.mappedparts import MappedParts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from carrack.linux.kernel import MountKernel
+    from carrack.storage.snapshots.base import Owners
 
 _OPTIONS = (("metacopy", "off"), ("redirect_dir", "nofollow"), ("index", "off"), ("xino", "off"))
 _LONGEST_STRING = 255  # of fsconfig(2)
@@ -28,26 +30,41 @@ _MAX_LOWERS = 500  # OVL_MAX_STACK
 
 
 class OverlayMounter:
-    """``one_by_one``: whether the kernel knows ``lowerdir+`` (6.8 and later)."""
+    """``one_by_one``: whether the kernel knows ``lowerdir+`` (6.8 and later); ``by_descriptor``: see MappedParts."""
 
-    def __init__(self, run_root: Path, kernel: MountKernel, *, one_by_one: bool) -> None:
+    def __init__(self, run_root: Path, kernel: MountKernel, *, one_by_one: bool, by_descriptor: bool = False) -> None:
+        self._mapped = MappedParts(run_root, kernel, by_descriptor=one_by_one and by_descriptor)
         self._scratch = run_root / "o"  # short: its length counts once per layer
         self._kernel = kernel
         self._one_by_one = one_by_one
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def mount(self, lowers: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> int:
+    def mount(
+        self,
+        lowers: Sequence[Path],
+        upper: Path | None = None,
+        work: Path | None = None,
+        owners: Owners | None = None,
+    ) -> int:
         """A detached overlay, topmost lower directory first; read-only without an upper one.
 
         InvalidArgument above 500 lower directories; OSError with the kernel's reason.
         """
         if len(lowers) > _MAX_LOWERS:
             raise InvalidArgument(f"{len(lowers)} layers: overlayfs stacks no more than {_MAX_LOWERS}")
+        if owners is not None:
+            with self._mapped.of(lowers, upper, work, owners) as parts:
+                return self._mount(parts, len(lowers))
         directories = [*lowers, upper, work] if upper and work else list(lowers)
-        names = [str(path) for path in directories]
-        longest = max(len(os.fsencode(name)) for name in names)
+        return self._mount([str(path) for path in directories], len(lowers))
+
+    def _mount(self, names: Sequence[str | int], lowers: int) -> int:
+        longest = max(len(os.fsencode(name)) if isinstance(name, str) else 0 for name in names)
         if self._one_by_one and longest <= _LONGEST_STRING:
-            return self._mount_new(names, len(lowers))
+            return self._mount_new(names, lowers)
+        return self._mount_linked([str(name) for name in names], lowers)
+
+    def _mount_linked(self, names: list[str], lowers: int) -> int:
         place = self._scratch / secrets.token_hex(3)
         place.mkdir(mode=0o700)
         try:
@@ -55,13 +72,14 @@ class OverlayMounter:
             for name, link in zip(names, links, strict=True):
                 os.symlink(name, link)
             if self._one_by_one:
-                return self._mount_new(links, len(lowers))
-            return self._mount_classic(links, len(lowers), place / "m")
+                return self._mount_new(links, lowers)
+            return self._mount_classic(links, lowers, place / "m")
         finally:
             remove_tree(place)
 
     def sweep(self) -> None:
         """Remove what a crash in the middle of a call has left."""
+        self._mapped.sweep()
         for name in os.listdir(self._scratch):
             try:
                 self._kernel.umount(str(self._scratch / name / "m"), MNT_DETACH)
@@ -69,11 +87,12 @@ class OverlayMounter:
                 pass  # most have no mount
             remove_tree(self._scratch / name)
 
-    def _mount_new(self, names: list[str], lowers: int) -> int:
-        options = [("source", "overlay")] + [("lowerdir+", name) for name in names[:lowers]]
+    def _mount_new(self, names: Sequence[str | int], lowers: int) -> int:
+        options: list[tuple[str, str | int | None]] = [("source", "overlay")]
+        options += [("lowerdir+", name) for name in names[:lowers]]
         options += list(zip(("upperdir", "workdir"), names[lowers:], strict=False))
         if len(names) == lowers:
-            options += [("ro", None)]  # type: ignore[list-item]
+            options.append(("ro", None))
         return self._kernel.new_mount("overlay", [*options, *_OPTIONS])
 
     def _mount_classic(self, names: list[str], lowers: int, target: Path) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
-    from carrack.storage.snapshots.base import LayerStore, Snapshotter
+    from carrack.storage.snapshots.base import LayerStore, Owners, Snapshotter
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ TRIED: Final = "storage-driver"
 _FIXED_6_12 = 20  # the fix is in much earlier stable releases; nothing is lost by asking for one that surely has it
 _FILE_MOUNTS = (6, 12)
 _ONE_BY_ONE = (6, 8)
+_BY_DESCRIPTOR = (6, 15)
 _FILES = 10
 
 
@@ -129,7 +130,12 @@ def takes_lowers_one_by_one(release: str) -> bool:
     return _version(release)[:2] >= _ONE_BY_ONE
 
 
-def trial(snapshotter: Snapshotter) -> None:
+def takes_detached_mounts(release: str) -> bool:
+    """Whether that kernel's overlayfs has directories by descriptor, of mounts that are attached nowhere."""
+    return _version(release)[:2] >= _BY_DESCRIPTOR
+
+
+def trial(snapshotter: Snapshotter, owners: Owners | None = None) -> None:
     """Store a layer, use it, remove it. OSError or CarrackError when it does not work."""
     archive = _archive()
     diff_id = f"sha256:{hashlib.sha256(archive).hexdigest()}"
@@ -139,7 +145,7 @@ def trial(snapshotter: Snapshotter) -> None:
         writer.write(archive)
         writer.commit(diff_id)
         snapshotter.prepare(key, [diff_id])
-        root = snapshotter.mount(key)
+        root = snapshotter.mount(key, owners)
         try:
             _use(root)
         finally:
@@ -182,14 +188,18 @@ def _archive() -> bytes:
 
 
 def _open(driver: str, root: Path, run_root: Path, kernel: Kernel, release: str) -> Snapshotter:
-    one_by_one = takes_lowers_one_by_one(release)
+    one_by_one, by_descriptor = takes_lowers_one_by_one(release), takes_detached_mounts(release)
     if driver == "copy":
         return CopySnapshotter(LayerDirectories(root / "copy"), kernel)
     if driver == "overlay":
-        return OverlaySnapshotter(LayerDirectories(root / "overlay"), run_root, kernel, one_by_one=one_by_one)
+        return OverlaySnapshotter(
+            LayerDirectories(root / "overlay"), run_root, kernel, one_by_one=one_by_one, by_descriptor=by_descriptor
+        )
     through_loop = driver == "erofs-loop"
     directories = LayerDirectories(root / "erofs")
-    return ErofsSnapshotter(directories, run_root, kernel, through_loop=through_loop, one_by_one=one_by_one)
+    return ErofsSnapshotter(
+        directories, run_root, kernel, through_loop=through_loop, one_by_one=one_by_one, by_descriptor=by_descriptor
+    )
 
 
 def _candidates(root: Path) -> list[str]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
+    from carrack.storage.snapshots.base import Owners
     from carrack.storage.snapshots.layerdirs import LayerDirectories
     from carrack.storage.snapshots.overlaymount import OverlayMounter
     from carrack.storage.snapshots.rooms import Rooms
@@ -95,19 +96,19 @@ class OverlayStack:
         finally:
             self._layers.discard(staging)
 
-    def mount(self, key: str) -> int:
+    def mount(self, key: str, owners: Owners | None = None) -> int:
         """See Snapshotter."""
         path = self._rooms.place(key, self._find(key))
         with self.lock:
             lowers = [self._chain(key), *self._lowers(self.layers_of(key))]
-            return self._mounter.mount(lowers, path / "upper", path / "work")
+            return self._mounter.mount(lowers, path / "upper", path / "work", owners)
 
-    def view(self, layers: Sequence[str]) -> int:
+    def view(self, layers: Sequence[str], owners: Owners | None = None) -> int:
         """See Snapshotter."""
         with self.lock:
             lowers = self._lowers(layers)
             lowers += self._empty[: max(0, 2 - len(lowers))]
-            return self._mounter.mount(lowers)
+            return self._mounter.mount(lowers, owners=owners)
 
     def upper(self, key: str) -> Path:
         """See Snapshotter."""
@@ -242,13 +243,13 @@ class Stacked:
         """See Snapshotter."""
         self._stack.prepare(key, layers, size)
 
-    def mount(self, key: str) -> int:
+    def mount(self, key: str, owners: Owners | None = None) -> int:
         """See Snapshotter."""
-        return self._stack.mount(key)
+        return self._stack.mount(key, owners)
 
-    def view(self, layers: Sequence[str]) -> int:
+    def view(self, layers: Sequence[str], owners: Owners | None = None) -> int:
         """See Snapshotter."""
-        return self._stack.view(layers)
+        return self._stack.view(layers, owners)
 
     def upper(self, key: str) -> Path:
         """See Snapshotter."""

@@ -15,9 +15,9 @@ from carrack.engine.volumes import copyup
 class Counting(FakeSnapshotter):
     mounted = 0
 
-    def mount(self, key: str) -> int:
+    def mount(self, key: str, owners: object = None) -> int:
         self.mounted += 1
-        return super().mount(key)
+        return super().mount(key, owners)
 
 
 @pytest.fixture

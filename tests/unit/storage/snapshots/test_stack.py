@@ -10,6 +10,7 @@ import pytest
 
 from carrack.errors import Conflict, NotFound
 from carrack.linux.syscalls import LINUX
+from carrack.storage.snapshots.base import Owners
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.overlaymount import OverlayMounter
 from carrack.storage.snapshots.rooms import Rooms
@@ -26,7 +27,13 @@ class Recorder(OverlayMounter):
         super().__init__(run_root, LINUX, one_by_one=True)
         self.calls: list[list[str]] = []
 
-    def mount(self, lowers: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> int:
+    def mount(
+        self,
+        lowers: Sequence[Path],
+        upper: Path | None = None,
+        work: Path | None = None,
+        owners: Owners | None = None,
+    ) -> int:
         self.calls.append([path.parent.name[0] if path.name == "fs" else path.name for path in lowers])
         return os.open(lowers[0], os.O_RDONLY)
 
