@@ -10,6 +10,8 @@ from carrack.runtime import inroot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from carrack.linux.kernel import FileKernel
     from carrack.oci.runtime_spec import Box
 
@@ -32,8 +34,17 @@ def open_terminal(kernel: FileKernel, root_fd: int, size: Box | None) -> tty.Pty
     return pair
 
 
-def give_stream(fd: int, uid: int) -> None:
-    """Make a pipe the program's own, that it may open it again by /dev/stdout; not so a device, which others share."""
+def take_streams(fds: Sequence[int], uid: int) -> None:
+    """Make them the standard streams, and pipes among them the program's own."""
+    given = [os.dup(fd) for fd in fds]  # first aside: they may overlap 0-2
+    for number, fd in enumerate(given):
+        os.dup2(fd, number)
+        os.close(fd)
+        _give(number, uid)
+
+
+def _give(fd: int, uid: int) -> None:
+    """That it may open a pipe again by /dev/stdout; not so a device, which others share."""
     info = os.fstat(fd)
     if info.st_uid == uid or not stat.S_ISFIFO(info.st_mode):
         return

@@ -272,11 +272,7 @@ def connect_streams(setup: Any) -> None:
         os.close(setup.terminal.master)
         console.take_terminal(setup.terminal.slave, setup.identity.uid)
         return
-    given = [os.dup(fd) for fd in setup.plan.get("stdio", ())]  # first aside: they may overlap 0-2
-    for number, fd in enumerate(given):
-        os.dup2(fd, number)
-        os.close(fd)
-        console.give_stream(number, setup.identity.uid)
+    console.take_streams(setup.plan.get("stdio", ()), setup.identity.uid)
 
 
 def _limit_resources(setup: Setup) -> None:
