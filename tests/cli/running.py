@@ -43,6 +43,7 @@ class DaemonProcess:
         self.table = f"carrack_test_{os.getpid()}_{number}"
         self.subnet = f"10.{200 + os.getpid() % 50}.{(os.getpid() + number) % 250}.1/24"
         self.cgroup = f"/crk-daemon-{os.getpid()}-{number}"
+        self.pass_fds: tuple[int, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
         (root / "daemon.json").write_text("{}")
 
@@ -74,7 +75,12 @@ class DaemonProcess:
         with self.log.open("ab") as log:
             command = [*self.wrapper, sys.executable, "-c", _DAEMON, *words, *self._options]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                pass_fds=self.pass_fds,
             )
 
     def end(self) -> None:

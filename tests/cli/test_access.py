@@ -38,7 +38,7 @@ def open_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daem
         process.stop()
 
 
-@pytest.mark.census("daemon.json tls", "daemon.json hosts")
+@pytest.mark.census("daemon.json tls", "daemon.json hosts", "dockerd --tls", "dockerd --host")
 @pytest.mark.parametrize("name", ["docker", "carrack"])
 def test_tcp_without_certificates_is_served_with_a_warning(open_daemon: tuple[DaemonProcess, int], name: str) -> None:
     if name == "docker" and not shutil.which("docker"):
@@ -68,7 +68,7 @@ def test_web_pages_do_not_reach_it(open_daemon: tuple[DaemonProcess, int], field
     connection.close()
 
 
-@pytest.mark.census("daemon.json group")
+@pytest.mark.census("daemon.json group", "dockerd --group", "daemon socket group")
 def test_the_sockets_belong_to_the_group(open_daemon: tuple[DaemonProcess, int]) -> None:
     for path in (open_daemon[0].socket, open_daemon[0].root / "second.sock"):
         found = os.stat(path)

@@ -19,7 +19,12 @@ from carrack.engine.authorization import REQUEST, RESPONSE
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.census("daemon authz plugins", "daemon.json authorization-plugins", "plugin authz (AuthZReq/AuthZRes)"),
+    pytest.mark.census(
+        "daemon authz plugins",
+        "daemon.json authorization-plugins",
+        "dockerd --authorization-plugin",
+        "plugin type authz (AuthZReq/AuthZRes)",
+    ),
 ]
 
 

@@ -12,7 +12,12 @@ import pytest
 from tests.cli.running import CommandLine, DaemonProcess, eventually
 from tests.cli.test_access import free_port
 
-pytestmark = [pytest.mark.root, pytest.mark.census("daemon metrics-addr Prometheus", "daemon.json metrics-addr")]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.census(
+        "daemon metrics-addr Prometheus", "daemon.json metrics-addr", "dockerd --metrics-addr", "GET /metrics"
+    ),
+]
 _LINE = re.compile(r'[a-z_]+(\{([a-z_0-9A-Z]+="(\\.|[^"\\])*",?)+\})? (-?[0-9.e+-]+|\+Inf)')
 
 

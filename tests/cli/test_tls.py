@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,9 @@ def far(keys: Path, tmp_path_factory: pytest.TempPathFactory, daemon: DaemonProc
         process.stop()
 
 
+@pytest.mark.census("docker --tls", "docker --tlscacert", "docker --tlscert", "docker --tlskey", "docker --tlsverify",
+                    "dockerd --tlscacert", "dockerd --tlscert", "dockerd --tlskey", "dockerd --tlsverify",
+                    "daemon.json tlscert", "daemon.json tlskey", "daemon TLS mutual auth")  # fmt: skip
 @pytest.mark.parametrize("name", ["docker", "carrack"])
 def test_streams_over_tls(name: str, far: str, keys: Path, daemon: DaemonProcess, image: str) -> None:
     if name == "docker" and not shutil.which("docker"):
@@ -75,3 +79,17 @@ def test_streams_over_tls(name: str, far: str, keys: Path, daemon: DaemonProcess
     assert stranger.returncode == 1
     plain = cli("-H", far, "ps", check=False)
     assert plain.returncode == 1
+    # without a look at the daemon's certificate, which the command's own --tls means
+    assert cli("-H", far, "--tls", f"--tlscacert={keys}/cert.pem", *files[1:], "ps", "-q").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("localhost", b"200"), ("127.0.0.1:1", b"200"), ("rebound.example.com", b"403")]
+)
+def test_only_names_of_the_certificate_are_spoken_to(far: str, keys: Path, host: str, status: bytes) -> None:
+    context = ssl.create_default_context(cafile=str(keys / "ca.pem"))
+    context.load_cert_chain(keys / "cert.pem", keys / "key.pem")
+    address = ("127.0.0.1", int(far.rpartition(":")[2]))
+    with socket.create_connection(address) as plain, context.wrap_socket(plain, server_hostname="localhost") as wire:
+        wire.sendall(f"GET /_ping HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert wire.recv(4096).split()[1] == status

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes.http_peer import exchange, parse
 from tests.security.judged import EVIL, Judged, digest
 
-pytestmark = pytest.mark.census("daemon authz plugins", "plugin authz (AuthZReq/AuthZRes)")
+pytestmark = pytest.mark.census("daemon authz plugins", "plugin type authz (AuthZReq/AuthZRes)")
 
 BODY = b'{"Image": "x", "HostConfig": {' + EVIL + b"}}"
 GOOD = b'{"Image": "x"}'

@@ -58,7 +58,9 @@ class _Face:
             return HIJACKED
         assert sock is not None
         detached = await attach.pump(connection, sock, attach.DetachKeys(process.config["DetachKeys"]) if tty else None)
-        if not detached and not connection.closed.done() and process.watching is not None:
+        if detached:
+            self._execs.left(process)
+        elif not connection.closed.done() and process.watching is not None:
             # A client asks for the exit code as soon as the stream ends.
             await asyncio.wait({process.watching}, timeout=_RECORDED)
         return HIJACKED

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from carrack.client.document import Document
 
 
+_GO_NAMES = ("ID", "Time", "Status", "From", "Scope", "TimeNano")
+
+
 def _events(session: "Session", parsed: "Parsed") -> int:
     now = time.time()
     query: dict[str, Any] = {
@@ -56,6 +59,13 @@ def _renderer(form: str) -> "Callable[[Document], str]":
     if form == "json":
         return document.dumps
     from carrack.cli.render.evaluate import Template
+    from carrack.cli.render.functions import Row
+
+    class Event(Row):
+        """An event with the names that Go has for its fields; as JSON it is what came."""
+
+        def json(self) -> str:
+            return document.dumps({key: value for key, value in self.items() if key not in _GO_NAMES})
 
     template = Template(form, "*events.Message")
 
@@ -65,7 +75,7 @@ def _renderer(form: str) -> "Callable[[Document], str]":
             "From": event.get("from", ""), "Scope": event.get("scope", ""), "TimeNano": event.get("timeNano"),
         }  # fmt: skip
         try:
-            return template.render({**event, **known})
+            return template.render(Event({**event, **known}))
         except InvalidArgument as error:
             raise Exit(64, f"Error parsing format: {error}") from error
 

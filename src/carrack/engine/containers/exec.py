@@ -252,6 +252,10 @@ class Execs:
             "Pid": process.pid,
         }
 
+    def left(self, process: Exec) -> None:
+        """Tell that its client has left it by the keys for that; it goes on."""
+        self._publish("exec_detach", process)
+
     def _publish(self, action: str, process: Exec, more: dict[str, str] | None = None) -> None:
         c = process.container
         self._events.publish("container", action, c.id, {**attributes(c), "execID": process.id, **(more or {})})
