@@ -34,7 +34,7 @@ ENGINE_STEPS = {
 DOORS = {
     "ctypes": {"linux/syscalls.py"},
     "aiohttp": {"http", "api", "registry", "etcd"},
-    "sqlite3": {"storage/records.py"},
+    "sqlite3": {"storage/records.py", "storage/salvage.py"},
 }
 # The runtime and the shim start fast: standard library only and no event loop (but the daemon's side of the shim).
 LIGHT = ("runtime", "shim", "linux")

@@ -115,10 +115,10 @@ class FakeRecords:
 
     def read(self, sql: str, parameters: object = ()) -> list[tuple[Any, ...]]:
         if "FROM container" in sql:
-            return [(row[0], row[2]) for row in self.rows["container"].values()]
+            return [row[:3] for row in self.rows["container"].values()]
         if "FROM setting" in sql:
             return list(self.rows["setting"].values())
-        return [(row[1],) for row in self.rows["volume"].values()]
+        return [row[:2] for row in self.rows["volume"].values()]
 
 
 class FakeShim:

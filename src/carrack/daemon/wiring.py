@@ -228,7 +228,8 @@ class Services:
         kept = {c.id for c in self.store}
         garbage = supervisor.garbage(kept)
         keys = set(await asyncio.to_thread(self.snapshotter.keys)) - kept
-        self.jobs.start(self._sweep(kept, garbage, keys), "sweep what a crash left")
+        if not self.records.put_aside:  # else it may be what a damaged database told of
+            self.jobs.start(self._sweep(kept, garbage, keys), "sweep what a crash left")
         if to_start:
             self.jobs.start(boot.start_all(to_start, self.store.find, self._revive), "start containers")
 

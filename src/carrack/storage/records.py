@@ -13,6 +13,7 @@ or tells their end must be recorded, or nothing would ever make room again.
 
 import asyncio
 import errno
+import logging
 import os
 import queue
 import sqlite3
@@ -24,7 +25,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from carrack.errors import Internal, Unavailable
+from carrack.storage import salvage
 from carrack.storage.reserve import Reserve
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -47,6 +51,11 @@ MIGRATIONS: tuple[str, ...] = (
         id TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, created REAL NOT NULL, PRIMARY KEY (id, kind, key)
     ) WITHOUT ROWID;
     CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    # Nothing ever took leases; and file(1) can tell what the file is.
+    """
+    DROP TABLE lease;
+    PRAGMA application_id = 0x43524b44;
     """,
 )
 
@@ -84,23 +93,40 @@ class Records:
     def start(self) -> None:
         """Open (or make) the database, bring its schema up to date and start the writer.
 
-        Raises Internal when the file is damaged or was made by a newer version, OSError when it cannot be opened.
+        A damaged file is put aside, and what can be read of it is taken over: see `salvage`. Raises Internal when the
+        file was made by a newer version, OSError when it cannot be opened.
         """
         try:
             full, normal = self._open()
-        except BaseException as error:
-            if isinstance(error, sqlite3.OperationalError) and not os.path.isfile(self.path):
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
                 raise OSError(None, f"cannot open the record database: {error}", self.path) from error
-            if isinstance(error, sqlite3.DatabaseError):
-                raise Internal(
-                    f"the record database {self.path} is damaged ({error}); "
-                    "restore it from a backup, or move it away to start with empty records"
-                ) from error
-            raise
+            full, normal = self._replace(error)
         if self._reserve is not None:
             self._reserve.keep()
         self._thread = threading.Thread(target=self._run, args=(full, normal), name="records", daemon=True)
         self._thread.start()
+
+    @property
+    def put_aside(self) -> list[str]:
+        """Damaged databases of earlier times that are still there: until somebody removes them, files without a record
+        may be what their records told of."""
+        return salvage.damaged(self.path)
+
+    def _replace(self, error: sqlite3.DatabaseError) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        """A new database in the place of the damaged one, with what can still be read of it."""
+        name = salvage.put_aside(self.path)
+        full, normal = self._open()
+        full.execute("BEGIN IMMEDIATE")
+        counts = salvage.salvage(name, full)
+        full.execute("COMMIT")
+        told = ", ".join(f"{count} {table}s" for table, count in counts.items() if count) or "nothing"
+        log.error(
+            "the record database %s was damaged (%s); it is kept as %s, and of its records %s could be read. "
+            "Files without a record are left alone until that file is gone: restore a backup, or remove it",
+            *(self.path, error, name, told),
+        )
+        return full, normal
 
     def _open(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         try:

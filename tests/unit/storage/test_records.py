@@ -4,13 +4,17 @@ import asyncio
 import errno
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from carrack.errors import Internal, Unavailable
+from carrack.storage import salvage
 from carrack.storage.records import MIGRATIONS, Records
 from carrack.storage.reserve import Reserve
 
@@ -147,25 +151,35 @@ def test_closed(records: Records) -> None:
 @pytest.mark.parametrize(
     "damage", [b"this is not a database, by any means" * 200, b"SQLite format 3\0" + b"\xff" * 9000]
 )
-def test_damaged_database(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_database_is_put_aside(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "meta.db"
-    path.write_bytes(damage)
-    with pytest.raises(Internal, match=r"meta\.db is damaged .* restore it from a backup"):
-        Records(path).start()
-    assert path.read_bytes() == damage
+    for name in ("meta.db.damaged", "meta.db.damaged.2"):
+        path.write_bytes(damage)
+        records = Records(path)
+        records.start()
+        assert keys(records) == set()
+        assert (tmp_path / name).read_bytes() == damage
+        assert f"it is kept as {tmp_path / name}, and of its records nothing could be read" in caplog.text
+        records.close()
+    assert records.put_aside == [str(tmp_path / "meta.db.damaged"), str(tmp_path / "meta.db.damaged.2")]
 
 
-def test_torn_page_is_found(tmp_path: Path) -> None:
+def test_what_lies_around_a_torn_page_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "meta.db"
     records = Records(path)
     records.start()
-    write(records, lambda c: str([insert(c, f"key{i}", "v" * 500) for i in range(400)]))
+    write(records, lambda c: str([insert(c, f"key{i:03}", "v" * 500) for i in range(400)]))
     records.close()
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 4096] = b"\xa5" * 4096
     path.write_bytes(data)
-    with pytest.raises(Internal, match="damaged"):
-        Records(path).start()
+    records = Records(path)
+    records.start()
+    found = keys(records)
+    assert {"key000", "key399"} <= found
+    assert 350 < len(found) < 400
+    assert f"{len(found)} settings could be read" in caplog.text
+    records.close()
 
 
 def test_newer_schema(tmp_path: Path) -> None:
@@ -181,3 +195,86 @@ def test_newer_schema(tmp_path: Path) -> None:
 def test_directory_missing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="absent"):
         Records(tmp_path / "absent" / "meta.db").start()
+
+
+def of_version(path: Path, version: int) -> None:
+    """A database as that version of the schema made it, with a row in every table that has lived on."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE schema_version (version INTEGER PRIMARY KEY)")
+        for number in range(1, version + 1):
+            db.executescript(f"{MIGRATIONS[number - 1]}; INSERT INTO schema_version VALUES ({number});")
+        db.executescript(ROWS)
+
+
+ROWS = """
+    INSERT INTO container VALUES ('c1', 'web', '{"id": "c1"}');
+    INSERT INTO image VALUES ('i1', '{"layers": []}');
+    INSERT INTO tag VALUES ('docker.io/library/x:1', 'i1');
+    INSERT INTO layer VALUES ('l1', 5, NULL, '{}');
+    INSERT INTO blob VALUES ('b1', 7, 'text/plain');
+    INSERT INTO volume VALUES ('v1', '{"name": "v1"}');
+    INSERT INTO network VALUES ('n1', '{"name": "bridge"}');
+    INSERT INTO setting VALUES ('s1', 'on');
+"""
+
+
+def everything(records: Records) -> dict[str, list[tuple[object, ...]]]:
+    return {table: records.read(f"SELECT * FROM {table}") for table in salvage.KEYS}
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
+def test_every_older_schema_is_brought_up_to_date_with_its_rows(tmp_path: Path, version: int) -> None:
+    of_version(tmp_path / "old.db", version)
+    of_version(tmp_path / "new.db", len(MIGRATIONS))
+    old, new = Records(tmp_path / "old.db"), Records(tmp_path / "new.db")
+    old.start()
+    new.start()
+    schema = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+    assert old.read(schema) == new.read(schema)
+    assert everything(old) == everything(new)
+    assert all(len(rows) == 1 for rows in everything(old).values())
+    assert old.read("SELECT max(version) FROM schema_version") == [(len(MIGRATIONS),)]
+    old.close()
+    new.close()
+
+
+def test_an_upgrade_that_is_cut_short_leaves_the_older_schema(tmp_path: Path) -> None:
+    """Killed before each of its statements in turn; the next start makes the whole of it."""
+    statements = len(traced(tmp_path / "count.db", None))
+    assert statements > 4
+    for last in range(statements):
+        path = tmp_path / f"{last}.db"
+        traced(path, last)
+        records = Records(path)
+        records.start()
+        assert records.read("SELECT max(version) FROM schema_version") == [(len(MIGRATIONS),)]
+        assert all(len(rows) == 1 for rows in everything(records).values())
+        records.close()
+
+
+def traced(path: Path, last: int | None) -> list[str]:
+    """The statements of an upgrade from the first version, by a process that dies after the ``last`` of them."""
+    of_version(path, 1)
+    program = (
+        "import os, sqlite3, sys\n"
+        "from carrack.storage.records import Records\n"
+        "seen, last = [], int(sys.argv[2])\n"
+        "def trace(statement):\n"
+        "    seen.append(statement)\n"
+        "    if len(seen) > last >= 0: os._exit(1)\n"
+        "class Traced(sqlite3.Connection):\n"
+        "    def __init__(self, *words, **named):\n"
+        "        super().__init__(*words, **named)\n"
+        "        self.set_trace_callback(trace)\n"
+        "really = sqlite3.connect\n"
+        "sqlite3.connect = lambda *words, **named: really(*words, factory=Traced, **named)\n"
+        "records = Records(sys.argv[1])\n"
+        "records.start()\n"
+        "print(len(seen))\n"
+        "os._exit(0)\n"
+    )
+    command = [sys.executable, "-c", program, str(path), str(-1 if last is None else last)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if last is None else 1), done.stderr
+    return [""] * int(done.stdout or 0)

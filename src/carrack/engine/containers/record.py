@@ -12,10 +12,13 @@ States, as Docker names them, and the moves between them::
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from carrack.engine.containers.revision import Revised
+from carrack.model import container as model
+from carrack.model import schema
 from carrack.model.container import Document, MountPoint
 
 if TYPE_CHECKING:
@@ -90,6 +93,8 @@ class Container(Revised):
         """A container out of its recorded document. Raises KeyError or TypeError on a document of another shape."""
         values = {name: document[name] for name in _RECORDED if name in document}
         values["layers"] = tuple(document["layers"])
+        values["config"] = _completed(values["config"], model.CONFIG)
+        values["host_config"] = _completed(values["host_config"], model.HOST_CONFIG)
         return cls(**values, state=State(**document["state"]))
 
     def wait(self, condition: str) -> asyncio.Future[tuple[int, str]]:
@@ -126,6 +131,24 @@ class Container(Revised):
             elif not future.done():
                 future.set_result((self.state.exit_code, self.state.error))
         self.waiters = kept
+
+
+def _completed(recorded: Document, fields: Mapping[str, schema.Field]) -> Document:
+    """What an older version recorded, with the fields that there were not yet as a client has them who sends none."""
+    if fields.keys() <= recorded.keys():
+        return recorded
+    return {**schema.check({}, fields), **recorded}
+
+
+def unreadable(identity: str, name: str, reason: str) -> Container:
+    """What stands for a container whose record cannot be understood: dead, and with nothing of its own."""
+    config, host = schema.check({}, model.CONFIG), schema.check({}, model.HOST_CONFIG)
+    host["NetworkMode"], host["RestartPolicy"]["Name"], host["LogConfig"]["Type"] = "none", "no", "json-file"
+    return Container(
+        id=identity, name=name, created=0, image="", image_id="", layers=(), path="", args=[], config=config,
+        host_config=host, networking=schema.check({}, model.NETWORKING),
+        state=State(status="dead", error=f"its record is unreadable: {reason}"),
+    )  # fmt: skip
 
 
 _RECORDED = [

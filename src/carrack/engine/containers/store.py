@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from carrack.engine.containers import revision
-from carrack.engine.containers.record import Container
+from carrack.engine.containers.record import Container, unreadable
 from carrack.errors import Conflict, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
@@ -24,15 +24,18 @@ class ContainerStore:
         self._records = records
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, str] = {}
+        self._unreadable: set[str] = set()
 
     def load(self) -> None:
-        """Read every record; one that cannot be understood is left in place and reported, never fatal."""
-        for identity, document in self._records.read("SELECT id, document FROM container"):
+        """Read every record; one that cannot be understood is reported and left as it is, and shown as a dead container
+        that only waits for its removal."""
+        for identity, name, document in self._records.read("SELECT id, name, document FROM container"):
             try:
                 container = Container.from_document(json.loads(document))
-            except (ValueError, KeyError, TypeError) as error:
-                log.error("container %s has an unreadable record (%s); it is left alone", identity, error)
-                continue
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                log.error("container %s has an unreadable record (%s): it can only be removed", identity, error)
+                container = unreadable(identity, name, str(error))
+                self._unreadable.add(identity)
             self._by_id[container.id] = container
             self._by_name[container.name] = container.id
         revision.changed()
@@ -88,7 +91,7 @@ class ContainerStore:
 
     async def save(self, container: Container, durable: bool = True) -> None:
         """Record the container as it is now, on a full disk too; one on its way out stays so."""
-        if container.state.status != "removing":
+        if container.state.status != "removing" and container.id not in self._unreadable:
             await self._save(container, durable=durable, spare=True)
 
     async def _save(self, container: Container, *, durable: bool = True, spare: bool) -> None:

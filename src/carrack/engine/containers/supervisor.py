@@ -223,7 +223,7 @@ class Supervisor:
         except NotFound:
             if not c.state.running:
                 return None
-        except (CarrackError, OSError, LookupError) as failure:
+        except (CarrackError, OSError, LookupError, TypeError, ValueError) as failure:
             log.error("container %s is ended, for its shim cannot be reached: %s", c.name, failure)
         try:
             await asyncio.to_thread(sweep_cgroup, self._paths.cgroup(c.id, c.host_config["CgroupParent"]))
@@ -278,7 +278,7 @@ class Supervisor:
                 await shim.signal(signal.SIGKILL)
             await shim.released
             await shim.close()
-        except (CarrackError, OSError, LookupError) as failure:
+        except (CarrackError, OSError, LookupError, TypeError, ValueError) as failure:
             log.debug("no container runs in %s: %s", directory, failure)
 
     def garbage(self, kept: set[str]) -> list[str]:

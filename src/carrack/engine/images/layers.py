@@ -204,11 +204,15 @@ class LayerStore:
         return blob.digest
 
     def _stored(self) -> Stored:
+        layers, blobs = set(self._files.layers()), set(self._content.digests())
+        blob_rows = {row[0] for row in self._records.read("SELECT digest FROM blob")}
+        if self._records.put_aside:  # what has no record may be what a damaged database told of
+            layers, blobs = layers & set(self._known), blobs & blob_rows
         return Stored(
             layer_rows={layer.diff_id: layer.blob for layer in self._known.values()},
-            layer_files=set(self._files.layers()),
-            blob_rows={row[0] for row in self._records.read("SELECT digest FROM blob")},
-            blob_files=set(self._content.digests()),
+            layer_files=layers,
+            blob_rows=blob_rows,
+            blob_files=blobs,
         )
 
     def _delete_files(self, found: Garbage) -> None:

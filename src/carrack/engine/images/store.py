@@ -59,9 +59,17 @@ class ImageStore:
         self._layers.load()
         names: dict[str, list[Reference]] = {}
         for text, identity in self._records.read("SELECT reference, image_id FROM tag ORDER BY reference"):
-            names.setdefault(identity, []).append(reference.parse(text))
+            try:
+                names.setdefault(identity, []).append(reference.parse(text))
+            except InvalidArgument as error:
+                log.error("the record of the name %r of image %s is unreadable: %s", text, identity, error)
         for identity, document in self._records.read("SELECT id, document FROM image"):
-            record = json.loads(document)
+            try:
+                record = json.loads(document)
+                record["layers"] = [str(word) for word in record["layers"]]
+            except (ValueError, LookupError, TypeError) as error:
+                log.error("image %s has an unreadable record (%s); it is left alone, load it again", identity, error)
+                continue
             try:
                 config = image_config.parse(self._content.read(identity, image_config.SIZE_LIMIT))
             except (OSError, CarrackError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ from carrack.network.bridge import BridgeSettings
 if TYPE_CHECKING:
     from carrack.engine.events import Events
     from carrack.storage.records import Records
+
+log = logging.getLogger(__name__)
 
 Filters = Mapping[str, Sequence[str]]
 DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
@@ -37,8 +40,12 @@ class Network:
 async def load_predefined(records: Records) -> list[Network]:
     """The three predefined networks, recorded the first time, so that their ids stay."""
     found = {}
-    for (text,) in records.read("SELECT document FROM network"):
-        network = Network(**json.loads(text))
+    for identity, text in records.read("SELECT id, document FROM network"):
+        try:
+            network = Network(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            log.error("network %s has an unreadable record (%s); it is left alone", identity, error)
+            continue
         found[network.name] = network
     new = [Network(secrets.token_hex(32), name, DRIVERS[name], times.now()) for name in DRIVERS if name not in found]
     rows = [(network.id, json.dumps(asdict(network))) for network in new]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import secrets
 import time
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from carrack.engine.events import Events
     from carrack.engine.plugins.registry import Plugins
     from carrack.storage.records import Records
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -54,9 +57,13 @@ class VolumeStore:
     def load(self) -> None:
         """Read the records."""
         self.drivers.local.prepare()
-        for (document,) in self._records.read("SELECT document FROM volume"):
-            volume = Volume(**json.loads(document))
-            self._volumes[volume.name] = volume
+        for name, document in self._records.read("SELECT name, document FROM volume"):
+            try:
+                volume = Volume(**json.loads(document))
+            except (ValueError, TypeError) as error:
+                log.error("volume %s has an unreadable record (%s); its files stay under its name", name, error)
+                volume = Volume(name, 0)
+            self._volumes[name] = volume
         self.holds.load()
 
     @property

@@ -92,3 +92,12 @@ def test_the_run_before_must_have_left() -> None:
         await waiting
 
     run(main)
+
+
+def test_an_older_record_gets_the_fields_it_did_not_know() -> None:
+    document = container(1, {"HostConfig": {"Memory": 1 << 30}}).to_document()
+    host = {name: value for name, value in document["host_config"].items() if name not in ("Memory", "CpuShares")}
+    config = {name: value for name, value in document["config"].items() if name != "StopTimeout"}
+    old = Container.from_document({**document, "host_config": host, "config": config})
+    assert (old.host_config["Memory"], old.host_config["CpuShares"]) == (0, 0)
+    assert old.config["StopTimeout"] is None

@@ -86,7 +86,13 @@ def test_records_outlive_the_store_and_a_broken_one_harms_none(caplog: pytest.Lo
         again, _ = new(records)
         again.load()
         assert again.find(c.name).state.exit_code == 3
-        assert len(again) == 1
+        assert len(again) == 3
+        broken = again.find("x")
+        assert (broken.state.status, broken.host_config["NetworkMode"]) == ("dead", "none")
+        await again.save(broken)
+        assert records.rows["container"]["x"] == ("x", "x", "{"), "what cannot be understood is kept as it is"
+        await again.delete(broken)
+        assert "x" not in records.rows["container"]
         with pytest.raises(Conflict):
             again.reserve(c.name, "other")
 
