@@ -219,12 +219,31 @@ def test_the_daemon_may_die(own: Cli, image: str) -> None:
     assert own("run", "--rm", "--network", "none", *show).stdout == ""
 
 
-@pytest.mark.census("PUT /volumes/{name}", "volume update", "volume driver CSI cluster volume")
-def test_cluster_volumes_are_refused(docker: Cli) -> None:
-    docker("volume", "create", "vol")
-    assert api(docker.daemon, "PUT", "/volumes/vol?version=1", {}) == (
+_CLUSTER = (
+    "availability=drain", "group=y", "limit-bytes=5m", "required-bytes=1m", "scope=multi", "secret=a=b",
+    "sharing=none", "topology-preferred=a=b", "topology-required=a=b", "type=block",
+)  # fmt: skip
+
+
+@pytest.mark.census(
+    "PUT /volumes/{name}", "volume update", "volume update --availability", "volume driver CSI cluster volume",
+    *(f"volume create --{flag.partition('=')[0]}" for flag in _CLUSTER), "volume ls --cluster",
+    "volume-create Volume.ClusterVolumeSpec", "mount type cluster",
+)  # fmt: skip
+def test_cluster_volumes_are_refused(cli: Cli, image: str) -> None:
+    cli("volume", "create", "vol")
+    for words in (["vol"], ["--availability", "drain", "vol"]):
+        done = cli("volume", "update", *words, check=False)
+        assert (done.returncode, done.stderr) == (1, "can only update cluster volumes\n")
+    assert api(cli.daemon, "PUT", "/volumes/vol?version=1", {}) == (
         503,
         b'{"message":"volume update only valid for cluster volumes, but swarm is unavailable"}\n',
     )
-    status, answer = api(docker.daemon, "POST", "/volumes/create", {"Name": "wol", "ClusterVolumeSpec": {"Group": "x"}})
+    status, answer = api(cli.daemon, "POST", "/volumes/create", {"Name": "wol", "ClusterVolumeSpec": {"Group": "x"}})
     assert (status, b"not a swarm manager" in answer) == (503, True)
+    for flag in _CLUSTER:
+        assert cli("volume", "create", "--group", "x", f"--{flag}", "wol", check=False).returncode == 1, flag
+    assert cli("volume", "ls", "-q").stdout == "vol\n"
+    mount = {"Type": "cluster", "Source": "x", "Target": "/m"}
+    status, answer = api(cli.daemon, "POST", "/containers/create", {"Image": image, "HostConfig": {"Mounts": [mount]}})
+    assert (status, b"mount type unknown" in answer) == (400, True)

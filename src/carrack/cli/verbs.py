@@ -66,6 +66,7 @@ _VOLUME = {
     "ls": "volumes:LIST",
     "prune": "prune:VOLUMES",
     "rm": "volumes:REMOVE",
+    "update": "volumes:UPDATE",
 }
 
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
@@ -104,7 +105,6 @@ config node secret service stack swarm"""
 _REFUSED_IN_GROUPS = {
     "image": "pull push build",
     "network": "create connect disconnect",
-    "volume": "update",
 }
 
 

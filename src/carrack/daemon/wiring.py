@@ -175,7 +175,7 @@ class Services:
             supervisor,
             attachments,
             execs,
-            Files(self.snapshotter, events, self.facts),
+            Files(self.snapshotter, self.volumes, events, self.facts),
             events,
             paths,
             self._graph,

@@ -1,4 +1,4 @@
-"""``carrack volume create``, ``ls`` and ``rm``."""
+"""``carrack volume create``, ``ls``, ``rm`` and ``update``."""
 
 from carrack.cli.command import Command, each, write
 from carrack.cli.render.fields import (
@@ -106,6 +106,12 @@ def _remove(session: "Session", parsed: "Parsed") -> int:
     return each(session, parsed.arguments, lambda name: volumes.remove(daemon, name, force=force))
 
 
+def _update(session: "Session", parsed: "Parsed") -> int:
+    if volumes.inspect(session.daemon, parsed.arguments[0]).get("ClusterVolume") is None:
+        raise InvalidArgument("can only update cluster volumes")
+    raise NotSupported("cluster volumes are not built yet")
+
+
 CREATE = Command(
     "[OPTIONS] [VOLUME]",
     "Create a volume",
@@ -140,4 +146,13 @@ REMOVE = Command(
     least=1,
     most=None,
     example="carrack volume rm data",
+)
+UPDATE = Command(
+    "[OPTIONS] VOLUME",
+    "Update a volume (cluster volumes only)",
+    _update,
+    (("availability", "", "string", 'Cluster volume availability: "active", "pause" or "drain"'),),
+    least=1,
+    most=1,
+    example="carrack volume update --availability drain data",
 )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import posixpath
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from carrack.engine import pump, spec
+from carrack.engine.containers import places
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.file_ids import SAME, FileIds, is_idmapped, of_mount, of_process
 from carrack.engine.containers.record import Container
@@ -29,6 +29,7 @@ from carrack.storage.usage import tree_size
 if TYPE_CHECKING:
     from carrack.engine.events import Events
     from carrack.engine.spec import HostFacts
+    from carrack.engine.volumes.store import VolumeStore
     from carrack.model.container import MountPoint
     from carrack.shim.client import Shim
     from carrack.storage.snapshots.base import Snapshotter
@@ -39,26 +40,26 @@ T = TypeVar("T")
 class Files:
     """File operations on containers."""
 
-    def __init__(self, snapshotter: Snapshotter, events: Events, facts: HostFacts | None = None) -> None:
+    def __init__(
+        self, snapshotter: Snapshotter, volumes: VolumeStore, events: Events, facts: HostFacts | None = None
+    ) -> None:
         self._facts = facts
         self._snapshotter = snapshotter
+        self._volumes = volumes
         self._events = events
 
     @contextmanager
-    def _root(self, c: Container, path: str) -> Iterator[tuple[int, str, FileIds]]:
+    def _root(self, c: Container, path: str, mounted: Mapping[str, str]) -> Iterator[tuple[int, str, FileIds]]:
         """A descriptor of the root to look in, the path below it, and whom owners are (blocking)."""
-        ids = SAME
         if c.state.status in ("running", "paused") and c.shim is not None:
             fd, ids = _running_root(c, c.shim, os.O_PATH)
         else:
-            for point in sorted(c.mounts, key=lambda p: -len(p["Destination"])):
-                rest = _below(path, point["Destination"])
-                if rest is not None and point["Source"] and os.path.isdir(point["Source"]):
-                    fd = os.open(point["Source"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                    path, ids = rest, self._ids_of(c, point, fd)
-                    break
-            else:
-                fd = self._snapshotter.mount(c.id)
+            fd, path, point = places.open_root(self._snapshotter, c, path, mounted)
+            try:
+                ids = SAME if point is None or point["Type"] == "image" else self._ids_of(c, point, fd)
+            except BaseException:
+                os.close(fd)
+                raise
         try:
             yield fd, path, ids
         finally:
@@ -81,21 +82,35 @@ class Files:
         _check(path)
         await c.left()
 
-        def look() -> dict[str, Any]:
-            with self._root(c, path) as (fd, below, _):
-                return archive.stat(LINUX, fd, below).document()
+        async with places.mounted(self._volumes, c, path) as mounted:
 
-        return await asyncio.to_thread(_translated, c, path, look)
+            def look() -> dict[str, Any]:
+                with self._root(c, path, mounted) as (fd, below, _):
+                    return archive.stat(LINUX, fd, below).document()
+
+            return await asyncio.to_thread(_translated, c, path, look)
 
     def get(self, c: Container, path: str) -> AsyncIterator[bytes]:
         """A tar of what ``path`` names."""
+        self._events.publish("container", "archive-path", c.id, attributes(c))
+        if places.to_mount(self._volumes, c, path):
+            return self._get_mounted(c, path)
+        return self._packed(c, path, {})
 
+    def _packed(self, c: Container, path: str, mounted: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         def work(write: Callable[[bytes | memoryview], object]) -> None:
-            with self._root(c, path) as (fd, below, ids):
+            with self._root(c, path, mounted) as (fd, below, ids):
                 _translated(c, path, lambda: _pack(fd, below, path, write, ids))
 
-        self._events.publish("container", "archive-path", c.id, attributes(c))
         return pump.produce(work)
+
+    async def _get_mounted(self, c: Container, path: str) -> AsyncGenerator[bytes, None]:
+        async with (
+            places.mounted(self._volumes, c, path) as mounted,
+            aclosing(self._packed(c, path, mounted)) as pieces,
+        ):
+            async for piece in pieces:
+                yield piece
 
     async def put(
         self, c: Container, path: str, body: AsyncIterator[bytes], *, keep_kinds: bool = False, copy_owner: bool = False
@@ -106,16 +121,16 @@ class Files:
         """
         _check(path)
         await c.left()
-        if c.host_config["ReadonlyRootfs"] and not _on_writable_mount(c, path):
-            raise Forbidden("container rootfs is marked read-only")
+        _check_writable(c, path)
+        async with places.mounted(self._volumes, c, path) as mounted:
 
-        def work(source: Any) -> None:
-            with self._root(c, path) as (fd, below, ids):
-                owner = _owner(c, fd) if copy_owner else None
-                plain = compression.Decompressed(source)
-                _translated(c, path, lambda: unpack(LINUX, fd, below, plain, no_overwrite_dir_non_dir=keep_kinds, owner=owner, outside=ids.outside))  # fmt: skip  # noqa: E501
+            def work(source: Any) -> None:
+                with self._root(c, path, mounted) as (fd, below, ids):
+                    owner = _owner(c, fd) if copy_owner else None
+                    plain = compression.Decompressed(source)
+                    _translated(c, path, lambda: unpack(LINUX, fd, below, plain, no_overwrite_dir_non_dir=keep_kinds, owner=owner, outside=ids.outside))  # fmt: skip  # noqa: E501
 
-        await pump.consume(body, work)
+            await pump.consume(body, work)
         self._events.publish("container", "extract-to-dir", c.id, attributes(c))
 
     def export(self, c: Container) -> AsyncIterator[bytes]:
@@ -190,15 +205,12 @@ def _check(path: str) -> None:
         raise InvalidArgument("bad parameter: 'path' cannot be empty")
 
 
-def _below(path: str, mount: str) -> str | None:
-    clean = "/" + posixpath.normpath("/" + path).lstrip("/")  # normpath keeps two slashes at the beginning
-    if clean == mount:
-        return "/." if path.endswith("/.") else "/"
-    return clean[len(mount) :] if clean.startswith(mount + "/") else None
-
-
-def _on_writable_mount(c: Container, path: str) -> bool:
-    return any(point["RW"] and _below(path, point["Destination"]) is not None for point in c.mounts)
+def _check_writable(c: Container, path: str) -> None:
+    points = places.points_of(c, path)
+    if points and not points[0][0]["RW"]:
+        raise Forbidden("mounted volume is marked read-only")
+    if not points and c.host_config["ReadonlyRootfs"]:
+        raise Forbidden("container rootfs is marked read-only")
 
 
 def _pack(fd: int, below: str, path: str, write: Callable[[bytes | memoryview], object], ids: FileIds) -> None:

@@ -90,7 +90,7 @@ def open_part(directory: str, subpath: str, held: ExitStack, kernel: Kernel = LI
         except OSError as error:
             raise InvalidArgument(f"cannot access path {directory}: {(error.strerror or '').lower()}") from error
         scratch.callback(os.close, root)
-        part = _resolve(kernel, root, subpath, directory)
+        part = resolve_part(root, subpath, directory, kernel)
         scratch.callback(os.close, part)
         fd = kernel.open_tree(part, "", _CLONE)
     held.callback(os.close, fd)
@@ -101,7 +101,7 @@ def part_of_view(view: int, subpath: str, name: str, place: str, held: ExitStack
     """The same in a detached mount, an image's. Kernels before 6.15 clone no part of what is attached nowhere: there
     it is attached at ``place`` for the moment (blocking)."""
     with ExitStack() as scratch:
-        part = _resolve(kernel, view, subpath, name)
+        part = resolve_part(view, subpath, name, kernel)
         scratch.callback(os.close, part)
         try:
             fd = kernel.open_tree(part, "", _CLONE)
@@ -116,7 +116,11 @@ def part_of_view(view: int, subpath: str, name: str, place: str, held: ExitStack
     return fd
 
 
-def _resolve(kernel: Kernel, root: int, subpath: str, base: str) -> int:
+def resolve_part(root: int, subpath: str, base: str, kernel: Kernel = LINUX) -> int:
+    """An O_PATH descriptor of what ``subpath`` names below ``root``, which messages call ``base``.
+
+    Raises InvalidArgument for one that is not there, or leads out.
+    """
     try:
         return kernel.openat2(root, subpath, os.O_PATH, resolve=_BENEATH)
     except OSError as error:

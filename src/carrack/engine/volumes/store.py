@@ -137,9 +137,10 @@ class VolumeStore:
             await self.drivers.get(driver)
             _check_name(name)
             async with self._lock(name):
+                volume = await self._existing(name, driver) or await self._make(name, driver, options, labels)
                 if claim:
                     self._claims.setdefault(name, set()).add(claim)
-                return await self._existing(name, driver) or await self._make(name, driver, options, labels)
+                return volume
         except CarrackError as error:
             raise type(error)(f"create {name}: {error}") from error
 
@@ -151,6 +152,9 @@ class VolumeStore:
             except NotFound:
                 return None
             await self._record(volume)
+        if volume is not None and volume.driver != LOCAL and not self.users(name) and not await self._is_there(volume):
+            await self._forget(name)  # its driver has lost it, or somebody has removed it there
+            return None
         if volume is not None and driver and driver != volume.driver:
             told = f"driver '{volume.driver}' already has volume '{name}': volume name must be unique"
             raise Conflict(told)
