@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.busybox import IMAGE, IMPORT, root_file_system
+from tests.cli.remapped import COUNT, FIRST, remapping
 from tests.cli.running import Cli, CommandLine, DaemonProcess, eventually
 
 pytestmark = pytest.mark.root
@@ -286,3 +287,23 @@ def test_a_shim_of_containerd_is_refused_by_name(tmp_path: Path, daemon: DaemonP
             other.start()
     finally:
         other.stop()
+
+
+@pytest.fixture(scope="module")
+def remapping_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    with remapping(tmp_path_factory.mktemp("remap")) as process:
+        yield process
+
+
+def test_users_that_are_remapped(remapping_daemon: DaemonProcess, runtime: str) -> None:
+    docker = CommandLine("docker" if shutil.which("docker") else "carrack", remapping_daemon)
+    script = "cat /proc/self/uid_map; touch /new; stat -c %u /new /bin; ip -o addr show eth0 | wc -l; ls /sys/class/net"
+    words = ["run", "--rm", "-v", "named:/named", "--runtime"]
+    own = docker(*words, "carrack", IMAGE, "sh", "-c", script).stdout
+    assert own.split()[:3] == ["0", str(FIRST), str(COUNT)]
+    assert docker(*words, runtime, IMAGE, "sh", "-c", script).stdout == own
+    docker("run", "-d", "--name", "mapped", "--runtime", runtime, IMAGE, "sleep", "1000")
+    assert docker("exec", "mapped", "cat", "/proc/self/uid_map").stdout.split() == own.split()[:3]
+    host = docker("run", "--rm", "--userns", "host", "--runtime", runtime, IMAGE, "cat", "/proc/self/uid_map")
+    assert host.stdout.split() == ["0", "0", "4294967295"]
+    docker("rm", "-f", "mapped")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.busybox import IMAGE, IMPORT, root_file_system
+from tests.cli.remapped import COUNT, FIRST, remapping
 from tests.cli.running import Cli, CommandLine, DaemonProcess, created, eventually
 
 from carrack.linux import loop
@@ -170,3 +171,16 @@ def test_on_btrfs_a_subvolume_is_limited(on_btrfs: Path) -> None:
         eventually(lambda: not Path(upper).exists())
     finally:
         daemon.stop()
+
+
+def test_users_that_are_remapped(tmp_path: Path) -> None:
+    with remapping(tmp_path) as daemon:
+        command = CommandLine("docker" if shutil.which("docker") else "carrack", daemon)
+        script = f"cat /proc/self/uid_map; {FILL}; stat -c %u /big"
+        words = ["run", "--name", "small5", "--storage-opt", "size=16m", IMAGE, "sh", "-c", script]
+        done = command(*words)
+        assert done.stdout.split() == ["0", str(FIRST), str(COUNT), "0"]
+        assert "No space left on device" in done.stderr
+        assert command("diff", "small5").stdout == "A /big\n"
+        command("rm", "small5")
+        eventually(lambda: attached(daemon) == [])

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from carrack.engine.runtimes import OWN
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import InvalidArgument
 from carrack.model.container import Document
 from carrack.model.idmap import LIMIT, IdMap, Range
 from carrack.oci.runtime_spec import IdMapping
@@ -81,11 +80,6 @@ def check(host: Document) -> None:
         raise InvalidArgument(
             "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace "
             "when running privileged mode"
-        )
-    if host["Runtime"] not in ("", OWN):
-        raise NotSupported(
-            f"the runtime {host['Runtime']} does not get containers in a user namespace of this engine: "
-            "leave --runtime out, or give --userns=host"
         )
     if host["NetworkMode"] == "host":
         raise InvalidArgument("cannot share the host's network namespace when user namespaces are enabled")

@@ -5,7 +5,7 @@
     <run directory>/bundle/         in a mount namespace of the shim's own, which nobody else sees
         config.json                 the spec, with paths in place of our descriptors and numbers in place of names
         rootfs/                     the container's root, mounted here until the container has it
-        sources/<index>             what it binds
+        sources/<index>             what it binds; both below /mnt where the container has a user namespace
         log.json  pid  console.sock  process.json        see external.py
 
 Source: OCI runtime spec, bundle.md and config.md.
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from carrack.oci.runtime_spec import Process, Spec
 
 _CGROUPS = "/sys/fs/cgroup"
+#: covered in our mount namespace, for who may not come to the run directory
+_OPEN = "/mnt"
 #: older runtimes take no later one, and none needs to be told one for the later fields that it knows
 _OCI_VERSION = "1.0.2"
 
@@ -40,23 +42,26 @@ class Bundle:
         self._kernel = kernel
         self._directory = f"{directory}/bundle"
         self._paths = paths
+        self._place = _OPEN if "user" in paths else self._directory
 
     def make(self, plan: dict[str, Any]) -> None:
         """All of it, from a runtime's InitPlan whose descriptors are ours. Raises OSError, CarrackError."""
         withdraw(self._kernel)
-        os.makedirs(f"{self._directory}/sources", mode=0o700, exist_ok=True)
-        os.makedirs(f"{self._directory}/rootfs", mode=0o700, exist_ok=True)
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        if self._place == _OPEN:
+            self._open_up()
+        for name in ("sources", "rootfs"):
+            os.makedirs(f"{self._place}/{name}", mode=0o711, exist_ok=True)
         root, spec = plan["rootfs_fd"], plan["spec"]
         program = self.complete(spec["process"], plan, root, create=True)
-        self._kernel.move_mount(root, AT_FDCWD, f"{self._directory}/rootfs")
-        sources = {int(index): self._place(index, fd) for index, fd in plan.get("source_fds", {}).items()}
+        self._kernel.move_mount(root, AT_FDCWD, f"{self._place}/rootfs")
+        sources = {int(index): self._mount(index, fd) for index, fd in plan.get("source_fds", {}).items()}
         with open(f"{self._directory}/config.json", "w") as file:
-            json.dump({**config(spec, sources, self._paths), "process": program}, file)
+            json.dump({**config(spec, f"{self._place}/rootfs", sources, self._paths), "process": program}, file)
 
     def clear(self) -> None:
-        """The container has it all; nothing here keeps its file systems busy."""
-        mounted = [f"{self._directory}/rootfs"]
-        mounted += [f"{self._directory}/sources/{name}" for name in os.listdir(f"{self._directory}/sources")]
+        """The container has it all; nothing here keeps its file systems busy. Runtimes want the directories still."""
+        mounted = [f"{self._place}/rootfs", *(f"{self._place}/sources/{name}" for name in _names(self._place))]
         for path in mounted:
             try:
                 self._kernel.umount(path, MNT_DETACH | UMOUNT_NOFOLLOW)
@@ -88,9 +93,17 @@ class Bundle:
             result.setdefault("oomScoreAdj", process.Unasked.oom_score_adj)
         return result
 
-    def _place(self, index: str, fd: int) -> str:
+    def _open_up(self) -> None:
+        """Who is root of a user namespace only may pass no directory of ours: what it mounts goes where anybody may."""
+        fd = self._kernel.new_mount("tmpfs", [("size", "1m"), ("mode", "711")])
+        try:
+            self._kernel.move_mount(fd, AT_FDCWD, _OPEN)
+        finally:
+            os.close(fd)
+
+    def _mount(self, index: str, fd: int) -> str:
         """Mount a bind's source where the runtime finds it."""
-        path = f"{self._directory}/sources/{index}"
+        path = f"{self._place}/sources/{index}"
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             os.makedirs(path, exist_ok=True)
         else:
@@ -99,8 +112,8 @@ class Bundle:
         return path
 
 
-def config(spec: Spec, sources: dict[int, str], paths: dict[str, str]) -> dict[str, Any]:
-    """The spec for another program: binds by path, and namespaces that are there by theirs."""
+def config(spec: Spec, root: str, sources: dict[int, str], paths: dict[str, str]) -> dict[str, Any]:
+    """The spec for another program: root and binds by path, and namespaces that are there by theirs."""
     linux: dict[str, Any] = dict(spec.get("linux", {}))
     new = [each for each in linux.get("namespaces", ()) if each["type"] not in paths]
     linux["namespaces"] = [*new, *({"type": kind, "path": path} for kind, path in paths.items())]
@@ -108,8 +121,15 @@ def config(spec: Spec, sources: dict[int, str], paths: dict[str, str]) -> dict[s
         {**mount, "source": sources[index]} if index in sources else mount
         for index, mount in enumerate(spec.get("mounts", ()))
     ]
-    root = {**spec.get("root", {}), "path": "rootfs"}
-    return {**spec, "ociVersion": _OCI_VERSION, "root": root, "mounts": mounts, "linux": linux}
+    place = {**spec.get("root", {}), "path": root}
+    return {**spec, "ociVersion": _OCI_VERSION, "root": place, "mounts": mounts, "linux": linux}
+
+
+def _names(place: str) -> list[str]:
+    try:
+        return os.listdir(f"{place}/sources")
+    except FileNotFoundError:  # it did not come so far
+        return []
 
 
 def withdraw(kernel: Kernel) -> None:

@@ -38,6 +38,8 @@ def wait(kernel: Kernel, hierarchy: Hierarchy, plan: Plan, child: Child, stub: s
             return None, []
         request = message.get("id")
         arranged = arrange(message, fds, child.pid, null_fd, open_held(str(child.pid), plan))
+        if "runtime" in arranged.document:  # the first process has its namespaces to give, and no more to do
+            return arranged.document, arranged.fds
         spec = arranged.plan["spec"]
         give_streams([arranged.packed[index] for index in arranged.plan.get("stdio", ())], child.pid)
         process.raise_hard_limits(spec.get("process", {}), child.pid)

@@ -20,8 +20,8 @@ SPEC: Any = {
 
 
 def test_binds_and_namespaces_go_by_path() -> None:
-    told = config(SPEC, {1: "/b/sources/1"}, {"network": "/proc/7/ns/net", "pid": "/proc/7/ns/pid"})
-    assert told["root"] == {"path": "rootfs", "readonly": True}
+    told = config(SPEC, "/b/rootfs", {1: "/b/sources/1"}, {"network": "/proc/7/ns/net", "pid": "/proc/7/ns/pid"})
+    assert told["root"] == {"path": "/b/rootfs", "readonly": True}
     assert told["mounts"][0] == SPEC["mounts"][0]
     assert told["mounts"][1] == {"destination": "/d", "type": "bind", "source": "/b/sources/1"}
     assert told["linux"] == {

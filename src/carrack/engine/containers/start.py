@@ -149,7 +149,7 @@ class Starter:
                 if spec.remapped(c.host_config, self._facts) is not None:
                     joining.share_users(c, other, self._facts.remap, join, held)
         if for_other:
-            names = tuple(name for name in names if name == "network")
+            names = tuple(name for name in names if name in ("user", "network"))
         parent = self._paths.parent(c.host_config["CgroupParent"])
         if any(self._realtime) and c.host_config["CgroupParent"]:
             await asyncio.to_thread(grant, parent, *self._realtime)
