@@ -112,6 +112,8 @@ def _spelled(name: str, known: set[str]) -> str:
         rest if verb == "container" else name,
         f"ps {behind}".strip() if (verb, group) == ("container", "ls") else name,
         f"{verb} type {rest}",
+        f"{verb} {behind}",
+        name.replace("volume-create Volume.", "POST /volumes/create "),
     )
     found = next((other for other in others if other in known), "")
     begun = [] if found else [other for other in known if other.startswith(name)]
