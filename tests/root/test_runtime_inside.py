@@ -212,6 +212,23 @@ def test_a_user_namespace_maps_root_to_an_ordinary_user(bundle: Bundle) -> None:
     assert (bundle.rootfs / "tmp/made").stat().st_uid == 100000
 
 
+def test_a_bind_may_have_the_map_of_its_container(bundle: Bundle, tmp_path: Path) -> None:
+    for place in (tmp_path / "shared", bundle.rootfs / "data"):
+        place.mkdir()
+    mount = {"type": "bind", "source": str(tmp_path / "shared"), "destination": "/data", "options": ["bind", "idmap"]}
+    bundle.spec["mounts"].append(mount)
+    refused = bundle.run("true")
+    assert "to id-map it takes uidMappings and gidMappings, its own or the container's" in refused.stderr
+    mapping = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    bundle.linux.update(uidMappings=mapping, gidMappings=mapping)
+    bundle.linux["namespaces"].append({"type": "user"})
+    assert bundle.shell("stat -c %u:%g /data; touch /data/made; chown 5:6 /data/made").split() == ["0:0"]
+    made = (tmp_path / "shared/made").stat()
+    assert (made.st_uid, made.st_gid) == (5, 6)
+    mount["source"] = "/proc/sys"
+    assert "the file system there (proc) has no id-mapped mounts" in bundle.run("true").stderr
+
+
 def test_a_time_namespace_has_its_offset(bundle: Bundle) -> None:
     bundle.linux["namespaces"].append({"type": "time"})
     bundle.linux["timeOffsets"] = {"boottime": {"secs": 100_000_000}}

@@ -11,6 +11,9 @@ import pytest
 from tests.root.shim_harness import NAMESPACES, Client, Harness, cgroups_of, play
 
 from carrack.errors import NotFound
+from carrack.linux import idmap
+from carrack.linux.syscalls import LINUX
+from carrack.oci.runtime_spec import IdMapping
 from carrack.shim.client import StartFailed
 
 pytestmark = pytest.mark.root
@@ -287,5 +290,21 @@ def test_a_late_client_sees_the_end_and_a_paused_container_takes_no_exec(tmp_pat
         await shim.resume()
         await shim.signal(signal.SIGKILL)
         await shim.exited
+
+    play(tmp_path, scene)
+
+
+def test_the_zygote_makes_user_namespaces_that_nobody_is_in(tmp_path: Path) -> None:
+    async def scene(harness: Harness) -> None:
+        extents: list[IdMapping] = [{"containerID": 0, "hostID": 5000, "size": 10}]
+        space = await harness.zygote.user_namespace(extents, extents)
+        (tmp_path / "file").touch()
+        tree = idmap.clone(LINUX, str(tmp_path), space)
+        assert os.stat("file", dir_fd=tree).st_uid == 5000
+        with pytest.raises(OSError, match="Invalid argument"):
+            await harness.zygote.user_namespace([*extents, *extents], extents)
+        assert (await harness.run("/bin/true"))[0] == 0
+        for fd in (tree, space):
+            os.close(fd)
 
     play(tmp_path, scene)

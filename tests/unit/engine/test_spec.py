@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.fakes.containers import FACTS, container
 
 from carrack.engine import spec
+from carrack.engine.userns import Remap
 from carrack.engine.volumes.specs import spec_mounts
 from carrack.runtime import stage
 
@@ -157,3 +158,28 @@ def test_what_is_made_ahead_fits_a_container_with_the_defaults(version: int, hos
     assert kinds == (
         {"proc", "tmpfs", "devpts", "sysfs", "mqueue"} | ({"cgroup"} if version == 1 else set()) if whole else set()
     )
+
+
+EXTENTS: Any = ({"containerID": 0, "hostID": 100000, "size": 65536},)
+REMAPPED = FACTS._replace(remap=Remap("me", EXTENTS, EXTENTS))
+
+
+def test_a_remapped_container_has_a_user_namespace_with_its_map() -> None:
+    document = spec.build(container(1), REMAPPED, [], "/x")
+    assert {"type": "user"} in document["linux"]["namespaces"]
+    assert document["linux"]["uidMappings"] == document["linux"]["gidMappings"] == list(EXTENTS)
+    assert document["linux"]["sysctl"]["net.ipv4.ping_group_range"] == "0 65535"
+    names = tuple(namespace["type"] for namespace in document["linux"]["namespaces"])
+    assert names == spec.usual_namespaces(REMAPPED)
+
+
+@pytest.mark.parametrize("host", [{"UsernsMode": "host"}, {"NetworkMode": "container:" + "2" * 64}])
+def test_who_opts_out_or_joins_another_has_none_of_its_own(host: dict[str, str]) -> None:
+    document = spec.build(container(1, {"HostConfig": host}), REMAPPED, [], "/x")
+    assert "user" not in [namespace["type"] for namespace in document["linux"]["namespaces"]]
+    assert "uidMappings" not in document["linux"]
+
+
+def test_the_hosts_message_queues_are_bound_where_they_cannot_be_mounted() -> None:
+    mounts = spec.build(container(1, {"HostConfig": {"IpcMode": "host"}}), REMAPPED, [], "/x")["mounts"]
+    assert [m["type"] for m in mounts if m["destination"] == "/dev/mqueue"] == ["bind"]

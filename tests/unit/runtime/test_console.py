@@ -47,3 +47,14 @@ def test_the_terminal_has_its_size_and_becomes_the_streams() -> None:
         assert os.tcgetpgrp(1) == os.getpid()
 
     run_apart(work)
+
+
+def test_a_pipe_is_given_to_the_user_and_a_device_is_not() -> None:
+    def work() -> None:
+        ends = [os.open("/dev/null", os.O_RDWR), *os.pipe()]
+        before = os.stat("/dev/null").st_uid
+        console.take_streams(ends, 12345)
+        assert [os.fstat(number).st_uid for number in range(3)] == [before, 12345, 12345]
+        assert os.stat("/dev/null").st_uid == before
+
+    run_apart(work)

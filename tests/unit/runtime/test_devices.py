@@ -73,3 +73,14 @@ def test_an_unknown_type_is_named(tmp_path: Path, root: int, monkeypatch: pytest
     monkeypatch.setattr(os, "chown", lambda *_, **__: None)
     with pytest.raises(InvalidArgument, match="device /dev/x: unknown type 'z'"):
         devices.make_devices(RootedKernel(tmp_path), root, [{"path": "/dev/x", "type": "z"}])
+
+
+def test_a_device_is_found_under_the_kernels_name_too(
+    tmp_path: Path, root: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "mknod", deny)
+    kernel = RootedKernel(tmp_path)
+    devices.make_devices(kernel, root, [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 0o666}])
+    assert str(kernel.named("move_mount")[-1][1]).endswith("/dev/mine")
+    with pytest.raises(FileNotFoundError, match="/dev/other"):
+        devices.make_devices(kernel, root, [{"path": "/dev/other", "type": "c", "major": 4094, "minor": 1}])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -107,6 +108,21 @@ def test_limits_are_set_and_unknown_ones_named() -> None:
             process.set_rlimits({"rlimits": [{"type": "RLIMIT_MOON", "soft": 0, "hard": 0}]})
         with pytest.raises(OSError, match=r"error setting rlimit type \d+: invalid argument"):
             process.set_rlimits({"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 2, "hard": 1}]})
+
+    run_apart(work)
+
+
+def test_hard_limits_are_raised_for_another_where_that_can_be_and_nothing_else_happens() -> None:
+    def work() -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        limits: Any = [
+            {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+            {"type": "RLIMIT_MOON", "soft": 0, "hard": 0},
+            {"type": "RLIMIT_NOFILE", "soft": 5, "hard": 2**63},
+        ]
+        process.raise_hard_limits({"rlimits": limits}, os.getpid())
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (soft, hard)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 5
 
     run_apart(work)
 

@@ -64,3 +64,11 @@ def test_a_failure_is_told_with_the_number_of_the_request(tmp_path: Path) -> Non
     os.close(child.pidfd)
     for end in (stub, control, daemon):
         end.close()
+
+
+def test_pipes_are_given_to_whom_the_root_of_the_namespace_is() -> None:
+    ends = os.pipe()
+    deputy.give_streams([ends[1]], os.getpid())  # in the host's own namespace: root
+    assert os.fstat(ends[1]).st_uid == 0
+    for fd in ends:
+        os.close(fd)

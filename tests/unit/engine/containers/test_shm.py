@@ -74,3 +74,13 @@ def test_it_is_a_limited_tmpfs_and_goes_with_the_directory(tmp_path: Path, monke
     assert set(os.listdir("/proc/self/fd")) == before
     shm.release(paths.run(c.id))
     assert len(kernel.named("umount")) == 2
+
+
+def test_the_tmpfs_is_the_containers_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = FakeKernel()
+    monkeypatch.setattr(shm, "LINUX", kernel)
+    monkeypatch.setattr(os, "close", lambda fd: None)
+    shm.attach(with_ipc("shareable"), Paths(str(tmp_path), str(tmp_path)), (7, 8))
+    options = kernel.named("new_mount")[0][2]
+    assert isinstance(options, tuple)
+    assert {("uid", "7"), ("gid", "8"), ("mode", "1777")} <= set(options)
