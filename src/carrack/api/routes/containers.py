@@ -192,8 +192,8 @@ class _Face:
 
         async def produce(out: StreamWriter) -> None:
             await out.start()
-            code, _ = await ended
-            await out.json({"StatusCode": code})
+            code, error = await ended
+            await out.json({"StatusCode": code, **({"Error": {"Message": error}} if error else {})})
 
         return stream(produce)
 

@@ -98,7 +98,7 @@ class Container(Revised):
         return cls(**values, state=State(**document["state"]))
 
     def wait(self, condition: str) -> asyncio.Future[tuple[int, str]]:
-        """A future of (exit code, error text), done at ``next-exit`` or ``removed``."""
+        """A future of (exit code, why what was waited for failed), done at ``next-exit`` or ``removed``."""
         future: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self.waiters.append((condition, future))
         future.add_done_callback(self._forget)
@@ -114,7 +114,7 @@ class Container(Revised):
         if self.state.running:
             return self.wait("not-running")
         done: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        done.set_result((self.state.exit_code, self.state.error))
+        done.set_result((self.state.exit_code, ""))
         return done
 
     async def left(self) -> None:
@@ -122,14 +122,14 @@ class Container(Revised):
         if self.leaving is not None:
             await asyncio.wait({self.leaving})
 
-    def notify(self, *conditions: str) -> None:
-        """Wake those who wait for one of the conditions."""
+    def notify(self, *conditions: str, error: str = "") -> None:
+        """Wake those who wait for one of the conditions, or tell them why it does not come true."""
         kept = []
         for condition, future in self.waiters:
             if condition not in conditions:
                 kept.append((condition, future))
             elif not future.done():
-                future.set_result((self.state.exit_code, self.state.error))
+                future.set_result((self.state.exit_code, error))
         self.waiters = kept
 
 

@@ -96,8 +96,9 @@ class Remover:
         before, c.state.status = c.state.status, "removing"
         try:
             await self._delete(c)
-        except BaseException:
+        except BaseException as failure:
             c.state.status = before
+            c.notify("removed", error=f"container {c.id} could not be removed: {failure}")
             raise
         if c.host_config["AutoRemove"] if volumes is None else volumes:
             await self._remove_volumes(c)

@@ -45,12 +45,12 @@ def test_waiters_hear_their_condition_once() -> None:
         c = container(1, status="running")
         removed, ended, gone = c.wait("removed"), c.ended(), c.wait("removed")
         gone.cancel()
-        c.state.exit_code, c.state.error = 7, "why"
+        c.state.exit_code, c.state.error = 7, "how it ended"
         c.notify("next-exit", "not-running")
-        assert ended.result() == (7, "why")
+        assert ended.result() == (7, "")
         assert not removed.done()
         c.state.exit_code = 8
-        c.notify("removed")
+        c.notify("removed", error="why")
         assert removed.result() == (8, "why")
         assert c.waiters == []
 

@@ -146,13 +146,16 @@ def test_a_removal_that_meets_a_start_leaves_no_program(tmp_path: Path, force: b
     inside(tmp_path, test)
 
 
+@pytest.mark.census("POST /containers/{id}/wait → Error", "POST /containers/{id}/wait → Error.Message")
 def test_a_failed_removal_can_be_tried_again(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         c = await world.create()
+        waiting = c.wait("removed")
         world.records.broken = OSError(5, "Input/output error")
         with pytest.raises(OSError, match="Input/output"):
             await remove(world, c)
         assert c.state.status == "created"
+        assert "could not be removed: [Errno 5]" in waiting.result()[1]
         await remove(world, c)
         assert len(world.store) == 0
 
