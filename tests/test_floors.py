@@ -24,7 +24,7 @@ SIBLINGS = {("model", "errors"), ("oci", "errors"), ("dockerfile", "errors"), ("
 ENGINE_STEPS = {
     "jobs": 0, "events": 0, "meter": 0, "defaults": 0, "whole": 0, "health": 0,
     "pump": 1, "cdi": 1, "plugins": 1, "runtimes": 1, "storage_options": 1,
-    "resources": 2, "device_requests": 2, "privileges": 2, "authorization": 2, "userns": 2,
+    "resources": 2, "discards": 2, "device_requests": 2, "privileges": 2, "authorization": 2, "userns": 2,
     "images": 2, "volumes": 2, "networks": 2,
     "containers": 3, "spec": 3,
     "build": 4, "swarm": 4,

@@ -69,6 +69,7 @@ def disk() -> tuple[str, str]:
     return found
 
 
+@pytest.mark.census("resource cgroup v2")
 def test_limits_stand_in_the_cgroup(docker: Cli, image: str) -> None:
     docker("run", "-d", "--name", "small", *words(LIMITS), image, "sleep", "100")
     assert {option: setting(docker, "small", file) for option, (file, _) in LIMITS.items()} == {
@@ -99,6 +100,7 @@ def test_swap_is_what_remains_above_the_memory(docker: Cli, image: str) -> None:
     assert found == [str(32 << 20), str(64 << 20), "max"]
 
 
+@pytest.mark.census("event container oom")
 def test_out_of_memory(docker: Cli, image: str) -> None:
     eater = ["run", "--name", "eater", "--memory", "8m", "--memory-swap", "8m", image]
     done = docker(*eater, "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1", check=False)
@@ -134,15 +136,27 @@ def test_updates_reach_what_runs(docker: Cli, image: str) -> None:
     assert setting(docker, "grows", "memory.max") == str(128 << 20)
 
 
-def test_what_this_version_does_not_have_is_refused(docker: Cli, image: str) -> None:
-    for options, word in (
-        (["--memory-swappiness", "10"], "swappiness"),
-        (["--oom-kill-disable", "-m", "64m"], "disableOOMKiller"),
-        (["--cpu-rt-runtime", "1000", "--cpu-rt-period", "10000"], "real-time"),
+def test_what_this_version_does_not_have_is_dropped_with_a_warning(docker: Cli, image: str) -> None:
+    for options, warning in (
+        (
+            ["--memory-swappiness", "10"],
+            "memory swappiness capabilities or the cgroup is not mounted. Memory swappiness",
+        ),
+        (["--oom-kill-disable", "-m", "64m"], "OomKillDisable. OomKillDisable"),
     ):
-        done = docker("run", "--rm", *options, image, "true", check=False)
-        assert done.returncode == 125, options
-        assert word in done.stderr
+        done = docker("run", "--rm", *options, image, "echo", "runs")
+        assert f"WARNING: Your kernel does not support {warning} discarded." in done.stderr
+        assert done.stdout == "runs\n"
+    real = docker("run", "--rm", "--cpu-rt-runtime", "1000", "--cpu-rt-period", "10000", image, "true", check=False)
+    assert real.returncode == 125
+    assert "kernel does not support CPU real-time scheduler" in real.stderr
+
+
+@pytest.mark.census("security-opt writable-cgroups")
+def test_cgroups_of_its_own_that_it_may_write(docker: Cli, image: str) -> None:
+    script = "mkdir /sys/fs/cgroup/x && echo 0 > /sys/fs/cgroup/x/cgroup.procs && cat /proc/self/cgroup"
+    done = docker("run", "--rm", "--security-opt", "writable-cgroups=true", image, "sh", "-c", script)
+    assert done.stdout == "0::/x\n"
 
 
 def test_the_container_sees_its_own_cgroup_only(docker: Cli, image: str) -> None:

@@ -14,6 +14,12 @@ def box(cli: Cli, image: str) -> str:
     return "box"
 
 
+@pytest.mark.census(
+    "POST /containers/{id}/exec AttachStdin",
+    "POST /containers/{id}/exec AttachStdout",
+    "POST /containers/{id}/exec AttachStderr",
+    "POST /containers/{id}/exec Cmd",
+)
 def test_output_input_and_code(cli: Cli, box: str) -> None:
     done = cli("exec", box, "sh", "-c", "echo out; echo err >&2; exit 6", check=False)
     assert (done.returncode, done.stdout, done.stderr) == (6, "out\n", "err\n")

@@ -20,6 +20,17 @@ def shown(cli: Cli, name: str) -> str:
     return cli("ps", "-a", "--filter", f"name={name}", "--format", "{{.Status}}").stdout.strip()
 
 
+@pytest.mark.census(
+    "run --health-cmd",
+    "run --health-interval",
+    "run --health-retries",
+    "healthcheck Test CMD-SHELL",
+    "healthcheck Interval",
+    "healthcheck Retries",
+    "healthcheck health_status events",
+    "healthcheck status starting|healthy|unhealthy|none",
+    "event container health_status",
+)
 def test_a_check_runs_inside_and_its_result_is_shown(cli: Cli, image: str) -> None:
     check = "echo asked as $(id -u); test -e /fine"
     cli("run", "-d", "--name", "checked", "--user", "7", "--tmpfs", "/tmp", "--health-cmd", check, *QUICK, image, "sleep", "60")  # fmt: skip  # noqa: E501
@@ -40,6 +51,7 @@ def test_a_check_runs_inside_and_its_result_is_shown(cli: Cli, image: str) -> No
     assert health(cli, "checked") == "unhealthy"
 
 
+@pytest.mark.census("run --health-timeout", "healthcheck Timeout")
 def test_a_check_that_hangs_is_killed(cli: Cli, image: str) -> None:
     cli("run", "-d", "--name", "hanging", "--health-cmd", "exec sleep 77", "--health-timeout", "200ms", *QUICK, image, "sleep", "60")  # fmt: skip  # noqa: E501
     eventually(lambda: health(cli, "hanging") == "unhealthy")
@@ -50,6 +62,7 @@ def test_a_check_that_hangs_is_killed(cli: Cli, image: str) -> None:
     eventually(lambda: cli("top", "hanging", "-o", "pid,args").stdout.count("sleep 77") <= 1)
 
 
+@pytest.mark.census("run --no-healthcheck", "healthcheck --no-healthcheck", "healthcheck Test NONE")
 def test_an_images_check_is_run_unless_it_is_refused(cli: Cli, image: str) -> None:
     cli("create", "--name", "base", image)
     cli("commit", "-c", "HEALTHCHECK --interval=100ms --retries=1 CMD true", "base", "sound")

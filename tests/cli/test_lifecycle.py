@@ -27,6 +27,7 @@ def test_create_start_wait_remove(cli: Cli, image: str) -> None:
     assert cli("ps", "-aq").stdout == ""
 
 
+@pytest.mark.census("kill --signal", "exit-code 137")
 def test_stop_kill_restart(cli: Cli, image: str) -> None:
     cli("run", "-d", "--name", "stay", image, "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done")
     started = cli("inspect", "-f", "{{.State.StartedAt}}", "stay").stdout
@@ -43,6 +44,7 @@ def test_stop_kill_restart(cli: Cli, image: str) -> None:
     assert "is not running" in dead.stderr
 
 
+@pytest.mark.census("stop --timeout")
 def test_stop_loses_patience(cli: Cli, image: str) -> None:
     cli("run", "-d", "--name", "deaf", image, "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
     eventually(lambda: cli("logs", "deaf").stdout == "ready\n")

@@ -16,6 +16,17 @@ def inspect(docker: Cli, name: str, path: str) -> object:
     return json.loads(docker("inspect", "-f", "{{json " + path + "}}", name).stdout)
 
 
+@pytest.mark.census(
+    "run --env",
+    "run --workdir",
+    "run --user",
+    "run --group-add",
+    "run --hostname",
+    "run --domainname",
+    "run --entrypoint",
+    "user --user",
+    "user --group-add",
+)
 def test_the_process(cli: Cli, image: str) -> None:
     words = "-e A=1 -w /made/here -u nobody --group-add staff --group-add 77 -h box --domainname dom.ain"
     script = "echo $A; pwd; id -u; id -g; id -G; hostname; cat /proc/sys/kernel/domainname; tail -1 /etc/hosts; echo $0"
@@ -40,6 +51,7 @@ def test_an_entry_point_that_is_taken_away(docker: Cli, image: str) -> None:
     docker("rmi", "r2-false")
 
 
+@pytest.mark.census("run --label", "run --label-file", "run --annotation", "run --expose")
 def test_what_only_inspect_shows(docker: Cli, image: str, tmp_path: Path) -> None:
     (tmp_path / "labels").write_text("c=d\n")
     words = ["-l", "a=b", "--label-file", str(tmp_path / "labels"), "--annotation", "e=f", "--expose", "70-71"]
@@ -50,6 +62,7 @@ def test_what_only_inspect_shows(docker: Cli, image: str, tmp_path: Path) -> Non
     assert inspect(docker, "shown", ".Config.StopTimeout") == 3
 
 
+@pytest.mark.census("run --stop-signal", "run --stop-timeout")
 def test_the_signal_that_stops(docker: Cli, image: str) -> None:
     script = "trap 'exit 7' USR1; trap '' TERM; echo ready; while :; do sleep 0.05; done"
     docker("run", "-d", "--name", "own", "--stop-signal", "USR1", image, "sh", "-c", script)
@@ -64,6 +77,7 @@ def test_the_signal_that_stops(docker: Cli, image: str) -> None:
     assert inspect(docker, "deaf", ".State.ExitCode") == 137
 
 
+@pytest.mark.census("Config.OpenStdin", "Config.StdinOnce")
 @pytest.mark.parametrize("once", [True, False])
 def test_standard_input_closes_with_its_first_client_or_not(docker: Cli, image: str, once: bool) -> None:
     container = created(docker.daemon, image, ["cat"], {}, OpenStdin=True, StdinOnce=once)
@@ -84,6 +98,7 @@ def test_standard_input_closes_with_its_first_client_or_not(docker: Cli, image: 
         stream.close()
 
 
+@pytest.mark.census("HostConfig.ConsoleSize")
 def test_the_size_of_a_console(docker: Cli, image: str) -> None:
     container = created(docker.daemon, image, ["stty", "size"], {"ConsoleSize": [20, 70]}, Tty=True)
     docker("start", container)
@@ -91,6 +106,7 @@ def test_the_size_of_a_console(docker: Cli, image: str) -> None:
     assert docker("logs", container).stdout.split() == ["20", "70"]
 
 
+@pytest.mark.census("run --restart", "restart always", "restart unless-stopped", "HostConfig.RestartPolicy.Name")
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
 def test_policies_that_start_again(docker: Cli, image: str, policy: str) -> None:
     docker("run", "-d", "--name", "again", "--restart", policy, image, "true")
@@ -117,6 +133,16 @@ def test_logs_are_rotated(docker: Cli, image: str) -> None:
     assert lines == [str(n) for n in range(2000 - len(lines), 2000)]
 
 
+@pytest.mark.census(
+    "exec --env",
+    "exec --workdir",
+    "exec --user",
+    "exec --privileged",
+    "exec --detach",
+    "exec --detach-keys",
+    "exec --interactive",
+    "exec --tty",
+)
 def test_options_of_exec(cli: Cli, image: str) -> None:
     cli("run", "-d", "--name", "host", "-e", "A=1", "-w", "/etc", "--ulimit", "nofile=100:200", image, "sleep", "100")
     script = "echo $A $B; pwd; id -u; id -g; ulimit -n; ulimit -Hn"
@@ -134,6 +160,12 @@ def test_options_of_exec(cli: Cli, image: str) -> None:
     assert code in (0, 1), output
 
 
+@pytest.mark.census(
+    "POST /containers/{id}/exec ConsoleSize",
+    "POST /exec/{id}/start ConsoleSize",
+    "POST /exec/{id}/start Tty",
+    "POST /containers/{id}/exec Tty",
+)
 def test_a_terminal_of_an_exec_comes_as_it_was_asked_for(docker: Cli, image: str) -> None:
     docker("run", "-d", "--name", "host", image, "sleep", "100")
 

@@ -104,7 +104,7 @@ def test_what_a_description_gives(cli: Cli, image: str, described: Path) -> None
 
 @pytest.mark.census(
     "run --gpus",
-    "device --gpus all",
+    "device --gpus all|N|device=|capabilities=",
     "device DeviceRequests driver nvidia",
     "HostConfig.DeviceRequests[].Count",
     "HostConfig.DeviceRequests[].Capabilities",
@@ -120,6 +120,7 @@ def test_gpus(cli: Cli, image: str, described: Path) -> None:
     assert shown[0]["Count"] == -1
 
 
+@pytest.mark.census("HostConfig.Annotations")
 def test_hooks_run_where_and_when_they_should(docker: Cli, image: str, described: Path) -> None:
     words = ["--device", "vendor.com/device=hooked", "--annotation", "a=b", "-u", "0"]
     docker("run", "-d", "--name", "hooked", *words, image, "sleep", "1000")

@@ -27,6 +27,7 @@ def namespaces(docker: Cli, image: str, *options: str) -> dict[str, str]:
     return dict(zip(NAMESPACES, done.stdout.split(), strict=True))
 
 
+@pytest.mark.census("run --cap-add", "run --cap-drop", "capability ALL", "security-opt no-new-privileges")
 def test_capabilities(docker: Cli, image: str) -> None:
     usual = status(docker, image)
     assert usual == {"CapEff": "00000000a80425fb", "CapBnd": "00000000a80425fb", "NoNewPrivs": "0", "Seccomp": "2"}
@@ -38,6 +39,12 @@ def test_capabilities(docker: Cli, image: str) -> None:
     assert 'invalid CapAdd: unknown capability: "CAP_NOSUCH"' in unknown.stderr
 
 
+@pytest.mark.census(
+    "run --security-opt",
+    "security-opt seccomp=builtin",
+    "security-opt seccomp=unconfined",
+    "security-opt seccomp=<profile.json>",
+)
 def test_system_call_filters(docker: Cli, image: str, tmp_path: Path) -> None:
     assert status(docker, image, "--security-opt", "seccomp=unconfined")["Seccomp"] == "0"
     assert status(docker, image, "--security-opt", "seccomp=builtin")["Seccomp"] == "2"
@@ -51,6 +58,7 @@ def test_system_call_filters(docker: Cli, image: str, tmp_path: Path) -> None:
         assert option in refused.stderr
 
 
+@pytest.mark.census("run --privileged", "device --privileged all devices")
 def test_privileged(docker: Cli, image: str) -> None:
     script = (
         "grep -E 'CapEff|Seccomp:' /proc/self/status; touch /sys/x 2>&1; test -c /dev/nought && echo mapped; ls /dev"
@@ -67,6 +75,12 @@ def test_privileged(docker: Cli, image: str) -> None:
     assert "Read-only" in docker("run", "--rm", image, "touch", "/sys/x", check=False).stderr
 
 
+@pytest.mark.census(
+    "security-opt systempaths=unconfined",
+    "HostConfig.MaskedPaths",
+    "HostConfig.ReadonlyPaths",
+    "mount flag masked/readonly paths",
+)
 def test_paths_that_are_masked_or_read_only(docker: Cli, image: str) -> None:
     count = ["grep", "-c", " /proc/", "/proc/mounts"]
     assert int(docker("run", "--rm", image, *count).stdout) > 5
@@ -78,6 +92,7 @@ def test_paths_that_are_masked_or_read_only(docker: Cli, image: str) -> None:
     assert "/tmp/x: Read-only file system" in done.stderr
 
 
+@pytest.mark.census("run --read-only", "mount flag --read-only rootfs")
 def test_a_read_only_root(cli: Cli, image: str) -> None:
     script = "touch /x; touch /dev/shm/y && touch /t/z && echo kept; echo a >> /etc/hosts"
     done = cli("run", "--rm", "--read-only", "--tmpfs", "/t", image, "sh", "-c", script, check=False)
@@ -85,6 +100,7 @@ def test_a_read_only_root(cli: Cli, image: str) -> None:
     assert done.stderr.count("Read-only file system") == 2
 
 
+@pytest.mark.census("run --device", "device --device host[:cont[:rwm]]")
 def test_devices(docker: Cli, image: str) -> None:
     words = ["sh", "-c", "(: > /log) 2>&1; cat /log 2>&1"]  # opens it for writing, then for reading
     done = docker("run", "--rm", "--device", "/dev/kmsg:/log:w", image, *words, check=False)
@@ -103,6 +119,7 @@ def test_devices(docker: Cli, image: str) -> None:
     assert b"invalid device mode" in mode
 
 
+@pytest.mark.census("run --device-cgroup-rule", "device --device-cgroup-rule")
 def test_device_rules(docker: Cli, image: str) -> None:
     """No driver has the number 240:99, so that whoever may open it is told so."""
     words = ["sh", "-c", "mknod /d c 240 99; cat /d"]
@@ -113,6 +130,9 @@ def test_device_rules(docker: Cli, image: str) -> None:
     assert b"invalid device cgroup rule format" in created_error(docker, image, {"DeviceCgroupRules": ["x 1:2 r"]})
 
 
+@pytest.mark.census(
+    "run --pid", "run --uts", "run --cgroupns", "namespace uts", "namespace cgroupns", "namespace network"
+)
 def test_namespaces_of_the_host(docker: Cli, image: str) -> None:
     own = {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}
     usual = namespaces(docker, image, "--cgroupns", "private")
@@ -123,6 +143,7 @@ def test_namespaces_of_the_host(docker: Cli, image: str) -> None:
     assert docker("run", "--rm", "--uts", "host", image, "hostname").stdout.strip() == os.uname().nodename
 
 
+@pytest.mark.census("namespace pid", "namespace ipc", "run --ipc")
 def test_namespaces_of_another_container(docker: Cli, image: str) -> None:
     script = "echo shared > /dev/shm/f; sleep 100"
     docker("run", "-d", "--name", "owner", "--ipc", "shareable", image, "sh", "-c", script)
@@ -138,6 +159,7 @@ def test_namespaces_of_another_container(docker: Cli, image: str) -> None:
     assert "non-shareable IPC" in refused.stderr
 
 
+@pytest.mark.census("run --shm-size", "resource shm-size")
 def test_shared_memory(docker: Cli, image: str) -> None:
     mounted = ["grep", " /dev/shm ", "/proc/mounts"]
     assert "size=5120k" in docker("run", "--rm", "--shm-size", "5m", image, *mounted).stdout
@@ -146,6 +168,7 @@ def test_shared_memory(docker: Cli, image: str) -> None:
     assert docker("run", "--rm", "--ipc", "private", image, *mounted).stdout.count("\n") == 1
 
 
+@pytest.mark.census("run --sysctl", "sysctl net.*")
 def test_kernel_parameters(docker: Cli, image: str) -> None:
     given = {"net.core.somaxconn": "77", "kernel.msgmax": "4096", "net.ipv4.ip_forward": "0"}
     words = [f"--sysctl={name}={value}" for name, value in given.items()]

@@ -107,6 +107,30 @@ def check(docker: Cli, name: str, table: list[tuple[str, str, str, str]]) -> Non
         assert text in setting(docker, name, controller, file).splitlines(), words
 
 
+@pytest.mark.census(
+    "run --memory",
+    "run --memory-swap",
+    "run --memory-reservation",
+    "run --memory-swappiness",
+    "run --oom-kill-disable",
+    "run --cpu-shares",
+    "run --cpu-period",
+    "run --cpu-quota",
+    "run --cpuset-cpus",
+    "run --cpuset-mems",
+    "run --pids-limit",
+    "run --blkio-weight",
+    "run --device-read-bps",
+    "run --device-write-bps",
+    "run --device-read-iops",
+    "run --device-write-iops",
+    "run --cpus",
+    "resource cgroup v1",
+    "resource oom-kill-disable (v1)",
+    "device blkio weight/bps/iops per device",
+    "resource cpus/cpuset/shares/quota/period/rt",
+    "resource memory/-swap/-reservation/-swappiness",
+)
 @pytest.mark.docker_28  # 26.1 sends no limits of devices
 def test_limits_stand_in_the_cgroup(docker: Cli, image: str) -> None:
     table = rows(docker, image, LIMITS)
@@ -118,6 +142,7 @@ def test_limits_stand_in_the_cgroup(docker: Cli, image: str) -> None:
     assert setting(docker, "half", "memory", "memory.memsw.limit_in_bytes") == str(128 << 20)
 
 
+@pytest.mark.census("resource pids-limit")
 def test_limits_hold(docker: Cli, image: str) -> None:
     eater = ["run", "--name", "eater", "--memory", "8m", "--memory-swap", "8m", image]
     done = docker(*eater, "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1", check=False)
@@ -128,6 +153,20 @@ def test_limits_hold(docker: Cli, image: str) -> None:
     assert "can't fork" in done.stderr
 
 
+@pytest.mark.census(
+    "update --memory",
+    "update --memory-swap",
+    "update --memory-reservation",
+    "update --cpu-shares",
+    "update --cpu-period",
+    "update --cpu-quota",
+    "update --cpuset-cpus",
+    "update --cpuset-mems",
+    "update --pids-limit",
+    "update --blkio-weight",
+    "update --cpus",
+    "resource live update (docker update)",
+)
 def test_updates_reach_what_runs(docker: Cli, image: str) -> None:
     table = rows(docker, image, UPDATES)
     docker("run", "-d", "--name", "grows", "-m", "64m", image, "sleep", "100")
@@ -141,6 +180,11 @@ def test_updates_reach_what_runs(docker: Cli, image: str) -> None:
     assert setting(docker, "cpus", "cpu", "cpu.cfs_quota_us") == "25000"
 
 
+@pytest.mark.census(
+    "POST /containers/{id}/update MemorySwappiness",
+    "POST /containers/{id}/update OomKillDisable",
+    "POST /containers/{id}/update BlkioDeviceReadBps",
+)
 def test_updates_that_no_flag_asks_for(docker: Cli, image: str) -> None:
     docker("run", "-d", "--name", "grows", image, "sleep", "100")
 
@@ -173,6 +217,24 @@ def test_what_an_update_cannot_change_is_refused(docker: Cli, image: str, name: 
     assert name.encode() in answer
 
 
+@pytest.mark.census(
+    "run --ulimit",
+    "ulimit core",
+    "ulimit cpu",
+    "ulimit data",
+    "ulimit fsize",
+    "ulimit locks",
+    "ulimit memlock",
+    "ulimit msgqueue",
+    "ulimit nice",
+    "ulimit nofile",
+    "ulimit nproc",
+    "ulimit rss",
+    "ulimit rtprio",
+    "ulimit rttime",
+    "ulimit sigpending",
+    "ulimit stack",
+)
 def test_every_ulimit(docker: Cli, image: str) -> None:
     wanted = [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard, _) in ULIMITS.items()]
     container = created(docker.daemon, image, ["cat", "/proc/self/limits"], {"Ulimits": wanted})
@@ -182,6 +244,7 @@ def test_every_ulimit(docker: Cli, image: str) -> None:
         assert line.removeprefix(title).split()[:2] == [str(soft), str(hard)], name
 
 
+@pytest.mark.census("run --oom-score-adj", "resource oom-score-adj")
 def test_what_needs_a_capability_that_the_machine_may_lack(docker: Cli, image: str) -> None:
     limit = Path("/proc/self/limits").read_text().split("Max open files")[1].split()[1]
     effective = int(Path("/proc/self/status").read_text().split("CapEff:")[1].split()[0], 16)

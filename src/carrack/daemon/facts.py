@@ -17,6 +17,7 @@ from carrack.linux.caps import last_cap
 from carrack.linux.netlink import Netlink
 from carrack.network import bridge
 from carrack.network.bridge import BridgeSettings
+from carrack.runtime.cgroups.abilities import find
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.storage.snapshots.base import Snapshotter
 
@@ -28,7 +29,7 @@ def host_facts(config: Config) -> HostFacts:
     init_path = config.init_path or init_binary()
     return HostFacts(
         last_cap(), detect().version, tuple(thermal), init_path, config.containers, config.cdi_directories,
-        remap.load(config.userns_remap),
+        remap.load(config.userns_remap), find(),
     )  # fmt: skip
 
 

@@ -170,7 +170,7 @@ class Services:
         self.containers = ContainerServices(
             store,
             self._creator(),
-            Lifecycle(store, self._starter(attachments), supervisor, remover, attachments, events, health),
+            self._lifecycle(supervisor, remover, attachments, health),
             remover,
             supervisor,
             attachments,
@@ -183,6 +183,12 @@ class Services:
             self._image_ids,
             config.containers.security,
         )
+
+    def _lifecycle(
+        self, supervisor: Supervisor, remover: Remover, attachments: Attachments, health: HealthMonitors
+    ) -> Lifecycle:
+        starter, abilities = self._starter(attachments), self.facts.abilities
+        return Lifecycle(self.store, starter, supervisor, remover, attachments, self.events, health, abilities)
 
     def _starter(self, attachments: Attachments) -> Starter:
         starter = Starter(

@@ -70,6 +70,8 @@ def check_cpu(host: Document, cpus: int) -> None:
     _check_realtime(host)
     if host["CpuPeriod"] and not 1000 <= host["CpuPeriod"] <= 1_000_000:
         raise InvalidArgument("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
+    if 0 < host["CpuRealtimePeriod"] < host["CpuRealtimeRuntime"]:
+        raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
     if 0 < host["CpuQuota"] < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     for name, what in (("CpusetCpus", "cpuset cpus"), ("CpusetMems", "cpuset mems")):

@@ -15,6 +15,7 @@ from carrack.engine.privileges import Security, capabilities, security
 from carrack.engine.userns import Remap
 from carrack.model.container import Document
 from carrack.oci.runtime_spec import OCI_VERSION, Capabilities, Linux, Mount, Namespace, Process, Spec
+from carrack.runtime.cgroups.abilities import EVERYTHING
 
 
 class HostFacts(NamedTuple):
@@ -27,6 +28,7 @@ class HostFacts(NamedTuple):
     given: ContainerDefaults = ContainerDefaults()
     cdi_directories: tuple[str, ...] = ()
     remap: Remap | None = None
+    abilities: frozenset[str] = EVERYTHING
 
 
 INIT = "/sbin/docker-init"

@@ -56,6 +56,7 @@ def test_an_image_cannot_ask_for_checks_without_a_pause() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.census("healthcheck StartInterval")
 def test_checks_come_faster_while_the_container_starts() -> None:
     one = asked(StartPeriod=10 * SECOND, StartInterval=SECOND)
     assert one.pause(fresh(), 5 * SECOND) == SECOND
@@ -75,6 +76,7 @@ def test_failures_count_until_it_is_unhealthy_and_one_success_heals() -> None:
     assert (once["Status"], once["FailingStreak"]) == ("healthy", 1)
 
 
+@pytest.mark.census("healthcheck StartPeriod")
 def test_failures_in_the_start_period_do_not_count_before_the_first_success() -> None:
     one = asked(Retries=1, StartPeriod=10 * SECOND)
     early = health.observed(fresh(), one, result(1, 105 * SECOND), 5 * SECOND)
@@ -85,6 +87,7 @@ def test_failures_in_the_start_period_do_not_count_before_the_first_success() ->
     assert health.observed(healthy, one, result(1, 106 * SECOND), 6 * SECOND)["FailingStreak"] == 1
 
 
+@pytest.mark.census("healthcheck log of last 5 results (4096 bytes each)")
 def test_the_last_results_are_kept_also_over_a_restart() -> None:
     now, one = fresh(), asked()
     for code in range(7):

@@ -14,6 +14,7 @@ from carrack.engine import resources, spec, storage_options, userns
 from carrack.engine.containers import merge, names
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
+from carrack.engine.discards import discard
 from carrack.engine.privileges import capabilities, security
 from carrack.engine.runtimes import OWN, Runtimes
 from carrack.engine.volumes import copyup, mountpoints
@@ -120,6 +121,7 @@ class Creator:
         if spec.remapped(host, self._facts) is not None:
             userns.check(host)
         sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), ("0.0.0.0",))  # refuses malformed entries
+        warnings = discard(host, self._facts.abilities)
         resources.check(host, cpus)
         storage_options.limit(host["StorageOpt"], 0)
         capabilities(host, self._facts.last_capability)
@@ -129,7 +131,6 @@ class Creator:
                 self._joined(prefix, host, mode)
         if spec.wants_init(host, self._facts) and self._facts.init_path is None:
             raise InvalidArgument("--init needs a static init on the host: install the tini or catatonit package")
-        warnings = []
         if host["NetworkMode"] in ("host", "none") and host["PortBindings"]:
             warnings.append(f"Published ports are discarded when using {host['NetworkMode']} network mode")
         return warnings

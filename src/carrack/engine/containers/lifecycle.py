@@ -20,10 +20,12 @@ from carrack.engine.containers.failures import exit_code, start_error
 from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.signals import parse_signal
+from carrack.engine.discards import discard
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified, Unavailable, words
 from carrack.model import container as model
 from carrack.model import schema
 from carrack.model.container import Document
+from carrack.runtime.cgroups.abilities import EVERYTHING
 from carrack.shim.client import Shim, StartFailed
 
 if TYPE_CHECKING:
@@ -53,7 +55,9 @@ class Lifecycle:
         attachments: Attachments,
         events: Events,
         health: HealthMonitors,
+        abilities: frozenset[str] = EVERYTHING,
     ) -> None:
+        self._abilities = abilities
         self._store = store
         self._starter = starter
         self._supervisor = supervisor
@@ -256,6 +260,7 @@ class Lifecycle:
         """Change limits and restart policy, of a running container at once. Returns warnings."""
         given = schema.check(body, model.UPDATE, "UpdateConfig", "container.UpdateConfig")
         policy = given.pop("RestartPolicy")
+        warnings = discard(given, self._abilities)
         changed = {name: value for name, value in given.items() if not schema.is_zero(value)}
         async with c.lock:
             if c.state.status in ("removing", "dead"):
@@ -285,7 +290,7 @@ class Lifecycle:
             c.host_config = wanted
             await self._store.save(c)
         self._events.publish("container", "update", c.id, attributes(c))
-        return []
+        return warnings
 
     async def resize(self, c: Container, height: int, width: int) -> None:
         """Tell a container's terminal its size in characters."""

@@ -96,6 +96,7 @@ def test_with_auto_remove_nothing_stays(tmp_path: Path, monkeypatch: pytest.Monk
     inside(tmp_path, test)
 
 
+@pytest.mark.census("restart no")
 @pytest.mark.parametrize(
     ("name", "retries", "code", "again"),
     [
@@ -161,6 +162,7 @@ def test_a_user_who_stops_is_obeyed_also_while_it_waits(tmp_path: Path, monkeypa
     inside(tmp_path, test)
 
 
+@pytest.mark.census("restart backoff 100ms doubling to 1min", "restart reset after 10s running")
 def test_the_pauses_grow_and_begin_anew_after_a_good_run(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         c, _ = await world.started("web", policy("always"))
