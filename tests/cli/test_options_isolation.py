@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.cli.running import Cli, api, created
 
+from carrack.linux.caps import CAPABILITIES
+
 pytestmark = pytest.mark.root
 STATUS = ["grep", "-E", "CapEff|CapBnd|NoNewPrivs|Seccomp:", "/proc/self/status"]
 NAMESPACES = ("pid", "ipc", "uts", "net", "cgroup", "user", "mnt")
@@ -37,6 +39,22 @@ def test_capabilities(docker: Cli, image: str) -> None:
     assert (most >> 27 & 1, most >> 21 & 1) == (0, 1)
     unknown = docker("run", "--rm", "--cap-add", "NOSUCH", image, check=False)
     assert 'invalid CapAdd: unknown capability: "CAP_NOSUCH"' in unknown.stderr
+
+
+@pytest.mark.census(*(f"capability {name.removeprefix('CAP_')}" for name in CAPABILITIES))
+@pytest.mark.parametrize("part", [0, 1])
+def test_every_capability_by_its_name(docker: Cli, image: str, part: int) -> None:
+    """One half of them is given, the other is not: each has its own bit, as far as the machine has it."""
+    held = int(Path("/proc/self/status").read_text().split("CapEff:")[1].split()[0], 16)
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    names = [name for name, number in CAPABILITIES.items() if number <= last and number % 2 == part]
+    words = [f"--cap-add={name.removeprefix('CAP_').lower()}" for name in names]
+    found = status(docker, image, "--cap-drop", "ALL", *words)
+    asked = sum(1 << CAPABILITIES[name] for name in names)
+    assert int(found["CapEff"], 16) == asked & held
+    words = [f"--cap-drop={name}" for name in names]
+    found = status(docker, image, "--cap-add", "ALL", *words)
+    assert int(found["CapBnd"], 16) == ((2 << last) - 1 - asked) & held
 
 
 @pytest.mark.census(
@@ -168,12 +186,20 @@ def test_shared_memory(docker: Cli, image: str) -> None:
     assert docker("run", "--rm", "--ipc", "private", image, *mounted).stdout.count("\n") == 1
 
 
-@pytest.mark.census("run --sysctl", "sysctl net.*")
+@pytest.mark.census(
+    *("run --sysctl", "sysctl net.*", "sysctl fs.mqueue.*", "sysctl kernel.msgmax", "sysctl kernel.msgmnb"),
+    *("sysctl kernel.msgmni", "sysctl kernel.sem", "sysctl kernel.shmall", "sysctl kernel.shmmax"),
+    *("sysctl kernel.shmmni", "sysctl kernel.shm_rmid_forced"),
+)
 def test_kernel_parameters(docker: Cli, image: str) -> None:
-    given = {"net.core.somaxconn": "77", "kernel.msgmax": "4096", "net.ipv4.ip_forward": "0"}
+    given = {
+        "net.core.somaxconn": "77", "net.ipv4.ip_forward": "0", "kernel.msgmax": "4096", "kernel.msgmnb": "8192",
+        "kernel.msgmni": "55", "kernel.sem": "250\t32000\t32\t129", "kernel.shmall": "9999", "kernel.shmmax": "99999",
+        "kernel.shmmni": "99", "kernel.shm_rmid_forced": "1", "fs.mqueue.msg_max": "7", "fs.mqueue.queues_max": "33",
+    }  # fmt: skip
     words = [f"--sysctl={name}={value}" for name, value in given.items()]
     paths = ["/proc/sys/" + name.replace(".", "/") for name in given]
-    assert docker("run", "--rm", *words, image, "cat", *paths).stdout.split() == list(given.values())
+    assert docker("run", "--rm", *words, image, "cat", *paths).stdout.splitlines() == list(given.values())
     for host, message in (
         ({"Sysctls": {"vm.swappiness": "1"}}, "is not in a separate kernel namespace"),
         ({"Sysctls": {"net.core.somaxconn": "1"}, "NetworkMode": "host"}, "host network namespace"),

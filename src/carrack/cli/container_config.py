@@ -185,10 +185,6 @@ def _host(parsed: "Parsed") -> "Document":
     if "Ulimits" in host:
         host["Ulimits"] = sorted(host["Ulimits"], key=lambda limit: str(limit["Name"]))
     host.update({key: dict(parsed.value(name)) for name, key in _HOST_MAPS.items() if parsed.given(name)})
-    if parsed.flag("use-api-socket"):
-        raise NotSupported(
-            "--use-api-socket is not built; mount the socket with -v /run/carrack.sock:/run/carrack.sock"
-        )
     if parsed.given("disable-content-trust") and not parsed.flag("disable-content-trust"):
         raise NotSupported("--disable-content-trust=false is not built: no image is verified by its signature yet")
     if parsed.given("restart"):

@@ -110,7 +110,7 @@ CREATE_FLAGS: "tuple[Flag, ...]" = (
     ("tmpfs", "", "list", "Mount a tmpfs directory"),
     ("tty", "t", "bool", "Allocate a pseudo-TTY"),
     ("ulimit", "", "ulimit", "Ulimit options"),
-    ("use-api-socket", "", "bool", "Bind mount the API socket and required auth (not built yet)"),
+    ("use-api-socket", "", "bool", "Bind mount the API socket"),
     ("user", "u", "string", "Username or UID (format: <name|uid>[:<group|gid>])"),
     ("userns", "", "string", "User namespace to use"),
     ("uts", "", "string", "UTS namespace to use"),

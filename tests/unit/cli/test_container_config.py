@@ -160,8 +160,6 @@ def test_restart() -> None:
 
 
 def test_what_is_not_built() -> None:
-    with pytest.raises(NotSupported, match="--use-api-socket"):
-        host("--use-api-socket")
     with pytest.raises(NotSupported, match="--disable-content-trust=false"):
         host("--disable-content-trust=false")
     assert document("--disable-content-trust") == document()

@@ -47,6 +47,10 @@ def create(daemon: "Daemon", parsed: "Parsed", body: "Document") -> str:
         )
     if parsed.text("pull") == "always":
         raise InvalidArgument("--pull always: pulling from a registry is not built yet; use --pull missing or never")
+    if parsed.flag("use-api-socket"):
+        from carrack.cli.api_socket import share_socket
+
+        share_socket(body, daemon.host.url)
     cidfile = _open_cidfile(parsed.text("cidfile"))
     try:
         answer = containers.create(daemon, body, parsed.text("name"), parsed.text("platform"))
