@@ -139,7 +139,7 @@ def test_hooks_run_where_and_when_they_should(docker: Cli, image: str, described
     eventually(lambda: (described / "poststop").exists())
     mounted = Path("/proc/self/mountinfo").read_text()
     assert identity not in mounted
-    assert not os.path.exists(docker.daemon.root / "run" / "containers" / identity)
+    eventually(lambda: not os.path.exists(docker.daemon.root / "run" / "containers" / identity))
 
 
 def test_a_hook_that_fails_fails_the_start(docker: Cli, image: str, described: Path) -> None:
