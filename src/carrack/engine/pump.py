@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _PIECE = 96 * 1024  # up to which small pieces are put together; malloc(3) maps fresh pages for much larger ones
 _HELD = 512 * 1024  # bytes that may wait for the other side
+_MEAL = 256 * 1024  # bytes that a reader waits for: each turn of the two threads may cost a switch interval
 
 
 async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase], T]) -> T:
@@ -62,10 +63,10 @@ class _Pipe(io.RawIOBase):
             if self._left:
                 return False
             if data:
-                if not self._pieces:
-                    self._changed.notify()
                 self._pieces.append(memoryview(data))
                 self._size += len(data)
+                if self._size >= _MEAL:
+                    self._changed.notify()
             if self._size <= _HELD:
                 return True
             waiting = self._waiting = self._loop.create_future()
@@ -90,22 +91,32 @@ class _Pipe(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """For the thread: io.RawIOBase; waits for a byte or the end."""
+        """For the thread: io.RawIOBase; waits for as much as fits, for some time's worth of bytes, or for the end."""
         view = memoryview(buffer).cast("B")
+        wanted = min(len(view), _MEAL)
         with self._changed:
-            while not self._pieces:
-                if self._ended:
-                    return 0
+            while self._size < wanted and not self._ended:
                 self._changed.wait()
-            piece = self._pieces.popleft()
-            count = min(len(view), len(piece))
-            if count < len(piece):
-                self._pieces.appendleft(piece[count:])
-            self._size -= count
+            taken = self._take(len(view))
             if self._size <= _HELD // 2:
                 self._wake()
-        view[:count] = piece[:count]
-        return count
+        place = 0
+        for piece in taken:
+            view[place : place + len(piece)] = piece
+            place += len(piece)
+        return place
+
+    def _take(self, most: int) -> list[memoryview]:
+        taken = []
+        while most and self._pieces:
+            piece = self._pieces.popleft()
+            if len(piece) > most:
+                self._pieces.appendleft(piece[most:])
+                piece = piece[:most]
+            taken.append(piece)
+            most -= len(piece)
+            self._size -= len(piece)
+        return taken
 
     def _wake(self) -> None:
         waiting = self._waiting

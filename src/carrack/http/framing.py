@@ -14,6 +14,8 @@ from carrack.http.head import MAX_HEAD, FramingError, read
 _MAX_CHUNK_LINE = 4096
 _MAX_TRAILERS = 16 * 1024
 _MAX_DIGITS = 18
+_PLAIN_LINE = 17
+"""Bytes of a chunk's size without extensions, with its line's end."""
 
 
 class RequestFramer:
@@ -68,6 +70,13 @@ class RequestFramer:
         if self.rest:
             data, self.rest = self.rest + data, b""
         out: list[bytes] = []
+        if self._state in ("chunk_data", "chunk_size") and not self._line:
+            passed = self._pass_chunks(data)
+            if passed == len(data):
+                return data
+            if passed:
+                out.append(data[:passed])
+                data = data[passed:]
         while data and self._state != "done":
             taken, data = getattr(self, "_" + self._state)(data)
             if taken:
@@ -147,6 +156,27 @@ class RequestFramer:
         if not self._remaining:
             self._state = "chunk_size"
         return taken, data[len(taken) :]
+
+    def _pass_chunks(self, data: bytes) -> int:
+        """Go over whole chunks, and the beginning of the next, without copying them; returns how many bytes. What is
+        not plain data between plain sizes is left for the other steps."""
+        place, end = 0, len(data)
+        while place < end:
+            if self._state == "chunk_data":
+                step = min(self._remaining, end - place)
+                self._remaining -= step
+                place += step
+                if not self._remaining:
+                    self._state = "chunk_size"
+                continue
+            line = data.find(b"\r\n", place, place + _PLAIN_LINE)
+            digits = data[place:line] if line > place else b""
+            if not digits or digits.strip(b"0123456789abcdefABCDEF") or not (size := int(digits, 16)):
+                break
+            self._remaining = size + 2
+            self._state = "chunk_data"
+            place = line + 2
+        return place
 
     def _trailer(self, data: bytes) -> tuple[bytes, bytes]:
         taken, line, data = self._take_line(data)

@@ -121,3 +121,22 @@ def test_a_websocket_takes_the_whole_connection() -> None:
     assert framer.endless
     assert not framer.complete
     assert framer.feed(b"more") == b"more"
+
+
+def test_chunks_passed_over_at_once_end_where_those_cut_up_do() -> None:
+    body = b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for size in (1, 15, 16, 300, 5)) + b"0\r\nT: 1\r\n\r\n"
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    for cut in range(1, len(request)):
+        framer = RequestFramer()
+        handed = framer.feed(request[:cut]) + framer.feed(request[cut:] + b"GET")
+        assert handed == request
+        assert framer.complete
+        assert framer.rest == b"GET"
+
+
+@pytest.mark.parametrize("size", [b"", b"-1", b"0x5", b"5 x", b"1" * 16, b"5_0", b"\xb2"])
+def test_sizes_that_are_none_are_refused_after_a_chunk_too(size: bytes) -> None:
+    framer = RequestFramer()
+    framer.feed(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+    with pytest.raises(FramingError):
+        framer.feed(size + b"\r\nxxxxx\r\n")
