@@ -81,3 +81,50 @@ def test_every_follower_beyond_the_limit_of_watches_gets_the_whole_log(daemon: D
             assert b"first" in got
             assert b"last" in got
     ours("rm", "-f", "later")
+
+
+MANY = 1000
+MIB = 1024  # of KiB
+
+
+def resident(daemon: DaemonProcess) -> int:
+    """KiB of memory that the daemon has."""
+    status = (Path("/proc") / (daemon.root / "pid").read_text().strip() / "status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+
+
+def test_a_thousand_who_read_nothing_cost_little(daemon: DaemonProcess) -> None:
+    """Events beyond a client's queue, logs beyond its socket, and answers that it asks for without end."""
+    api, auditor = Api(daemon.socket), Auditor(daemon)
+    before, memory = auditor.descriptors(), resident(daemon)
+    endless = b"GET /containers/json?all=1 HTTP/1.1\r\nHost: d\r\n\r\n" * 300
+    cheap = [REQUESTS[kind] for kind in ("events", "attached", "half a body", "half a head")]
+    kinds = [*cheap * 12, endless, REQUESTS["a long log"].replace(b"&follow=1", b"")]
+    with contextlib.ExitStack() as clients:
+        for number in range(MANY):
+            sock = clients.enter_context(api.connect())
+            sock.setblocking(False)
+            sock.send(kinds[number % len(kinds)])
+        for number in range(50):
+            assert api("POST", "/volumes/create", {"Name": f"v{number}"}).status == 201
+            assert api("DELETE", f"/volumes/v{number}").status == 204
+        assert resident(daemon) - memory < 200 * MIB
+        assert api("GET", "/_ping").data == b"OK"
+        assert b"100000" in api("GET", "/containers/talker/logs?stdout=1&tail=1").data
+    eventually(lambda: all(more < MANY // 10 for more in (auditor.descriptors() - before).values()))
+
+
+def test_there_is_an_end_to_how_many_may_come(daemon: DaemonProcess, tmp_path: Path) -> None:
+    other = DaemonProcess(tmp_path)
+    other.wrapper = ["prlimit", "--nofile=256:256"]
+    other.start()
+    try:
+        api = Api(other.socket)
+        with contextlib.ExitStack() as clients:
+            for _ in range(128):
+                clients.enter_context(api.connect()).send(b"GET /ev")
+            eventually(lambda: api("GET", "/_ping").status == 503)
+            assert b"128 clients are connected" in api("GET", "/_ping").data
+        eventually(lambda: api("GET", "/_ping").data == b"OK")
+    finally:
+        other.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 
 _LEAST, _MOST = 64, 16384
+_TELL = 32
 
 
 class Gate:
@@ -15,6 +16,7 @@ class Gate:
         self.full = f"{limit} clients are connected, which is the most there may be; try again later"
         """What is told to who does not get in."""
         self._inside: set[object] = set()
+        self._told: set[object] = set()
 
     def enter(self, who: object) -> bool:
         """Whether there is room; if so, `who` takes it."""
@@ -23,9 +25,17 @@ class Gate:
         self._inside.add(who)
         return True
 
+    def tell(self, who: object) -> bool:
+        """Whether there is time to tell `who` why it does not get in."""
+        if len(self._told) >= _TELL:
+            return False
+        self._told.add(who)
+        return True
+
     def leave(self, who: object) -> None:
         """Give the room of `who` back, if it had any."""
         self._inside.discard(who)
+        self._told.discard(who)
 
 
 def usual_limit() -> int:

@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
         """asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
         if self._gate is not None and not self._gate.enter(self):
-            self._refuse(FramingError(503, self._gate.full, told=True))
+            self._turn_away(self._gate)
             return
         self._timer = asyncio.get_running_loop().call_later(SILENCE, self._transport.close)
         if hasattr(transport, "max_size"):
@@ -273,11 +273,11 @@ class Connection(asyncio.Protocol):
             return
         self._transport = None
         self._cancel_timer()
-        if self not in self._peers:
-            return  # it was refused at the gate
-        self._peers.discard(self)
         if self._gate is not None:
             self._gate.leave(self)
+        if self not in self._peers:
+            return  # it was turned away at the gate
+        self._peers.discard(self)
         self._engine.connection_lost(exc)
         self._gone()
 
@@ -339,6 +339,15 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(error.answer())
         self._transport.close()
+
+    def _turn_away(self, gate: Gate) -> None:
+        """Tell the client that there is no room, and leave it the time to read that."""
+        if not gate.tell(self):
+            self.transport.abort()
+            return
+        self.transport.write(FramingError(503, gate.full, told=True).answer())
+        self.transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER, self.abort)
 
     def _gone(self) -> None:
         callback, self._on_gone = self._on_gone, None
