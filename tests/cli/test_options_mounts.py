@@ -42,6 +42,13 @@ def refused(docker: Cli, image: str, host: dict[str, object]) -> bytes:
     return answer
 
 
+@pytest.mark.census(
+    "mount flag bind-recursive=enabled|disabled|writable|readonly",
+    "HostConfig.Mounts[].BindOptions.NonRecursive",
+    "HostConfig.Mounts[].BindOptions.ReadOnlyNonRecursive",
+    "HostConfig.Mounts[].BindOptions.ReadOnlyForceRecursive",
+    "mount flag ro",
+)
 def test_read_only_reaches_the_mounts_below(cli: Cli, image: str, tree: Path) -> None:
     script = "cat /m/sub/deep; touch /m/x; touch /m/sub/x && echo wrote"
 
@@ -58,6 +65,7 @@ def test_read_only_reaches_the_mounts_below(cli: Cli, image: str, tree: Path) ->
     assert run("--mount", f"{bind},bind-recursive=disabled") == ("", 2)
 
 
+@pytest.mark.census("mount flag rw", "mount flag z", "mount flag Z", "mount flag consistent|cached|delegated")
 @pytest.mark.parametrize("mode", ["rw", "z", "Z", "cached", "consistent", "delegated", "private", "rprivate", "ro,z"])
 def test_modes_of_binds(docker: Cli, image: str, tree: Path, mode: str) -> None:
     done = docker("run", "--rm", "-v", f"{tree}:/m:{mode}", image, "sh", "-c", "echo > /m/x && echo wrote", check=False)
@@ -70,6 +78,7 @@ def test_modes_that_are_none(docker: Cli, image: str) -> None:
     assert docker("volume", "ls", "-q").stdout == ""
 
 
+@pytest.mark.census("mount flag bind-propagation", "HostConfig.Mounts[].BindOptions.Propagation")
 def test_mounts_are_passed_on_as_asked(docker: Cli, image: str, tree: Path) -> None:
     def run(mode: str) -> tuple[bool, bool]:
         """Whether a mount made inside is seen outside, and one made outside inside."""
@@ -105,6 +114,15 @@ def test_mounts_are_passed_on_as_asked(docker: Cli, image: str, tree: Path) -> N
     assert " master:" in line
 
 
+@pytest.mark.census(
+    "mount flag nocopy",
+    "HostConfig.Mounts[].VolumeOptions.NoCopy",
+    "HostConfig.Mounts[].VolumeOptions",
+    "HostConfig.Mounts[].VolumeOptions.Labels",
+    "HostConfig.Mounts[].VolumeOptions.DriverConfig",
+    "HostConfig.Mounts[].VolumeOptions.DriverConfig.Name",
+    "volume copy-up from image",
+)
 def test_volumes_are_filled_from_the_image_unless_told_not_to(cli: Cli, image: str) -> None:
     show = [image, "ls", "/www"]
     assert cli("run", "--rm", "-v", "full:/www", *show).stdout == "index.html\n"
@@ -127,6 +145,7 @@ def test_volumes_that_cannot_be(docker: Cli, image: str) -> None:
     assert docker("volume", "ls", "-q").stdout == ""
 
 
+@pytest.mark.census("Config.Volumes", "volume anonymous")
 def test_anonymous_volumes(docker: Cli, image: str) -> None:
     container = created(docker.daemon, image, ["touch", "/w/x"], {}, Volumes={"/w": {}})
     docker("start", "-a", container)
@@ -136,6 +155,9 @@ def test_anonymous_volumes(docker: Cli, image: str) -> None:
     eventually(lambda: not Path(point["Source"]).exists())
 
 
+@pytest.mark.census(
+    "run --volumes-from", "create --volumes-from", "HostConfig.VolumesFrom", "mount flag --volumes-from [:ro]"
+)
 def test_volumes_of_another_container(cli: Cli, image: str, tmp_path: Path) -> None:
     cli("create", "--name", "owner", "-v", "named:/v", "-v", f"{tmp_path}:/b:ro", image)
     done = cli("run", "--rm", "--volumes-from", "owner", image, "sh", "-c", "echo x > /v/f; echo x > /b/f", check=False)
@@ -145,6 +167,18 @@ def test_volumes_of_another_container(cli: Cli, image: str, tmp_path: Path) -> N
     assert "/v/g: Read-only file system" in done.stderr
 
 
+@pytest.mark.census(
+    "mount type tmpfs",
+    "mount flag --tmpfs path:opts",
+    "run --tmpfs",
+    "create --tmpfs",
+    "HostConfig.Tmpfs",
+    "HostConfig.Mounts[].TmpfsOptions",
+    "HostConfig.Mounts[].TmpfsOptions.Mode",
+    "HostConfig.Mounts[].TmpfsOptions.SizeBytes",
+    "HostConfig.Mounts[].TmpfsOptions.Options",
+    "GET /containers/{id}/json → HostConfig.Mounts[].TmpfsOptions.Options",
+)
 def test_tmpfs(docker: Cli, image: str) -> None:
     def options(*words: str) -> set[str]:
         line = docker("run", "--rm", *words, image, "grep", " /t ", "/proc/mounts").stdout
@@ -166,6 +200,10 @@ def test_tmpfs(docker: Cli, image: str) -> None:
     assert b"invalid option: suid" in refused(docker, image, dict(bad))
 
 
+@pytest.mark.census(
+    "HostConfig.Mounts[].BindOptions.CreateMountpoint",
+    "GET /containers/{id}/json → HostConfig.Mounts[].BindOptions.CreateMountpoint",
+)
 def test_sources_are_made_where_that_is_asked_for(docker: Cli, image: str, tmp_path: Path) -> None:
     docker("run", "--rm", "-v", f"{tmp_path}/by/v:/m", image, "touch", "/m/x")
     assert (tmp_path / "by" / "v" / "x").exists()
@@ -176,6 +214,7 @@ def test_sources_are_made_where_that_is_asked_for(docker: Cli, image: str, tmp_p
     assert (tmp_path / "by" / "mount" / "x").exists()
 
 
+@pytest.mark.census("mount type npipe")
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -21,7 +21,7 @@ def mounted(daemon: DaemonProcess, volume: str = "vol") -> int:
     return sum(line.split()[4] == place for line in Path("/proc/self/mountinfo").read_text().splitlines())
 
 
-@pytest.mark.census("volume create --opt", "volume-create Volume.DriverOpts", "volume driver local")
+@pytest.mark.census("volume create --opt", "POST /volumes/create DriverOpts", "volume local")
 def test_mounted_when_first_used_and_unmounted_after_the_last(docker: Cli, image: str) -> None:
     docker("volume", "create", *TMPFS, "-o", "o=size=1m,uid=5,noexec", "vol")
     (document,) = json.loads(docker("volume", "inspect", "vol").stdout)
@@ -41,7 +41,7 @@ def test_mounted_when_first_used_and_unmounted_after_the_last(docker: Cli, image
     eventually(lambda: mounted(docker.daemon) == 0)
 
 
-@pytest.mark.census("volume driver local")
+@pytest.mark.census("volume local")
 def test_a_bind_is_a_directory_of_the_host_and_stays_when_the_volume_goes(
     docker: Cli, image: str, tmp_path: Path
 ) -> None:
@@ -59,7 +59,7 @@ def test_a_bind_is_a_directory_of_the_host_and_stays_when_the_volume_goes(
     assert "Read-only file system" in done.stderr
 
 
-@pytest.mark.census("volume driver local")
+@pytest.mark.census("volume local")
 def test_the_image_fills_a_bind_once(docker: Cli, image: str, tmp_path: Path) -> None:
     docker("volume", "create", "-o", "type=none", "-o", "o=bind", "-o", f"device={tmp_path}", "vol")
     docker("create", "--network", "none", "-v", "vol:/www", image)
@@ -83,7 +83,7 @@ def loop(tmp_path: Path) -> Iterator[str]:
         subprocess.run(["losetup", "-d", device], check=True)
 
 
-@pytest.mark.census("volume driver local")
+@pytest.mark.census("volume local")
 def test_a_file_system_on_a_device(docker: Cli, image: str, loop: str) -> None:
     docker("volume", "create", "-o", "type=ext4", "-o", f"device={loop}", "-o", "o=noatime", "vol")
     write = "grep ' /m ' /proc/mounts; echo kept > /m/file"
@@ -98,7 +98,7 @@ def test_a_file_system_on_a_device(docker: Cli, image: str, loop: str) -> None:
     docker("volume", "rm", "vol")
 
 
-@pytest.mark.census("volume driver local")
+@pytest.mark.census("volume local")
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -195,7 +195,7 @@ def own(tmp_path: Path, docker: Cli, image: str) -> Iterator[Cli]:
         process.stop()
 
 
-@pytest.mark.census("volume driver local")
+@pytest.mark.census("volume local")
 def test_the_daemon_may_die(own: Cli, image: str) -> None:
     """Who runs keeps his volume and gives it back at his end; what nobody needs any more is unmounted at the start."""
     for name in ("vol", "wol", "stray"):
@@ -226,9 +226,9 @@ _CLUSTER = (
 
 
 @pytest.mark.census(
-    "PUT /volumes/{name}", "volume update", "volume update --availability", "volume driver CSI cluster volume",
+    "PUT /volumes/{name}", "volume update", "volume update --availability",
     *(f"volume create --{flag.partition('=')[0]}" for flag in _CLUSTER), "volume ls --cluster",
-    "volume-create Volume.ClusterVolumeSpec", "mount type cluster",
+    "POST /volumes/create ClusterVolumeSpec", "mount type cluster",
 )  # fmt: skip
 def test_cluster_volumes_are_refused(cli: Cli, image: str) -> None:
     cli("volume", "create", "vol")

@@ -12,7 +12,7 @@ from tests.cli.busybox import IMPORT, root_file_system
 from tests.cli.running import Cli, CommandLine, DaemonProcess, eventually
 from tests.fakes.plugin import Plugin
 
-pytestmark = [pytest.mark.root, pytest.mark.census("volume driver plugin")]
+pytestmark = [pytest.mark.root, pytest.mark.census("volume plugin")]
 
 NONE = ["--network", "none"]
 
@@ -61,7 +61,10 @@ def plugin(own: Cli, process: DaemonProcess) -> Iterator[Plugin]:
             own("volume", "rm", "-f", *left)
 
 
-@pytest.mark.census("volume create --driver", "volume feature Status from driver", "volume feature scope local|global")
+@pytest.mark.census(
+    "volume create --driver", "volume Status from driver", "volume scope local|global", "POST /volumes/create Driver",
+    "GET /volumes/{name} → Status",
+)  # fmt: skip
 def test_the_life_of_a_volume(own: Cli, plugin: Plugin, image: str) -> None:
     own("volume", "create", "-d", "plug", "-o", "a=b", "--label", "l=1", "data")
     (document,) = json.loads(own("volume", "inspect", "data").stdout)
@@ -95,7 +98,10 @@ def test_the_life_of_a_volume(own: Cli, plugin: Plugin, image: str) -> None:
 
 
 @pytest.mark.census(
-    "run --volume-driver", "create --volume-driver", "HostConfig.VolumeDriver", "mount flag volume-driver"
+    "run --volume-driver",
+    "create --volume-driver",
+    "HostConfig.VolumeDriver",
+    "HostConfig.Mounts[].VolumeOptions.DriverConfig.Name",
 )
 def test_containers_make_them(own: Cli, plugin: Plugin, image: str) -> None:
     own("run", "--rm", *NONE, "--volume-driver", "plug", "-v", "/a", "-v", "named:/b", image, "touch", "/b/x")
@@ -109,7 +115,7 @@ def test_containers_make_them(own: Cli, plugin: Plugin, image: str) -> None:
     assert (plugin.root / "fresh" / "index.html").exists()
 
 
-@pytest.mark.census("volume feature scope local|global")
+@pytest.mark.census("volume scope local|global")
 def test_a_global_plugin(own: Cli, process: DaemonProcess) -> None:
     with Plugin(process.root / "plugins" / "wide" / "wide.sock", process.root / "wide") as wide:
         wide.scope = "global"
