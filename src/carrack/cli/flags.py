@@ -189,7 +189,12 @@ def _cpus(text: str) -> int:
 def _mount(text: str) -> "dict[str, Any]":
     from carrack.model.mounts import parse_mount
 
-    return parse_mount(text)
+    mount = parse_mount(text)
+    if mount.get("Source", "").startswith("."):
+        import os
+
+        mount["Source"] = os.path.abspath(mount["Source"])
+    return mount
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -114,7 +114,20 @@ def parse_mount(text: str) -> "dict[str, Any]":
     for options, (kind, prefix) in _OPTION_OWNERS.items():
         if options in mount and mount["Type"] != kind:
             raise InvalidArgument(f"cannot mix '{prefix}-*' options with mount type '{mount['Type']}'")
+    _check_recursion(mount, mount.get("BindOptions", {}))
     return mount
+
+
+def _check_recursion(mount: "dict[str, Any]", options: "dict[str, Any]") -> None:
+    """Refuse what says nothing: how far "read-only" reaches, of what is not."""
+    words = [("writable", "ReadOnlyNonRecursive"), ("readonly", "ReadOnlyForceRecursive")]
+    for word, name in words:
+        if options.get(name):
+            told = f"option 'bind-recursive={word}' requires"
+            if not mount.get("ReadOnly"):
+                raise InvalidArgument(f"{told} 'readonly' to be specified in conjunction")
+            if word == "readonly" and options.get("Propagation") != "rprivate":
+                raise InvalidArgument(f"{told} 'bind-propagation=rprivate' to be specified in conjunction")
 
 
 def parse_tmpfs(text: str) -> tuple[str, str]:
@@ -190,6 +203,8 @@ def _bind_option(mount: "dict[str, Any]", name: str, value: str, field: str) -> 
     options = mount.setdefault("BindOptions", {})
     if name == "bind-propagation":
         options["Propagation"] = value.lower()
+    elif name == "bind-create-src":
+        options["CreateMountpoint"] = _boolean(name, value)
     elif name == "bind-nonrecursive":
         options["NonRecursive"] = _boolean(name, value)
     elif name == "bind-recursive":

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from carrack.cli.flags import Flag, UsageError, parse
@@ -55,6 +57,8 @@ def test_values_are_converted() -> None:
     assert parsed.value("read") == [{"Path": "/dev/a", "Rate": 1024}]
     assert parsed.value("share") == [{"Path": "/dev/a", "Weight": 5}]
     assert parse(FLAGS, ["--mount", "target=/x"]).value("mount") == [{"Type": "volume", "Target": "/x"}]
+    (mount,) = parse(FLAGS, ["--mount", "type=bind,src=./here,target=/x"]).value("mount")
+    assert mount["Source"] == f"{os.getcwd()}/here"
     assert parse(FLAGS, ["-h"]).flag("help")
 
 

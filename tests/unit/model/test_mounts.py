@@ -65,13 +65,17 @@ def test_malformed_volumes(text: str, message: str) -> None:
             },
         ),
         (
-            "type=bind,src=/a,dst=/b,ro,bind-recursive=readonly",
+            "type=bind,src=/a,dst=/b,ro,bind-recursive=readonly,bind-propagation=rprivate,bind-create-src=true",
             {
                 "Type": "bind",
                 "Source": "/a",
                 "Target": "/b",
                 "ReadOnly": True,
-                "BindOptions": {"ReadOnlyForceRecursive": True},
+                "BindOptions": {
+                    "ReadOnlyForceRecursive": True,
+                    "Propagation": "rprivate",
+                    "CreateMountpoint": True,
+                },
             },
         ),
         (
@@ -104,6 +108,9 @@ def test_mounts(text: str, mount: dict[str, Any]) -> None:
         ("target=/x,ro=perhaps", "invalid value for ro"),
         ("type=tmpfs,target=/x,tmpfs-size=big", "invalid value for tmpfs-size"),
         ("type=tmpfs,target=/x,tmpfs-mode=9", "invalid value for tmpfs-mode"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=readonly", "'bind-recursive=readonly' requires 'readonly' to be"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=writable", "'bind-recursive=writable' requires 'readonly' to be"),
+        ("type=bind,src=/a,dst=/b,ro,bind-recursive=readonly", "requires 'bind-propagation=rprivate' to be"),
         ('target="/x', "stands within a field"),
         ('"target=/x', "quote is not closed"),
     ],
