@@ -192,6 +192,36 @@ def test_versions_of_the_api(cli: Cli, daemon: DaemonProcess) -> None:
     assert subprocess.run([*cli.program, "ps", "-q"], env=environment).returncode == 0
 
 
+@pytest.mark.census("daemon.json min-api-version")
+def test_older_versions_can_be_left_out(second: DaemonProcess) -> None:
+    second.end()
+    configure(second, {"min-api-version": "1.44"})
+    second.start()
+    assert api(second, "GET", "/v1.44/_ping")[0] == 200
+    status, told = api(second, "GET", "/v1.43/_ping")
+    assert (status, b"Minimum supported API version is 1.44" in told) == (400, True)
+    assert json.loads(api(second, "GET", "/version")[1])["MinAPIVersion"] == "1.44"
+
+
+@pytest.mark.census("GET /debug/vars", "GET /debug/pprof/", "GET /debug/pprof/{name}", "daemon debug + pprof")
+def test_go_s_profiles_are_refused(second: DaemonProcess) -> None:
+    for path in ("vars", "pprof/", "pprof/heap"):
+        status, told = api(second, "GET", f"/debug/{path}")
+        assert (status, b"SIGUSR1 writes the stacks" in told) == (501, True)
+    os.kill(int((second.root / "pid").read_text()), signal.SIGUSR1)
+    eventually(lambda: "most recent call first" in second.log.read_text())
+
+
+@pytest.mark.census("GET /system/df → Containers[].SizeRw")
+def test_what_is_written_to_a_container_counts_as_used(docker: Cli, daemon: DaemonProcess, image: str) -> None:
+    docker("run", "--name", "writes", image, "sh", "-c", "head -c 30000 /dev/zero > /f")
+    usage = json.loads(api(daemon, "GET", "/system/df?type=container")[1])
+    (row,) = usage["Containers"]
+    assert row["SizeRw"] >= 30000
+    assert row["SizeRootFs"] > row["SizeRw"]
+    assert usage["Images"] is None
+
+
 AGREED = [
     "system df", "system df -v", "system df --format json", "system df -v --format json",
     "system df --format {{.Type}}",

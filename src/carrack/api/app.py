@@ -97,10 +97,17 @@ class Router:
 class Application:
     """The callable that `http.server.Server` serves."""
 
-    def __init__(self, routes: Iterable[Route], door: Door | None = None, authorizer: Authorizer | None = None) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        door: Door | None = None,
+        authorizer: Authorizer | None = None,
+        minimum: versions.Version = versions.MINIMUM,
+    ) -> None:
         self._router = Router(routes)
         self._door = door or Door()
         self._authorizer = authorizer
+        self._minimum = minimum
 
     async def __call__(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -152,7 +159,7 @@ class Application:
         match = _VERSION.match(path)
         handler, parts = self._find(raw.method, path[match.end() :] if match else path)
         if match:
-            version = _version(match[1])
+            version = _version(match[1], self._minimum)
         return handler, Request(raw, parts, query, version, HEADERS)
 
     def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
@@ -174,9 +181,9 @@ class _Unrouted(Exception):
 _VERSIONED = {name: value for name, value in HEADERS.items() if name != "Docker-Experimental"}
 
 
-def _version(word: str) -> versions.Version:
+def _version(word: str, minimum: versions.Version) -> versions.Version:
     try:
-        return versions.parse(word)
+        return versions.parse(word, minimum)
     except versions.TooOld as refused:
         answer = text(f"{refused}\n", status=400, headers={"X-Content-Type-Options": "nosniff"})
     except InvalidArgument as refused:

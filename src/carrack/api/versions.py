@@ -19,16 +19,17 @@ class TooOld(InvalidArgument):
     """A version that is no longer spoken; it is told in plain text, which clients of any age can read."""
 
 
-def parse(word: str) -> Version:
+def parse(word: str, minimum: Version = MINIMUM) -> Version:
     """The version named in a path such as /v1.51/info: its first two numbers, zero where there is none.
 
-    `word` has digits and dots only. Raises TooOld or InvalidArgument, in dockerd's words, for one not spoken here.
+    `word` has digits and dots only. Raises TooOld or InvalidArgument, in dockerd's words, for one not spoken here
+    or below `minimum`.
     """
     major, _, rest = word.partition(".")
     version = _number(major), _number(rest.partition(".")[0])
-    if version < MINIMUM:
+    if version < minimum:
         raise TooOld(
-            f"client version {word} is too old. Minimum supported API version is {text(MINIMUM)}, "
+            f"client version {word} is too old. Minimum supported API version is {text(minimum)}, "
             "please upgrade your client to a newer version"
         )
     if version > CURRENT:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from carrack.api import versions
 from carrack.daemon import flags, options, runtimes, values
 from carrack.daemon.address import Address, parse_host, parse_metrics
 from carrack.daemon.container_defaults import container_defaults
@@ -67,6 +68,7 @@ class Config:
     slots: int = 2
     authorization_plugins: tuple[str, ...] = ()
     metrics_address: Address | None = None
+    minimum_version: versions.Version = versions.MINIMUM
     runtimes: Mapping[str, Runtime] = field(default_factory=dict)
     default_runtime: str = OWN
     userns_remap: str = ""
@@ -231,6 +233,7 @@ def _access(settings: Mapping[str, Any]) -> dict[str, Any]:
         "anyone": anyone,
         "group": settings.get("group", ""),
         "authorization_plugins": tuple(settings.get("authorization-plugins", [])),
+        "minimum_version": values.api_version(settings, "min-api-version"),
         "metrics_address": parse_metrics(settings["metrics-addr"]) if settings.get("metrics-addr") else None,
     }
 

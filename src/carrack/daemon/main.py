@@ -103,7 +103,8 @@ class _Daemon:
         await self._start()
         try:
             door = Door(names(self._config))
-            server = Server(Application(self._services.routes, door, self._services.authorizer))
+            oldest = self._config.minimum_version
+            server = Server(Application(self._services.routes, door, self._services.authorizer, oldest))
             measured = Server(Application(self._services.metrics_routes, door), most=_SCRAPERS)
             for endpoint in self._endpoints:
                 await (measured if endpoint.metrics else server).listen(endpoint.socket, endpoint.tls)

@@ -62,6 +62,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("log-format", "log-format", "string", "How to log: text or json"),
     Option("log-level", "log-level", "string", "What to log: debug, info, warn, error or fatal", "l"),
     Option("metrics-addr", "metrics-addr", "string", "Where Prometheus finds metrics: HOST:PORT (no host: loopback)"),
+    Option("min-api-version", "min-api-version", "string", "Oldest API version that clients may speak"),
     Option("mtu", "mtu", "int", "Largest packet of the default bridge in bytes"),
     Option("no-new-privileges", "no-new-privileges", "bool", "Have containers gain no privileges by setuid programs"),
     Option("pidfile", "pidfile", "string", "File that holds the daemon's process id", "p"),

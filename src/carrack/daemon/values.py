@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from carrack.api import versions
 from carrack.errors import InvalidArgument
 from carrack.model import cgroup_parent as cgroup_parents
 
 BRIDGE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}")
+_API_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})")
 _CGROUP = re.compile(r"/?[A-Za-z0-9_.:@-]+(/[A-Za-z0-9_.:@-]+)*/?")
 
 
@@ -91,6 +93,17 @@ def one_of(settings: Mapping[str, Any], key: str, default: str, words: Sequence[
     if value not in words:
         raise InvalidArgument(f"{key}: {value!r} is none of {', '.join(words)}")
     return value
+
+
+def api_version(settings: Mapping[str, Any], key: str) -> versions.Version:
+    """A version that this daemon speaks; the oldest of them when nothing is said."""
+    word: str = settings.get(key) or versions.text(versions.MINIMUM)
+    found = _API_VERSION.fullmatch(word)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not versions.MINIMUM <= version <= versions.CURRENT:
+        oldest, newest = versions.text(versions.MINIMUM), versions.text(versions.CURRENT)
+        raise InvalidArgument(f"{key}: {word!r} is no API version from {oldest} to {newest}")
+    return version
 
 
 def bridge_address(value: str) -> str:

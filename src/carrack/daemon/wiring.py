@@ -209,7 +209,7 @@ class Services:
             counts=self.counts,
             listeners=lambda: self.events.listeners,
             api_version=versions.text(versions.CURRENT),
-            minimum_api_version=versions.text(versions.MINIMUM),
+            minimum_api_version=versions.text(self._config.minimum_version),
             runtimes=lambda: (self.runtimes.document(), self.runtimes.default),
             volume_drivers=self.volumes.drivers.names,
         )

@@ -11,6 +11,9 @@ _BUILD = "building images is not supported by this version of Carrack: commit a 
 _SWARM = "swarm mode is not supported by this version of Carrack"
 _PLUGINS = "plugins are not supported by this version of Carrack"
 _CHECKPOINTS = "checkpoints are not supported by this version of Carrack"
+_PROFILES = (
+    "profiles of Go's runtime are not to be had here; SIGUSR1 writes the stacks of all threads to the daemon's log"
+)
 _REGISTRY = "registries are not supported by this version of Carrack"
 # What every Docker engine outside a swarm answers, so that clients take their usual way.
 NO_MANAGER = (
@@ -23,6 +26,9 @@ _REFUSED = {
     ("POST", "/session"): _BUILD,
     ("POST", "/grpc"): _BUILD,
     ("GET", "/distribution/{name:.*}/json"): _REGISTRY,
+    ("GET", "/debug/vars"): _PROFILES,
+    ("GET", "/debug/pprof/"): _PROFILES,
+    ("GET", "/debug/pprof/{name}"): _PROFILES,
     ("POST", "/swarm/init"): _SWARM,
     ("POST", "/swarm/join"): _SWARM,
     ("GET", "/plugins/privileges"): _PLUGINS,
