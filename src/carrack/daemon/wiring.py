@@ -229,6 +229,7 @@ class Services:
         await self.slots.open()
         await self.idmaps.try_remap(self.snapshotter, self.facts.remap)
         supervisor.resume()
+        self.containers.execs.adopt()
         await self.volumes.holds.restore(self.volumes.recorded, {c.id for c in self.store if c.state.running})
         # Listed before anything new is made, swept beside it.
         kept = {c.id for c in self.store}

@@ -39,6 +39,7 @@ class Exec:
 
     def __init__(self, request: dict[str, Any], stdio: Stdio) -> None:
         self.terminal = bool(request.get("terminal"))
+        self.note: Any = request.get("note")  # the daemon's own, for the next daemon
         self.stdio = stdio
         self.pid = 0
         self.status: int | None = None
@@ -47,7 +48,7 @@ class Exec:
         self.exit: dict[str, Any] | None = None
 
     def state(self) -> dict[str, Any]:
-        return {"pid": self.pid, "exit": self.exit}
+        return {"pid": self.pid, "exit": self.exit, "note": self.note}
 
 
 class Execs:

@@ -46,10 +46,12 @@ class StartRequest(TypedDict):
 
 
 class ExecRequest(TypedDict):
-    """``plan`` is the runtime's ExecPlan. The end of an attached client's input is the end of the program's."""
+    """``plan`` is the runtime's ExecPlan. The end of an attached client's input is the end of the program's. ``note``:
+    what a later daemon is told of it."""
 
     plan: dict[str, Any]
     terminal: NotRequired[bool]
     size: NotRequired[list[int] | None]
     stdin: NotRequired[bool]
     attach: NotRequired[list[AttachRequest]]
+    note: NotRequired[dict[str, Any]]

@@ -6,4 +6,4 @@ def test_what_a_request_must_have_and_what_it_may() -> None:
     assert ExecRequest.__required_keys__ == {"plan"}
     assert LogRequest.__required_keys__ == {"path"}
     assert AttachRequest.__required_keys__ == frozenset()
-    assert ExecRequest.__optional_keys__ < StartRequest.__optional_keys__
+    assert ExecRequest.__optional_keys__ - {"note"} < StartRequest.__optional_keys__

@@ -1,7 +1,7 @@
 """Extra processes in a running container: made by one request, started by another, asked after by a third.
 
 An exec is not recorded: it lives as long as its container runs, and a little longer so that its exit code can be
-asked for. After a restart of the daemon the shim still knows the running ones.
+asked for. After a restart of the daemon the container's shim tells of those that it runs, or has seen end.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 ENDED_KEPT = 256
 UNSTARTED_KEPT = 256  # of one container: who makes more and starts none has forgotten the first of them
+#: what `exec inspect` shows, and a later daemon has to know
+_SHOWN = ("AttachStdin", "AttachStdout", "AttachStderr", "DetachKeys", "Tty", "Cmd", "Privileged", "User")
 START_PATIENCE_S = 10.0  # as dockerd
 
 
@@ -93,6 +95,25 @@ class Execs:
         self._forget_unstarted(c)
         self._publish(f"exec_create: {_told(config)}", process)
         return process
+
+    def adopt(self) -> None:
+        """Take up the execs that the shims of running containers tell of, after a restart of the daemon."""
+        for c in self._store:
+            told = c.shim.state.get("execs", {}) if c.shim is not None else {}
+            for identity, known in told.items():
+                if known.get("note") is not None and c.shim is not None:
+                    self._adopt(c, c.shim, identity, known)
+
+    def _adopt(self, c: Container, shim: Shim, identity: str, known: Document) -> None:
+        process = Exec(identity, c, schema.check(known["note"], model.EXEC), pid=known["pid"], started=True)
+        process.settled.set()
+        self._execs[identity] = process
+        if known["exit"] is not None:
+            process.exit_code = known["exit"]["code"]
+            return
+        process.running = True
+        c.exec_ids.append(identity)
+        process.watching = self._jobs.start(self._watch(process, shim), f"exec {identity[:12]}")
 
     def _forget_unstarted(self, c: Container) -> None:
         unstarted = [identity for identity in c.exec_ids if not self._execs[identity].started]
@@ -194,6 +215,7 @@ class Execs:
             "stdin": config["AttachStdin"],
             "terminal": config["Tty"],
             "size": size if config["Tty"] and size and all(size) else None,
+            "note": {name: config[name] for name in _SHOWN},
         }
 
     async def _watch(self, process: Exec, shim: Shim) -> None:

@@ -248,3 +248,31 @@ def test_one_whose_shim_goes_while_it_starts_has_ended(tmp_path: Path) -> None:
         assert process.settled.is_set()
 
     inside(tmp_path, test)
+
+
+def test_those_of_the_daemon_before_are_taken_up(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started()
+        note = {"Cmd": ["sleep", "9"], "Tty": True, "User": "me", "DetachKeys": "ctrl-a"}
+        shim.execs["runs"] = asyncio.get_running_loop().create_future()
+        shim.state["execs"] = {
+            "runs": {"pid": 77, "exit": None, "note": note},
+            "over": {"pid": 78, "exit": {"code": 3, "at": 1.0}, "note": note},
+            "older": {"pid": 79, "exit": None, "note": None},
+        }
+        world.execs.adopt()
+        document = world.execs.document(world.execs.find("runs"))
+        assert (document["Running"], document["Pid"], document["DetachKeys"]) == (True, 77, "AQ==")
+        assert document["ProcessConfig"]["arguments"] == ["9"]
+        assert world.execs.document(world.execs.find("over"))["ExitCode"] == 3
+        assert c.exec_ids == ["runs"]
+        with pytest.raises(NotFound):
+            world.execs.find("older")
+        with pytest.raises(Conflict, match="is already running"):
+            await world.execs.start(world.execs.find("runs"), {}, attach=False)
+        shim.execs["runs"].set_result(Exit(4, 2.0))
+        await settle()
+        assert world.execs.document(world.execs.find("runs"))["ExitCode"] == 4
+        assert c.exec_ids == []
+
+    inside(tmp_path, test)
