@@ -7,9 +7,10 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from tests.cli.running import Cli
+from tests.cli.running import Cli, api
 
 pytestmark = pytest.mark.root
 
@@ -110,3 +111,40 @@ def test_prune(cli: Cli, image: str) -> None:
     assert "Total reclaimed space" in cli("image", "prune", "-f").stdout
     assert cli("images", "-f", "dangling=true", "-q").stdout == ""
     assert image in cli("images", "--format", "{{.Repository}}:{{.Tag}}").stdout
+
+
+@pytest.mark.census("POST /images/prune?filters", "POST /images/prune → ImagesDeleted[].Untagged",
+                    "filter /images/prune label", "filter /images/prune until")  # fmt: skip
+def test_prune_of_what_has_names(docker: Cli, image: str) -> None:
+    """Named images that no container uses go only when asked for, with their names told."""
+    for name in ("spare:1", "spare:2"):
+        docker("create", "--name", "base", image)
+        docker("commit", "-c", f"LABEL which={name}", "base", name)
+        docker("rm", "base")
+    filters = {"dangling": ["false"], "label": ["which=spare:1"]}
+    status, answer = api(docker.daemon, "POST", f"/images/prune?filters={quote(json.dumps(filters))}")
+    told = json.loads(answer)
+    assert status == 200
+    assert {"Untagged": "spare:1"} in told["ImagesDeleted"]
+    assert any(item.get("Deleted", "").startswith("sha256:") for item in told["ImagesDeleted"])
+    assert docker("images", "-q", "spare").stdout.count("\n") == 1
+    early = {"dangling": ["false"], "label": ["which"], "until": ["2020-01-01"]}
+    kept = json.loads(api(docker.daemon, "POST", f"/images/prune?filters={quote(json.dumps(early))}")[1])
+    assert kept == {"ImagesDeleted": None, "SpaceReclaimed": 0}
+    assert api(docker.daemon, "POST", f"/images/prune?filters={quote(json.dumps({'nosuch': ['x']}))}")[0] == 400
+    docker("rmi", "spare:2")
+
+
+@pytest.mark.census("DELETE /images/{name}?noprune")
+def test_parents_are_kept_when_asked_for(docker: Cli, image: str) -> None:
+    """An image without a name goes with its last child, unless that is refused."""
+    for word, left in (("1", 1), ("0", 0)):
+        docker("create", "--name", "base", image)
+        parent = docker("commit", "base").stdout.strip()
+        docker("rm", "base")
+        docker("create", "--name", "base", parent)
+        docker("commit", "base", "child:1")
+        docker("rm", "base")
+        assert api(docker.daemon, "DELETE", f"/images/child:1?noprune={word}")[0] == 200
+        assert docker("images", "-aq", "--filter", "dangling=true").stdout.count("\n") == left
+        docker("image", "prune", "-f")

@@ -42,17 +42,18 @@ def test_version(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     assert capsys.readouterr().out == f"Carrack version {__version__}\n"
 
 
+@pytest.mark.census("docker --debug", "docker --log-level")
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        (["-l", "debug", "-H", "unix:///nowhere/x", "ps"], 1, "Traceback"),
+        (["-D", "-H", "unix:///nowhere/x", "ps"], 1, "Traceback"),
         (["foo"], 1, "carrack: unknown command: carrack foo\n\nRun 'carrack --help' for more information\n"),
         (["image", "foo"], 1, "carrack: unknown command: carrack image foo\n\nUsage:  carrack image"),
         (["pull", "x"], 1, "carrack: 'carrack pull' is not built yet"),
         (["--wrong"], 125, "unknown flag: --wrong"),
         (["-H", "a", "-H", "b", "ps"], 1, "specify only one -H"),
         (["-l", "loud", "ps"], 1, "Unable to parse logging level: loud"),
-        (["-D", "-H", "ssh://x", "ps"], 1, "Traceback"),
-        (["-H", "ssh://x", "ps"], 1, "hosts behind ssh are not built"),
         (["-H", "unix:///nowhere/x", "ps"], 1, "Cannot connect to the Carrack daemon at unix:///nowhere/x"),
     ],
 )
