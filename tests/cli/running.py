@@ -102,6 +102,11 @@ class DaemonProcess:
             for folder in sorted((hierarchy / self.cgroup[1:]).glob("**/"), reverse=True):
                 folder.rmdir()
 
+    @property
+    def died(self) -> bool:
+        """Whether no process of it runs."""
+        return self._process is None or self._process.poll() is not None
+
     def crash(self) -> None:
         """Kill the daemon alone; its containers go on."""
         assert self._process is not None

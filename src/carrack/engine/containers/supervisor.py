@@ -239,11 +239,15 @@ class Supervisor:
             shm.remove_directory(self._paths.run(c.id))
 
     def _starts_with_daemon(self, c: Container) -> bool:
-        """As with Docker: ``always`` even if the user stopped it, ``unless-stopped`` if he did not."""
-        policy = c.host_config["RestartPolicy"]["Name"]
-        return bool(c.state.started_at) and (
-            policy == "always" or (policy == "unless-stopped" and not c.stopped_by_user)
-        )
+        """As with Docker: ``always`` even if the user stopped it, ``unless-stopped`` if he did not, ``on-failure``
+        whoever ended it, while tries are left."""
+        policy = c.host_config["RestartPolicy"]
+        if not c.state.started_at:
+            return False
+        if policy["Name"] == "on-failure":
+            limit = policy["MaximumRetryCount"]
+            return c.state.exit_code != 0 and (not limit or c.restart_count < limit)
+        return policy["Name"] == "always" or (policy["Name"] == "unless-stopped" and not c.stopped_by_user)
 
     async def _lost(self, c: Container, shim: Shim | None) -> None:
         ended = shim.exited.result() if shim is not None else Exit(code=255, at=times.now() / 1e9, oom_killed=False, lost=True)  # fmt: skip  # noqa: E501
