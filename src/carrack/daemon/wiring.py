@@ -230,7 +230,8 @@ class Services:
         await self.idmaps.try_remap(self.snapshotter, self.facts.remap)
         supervisor.resume()
         self.containers.execs.adopt()
-        await self.volumes.holds.restore(self.volumes.recorded, {c.id for c in self.store if c.state.running})
+        running = {c.id for c in self.store if c.state.running}
+        self.jobs.start(self.volumes.holds.restore(self.volumes.recorded, running), "give volumes back")
         # Listed before anything new is made, swept beside it.
         kept = {c.id for c in self.store}
         garbage = supervisor.garbage(kept)
@@ -254,6 +255,7 @@ class Services:
         for key in keys:
             await asyncio.to_thread(self.snapshotter.remove, key)
         await asyncio.to_thread(self.snapshotter.sweep, kept)
+        await asyncio.to_thread(self.volumes.drivers.local.sweep)
 
     async def stop_containers(self, timeout: float | None) -> None:
         """A clean stop without live-restore: end every container, each within `timeout` seconds (None: no limit)."""

@@ -1,8 +1,8 @@
 """Who has which volume mounted: counted, and written down before it is done, so that nothing stays mounted for ever.
 
 A hold is a volume and its holder (a container's id). The record of a hold is on disk before the driver is asked to
-mount and goes after it has unmounted. After a crash of the daemon the holds of containers that still run stand; those
-of others are given back.
+mount and goes after it has unmounted; one whose driver is not there stays, and is given back when the daemon starts
+again. After a crash of the daemon the holds of containers that still run stand; those of others are given back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from carrack.errors import CarrackError
+from carrack.errors import CarrackError, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from carrack.engine.volumes.drivers import Drivers
@@ -33,6 +33,7 @@ class Holds:
         self._records = records
         self._drivers = drivers
         self._held: dict[str, set[str]] = {}
+        self._fresh: set[tuple[str, str]] = set()  # taken since this daemon began
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def load(self) -> None:
@@ -66,20 +67,28 @@ class Holds:
     async def drop(self, volume: Volume) -> None:
         """Unmount a volume for everybody, before it is removed."""
         for holder in sorted(self._held.get(volume.name, ())):
-            await self._release(volume, holder)
+            await self._release(volume, holder, forget=True)
 
     async def restore(self, volumes: Collection[Volume], running: Collection[str]) -> None:
-        """Give back what nobody needs who runs, and take away what is mounted without anybody holding it."""
+        """Give back what the last daemon held for those who do not run, and take away what is mounted without a holder.
+
+        May go on beside everything else: what is taken meanwhile stands.
+        """
         for volume in volumes:
             for holder in self.holders(volume.name) - set(running):
-                await self._release(volume, holder)
+                await self._release(volume, holder, stale=True)
         local = self._drivers.local
         free = [volume.name for volume in volumes if local.needs_mount(volume) and not self._held.get(volume.name)]
         for name in await asyncio.to_thread(local.mounts_of, free) if free else ():
-            try:
-                await asyncio.to_thread(local.detach, name)
-            except CarrackError as error:
-                log.error("volume %s stays mounted: %s", name, error)
+            async with self._lock(name):
+                if not self._held.get(name):
+                    await self._detach(name)
+
+    async def _detach(self, name: str) -> None:
+        try:
+            await asyncio.to_thread(self._drivers.local.detach, name)
+        except CarrackError as error:
+            log.error("volume %s stays mounted: %s", name, error)
 
     async def _take(self, volume: Volume, holder: str) -> str:
         async with self._lock(volume.name):
@@ -87,19 +96,23 @@ class Holds:
             held = self._held.get(volume.name, set())
             if holder not in held:
                 await self._save(volume.name, held | {holder})
+            self._fresh.add((volume.name, holder))
             return await driver.mount(volume, holder)
 
-    async def _release(self, volume: Volume, holder: str) -> None:
+    async def _release(self, volume: Volume, holder: str, *, stale: bool = False, forget: bool = False) -> None:
         async with self._lock(volume.name):
-            held = self._held.get(volume.name, set())
-            if holder not in held:
+            held, key = self._held.get(volume.name, set()), (volume.name, holder)
+            if holder not in held or (stale and key in self._fresh):
                 return
+            self._fresh.discard(key)
             rest = held - {holder}
             try:
                 driver = await self._drivers.get(volume.driver)
                 await driver.unmount(volume, holder, last=not rest)
             except (CarrackError, OSError) as error:
                 log.error("volume %s could not be unmounted for container %s: %s", volume.name, holder[:12], error)
+                if isinstance(error, (NotFound, Unavailable)) and not forget:
+                    return
             await self._save(volume.name, rest)
 
     async def _save(self, name: str, held: set[str]) -> None:

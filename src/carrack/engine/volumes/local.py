@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _NEEDED = {"device": ("type",), "type": ("device",), "o": ("device", "type")}
 _NETWORK = ("nfs", "cifs")
 _MOST_LAYERS = 64
+_DELETED = ".deleted-"  # no volume's name begins so
 
 
 class LocalDriver:
@@ -57,6 +58,12 @@ class LocalDriver:
     def prepare(self) -> None:
         """Make the root; directories without a record are left for the user to judge."""
         self._root.mkdir(mode=0o701, parents=True, exist_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what a crash kept from being removed (blocking)."""
+        for name in os.listdir(self._root):
+            if name.startswith(_DELETED):
+                remove_tree(self._root / name)
 
     async def create(self, name: str, options: dict[str, str]) -> None:
         """See Driver."""
@@ -91,7 +98,7 @@ class LocalDriver:
     async def mount(self, volume: Volume, holder: str) -> str:
         """See Driver."""
         path = str(self.path(volume.name))
-        if self.needs_mount(volume) and not await asyncio.to_thread(self.mounted, volume.name):
+        if self.needs_mount(volume) and not await asyncio.to_thread(self._is_mounted, volume.name):
             await asyncio.to_thread(self._mount, volume, path)
         return path
 
@@ -104,7 +111,7 @@ class LocalDriver:
         """See Driver."""
         return About(str(self.path(volume.name)))
 
-    def mounted(self, name: str) -> bool:
+    def _is_mounted(self, name: str) -> bool:
         """Whether something is mounted on a volume's directory (blocking)."""
         return self.mounts_of((name,)) != set()
 
@@ -119,7 +126,7 @@ class LocalDriver:
         """Take away all that is mounted on a volume's directory (blocking). Raises Internal when that fails."""
         path = str(self.path(name))
         for _ in range(_MOST_LAYERS):
-            if not self.mounted(name):
+            if not self._is_mounted(name):
                 return
             try:
                 self._kernel.umount(path, words.MNT_DETACH | words.UMOUNT_NOFOLLOW)
@@ -130,7 +137,7 @@ class LocalDriver:
 
     def _delete(self, name: str) -> None:
         self.detach(name)  # or what is mounted there would be emptied
-        trash = self._root / f".deleted-{secrets.token_hex(8)}"
+        trash = self._root / f"{_DELETED}{secrets.token_hex(8)}"
         try:
             os.rename(self._root / name, trash)
         except FileNotFoundError:

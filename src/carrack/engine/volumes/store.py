@@ -20,6 +20,7 @@ from carrack.engine.volumes.filters import Filters
 from carrack.engine.volumes.holds import Holds
 from carrack.engine.volumes.local import LocalDriver
 from carrack.engine.volumes.volume import ANONYMOUS, LOCAL, About, Volume
+from carrack.engine.whole import whole
 from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound
 from carrack.model.container import Document, MountPoint
 from carrack.storage.usage import tree_size
@@ -137,7 +138,9 @@ class VolumeStore:
             await self.drivers.get(driver)
             _check_name(name)
             async with self._lock(name):
-                volume = await self._existing(name, driver) or await self._make(name, driver, options, labels)
+                volume = await self._existing(name, driver)
+                if volume is None:  # whatever becomes of the client, a driver's volume is not left without a record
+                    volume = await whole(self._make(name, driver, options, labels))
                 if claim:
                     self._claims.setdefault(name, set()).add(claim)
                 return volume
@@ -206,8 +209,8 @@ class VolumeStore:
                 raise
             if users := self.users(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-            await self.holds.drop(volume)
             if volume.driver == LOCAL:  # a crash in between leaves a directory without a record
+                await self.holds.drop(volume)
                 await asyncio.to_thread(self.drivers.local.detach, name)
                 await self._forget(name)
                 await self.drivers.local.remove(volume)
@@ -218,7 +221,9 @@ class VolumeStore:
 
     async def _remove_elsewhere(self, volume: Volume, force: bool) -> None:
         try:
-            await (await self.drivers.get(volume.driver)).remove(volume)
+            driver = await self.drivers.get(volume.driver)
+            await self.holds.drop(volume)
+            await driver.remove(volume)
         except CarrackError as error:
             if not force:
                 raise type(error)(f"remove {volume.name}: {error}") from error

@@ -129,3 +129,33 @@ def test_a_driver_that_is_gone_keeps_nobody_from_leaving() -> None:
         assert world.records.rows["setting"] == {}
 
     run(main)
+
+
+def test_what_is_taken_meanwhile_stands() -> None:
+    """A container that its restart policy brings back takes up the hold that it had before the crash."""
+
+    async def main() -> None:
+        world = World()
+        await world.holds.take([ONE], "again")
+        holds = world.open()
+        await holds.take([ONE], "again")
+        world.local.calls.clear()
+        await holds.restore([ONE], set())
+        assert world.local.calls == []
+        assert holds.holders("one") == {"again"}
+
+    run(main)
+
+
+def test_a_driver_that_is_away_is_told_later() -> None:
+    async def main() -> None:
+        world = World()
+        records: Any = world.records
+        await world.holds._save("far", {"a"})
+        far = Volume("far", 1, driver="plug")
+        await world.holds.give_back([far], "a")
+        assert world.open().holders("far") == {"a"}
+        await world.holds.drop(far)
+        assert records.rows["setting"] == {}
+
+    run(main)

@@ -208,3 +208,10 @@ def test_a_name_that_cannot_be_resolved_is_told(world: World, monkeypatch: pytes
     with pytest.raises(CarrackError, match=r"resolving passed in network volume address: lookup nosuch\.invalid: "):
         run(main)
     assert world.kernel.calls == []
+
+
+def test_what_a_crash_left_is_swept(world: World, tmp_path: Path) -> None:
+    world.volume()
+    (tmp_path / "volumes/.deleted-0/sub").mkdir(parents=True)
+    world.driver.sweep()
+    assert [path.name for path in (tmp_path / "volumes").iterdir()] == ["v"]
