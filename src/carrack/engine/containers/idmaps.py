@@ -8,6 +8,8 @@ duplicate.
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +27,8 @@ from carrack.runtime.inroot import Procfs
 from carrack.storage.snapshots.base import Owners, Snapshotter
 from carrack.storage.snapshots.mappedparts import MOUNTER
 from carrack.storage.snapshots.probe import trial
+
+log = logging.getLogger(__name__)
 
 _KEPT = 16
 
@@ -78,6 +82,9 @@ class IdMaps:
             try:
                 await asyncio.to_thread(trial, snapshotter, owners)
             except (OSError, CarrackError) as error:
+                if isinstance(error, OSError) and error.errno == errno.ENOSPC and snapshotter.layers():
+                    log.warning("the disk is too full to try userns-remap: %s", error)
+                    return  # what fills it can be removed, and what cannot be started will be told then
                 raise Unavailable(
                     f"userns-remap: the storage driver {snapshotter.name} cannot show image layers with other owners "
                     f"here: {error}; put the data root on ext4, xfs or btrfs, with Linux 5.19 or later, or leave "

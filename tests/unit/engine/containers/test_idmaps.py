@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import ExitStack
 from typing import Any
@@ -96,11 +97,16 @@ def test_only_mounts_with_the_option_are_mapped(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_remapping_daemon_needs_a_driver_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = OSError(22, "no such thing")
+
     def trial(snapshotter: object, owners: object) -> None:
-        raise OSError(22, "no such thing")
+        raise failure
 
     class Driver:
         name = "erofs"
+
+        def layers(self) -> list[str]:
+            return ["one"]
 
     monkeypatch.setattr(module, "trial", trial)
     driver: Any = Driver()
@@ -110,6 +116,8 @@ def test_a_remapping_daemon_needs_a_driver_that_can(monkeypatch: pytest.MonkeyPa
         await maps.try_remap(driver, None)
         with pytest.raises(Unavailable, match=r"driver erofs cannot show image layers .*no such thing.*ext4"):
             await maps.try_remap(driver, REMAP)
+        failure.errno = errno.ENOSPC  # a full disk must not keep anybody from removing what fills it
+        await maps.try_remap(driver, REMAP)
         maps.close()
 
     run(main)
