@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Cli
+from tests.cli.running import Cli, eventually
 
 pytestmark = pytest.mark.root
 
@@ -87,3 +87,27 @@ def test_a_link_does_not_lead_out(cli: Cli, box: str, tmp_path: Path) -> None:
     cli("cp", str(tmp_path / "mark"), f"{box}:/tmp/way")
     assert cli("exec", box, "cat", "/etc/mark").stdout == "mark\n"
     assert not os.path.exists("/etc/mark")
+
+
+def test_an_export_has_nothing_of_what_is_mounted(docker: Cli, image: str) -> None:
+    script = "touch /data/f /scratch/f /mine; exec sleep 100"
+    docker("run", "-d", "--name", "box", "-v", "data:/data", "--tmpfs", "/scratch", image, "sh", "-c", script)
+    eventually(lambda: docker("exec", "box", "test", "-e", "/mine", check=False).returncode == 0)
+    for _ in ("running", "stopped"):
+        with tarfile.open(fileobj=io.BytesIO(docker.raw("export", "box"))) as archive:
+            names = archive.getnames()
+            assert {"data", "scratch", "mine", "dev"} <= set(names)
+            assert not {"data/f", "scratch/f", "dev/null"} & set(names)
+            assert archive.getmember("etc/hosts").size == 0
+        docker("stop", "-t", "0", "box")
+    docker("rm", "box")
+    docker("volume", "rm", "data")
+
+
+def test_the_root_of_a_stopped_containers_volume_has_its_name(docker: Cli, image: str, tmp_path: Path) -> None:
+    docker("run", "--name", "box", "-v", "/data", image, "touch", "/data/f")
+    with tarfile.open(fileobj=io.BytesIO(docker.raw("cp", "box:/data", "-"))) as archive:
+        assert [name.strip("/") for name in archive.getnames()] == ["data", "data/f"]
+    docker("cp", "box:/data", str(tmp_path / "out"))
+    docker("cp", "box:/data/.", str(tmp_path / "inner"))
+    assert [path.name for path in (*(tmp_path / "out").iterdir(), *(tmp_path / "inner").iterdir())] == ["f", "f"]

@@ -8,6 +8,7 @@ Uploaded archives are decompressed in this process. All functions block: call th
 import errno
 import os
 import stat as mode_bits
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -64,8 +65,9 @@ def go_mode(mode: int) -> int:
     return result
 
 
-def stat(kernel: FileKernel, root_fd: int, path: str) -> PathStat:
-    """Describe what `path` names below the root; a link in last place is described itself.
+def stat(kernel: FileKernel, root_fd: int, path: str, named: str = "") -> PathStat:
+    """Describe what `path` names below the root, by its last name or as `named` ends; a link in last place is described
+    itself.
 
     Raises FileNotFoundError and other OSErrors with the path.
     """
@@ -76,11 +78,16 @@ def stat(kernel: FileKernel, root_fd: int, path: str) -> PathStat:
     finally:
         os.close(fd)
     target = resolve.final_path(kernel, root_fd, absolute) if mode_bits.S_ISLNK(found.st_mode) else ""
-    return PathStat(_base(absolute), found.st_size, go_mode(found.st_mode), found.st_mtime_ns, target)
+    return PathStat(
+        _base(resolve.clean(named or path)), found.st_size, go_mode(found.st_mode), found.st_mtime_ns, target
+    )
 
 
-def pack(kernel: FileKernel, root_fd: int, path: str, write: Write, inside: Translate = same_ids) -> None:
-    """Write `path` as a tar, its entries named below its last name (`/etc/apt` gives `apt/`, `apt/sources.list` …).
+def pack(
+    kernel: FileKernel, root_fd: int, path: str, write: Write, inside: Translate = same_ids, named: str = ""
+) -> None:
+    """Write `path` as a tar, its entries named below its last name (`/etc/apt` gives `apt/`, `apt/sources.list` …), or
+    below that of `named`, where the root is not the container's.
 
     `path` ending in `/.` gives the directory's content as `./…`, the root gives `/…`, as Docker's clients expect.
     `inside` tells whom a file's owner is in the container.
@@ -88,7 +95,7 @@ def pack(kernel: FileKernel, root_fd: int, path: str, write: Write, inside: Tran
     absolute = resolve.clean(path)
     held = resolve.hold(kernel, root_fd, absolute)
     try:
-        name = os.fsencode(_base(absolute))
+        name = os.fsencode(_base(resolve.clean(named or path)))
         found = os.fstat(held)
         packer = Packer(write, inside=inside)
         if mode_bits.S_ISDIR(found.st_mode):
@@ -106,11 +113,18 @@ def pack(kernel: FileKernel, root_fd: int, path: str, write: Write, inside: Tran
     tarwriter.finish(write)
 
 
-def pack_root(kernel: FileKernel, root_fd: int, write: Write, inside: Translate = same_ids) -> None:
-    """Write the whole root as a tar, as `docker export` does; proc, sysfs and their like come out empty."""
+def pack_root(
+    kernel: FileKernel,
+    root_fd: int,
+    write: Write,
+    inside: Translate = same_ids,
+    covered: Collection[tuple[int, int]] = (),
+) -> None:
+    """Write the whole root as a tar, as `docker export` does; proc, sysfs and their like come out empty, and so does
+    what is mounted in it: `covered` are (device, inode) of that."""
     top = reopen(root_fd)
     try:
-        _pack_below(kernel, top, b"", Packer(write, inside=inside))
+        _pack_below(kernel, top, b"", Packer(write, inside=inside), covered)
     finally:
         os.close(top)
     tarwriter.finish(write)
@@ -121,10 +135,34 @@ def missing(error: OSError) -> bool:
     return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
-def _pack_below(kernel: FileKernel, fd: int, prefix: bytes, packer: Packer) -> None:
-    with closing(walk(fd, enter=stays_real(kernel, fd))) as nodes:
+def mounted_in(kernel: FileKernel, root_fd: int, mount_points: Iterable[str]) -> set[tuple[int, int]]:
+    """(device, inode) of what is mounted at these paths below the root, for `pack_root`."""
+    found = set()
+    for path in mount_points:
+        try:
+            fd = resolve.hold(kernel, root_fd, resolve.clean(path))
+        except OSError:  # hidden by another mount, or gone
+            continue
+        info = os.fstat(fd)
+        os.close(fd)
+        found.add((info.st_dev, info.st_ino))
+    return found
+
+
+def _pack_below(
+    kernel: FileKernel, fd: int, prefix: bytes, packer: Packer, covered: Collection[tuple[int, int]] = ()
+) -> None:
+    real = stays_real(kernel, fd)
+
+    def enter(fd: int, found: os.stat_result) -> bool:
+        return (found.st_dev, found.st_ino) not in covered and real(fd, found)
+
+    with closing(walk(fd, enter=enter if covered else real)) as nodes:
         for node in nodes:
-            packer.add(node, prefix + node.path)
+            if covered and (node.stat.st_dev, node.stat.st_ino) in covered and not mode_bits.S_ISDIR(node.stat.st_mode):
+                packer.add_empty(prefix + node.path)
+            else:
+                packer.add(node, prefix + node.path)
 
 
 def _base(absolute: str) -> str:

@@ -125,6 +125,10 @@ class Packer:
         else:
             self.add(node, path)
 
+    def add_empty(self, path: bytes) -> None:
+        """Write an empty file, as stands where something is mounted on a file."""
+        self._write(header(path, REGULAR, 0o755))
+
     def opaque_marker(self, fd: int, prefix: bytes) -> None:
         """Say that the directory hides all below it, when it does."""
         if self._whiteouts and _is_opaque(fd):

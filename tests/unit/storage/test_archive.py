@@ -117,3 +117,24 @@ def test_a_reader_that_goes_away_leaves_no_directory_open(root: int) -> None:
         archive.pack_root(LINUX, root, gone)
     assert failure.value is not None
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_part_may_go_by_the_name_it_has_in_the_container(root: int) -> None:
+    out = io.BytesIO()
+    archive.pack(LINUX, root, "/", out.write, named="/srv/data")
+    out.seek(0)
+    with tarfile.open(fileobj=out) as tar:
+        assert {name.partition("/")[0] for name in tar.getnames()} == {"data"}
+    assert archive.stat(LINUX, root, "/", "/srv/data").name == "data"
+
+
+def test_what_is_mounted_in_a_root_comes_out_empty(root: int) -> None:
+    covered = archive.mounted_in(LINUX, root, ["/etc/apt", "/etc/hosts", "/not/there"])
+    assert len(covered) == 2
+    out = io.BytesIO()
+    archive.pack_root(LINUX, root, out.write, covered=covered)
+    out.seek(0)
+    with tarfile.open(fileobj=out) as tar:
+        assert "etc/apt" in tar.getnames()
+        assert "etc/apt/x" not in tar.getnames()
+        assert (tar.getmember("etc/hosts").size, tar.getmember("etc/hosts").mode) == (0, 0o755)

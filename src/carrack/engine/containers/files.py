@@ -19,6 +19,7 @@ from carrack.engine.containers.file_ids import SAME, FileIds, is_idmapped, of_mo
 from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, Conflict, Forbidden, Internal, InvalidArgument, NotFound, NotSupported
 from carrack.linux import pidfd
+from carrack.linux.mount import read_mountinfo
 from carrack.linux.syscalls import LINUX
 from carrack.runtime import users
 from carrack.runtime.inroot import Procfs
@@ -86,7 +87,7 @@ class Files:
 
             def look() -> dict[str, Any]:
                 with self._root(c, path, mounted) as (fd, below, _):
-                    return archive.stat(LINUX, fd, below).document()
+                    return archive.stat(LINUX, fd, below, path).document()
 
             return await asyncio.to_thread(_translated, c, path, look)
 
@@ -140,7 +141,8 @@ class Files:
             shim = c.shim
             fd, ids = (self._snapshotter.mount(c.id), SAME) if shim is None else _running_root(c, shim, os.O_RDONLY)
             try:
-                archive.pack_root(LINUX, fd, write, ids.inside)
+                covered = set() if shim is None else archive.mounted_in(LINUX, fd, _mount_points(shim.pid))
+                archive.pack_root(LINUX, fd, write, ids.inside, covered)
             finally:
                 os.close(fd)
 
@@ -188,6 +190,15 @@ def _running_root(c: Container, shim: Shim, flags: int) -> tuple[int, FileIds]:
     return fd, ids
 
 
+def _mount_points(pid: int) -> list[str]:
+    """Where something is mounted in a process's root, but on the root itself; nothing when it has ended."""
+    try:
+        with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return [info.mount_point for info in read_mountinfo(file.read()) if info.mount_point != "/"]
+    except OSError:
+        return []
+
+
 def _owner(c: Container, root_fd: int) -> tuple[int, int] | None:
     """Who owns what is copied in with ``-a``: the container's user, as the container's own files know it."""
     if not c.config["User"]:
@@ -215,7 +226,7 @@ def _check_writable(c: Container, path: str) -> None:
 
 def _pack(fd: int, below: str, path: str, write: Callable[[bytes | memoryview], object], ids: FileIds) -> None:
     try:
-        archive.pack(LINUX, fd, below, write, ids.inside)
+        archive.pack(LINUX, fd, below, write, ids.inside, path)
     except NotADirectoryError as error:  # as dockerd tells it, which looks for what does not exist only
         raise Internal(f"lstat {path}: not a directory") from error
 
