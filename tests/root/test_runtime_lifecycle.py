@@ -314,3 +314,15 @@ def test_a_foreground_container_gets_our_signals(bundle: Bundle) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == "got\n"
         assert process.wait(10) == 3
+
+
+def test_exec_joins_a_user_namespace_and_its_cgroup(bundle: Bundle) -> None:
+    mapping = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    bundle.linux.update(uidMappings=mapping, gidMappings=mapping)
+    bundle.linux["namespaces"].append({"type": "user"})
+    container = bundle.detached("sleep", "60")
+    result = bundle.command("exec", container, "sh", "-c", "id -u; cat /proc/self/uid_map; readlink /proc/self/ns/user")
+    space = bundle.command("exec", "-u", "5:5", container, "readlink", "/proc/self/ns/user").stdout
+    assert result.stdout.split() == ["0", "0", "100000", "65536", space.strip()]
+    inside = bundle.command("exec", container, "cat", "/proc/self/cgroup").stdout
+    assert inside == bundle.command("exec", container, "cat", "/proc/1/cgroup").stdout

@@ -91,7 +91,7 @@ def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) ->
         entry = _Entry(kernel, plan, sock)
         process.set_oom_score_adj(entry.process, entry.procfs)
         process.hide(kernel)
-        cgroup_fd = target.cgroup.clone_fd() if target.cgroup is not None else -1
+        cgroup_fd = target.cgroup.clone_fd() if target.cgroup is not None and not _has_own_users(target) else -1
         if target.cgroup is not None and cgroup_fd < 0:
             target.cgroup.add(os.getpid())
         init.seal_imports()
@@ -180,6 +180,11 @@ def _enter(kernel: Kernel, target: Target, later: int = 0) -> int | None:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
     return waiting
+
+
+def _has_own_users(target: Target) -> bool:
+    """Whether it is in another user namespace, from inside of which nobody is born into a cgroup of the host's."""
+    return _namespace(ns.proc_path(target.pid, "user")) != _namespace(ns.proc_path("self", "user"))
 
 
 def _namespace(path: str) -> tuple[int, int] | None:

@@ -73,7 +73,7 @@ def spawn(
     new = [space.type for space in namespaces if space.fd is None]
     joined = [space for space in namespaces if space.fd is not None]
     gate_child, gate_parent = channel.pair()
-    cgroup_fd = cgroup.clone_fd() if cgroup is not None else -1
+    cgroup_fd = -1 if cgroup is None or _joins_users(joined) else cgroup.clone_fd()
     try:
         late = [space for space in joined if space.type == "cgroup" and cgroup_fd >= 0]
         joined = [space for space in joined if space not in late]
@@ -95,6 +95,11 @@ def spawn(
         gate_parent.close()
         if cgroup_fd >= 0:
             os.close(cgroup_fd)
+
+
+def _joins_users(joined: Sequence[Namespace]) -> bool:
+    """From inside of a user namespace nobody is born into a cgroup of the host's: there the parent puts it in."""
+    return any(space.type == "user" for space in joined)
 
 
 def start(kernel: ProcessKernel, new: Sequence[str], main: Callable[[], None], cgroup_fd: int = -1) -> Child:
@@ -222,7 +227,7 @@ def join(kernel: ProcessKernel, joined: Sequence[Namespace]) -> None:
             raise OSError(
                 error.errno, f"joining the {space.type} namespace: {error.strerror}", error.filename
             ) from None
-    if any(space.type == "user" for space in joined):
+    if _joins_users(joined):
         _become_root()
 
 

@@ -50,6 +50,13 @@ def test_the_child_runs_main_once_it_is_in_its_cgroup() -> None:
     assert kernel.named("clone3") == [("clone3", ns.CLONE_NEWPID, -1)]  # the cgroup namespace comes after, in the child
 
 
+def test_who_joins_a_user_namespace_is_put_into_its_cgroup_by_the_parent() -> None:
+    kernel, cgroup = ForkingKernel(), FakeCgroup(version=2)
+    child = spawn(kernel, [Namespace("user", 99)], lambda: os._exit(0), cgroup=cgroup)  # type: ignore[arg-type]
+    assert cgroup.added == [child.pid]  # and not by the clone, for which it would have no right
+    os.close(child.pidfd)
+
+
 def test_a_cgroup_namespace_is_joined_after_the_clone_into_a_cgroup() -> None:
     kernel = ForkingKernel()
 
