@@ -122,6 +122,7 @@ def test_no_log(docker: Cli, image: str) -> None:
     assert not list(docker.daemon.root.glob(f"data/containers/{inspect(docker, 'silent', '.Id')}/*.log*"))
 
 
+@pytest.mark.census("run --log-opt", "HostConfig.LogConfig.Type", "HostConfig.LogConfig.Config")
 def test_logs_are_rotated(docker: Cli, image: str) -> None:
     words = ["--log-opt", "max-size=4k", "--log-opt", "max-file=3"]
     docker("run", "--name", "chatty", *words, image, "seq", "1000", "1999")

@@ -161,3 +161,33 @@ def test_what_an_image_says_of_the_user(docker: Cli, image: str) -> None:
 def test_no_network_at_all(docker: Cli, image: str) -> None:
     container = created(docker.daemon, image, ["ls", "/sys/class/net"], {}, NetworkDisabled=True)
     assert docker("start", "-a", container).stdout.split() == ["lo"]
+
+
+@pytest.mark.docker_28
+@pytest.mark.census(
+    "restart --signal", "restart --time", "restart --timeout", "stop --time", "stop --signal", "stop --timeout"
+)
+def test_signals_and_patience_by_either_name(cli: Cli, image: str) -> None:
+    script = "trap 'echo usr1; exit 0' USR1; trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    cli("run", "-d", "--name", "picky", image, "sh", "-c", script)
+
+    def ready(count: int) -> None:
+        eventually(lambda: cli("logs", "picky").stdout.count("ready") == count)
+
+    ready(1)
+    cli("restart", "--signal", "USR1", "--timeout", "60", "picky")
+    ready(2)
+    assert "usr1" in cli("logs", "picky").stdout
+    cli("restart", "--time", "0", "picky")
+    ready(3)
+    cli("stop", "--signal", "USR1", "--time", "60", "picky")
+    assert cli("logs", "picky").stdout.count("usr1") == 2
+    assert inspect(cli, "picky", ".State.ExitCode") == 0
+
+
+@pytest.mark.census("security-opt label=disable")
+def test_no_labels_are_wanted(cli: Cli, image: str) -> None:
+    assert cli("run", "--rm", "--security-opt", "label=disable", image, "echo", "runs").stdout == "runs\n"
+    shown = cli("run", "--security-opt", "label:disable", "--name", "plain", image, "true")
+    assert shown.returncode == 0
+    assert inspect(cli, "plain", ".ProcessLabel") == inspect(cli, "plain", ".MountLabel") == ""

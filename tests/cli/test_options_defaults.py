@@ -37,7 +37,12 @@ def settled(tmp_path_factory: pytest.TempPathFactory, daemon: DaemonProcess, ima
         process.stop()
 
 
-@pytest.mark.census("daemon.json default-shm-size", "daemon.json default-ulimits", "daemon.json no-new-privileges")
+@pytest.mark.census(
+    "user no-new-privileges daemon default",
+    "daemon.json default-shm-size",
+    "daemon.json default-ulimits",
+    "daemon.json no-new-privileges",
+)
 def test_shared_memory_limits_and_privileges(settled: Cli, image: str) -> None:
     shown = "grep ' /dev/shm ' /proc/mounts; ulimit -Sn; ulimit -Hn; grep NoNewPrivs /proc/self/status"
     mount, *rest = settled("run", "--rm", image, "sh", "-c", shown).stdout.splitlines()

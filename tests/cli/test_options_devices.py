@@ -11,6 +11,7 @@ import pytest
 from tests.cli.running import Cli, api, created, eventually
 
 pytestmark = pytest.mark.root
+REQUEST = ("Driver", "Count", "DeviceIDs", "Capabilities", "Options")
 YAML = """\
 cdiVersion: "0.6.0"
 kind: nvidia.com/gpu
@@ -85,7 +86,9 @@ def described(docker: Cli) -> Iterator[Path]:
     "HostConfig.DeviceRequests[].Driver",
     "HostConfig.DeviceRequests[].DeviceIDs",
     "daemon.json cdi-spec-dirs",
-    "GET /info → DiscoveredDevices",
+    "GET /info → DiscoveredDevices[].ID",
+    "GET /info → DiscoveredDevices[].Source",
+    "daemon cdi-spec-dirs",
     "GET /info → CDISpecDirs",
 )
 def test_what_a_description_gives(cli: Cli, image: str, described: Path) -> None:
@@ -108,16 +111,21 @@ def test_what_a_description_gives(cli: Cli, image: str, described: Path) -> None
     "device DeviceRequests driver nvidia",
     "HostConfig.DeviceRequests[].Count",
     "HostConfig.DeviceRequests[].Capabilities",
+    "HostConfig.DeviceRequests[].Options",
+    *(f"GET /containers/{{id}}/json → HostConfig.DeviceRequests[].{name}" for name in REQUEST),
 )
 def test_gpus(cli: Cli, image: str, described: Path) -> None:
     for word in ("all", "1", "device=0", '"device=0","capabilities=compute,utility"'):
         done = cli("run", "--rm", "--gpus", word, image, "sh", "-c", "echo $GPU; test -c /dev/nvidia0 && echo there")
         assert done.stdout == "zero\nthere\n", word
-    wanted = [{"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]}]
+    wanted = [{"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]], "Options": {"a": "b"}}]
     container = created(cli.daemon, image, ["sh", "-c", "echo $GPU"], {"DeviceRequests": wanted})
     assert cli("start", "-a", container).stdout == "zero\n"
     shown = json.loads(cli("inspect", "-f", "{{json .HostConfig.DeviceRequests}}", container).stdout)
-    assert shown[0]["Count"] == -1
+    options = {"a": "b"}
+    assert shown == [
+        {"Driver": "nvidia", "Count": -1, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": options}
+    ]
 
 
 @pytest.mark.census("HostConfig.Annotations")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Cli, CommandLine, DaemonProcess, api, eventually
+from tests.cli.running import Cli, CommandLine, DaemonProcess, api, created, eventually
 
 pytestmark = pytest.mark.root
 FIRST = pytest.mark.skipif(not Path("/sys/fs/cgroup/memory").is_dir(), reason="cgroup version 1")
@@ -270,3 +270,40 @@ def weight_files(docker: Cli, name: str) -> tuple[Path, Path]:
             folder = Path("/sys/fs/cgroup/blkio" + place)
             return folder / "blkio.bfq.weight", folder / "blkio.bfq.weight_device"
     raise AssertionError(lines)
+
+
+THROTTLES = ("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps")
+
+
+def throttles(docker: Cli, name: str) -> list[str]:
+    """What stands in a container's cgroup about its disks: one line, or the rate in each of four files."""
+    weights, _ = weight_files(docker, name)
+    if (weights.parent / "io.max").exists():
+        return (weights.parent / "io.max").read_text().split()[1:]
+    files = ("read_bps_device", "write_bps_device", "read_iops_device", "write_iops_device")
+    return [(weights.parent / f"blkio.throttle.{file}").read_text().split()[1] for file in files]
+
+
+@pytest.mark.census(
+    *(f"HostConfig.{name}[].{field}" for name in THROTTLES for field in ("Path", "Rate")),
+    *(f"GET /containers/{{id}}/json → HostConfig.{name}[].{field}" for name in THROTTLES for field in ("Path", "Rate")),
+    *(f"POST /containers/{{id}}/update {name}" for name in THROTTLES),
+    *(f"POST /containers/{{id}}/update {name}[].{field}" for name in THROTTLES for field in ("Path", "Rate")),
+    *(f"GET /containers/{{id}}/json → HostConfig.BlkioWeightDevice[].{field}" for field in ("Path", "Weight")),
+    "POST /containers/{id}/update BlkioWeightDevice[].Path",
+)
+def test_every_limit_of_a_disk_by_requests(docker: Cli, image: str, fair_disk: tuple[str, str]) -> None:
+    path, _ = fair_disk
+    host = {name: [{"Path": path, "Rate": 4096 + number}] for number, name in enumerate(THROTTLES)}
+    weight = {"BlkioWeightDevice": [{"Path": path, "Weight": 300}]}
+    container = created(docker.daemon, image, ["sleep", "100"], {**host, **weight})
+    docker("start", container)
+    assert [word.rpartition("=")[2] for word in throttles(docker, container)] == ["4096", "4097", "4098", "4099"]
+    shown = inspect(docker, container, ".HostConfig")
+    assert isinstance(shown, dict)
+    assert {name: shown[name] for name in (*host, *weight)} == {**host, **weight}
+    for number, name in enumerate(THROTTLES):
+        update(docker, container, **{name: [{"Path": path, "Rate": 8192 + number}]})
+    assert [word.rpartition("=")[2] for word in throttles(docker, container)] == ["8192", "8193", "8194", "8195"]
+    update(docker, container, BlkioWeightDevice=[{"Path": path, "Weight": 400}])
+    assert inspect(docker, container, ".HostConfig.BlkioWeightDevice") == [{"Path": path, "Weight": 400}]

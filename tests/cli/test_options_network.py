@@ -23,6 +23,16 @@ def refused(docker: Cli, image: str, host: dict[str, object], **more: object) ->
     return answer.decode()
 
 
+@pytest.mark.census(
+    "run --add-host",
+    "run --dns",
+    "run --dns-option",
+    "run --dns-opt",
+    "run --dns-search",
+    "HostConfig.DnsOptions",
+    "HostConfig.DnsSearch",
+    "HostConfig.ExtraHosts",
+)
 def test_name_files(cli: Cli, image: str) -> None:
     words = ["--dns", "192.0.2.1", "--dns", "192.0.2.2", "--dns-search", "a.test", "--dns-option", "ndots:3"]
     hosts = ["--add-host", "one:192.0.2.9", "--add-host", "gate:host-gateway", "--add-host", "six=[2001:db8::1]"]
@@ -38,6 +48,7 @@ def test_name_files(cli: Cli, image: str) -> None:
     assert "Dns" in refused(cli, image, {"Dns": "192.0.2.1"})
 
 
+@pytest.mark.census("run --mac-address", "Config.MacAddress")
 def test_the_address_of_the_card(docker: Cli, image: str) -> None:
     card = ["cat", "/sys/class/net/eth0/address"]
     assert docker("run", "--rm", "--mac-address", MAC, image, *card).stdout.strip() == MAC
@@ -119,6 +130,7 @@ def _answers(port: int, wanted: bytes) -> Callable[[], bool]:
     return ask
 
 
+@pytest.mark.census("run --publish", "HostConfig.PortBindings{}[].HostIp", "HostConfig.PortBindings{}[].HostPort")
 def test_ports_are_published_as_asked(docker: Cli, image: str) -> None:
     first = _free_ports(2)
     script = "for p in 81 82 83; do nc -ll -p $p -e echo port $p & done; wait"
