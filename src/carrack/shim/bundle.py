@@ -18,7 +18,7 @@ import os
 import stat
 
 from carrack.linux import namespaces as ns
-from carrack.linux.mount import AT_FDCWD, MNT_DETACH, MS_REC, MS_SLAVE, UMOUNT_NOFOLLOW, read_mountinfo
+from carrack.linux.mount import AT_FDCWD, MNT_DETACH, MS_PRIVATE, MS_REC, MS_SLAVE, UMOUNT_NOFOLLOW, read_mountinfo
 from carrack.runtime import inroot, process, users
 
 TYPE_CHECKING = False
@@ -60,10 +60,14 @@ class Bundle:
             json.dump({**config(spec, f"{self._place}/rootfs", sources, self._paths), "process": program}, file)
 
     def clear(self) -> None:
-        """The container has it all; nothing here keeps its file systems busy. Runtimes want the directories still."""
+        """The container has it all; nothing here keeps its file systems busy. Runtimes want the directories still.
+
+        A bind that is shared with the host would take what is mounted below it along there, so it is private first.
+        """
         mounted = [f"{self._place}/rootfs", *(f"{self._place}/sources/{name}" for name in _names(self._place))]
         for path in mounted:
             try:
+                self._kernel.mount(None, path, None, MS_REC | MS_PRIVATE)
                 self._kernel.umount(path, MNT_DETACH | UMOUNT_NOFOLLOW)
             except OSError:  # it did not come so far
                 pass

@@ -39,6 +39,7 @@ PATIENCE = 60.0
 _LOG, _PID, _CONSOLE, _PROCESS = "log.json", "pid", "console.sock", "process.json"
 _TEXT_LIMIT = 64 * 1024
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_LEFT_OUT = {"memory": ("swappiness", "disableOOMKiller"), "blockIO": ("weightDevice", "throttle")}
 _MISSING = ("executable file not found", "no such file or directory", "system cannot find")
 _FORBIDDEN = ("permission denied", "not a directory", "is a directory")
 _ENDED = ("not running", "no such process", "process already finished", "does not exist", "container not found")
@@ -239,6 +240,16 @@ def further(runtime: Runtime, sandbox: Sandbox, plan: dict[str, Any], stdio: Std
     except BaseException:
         stdio.discard()
         raise
+
+
+def left_out(resources: dict[str, Any]) -> dict[str, Any]:
+    """What ``update`` of the known runtimes does not look at, of OCI ``linux.resources``."""
+    found = {}
+    for name, fields in _LEFT_OUT.items():
+        part = {field: value for field, value in resources.get(name, {}).items() if field.startswith(fields)}
+        if part:
+            found[name] = part
+    return found
 
 
 def exit_code(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
+from carrack.shim import external
 from carrack.shim.protocol import StartError
 from carrack.shim.start import describe
 
@@ -118,8 +119,14 @@ class Service:
         self._paused = False
 
     def _update(self, message: Request) -> None:
-        update = self._sandbox.runtime.update if self._sandbox.runtime is not None else self._sandbox.cgroup.apply
-        update(message["resources"])
+        limits = message["resources"]
+        if self._sandbox.runtime is None:
+            self._sandbox.cgroup.apply(limits)
+            return
+        self._sandbox.runtime.update(limits)
+        rest: Any = external.left_out(limits)
+        if rest:
+            self._sandbox.cgroup.apply(rest)
 
     def _resize(self, message: Request) -> None:
         self._streams(message)[0].resize(message["height"], message["width"])

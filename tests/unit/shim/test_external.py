@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.kernel import FakeKernel
 
-from carrack.shim.external import Runtime, exit_code
+from carrack.shim.external import Runtime, exit_code, left_out
 from carrack.shim.loop import Loop
 from carrack.shim.protocol import StartError
 from carrack.shim.stdio import Stdio
@@ -125,6 +125,12 @@ def test_a_runtime_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_exit_codes_follow_the_words(text: str, code: int) -> None:
     assert exit_code(text) == code
+
+
+def test_some_limits_are_changed_by_us() -> None:
+    given = {"memory": {"limit": 1, "swappiness": 2}, "cpu": {"shares": 3}, "blockIO": {"throttleReadBpsDevice": []}}
+    assert left_out(given) == {"memory": {"swappiness": 2}, "blockIO": {"throttleReadBpsDevice": []}}
+    assert left_out({"memory": {"limit": 1}}) == {}
 
 
 def test_streams_of_the_program_are_the_ones_given(tmp_path: Path) -> None:
