@@ -13,6 +13,7 @@ from typing import Any
 
 from carrack.daemon import config as configuration
 from carrack.daemon.config import Config
+from carrack.engine.runtimes import Runtimes
 from carrack.errors import InvalidArgument
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def reload(current: Config) -> Config:
     """`current` with its reloadable options as they now stand in file and flags; unchanged when these are bad."""
     try:
         fresh = configuration.load(current.arguments, {}).config
+        Runtimes(fresh.runtimes, fresh.default_runtime)  # refuses a default that there is not
     except InvalidArgument as error:
         log.error("the configuration is not reloaded: %s", error)
         return current

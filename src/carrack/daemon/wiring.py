@@ -329,12 +329,7 @@ class Services:
 
     def reload(self, config: Config) -> None:
         """Take the reloadable options of `config` over."""
-        try:
-            self.runtimes.change(config.runtimes, config.default_runtime)
-        except InvalidArgument as error:
-            log.error("the runtimes stay as they were: %s", error)
-            kept = self._config
-            config = replace(config, runtimes=kept.runtimes, default_runtime=kept.default_runtime)
+        self.runtimes.change(config.runtimes, config.default_runtime)
         self._config = config
         now = replace(self.info.settings, labels=config.labels, debug=config.debug, live_restore=config.live_restore)
         self.info.change(now)

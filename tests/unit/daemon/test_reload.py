@@ -44,3 +44,13 @@ def test_of_the_containers_defaults_those_change_that_count_when_one_is_made(tmp
     path.write_text(json.dumps({"default-shm-size": "1m", "default-ipc-mode": "shareable", "init": True}))
     changed = reload(config).containers
     assert (changed.shm_size, changed.ipc_mode, changed.init) == (1 << 20, "shareable", False)
+
+
+def test_a_default_runtime_that_there_is_not_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text("{}")
+    config = load(["--config-file", str(path)], {}).config
+    path.write_text('{"runtimes": {"mine": {"path": "/x"}}, "default-runtime": "gone", "debug": true}')
+    assert reload(config) is config
+    path.write_text('{"runtimes": {"mine": {"path": "/x"}}, "default-runtime": "mine"}')
+    assert (reload(config).default_runtime, list(reload(config).runtimes)) == ("mine", ["mine"])
