@@ -247,3 +247,13 @@ def test_cluster_volumes_are_refused(cli: Cli, image: str) -> None:
     mount = {"Type": "cluster", "Source": "x", "Target": "/m"}
     status, answer = api(cli.daemon, "POST", "/containers/create", {"Image": image, "HostConfig": {"Mounts": [mount]}})
     assert (status, b"mount type unknown" in answer) == (400, True)
+
+
+@pytest.mark.census("volume local")
+def test_nothing_stays_mounted_when_the_daemon_ends_with_its_containers(own: Cli, image: str) -> None:
+    own("volume", "create", *TMPFS, "vol")
+    own("run", "-d", "--name", "one", "--network", "none", "-v", "vol:/m", image, "sleep", "100")
+    assert mounted(own.daemon) == 1
+    own.daemon.end()
+    assert mounted(own.daemon) == 0
+    own.daemon.start()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_AFTER = 0.1, 60.0, 10.0
+LEAVING = 5.0  # seconds that a daemon which ends waits for what its containers leave
 
 
 class Supervisor:
@@ -269,6 +270,8 @@ class Supervisor:
     async def close(self) -> None:
         """Let go of running containers; they go on without us."""
         self._closing = True
+        if leaving := {c.leaving for c in self._store if c.leaving is not None}:
+            await asyncio.wait(leaving, timeout=LEAVING)  # their volumes are unmounted in there
         for c in self._store:
             self.cancel_restart(c)
             if c.shim is not None:
