@@ -311,3 +311,24 @@ def test_the_other_drivers_show_layers_with_other_owners_too(
         assert told.stdout.split() == [*MAP, "0", "0", "0"]
     finally:
         process.stop()
+
+
+@pytest.mark.census("dockerd --userns-remap")
+def test_the_default_user_is_made_where_there_is_none(tmp_path: Path) -> None:
+    if not shutil.which("useradd") or Path("/etc/passwd").read_text().count("dockremap:"):
+        pytest.skip("needs useradd, and a machine without the user")
+    process = DaemonProcess(tmp_path, "--userns-remap", "default")
+    etc = tmp_path / "etc"
+    subprocess.run(["cp", "-a", "/etc", str(etc)], check=True)
+    (etc / "subuid").write_text("somebody:100000:65536\n")
+    (etc / "subgid").write_text("")
+    process.wrapper = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc && exec "$@"', str(etc)]
+    try:
+        process.start()
+        assert "name=userns" in CommandLine("carrack", process)("info", "--format", "{{.SecurityOptions}}").stdout
+    finally:
+        process.stop()
+    assert (etc / "subuid").read_text() == "somebody:100000:65536\ndockremap:165536:65536\n"
+    assert (etc / "subgid").read_text() == "dockremap:165536:65536\n"
+    assert "dockremap:" in (etc / "passwd").read_text()
+    assert "dockremap" not in Path("/etc/passwd").read_text()

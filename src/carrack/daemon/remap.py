@@ -1,13 +1,15 @@
 """``userns-remap``: from a user's name to the subordinate ids that containers get.
 
-``default`` is the user dockremap, as with Docker; else ``user``, ``user:group`` or their numbers. The ranges are those
-that /etc/subuid and /etc/subgid give to that user, by name or by number, put one after the other. Sources: subuid(5),
-dockerd(8) "Daemon user namespace options".
+``default`` is the user dockremap, as with Docker, and is made where there is none; else ``user``, ``user:group`` or
+their numbers. The ranges are those that /etc/subuid and /etc/subgid give to that user, by name or by number, put one
+after the other. Sources: subuid(5), useradd(8), usermod(8), dockerd(8) "Daemon user namespace options".
 """
 
 from __future__ import annotations
 
 import logging
+import subprocess
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,20 +21,24 @@ from carrack.oci.runtime_spec import IdMapping
 log = logging.getLogger(__name__)
 
 DEFAULT_USER = "dockremap"
+_RANGE_FROM, _RANGE_SIZE = 100_000, 65_536  # of the range that the default user gets, as with Docker
 _MAX_EXTENTS = 340  # of one map: user_namespaces(7)
 _MAX_FILE = 16 * 1024 * 1024
 
 
-def load(word: str, etc: Path = Path("/etc")) -> Remap | None:
+def load(word: str, etc: Path = Path("/etc"), run: Callable[[list[str]], None] | None = None) -> Remap | None:
     """The map that a value of ``userns-remap`` asks for; None for none, and for root, who cannot be remapped to itself.
 
-    Raises InvalidArgument when there is no such user or group, or no valid ranges for it.
+    ``run`` executes a program of the host's, to make the default user. Raises InvalidArgument when there is no such
+    user or group, or no valid ranges for it.
     """
     if not word:
         return None
     user, colon, group = word.partition(":")
     if not user or (colon and not group) or ":" in group:
         raise InvalidArgument(f'userns-remap: invalid user/group specification "{word}": give user or user:group')
+    if user == "default":
+        _make_default_user(etc, run or _run)
     name, uid = _entry(etc / "passwd", DEFAULT_USER if user == "default" else user, "user")
     group_name, gid = _entry(etc / "group", group or (str(uid) if user.isdecimal() else name), "group")
     if name == "root":
@@ -49,10 +55,34 @@ def _entry(path: Path, wanted: str, what: str) -> tuple[str, int]:
         fields = line.split(":")
         if len(fields) > 2 and fields[2].isdecimal() and wanted in (fields[0], fields[2]):
             return fields[0], int(fields[2])
-    hint = ""
-    if wanted == DEFAULT_USER:
-        hint = f": make it with 'useradd --system --user-group --shell /usr/sbin/nologin {DEFAULT_USER}'"
-    raise InvalidArgument(f"userns-remap: there is no {what} {wanted} in {path}{hint}")
+    raise InvalidArgument(f"userns-remap: there is no {what} {wanted} in {path}")
+
+
+def _make_default_user(etc: Path, run: Callable[[list[str]], None]) -> None:
+    """The user of ``default``, if there is none yet, and for it the first range that nobody has."""
+    if any(line.split(":")[0] == DEFAULT_USER for line in _lines(etc / "passwd")):
+        return
+    first = _RANGE_FROM
+    for path in (etc / "subuid", etc / "subgid"):
+        for number, line in enumerate(_lines(path) if path.exists() else [], 1):
+            if line and not line.startswith("#"):
+                begin, count = _range(line.split(":")[1:], f"{path}, line {number}")
+                first = max(first, begin + count)
+    log.info("userns-remap: making the user %s, with ids from %d on", DEFAULT_USER, first)
+    run(["useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", DEFAULT_USER])
+    given = f"{first}-{first + _RANGE_SIZE - 1}"
+    run(["usermod", "--add-subuids", given, "--add-subgids", given, DEFAULT_USER])
+
+
+def _run(command: list[str]) -> None:
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        told = (getattr(error, "stderr", "") or str(error)).strip()
+        raise InvalidArgument(
+            f"userns-remap: cannot make the user {DEFAULT_USER}: {' '.join(command)}: {told}; make it and give it ranges "
+            "in /etc/subuid and /etc/subgid, or name another user"
+        ) from error
 
 
 def _ranges(path: Path, owners: tuple[str, ...]) -> tuple[IdMapping, ...]:

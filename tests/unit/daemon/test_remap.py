@@ -60,7 +60,6 @@ def test_none_and_root_mean_off(etc: Path, caplog: pytest.LogCaptureFixture) -> 
         ("ann:", "invalid user/group"),
         ("carl", "there is no user carl in"),
         ("ann:wheel", "there is no group wheel in"),
-        ("default", "useradd --system --user-group"),
     ],
 )
 def test_who_is_not_there_is_named(etc: Path, word: str, told: str) -> None:
@@ -91,3 +90,34 @@ def test_a_missing_file_is_named(etc: Path) -> None:
     (etc / "subuid").unlink()
     with pytest.raises(InvalidArgument, match=r"cannot read .*/subuid: No such file"):
         load("ann", etc)
+
+
+def test_the_default_user_is_made_with_the_first_free_range(etc: Path) -> None:
+    ran: list[list[str]] = []
+
+    def act(command: list[str]) -> None:
+        ran.append(command)
+        if command[0] == "useradd":
+            for name in ("passwd", "group"):
+                (etc / name).write_text((etc / name).read_text() + "dockremap:x:999:999:::\n")
+        else:
+            for name in ("subuid", "subgid"):
+                (etc / name).write_text((etc / name).read_text() + "dockremap:300010:65536\n")
+
+    for _ in range(2):
+        found = load("default", etc, act)
+        assert found is not None
+        assert found.root == (300010, 300010)
+    assert [command[0] for command in ran] == ["useradd", "usermod"]
+    assert ran[1][1:] == ["--add-subuids", "300010-365545", "--add-subgids", "300010-365545", "dockremap"]
+
+
+def test_where_the_default_user_cannot_be_made_it_is_told_what_to_do(
+    etc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "useradd")
+
+    monkeypatch.setattr("subprocess.run", missing)
+    with pytest.raises(InvalidArgument, match=r"cannot make the user dockremap: useradd .*/etc/subuid"):
+        load("default", etc)
