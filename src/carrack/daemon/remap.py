@@ -80,8 +80,8 @@ def _run(command: list[str]) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         told = (getattr(error, "stderr", "") or str(error)).strip()
         raise InvalidArgument(
-            f"userns-remap: cannot make the user {DEFAULT_USER}: {' '.join(command)}: {told}; make it and give it ranges "
-            "in /etc/subuid and /etc/subgid, or name another user"
+            f"userns-remap: cannot make the user {DEFAULT_USER}: {' '.join(command)}: {told}; make it and give it "
+            "ranges in /etc/subuid and /etc/subgid, or name another user"
         ) from error
 
 
