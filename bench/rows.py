@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import chatty, commands, fleet, images
-from bench.measure import Metric, Row
+from bench import chatty, commands, copies, crowd, fleet, images, restart
+from bench.measure import WALL, Metric, Row
+from bench.target import Target
 
 _RATE = Metric("rate", "/s", more=True)
 _ALL = ("dockerd", "docker", "carrack")
@@ -14,7 +15,7 @@ _ALL = ("dockerd", "docker", "carrack")
 def rows(count: int, honest: int, seconds: float, archive: Path | None) -> dict[str, Row]:
     """The rows by their short names: ``count`` containers for the rows of many, ``honest`` for the row of the host's
     memory, ``seconds`` for each run of a rate. Without a docker-archive the rows of images are left out."""
-    found = {**_single(), **_many(count, seconds), **_memory(count, honest)}
+    found = {**_single(), **_many(count, seconds), **_memory(count, honest), **_large(), **_copies()}
     if archive is not None:
         found |= _images(archive)
     return found
@@ -108,6 +109,63 @@ def _memory(count: int, honest: int) -> dict[str, Row]:
             most=3,
         ),
     }
+
+
+def _large(count: int = 1000, running: int = 500, restarted: int = 200, figures: int = 100) -> dict[str, Row]:
+    """The rows of very many containers; that of restarts needs both daemons with --live-restore."""
+    crowded = crowd.Crowd(count, running)
+
+    def live(target: Target) -> None:
+        restart.live(target)
+        fleet.start(restarted)(target)
+
+    return {
+        "restart": Row(
+            f"daemon restart with {restarted} running, until it lists them",
+            restart.restart(restarted),
+            goals={("docker", "wall"): 5.0},
+            metrics=(Metric("stop", "ms"), WALL),
+            prepare=live,
+            clean=fleet.remove(restarted),
+            slow=True,
+        ),
+        "crowd": Row(
+            f"`ps -a` of {count} of which {running} run; wanted: at most 1.3 MiB for each that runs",
+            crowded.listed,
+            goals={("docker", "wall"): 5.0, ("docker", "api"): 5.0},
+            metrics=(WALL, Metric("api", "ms"), Metric("PSS", "MiB")),
+            prepare=crowded.prepare,
+            clean=crowded.clean,
+        ),
+        "stats": Row(
+            f"`stats --no-stream` of {figures}",
+            crowd.figures(figures),
+            goals={("docker", "wall"): 5.0},
+            prepare=fleet.start(figures),
+            clean=fleet.remove(figures),
+            slow=True,
+        ),
+    }
+
+
+def _copies(size: int = 1 << 30, files: int = 50_000) -> dict[str, Row]:
+    found = {}
+    for name, title, kept in (
+        ("cp-large", "one file of 1 GiB", copies.Copies("large", size=size)),
+        ("cp-many", f"{files:,} files", copies.Copies("many", files=files)),
+    ):
+        for way, work, after in (("in", kept.into, kept.forget_new), ("out", kept.out, kept.forget_out)):
+            found[f"{name}-{way}"] = Row(
+                f"`cp` of {title}, {way}",
+                work,
+                goals={("docker", "wall"): 1.0},
+                prepare=kept.prepare,
+                after=after,
+                clean=kept.clean,
+                slow=True,
+                most=5,
+            )
+    return found
 
 
 def _images(archive: Path) -> dict[str, Row]:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from bench import copies, cycles
 from bench.counters import host_cpu, pss
 from bench.measure import CPU, WALL, Metric, Pause, Row, lines, measure
 from bench.rows import rows
@@ -107,3 +108,25 @@ def test_counters_count() -> None:
     before = now()
     assert any(sum(range(1_000_000)) and now() > before for _ in range(100))
     assert pss([1 << 30]) == 0
+
+
+def test_growth_beyond_what_a_parked_slot_takes_is_a_leak() -> None:
+    names = "KiB processes descriptors threads mounts interfaces namespaces cgroups rules inotify keys"
+    first = dict.fromkeys(names.split(), 100)
+    assert cycles.leaks(first, first) == []
+    assert cycles.leaks(first, {**first, "mounts": 101, "KiB": 200}) == []
+    assert cycles.leaks(first, {**first, "mounts": 110, "KiB": 100_000}) == ["KiB: 100 -> 100000", "mounts: 100 -> 110"]
+
+
+def test_the_files_of_a_copy_are_there_for_all_targets_and_then_gone(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    peers = [Target(key, key, f"sh -c 'echo \"$@\" >>{told}' --") for key in ("dockerd", "docker")]
+    kept = copies.Copies("many", files=300)
+    for peer in peers:
+        kept.prepare(peer)
+    kept.into(peers[0])
+    place = Path(told.read_text().splitlines()[-1].split()[1])
+    assert len([path for path in place.rglob("*") if path.is_file()]) == 300
+    for peer in peers:
+        kept.clean(peer)
+    assert not place.parent.exists()

@@ -1,0 +1,58 @@
+"""A thousand containers of which half run: listing them, their figures, and what the running ones take of memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from bench import fleet
+from bench.measure import Sample
+from bench.target import Failed, Target
+
+
+class Crowd:
+    """``count`` containers of which ``running`` run, made once per target."""
+
+    def __init__(self, count: int, running: int) -> None:
+        self._count = count
+        self._running = running
+        self._each: dict[str, float] = {}
+
+    def prepare(self, target: Target) -> None:
+        """Make them all, and see what the running ones add to the engine's memory."""
+        time.sleep(fleet.SETTLE)
+        before = fleet.engine_memory(target)
+        fleet.create(self._count)(target)
+        with target.connect() as api:
+            for number in range(self._running):
+                api.request("POST", f"/containers/{target.name(number)}/start")
+        time.sleep(fleet.SETTLE)
+        self._each[target.key] = (fleet.engine_memory(target) - before) / max(1, self._running) / 1024
+
+    def listed(self, target: Target) -> Sample:
+        """`ps -a` by the command line, the same list by the API in ms, and MiB of engine per running container."""
+        shown = target.run("ps", "-aq").split()
+        if len(shown) < self._count:
+            raise Failed(f"{target.title}: shows {len(shown)} of {self._count} containers")
+        with target.connect() as api:
+            began = time.perf_counter()
+            api.request("GET", "/containers/json?all=1")
+            took = time.perf_counter() - began
+        return {"api": took * 1000, "PSS": self._each[target.key]}
+
+    def clean(self, target: Target) -> None:
+        """Remove them, some at a time."""
+        for start in range(0, self._count, 100):
+            target.remove(*(target.name(number) for number in range(start, min(start + 100, self._count))))
+
+
+def figures(count: int) -> Callable[[Target], None]:
+    """`stats --no-stream` of ``count`` running containers."""
+
+    def work(target: Target) -> None:
+        names = [target.name(number) for number in range(count)]
+        shown = target.run("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names).splitlines()
+        if len(shown) != count or any("0B /" in line for line in shown):
+            raise Failed(f"{target.title}: figures of {len(shown)} of {count} containers: {shown[:3]}")
+
+    return work
