@@ -117,7 +117,6 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
     ("words", "message"),
     [
         (["--icc=false"], "icc"),
-        (["--userns-remap", "default"], "userns-remap"),
         (["--log-driver", "syslog"], "log-driver"),
         (["--registry-mirror", "https://x"], "registry-mirror"),
         *((["--storage-driver", name], f"unknown storage driver '{name}'") for name in OTHER_DRIVERS),
