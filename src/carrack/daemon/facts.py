@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,13 +15,20 @@ from carrack.engine.spec import HostFacts
 from carrack.engine.system.host import init_binary
 from carrack.engine.system.identity import engine_id
 from carrack.engine.system.info import Settings
+from carrack.linux import mount
 from carrack.linux.caps import last_cap
 from carrack.linux.netlink import Netlink
+from carrack.linux.syscalls import LINUX
 from carrack.network import bridge
 from carrack.network.bridge import BridgeSettings
 from carrack.runtime.cgroups.abilities import find
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.storage.snapshots.base import Snapshotter
+
+_FILE_SYSTEMS = {
+    mount.EXT4_SUPER_MAGIC: "extfs", mount.XFS_SUPER_MAGIC: "xfs", mount.BTRFS_SUPER_MAGIC: "btrfs",
+    mount.TMPFS_MAGIC: "tmpfs", mount.OVERLAYFS_SUPER_MAGIC: "overlayfs",
+}  # fmt: skip
 
 
 def host_facts(config: Config) -> HostFacts:
@@ -52,6 +60,7 @@ def info_settings(
         id=engine_id(config.data_root),
         data_root=str(config.data_root),
         driver=snapshotter.name,
+        driver_status=(("Backing Filesystem", file_system(config.data_root)),),
         labels=config.labels,
         debug=config.debug,
         live_restore=config.live_restore,
@@ -62,3 +71,12 @@ def info_settings(
         warnings=(*lacking(facts.abilities, facts.cgroup_version), *warnings(config)),
         authorization=authorization,
     )
+
+
+def file_system(path: Path) -> str:
+    """The kind of the file system at ``path``, by Docker's names; "<unknown>" for others."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return _FILE_SYSTEMS.get(LINUX.fstatfs_magic(fd), "<unknown>")
+    finally:
+        os.close(fd)

@@ -1,9 +1,11 @@
 """What a configuration and a host come to."""
 
+from pathlib import Path
+
 import pytest
 
 from carrack.daemon.config import Config
-from carrack.daemon.facts import bridge_settings, host_facts
+from carrack.daemon.facts import bridge_settings, file_system, host_facts
 from carrack.errors import InvalidArgument
 
 
@@ -22,3 +24,8 @@ def test_a_map_that_there_is_not_is_told_at_once() -> None:
     assert host_facts(Config()).remap is None
     with pytest.raises(InvalidArgument, match="userns-remap: there is no user"):
         host_facts(Config(userns_remap="nobody that there is"))
+
+
+def test_the_kind_of_a_file_system() -> None:
+    assert file_system(Path("/dev/shm")) == "tmpfs"
+    assert file_system(Path("/proc")) == "<unknown>"
