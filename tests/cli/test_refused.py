@@ -8,7 +8,7 @@ from tests.cli.running import Cli
 pytestmark = pytest.mark.root
 
 OPTIONS = [
-    (["--log-driver", "syslog"], "logging driver 'syslog' is not supported"),
+    (["--log-driver", "awslogs"], "logging driver 'awslogs' is not supported"),
     (["--link", "x"], "HostConfig.Links is not supported"),
     (["--ip", "10.1.2.3"], "IPAMConfig is not supported"),
     (["--runtime", "cake"], "unknown or invalid runtime name: cake"),

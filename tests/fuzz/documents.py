@@ -12,7 +12,7 @@ from tests.fakes.containers import FACTS, container
 from carrack.api.json_text import parse_json
 from carrack.api.request import Query
 from carrack.engine import resources, spec
-from carrack.engine.containers import listing, merge, names
+from carrack.engine.containers import listing, logconfig, merge, names
 from carrack.engine.containers.attach import DetachKeys
 from carrack.engine.containers.signals import parse_signal
 from carrack.engine.events import Event, matcher
@@ -239,7 +239,7 @@ def create_requests(data: bytes) -> None:
         resources.check(host, 2)
         sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), ("0.0.0.0",))
         merge.check_together(made.config, host)
-        merge.log_limits(host["LogConfig"])
+        logconfig.tag(made, host["LogConfig"]["Config"].get("tag", ""))
         json.dumps(spec.build(made, FACTS, [], "/")).encode()
         if made.config["StopSignal"]:
             parse_signal(made.config["StopSignal"])

@@ -7,13 +7,14 @@ import os
 import struct
 import tempfile
 
-from carrack.engine.containers import logs
+from carrack.engine.containers import jsonlog, locallog, logs
 from carrack.errors import CarrackError
 from carrack.http.client import Connection
 from carrack.http.framing import RequestFramer
 from carrack.http.head import MAX_HEAD, FramingError
 from carrack.http.stdcopy import FrameError, FrameReader, frame
 from carrack.shim.logfile import LogFile
+from carrack.shim.logs import localformat
 from carrack.storage.zstdframes import FrameWalker
 
 
@@ -98,14 +99,29 @@ def _frames(data: bytes, step: int) -> tuple[list[tuple[int, bytes]], bool]:
 
 
 def log_files(data: bytes) -> None:
-    """Lines of a file as found on disk: each is an entry or is passed over; the last ones are the last of all."""
-    every = [entry for line in data.split(b"\n")[:-1] if (entry := logs.parse(line))]
-    end = data.rfind(b"\n") + 1
-    for tail in (0, 1, 3, 1000):
-        found = logs.last([io.BytesIO(data)], end, logs.LogQuery(tail=tail))
-        assert found == (every[-tail:] if tail else [])
-    file = io.BytesIO(data)
-    assert logs._end(file) == end
+    """Lines of a file as found on disk: each is an entry or is passed over; the last ones are the last of all. The same
+    bytes as files of the other format, plain and compressed, are read as far as they make sense."""
+    every = [entry for line in data.split(b"\n")[:-1] if (entry := jsonlog.parse(line))]
+    with tempfile.TemporaryDirectory(prefix="crk-fuzz-") as name:
+        for suffix, head in (("", localformat.MAGIC), (".z", localformat.PACKED_MAGIC), (".gz", b"")):
+            with open(os.path.join(name, "log" + suffix), "wb") as file:
+                file.write(head + data)
+        with open(os.path.join(name, "plain"), "wb") as file:
+            file.write(data)
+        for tail in (0, 1, 3, 1000):
+            query = logs.LogQuery(tail=tail)
+            found = _last(jsonlog.JsonSource(os.path.join(name, "plain")), query)
+            assert found == (every[-tail:] if tail else [])
+            _last(locallog.LocalSource(os.path.join(name, "log")), query)
+            _last(locallog.LocalSource(os.path.join(name, "log.z")), query)
+            _last(jsonlog.JsonSource(os.path.join(name, "log.gz")), query)
+
+
+def _last(source: logs.Source, query: logs.LogQuery) -> list[logs.LogLine]:
+    try:
+        return logs.last([source], query)
+    finally:
+        source.close()
 
 
 def log_lines(data: bytes) -> None:
@@ -123,7 +139,7 @@ def log_lines(data: bytes) -> None:
         with open(os.path.join(name, "log"), "rb") as file:
             lines = file.read().split(b"\n")
     assert lines.pop() == b""
-    entries = [logs.parse(line) for line in lines]
+    entries = [jsonlog.parse(line) for line in lines]
     assert None not in entries
     text = b"".join(entry.text for entry in entries if entry)
     assert text == data.decode("utf-8", "replace").encode() or not _is_text(data)

@@ -15,8 +15,10 @@ from typing import Any
 from carrack.linux.mount import AT_FDCWD, OPEN_TREE_CLONE
 from carrack.linux.syscalls import LINUX
 from carrack.shim.client import ExecRequest, Shim, Slot, SlotPlan, StartRequest, Zygote, ZygoteSettings
+from carrack.shim.requests import FileRequest
 
 BUSYBOX = "/bin/busybox"
+LOG: FileRequest = {"kind": "json-file", "name": "log", "max_size": 0, "max_file": 1}
 DEFAULT_CAPABILITIES = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"]
 NAMESPACES = ("pid", "network", "ipc", "mount", "uts", "cgroup")
 MOUNTS: list[dict[str, Any]] = [
@@ -99,7 +101,7 @@ class Harness:
             "plan": {"spec": spec, "rootfs_fd": 0},
             "cgroup": f"{self.parent}/{name}",
             "terminal": terminal,
-            "log": {"path": str(directory / "log")},
+            "log": {"directory": str(directory), "file": LOG},
             **more,  # type: ignore[typeddict-item]
         }
         return request

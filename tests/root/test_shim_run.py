@@ -25,7 +25,7 @@ def test_output_goes_to_the_log_and_the_exit_code_to_the_daemon(tmp_path: Path) 
         shim = await harness.start(request)
         exit = await shim.exited
         assert (exit.code, exit.oom_killed, exit.lost) == (3, False, False)
-        entries = [json.loads(line) for line in Path(request["log"]["path"]).read_text().splitlines()]  # type: ignore[index]
+        entries = [json.loads(line) for line in Path(request["log"]["directory"], "log").read_text().splitlines()]  # type: ignore[index]
         assert {(entry["stream"], entry["log"]) for entry in entries} == {("stdout", "out\n"), ("stderr", "err\n")}
         on_file = json.loads((Path(request["directory"]) / "exit").read_text())
         assert on_file == {"code": 3, "at": exit.at, "oom_killed": False}

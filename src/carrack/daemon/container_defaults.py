@@ -9,10 +9,11 @@ from typing import Any
 
 from carrack.daemon import values
 from carrack.engine import resources, storage_options
+from carrack.engine.containers import logconfig
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.defaults import SHM_SIZE
 from carrack.engine.privileges import Security
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotSupported
 from carrack.linux import apparmor, seccomp_profile
 from carrack.model.units import parse_bytes
 
@@ -37,6 +38,8 @@ def container_defaults(settings: Mapping[str, Any]) -> ContainerDefaults:
         gateways=_gateways(settings.get("host-gateway-ips", ())),
         publish_address=_publish_address(settings),
         storage_size=storage_options.usual(settings.get("storage-opts", ())),
+        log_driver=settings.get("log-driver") or logconfig.DEFAULT,
+        log_options=_log_options(settings),
     )
 
 
@@ -92,6 +95,15 @@ def _seccomp(settings: Mapping[str, Any]) -> tuple[bool, str | None]:
     except InvalidArgument as error:
         raise InvalidArgument(f"seccomp-profile: {word}: {error}") from None
     return True, text
+
+
+def _log_options(settings: Mapping[str, Any]) -> dict[str, str]:
+    options = dict(settings.get("log-opts", {}))
+    try:
+        logconfig.check(settings.get("log-driver") or logconfig.DEFAULT, options)
+    except (InvalidArgument, NotSupported) as error:
+        raise InvalidArgument(f"failed to set log opts: {error}") from None
+    return options
 
 
 def _address(key: str, word: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from carrack.daemon import remap
 from carrack.daemon.config import Config
 from carrack.daemon.confinement import load_profile, security_options
 from carrack.daemon.listen import warnings
-from carrack.engine.discards import lacking
 from carrack.engine.spec import HostFacts
 from carrack.engine.system.host import init_binary
 from carrack.engine.system.identity import engine_id
@@ -68,8 +68,20 @@ def info_settings(
         init_binary=facts.init_path or "",
         security=security_options(facts),
         cdi_directories=config.cdi_directories,
-        warnings=(*lacking(facts.abilities, facts.cgroup_version), *warnings(config)),
+        warnings=tuple(warnings(config)),
         authorization=authorization,
+        log_driver=config.containers.log_driver,
+    )
+
+
+def reloaded(settings: Settings, config: Config) -> Settings:
+    """The same after the configuration was read again."""
+    return replace(
+        settings,
+        labels=config.labels,
+        debug=config.debug,
+        live_restore=config.live_restore,
+        log_driver=config.containers.log_driver,
     )
 
 

@@ -29,7 +29,7 @@ RELOADABLE = (
     "runtimes",
     "shutdown_timeout",
 )
-OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode")
+OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode", "log_driver", "log_options")
 """Those of `Config.containers`: they count for containers made from then on."""
 
 _NEVER = ("arguments", "listen_fds", "notify_socket")

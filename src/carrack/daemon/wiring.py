@@ -7,12 +7,10 @@ back, and only then lets anything new begin.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import platform
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from carrack.api.app import Route
 from carrack.api.routes import containers, exec, images, metrics, networks, streams, system, volumes
 from carrack.daemon import measure
 from carrack.daemon.config import Config
-from carrack.daemon.facts import bridge_settings, host_facts, info_settings
+from carrack.daemon.facts import bridge_settings, host_facts, info_settings, reloaded
 from carrack.daemon.reload import attributes
 from carrack.engine.authorization import Authorizer
 from carrack.engine.containers import boot, listing, shm
@@ -252,8 +250,7 @@ class Services:
         for directory in garbage:
             await self.containers.supervisor.end_stray(directory)
             await asyncio.to_thread(shm.release, directory)
-            with contextlib.suppress(FileNotFoundError):  # one that is being removed anyway
-                await asyncio.to_thread(remove_tree, directory)
+            await asyncio.to_thread(remove_tree, directory)
         for key in keys:
             await asyncio.to_thread(self.snapshotter.remove, key)
         await asyncio.to_thread(self.snapshotter.sweep, kept)
@@ -333,7 +330,7 @@ class Services:
         """Take the reloadable options of `config` over."""
         self.runtimes.change(config.runtimes, config.default_runtime)
         self._config = config
-        now = replace(self.info.settings, labels=config.labels, debug=config.debug, live_restore=config.live_restore)
+        now = reloaded(self.info.settings, config)
         self.info.change(now)
         if config.authorization_plugins != self.authorizer.names:
             self.jobs.start(self.authorizer.take(config.authorization_plugins), "ask other authorization plugins")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
-from aiohttp.http import WSMsgType
+from aiohttp import WSMsgType, web
 
 from carrack.http.stdcopy import FrameReader
 

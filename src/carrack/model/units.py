@@ -27,8 +27,11 @@ _MOST_INT64 = (1 << 63) - 1
 _MOST_DIGITS = 1000
 
 
-def parse_bytes(text: str) -> int:
-    """The bytes meant by ``512``, ``64m``, ``1.5GiB`` (multiples of 1024); :class:`InvalidArgument` otherwise."""
+def parse_bytes(text: str, multiple: int = 1024) -> int:
+    """The bytes meant by ``512``, ``64m``, ``1.5GiB`` (multiples of 1024); :class:`InvalidArgument` otherwise.
+
+    A few of Docker's options count in multiples of 1000 instead, whatever the unit is written like.
+    """
     number = text.rstrip("kKmMgGtTpPiIbB")
     suffix = text[len(number) :].lower()
     number = number[:-1] if number.endswith(" ") else number
@@ -38,7 +41,7 @@ def parse_bytes(text: str) -> int:
     unit = suffix[:1] if suffix in ("b", suffix[:1], suffix[:1] + "b", suffix[:1] + "ib") else "?"
     if unit not in _POWERS or suffix == "bb":
         raise InvalidArgument(f"invalid suffix: '{suffix}'")
-    scale: int = 1024 ** _POWERS[unit]
+    scale: int = multiple ** _POWERS[unit]
     value = int(whole) * scale
     if dot:
         value += int(fraction) * scale // 10 ** len(fraction)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
@@ -51,9 +50,8 @@ def _give(fd: int, uid: int) -> None:
         return
     try:
         os.fchown(fd, uid, -1)
-    except OSError as error:  # somebody else's from outside of our user namespace, or who is nobody in it
-        if error.errno not in (errno.EPERM, errno.EINVAL):
-            raise
+    except PermissionError:  # somebody else's from outside of our user namespace
+        pass
 
 
 def take_terminal(slave: int, uid: int) -> None:

@@ -1,4 +1,5 @@
-"""Launcher of the zygote, run by its path: ``python -I -S -E .../shim/__main__.py seal|zygote FD [RUN_ROOT]``.
+"""Launcher of the zygote, run by its path: ``python -I -S -E .../shim/__main__.py seal|zygote FD [RUN_ROOT]``; and of
+loggers: ``… logger FD``.
 
 It makes this package importable without putting its folder on the search path: where the package is installed among
 others, none of those can be imported.
@@ -23,8 +24,13 @@ def load_package() -> str:
 
 
 def main(mode: str, descriptor: str, run_root: str = "/run/carrack") -> None:
-    """``seal``: make the files read-only and execute again as ``zygote``, which serves on the descriptor."""
+    """``seal``: make the files read-only and execute again as ``zygote``, which serves on the descriptor; ``logger``:
+    be a container's logger."""
     package = load_package()
+    if mode == "logger":
+        from carrack.shim.logs import process
+
+        process.main(int(descriptor))
     from carrack.linux.syscalls import LINUX
     from carrack.shim import seal, zygote
 

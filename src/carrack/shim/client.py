@@ -218,8 +218,7 @@ class Slot:
         except BaseException:
             self.abandon()
             if "runtime" in request:  # whose container is no child of the first process
-                for path in (request["cgroup"], self._cgroup or request["cgroup"]):
-                    await asyncio.shield(asyncio.to_thread(sweep_cgroup, path))
+                await asyncio.shield(asyncio.to_thread(sweep_cgroup, request["cgroup"]))
             raise
         finally:
             for fd in own:

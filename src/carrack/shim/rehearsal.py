@@ -31,7 +31,7 @@ _REQUEST: dict[str, Any] = {
     "container": "rehearsal",
     "cgroup": "/rehearsal",
     "plan": {"spec": {}, "rootfs_fd": 0},
-    "log": {"path": "/log"},
+    "log": {"directory": "/", "file": {"kind": "json-file", "name": "log", "max_size": 1 << 20, "max_file": 1}},
 }
 
 

@@ -4,12 +4,36 @@ descriptors is an index into the descriptors beside the request."""
 from typing import Any, NotRequired, TypedDict
 
 
-class LogRequest(TypedDict):
-    """Docker's json-file: max_size in bytes (0: no limit), max_file files in all."""
+class FileRequest(TypedDict):
+    """A log file: kind json-file or local, its name, max_size in bytes (0: no limit), max_file files in all, whether
+    older ones are compressed; ``attributes``: the JSON object that every entry of a json-file carries."""
 
-    path: str
-    max_size: NotRequired[int]
-    max_file: NotRequired[int]
+    kind: str
+    name: str
+    max_size: int
+    max_file: int
+    compress: NotRequired[bool]
+    attributes: NotRequired[str]
+
+
+class LoggerRequest(TypedDict, total=False):
+    """A logger process: what carrack.shim.logs.process takes. Either ``file`` or ``task``; ``cache`` is the file that
+    ``docker logs`` is answered from beside a task; sizes in bytes."""
+
+    file: FileRequest
+    task: dict[str, Any]
+    cache: FileRequest
+    blocking: bool
+    max_buffer: int
+    max_messages: int
+
+
+class LogRequest(TypedDict):
+    """Where the log goes: files in ``directory``, written by the shim itself or by a logger."""
+
+    directory: str
+    file: NotRequired[FileRequest]
+    logger: NotRequired[LoggerRequest]
 
 
 class AttachRequest(TypedDict, total=False):

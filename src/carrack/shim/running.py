@@ -298,7 +298,7 @@ def open_directories(request: StartRequest) -> tuple[list[int], dict[str, int]]:
     log = request.get("log")
     if log:
         try:
-            fds.append(os.open(os.path.dirname(log["path"]), flags))
+            fds.append(os.open(log["directory"], flags))
         except OSError:
             os.close(fds[0])
             raise

@@ -15,7 +15,8 @@ import socket
 from carrack.errors import CarrackError
 from carrack.runtime import channel, hooks
 from carrack.shim import external, protocol
-from carrack.shim.logfile import LogFile
+from carrack.shim.logs.files import open_file
+from carrack.shim.logs.spawn import Logger
 from carrack.shim.protocol import StartError
 from carrack.shim.stdio import Stdio
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from carrack.linux.kernel import ProcessKernel
+    from carrack.shim.logfile import LogFile
+    from carrack.shim.logs.localfile import LocalFile
     from carrack.shim.loop import Loop
     from carrack.shim.slot import Sandbox
 
@@ -85,7 +88,9 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
         if not running.terminal:
             stdio.use_pipes(given("streams"))
         stage = "log"
-        log = LogFile(given("log_directory")[0], *document["log"]) if document["log"] else None
+        log = None
+        if document["log"]:
+            log = _open_log(document["log"], given("log_directory"), loop, sandbox.null_fd, stdio)
         stage = "attach"
         if document["wishes"]:
             for fd, wishes in zip(given("clients"), document["wishes"], strict=True):
@@ -123,6 +128,15 @@ def _hand_over(sandbox: Sandbox, running: Running, document: dict[str, Any], pac
     finally:
         for fd in packed:
             os.close(fd)
+
+
+def _open_log(
+    request: dict[str, Any], fds: list[int], loop: Loop, null_fd: int, stdio: Stdio
+) -> LogFile | LocalFile | Logger:
+    """A file, or a logger process that has begun. Raises OSError."""
+    if "logger" in request:
+        return Logger(loop, request["logger"], fds, null_fd, stdio.balance)
+    return open_file(fds[0], request["file"])
 
 
 def describe(error: BaseException) -> str:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from socket import socket
 
     from carrack.shim.logfile import LogFile
+    from carrack.shim.logs.localfile import LocalFile
+    from carrack.shim.logs.spawn import Logger
     from carrack.shim.loop import Loop
+
+    Log = LogFile | LocalFile | Logger
 
 STDOUT, STDERR = 1, 2
 _NAMES = {STDOUT: "stdout", STDERR: "stderr"}
@@ -51,7 +55,7 @@ class Stdio:
 
     def __init__(self, loop: Loop, *, stdin: bool = False, stdin_once: bool = False) -> None:
         self._loop = loop
-        self._log: LogFile | None = None
+        self._log: Log | None = None
         self._stdin = stdin
         self._stdin_once = stdin_once
         self._started = False
@@ -101,13 +105,13 @@ class Stdio:
         if not self._outputs and not self._input.running:  # too late: it sees the end at once
             attachment.finish()
 
-    def start(self, log: LogFile | None) -> None:
+    def start(self, log: Log | None) -> None:
         """Begin to move bytes: the program runs, and its streams are open."""
         self._log = log
         self._started = True
         for attachment in tuple(self._attachments):
             attachment.open(self._take_input, self._changed)
-        self._balance()
+        self.balance()
 
     def ended(self, linger: float = 0.0) -> None:
         """The process is gone: take what its pipes hold and close them, after ``linger`` seconds at the latest where
@@ -119,7 +123,7 @@ class Stdio:
         for number in tuple(self._outputs):
             self._drain(number)
         if self._outputs and linger > 0:
-            self._balance()
+            self.balance()
             self._loop.after(linger, self._give_up)
         else:
             self._give_up()
@@ -177,11 +181,11 @@ class Stdio:
     def _readable(self, number: int, _: int) -> None:
         if number in self._outputs:
             self._read(number)
-            self._balance()
+            self.balance()
 
-    def _balance(self) -> None:
-        """Read exactly the streams that no client holds up."""
-        held: set[int] = set()
+    def balance(self) -> None:
+        """Read exactly the streams that no client and no log holds up."""
+        held: set[int] = set(self._outputs) if self._log is not None and self._log.blocked else set()
         for attachment in self._attachments:
             if attachment.blocked:
                 held |= attachment.outputs
@@ -222,7 +226,7 @@ class Stdio:
     def _changed(self, attachment: Attachment) -> None:
         if attachment.closed and attachment in self._attachments:
             self._attachments.remove(attachment)
-        self._balance()
+        self.balance()
 
 
 class Input:

@@ -219,10 +219,8 @@ def _hooks(plan: dict[str, Any]) -> dict[str, Any] | None:
 def _give(arranged: Arranged, request: dict[str, Any], message: dict[str, Any], fds: list[int]) -> None:
     """What came for the shim: the log's directory, clients, descriptors to hold."""
     log = request.get("log")
-    arranged.document["log"] = None
+    arranged.document["log"] = log
     if log:
-        settings = [os.path.basename(log["path"]), log.get("max_size") or 0, log.get("max_file") or 1]
-        arranged.document["log"] = settings
         arranged.put("log_directory", [fds[message["log_directory"]]])
     clients = request.get("attach", ())
     arranged.put("clients", [fds[wish["fd"]] for wish in clients])

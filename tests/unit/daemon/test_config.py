@@ -100,7 +100,7 @@ def test_both_as_flag_and_in_the_file_is_a_conflict(tmp_path: Path) -> None:
         ({"min-api-version": "1.52"}, "is no API version"),
         ({"min-api-version": "v1.41"}, "is no API version"),
         ({"hosts": ["tcp://0.0.0.0:2375"]}, "without --tlsverify is refused"),
-        ({"log-driver": "syslog"}, 'log-driver: "syslog" is not supported'),
+        ({"log-driver": "awslogs"}, "failed to set log opts: logging driver 'awslogs' is not supported"),
         ({"registry-mirrors": ["https://x"]}, "registry-mirrors"),
         ({"iptables": False}, "iptables: false is not supported"),
     ],

@@ -30,7 +30,7 @@ def message(tmp_path: Path, **more: Any) -> tuple[dict[str, Any], list[int]]:
         "container": "c",
         "cgroup": "/p/c",
         "plan": {"spec": {"process": {"args": ["true"]}}, "rootfs_fd": 0},
-        "log": {"path": "/elsewhere/the.log", "max_size": 9},
+        "log": {"directory": "/elsewhere", "file": {"kind": "local"}},
         "attach": [{"fd": 3, "stdout": True}],
         **more,
     }
@@ -51,7 +51,7 @@ def test_a_start_is_arranged_for_both_sides(tmp_path: Path, null: int) -> None:
     def given(name: str) -> list[int]:
         return arranged.fds[slice(*document[name])]
 
-    assert (document["id"], document["container"], document["log"]) == (5, "c", ["the.log", 9, 1])
+    assert (document["id"], document["container"], document["log"]) == (5, "c", sent["request"]["log"])
     assert (given("directory"), given("log_directory"), given("clients")) == ([fds[1]], [fds[2]], [fds[3]])
     assert (given("held"), given("null"), len(given("streams"))) == ([held], [null], 3)
     assert document["wishes"] == [{"stdin": False, "stdout": True, "stderr": False}]
@@ -63,16 +63,6 @@ def test_a_start_is_arranged_for_both_sides(tmp_path: Path, null: int) -> None:
     assert (tmp_path / "shim.sock").is_socket()
     os.write(arranged.packed[2], b"x")
     assert os.read(given("streams")[1], 9) == b"x"
-    close([fd for fd in (*arranged.fds, *arranged.packed, *fds) if fd != null])
-
-
-def test_for_another_runtime_the_shim_gets_all(tmp_path: Path, null: int) -> None:
-    sent, fds = message(tmp_path, runtime={"words": ["/bin/r"], "join": ["network"]}, directory=str(tmp_path))
-    arranged = stub.arrange(sent, fds, 42, null, [])
-    document = arranged.document
-    assert document["runtime"] == {"words": ["/bin/r"], "join": ["network"], "directory": str(tmp_path)}
-    assert arranged.fds[slice(*document["packed"])] == arranged.packed
-    assert (document["plan"]["rootfs_fd"], document["plan"]["stdio"]) == (0, [1, 2, 3])
     close([fd for fd in (*arranged.fds, *arranged.packed, *fds) if fd != null])
 
 

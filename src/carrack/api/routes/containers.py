@@ -11,7 +11,7 @@ from carrack.api.request import Request
 from carrack.api.response import Response, empty, encoded_json, json_response, stream
 from carrack.api.stream import StreamWriter
 from carrack.api.summaries import Summaries
-from carrack.engine.containers import inspect, listing, stats
+from carrack.engine.containers import inspect, listing, logconfig, stats
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.merge import check_restart_policy
 from carrack.engine.containers.record import Container
@@ -91,6 +91,8 @@ class _Face:
     async def inspect(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])
         document = inspect.inspect(c, self._s.paths, self._s.graph(c), self._s.security)
+        if (troubles := logconfig.status(c, self._s.paths)) is not None:
+            document["LogStatus"] = troubles
         if request.query.flag("size"):
             await self._add_size(document, c)
         return json_response(document)

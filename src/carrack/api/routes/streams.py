@@ -8,12 +8,13 @@ import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, aclosing
 from typing import Any
+from urllib.parse import quote_plus
 
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import HIJACKED, Response, empty, json_response, stream
 from carrack.api.stream import StreamWriter
-from carrack.engine.containers import attach, logs
+from carrack.engine.containers import attach, jsonlog, locallog, logconfig, logs
 from carrack.engine.containers.attach import Stream
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.record import Container
@@ -64,7 +65,7 @@ class _Face:
             self._s.events.publish("container", "attach", c.id, attributes(c))
             if query.flag("logs"):
                 asked = logs.LogQuery(stdout=wanted["stdout"], stderr=wanted["stderr"])
-                async for batch in _lines(self._s.paths.log(c.id), c, asked):
+                async for batch in _lines(self._s, c, asked):
                     connection.write(b"".join(_framed(line, line.text, tty) for line in batch))
                     await connection.drain()
             if sock is not None and await attach.pump(connection, sock, keys if tty else None):
@@ -73,27 +74,19 @@ class _Face:
 
     async def logs(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])
-        if c.host_config["LogConfig"]["Type"] == "none":
+        if not logconfig.readable(c.host_config["LogConfig"]):
             raise NotSupported("configured logging driver does not support reading")
         asked = _log_query(request)
         if not (asked.stdout or asked.stderr):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
         stamps, details, tty = request.query.flag("timestamps"), request.query.flag("details"), bool(c.config["Tty"])
-        prefix = " " if details else ""
 
         async def produce(out: StreamWriter) -> None:
             await out.start()
-            async with aclosing(_lines(self._s.paths.log(c.id), c, asked)) as batches:
+            async with aclosing(_lines(self._s, c, asked)) as batches:
                 async for batch in batches:
-                    parts = []
-                    for line in batch:
-                        text = (
-                            (line.time + " ").encode() + prefix.encode() + line.text
-                            if stamps
-                            else prefix.encode() + line.text
-                        )
-                        parts.append(_framed(line, text, tty))
-                    await out.write(b"".join(parts))
+                    shown = ((line, _shown(line, stamps=stamps, details=details)) for line in batch)
+                    await out.write(b"".join(_framed(line, text, tty) for line, text in shown))
 
         return stream(produce, content_type=RAW if tty or request.version < (1, 42) else MULTIPLEXED)
 
@@ -125,11 +118,15 @@ class _Face:
         return json_response(await self._s.files.changes(self._s.store.find(request.path["id"])))
 
 
-async def _lines(path: str, c: Container, asked: logs.LogQuery) -> AsyncGenerator[list[logs.LogLine], None]:
+async def _lines(
+    services: ContainerServices, c: Container, asked: logs.LogQuery
+) -> AsyncGenerator[list[logs.LogLine], None]:
     """A container's log; who reads no more does not wait for its end any longer."""
-    ended = c.ended()
+    ended, paths = c.ended(), services.paths
+    plain = c.host_config["LogConfig"]["Type"] == "json-file"
+    path, form = (paths.log(c.id), jsonlog.FORMAT) if plain else (paths.local_log(c.id), locallog.FORMAT)
     try:
-        async with aclosing(logs.read(path, asked, ended)) as batches:
+        async with aclosing(logs.read(path, form, asked, ended)) as batches:
             async for batch in batches:
                 yield batch
     finally:
@@ -148,6 +145,15 @@ def _log_query(request: Request) -> logs.LogQuery:
         tail=int(tail) if tail.isdecimal() else None,
         follow=query.flag("follow"),
     )
+
+
+def _shown(line: logs.LogLine, *, stamps: bool, details: bool) -> bytes:
+    """The text of an entry with what was asked for before it: its time, the labels and variables that it carries."""
+    words = [line.time] if stamps else []
+    if details:
+        pairs = sorted((line.attributes or {}).items())
+        words.append(",".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in pairs))
+    return "".join(f"{word} " for word in words).encode() + line.text
 
 
 def _framed(line: logs.LogLine, text: bytes, tty: bool) -> bytes:

@@ -4,7 +4,7 @@ from carrack.cli.command import write
 from carrack.cli.render.evaluate import Template
 from carrack.cli.render.functions import HEADING_FUNCTIONS, Row
 from carrack.cli.render.table import write_columns
-from carrack.cli.render.template import TemplateError
+from carrack.model.gotemplate.template import TemplateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What the daemon's own options say about every container that does not say otherwise. Pure data.
 
 Some count when a container is made and stand in its record from then on (``shm_size``, ``ipc_mode``,
-``cgroupns_mode``), the others whenever one starts: so Docker has it.
+``cgroupns_mode``, ``log_driver``, ``log_options``), the others whenever one starts: so Docker has it.
 """
 
 from __future__ import annotations
@@ -33,3 +33,5 @@ class ContainerDefaults:
     gateways: tuple[str, ...] = ()
     publish_address: str = ""
     storage_size: int = 0
+    log_driver: str = "json-file"
+    log_options: Mapping[str, str] = field(default_factory=dict)

@@ -7,6 +7,8 @@ _MEANT_FOR_THE_CLIENT = (126, 127)
 # what Docker's daemon looks up itself, so that no word of a runtime stands before it
 _OF_ACCOUNTS = ("unable to find user ", "unable to find group ", "uids and gids must be in range ")
 _OTHER = 128
+#: the shim's step that opens the log
+_OF_LOG = "log"
 
 
 def start_error(failure: StartFailed) -> CarrackError:
@@ -19,6 +21,8 @@ def start_error(failure: StartFailed) -> CarrackError:
     if failure.stage == "runtime":  # another one's own words
         told = "failed to create task for container: failed to create shim task: OCI runtime create failed"
         return _kind(failure)(f"{told}: {failure}")
+    if failure.stage == _OF_LOG:
+        return Internal(f"failed to create task for container: {failure}")
     text = (
         f"failed to create task for container: OCI runtime create failed: unable to start container process: {failure}"
     )

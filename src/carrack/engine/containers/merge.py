@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Any
 
 from carrack.engine import defaults, health
+from carrack.engine.containers import logconfig
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.signals import parse_signal
-from carrack.errors import Internal, InvalidArgument, NotSupported
+from carrack.errors import InvalidArgument
 from carrack.model import cgroup_parent
 from carrack.model.container import Document
 from carrack.model.ports import parse_range
-from carrack.model.units import parse_bytes
 
-_OTHER_LOG_DRIVERS = ("awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "local", "splunk", "syslog")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 
 
@@ -128,7 +125,7 @@ def host_config(host: Document, *, cgroup_version: int, given: ContainerDefaults
     given = given or ContainerDefaults()
     host["IpcMode"] = host["IpcMode"] or given.ipc_mode
     host["ShmSize"] = host["ShmSize"] or given.shm_size
-    host["LogConfig"]["Type"] = host["LogConfig"]["Type"] or "json-file"
+    logconfig.complete(host["LogConfig"], given.log_driver, given.log_options)
     host["RestartPolicy"]["Name"] = host["RestartPolicy"]["Name"] or "no"
     cgroup_parent.path(host["CgroupParent"])
     host["OomKillDisable"] = bool(host["OomKillDisable"])
@@ -171,7 +168,6 @@ def _check_policies(host: Document) -> None:
     check_restart_policy(policy)
     if host["AutoRemove"] and policy["Name"] != "no":
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
-    _check_log(host["LogConfig"])
 
 
 def check_restart_policy(policy: Document) -> None:
@@ -182,37 +178,6 @@ def check_restart_policy(policy: Document) -> None:
         raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if policy["MaximumRetryCount"] < 0:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
-
-
-def _check_log(log: dict[str, Any]) -> None:
-    if log["Type"] == "none":
-        if log["Config"]:
-            raise InvalidArgument(f"invalid logging opts for driver none: {', '.join(log['Config'])}")
-        return
-    if log["Type"] != "json-file":
-        if log["Type"] in _OTHER_LOG_DRIVERS:
-            raise NotSupported(
-                f"logging driver {log['Type']!r} is not supported by this version of Carrack: use json-file or none"
-            )
-        raise InvalidArgument(f'error looking up logging plugin {log["Type"]}: plugin "{log["Type"]}" not found')
-    for name in log["Config"]:
-        if name not in ("max-size", "max-file"):
-            raise InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
-
-
-def log_limits(log: dict[str, Any]) -> tuple[int, int]:
-    """The most bytes of a log file (0: no bound) and how many files. Raises Internal, at start as Docker does."""
-    try:
-        size = parse_bytes(log["Config"]["max-size"]) if "max-size" in log["Config"] else 0
-        text = log["Config"].get("max-file", "1")
-        if not _INTEGER.fullmatch(text):
-            raise InvalidArgument(f'strconv.Atoi: parsing "{text}": invalid syntax')
-        if int(text) < 1:
-            raise InvalidArgument("max-file cannot be less than 1")
-    except InvalidArgument as error:
-        told = "failed to create task for container: failed to initialize logging driver"
-        raise Internal(f"{told}: {error}") from error
-    return size, int(text)
 
 
 def unconnected(mode: str, mac: str = "") -> Document:

@@ -4,7 +4,10 @@
 
     <data root>/containers/<id>/    0710        kept until the container is removed
         hosts  hostname  resolv.conf            bound into the container, updated in place
-        <id>-json.log  <id>-json.log.1 …        the log
+        <id>-json.log  <id>-json.log.1 …        the log of the json-file driver
+        local-logs/                             the local driver's, or the cache beside a remote driver
+            container.log  container.log.1.z …
+            log-status                          what was dropped, once something was
     <run root>/containers/<id>/     0700        while it runs
         shim.sock  exit                         the shim's socket; the exit code before anyone was told
         shm/                                    a shareable /dev/shm, when there is one
@@ -39,6 +42,10 @@ class Paths(NamedTuple):
 
     def log(self, identity: str) -> str:
         return os.path.join(self.data_root, "containers", identity, identity + "-json.log")
+
+    def local_log(self, identity: str) -> str:
+        """The local driver's, or the cache beside a remote one."""
+        return os.path.join(self.data_root, "containers", identity, "local-logs", "container.log")
 
     def file(self, identity: str, name: str) -> str:
         """One of hosts, hostname, resolv.conf."""

@@ -15,8 +15,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine import device_requests, spec, storage_options
-from carrack.engine.containers import hooked, joining, rootfs, shm
-from carrack.engine.containers.merge import log_limits
+from carrack.engine.containers import hooked, joining, logconfig, rootfs, shm
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.jobs import both
@@ -30,7 +29,6 @@ from carrack.model import times
 from carrack.oci.runtime_spec import Seccomp, Spec
 from carrack.runtime.cgroups.realtime import grant
 from carrack.shim.client import Shim, Slot, StartRequest
-from carrack.shim.requests import LogRequest
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
@@ -226,16 +224,9 @@ class Starter:
             "stdin_once": c.config["StdinOnce"],
             "terminal": terminal,
             "size": [height, width] if terminal and height and width else None,
-            "log": self._log(c),
+            "log": logconfig.request(c, self._paths),
         }
         return request, fds
-
-    def _log(self, c: Container) -> LogRequest | None:
-        settings = c.host_config["LogConfig"]
-        if settings["Type"] == "none":
-            return None
-        size, count = log_limits(settings)
-        return {"path": self._paths.log(c.id), "max_size": size, "max_file": count}
 
 
 def seccomp_program(c: Container, usual: Security) -> bytes | None:

@@ -42,7 +42,8 @@ class Settings:
     live_restore: bool = False
     firewall: str = "nftables"
     networks: tuple[str, ...] = ("bridge", "host", "null")
-    logs: tuple[str, ...] = ("json-file", "none")
+    logs: tuple[str, ...] = ("fluentd", "gelf", "journald", "json-file", "local", "splunk", "syslog")
+    log_driver: str = "json-file"
     pools: tuple[tuple[str, int], ...] = ()
     cdi_directories: tuple[str, ...] = ()
     security: tuple[str, ...] = ("name=seccomp,profile=builtin", "name=cgroupns")
@@ -181,7 +182,7 @@ class SystemInfo:
         runtimes, default = self._runtimes()
         return {
             "Debug": settings.debug,
-            "LoggingDriver": "json-file",
+            "LoggingDriver": settings.log_driver,
             "CgroupDriver": settings.cgroup_driver,
             "IndexServerAddress": "https://index.docker.io/v1/",
             "RegistryConfig": _REGISTRIES,

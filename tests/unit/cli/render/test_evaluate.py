@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrack.cli.render.evaluate import Template
-from carrack.cli.render.template import TemplateError
+from carrack.model.gotemplate.template import TemplateError
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from carrack.cli.render.functions import FUNCTIONS, HEADING_FUNCTIONS, Row, shown
+from carrack.cli.render.functions import FUNCTIONS, HEADING_FUNCTIONS, Row
+from carrack.model.gotemplate.functions import shown
 
 
 @pytest.mark.parametrize(

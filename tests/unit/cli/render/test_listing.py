@@ -4,7 +4,7 @@ import pytest
 
 from carrack.cli.render.listing import print_formatted
 from carrack.cli.render.table import print_rows
-from carrack.cli.render.template import TemplateError
+from carrack.model.gotemplate.template import TemplateError
 
 HEADINGS = {"ID": "ID", "Names": "NAMES", "Ports": "PORTS"}
 ROWS = [{"ID": "1", "Names": "web", "Ports": "a-rather-long-text", "Label": lambda key: key.upper()}]

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fakes.containers import run, settle
 
-from carrack.engine.containers import logs
-from carrack.engine.containers.logs import LogLine, LogQuery
+from carrack.engine.containers import jsonlog, logs
+from carrack.engine.containers.logs import LogQuery
 from carrack.model import times
 from carrack.shim.logfile import LogFile
 
@@ -33,7 +33,7 @@ def write(path: Path, *lines: bytes) -> str:
 async def texts(path: str, query: LogQuery, ended: asyncio.Future[None] | None = None) -> list[str]:
     if ended is None:
         ended = asyncio.get_running_loop().create_future()
-    return [entry.text.decode() async for batch in logs.read(path, query, ended) for entry in batch]
+    return [entry.text.decode() async for batch in logs.read(path, jsonlog.FORMAT, query, ended) for entry in batch]
 
 
 def reading(path: str, query: LogQuery = LogQuery()) -> list[str]:  # noqa: B008 - frozen
@@ -44,25 +44,6 @@ def reading(path: str, query: LogQuery = LogQuery()) -> list[str]:  # noqa: B008
 
     run(main)
     return found
-
-
-@pytest.mark.parametrize(
-    "junk",
-    [b"", b"{", b"[]", b"1", b"null", b"\xff\xfe", b'{"log":"x"}', b'{"log":1,"stream":"stdout","time":"1"}',
-     b'{"log":"x","stream":"stdout","time":5}', b'{"log":"x","stream":"stdout","time":"never"}', b"[" * 100_000],
-)  # fmt: skip
-def test_foreign_lines_are_none(junk: bytes) -> None:
-    assert logs.parse(junk) is None
-
-
-@given(st.binary(max_size=60))
-def test_any_bytes_give_an_entry_or_none(junk: bytes) -> None:
-    assert logs.parse(junk) is None or isinstance(logs.parse(junk), LogLine)
-
-
-def test_an_entry() -> None:
-    assert logs.parse(line("é\n", "stderr")) == LogLine(2, "1970-01-01T00:00:01Z", "é\n".encode())
-    assert logs.parse(b'{"log":"\\ud800","stream":"stdout","time":"1970-01-01T00:00:01Z"}').text == b"?"  # type: ignore[union-attr]
 
 
 def test_no_log_is_an_empty_log(tmp_path: Path) -> None:
@@ -90,13 +71,13 @@ def test_a_tail_is_the_end_of_everything(
     pieces = [lines[i * cut : (i + 1) * cut] for i in range(rotated)] + [lines[rotated * cut :]]
     for number, piece in enumerate(reversed(pieces)):
         write(Path(f"{path}.{number}") if number else path, *piece, torn if not number else b"")
-    before, logs.BLOCK = logs.BLOCK, block
+    before, jsonlog.BLOCK = jsonlog.BLOCK, block
     try:
         everything = reading(str(path))
         assert everything == [f"{number}:" + "x" * size for number, size in enumerate(sizes)]
         assert reading(str(path), LogQuery(tail=tail)) == everything[max(0, len(everything) - tail) :]
     finally:
-        logs.BLOCK = before
+        jsonlog.BLOCK = before
 
 
 def test_streams_and_time_bounds(tmp_path: Path) -> None:
@@ -215,7 +196,7 @@ def test_an_abandoned_reader_leaves_no_descriptor(tmp_path: Path) -> None:
     async def main() -> None:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         before = set(os.listdir("/proc/self/fd"))
-        reader = logs.read(path, LogQuery(follow=True), ended)
+        reader = logs.read(path, jsonlog.FORMAT, LogQuery(follow=True), ended)
         assert [entry.text for entry in await anext(reader)] == [b"a"]
         await reader.aclose()
         await settle()

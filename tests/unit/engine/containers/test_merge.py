@@ -11,7 +11,7 @@ from tests.fakes.containers import documents
 
 from carrack.engine import defaults
 from carrack.engine.containers import merge
-from carrack.errors import CarrackError, Internal, InvalidArgument
+from carrack.errors import CarrackError, InvalidArgument, NotSupported
 
 
 @pytest.mark.parametrize(
@@ -115,19 +115,12 @@ def test_refusals(body: dict[str, Any], text: str) -> None:
     ("body", "kind"),
     [
         ({"HostConfig": {"LogConfig": {"Type": "mine"}}}, InvalidArgument),
+        ({"HostConfig": {"LogConfig": {"Type": "awslogs"}}}, NotSupported),
     ],
 )
 def test_what_there_is_not(body: dict[str, Any], kind: type[CarrackError]) -> None:
     with pytest.raises(kind):
         documents(body)
-
-
-def test_limits_of_logs() -> None:
-    assert merge.log_limits({"Config": {}}) == (0, 1)
-    assert merge.log_limits({"Config": {"max-size": "4k", "max-file": "3"}}) == (4096, 3)
-    for wrong in ({"max-size": "x"}, {"max-size": "-1"}, {"max-file": "0"}, {"max-file": "x"}):
-        with pytest.raises(Internal, match="failed to initialize logging driver: "):
-            merge.log_limits({"Config": wrong})
 
 
 def test_the_defaults_of_a_host_config() -> None:

@@ -42,7 +42,12 @@ def test_the_request_says_it_all(tmp_path: Path) -> None:
         assert request["cgroup"] == "/other/" + c.id
         assert request["terminal"] is request["stdin"] is True
         assert request["size"] == [24, 80]
-        assert request["log"] == {"path": world.paths.log(c.id), "max_size": 1024, "max_file": 3}
+        assert request["log"] == {
+            "directory": world.paths.data(c.id),
+            "file": {
+                "kind": "json-file", "name": f"{c.id}-json.log", "max_size": 1000, "max_file": 3, "compress": False,
+            },
+        }  # fmt: skip
         plan = request["plan"]
         assert (plan["user"], plan["groups"], plan["rootfs_fd"]) == ("me", ["wheel"], 0)
         assert base64.b64decode(plan["seccomp_program"]) == seccomp_program(c, USUAL)

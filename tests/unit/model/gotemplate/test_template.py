@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from carrack.cli.render.evaluate import Template
-from carrack.cli.render.template import TemplateError, parse
+from carrack.model.gotemplate.evaluate import Template
+from carrack.model.gotemplate.template import TemplateError, parse
 
 DATA = {
     "Name": "web",
@@ -25,7 +25,7 @@ DATA = {
         ("plain", "plain"),
         ("{{.Name}}", "web"),
         ("{{ .State.Status }} {{$.Name}}", "running web"),
-        ("{{json .Env}}", '["A=1","B=2"]'),
+        ('{{join .Env ","}}', "A=1,B=2"),
         ("{{.Env}} {{.Labels}} {{.State.Running}} {{.Half}} {{.Whole}}", "[A=1 B=2] map[a:b com.x/y:z] true 0.5 3"),
         ("{{range .Env}}[{{.}}]{{end}}", "[A=1][B=2]"),
         ("{{range $i, $e := .Env}}{{$i}}={{$e}};{{end}}", "0=A=1;1=B=2;"),
@@ -54,7 +54,7 @@ DATA = {
         ('{{.Label "a"}} {{"quoted\\t\\u00e9"}} {{`raw\\n`}} {{\'a\'}}', "<a> quoted\té raw\\n 97"),
         ("a {{- /* comment */ -}} b {{- .Name -}} c", "abwebc"),
         ("{{/* only */}}x", "x"),
-        ("{{.Env | json}} {{true}} {{1.5}} {{-3}} {{0x10}}", '["A=1","B=2"] true 1.5 -3 16'),
+        ("{{.Env | len}} {{true}} {{1.5}} {{-3}} {{0x10}}", "2 true 1.5 -3 16"),
         ('{{"}}"}}', "}}"),
         ("{{len .Name}} {{.None}}", "3 []"),
     ],

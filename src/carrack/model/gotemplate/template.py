@@ -1,8 +1,8 @@
-"""The language of ``--format``: the part of Go's text/template that users of these commands write.
+"""The language of ``--format`` and of log tags: the part of Go's text/template that users of these commands write.
 
-``parse`` turns text into nodes, :mod:`carrack.cli.render.evaluate` runs them. Fields, variables, pipes, parentheses,
-``if``/``else if``/``with``/``range``/``break``/``continue``, trimming and comments are there; ``define``, ``block`` and
-``template`` are refused by name. Error texts begin as Go's: ``template: :1: …``.
+``parse`` turns text into nodes, :mod:`carrack.model.gotemplate.evaluate` runs them. Fields, variables, pipes,
+parentheses, ``if``/``else if``/``with``/``range``/``break``/``continue``, trimming and comments are there;
+``define``, ``block`` and ``template`` are refused by name. Error texts begin as Go's: ``template: :1: …``.
 """
 
 from carrack.errors import InvalidArgument
