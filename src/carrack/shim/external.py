@@ -74,13 +74,8 @@ class Runtime:
         return self._launch(words, stdio, ends, bool(process.get("terminal")))
 
     def kill(self, number: int) -> None:
-        """Signal the first process. Raises ProcessLookupError when it has ended."""
-        try:
-            self._step(["kill"], str(int(number)))
-        except StartError as error:
-            if any(word in str(error).lower() for word in _ENDED):
-                raise ProcessLookupError(3, "the container has ended", self.container) from None
-            raise OSError(0, str(error)) from None
+        """Signal the first process. Raises ProcessLookupError when it has ended, as all that follow."""
+        self._ask(["kill"], str(int(number)))
 
     def pause(self) -> None:
         """Raises OSError with what the runtime says, as resume() and update() do."""
@@ -103,10 +98,12 @@ class Runtime:
         except (StartError, OSError):
             pass
 
-    def _ask(self, words: list[str]) -> None:
+    def _ask(self, words: list[str], *more: str) -> None:
         try:
-            self._step(words)
+            self._step(words, *more)
         except StartError as error:
+            if any(word in str(error).lower() for word in _ENDED):
+                raise ProcessLookupError(3, "the container has ended", self.container) from None
             raise OSError(0, str(error)) from None
 
     def _launch(self, words: list[str], stdio: Stdio, ends: list[int], terminal: bool) -> int:

@@ -7,6 +7,7 @@ neither stack nor descriptors run out; links are never followed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -30,8 +31,9 @@ def remove_tree(path: Path | str | bytes, *, dir_fd: int | None = None) -> None:
             return
     except FileNotFoundError:
         return
-    empty_directory(path, dir_fd=dir_fd)
-    os.rmdir(path, dir_fd=dir_fd)
+    with contextlib.suppress(FileNotFoundError):  # somebody else removes it, too
+        empty_directory(path, dir_fd=dir_fd)
+        os.rmdir(path, dir_fd=dir_fd)
 
 
 def empty_directory(path: Path | str | bytes, *, dir_fd: int | None = None) -> None:
@@ -57,7 +59,8 @@ def _empty(directory: int, top: int, depth: int, moved: list[str]) -> None:
         names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_directory in names:
         if not is_directory:
-            os.unlink(name, dir_fd=directory)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
         elif depth >= _DEPTH:
             moved.append(_move_up(directory, name, top, len(moved)))
         else:

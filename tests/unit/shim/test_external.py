@@ -83,8 +83,10 @@ def test_a_failure_is_told_in_the_runtimes_words(tmp_path: Path) -> None:
     assert caught.value.document() == {"stage": "runtime", "message": "container not running", "exit_code": 125}
     with pytest.raises(ProcessLookupError):
         program.kill(9)
-    with pytest.raises(OSError, match="not running"):
+    with pytest.raises(ProcessLookupError):
         program.pause()
+    with pytest.raises(OSError, match="cannot do that"):
+        runtime(tmp_path, FAILS.replace("container not running", "cannot do that")).pause()
     program.delete()  # what is not there needs no deletion
 
 

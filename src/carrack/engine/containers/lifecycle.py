@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import signal as signals
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from carrack.engine import resources
@@ -178,8 +179,8 @@ class Lifecycle:
     async def _signal(self, c: Container, number: int) -> None:
         if c.shim is not None:
             self._events.publish("container", "kill", c.id, {**attributes(c), "signal": str(int(number))})
-            with contextlib.suppress(NotFound, Unavailable):  # it ends just now
-                await c.shim.signal(int(number))
+            with contextlib.suppress(NotFound, Unavailable), _worded(f"cannot kill container: {c.id}"):
+                await c.shim.signal(int(number))  # it may end just now
 
     async def kill(self, c: Container, signal: str = "") -> None:
         """Send a signal to the program. Raises Conflict when it does not run, InvalidArgument on a bad signal."""
@@ -220,7 +221,8 @@ class Lifecycle:
                 raise Conflict(f"Container {c.id} is already paused")
             if c.state.status != "running" or c.shim is None:
                 raise Conflict(f"container {c.id} is not running")
-            await c.shim.pause()
+            with _worded(f"cannot pause container {c.id}"):
+                await c.shim.pause()
             c.state.status = "paused"
             self._health.stop(c)
             await self._store.save(c)
@@ -231,7 +233,8 @@ class Lifecycle:
         async with c.lock:
             if c.state.status != "paused" or c.shim is None:
                 raise Conflict(f"Container {c.id} is not paused")
-            await c.shim.resume()
+            with _worded(f"cannot unpause container {c.id}"):
+                await c.shim.resume()
             c.state.status = "running"
             self._health.resume(c)
             await self._store.save(c)
@@ -282,11 +285,8 @@ class Lifecycle:
             if changed and c.shim is not None:
                 limits = resources.build(wanted, [])
                 del limits["devices"]
-                try:
+                with _worded(f"Cannot update container {c.id}"):
                     await c.shim.update(limits)
-                except OSError as failure:  # the kernel, or another runtime
-                    told = failure.strerror or str(failure)
-                    raise Internal(f"Cannot update container {c.id}: {told}") from failure
             c.host_config = wanted
             await self._store.save(c)
         self._events.publish("container", "update", c.id, attributes(c))
@@ -299,6 +299,15 @@ class Lifecycle:
         if c.config["Tty"]:
             await c.shim.resize(height, width)
         self._events.publish("container", "resize", c.id, {**attributes(c), "height": str(height), "width": str(width)})
+
+
+@contextlib.contextmanager
+def _worded(told: str) -> Iterator[None]:
+    """What the kernel, or another runtime, refuses is told with what was tried."""
+    try:
+        yield
+    except OSError as failure:
+        raise Internal(f"{told}: {failure.strerror or failure}") from failure
 
 
 def _check_cpu_kind(c: Container, changed: Document) -> None:
