@@ -53,6 +53,11 @@ class DaemonProcess:
         host, config = f"unix://{self.socket}", str(self.root / "client")
         return {**kept, "PYTHONPATH": _SOURCE, "DOCKER_HOST": host, "DOCKER_CONFIG": config, "TERM": "dumb"}
 
+    @property
+    def program(self) -> str:
+        """What Python runs."""
+        return _DAEMON
+
     def start(self) -> None:
         self.spawn()
         self._wait_until_it_answers()
@@ -73,7 +78,7 @@ class DaemonProcess:
         }
         words = [word for name, value in options.items() for word in (name, str(value))]
         with self.log.open("ab") as log:
-            command = [*self.wrapper, sys.executable, "-c", _DAEMON, *words, *self._options]
+            command = [*self.wrapper, sys.executable, "-c", self.program, *words, *self._options]
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
