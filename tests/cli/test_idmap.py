@@ -159,5 +159,11 @@ def test_a_mapped_volume_of_a_user_namespace_has_the_images_ids_on_disk(remapped
     identity = created(remap, image, ["sleep", "100"], {"Binds": ["vol:/v:idmap"]})
     remapped("start", identity)
     assert owners(remapped.raw("cp", f"{identity}:/v/f", "-"))["f"] == (5, 0)
+    given = place.parent / "given"
+    given.touch()
+    os.chown(given, 7, 8)
+    remapped("cp", "-a", str(given), f"{identity}:/v/")
+    assert remapped("exec", identity, "stat", "-c", "%u:%g", "/v/given").stdout == "7:8\n"
+    assert ((place / "given").stat().st_uid, (place / "given").stat().st_gid) == (7, 8)
     remapped("stop", "-t", "0", identity)
     assert owners(remapped.raw("cp", f"{identity}:/v/f", "-"))["f"] == (5, 0)

@@ -50,9 +50,12 @@ class Files:
         self._events = events
 
     @contextmanager
-    def _root(self, c: Container, path: str, mounted: Mapping[str, str]) -> Iterator[tuple[int, str, FileIds]]:
+    def _root(
+        self, c: Container, path: str, mounted: Mapping[str, str], *, writing: bool = False
+    ) -> Iterator[tuple[int, str, FileIds]]:
         """A descriptor of the root to look in, the path below it, and whom owners are (blocking)."""
-        if c.state.status in ("running", "paused") and c.shim is not None:
+        running = c.state.status in ("running", "paused")
+        if running and c.shim is not None and not (writing and _is_mapped(c, path)):
             fd, ids = _running_root(c, c.shim, os.O_PATH)
         else:
             fd, path, point = places.open_root(self._snapshotter, c, path, mounted)
@@ -67,16 +70,23 @@ class Files:
             os.close(fd)
 
     def _ids_of(self, c: Container, point: MountPoint, source: int) -> FileIds:
-        """Of a stopped container's volume or bind."""
-        owner, user = os.fstat(source), None
-        if is_idmapped(point) and c.config["User"]:
-            root = self._snapshotter.mount(c.id)
-            try:
-                user = _owner(c, root)
-            finally:
-                os.close(root)
+        """Of a volume or bind that is looked at as the host has it."""
+        owner, user = os.fstat(source), self._user(c) if is_idmapped(point) else None
         remap = spec.remapped(c.host_config, self._facts) if self._facts is not None else None
         return of_mount(point, remap, (owner.st_uid, owner.st_gid), user or (0, 0))
+
+    def _user(self, c: Container) -> tuple[int, int] | None:
+        """The container's user, as the container's own files know it; None for root."""
+        if not c.config["User"]:
+            return None
+        root = self._snapshotter.mount(c.id) if c.shim is None else _running_root(c, c.shim, os.O_PATH)[0]
+        procfs = Procfs(LINUX)
+        try:
+            found = users.identify(c.config["User"], (), users.read_accounts(LINUX, procfs, root))
+        finally:
+            procfs.close()
+            os.close(root)
+        return found.uid, found.gid
 
     async def stat(self, c: Container, path: str) -> dict[str, Any]:
         """What the header X-Docker-Container-Path-Stat says. Raises NotFound."""
@@ -126,8 +136,8 @@ class Files:
         async with places.mounted(self._volumes, c, path) as mounted:
 
             def work(source: Any) -> None:
-                with self._root(c, path, mounted) as (fd, below, ids):
-                    owner = _owner(c, fd) if copy_owner else None
+                with self._root(c, path, mounted, writing=True) as (fd, below, ids):
+                    owner = self._user(c) if copy_owner else None
                     plain = compression.Decompressed(source)
                     _translated(c, path, lambda: unpack(LINUX, fd, below, plain, no_overwrite_dir_non_dir=keep_kinds, owner=owner, outside=ids.outside))  # fmt: skip  # noqa: E501
 
@@ -190,6 +200,13 @@ def _running_root(c: Container, shim: Shim, flags: int) -> tuple[int, FileIds]:
     return fd, ids
 
 
+def _is_mapped(c: Container, path: str) -> bool:
+    """Whether a path lies in a mount with mapped owners, in which the host's root can make nothing, for it may have no
+    id there: what is put into it goes to the source."""
+    points = places.points_of(c, path)
+    return bool(points) and is_idmapped(points[0][0]) and os.path.isdir(points[0][0]["Source"])
+
+
 def _mount_points(pid: int) -> list[str]:
     """Where something is mounted in a process's root, but on the root itself; nothing when it has ended."""
     try:
@@ -197,18 +214,6 @@ def _mount_points(pid: int) -> list[str]:
             return [info.mount_point for info in read_mountinfo(file.read()) if info.mount_point != "/"]
     except OSError:
         return []
-
-
-def _owner(c: Container, root_fd: int) -> tuple[int, int] | None:
-    """Who owns what is copied in with ``-a``: the container's user, as the container's own files know it."""
-    if not c.config["User"]:
-        return None
-    procfs = Procfs(LINUX)
-    try:
-        found = users.identify(c.config["User"], (), users.read_accounts(LINUX, procfs, root_fd))
-    finally:
-        procfs.close()
-    return found.uid, found.gid
 
 
 def _check(path: str) -> None:
