@@ -37,7 +37,7 @@ DRIVERS: Final = ("erofs", "erofs-loop", "overlay", "copy")
 _ALIASES: Final = {"overlay2": "overlay", "vfs": "copy"}
 
 #: in the run root, which a reboot empties: where a trial went well
-TRIED: Final = "storage-driver"
+TRIED: Final = "storage/driver"
 
 _FIXED_6_12 = 20  # the fix is in much earlier stable releases; nothing is lost by asking for one that surely has it
 _FILE_MOUNTS = (6, 12)
@@ -101,6 +101,7 @@ def _tried(run_root: Path, circumstances: str) -> bool:
 def _note(run_root: Path, circumstances: str) -> None:
     """Remember a trial that went well; a daemon that starts again on the same machine need not repeat it."""
     try:
+        (run_root / TRIED).parent.mkdir(mode=0o700, exist_ok=True)  # the run root may be looked into
         (run_root / TRIED).write_text(circumstances)
     except OSError as failure:
         log.debug("the trial of the storage driver is not remembered: %s", failure)

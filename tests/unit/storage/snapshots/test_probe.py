@@ -85,6 +85,6 @@ def test_every_driver_can_be_wanted_and_what_has_layers_is_chosen_again(wanted: 
         assert layer_store(driver.name, root).layers() == driver.layers()
         driver.sweep([])
     assert choose(root, tmp_path / "run", Refusing()).name == driver.name  # tried before on this machine
-    (tmp_path / "run" / "storage-driver").unlink()
+    (tmp_path / "run" / "storage" / "driver").unlink()
     with pytest.raises(Unavailable):
         choose(root, tmp_path / "run", Refusing())
