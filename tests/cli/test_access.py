@@ -29,7 +29,7 @@ def open_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daem
     root, port = tmp_path_factory.mktemp("open"), free_port()
     process = DaemonProcess(
         root, "--tlsverify=false", "--host", f"tcp://127.0.0.1:{port}", "-H", f"unix://{root}/second.sock",
-        "--group", "nogroup",
+        "--group", "nogroup", "--host-name", "build.example.org",
     )  # fmt: skip
     try:
         process.start()
@@ -56,6 +56,7 @@ def test_tcp_without_certificates_is_served_with_a_warning(open_daemon: tuple[Da
     [
         ({}, 200),
         ({"Host": "localhost:1"}, 200),
+        ({"Host": "build.example.org:2375"}, 200),
         ({"Host": "rebound.example.com"}, 403),
         ({"Origin": "http://page.example.com"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),

@@ -42,6 +42,16 @@ def info(cli: Cli) -> dict[str, object]:
     return dict(json.loads(cli("info", "--format", "{{json .}}").stdout))
 
 
+@pytest.mark.census(
+    "dockerd --mtu",
+    "daemon.json mtu",
+    "dockerd --default-address-pool",
+    "daemon.json default-address-pools",
+    "dockerd --bridge",
+    "daemon.json bridge",
+    "dockerd --bip",
+    "daemon.json bip",
+)
 def test_the_bridge(other: Cli, image: str) -> None:
     script = "cat /sys/class/net/eth0/mtu; ip -4 addr show eth0 | grep -o 'inet [0-9./]*'"
     mtu, address = other("run", "--rm", image, "sh", "-c", script).stdout.splitlines()
@@ -54,6 +64,18 @@ def test_the_bridge(other: Cli, image: str) -> None:
     assert other.daemon.table in tables.split()
 
 
+@pytest.mark.census(
+    "dockerd --data-root",
+    "daemon.json data-root",
+    "dockerd --exec-root",
+    "daemon.json exec-root",
+    "dockerd --group",
+    "daemon.json group",
+    "daemon socket group",
+    "dockerd --host",
+    "daemon.json hosts",
+    "daemon multiple daemons",
+)
 def test_places(other: Cli, image: str) -> None:
     root = other.daemon.root
     assert (root / "data" / "meta.db").exists()
@@ -64,6 +86,10 @@ def test_places(other: Cli, image: str) -> None:
 
 
 @pytest.mark.census("storage-driver vfs", "dockerd --storage-driver")
+@pytest.mark.census(
+    "dockerd --storage-driver",
+    "daemon.json storage-driver",
+)
 def test_the_storage_driver(other: Cli, image: str) -> None:
     assert info(other)["Driver"] == "copy"
     other("create", "--name", "copied", image)
@@ -73,6 +99,13 @@ def test_the_storage_driver(other: Cli, image: str) -> None:
     assert "Total reclaimed space: 0B" in other("container", "prune", "-f").stdout
 
 
+@pytest.mark.census(
+    "dockerd --label",
+    "dockerd --log-format",
+    "daemon.json log-format",
+    "daemon log-format text|json",
+    "dockerd --debug",
+)
 def test_labels_and_logs(other: Cli, image: str) -> None:
     assert info(other)["Labels"] == ["a=b"]
     other("inspect", "nosuch", check=False)
@@ -89,11 +122,20 @@ def test_no_slots_are_kept(other: Cli, daemon: DaemonProcess, image: str) -> Non
     assert not parked(other.daemon)
 
 
+@pytest.mark.census(
+    "dockerd --cgroup-parent",
+    "daemon.json cgroup-parent",
+)
 def test_where_containers_go(other: Cli, image: str) -> None:
     done = other("run", "--rm", image, "cat", "/proc/self/cgroup")
     assert f"{other.daemon.cgroup}/" in done.stdout
 
 
+@pytest.mark.census(
+    "dockerd --live-restore",
+    "dockerd --shutdown-timeout",
+    "daemon shutdown-timeout",
+)
 def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
     other("run", "-d", "--name", "deaf", image, "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
     other.daemon.end()
@@ -117,7 +159,6 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
     ("words", "message"),
     [
         (["--icc=false"], "icc"),
-        (["--userns-remap", "default"], "userns-remap"),
         (["--log-driver", "awslogs"], "logging driver 'awslogs' is not supported"),
         (["--registry-mirror", "https://x"], "registry-mirror"),
         *((["--storage-driver", name], f"unknown storage driver '{name}'") for name in OTHER_DRIVERS),

@@ -150,6 +150,16 @@ def test_hooks_run_where_and_when_they_should(docker: Cli, image: str, described
     eventually(lambda: not os.path.exists(docker.daemon.root / "run" / "containers" / identity))
 
 
+@pytest.mark.parametrize("runtime", ["runc", "crun"])
+def test_another_runtime_gives_the_same(docker: Cli, image: str, described: Path, runtime: str) -> None:
+    if runtime not in json.loads(api(docker.daemon, "GET", "/info")[1])["Runtimes"]:
+        pytest.skip(f"{runtime} is not installed")
+    words = ["--runtime", runtime, "--device", "vendor.com/device=whole", "--device", "vendor.com/device=hooked"]
+    script = ": > /dev/vendor0 && cat /opt/data /of-the-hook; id -G"
+    done = docker("run", "--rm", *words, image, "sh", "-c", script)
+    assert done.stdout == "of the host\nwritten\n0 4242\n"
+
+
 def test_a_hook_that_fails_fails_the_start(docker: Cli, image: str, described: Path) -> None:
     failed = docker("run", "--name", "failed", "--device", "vendor.com/device=broken", image, "true", check=False)
     assert failed.returncode == 125

@@ -243,6 +243,8 @@ def fair_disk(tmp_path: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.census(
     *("run --blkio-weight-device", "run --blkio-weight", "update --blkio-weight"),
     *("POST /containers/{id}/update BlkioWeightDevice", "POST /containers/{id}/update BlkioWeightDevice[].Weight"),
+    *(f"GET /containers/{{id}}/json → HostConfig.BlkioWeightDevice[].{name}" for name in ("Path", "Weight")),
+    "POST /containers/{id}/update BlkioWeightDevice[].Path",
 )
 def test_weights_at_a_disk(docker: Cli, image: str, fair_disk: tuple[str, str]) -> None:
     path, number = fair_disk
@@ -256,6 +258,8 @@ def test_weights_at_a_disk(docker: Cli, image: str, fair_disk: tuple[str, str]) 
     update(docker, "weighed", BlkioWeightDevice=[{"Path": path, "Weight": 400}])
     assert "250" in weights.read_text().split()
     assert f"{number} 400" in of_disk.read_text()
+    shown = json.loads(docker("inspect", "-f", "{{json .HostConfig.BlkioWeightDevice}}", "weighed").stdout)
+    assert shown == [{"Path": path, "Weight": 400}]
 
 
 def weight_files(docker: Cli, name: str) -> tuple[Path, Path]:

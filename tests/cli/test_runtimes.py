@@ -51,6 +51,14 @@ def pid_of(docker: Cli, name: str) -> int:
     return int(docker("inspect", "-f", "{{.State.Pid}}", name).stdout)
 
 
+def cgroups_of(parent: str) -> list[str]:
+    """What stands below a daemon's cgroup, in any tree."""
+    return [
+        str(path)
+        for path in (*Path("/sys/fs/cgroup").glob(f"*{parent}/*/"), *Path(f"/sys/fs/cgroup{parent}").glob("*/"))
+    ]
+
+
 def gone(pid: int) -> bool:
     """Whether a process has ended, though nobody may have asked how."""
     try:
@@ -221,6 +229,33 @@ def test_it_outlives_the_daemon_and_is_swept_after_its_shim(docker: Cli, image: 
     docker("start", "one7")
     docker("rm", "-f", "one7")
     eventually(lambda: not list((daemon.root / "run/containers").iterdir()))
+
+
+def test_nothing_is_left_of_a_start_that_is_cut_off(configured: Cli) -> None:
+    """The shim is killed while the runtime makes the container, then the daemon is."""
+    if not shutil.which("runc"):
+        pytest.skip("runc is not installed")
+    docker, daemon = configured, configured.daemon
+    at, slow = daemon.root / "at", daemon.root / "noting"
+    delay = "case \"$*\" in *' create '*) sleep 1;; esac"
+    slow.write_text(f'#!/bin/sh\necho $PPID > {at}.new\nmv {at}.new {at}\n{delay}\nexec runc "$@"\n')
+    docker("create", "--name", "cut", "--runtime", "flagged", IMAGE, "sleep", "1000")
+    start = docker.start("start", "cut")
+    eventually(at.exists)
+    os.kill(int(at.read_text()), signal.SIGKILL)
+    assert "the shim of the container has gone" in start.communicate(timeout=60)[1]
+    assert docker("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", "cut").stdout == "created 0\n"
+    eventually(lambda: cgroups_of(daemon.cgroup) == [])
+    at.unlink()
+    start = docker.start("start", "cut")
+    eventually(at.exists)
+    daemon.crash()
+    start.communicate(timeout=60)
+    daemon.start()
+    assert docker("inspect", "-f", "{{.State.Running}}", "cut").stdout == "false\n"
+    eventually(lambda: cgroups_of(daemon.cgroup) == [])
+    docker("start", "cut")
+    docker("rm", "-f", "cut")
 
 
 @pytest.mark.census("runtime io.containerd.runc.v2")

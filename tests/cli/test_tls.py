@@ -93,3 +93,23 @@ def test_only_names_of_the_certificate_are_spoken_to(far: str, keys: Path, host:
     with socket.create_connection(address) as plain, context.wrap_socket(plain, server_hostname="localhost") as wire:
         wire.sendall(f"GET /_ping HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         assert wire.recv(4096).split()[1] == status
+
+
+@pytest.mark.census("daemon.json tls", "dockerd --tls")
+def test_encryption_alone_lets_in_anyone_only_when_that_is_said(
+    keys: Path, tmp_path: Path, daemon: DaemonProcess
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    files = ["--tlscert", f"{keys}/cert.pem", "--tlskey", f"{keys}/key.pem"]
+    process = DaemonProcess(tmp_path, "--tls", "--tlsverify=false", *files, "--host", address)
+    process.start()
+    try:
+        cli = CommandLine("carrack", daemon)
+        trusting = ["-H", address, "--tlsverify", f"--tlscacert={keys}/ca.pem"]
+        told = cli(*trusting, "info")
+        assert f"https://{address[6:]} without TLS client verification" in told.stderr
+        assert cli("-H", address, "ps", check=False).returncode == 1, "it is encrypted"
+    finally:
+        process.stop()

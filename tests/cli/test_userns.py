@@ -266,7 +266,9 @@ def test_containers_survive_a_killed_daemon_with_their_users(run: Cli, remap: Da
 def test_a_user_that_the_map_does_not_have_is_refused(run: Cli) -> None:
     refused = run("run", "--rm", "-u", str(COUNT), IMAGE, "id", "-u", check=False)
     assert refused.returncode in (125, 126)
-    assert "Invalid argument" in refused.stderr
+    assert f"unable to setup user: cannot setuid to unmapped uid {COUNT} in user namespace" in refused.stderr
+    refused = run("run", "--rm", "-u", f"0:{COUNT}", IMAGE, "id", "-u", check=False)
+    assert "unable to setup user:" in refused.stderr
 
 
 def test_the_api_takes_the_mode_and_refuses_others(run: Cli, remap: DaemonProcess) -> None:

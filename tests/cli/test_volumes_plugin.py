@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.busybox import IMPORT, root_file_system
-from tests.cli.running import Cli, CommandLine, DaemonProcess, eventually
+from tests.cli.running import Cli, CommandLine, DaemonProcess, api, eventually
 from tests.fakes.plugin import Plugin
 
 pytestmark = [pytest.mark.root, pytest.mark.census("volume plugin")]
@@ -63,7 +63,7 @@ def plugin(own: Cli, process: DaemonProcess) -> Iterator[Plugin]:
 
 @pytest.mark.census(
     "volume create --driver", "volume Status from driver", "volume scope local|global", "POST /volumes/create Driver",
-    "GET /volumes/{name} → Status",
+    "GET /volumes/{name} → Status", "POST /volumes/create → Status",
 )  # fmt: skip
 def test_the_life_of_a_volume(own: Cli, plugin: Plugin, image: str) -> None:
     own("volume", "create", "-d", "plug", "-o", "a=b", "--label", "l=1", "data")
@@ -79,6 +79,8 @@ def test_the_life_of_a_volume(own: Cli, plugin: Plugin, image: str) -> None:
         "Status": {"kept": "well"},
     }
     assert own("volume", "ls", "--filter", "driver=plug", "--format", "{{.Name}} {{.Driver}}").stdout == "data plug\n"
+    status, answer = api(own.daemon, "POST", "/volumes/create", {"Name": "data", "Driver": "plug"})
+    assert (status, json.loads(answer)["Status"]) == (201, {"kept": "well"})
     assert "plug" in json.loads(own("info", "--format", "{{json .Plugins.Volume}}").stdout)
     name = own("run", "-d", *NONE, "-v", "data:/m", image, "sh", "-c", "echo told > /m/x; sleep 100").stdout.strip()
     eventually((plugin.root / "data" / "x").exists)

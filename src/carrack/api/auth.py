@@ -38,7 +38,7 @@ class Door:
         if not self._is_ours(host):
             raise Forbidden(
                 f"requests to the host name {host[:_SHOWN]!r} are refused: it is none of this daemon's names; use its "
-                "address, or a name in its certificate"
+                "address or a name in its certificate, or have the daemon know it by --host-name"
             )
         origin = raw.headers.get("Origin")
         if origin is not None and not _own_websocket(raw, origin, host):

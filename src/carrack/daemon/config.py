@@ -56,6 +56,7 @@ class Config:
     group: str = ""
     tls: Tls | None = None
     anyone: bool = False
+    names: tuple[str, ...] = ()
     bridge: str = "carrack0"
     bridge_address: str = ""
     address_pools: tuple[tuple[str, int], ...] = ()
@@ -231,6 +232,7 @@ def _access(settings: Mapping[str, Any]) -> dict[str, Any]:
         "addresses": addresses,
         "tls": tls,
         "anyone": anyone,
+        "names": tuple(settings.get("host-names", [])),
         "group": settings.get("group", ""),
         "authorization_plugins": tuple(settings.get("authorization-plugins", [])),
         "minimum_version": values.api_version(settings, "min-api-version"),

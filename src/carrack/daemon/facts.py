@@ -11,6 +11,7 @@ from carrack.daemon import remap
 from carrack.daemon.config import Config
 from carrack.daemon.confinement import load_profile, security_options
 from carrack.daemon.listen import warnings
+from carrack.engine.discards import lacking
 from carrack.engine.spec import HostFacts
 from carrack.engine.system.host import init_binary
 from carrack.engine.system.identity import engine_id
@@ -68,7 +69,7 @@ def info_settings(
         init_binary=facts.init_path or "",
         security=security_options(facts),
         cdi_directories=config.cdi_directories,
-        warnings=tuple(warnings(config)),
+        warnings=(*lacking(facts.abilities, facts.cgroup_version), *warnings(config)),
         authorization=authorization,
         log_driver=config.containers.log_driver,
     )

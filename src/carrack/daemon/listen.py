@@ -79,7 +79,7 @@ def warnings(config: Config) -> list[str]:
 
 def names(config: Config) -> list[str]:
     """Names under which TCP clients may speak to this daemon: its host's, those of its addresses and certificate."""
-    found = [socket.gethostname(), *(a.host_and_port[0] for a in config.addresses if a.kind == "tcp")]
+    found = [socket.gethostname(), *config.names, *(a.host_and_port[0] for a in config.addresses if a.kind == "tcp")]
     if config.tls is not None:
         found += certificate.names(config.tls.certificate.read_text(errors="replace"))
     return found

@@ -17,7 +17,7 @@ from carrack import __version__
 from carrack.daemon import config as configuration
 from carrack.daemon import flags, logs
 from carrack.daemon.config import Config
-from carrack.daemon.imports import without_authorities
+from carrack.daemon.imports import without_client
 from carrack.daemon.listen import Endpoint, names, open_endpoints
 from carrack.daemon.lock import owning, pidfile
 from carrack.daemon.notify import notify
@@ -78,8 +78,7 @@ def run(config: Config, build: Callable[[Config], Services] | None = None) -> in
 
 def _wire(config: Config) -> Services:
     # Only a daemon that runs pays for these imports; --version and --validate do not.
-    with without_authorities():
-        from carrack.daemon import wiring
+    from carrack.daemon import wiring
 
     return wiring.build(config)
 
@@ -94,6 +93,7 @@ class _Daemon:
         self._stopping = asyncio.Event()
 
     async def serve(self, build: Callable[[Config], Services]) -> None:
+        without_client()
         from carrack.api.app import Application
         from carrack.api.auth import Door
         from carrack.http.server import Server

@@ -53,6 +53,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("firewall-table", "firewall-table", "string", "Name of the nftables table"),
     Option("group", "group", "string", "Group of the unix socket", "G"),
     Option("host", "hosts", "list", "Where to listen: unix://PATH, tcp://HOST:PORT (with --tlsverify), fd://", "H"),
+    Option("host-name", "host-names", "list", "Another name under which TCP clients may speak to this daemon"),
     Option("host-gateway-ip", "host-gateway-ips", "list", "What host-gateway means in --add-host"),
     Option("init", "init", "bool", "Run an init in containers that forwards signals and reaps processes"),
     Option("init-path", "init-path", "string", "The init to run (default: the distribution's tini or catatonit)"),

@@ -7,6 +7,7 @@ back, and only then lets anything new begin.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import platform
 import sys
@@ -250,7 +251,8 @@ class Services:
         for directory in garbage:
             await self.containers.supervisor.end_stray(directory)
             await asyncio.to_thread(shm.release, directory)
-            await asyncio.to_thread(remove_tree, directory)
+            with contextlib.suppress(FileNotFoundError):  # one that is being removed anyway
+                await asyncio.to_thread(remove_tree, directory)
         for key in keys:
             await asyncio.to_thread(self.snapshotter.remove, key)
         await asyncio.to_thread(self.snapshotter.sweep, kept)

@@ -62,3 +62,21 @@ def _swap(host: Document, abilities: frozenset[str]) -> list[str]:
         return []
     host["MemorySwap"] = -1
     return [f"Your kernel does not support swap limit capabilities {_MAYBE}. Memory limited without swap."]
+
+
+_DISKS = {
+    "weight": ("io.weight support", ""),
+    "weight-device": ("io.weight (per device) support", ""),
+    "read-bps": ("io.max (rbps) support", "blkio throttle.read_bps_device support"),
+    "write-bps": ("io.max (wbps) support", "blkio throttle.write_bps_device support"),
+    "read-iops": ("io.max (riops) support", "blkio throttle.read_iops_device support"),
+    "write-iops": ("io.max (wiops) support", "blkio throttle.write_iops_device support"),
+}
+
+
+def lacking(abilities: frozenset[str], version: int) -> list[str]:
+    """What `docker info` warns of: limits of disks that the kernel lacks, and on cgroup version 1 the OOM switch."""
+    told = [words[version == 1] for ability, words in _DISKS.items() if ability not in abilities]
+    if version == 1 and "oom-kill" not in abilities:
+        told.insert(0, "oom kill disable support")
+    return [f"WARNING: No {word}" for word in told if word]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
+from aiohttp.http import WSMsgType
 
 from carrack.http.stdcopy import FrameReader
 

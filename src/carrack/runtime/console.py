@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -50,8 +51,9 @@ def _give(fd: int, uid: int) -> None:
         return
     try:
         os.fchown(fd, uid, -1)
-    except PermissionError:  # somebody else's from outside of our user namespace
-        pass
+    except OSError as error:  # somebody else's from outside of our user namespace, or who is nobody in it
+        if error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
 
 
 def take_terminal(slave: int, uid: int) -> None:

@@ -141,15 +141,27 @@ def drop_bounding(kernel: ProcessKernel, capabilities: Capabilities, last_cap: i
 def become(kernel: ProcessKernel, identity: Identity) -> None:
     """Take the identity, keeping permitted capabilities over the change for take_capabilities()."""
     kernel.prctl(_PR_SET_KEEPCAPS, 1)
+    what = f"setgroups to unmapped gids {identity.groups}"
+    try:
+        _set_groups(identity)
+        what = f"setgid to unmapped gid {identity.gid}"
+        os.setresgid(identity.gid, identity.gid, identity.gid)
+        what = f"setuid to unmapped uid {identity.uid}"
+        os.setresuid(identity.uid, identity.uid, identity.uid)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise InvalidArgument(f"unable to setup user: cannot {what} in user namespace") from None
+    kernel.prctl(_PR_SET_KEEPCAPS, 0)
+    hide(kernel)  # a change of ids resets it
+
+
+def _set_groups(identity: Identity) -> None:
     try:
         os.setgroups(identity.groups)
     except PermissionError:
         if identity.groups not in ([], [identity.gid]):  # in a user namespace that forbids setgroups
             raise
-    os.setresgid(identity.gid, identity.gid, identity.gid)
-    os.setresuid(identity.uid, identity.uid, identity.uid)
-    kernel.prctl(_PR_SET_KEEPCAPS, 0)
-    hide(kernel)  # a change of ids resets it
 
 
 def take_capabilities(kernel: ProcessKernel, capabilities: Capabilities) -> None:

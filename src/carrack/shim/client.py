@@ -218,7 +218,8 @@ class Slot:
         except BaseException:
             self.abandon()
             if "runtime" in request:  # whose container is no child of the first process
-                await asyncio.shield(asyncio.to_thread(sweep_cgroup, request["cgroup"]))
+                for path in (request["cgroup"], self._cgroup or request["cgroup"]):
+                    await asyncio.shield(asyncio.to_thread(sweep_cgroup, path))
             raise
         finally:
             for fd in own:

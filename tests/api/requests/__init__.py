@@ -29,6 +29,7 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "containers": containers.steps,
     "containers-rich": containers.rich,
     "containers-verbs": containers.verbs,
+    "containers-fields": more.fields,
     "containers-noted": more.noted,
     "containers-health": more.health,
     "containers-parameters": more.parameters,

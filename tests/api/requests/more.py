@@ -23,7 +23,6 @@ _CHECK: dict[str, Any] = {
 def fields() -> Scenario:
     """Containers that are made, not started, with the fields of their host that others leave out."""
     blkio = {
-        "BlkioWeightDevice": [{"Path": "/dev/null", "Weight": 200}],
         "BlkioDeviceReadBps": [{"Path": "/dev/null", "Rate": 1000}],
         "BlkioDeviceWriteBps": [{"Path": "/dev/null", "Rate": 2000}],
         "BlkioDeviceReadIOps": [{"Path": "/dev/null", "Rate": 30}],

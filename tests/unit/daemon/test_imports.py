@@ -1,29 +1,42 @@
-"""The daemon's imports leave the system's certificate authorities alone."""
+"""The daemon imports no HTTP client, and whoever wants one gets it."""
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 import sys
 
-from carrack.daemon.imports import without_authorities
+
+def run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def test_contexts_made_meanwhile_trust_nobody_and_verify() -> None:
-    original = ssl.create_default_context
-    with without_authorities():
-        made = ssl.create_default_context()
-    assert ssl.create_default_context is original
-    assert (made.verify_mode, made.check_hostname, made.get_ca_certs()) == (ssl.CERT_REQUIRED, True, [])
-
-
-def test_wiring_loads_no_authorities() -> None:
+def test_the_services_need_no_client() -> None:
     program = (
-        "import ssl; loaded = []; load = ssl.SSLContext.load_default_certs\n"
-        "ssl.SSLContext.load_default_certs = lambda *a, **k: loaded.append(1)\n"
-        "from carrack.daemon.imports import without_authorities\n"
-        "with without_authorities():\n import carrack.daemon.wiring, carrack.http.server\n"
-        "print(len(loaded))"
+        "import sys; from carrack.daemon.imports import without_client; without_client()\n"
+        "import carrack.daemon.wiring, carrack.http.server, carrack.api.app\n"
+        "print('aiohttp.client' in sys.modules, 'aiohttp.web' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "0\n"
+    assert run(program) == "False True\n"
+
+
+def test_a_name_of_the_package_brings_the_whole_of_it() -> None:
+    program = (
+        "from carrack.daemon.imports import without_client; without_client()\n"
+        "import aiohttp\n"
+        "from aiohttp import web\n"
+        "request = web.Request\n"
+        "from aiohttp import ClientSession\n"
+        "import aiohttp.client, aiohttp.web\n"
+        "print(aiohttp.client.ClientSession is ClientSession, web.Request is request, bool(aiohttp.__version__))"
+    )
+    assert run(program) == "True True True\n"
+
+
+def test_what_is_imported_already_stays() -> None:
+    program = (
+        "import aiohttp; from carrack.daemon.imports import without_client; without_client()\n"
+        "import sys; without_client('no-such-package'); print(sys.modules['aiohttp'] is aiohttp)"
+    )
+    assert run(program) == "True\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carrack.engine.discards import discard
+from carrack.engine.discards import discard, lacking
 from carrack.errors import InvalidArgument
 from carrack.model import container as model
 from carrack.model import schema
@@ -79,3 +79,11 @@ def test_a_killer_that_is_disabled_without_a_limit() -> None:
 def test_processors_are_refused(field: str, lacking: str) -> None:
     with pytest.raises(InvalidArgument):
         discard(host(**{field: 1000}), EVERYTHING - {lacking})
+
+
+def test_what_info_warns_of() -> None:
+    assert lacking(EVERYTHING, 1) == lacking(EVERYTHING, 2) == []
+    first = lacking(EVERYTHING - {"weight", "oom-kill", "read-bps"}, 1)
+    assert first == ["WARNING: No oom kill disable support", "WARNING: No blkio throttle.read_bps_device support"]
+    second = lacking(EVERYTHING - {"weight", "oom-kill", "read-bps"}, 2)
+    assert second == ["WARNING: No io.weight support", "WARNING: No io.max (rbps) support"]

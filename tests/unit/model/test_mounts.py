@@ -137,3 +137,13 @@ def test_any_volume_is_read_or_refused(text: str) -> None:
         assert parse_volume(text).target.startswith("/")
     except InvalidArgument:
         pass
+
+
+def test_the_option_idmap() -> None:
+    assert parse_volume("/srv:/data:idmap=uids=0-1-1;gids=@0-1-1,ro").mode == ("idmap=uids=0-1-1;gids=@0-1-1", "ro")
+    assert parse_volume("vol:/data:idmap").mode == ("idmap",)
+    assert parse_mount("type=bind,src=/srv,dst=/data,idmap")["IdMap"] == "idmap"
+    assert parse_mount("type=volume,dst=/data,idmap=uids=0-1-1")["IdMap"] == "idmap=uids=0-1-1"
+    for text in ("/srv:/data:idmap,idmap", "/srv:/data:idmapped", "/srv:/data:idmap=x"):
+        with pytest.raises(InvalidArgument):
+            parse_volume(text)

@@ -45,6 +45,29 @@ def test_the_shim_arranges_the_start_and_hands_on_the_plan(tmp_path: Path) -> No
         end.close()
 
 
+def test_for_another_runtime_the_first_process_has_no_more_to_do(tmp_path: Path) -> None:
+    log: list[Any] = []
+    stub, first = channel.pair()
+    control, daemon = channel.pair()
+    child = Child(os.getpid(), os.pidfd_open(os.getpid()))
+    root, directory = os.open("/", os.O_PATH), os.open(tmp_path, os.O_PATH)
+    channel.send(first, {"parked": True})
+    runtime = {"words": ["/bin/r"], "join": ["user"]}
+    request = {"container": "c", "cgroup": "/p/c", "directory": "/d", "plan": {"spec": {}, "rootfs_fd": 0}}
+    channel.send(daemon, {"id": 7, "request": {**request, "runtime": runtime}, "directory": 1}, [root, directory])
+    document, fds = deputy.wait(FakeKernel(), FakeHierarchy(2, log), PLAN, child, stub, control)
+    assert document is not None
+    assert document["runtime"] == {**runtime, "directory": "/d"}
+    assert log == []
+    stub.close()
+    assert channel.receive(first) == (None, [])
+    _, told = channel.receive(daemon)
+    for fd in {*fds, *told, root, directory, child.pidfd}:
+        os.close(fd)
+    for end in (first, control, daemon):
+        end.close()
+
+
 def test_a_failure_is_told_with_the_number_of_the_request(tmp_path: Path) -> None:
     stub, first = channel.pair()
     control, daemon = channel.pair()

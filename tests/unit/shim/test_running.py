@@ -62,6 +62,21 @@ def test_a_reconnected_shim_knows_its_state_and_hears_the_exit(tmp_path: Path) -
     play(tmp_path, scene, execs=execs)
 
 
+def test_another_runtimes_process_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    async def scene(shim: Shim, theirs: socket.socket) -> None:
+        before = shim.pidfd
+        own = os.pidfd_open(os.getpid())
+        channel.send(theirs, {"event": "process", "pid": 8}, [own])
+        channel.send(theirs, {"event": "exec_exit", "exec": "going", "code": 4, "at": 5.0})
+        await shim.exec_exited("going")
+        assert shim.pid == 8
+        assert shim.pidfd not in (-1, before)
+        os.close(own)
+        os.close(before)
+
+    play(tmp_path, scene, execs={"going": {"pid": 2, "exit": None}})
+
+
 def test_an_exit_already_known_comes_with_the_state(tmp_path: Path) -> None:
     async def scene(shim: Shim, theirs: socket.socket) -> None:
         assert await shim.exited == Exit(1, 2.0, False)

@@ -66,6 +66,16 @@ def test_a_start_is_arranged_for_both_sides(tmp_path: Path, null: int) -> None:
     close([fd for fd in (*arranged.fds, *arranged.packed, *fds) if fd != null])
 
 
+def test_for_another_runtime_the_shim_gets_all(tmp_path: Path, null: int) -> None:
+    sent, fds = message(tmp_path, runtime={"words": ["/bin/r"], "join": ["network"]}, directory=str(tmp_path))
+    arranged = stub.arrange(sent, fds, 42, null, [])
+    document = arranged.document
+    assert document["runtime"] == {"words": ["/bin/r"], "join": ["network"], "directory": str(tmp_path)}
+    assert arranged.fds[slice(*document["packed"])] == arranged.packed
+    assert (document["plan"]["rootfs_fd"], document["plan"]["stdio"]) == (0, [1, 2, 3])
+    close([fd for fd in (*arranged.fds, *arranged.packed, *fds) if fd != null])
+
+
 def test_a_terminal_gets_its_size_and_no_pipes(tmp_path: Path, null: int) -> None:
     sent, fds = message(tmp_path, terminal=True, size=[5, 6], log=None, attach=[])
     arranged = stub.arrange(sent, fds, 42, null, [])

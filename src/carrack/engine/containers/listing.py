@@ -9,6 +9,7 @@ from carrack.engine import health
 from carrack.engine.containers import inspect
 from carrack.engine.containers.record import Container
 from carrack.errors import InvalidArgument
+from carrack.model import pattern
 from carrack.model.container import Document
 from carrack.model.labels import matches
 from carrack.model.units import human_duration, human_duration_lasts
@@ -169,7 +170,7 @@ def _matches(c: Container, filters: Filters) -> bool:
     labels = c.config["Labels"] or {}
     tests: dict[str, Callable[[str], bool]] = {
         "id": lambda v: c.id.startswith(v),
-        "name": lambda v: _name(c.name, v),
+        "name": lambda v: pattern.found(v, "/" + c.name, c.name),
         "status": lambda v: c.state.status == v,
         "exited": lambda v: not c.state.running and bool(c.state.started_at) and c.state.exit_code == int(v),
         "health": lambda v: v == (c.state.health["Status"] if c.state.health else health.NONE),
@@ -188,13 +189,6 @@ def _matches(c: Container, filters: Filters) -> bool:
         elif name in tests and values and not any(tests[name](value) for value in values):
             return False
     return True
-
-
-def _name(name: str, pattern: str) -> bool:
-    try:
-        return bool(re.search(pattern, "/" + name)) or bool(re.search(pattern, name))
-    except re.error as error:
-        raise InvalidArgument(f"invalid filter 'name={pattern}': {error}") from error
 
 
 def _port(what: str, wanted: str, port: int | None, protocol: str) -> bool:

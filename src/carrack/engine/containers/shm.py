@@ -65,8 +65,9 @@ def attach(c: Container, paths: Paths, owner: tuple[int, int] = (0, 0)) -> None:
 
 def release(directory: str) -> None:
     """Detach what may be attached in a container's run directory, before that is removed (blocking)."""
-    with contextlib.suppress(OSError):
-        LINUX.umount(os.path.join(directory, "shm"), MNT_DETACH)
+    for name in ("shm", "image"):  # the second for a moment only, see volumes/specs.py
+        with contextlib.suppress(OSError):
+            LINUX.umount(os.path.join(directory, name), MNT_DETACH)
 
 
 def remove_directory(directory: str) -> None:

@@ -13,6 +13,7 @@ from carrack.engine.networks.document import Attached, document
 from carrack.errors import Forbidden, InvalidArgument, NotFound, NotSupported
 from carrack.model import times
 from carrack.model.container import Document
+from carrack.model.pattern import found
 from carrack.network.bridge import BridgeSettings
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Networks:
             (
                 not kinds or "builtin" in kinds,
                 not dangling or not _truth(dangling[0]),
-                _any(filters, "name", lambda word: word in network.name),
+                _any(filters, "name", lambda word: found(word, network.name)),
                 _any(filters, "id", network.id.startswith),
                 _any(filters, "driver", network.driver.__eq__),
                 _any(filters, "scope", "local".__eq__),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from carrack.engine.plugins import client, discovery
 from carrack.engine.plugins.client import Plugin
 from carrack.errors import CarrackError, NotFound
+
+FORGIVEN = 10.0
+"""Seconds after which a plugin that did not answer is asked again when all are."""
 
 
 class Plugins:
@@ -19,6 +23,7 @@ class Plugins:
         self._directories = tuple(directories)
         self._patience = patience
         self._known: dict[str, Plugin] = {}
+        self._failed: dict[str, tuple[float, CarrackError]] = {}
 
     async def get(self, name: str, capability: str) -> Plugin:
         """The activated plugin ``name``, which implements ``capability`` (``VolumeDriver``, ``authz``, …).
@@ -31,9 +36,12 @@ class Plugins:
         return plugin
 
     async def all(self, capability: str) -> tuple[list[Plugin], list[str]]:
-        """All plugins that implement ``capability``, and what is wrong with those that do not answer."""
+        """All plugins that implement ``capability``, and what is wrong with those that do not answer.
+
+        One that has just failed is not waited for again and again: whoever wants it by its name asks it anew.
+        """
         names = await asyncio.to_thread(discovery.scan, self._directories)
-        results = await asyncio.gather(*(self.get(name, capability) for name in names), return_exceptions=True)
+        results = await asyncio.gather(*(self._try(name, capability) for name in names), return_exceptions=True)
         found, warnings = [], []
         for name, result in zip(names, results, strict=True):
             if isinstance(result, Plugin):
@@ -44,6 +52,19 @@ class Plugins:
             else:
                 raise result
         return found, warnings
+
+    async def _try(self, name: str, capability: str) -> Plugin:
+        until, failure = self._failed.get(name, (0.0, None))
+        if failure is not None and time.monotonic() < until:
+            raise failure
+        self._failed.pop(name, None)
+        try:
+            return await self.get(name, capability)
+        except NotFound:
+            raise
+        except CarrackError as error:
+            self._failed[name] = time.monotonic() + FORGIVEN, error
+            raise
 
     def activated(self, capability: str) -> list[str]:
         """The names of plugins that are known to implement ``capability``; nobody is asked."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 from carrack.engine.volumes.volume import Volume
 from carrack.errors import InvalidArgument
 from carrack.model.labels import matches
+from carrack.model.pattern import found
 
 Filters = Mapping[str, list[str]]
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
@@ -25,7 +25,7 @@ def listing(filters: Filters, used: Callable[[str], bool]) -> Callable[[Volume],
 
     def test(volume: Volume) -> bool:
         return (
-            (not names or any(_named(name, volume.name) for name in names))
+            (not names or any(found(name, volume.name) for name in names))
             and (not drivers or volume.driver in drivers)
             and all(matches(volume.labels, text) for text in labels)
             and (dangling is None or used(volume.name) != dangling)
@@ -62,11 +62,3 @@ def _flag(name: str, values: list[str]) -> bool:
     if values[0] not in _TRUE + _FALSE:
         raise InvalidArgument(f"invalid filter '{name}': strconv.ParseBool: parsing \"{values[0]}\": invalid syntax")
     return values[0] in _TRUE
-
-
-def _named(pattern: str, name: str) -> bool:
-    """Whether a name matches a filter's word, which is a regular expression where it can be one."""
-    try:
-        return bool(re.search(pattern, name))
-    except re.error:
-        return pattern in name

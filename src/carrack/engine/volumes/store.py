@@ -130,7 +130,7 @@ class VolumeStore:
         ``claim`` is a container that will use it: until `disclaim` it cannot be removed. Raises InvalidArgument on a
         bad name or option, NotFound without the driver, Conflict when another driver has that name.
         """
-        labels = dict(labels or {})
+        labels, anonymous = dict(labels or {}), not name
         if not name:
             name = secrets.token_hex(32)
             labels[ANONYMOUS] = ""
@@ -138,7 +138,7 @@ class VolumeStore:
             await self.drivers.get(driver)
             _check_name(name)
             async with self._lock(name):
-                volume = await self._existing(name, driver)
+                volume = None if anonymous else await self._existing(name, driver)
                 if volume is None:  # whatever becomes of the client, a driver's volume is not left without a record
                     volume = await whole(self._make(name, driver, options, labels))
                 if claim:

@@ -37,7 +37,17 @@ EVERYTHING = frozenset((*_FIRST, "weight", "weight-device"))
 
 
 def find(root: str = "/sys/fs/cgroup") -> frozenset[str]:
-    """The words of `EVERYTHING` that hold here. A cgroup is made to look, and removed: the top lacks some files."""
+    """The words of `EVERYTHING` that hold here: all of them where nobody may look.
+
+    A cgroup is made to look, and removed: the top lacks some files.
+    """
+    try:
+        return _find(root)
+    except OSError:
+        return EVERYTHING
+
+
+def _find(root: str) -> frozenset[str]:
     name = f"carrack-trial-{os.getpid()}"
     if os.path.exists(f"{root}/cgroup.controllers"):
         trial = UnifiedHierarchy(root).create(f"/{name}")

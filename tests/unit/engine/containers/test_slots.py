@@ -14,7 +14,7 @@ from carrack.engine.containers import slots as module
 from carrack.engine.containers.slots import SlotPool
 from carrack.engine.jobs import Jobs
 from carrack.errors import Unavailable
-from carrack.oci.runtime_spec import Spec
+from carrack.oci.runtime_spec import IdMapping, Spec
 from carrack.shim.client import SlotPlan, Zygote, ZygoteSettings
 
 USUAL = ("mount", "network", "pid")
@@ -297,3 +297,15 @@ def test_what_is_made_while_the_pool_closes_is_thrown_away(monkeypatch: pytest.M
         assert all(slot.discarded for slot in world.zygotes[0].slots)
 
     inside(monkeypatch, 1, test)
+
+
+def test_new_user_namespaces_have_the_map_and_others_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    extents: tuple[IdMapping, ...] = ({"containerID": 0, "hostID": 7, "size": 3},)
+
+    async def test(world: World) -> None:
+        world.pool._maps = {"uid_map": extents, "gid_map": extents}
+        await world.take(("mount", "user"), {}, "/carrack")
+        await world.take(("mount",), {}, "/carrack")
+        assert [plan.uid_map for plan in world.zygotes[0].plans[:2]] == [extents, ()]
+
+    inside(monkeypatch, 0, test)

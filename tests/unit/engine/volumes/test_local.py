@@ -215,3 +215,17 @@ def test_what_a_crash_left_is_swept(world: World, tmp_path: Path) -> None:
     (tmp_path / "volumes/.deleted-0/sub").mkdir(parents=True)
     world.driver.sweep()
     assert [path.name for path in (tmp_path / "volumes").iterdir()] == ["v"]
+
+
+@pytest.mark.root
+def test_new_volumes_belong_to_the_root_of_containers_and_mapped_ones_to_the_hosts(world: World) -> None:
+    world.driver.owner = (7, 8)
+    world.volume()
+    place = Path(world.place)
+    assert (place.stat().st_uid, place.stat().st_gid) == (7, 8)
+    (place / "f").touch()
+    world.driver.disown("v")  # not with files in it
+    assert place.stat().st_uid == 7
+    (place / "f").unlink()
+    world.driver.disown("v")
+    assert (place.stat().st_uid, place.stat().st_gid) == (0, 0)

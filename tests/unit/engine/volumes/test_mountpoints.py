@@ -251,3 +251,22 @@ def test_labels_of_selinux_are_refused_where_they_would_matter(
     monkeypatch.setattr(mountpoints, "SELINUX", str(tmp_path))
     with pytest.raises(NotSupported, match="SELinux"):
         resolving(tmp_path, body)
+
+
+def test_idmapped_binds_and_volumes(tmp_path: Path) -> None:
+    body = {
+        "HostConfig": {
+            "Binds": [f"{tmp_path}:/a:idmap,ro", "data:/b:idmap"],
+            "Mounts": [
+                {"Type": "bind", "Source": str(tmp_path), "Target": "/c", "IdMap": "idmap=uids=0-1-1"},
+                {"Type": "volume", "Source": "other", "Target": "/d", "IdMap": "idmap"},
+            ],
+        }
+    }
+    points, fresh, _ = resolving(tmp_path, body)
+    assert [found["Mode"] for found in points] == ["idmap,ro", "idmap", "idmap=uids=0-1-1", "idmap"]
+    assert [found["Destination"] for found in fresh] == ["/b", "/d"]
+    for kind, told in (("tmpfs", "IdMap is for binds and volumes only"), ("bind", "invalid idmap option 'idmap=x'")):
+        wrong = {"Type": kind, "Source": "/" if kind == "bind" else "", "Target": "/x", "IdMap": "idmap=x"}
+        with pytest.raises(InvalidArgument, match=told):
+            resolving(tmp_path, {"HostConfig": {"Mounts": [wrong]}})

@@ -130,3 +130,14 @@ def test_parts_of_images(volume: Path, tmp_path: Path, attached: bool) -> None:
         assert os.fstat(fd).st_ino == (volume / "a").stat().st_ino
     os.close(view)
     assert [call[0] for call in kernel.named("move_mount", "umount")] == ([] if attached else ["move_mount", "umount"])
+
+
+def test_the_option_idmap_is_handed_on_as_it_is() -> None:
+    points = [
+        point("/v", Source="/vol", Mode="idmap=uids=0-1-1,ro", RW=False),
+        point("/w", Source="/vol", Mode="idmap"),
+    ]
+    assert [mount["options"] for mount in spec_mounts(container(1, mounts=points))] == [
+        ["rbind", "rprivate", "idmap=uids=0-1-1", "ro"],
+        ["rbind", "rprivate", "idmap"],
+    ]
