@@ -16,7 +16,7 @@ class FakeCgroup:
         self.log.append(("rename", self.path, path))
         return FakeCgroup(path, self.log)
 
-    def add(self, pid: int) -> None:
+    def add(self, pid: int, beside: int = 0) -> None:
         self.log.append(("add", self.path, pid))
 
     def apply(self, resources: Any) -> None:

@@ -91,9 +91,11 @@ def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) ->
         entry = _Entry(kernel, plan, sock)
         process.set_oom_score_adj(entry.process, entry.procfs)
         process.hide(kernel)
-        cgroup_fd = target.cgroup.clone_fd() if target.cgroup is not None and not _has_own_users(target) else -1
+        cgroup_fd = -1
+        if target.cgroup is not None and not _has_own_users(target):
+            cgroup_fd = target.cgroup.clone_fd(target.pid)
         if target.cgroup is not None and cgroup_fd < 0:
-            target.cgroup.add(os.getpid())
+            target.cgroup.add(os.getpid(), target.pid)
         init.seal_imports()
         process.raise_hard_limits(entry.process)
         cgroup_namespace = _enter(kernel, target, later=ns.CLONE_NEWCGROUP if cgroup_fd >= 0 else 0)
@@ -126,7 +128,7 @@ def fork_inside(kernel: Kernel, target: Target) -> tuple[int, int]:
     Whoever is in that pid namespace sees the child, so the caller hides itself first, and with it what it forks.
     """
     process.hide(kernel)
-    cgroup_fd = target.cgroup.clone_fd() if target.cgroup is not None else -1
+    cgroup_fd = target.cgroup.clone_fd(target.pid) if target.cgroup is not None else -1
     target.cloned = cgroup_fd >= 0
     home = os.open(ns.proc_path("self", "pid"), os.O_RDONLY | os.O_CLOEXEC)
     pid = -1
@@ -152,7 +154,7 @@ def enter(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) -
     def come_in(entry: _Entry) -> None:
         process.set_oom_score_adj(entry.process, entry.procfs)
         if target.cgroup is not None and not target.cloned:
-            target.cgroup.add(os.getpid())
+            target.cgroup.add(os.getpid(), target.pid)
         init.seal_imports()
         process.raise_hard_limits(entry.process)
         _enter(kernel, target)

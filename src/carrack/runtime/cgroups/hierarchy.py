@@ -48,10 +48,11 @@ if TYPE_CHECKING:
     class Cgroup(CgroupReadings, Protocol):
         """One cgroup that we made."""
 
-        def add(self, pid: int) -> None:
-            """Move a process in."""
+        def add(self, pid: int, beside: int = 0) -> None:
+            """Move a process in. ``beside``: a process of the container; where the container has made its cgroup the
+            parent of others, none can be in it on version 2, and the cgroup below it where that one is is taken."""
 
-        def clone_fd(self) -> int:
+        def clone_fd(self, beside: int = 0) -> int:
             """Version 2: a descriptor for CLONE_INTO_CGROUP, the caller's; version 1: -1, use add()."""
             ...
 

@@ -80,12 +80,12 @@ class FirstCgroup:
         self._trees = dict(trees)
         self._directories = {name: mount_point + path for name, mount_point in trees.items()}
 
-    def add(self, pid: int) -> None:
+    def add(self, pid: int, beside: int = 0) -> None:
         """One write per tree; the first may wait for a grace period of the kernel (some milliseconds)."""
         for directory in self._unique():
             files.write(directory, "cgroup.procs", pid)
 
-    def clone_fd(self) -> int:
+    def clone_fd(self, beside: int = 0) -> int:
         """Version 1 cannot clone into a cgroup."""
         return -1
 

@@ -81,13 +81,13 @@ class UnifiedCgroup:
         self._directory = mount_point + path
         self._kernel = kernel
 
-    def add(self, pid: int) -> None:
+    def add(self, pid: int, beside: int = 0) -> None:
         """See Cgroup.add."""
-        files.write(self._directory, "cgroup.procs", pid)
+        files.write(self._place(beside), "cgroup.procs", pid)
 
-    def clone_fd(self) -> int:
+    def clone_fd(self, beside: int = 0) -> int:
         """See Cgroup.clone_fd."""
-        return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(self._place(beside), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def apply(self, resources: LinuxResources) -> None:
         """See Cgroup.apply; ``unified`` comes last, so that it has the last word."""
@@ -162,6 +162,13 @@ class UnifiedCgroup:
     def remove(self) -> None:
         """See Cgroup.remove."""
         files.remove(self._directory)
+
+    def _place(self, beside: int) -> str:
+        """Where a process can be: what a container has below its own cgroup is its business, elsewhere it is not."""
+        if not beside or not files.read(self._directory, "cgroup.subtree_control").strip():
+            return self._directory
+        path = path_of(beside)
+        return self._mount_point + path if path.startswith(self.path + "/") else self._directory
 
     def _write(self, name: str, value: str | int) -> None:
         path = f"{self._directory}/{name}"
@@ -257,6 +264,16 @@ class UnifiedCgroup:
                 raise InvalidArgument(f"linux.resources.unified: {name!r} is not the name of a cgroup file")
             for line in value.splitlines() or [""]:
                 self._write(name, line)
+
+
+def path_of(pid: int, proc: str = "/proc") -> str:
+    """The version 2 cgroup of a process, as cgroups(7) says; empty when it has ended."""
+    try:
+        with open(f"{proc}/{pid}/cgroup") as file:
+            lines = file.read().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
 
 
 def weight_of_shares(shares: int) -> int:

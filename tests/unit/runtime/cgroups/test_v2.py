@@ -80,6 +80,36 @@ def test_controllers_are_handed_down_by_the_parents_only(tree: RecordedTree, hie
     assert tree.read("/top/box", "cgroup.subtree_control") == ""
 
 
+def test_who_joins_a_container_that_made_its_cgroup_a_parent_goes_where_its_first_process_is(
+    tree: RecordedTree, cgroup: Cgroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.seed("/top/box/init")
+
+    def joined(path: str, controllers: str) -> str:
+        (tree.root / "top/box/cgroup.subtree_control").write_text(controllers)
+        monkeypatch.setattr(v2, "path_of", {7: path}.get)
+        fd = cgroup.clone_fd(7)
+        try:
+            place = os.readlink(f"/proc/self/fd/{fd}")
+        finally:
+            os.close(fd)
+        cgroup.add(8, beside=7)
+        assert Path(place, "cgroup.procs").read_text() == "8"
+        return place.removeprefix(str(tree.root))
+
+    assert joined("/top/box/init", "") == "/top/box"
+    assert joined("/top/box/init", "memory pids\n") == "/top/box/init"
+    assert joined("/top/boxes", "memory\n") == "/top/box"  # not its own any more: nothing to follow
+    assert joined("", "memory\n") == "/top/box"
+
+
+def test_the_cgroup_of_a_process(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "cgroup").write_text("3:pids:/elsewhere\n0::/top/box/init\n")
+    assert v2.path_of(7, str(tmp_path)) == "/top/box/init"
+    assert v2.path_of(8, str(tmp_path)) == ""
+
+
 @pytest.mark.parametrize(
     ("resources", "written"),
     [
