@@ -89,9 +89,10 @@ def tmpfs_options(mount: Document) -> list[str]:
     if wanted["Mode"]:
         options.append(f"mode={wanted['Mode']:o}")
     for pair in wanted["Options"] or []:
+        if len(pair) not in (1, 2):
+            raise bad("tmpfs", "invalid option array length")
         if pair not in (["exec"], ["noexec"]):
-            word = pair[0] if pair else ""
-            raise bad("tmpfs", f"invalid option: {word}")
+            raise bad("tmpfs", f"invalid option: {pair[0]}")
         options += pair
     if mount["ReadOnly"]:
         options.append("ro")

@@ -63,7 +63,7 @@ async def resolve(config: Document, host: Document, means: Means) -> list[MountP
     for mount in host["Mounts"] or []:
         checks.check_mount(mount)
         point, copy = await _mount(mount, means)
-        _claim(explicit, point["Destination"])
+        _claim(explicit, point["Destination"], mount["Target"])
         _put(points, point, copy, means)
     for target in config["Volumes"] or {}:
         target = target_of(target)
@@ -79,9 +79,9 @@ def _put(points: dict[str, MountPoint], point: MountPoint, copy: bool, means: Me
         means.fresh.append(point)
 
 
-def _claim(taken: set[str], target: str) -> None:
+def _claim(taken: set[str], target: str, told: str = "") -> None:
     if target in taken:
-        raise InvalidArgument(f"Duplicate mount point: {target}")
+        raise InvalidArgument(f"Duplicate mount point: {told or target}")
     taken.add(target)
 
 

@@ -92,5 +92,8 @@ def test_options_of_tmpfs() -> None:
         "exec",
         "ro",
     ]
+    for wrong in ([], ["a", "b", "c"]):
+        with pytest.raises(InvalidArgument, match="invalid option array length"):
+            tmpfs_options(mount(Type="tmpfs", TmpfsOptions={"Options": [wrong]}))
     with pytest.raises(InvalidArgument, match="invalid option: uid"):
         tmpfs_options(mount(Type="tmpfs", TmpfsOptions={"Options": [["uid", "1"]]}))
