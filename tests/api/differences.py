@@ -69,11 +69,13 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("images/load of *", "the archive's fault is told in our words, without our paths"),
     ("files/put what is no archive*", "the archive's fault is told in our words"),
     ("files/*.json.message", "a path that is none is told in our words"),
+    ("mounts/options: size*.json.message", "it is said what to do instead"),
     # What a client did wrong is its fault (400, 404, 409), not the engine's (500).
     ("system/events *nonsense*.status", "500 for a bad value would be a defect"),
     ("http/a plus in the query*.status", "500 for a bad value would be a defect"),
     ("containers/unpause again*.status", "a conflict, and no defect"),
     ("errors/bad * time*.status", "500 for a bad value would be a defect"),
+    ("mounts/bind: *.status", "500 for a bad bind would be a defect"),
     ("errors/logs * nonsense*.status", "500 for a bad value would be a defect"),
     ("errors/start: absent *.status", "a user that is not there is no defect"),
     ("errors/unpause what does not run*.status", "a conflict, and no defect"),

@@ -12,6 +12,7 @@ from tests.api.requests import (
     http,
     images,
     more,
+    mounts,
     networks,
     streams,
     system,
@@ -40,5 +41,6 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "streams": streams.steps,
     "images": images.steps,
     "volumes": volumes.steps,
+    "mounts": mounts.steps,
     "networks": networks.steps,
 }
