@@ -203,6 +203,20 @@ def test_older_versions_can_be_left_out(second: DaemonProcess) -> None:
     assert json.loads(api(second, "GET", "/version")[1])["MinAPIVersion"] == "1.44"
 
 
+@pytest.mark.census("dockerd --experimental", "daemon.json experimental", "daemon experimental")
+def test_a_daemon_can_be_called_experimental(second: DaemonProcess) -> None:
+    second.end()
+    configure(second, {"experimental": True})
+    second.start()
+    cli = CommandLine("carrack", second)
+    assert cli("version", "-f", "{{.Server.Experimental}}").stdout == "true\n"
+    assert cli("info", "-f", "{{.ExperimentalBuild}}").stdout == "true\n"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(second.socket))
+        client.sendall(b"HEAD /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"Docker-Experimental: true\r\n" in client.recv(4096)
+
+
 @pytest.mark.census("GET /debug/vars", "GET /debug/pprof/", "GET /debug/pprof/{name}", "daemon debug + pprof")
 def test_go_s_profiles_are_refused(second: DaemonProcess) -> None:
     for path in ("vars", "pprof/", "pprof/heap"):

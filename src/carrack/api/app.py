@@ -103,16 +103,18 @@ class Application:
         door: Door | None = None,
         authorizer: Authorizer | None = None,
         minimum: versions.Version = versions.MINIMUM,
+        experimental: bool = False,
     ) -> None:
         self._router = Router(routes)
         self._door = door or Door()
         self._authorizer = authorizer
         self._minimum = minimum
+        self._headers = {**HEADERS, "Docker-Experimental": str(experimental).lower()}
 
     async def __call__(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         request: Request | None = None
-        headers: Mapping[str, str] = HEADERS
+        headers: Mapping[str, str] = self._headers
         try:
             self._door.check(raw)
             handler, request = self._resolve(raw)
@@ -120,7 +122,7 @@ class Application:
                 await request.admit(Guard(self._authorizer, raw, *_split(raw.raw_path)))
             answer = await handler(request)
             if isinstance(answer, StreamResponse) and request.hijacked is None:
-                return await stream.send(raw, answer, HEADERS, _permission(request, answer))
+                return await stream.send(raw, answer, headers, _permission(request, answer, headers))
         except stream.ClientGone:
             return Unanswered()
         except ConnectionError as error:
@@ -160,7 +162,7 @@ class Application:
         handler, parts = self._find(raw.method, path[match.end() :] if match else path)
         if match:
             version = _version(match[1], self._minimum)
-        return handler, Request(raw, parts, query, version, HEADERS)
+        return handler, Request(raw, parts, query, version, self._headers)
 
     def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
         found = (_options, {}) if method == "OPTIONS" else self._router.find(method, path)
@@ -214,9 +216,11 @@ def _clean(path: str) -> str:
     return clean + "/" if path.endswith("/") and clean != "/" else clean
 
 
-def _permission(request: Request, answer: StreamResponse) -> Callable[[], Awaitable[None]] | None:
+def _permission(
+    request: Request, answer: StreamResponse, headers: Mapping[str, str]
+) -> Callable[[], Awaitable[None]] | None:
     guard = request.guard
-    return None if guard is None else lambda: guard.release(answer, HEADERS)
+    return None if guard is None else lambda: guard.release(answer, headers)
 
 
 async def _options(request: Request) -> Response:

@@ -57,6 +57,7 @@ class Config:
     tls: Tls | None = None
     anyone: bool = False
     names: tuple[str, ...] = ()
+    experimental: bool = False
     bridge: str = "carrack0"
     bridge_address: str = ""
     address_pools: tuple[tuple[str, int], ...] = ()
@@ -233,6 +234,7 @@ def _access(settings: Mapping[str, Any]) -> dict[str, Any]:
         "tls": tls,
         "anyone": anyone,
         "names": tuple(settings.get("host-names", [])),
+        "experimental": settings.get("experimental", False),
         "group": settings.get("group", ""),
         "authorization_plugins": tuple(settings.get("authorization-plugins", [])),
         "minimum_version": values.api_version(settings, "min-api-version"),

@@ -65,6 +65,7 @@ def info_settings(
         labels=config.labels,
         debug=config.debug,
         live_restore=config.live_restore,
+        experimental=config.experimental,
         pools=config.address_pools,
         init_binary=facts.init_path or "",
         security=security_options(facts),

@@ -103,8 +103,9 @@ class _Daemon:
         await self._start()
         try:
             door = Door(names(self._config))
-            oldest = self._config.minimum_version
-            server = Server(Application(self._services.routes, door, self._services.authorizer, oldest))
+            oldest, experimental = self._config.minimum_version, self._config.experimental
+            asked = self._services.authorizer
+            server = Server(Application(self._services.routes, door, asked, oldest, experimental))
             measured = Server(Application(self._services.metrics_routes, door), most=_SCRAPERS)
             for endpoint in self._endpoints:
                 await (measured if endpoint.metrics else server).listen(endpoint.socket, endpoint.tls)

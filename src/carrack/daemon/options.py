@@ -51,6 +51,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("exec-root", "exec-root", "string", "Directory of what lasts until the next boot"),
     Option("feature", "features", "bool map", "Switch a feature: NAME=true or NAME=false"),
     Option("firewall-table", "firewall-table", "string", "Name of the nftables table"),
+    Option("experimental", "experimental", "bool", "Say that this daemon is experimental; there is nothing that is"),
     Option("group", "group", "string", "Group of the unix socket", "G"),
     Option("host", "hosts", "list", "Where to listen: unix://PATH, tcp://HOST:PORT (with --tlsverify), fd://", "H"),
     Option("host-name", "host-names", "list", "Another name under which TCP clients may speak to this daemon"),
@@ -99,7 +100,6 @@ COMMAND_SHORTS = {"h": "help", "v": "version"}
 _BOOLS: dict[str, bool] = {
     "allow-direct-routing": False,
     "cri-containerd": False,
-    "experimental": False,
     "icc": True,
     "ip-forward": True,
     "ip-forward-no-drop": False,

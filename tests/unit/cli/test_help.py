@@ -6,6 +6,7 @@ from carrack.cli import help as manual
 from carrack.cli.main import main
 
 
+@pytest.mark.census("help")
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

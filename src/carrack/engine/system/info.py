@@ -40,6 +40,7 @@ class Settings:
     labels: tuple[str, ...] = ()
     debug: bool = False
     live_restore: bool = False
+    experimental: bool = False
     firewall: str = "nftables"
     networks: tuple[str, ...] = ("bridge", "host", "null")
     logs: tuple[str, ...] = ("fluentd", "gelf", "journald", "json-file", "local", "splunk", "syslog")
@@ -118,7 +119,7 @@ class SystemInfo:
             "ApiVersion": self._api_version,
             "Arch": architecture,
             "BuildTime": "",
-            "Experimental": "false",
+            "Experimental": str(self._settings.experimental).lower(),
             "GitCommit": "",
             "GoVersion": f"none, Python {sys.version.split()[0]}",
             "KernelVersion": self._host.kernel_version(),
@@ -137,6 +138,7 @@ class SystemInfo:
             "Os": "linux",
             "Arch": architecture,
             "KernelVersion": engine["KernelVersion"],
+            **({"Experimental": True} if self._settings.experimental else {}),
             "BuildTime": "",
         }
 
@@ -192,7 +194,7 @@ class SystemInfo:
             "HttpsProxy": "",
             "NoProxy": "",
             "Labels": list(settings.labels),
-            "ExperimentalBuild": False,
+            "ExperimentalBuild": settings.experimental,
             "ServerVersion": __version__,
             "Runtimes": runtimes,
             "DefaultRuntime": default,
