@@ -15,13 +15,13 @@ import json
 import os
 import select
 import signal
-import socket
 
 from carrack.errors import CarrackError
 from carrack.linux import namespaces as ns
 from carrack.runtime import process
 from carrack.shim import protocol, reaper
 from carrack.shim.bundle import Bundle
+from carrack.shim.consoles import CONSOLE, Console
 from carrack.shim.protocol import StartError
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 #: seconds that a step may take, after which the runtime is killed
 PATIENCE = 60.0
-_LOG, _PID, _CONSOLE, _PROCESS = "log.json", "pid", "console.sock", "process.json"
+_LOG, _PID, _PROCESS = "log.json", "pid", "process.json"
 _TEXT_LIMIT = 64 * 1024
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _LEFT_OUT = {"memory": ("swappiness", "disableOOMKiller"), "blockIO": ("weightDevice", "throttle")}
@@ -56,11 +56,13 @@ class Runtime:
         self.bundle = f"{directory}/bundle"
         self._notes = f"{directory}/runtime"
 
-    def create(self, stdio: Stdio, ends: list[int], terminal: bool) -> int:
+    def create(self, program: dict[str, Any], stdio: Stdio, ends: list[int]) -> int:
         """Make the container of the bundle's config.json; returns the process id of its first process, which waits for
-        start(). ``ends``: the program's streams, if it has no terminal. Raises StartError with what the runtime says.
+        start() to become ``program``, an OCI ``process``. ``ends``: its streams, if it has no terminal.
+
+        Raises StartError with what the runtime says.
         """
-        return self._launch(["create", "--bundle", self.bundle], stdio, ends, terminal)
+        return self._launch(["create", "--bundle", self.bundle], program, stdio, ends)
 
     def start(self) -> None:
         """Let the program begin."""
@@ -71,7 +73,7 @@ class Runtime:
         with open(f"{self.bundle}/{_PROCESS}", "w") as file:
             json.dump(process, file)
         words = ["exec", "--detach", "--process", f"{self.bundle}/{_PROCESS}"]
-        return self._launch(words, stdio, ends, bool(process.get("terminal")))
+        return self._launch(words, process, stdio, ends)
 
     def kill(self, number: int) -> None:
         """Signal the first process. Raises ProcessLookupError when it has ended, as all that follow."""
@@ -106,36 +108,20 @@ class Runtime:
                 raise ProcessLookupError(3, "the container has ended", self.container) from None
             raise OSError(0, str(error)) from None
 
-    def _launch(self, words: list[str], stdio: Stdio, ends: list[int], terminal: bool) -> int:
+    def _launch(self, words: list[str], program: dict[str, Any], stdio: Stdio, ends: list[int]) -> int:
         """Run a command that leaves a process; its streams are ``ends``, or the terminal that the runtime sends us."""
         words = [*words, "--pid-file", f"{self.bundle}/{_PID}"]
-        if not terminal:
+        if not program.get("terminal"):
             self._step(words, ends=ends)
             return self._read_pid()
-        listener = self._listen()
+        console = Console(self.bundle, program.get("consoleSize"))
         try:
             # By the name in the directory it is run in: a socket's path may have 107 bytes only.
-            self._step([*words, "--console-socket", _CONSOLE])
-            stdio.use_terminal(_receive_terminal(listener))
+            self._step([*words, "--console-socket", CONSOLE], console=console)
+            stdio.use_terminal(console.master())
         finally:
-            listener.close()
-            os.unlink(f"{self.bundle}/{_CONSOLE}")
+            console.close()
         return self._read_pid()
-
-    def _listen(self) -> socket.socket:
-        directory = os.open(self.bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        mask = os.umask(0o177)
-        try:
-            listener.bind(f"/proc/self/fd/{directory}/{_CONSOLE}")
-            listener.listen(1)
-        except BaseException:
-            listener.close()
-            raise
-        finally:
-            os.umask(mask)
-            os.close(directory)
-        return listener
 
     def _read_pid(self) -> int:
         try:
@@ -144,7 +130,9 @@ class Runtime:
         except (FileNotFoundError, ValueError):
             raise StartError("runtime", f"{self._words[0]} did not say which process it has made") from None
 
-    def _step(self, words: list[str], *more: str, ends: list[int] | None = None) -> None:
+    def _step(
+        self, words: list[str], *more: str, ends: list[int] | None = None, console: Console | None = None
+    ) -> None:
         """Run ``runtime … words CONTAINER more`` to its end. Raises StartError with what it says of its failure."""
         log = f"{self.bundle}/{_LOG}"
         if os.path.exists(log):
@@ -154,7 +142,7 @@ class Runtime:
         said = os.memfd_create("carrack-runtime", os.MFD_CLOEXEC)
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         try:
-            status = self._run(command, ends or [null, said, said])
+            status = self._run(command, ends or [null, said, said], console)
             if status != 0:
                 text = _failure(log, os.pread(said, _TEXT_LIMIT, 0)) or f"{command[0]} {words[0]} ended with {status}"
                 raise StartError("runtime", text, exit_code(text))
@@ -162,14 +150,20 @@ class Runtime:
             os.close(null)
             os.close(said)
 
-    def _run(self, command: list[str], streams: list[int]) -> int:
+    def _run(self, command: list[str], streams: list[int], console: Console | None) -> int:
         pid = os.fork()
         if pid == 0:
             self._become(command, streams)
         pidfd = os.pidfd_open(pid)
         try:
-            if not select.select([pidfd], [], [], PATIENCE)[0]:
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            waiting = [pidfd] if console is None else [pidfd, console.fd]
+            while pidfd not in (ready := select.select(waiting, [], [], PATIENCE)[0]):
+                if not ready:
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    break
+                assert console is not None
+                console.accept()
+                waiting.pop()
         finally:
             os.close(pidfd)
         return protocol.exit_code(os.waitpid(pid, 0)[1])
@@ -190,9 +184,7 @@ class Runtime:
             os._exit(127)
 
 
-def bring_up(
-    sandbox: Sandbox, stdio: Stdio, wanted: dict[str, Any], plan: dict[str, Any], container: str, terminal: bool
-) -> Runtime:
+def bring_up(sandbox: Sandbox, stdio: Stdio, wanted: dict[str, Any], plan: dict[str, Any], container: str) -> Runtime:
     """Have another runtime make and begin the container, in place of our first process, in whose network it goes.
 
     ``wanted`` is a RuntimeRequest, ``plan`` an InitPlan whose descriptors are ours. Raises StartError, OSError and
@@ -203,11 +195,8 @@ def bring_up(
     runtime = Runtime(sandbox.kernel, wanted["words"], container, wanted["directory"])
     try:
         bundle.make(plan)
-        pid = runtime.create(stdio, plan.get("stdio", []), terminal)
+        pid = runtime.create(plan["spec"]["process"], stdio, plan.get("stdio", []))
         sandbox.adopt(pid, runtime)
-        size = plan["spec"]["process"].get("consoleSize")
-        if terminal and size:
-            stdio.resize(size["height"], size["width"])
         runtime.start()
         return runtime
     except BaseException:
@@ -226,11 +215,7 @@ def further(runtime: Runtime, sandbox: Sandbox, plan: dict[str, Any], stdio: Std
     finally:
         os.close(root)
     try:
-        pid = runtime.exec(dict(words), stdio, plan.get("stdio", []))
-        size = plan["process"].get("consoleSize")
-        if size:
-            stdio.resize(size["height"], size["width"])
-        return pid
+        return runtime.exec(dict(words), stdio, plan.get("stdio", []))
     except (CarrackError, OSError) as error:
         stdio.discard()
         raise StartError("runtime", str(error)) from error
@@ -273,18 +258,3 @@ def _failure(log: str, said: bytes) -> str:
             return str(entry.get("msg", ""))
     words = said.decode("utf-8", "replace").strip().splitlines()
     return words[-1] if words else ""
-
-
-def _receive_terminal(listener: socket.socket) -> int:
-    """The master that the runtime has sent; it has ended, so nothing more is coming. Raises StartError."""
-    listener.setblocking(False)
-    try:
-        connection, _ = listener.accept()
-        with connection:
-            _, fds, _, _ = socket.recv_fds(connection, 4096, 1)
-    except BlockingIOError:
-        fds = []
-    if not fds:
-        raise StartError("runtime", "the runtime sent no terminal to its console socket")
-    os.set_inheritable(fds[0], False)
-    return fds[0]

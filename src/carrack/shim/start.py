@@ -121,9 +121,7 @@ def _hand_over(sandbox: Sandbox, running: Running, document: dict[str, Any], pac
     """Another runtime makes the container."""
     plan = protocol.unpack(document["plan"], packed)
     try:
-        external.bring_up(
-            sandbox, running.stdio, document["runtime"], plan, running.container, terminal=running.terminal
-        )
+        external.bring_up(sandbox, running.stdio, document["runtime"], plan, running.container)
         write_state(running.directory_fd, running.container, document["cgroup"], sandbox.child.pid)
     finally:
         for fd in packed:

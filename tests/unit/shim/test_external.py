@@ -47,7 +47,7 @@ def calls(directory: Path) -> list[list[str]]:
 def test_each_step_is_a_command(tmp_path: Path) -> None:
     program = runtime(tmp_path, NOTES)
     stdio, null = Stdio(Loop()), os.open("/dev/null", os.O_RDWR)
-    assert program.create(stdio, [null, null, null], terminal=False) == 77
+    assert program.create({}, stdio, [null, null, null]) == 77
     program.start()
     assert program.exec({"args": ["true"]}, stdio, [null, null, null]) == 77
     program.kill(15)
@@ -104,9 +104,9 @@ def test_a_failure_without_a_log_is_told_by_what_was_said(tmp_path: Path) -> Non
 def test_a_runtime_that_makes_no_process_or_terminal_is_refused(tmp_path: Path) -> None:
     program, stdio = runtime(tmp_path, "#!/bin/sh\n"), Stdio(Loop())
     with pytest.raises(StartError, match="did not say which process"):
-        program.create(stdio, [0, 1, 2], terminal=False)
+        program.create({}, stdio, [0, 1, 2])
     with pytest.raises(StartError, match="sent no terminal"):
-        program.create(stdio, [], terminal=True)
+        program.create({"terminal": True}, stdio, [])
     assert not (tmp_path / "bundle/console.sock").exists()
 
 
@@ -139,7 +139,7 @@ def test_streams_of_the_program_are_the_ones_given(tmp_path: Path) -> None:
     said, write = os.pipe()
     null = os.open("/dev/null", os.O_RDWR)
     script = '#!/bin/sh\necho hello\nwhile [ $# -gt 0 ]; do [ "$1" = --pid-file ] && echo 1 > "$2"; shift; done\n'
-    runtime(tmp_path, script).create(Stdio(Loop()), [null, write, write], terminal=False)
+    runtime(tmp_path, script).create({}, Stdio(Loop()), [null, write, write])
     assert os.read(said, 100) == b"hello\n"
     for fd in (said, write, null):
         os.close(fd)
