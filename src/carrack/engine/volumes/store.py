@@ -275,7 +275,10 @@ class VolumeStore:
     async def document(self, volume: Volume, about: About | None = None) -> Document:
         """What the API shows of a volume; its driver is asked unless ``about`` has been told already."""
         if about is None:
-            about = await (await self.drivers.get(volume.driver)).about(volume)
+            try:
+                about = await (await self.drivers.get(volume.driver)).about(volume)
+            except CarrackError as error:
+                raise type(error)(f"get {volume.name}: {error}") from error
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(volume.created)) if volume.driver == LOCAL else ""
         document: Document = {
             "CreatedAt": about.created or made or "0001-01-01T00:00:00Z",

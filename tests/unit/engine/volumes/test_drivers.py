@@ -80,6 +80,9 @@ def test_volumes_of_several_drivers(tmp_path: Path) -> None:
             await store.remove("far")
         assert await open_store().prune({"all": ["true"]}) == (["near"], 0)
         store = open_store()
+        server.answers["VolumeDriver.Get"] = {"Err": "gone"}
+        with pytest.raises(NotFound, match=r"^get far: gone$"):
+            await store.document(far)
         server.answers["VolumeDriver.List"] = {"Err": "confused"}
         assert await names(store) == (["far", "strange"], 1)
         await store.remove("far", force=True)
