@@ -100,3 +100,14 @@ def test_only_loopback_listens_unless_told(measured: tuple[CommandLine, str]) ->
 
 def test_without_the_option_there_is_nothing(daemon: DaemonProcess) -> None:
     assert "/metrics" not in daemon.log.read_text()
+
+
+def test_what_a_log_has_dropped_is_counted(measured: tuple[CommandLine, str], image: str) -> None:
+    cli, address = measured
+    options = ["--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=10k"]
+    cli("run", "-d", "--name", "wordy", *options, image, "sh", "-c", "seq 500000; exec sleep 1000")
+    try:
+        sample = re.compile(r'container_log_dropped_messages_total\{[^}]*name="wordy"\} ([0-9]+)')
+        eventually(lambda: (found := sample.search(scrape(address))) is not None and int(found[1]) > 1000)
+    finally:
+        cli("rm", "-f", "wordy")

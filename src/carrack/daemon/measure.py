@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers import logconfig
 from carrack.engine.system.metrics import Metrics, Sources
 
 if TYPE_CHECKING:
@@ -28,5 +29,6 @@ def metrics(services: Services, health: HealthMonitors) -> Metrics:
         containers=lambda: services.store,
         events=lambda: (services.events.count, services.events.listeners),
         checks=lambda: (health.checks, health.failed),
+        log_troubles=lambda c: logconfig.status(c, services.paths),
     )
     return Metrics(meter, services.info, sources)

@@ -37,12 +37,13 @@ _FAMILIES = {
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the figures come from. ``events`` gives how many there were and who listens; ``checks`` how many health
-    checks were run and failed."""
+    checks were run and failed, ``log_troubles`` what a container's log has lost."""
 
     counts: Callable[[], Awaitable[Counts]]
     containers: Callable[[], Iterable[Container]]
     events: Callable[[], tuple[int, int]]
     checks: Callable[[], tuple[int, int]]
+    log_troubles: Callable[[Container], Document | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ class Metrics:
         page = Page()
         await self._engine(page)
         readings = await self._read()
-        _lives(page, [(_labels(c), c) for c in self._sources.containers()])
+        containers = [(_labels(c), c) for c in self._sources.containers()]
+        _lives(page, containers)
+        self._logs(page, containers)
         for name, kind, told, samples in _FIGURES:
             page.add(name, kind, told, [s for r in readings for s in samples(r)])
         return page.text()
@@ -97,6 +100,13 @@ class Metrics:
                  "The total number of failed health checks", [({}, failed)])  # fmt: skip
         page.add("engine_daemon_health_checks_total", "counter",
                  "The total number of health checks", [({}, checks)])  # fmt: skip
+
+    def _logs(self, page: Page, containers: list[tuple[Labels, Container]]) -> None:
+        troubles = [(labels, found) for labels, c in containers if (found := self._sources.log_troubles(c))]
+        page.add("container_log_dropped_messages_total", "counter", "Messages dropped for want of room",
+                 [(labels, found["Dropped"]) for labels, found in troubles])  # fmt: skip
+        page.add("container_log_lost_messages_total", "counter", "Messages that the logging driver gave up",
+                 [(labels, found["Lost"]) for labels, found in troubles])  # fmt: skip
 
     async def _read(self) -> list[_Reading]:
         running = [c for c in self._sources.containers() if c.state.status in ("running", "paused")]

@@ -20,15 +20,19 @@ async def counts() -> Counts:
     return Counts(running=1, paused=0, stopped=2, images=3)
 
 
-def scrape(*containers: Container) -> dict[str, str]:
+def scrape(*containers: Container, troubled: Container | None = None) -> dict[str, str]:
     """Sample → value."""
+
+    def troubles(c: Container) -> dict[str, Any] | None:
+        return {"Dropped": 7, "Lost": 1, "Error": ""} if c is troubled else None
+
     info = SystemInfo(
         Settings("id-1", "/data", "erofs"), counts=counts, listeners=lambda: 0, api_version="1.51",
         minimum_api_version="1.41",
     )  # fmt: skip
     meter = Meter(on=True)
     meter.timed(info, "host", info="system_info")
-    sources = Sources(counts, lambda: containers, lambda: (12, 3), lambda: (5, 4))
+    sources = Sources(counts, lambda: containers, lambda: (12, 3), lambda: (5, 4), troubles)
     text = asyncio.run(Metrics(meter, info, sources).text())
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
@@ -55,7 +59,7 @@ def test_containers_with_their_labels() -> None:
 
     running.shim = cast(Any, Shim())
     ended = container(2, status="exited", oom_killed=True, restart_count=3)
-    told = scrape(running, ended)
+    told = scrape(running, ended, troubled=running)
     one = f'{{id="{running.id}",image="busybox",name="name1",container_label_com_example_x="1"'
     other = f'{{id="{ended.id}",image="busybox",name="name2"'
     assert told[f'container_state{one},state="running"}}'] == "1"
@@ -64,6 +68,9 @@ def test_containers_with_their_labels() -> None:
     assert told[f"container_oom_killed{other}}}"] == "1"
     assert told[f"container_cpu_usage_seconds_total{one}}}"] == "1e-08"
     assert told[f"container_memory_usage_bytes{one}}}"] == "100"
+    assert told[f"container_log_dropped_messages_total{one}}}"] == "7"
+    assert told[f"container_log_lost_messages_total{one}}}"] == "1"
+    assert f"container_log_lost_messages_total{other}}}" not in told
     assert told[f"container_memory_cache{one}}}"] == "1"
     assert told[f'container_fs_reads_bytes_total{one},device="8:0"}}'] == "1"
     assert f"container_memory_usage_bytes{other}}}" not in told
