@@ -75,7 +75,7 @@ def check_cpu(host: Document, cpus: int) -> None:
     if 0 < host["CpuQuota"] < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     for name, what in (("CpusetCpus", "cpuset cpus"), ("CpusetMems", "cpuset mems")):
-        if host[name] and not _CPUSET.fullmatch(host[name]):
+        if host[name] and not (_CPUSET.fullmatch(host[name]) and _ascends(host[name])):
             raise InvalidArgument(f"Invalid value {host[name]} for {what}: invalid format: {host[name]}")
     _check_available(host["CpusetCpus"], "CPUs", "/sys/devices/system/cpu/online")
     _check_available(host["CpusetMems"], "memory nodes", "/sys/devices/system/node/online")
@@ -100,6 +100,12 @@ def _check_available(wanted: str, what: str, path: str) -> None:
         return
     if not _numbers_in(wanted) <= _numbers_in(available):
         raise InvalidArgument(f"Requested {what} are not available - requested {wanted}, available: {available}")
+
+
+def _ascends(text: str) -> bool:
+    """Whether no range of a list like ``0-3,8`` ends before it begins."""
+    ranges = [part.split("-") for part in text.split(",")]
+    return all(int(words[0]) <= int(words[-1]) for words in ranges)
 
 
 def _numbers_in(text: str) -> set[int]:

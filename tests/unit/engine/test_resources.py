@@ -51,6 +51,7 @@ def host(**changes: Any) -> dict[str, Any]:
         ),
         ({"CpuQuota": 5}, "CPU cfs quota can not be less than 1ms (i.e. 1000)"),
         ({"CpuShares": -1}, "invalid CPU shares (-1): value must be a positive integer"),
+        ({"CpusetCpus": "0,2-1"}, "Invalid value 0,2-1 for cpuset cpus: invalid format: 0,2-1"),
         ({"CpusetCpus": "x"}, "Invalid value x for cpuset cpus: invalid format: x"),
         ({"CpusetMems": "0-"}, "Invalid value 0- for cpuset mems: invalid format: 0-"),
         ({"CpusetCpus": "0\n"}, "Invalid value 0\n for cpuset cpus: invalid format: 0\n"),

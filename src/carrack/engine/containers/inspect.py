@@ -36,7 +36,7 @@ def inspect(c: Container, paths: Paths, graph: Document, usual: Security = USUAL
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": _apparmor(c, usual) if tried else "",
+        "AppArmorProfile": security(c.host_config, usual).apparmor if tried and usual.apparmor else "",
         "ExecIDs": list(c.exec_ids) or None,
         "HostConfig": host_config(c),
         "GraphDriver": graph,
@@ -44,14 +44,6 @@ def inspect(c: Container, paths: Paths, graph: Document, usual: Security = USUAL
         "Config": config(c),
         "NetworkSettings": network_settings(c),
     }
-
-
-def _apparmor(c: Container, usual: Security) -> str:
-    """The profile it runs under; where the kernel has none, what it was made with is shown, as Docker does."""
-    if usual.apparmor:
-        return security(c.host_config, usual).apparmor
-    wanted = [option[9:] for option in c.host_config["SecurityOpt"] or () if option.startswith("apparmor")]
-    return wanted[-1] if wanted else ""
 
 
 def state(c: Container) -> Document:

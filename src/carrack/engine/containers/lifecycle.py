@@ -123,7 +123,10 @@ class Lifecycle:
         """Ask the program to end, and kill it after ``timeout`` seconds (-1: never). NotModified when ended."""
         if not c.state.running:
             raise NotModified(f"container {c.id} is already stopped")
-        number = parse_signal(signal or c.config["StopSignal"] or "SIGTERM")
+        try:
+            number = parse_signal(signal or c.config["StopSignal"] or "SIGTERM")
+        except InvalidArgument as error:
+            raise Internal(f"cannot stop container: {c.name}: {error}") from error
         if timeout is None:
             timeout = c.config["StopTimeout"] if c.config["StopTimeout"] is not None else STOP_TIMEOUT
         async with c.lock:
@@ -203,6 +206,10 @@ class Lifecycle:
 
     async def restart(self, c: Container, signal: str = "", timeout: int | None = None) -> None:
         """Stop if it runs, then start."""
+        try:
+            parse_signal(signal or "SIGTERM")
+        except InvalidArgument as error:
+            raise Internal(f"Cannot restart container {c.name}: {error}") from error
         if c.state.running:
             keep, c.host_config["AutoRemove"] = c.host_config["AutoRemove"], False
             try:

@@ -129,8 +129,10 @@ def test_stop_asks_first_and_kills_later(tmp_path: Path) -> None:
 def test_stop_with_other_signals_and_for_a_paused_container(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         c, shim = await world.started()
-        with pytest.raises(InvalidArgument, match=r"^invalid signal: foo$"):
+        with pytest.raises(Internal, match=r"^cannot stop container: web: invalid signal: foo$"):
             await world.lifecycle.stop(c, "foo")
+        with pytest.raises(Internal, match=r"^Cannot restart container web: invalid signal: foo$"):
+            await world.lifecycle.restart(c, "foo")
         await world.lifecycle.pause(c)
         shim.ends_on[12] = 140
         await world.lifecycle.stop(c, "USR2", 5)
