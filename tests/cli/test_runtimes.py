@@ -343,7 +343,31 @@ def test_a_program_that_is_missing_is_told_at_the_start(tmp_path: Path, image: s
         daemon.stop()
 
 
-@pytest.mark.census("runtime shim runtimeType+options")
+@pytest.mark.census("runtime shim runtimeType+options", "GET /info → Runtimes{}.runtimeArgs")
+def test_arguments_and_the_options_of_containerds_shim(tmp_path: Path, image: str, docker: Cli) -> None:
+    if not shutil.which("runc"):
+        pytest.skip("runc is not installed")
+    daemon = DaemonProcess(tmp_path, "--slots", "0")
+    program = tmp_path / "noting"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/noted\nexec runc "$@"\n')
+    program.chmod(0o755)
+    through = {"runtimeType": "io.containerd.runc.v2", "options": {"BinaryName": str(program)}}
+    runtimes = {"args": {"path": str(program), "runtimeArgs": ["--debug"]}, "through": through}
+    (tmp_path / "daemon.json").write_text(json.dumps({"runtimes": runtimes}))
+    command = CommandLine(docker.name, daemon)
+    try:
+        daemon.start()
+        shown = json.loads(command("info", "-f", "{{json .Runtimes}}").stdout)
+        assert shown["args"] == {"path": str(program), "runtimeArgs": ["--debug"]}
+        command(*IMPORT, stdin=root_file_system())
+        for name, first in (("args", "--debug --root "), ("through", "--root ")):
+            assert command("run", "--rm", "--runtime", name, IMAGE, "echo", "run").stdout == "run\n"
+            made = [line for line in (tmp_path / "noted").read_text().splitlines() if " create " in line]
+            assert made[-1].startswith(first)
+    finally:
+        daemon.stop()
+
+
 def test_a_shim_of_containerd_is_refused_by_name(tmp_path: Path, daemon: DaemonProcess) -> None:
     other = DaemonProcess(tmp_path)
     (tmp_path / "daemon.json").write_text(json.dumps({"runtimes": {"kata": {"runtimeType": "io.containerd.kata.v2"}}}))

@@ -32,7 +32,12 @@ def attached(daemon: DaemonProcess) -> list[str]:
     return [text for text in files if str(daemon.root) in text]
 
 
-@pytest.mark.census("run --storage-opt", "HostConfig.StorageOpt", "resource storage-opt size (quota)")
+@pytest.mark.census(
+    "run --storage-opt",
+    "HostConfig.StorageOpt",
+    "GET /containers/{id}/json → HostConfig.StorageOpt",
+    "resource storage-opt size (quota)",
+)
 def test_it_is_full_at_its_size(docker: Cli, image: str) -> None:
     """Seen while it runs and after; the files are where they always are."""
     done = docker("run", "--name", "small1", "--storage-opt", "size=16m", image, "sh", "-c", FILL, check=False)
