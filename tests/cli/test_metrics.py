@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from tests.cli.running import CommandLine, DaemonProcess, eventually
 from tests.cli.test_access import free_port
+from tests.cli.test_logs import logger_of
 
 pytestmark = [
     pytest.mark.root,
@@ -105,8 +108,12 @@ def test_without_the_option_there_is_nothing(daemon: DaemonProcess) -> None:
 def test_what_a_log_has_dropped_is_counted(measured: tuple[CommandLine, str], image: str) -> None:
     cli, address = measured
     options = ["--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=10k"]
-    cli("run", "-d", "--name", "wordy", *options, image, "sh", "-c", "seq 500000; exec sleep 1000")
+    cli("run", "-d", "--name", "wordy", *options, image, "sh", "-c", "sleep 1; seq 50000; touch /said; exec sleep 1000")
     try:
+        logger = logger_of(cli, "wordy")
+        os.kill(logger, signal.SIGSTOP)
+        eventually(lambda: cli("exec", "wordy", "ls", "/said", check=False).returncode == 0)
+        os.kill(logger, signal.SIGCONT)
         sample = re.compile(r'container_log_dropped_messages_total\{[^}]*name="wordy"\} ([0-9]+)')
         eventually(lambda: (found := sample.search(scrape(address))) is not None and int(found[1]) > 1000)
     finally:

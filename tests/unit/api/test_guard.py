@@ -56,6 +56,12 @@ async def attach(request: Request) -> Response:
     return HIJACKED
 
 
+async def attach_websocket(request: Request) -> Response:
+    connection = await request.websocket(framed=False)
+    connection.write(b"attached")
+    return HIJACKED
+
+
 async def secret(request: Request) -> Response:
     return text((await request.json_object())["password"])
 
@@ -66,6 +72,7 @@ ROUTES = [
     Route("PUT", "/things/{id}/archive", count),
     Route("GET", "/numbers", numbers),
     Route("POST", "/things/{id}/attach", attach),
+    Route("GET", "/things/{id}/ws", attach_websocket),
     Route("POST", "/auth", secret),
 ]
 
@@ -116,11 +123,13 @@ def test_a_request_and_its_answer_are_shown(tmp_path: Path, plugin: fake.Plugin)
 def test_what_is_denied_gets_no_other_answer(tmp_path: Path, plugin: fake.Plugin, method: str) -> None:
     plugin.answers[method] = {"Allow": False, "Msg": "no"}
     attached = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+    websocket = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     requests = [
         ("/things/create", "POST", JSON),
         ("/things/x/json", "GET", ""),
         ("/numbers", "GET", ""),
         ("/things/x/attach", "POST", attached),
+        ("/things/x/ws", "GET", websocket),
         ("/numbers", "OPTIONS", ""),
     ]
 
