@@ -48,7 +48,14 @@ class Auditor:
         for c in containers:
             if c["Id"] not in running and c["State"]["Pid"]:
                 found.append(f"{c['Name']} does not run and has pid {c['State']['Pid']}")
-        return found + self._processes(running) + self._ports(running) + self._links(running) + self._images()
+        return (
+            found
+            + self._processes(running)
+            + self._ports(running)
+            + self._links(running)
+            + self._images()
+            + self._mounts(running)
+        )
 
     def _document(self, identity: str) -> Any:
         answer = self._api("GET", f"/containers/{identity}/json")
@@ -91,6 +98,15 @@ class Auditor:
             for what, (there, right) in places.items()
             if there != right
         ]
+
+    def _mounts(self, running: dict[str, Any]) -> list[str]:
+        """Volumes with options are mounted as long as somebody who runs has them, and once."""
+        optional = {v["Name"] for v in self._api.listed("/volumes")["Volumes"] or () if v["Options"]}
+        wanted = sorted(optional & {point.get("Name") for c in running.values() for point in c["Mounts"]})
+        root = f"{os.path.realpath(self._root)}/data/volumes/"
+        places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        there = sorted(place.removeprefix(root).split("/")[0] for place in places if place.startswith(root))
+        return [f"volumes: mounted are {there}, wanted {wanted}"] if there != wanted else []
 
     def _groups(self) -> list[Path]:
         return [path for path in CGROUPS.glob(f"*{self._daemon.cgroup}/*") if path.is_dir()]

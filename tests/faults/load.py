@@ -324,7 +324,8 @@ class Worker:
             return
         self._count += 1
         name = f"{self._prefix}vol{self._count}"
-        if self.ask("POST", "/volumes/create", {"Name": name}).status == 201:
+        options = {"type": "tmpfs", "device": "tmpfs"} if self._chance.random() < 0.5 else None
+        if self.ask("POST", "/volumes/create", {"Name": name, "DriverOpts": options}).status == 201:
             self.volumes[name] = ""
 
     # -- looking --

@@ -38,8 +38,11 @@ class Holds:
 
     def load(self) -> None:
         """Read what the last daemon held."""
-        rows = self._records.read("SELECT key, value FROM setting WHERE key LIKE ?", (_PREFIX + "%",))
-        self._held = {str(key).removeprefix(_PREFIX): set(json.loads(value)) for key, value in rows}
+        for key, value in self._records.read("SELECT key, value FROM setting WHERE key LIKE ?", (_PREFIX + "%",)):
+            try:
+                self._held[str(key).removeprefix(_PREFIX)] = {str(holder) for holder in json.loads(value)}
+            except (ValueError, TypeError) as error:  # what it told is found by what is mounted
+                log.error("the record of who holds volume %s is unreadable: %s", key, error)
 
     def holders(self, name: str) -> frozenset[str]:
         """Who holds a volume."""

@@ -159,3 +159,14 @@ def test_a_driver_that_is_away_is_told_later() -> None:
         assert records.rows["setting"] == {}
 
     run(main)
+
+
+def test_an_unreadable_record_of_a_hold_is_passed_over() -> None:
+    async def main() -> None:
+        world = World()
+        await world.holds.take([ONE], "a")
+        world.records.rows["setting"]["volume-held/two"] = ("volume-held/two", "null")
+        assert world.open().holders("one") == {"a"}
+        assert world.open().holders("two") == set()
+
+    run(main)
