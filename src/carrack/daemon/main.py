@@ -23,6 +23,7 @@ from carrack.daemon.lock import owning, pidfile
 from carrack.daemon.notify import notify
 from carrack.daemon.reload import reload
 from carrack.errors import CarrackError
+from carrack.shim import knock
 
 if TYPE_CHECKING:
     from carrack.daemon.wiring import Services
@@ -93,6 +94,7 @@ class _Daemon:
         self._stopping = asyncio.Event()
 
     async def serve(self, build: Callable[[Config], Services]) -> None:
+        knock.knock(str(self._config.exec_root))
         without_client()
         from carrack.api.app import Application
         from carrack.api.auth import Door

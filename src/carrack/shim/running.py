@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from carrack.errors import NotFound, Unavailable
 from carrack.runtime.cgroups.hierarchy import detect
-from carrack.shim import protocol
+from carrack.shim import knock, protocol
 from carrack.shim.connection import Connection
 from carrack.shim.requests import ExecRequest, StartRequest
 
@@ -78,7 +78,7 @@ class Shim:
         except FileNotFoundError:
             raise NotFound(f"no run directory {directory}") from None
         try:
-            sock = await _connect(directory_fd)
+            sock = knock.answered(directory) or await _connect(directory_fd)
             state = pidfd = None
             if sock is not None:
                 connection, first = _listen(sock)
@@ -341,12 +341,12 @@ def _read(directory: str, name: str) -> dict[str, Any] | None:
 
 
 async def _connect(directory_fd: int) -> socket.socket | None:
-    """Through /proc/self/fd, because a socket's path may have 107 bytes only. None when nobody listens."""
+    """None when nobody listens."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
     deadline = time.monotonic() + _ANSWER_SECONDS
     while True:
         try:
-            sock.connect(f"/proc/self/fd/{directory_fd}/{protocol.SOCKET_FILE}")
+            knock.connect(sock, directory_fd)
             return sock
         except BlockingIOError as error:  # its backlog is full
             if time.monotonic() > deadline:

@@ -16,6 +16,7 @@ from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, NotFound
 from carrack.model import times
+from carrack.shim import knock
 from carrack.shim.client import Exit, Shim
 from carrack.shim.running import process_age, sweep_cgroup
 
@@ -197,6 +198,7 @@ class Supervisor:
         to_start = []
         containers = list(self._store)
         shims = await asyncio.gather(*(self._find(c) for c in containers))
+        knock.leave()
         for c, shim in zip(containers, shims, strict=True):
             if shim is not None and not shim.exited.done():
                 c.shim, c.state.pid = shim, shim.pid

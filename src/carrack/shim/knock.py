@@ -1,0 +1,49 @@
+"""A daemon that starts connects to all shims before it does anything else.
+
+Each of them has to wake up and say what it has: they do while the daemon still imports its services, on other
+processors, and their words wait in the sockets. The connections are taken by `Shim.reconnect`.
+"""
+
+import os
+import socket
+
+from carrack.shim import protocol
+
+_waiting: dict[str, socket.socket] = {}
+
+
+def knock(run_root: str) -> None:
+    """Connect to every shim below ``run_root``; one that cannot be reached at once is left to `Shim.reconnect`."""
+    try:
+        entries = os.listdir(os.path.join(run_root, "containers"))
+    except OSError:
+        return
+    for name in entries:
+        directory = os.path.join(run_root, "containers", name)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        try:
+            fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                connect(sock, fd)
+            finally:
+                os.close(fd)
+        except OSError:
+            sock.close()
+        else:
+            _waiting[directory] = sock
+
+
+def connect(sock: socket.socket, directory_fd: int) -> None:
+    """Through /proc/self/fd, because a socket's path may have 107 bytes only. Raises OSError."""
+    sock.connect(f"/proc/self/fd/{directory_fd}/{protocol.SOCKET_FILE}")
+
+
+def answered(directory: str) -> socket.socket | None:
+    """The connection to the shim of that run directory, the caller's from now on; None when there is none."""
+    return _waiting.pop(directory, None)
+
+
+def leave() -> None:
+    """Close the connections that nobody took."""
+    while _waiting:
+        _waiting.popitem()[1].close()
