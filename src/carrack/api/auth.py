@@ -8,7 +8,6 @@ page in `Origin` and `Sec-Fetch-Site`; the page's own name stands in `Host`. No 
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Iterable
 
 from aiohttp import web
@@ -31,8 +30,7 @@ class Door:
         """Raise Forbidden for a request over TCP that may come from a web page."""
         if raw.transport is None:
             return
-        wire = raw.transport.get_extra_info("socket")
-        if wire is None or wire.family == socket.AF_UNIX:
+        if not isinstance(raw.transport.get_extra_info("sockname"), tuple):  # of a unix socket it is a path
             return
         host = raw.headers.get("Host", "")
         if not self._is_ours(host):

@@ -28,6 +28,8 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
     root.setLevel(LEVELS[level])
     # asyncio's own debug lines tell of every selector; they help nobody who runs containers.
     logging.getLogger("asyncio").setLevel(max(LEVELS[level], logging.INFO))
+    # aiohttp would log a trace of each request that it refuses; handlers' failures do not get as far as it.
+    logging.getLogger("aiohttp.server").setLevel(LEVELS[level] if level == "debug" else logging.CRITICAL)
 
 
 def _when(record: logging.LogRecord) -> str:

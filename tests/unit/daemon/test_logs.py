@@ -39,3 +39,13 @@ def test_json_lines_carry_the_trace(output: io.StringIO) -> None:
     assert (fields["level"], fields["logger"], fields["msg"]) == ("error", "carrack.x", "what")
     assert "ValueError: why" in fields["trace"]
     assert fields["time"].endswith("Z")
+
+
+def test_what_clients_send_wrong_leaves_no_traces() -> None:
+    stream = io.StringIO()
+    logs.set_up("info", "text", stream)
+    logging.getLogger("aiohttp.server").error("Error handling request")
+    assert stream.getvalue() == ""
+    logs.set_up("debug", "text", stream)
+    logging.getLogger("aiohttp.server").error("Error handling request")
+    assert "Error handling request" in stream.getvalue()
