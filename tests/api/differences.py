@@ -48,7 +48,6 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("errors/create: bad link*", "links are not built"),
     ("errors/create: links of another*", "links are not built"),
     ("errors/remove a link*", "links are not built"),
-    ("errors/create: bad device request*", "device requests are not built"),
     ("errors/create: bad storage option*", "storage options are not built"),
     ("errors/create: address on the bridge*", "addresses of a client's choice are not built, on no network"),
     ("errors/create: aliases on the bridge*", "aliases are not built, on no network"),
