@@ -46,6 +46,21 @@ def test_what_is_wrong_with_a_configuration_is_told_before_anything_runs(tmp_pat
     assert carrackd("--version").stdout.startswith("Carrack version ")
 
 
+@pytest.mark.census("daemon NRI (29)", "daemon OTEL tracing env")
+def test_what_this_engine_has_not_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text('{"nri-opts": {"enable": true}}')
+    told = carrackd("--validate", "--config-file", str(file))
+    assert (told.returncode, "nri-opts" in told.stderr) == (2, True)
+    process = DaemonProcess(tmp_path)
+    process.wrapper = ["env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"]
+    try:
+        process.start()
+    finally:
+        process.stop()
+    assert "exports no traces; without effect: OTEL_EXPORTER_OTLP_ENDPOINT" in process.log.read_text()
+
+
 @pytest.mark.census("daemon daemon.json + flags conflict check")
 def test_a_setting_stands_in_one_place(tmp_path: Path) -> None:
     file = tmp_path / "daemon.json"

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from carrack.runtime.cgroups import dynmods
 
 DEFAULT_FILE = "/etc/carrack/daemon.json"
 DEFAULT_HOST = "unix:///run/carrack.sock"
+_TRACING = "OTEL_EXPORTER_"
 
 MAX_FILE = 1024 * 1024
 
@@ -87,6 +88,8 @@ class Config:
     features: Mapping[str, bool] = field(default_factory=dict)
     listen_fds: tuple[int, ...] = ()
     notify_socket: str = ""
+    tracing: tuple[str, ...] = ()
+    """Variables of the environment that ask for traces, which this engine does not export."""
     arguments: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -114,6 +117,7 @@ def load(arguments: Sequence[str], environment: Mapping[str, str], pid: int = 0)
             return Command(what, Config())
     settings = merge(given, commands.get("config-file"))
     config = build(settings, tuple(arguments), activated(environment, pid), environment.get("NOTIFY_SOCKET", ""))
+    config = replace(config, tracing=tuple(sorted(name for name in environment if name.startswith(_TRACING))))
     return Command("validate" if commands.get("validate") else "run", config)
 
 

@@ -54,6 +54,8 @@ def main() -> int:
 def run(config: Config, build: Callable[[Config], Services] | None = None) -> int:
     """Serve what `build` makes (the daemon's own wiring) until told to stop; the exit code is as for `main`."""
     logs.set_up("debug" if config.debug else config.log_level, config.log_format)
+    if config.tracing:
+        log.warning("this engine exports no traces; without effect: %s", ", ".join(config.tracing))
     if os.geteuid() != 0:
         log.critical("carrackd needs root: it makes namespaces, mounts and cgroups")
         return 1

@@ -32,7 +32,7 @@ RELOADABLE = (
 OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode", "log_driver", "log_options")
 """Those of `Config.containers`: they count for containers made from then on."""
 
-_NEVER = ("arguments", "listen_fds", "notify_socket")
+_NEVER = ("arguments", "listen_fds", "notify_socket", "tracing")
 
 
 def reload(current: Config) -> Config:
