@@ -124,7 +124,7 @@ def test_many_lives_leave_nothing(daemon: DaemonProcess) -> None:
     assert memory(daemon) - held < 6 * 1024, "KiB"
 
 
-@pytest.mark.census("event container oom", "inspect State.OOMKilled")
+@pytest.mark.census("event container oom", "GET /containers/{id}/json → State.OOMKilled")
 def test_a_container_without_memory_dies_alone(daemon: DaemonProcess) -> None:
     cli, api = CommandLine("carrack", daemon), Api(daemon.socket)
     cli("run", "-d", "--name", "bystander", "busybox", "sleep", "1000")
