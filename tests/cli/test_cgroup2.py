@@ -295,13 +295,13 @@ def test_a_container_that_hands_its_controllers_down_is_joined_and_found_again(d
         echo +pids >/sys/fs/cgroup/cgroup.subtree_control && echo ready && exec sleep 600
     """
     words = ["--privileged", "--cgroupns", "private", "--pids-limit", "50", "--health-cmd", "true"]
-    docker("run", "-d", "--name", "parent", *words, "--health-interval", "1s", image, "sh", "-c", script)
+    docker("run", "-d", "--name", "parent", *words, "--health-interval", "5s", image, "sh", "-c", script)
     eventually(lambda: docker("logs", "parent").stdout == "ready\n", 60)
-    said = docker("exec", "parent", "cat", "/proc/self/cgroup").stdout
+    said = docker("exec", "parent", "tail", "-n", "1", "/proc/self/cgroup").stdout
     assert said == "0::/init\n"
     eventually(lambda: docker("inspect", "-f", "{{.State.Health.Status}}", "parent").stdout == "healthy\n", 60)
     docker.daemon.crash()
     docker.daemon.start()
     assert docker("inspect", "-f", "{{.State.Running}}", "parent").stdout == "true\n"
-    assert docker("exec", "-t", "parent", "cat", "/proc/self/cgroup").stdout.strip() == "0::/init"
+    assert docker("exec", "-t", "parent", "tail", "-n", "1", "/proc/self/cgroup").stdout.strip() == "0::/init"
     assert "sleep 600" in docker("top", "parent").stdout
