@@ -46,6 +46,7 @@ def test_no_exception_is_forgotten() -> None:
 _ALONE = [flag for flag in CREATE_FLAGS if flag[0] not in said.NOT_ALONE]
 
 
+@pytest.mark.census("HostConfig")
 @pytest.mark.parametrize("flag", _ALONE, ids=lambda flag: flag[0])
 def test_create_and_run_say_the_same(
     flag: tuple[str, str, str, str], server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,7 @@ from tests.api.record import GOLDEN
 from tests.api.requests import SCENARIOS
 from tests.api.steps import Send, Step, Talk
 from tests.census import said
-from tests.census.rows import DATA, FIELDS, Row, answer, table
+from tests.census.rows import DATA, FIELDS, Row, answer, matches, table
 from tests.cli import golden
 
 from carrack.cli.flags import UsageError, parse
@@ -46,7 +46,7 @@ Evidence = dict[str, str]
 def gather(rows: list[Row]) -> tuple[Evidence, set[str]]:
     """The test by each row's name, and the marks that name no row."""
     known = {row.name for row in rows}
-    marks = {_spelled(name, known): test for name, test in marked().items()}
+    marks = {each: test for name, test in marked().items() for each in _named(name, known)}
     found: Evidence = {**_recorded(), **_transcribed(), **marks}
     for flag, fields in said.FIELDS.items():
         if f"run --{flag}" in found:
@@ -92,6 +92,13 @@ def marked() -> Evidence:
         code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "tests"], plugins=[collector])
     assert code == 0, output.getvalue()[-2000:]
     return collector.found
+
+
+def _named(name: str, known: set[str]) -> list[str]:
+    """The rows that a mark names: one, or with ``*`` in it all that match."""
+    if "*" in name and name not in known:
+        return sorted(other for other in known if matches(other, name)) or [name]
+    return [_spelled(name, known)]
 
 
 def _spelled(name: str, known: set[str]) -> str:

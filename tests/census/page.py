@@ -106,8 +106,25 @@ def _summary(judged: list[Judged]) -> str:
 
 
 def _rows(judged: list[Judged]) -> str:
+    """A table; rows that share a beginning, a state and what is told of them share a line."""
     lines = ["| | | |", "|---|---|---|"]
-    for row, state, told in judged:
-        name = row.name.replace("|", "\\|")
-        lines.append(f"| `{name}` | {state or '**unaccounted**'} | {told.replace('|', chr(92) + '|')} |")
+    for (begin, state, told), names in _together(judged).items():
+        shown = f"`{begin}` " if begin else ""
+        shown += ", ".join(f"`{name}`" for name in names)
+        lines.append(f"| {_cell(shown)} | {state or '**unaccounted**'} | {_cell(told)} |")
     return "\n".join(lines) + "\n"
+
+
+def _together(judged: list[Judged]) -> dict[tuple[str, str, str], list[str]]:
+    lines: dict[tuple[str, str, str], list[str]] = {}
+    for row, state, told in judged:
+        begin, arrow, rest = row.name.partition(" → ")
+        if row.kind == "answer" and arrow:
+            lines.setdefault((begin + " →", state, told), []).append(rest)
+        else:
+            lines.setdefault(("", state, told), []).append(row.name)
+    return lines
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

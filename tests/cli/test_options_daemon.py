@@ -161,6 +161,7 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
         (["--icc=false"], "icc"),
         (["--log-driver", "awslogs"], "logging driver 'awslogs' is not supported"),
         (["--registry-mirror", "https://x"], "registry-mirror"),
+        (["--selinux-enabled"], "selinux-enabled"),
         *((["--storage-driver", name], f"unknown storage driver '{name}'") for name in OTHER_DRIVERS),
         (["--feature", "containerd-snapshotter=true"], "containerd-snapshotter"),
         (["--nosuch"], "nosuch"),
@@ -168,6 +169,9 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
 )
 @pytest.mark.census("storage-driver btrfs", "storage-driver zfs", "storage-driver fuse-overlayfs")
 @pytest.mark.census("storage-driver plugin graphdriver", "storage-driver containerd snapshotters")
+@pytest.mark.census(
+    "dockerd --selinux-enabled", "daemon.json selinux-enabled", "daemon features containerd-snapshotter/buildkit/cdi"
+)
 def test_options_that_are_not_built_stop_the_daemon(tmp_path: Path, words: list[str], message: str) -> None:
     process = DaemonProcess(tmp_path, *words)
     with pytest.raises(AssertionError, match=message):

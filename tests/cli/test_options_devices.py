@@ -86,6 +86,7 @@ def described(docker: Cli) -> Iterator[Path]:
     "HostConfig.DeviceRequests[].Driver",
     "HostConfig.DeviceRequests[].DeviceIDs",
     "daemon.json cdi-spec-dirs",
+    "GET /info → DiscoveredDevices",
     "GET /info → DiscoveredDevices[].ID",
     "GET /info → DiscoveredDevices[].Source",
     "daemon cdi-spec-dirs",

@@ -26,6 +26,7 @@ def inspect(docker: Cli, name: str, path: str) -> str:
     return docker("inspect", "-f", "{{" + path + "}}", name).stdout.strip()
 
 
+@pytest.mark.census("GET /containers/json → [].SizeRw")
 def test_listings_of_containers(docker: Cli, image: str) -> None:
     docker("run", "--name", "first", "-l", "a=b", image, "dd", "if=/dev/zero", "of=/big", "bs=100k", "count=1")
     docker("run", "-d", "--name", "second", image, "sleep", "100")
@@ -63,8 +64,11 @@ def test_logs(docker: Cli, image: str) -> None:
     assert (status, b"at least one stream" in answer) == (400, True)
 
 
+@pytest.mark.census("stats --no-trunc")
 def test_processes_and_figures(docker: Cli, image: str) -> None:
-    docker("run", "-d", "--name", "busy", image, "sleep", "100")
+    identity = docker("run", "-d", "--name", "busy", image, "sleep", "100").stdout
+    form = ["stats", "--no-stream", "--format", "{{.ID}}"]
+    assert (docker(*form, "--no-trunc").stdout, docker(*form).stdout) == (identity, identity[:12] + "\n")
     assert get(docker, "/containers/busy/top?ps_args=" + quote("-o pid,comm"))["Titles"] == ["PID", "COMMAND"]
     once = get(docker, "/containers/busy/stats?stream=0&one-shot=1")
     assert once["precpu_stats"]["cpu_usage"]["total_usage"] == 0
@@ -126,6 +130,7 @@ def test_parameters_of_start_that_mean_nothing_here(docker: Cli, image: str) -> 
     assert inspect(docker, "plain", ".State.Status") == "created"
 
 
+@pytest.mark.census("PUT /containers/{id}/archive?noOverwriteDirNonDir", "PUT /containers/{id}/archive?copyUIDGID")
 def test_files_that_are_put(docker: Cli, image: str) -> None:
     def put(query: str, kind: bytes, uid: int) -> int:
         buffer = io.BytesIO()

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from tests.cli.running import Cli
+from tests.cli.running import Cli, api
 
 pytestmark = pytest.mark.root
 
 OPTIONS = [
     (["--log-driver", "awslogs"], "logging driver 'awslogs' is not supported"),
+    (["--log-driver", "gcplogs"], "logging driver 'gcplogs' is not supported"),
     (["--link", "x"], "HostConfig.Links is not supported"),
     (["--ip", "10.1.2.3"], "IPAMConfig is not supported"),
     (["--runtime", "cake"], "unknown or invalid runtime name: cake"),
 ]
+FIXED = {
+    "CgroupParent": "/x",
+    "Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "r"}],
+    "DeviceCgroupRules": ["c 1:3 r"],
+    "DeviceRequests": [{"Driver": "cdi", "DeviceIDs": ["vendor.com/device=one"]}],
+    "Ulimits": [{"Name": "nofile", "Soft": 10, "Hard": 20}],
+}
 DOCKER_VERBS = [
     (["pull", "alpine"], "registry is not built yet"),
     (["network", "create", "x"], "user-defined networks are not supported yet"),
@@ -24,11 +34,29 @@ DOCKER_VERBS = [
 
 @pytest.mark.docker_28
 @pytest.mark.parametrize(("options", "words"), OPTIONS, ids=lambda value: value[0] if isinstance(value, list) else "")
+@pytest.mark.census("log-driver awslogs*", "log-driver gcplogs*")
 def test_options_of_run(cli: Cli, image: str, options: list[str], words: str) -> None:
     refused = cli("run", "--name", "refused", *options, image, "true", check=False)
     assert refused.returncode == 125
     assert words in refused.stderr
     assert "refused" not in cli("ps", "-a", "--format", "{{.Names}}").stdout
+
+
+@pytest.mark.census(*(f"POST /containers/{{id}}/update {name}*" for name in FIXED))
+@pytest.mark.parametrize("name", FIXED)
+def test_what_is_fixed_when_a_container_is_made(docker: Cli, image: str, name: str) -> None:
+    """dockerd takes these in an update and changes nothing; an update that does nothing is refused here."""
+    docker("create", "--name", "made", image)
+    before = docker("inspect", "-f", "{{json .HostConfig}}", "made").stdout
+    status, answer = api(docker.daemon, "POST", "/containers/made/update", {name: FIXED[name]})
+    assert (status, f"{name} is not supported" in json.loads(answer)["message"]) == (400, True), answer
+    assert docker("inspect", "-f", "{{json .HostConfig}}", "made").stdout == before
+
+
+@pytest.mark.census("filter /containers/json annotation(1.56)")
+def test_filters_of_later_versions(docker: Cli) -> None:
+    refused = docker("ps", "--filter", "annotation=a", check=False)
+    assert (refused.returncode, "invalid filter 'annotation'" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(("verb", "words"), DOCKER_VERBS, ids=lambda value: value[0] if isinstance(value, list) else "")

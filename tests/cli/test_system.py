@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,18 @@ def test_a_host_behind_ssh(daemon: DaemonProcess, image: str, tmp_path: Path, mo
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     host = f"ssh://me@box{daemon.socket}"
     assert ours("--host", host, "run", "-i", "--rm", image, "cat", stdin="through\n").stdout == "through\n"
+
+
+@pytest.mark.census("commit --no-pause")
+def test_a_commit_without_a_pause(ours: CommandLine, image: str) -> None:
+    ours("run", "-d", "--name", "goes-on", image, "sleep", "100")
+    try:
+        for words, pauses in ([], 1), (["--no-pause"], 0):
+            since = f"{time.time():.6f}"
+            ours("commit", *words, "goes-on", "gone:1")
+            told = ours("events", "--since", since, "--until", "0s", "--filter", "event=pause").stdout
+            assert told.count("container pause") == pauses
+        assert ours("commit", "--pause", "--no-pause", "goes-on", check=False).returncode == 1
+    finally:
+        ours("rm", "-f", "goes-on")
+        ours("rmi", "gone:1", check=False)

@@ -80,6 +80,7 @@ def test_a_running_container_is_kept_unless_forced(tmp_path: Path) -> None:
     inside(tmp_path, test)
 
 
+@pytest.mark.census("state removing")
 def test_removing_twice(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         c = await world.create()

@@ -75,6 +75,7 @@ def test_a_removed_container_is_not_recorded_again() -> None:
     run(main)
 
 
+@pytest.mark.census("state dead")
 def test_records_outlive_the_store_and_a_broken_one_harms_none(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         store, records = new()
