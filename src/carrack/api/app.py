@@ -128,11 +128,11 @@ class Application:
         except ConnectionError as error:
             if raw.transport is None:
                 return Unanswered()
-            answer = error_response(error, f"{raw.method} {raw.raw_path}")
+            answer = error_response(error, _named(raw))
         except _Unrouted as refused:
             answer, headers = refused.answer, refused.headers
         except Exception as error:
-            answer = error_response(error, f"{raw.method} {raw.raw_path}")
+            answer = error_response(error, _named(raw))
         if request is not None and request.hijacked is not None:
             request.hijacked.close()
             return Hijacked(request.hijacked)
@@ -143,7 +143,7 @@ class Application:
             try:
                 await request.guard.release(answer, headers)
             except Exception as error:
-                answer = error_response(error, f"{raw.method} {raw.raw_path}")
+                answer = error_response(error, _named(raw))
         response = _render(raw, answer, headers)
         if raw.headers.get("Expect") and (request is None or request.expected_to_continue):
             # The body that the client holds back is not to be taken for the next request.
@@ -214,6 +214,11 @@ def _clean(path: str) -> str:
         return path
     clean = posixpath.normpath(path).replace("//", "/", 1)
     return clean + "/" if path.endswith("/") and clean != "/" else clean
+
+
+def _named(raw: web.BaseRequest) -> str:
+    """A request in the log: without its query, where a URL may hold a password."""
+    return f"{raw.method} {raw.raw_path.partition('?')[0]}"
 
 
 def _permission(
