@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Cli, api, created, eventually
+from tests.cli.running import Cli, CommandLine, DaemonProcess, api, created, eventually
 
 pytestmark = pytest.mark.root
 REQUEST = ("Driver", "Count", "DeviceIDs", "Capabilities", "Options")
@@ -86,6 +86,7 @@ def described(docker: Cli) -> Iterator[Path]:
     "HostConfig.DeviceRequests[].Driver",
     "HostConfig.DeviceRequests[].DeviceIDs",
     "daemon.json cdi-spec-dirs",
+    "GET /info → DiscoveredDevices",
     "GET /info → DiscoveredDevices",
     "GET /info → DiscoveredDevices[].ID",
     "GET /info → DiscoveredDevices[].Source",
@@ -184,3 +185,23 @@ def test_what_nobody_described(cli: Cli, image: str, words: list[str], told: str
     assert refused.returncode == 125
     assert told in refused.stderr
     assert cli("inspect", "-f", "{{.State.Status}}", "refused").stdout == "created\n"
+
+
+@pytest.mark.census("daemon features containerd-snapshotter/buildkit/cdi", "daemon.json features")
+def test_a_daemon_without_the_feature(
+    tmp_path_factory: pytest.TempPathFactory, daemon: DaemonProcess, image: str
+) -> None:
+    process = DaemonProcess(tmp_path_factory.mktemp("plain"), "--feature", "cdi=false", "--feature", "buildkit=true")
+    cli = CommandLine("carrack", process)
+    try:
+        process.start()
+        cli("load", stdin=CommandLine("carrack", daemon).raw("save", image))
+        assert json.loads(cli("info", "-f", "{{json .CDISpecDirs}}").stdout) == []
+        refused = cli("run", "--name", "plain", "--device", "vendor.com/device=x", image, check=False)
+        assert 'could not select device driver "cdi" with capabilities: []' in refused.stderr
+        cli("rm", "plain")
+    finally:
+        process.stop()
+    other = DaemonProcess(tmp_path_factory.mktemp("other"), "--feature", "containerd-snapshotter=true")
+    with pytest.raises(AssertionError, match="containerd-snapshotter=true is not supported"):
+        other.start()
