@@ -245,14 +245,33 @@ def test_the_daemons_own_driver_and_options(other: CommandLine, image: str) -> N
     other("rm", "given", "later")
 
 
+OF_AWSLOGS = """
+awslogs-region
+awslogs-endpoint
+awslogs-group
+awslogs-stream
+awslogs-create-group
+awslogs-create-stream
+awslogs-datetime-format
+awslogs-multiline-pattern
+awslogs-credentials-endpoint
+awslogs-force-flush-interval-seconds
+awslogs-max-buffered-events
+awslogs-format
+tag
+""".split()
+OF_GCPLOGS = "gcp-project gcp-log-cmd gcp-meta-zone gcp-meta-name gcp-meta-id labels env".split()
 REFUSED = [
     ({"Type": "json-file", "Config": {"x": "y"}}, "unknown log opt 'x' for json-file log driver"),
     ({"Type": "local", "Config": {"x": "y"}}, "unknown log opt 'x' for log driver local"),
     ({"Type": "gelf", "Config": {}}, "gelf-address is a required parameter"),
     ({"Type": "nosuch", "Config": {}}, 'plugin \\"nosuch\\" not found'),
     *(
-        ({"Type": name, "Config": {}}, f"logging driver '{name}' is not supported by this version of Carrack")
-        for name in ("awslogs", "gcplogs", "etwlogs", "logentries")
+        (
+            {"Type": name, "Config": dict.fromkeys(options, "x")},
+            f"logging driver '{name}' is not supported by this version of Carrack: use one of",
+        )
+        for name, options in (("awslogs", OF_AWSLOGS), ("gcplogs", OF_GCPLOGS), ("etwlogs", ()), ("logentries", ()))
     ),
 ]
 
@@ -260,6 +279,8 @@ REFUSED = [
 @pytest.mark.census(
     "log-driver awslogs", "log-driver gcplogs", "log-driver etwlogs", "log-driver logentries", "log-driver plugin"
 )
+@pytest.mark.census(*(f"log-driver awslogs {name}" for name in OF_AWSLOGS))
+@pytest.mark.census(*(f"log-driver gcplogs {name}" for name in OF_GCPLOGS))
 @pytest.mark.parametrize(("log", "text"), REFUSED)
 def test_what_is_refused(docker: Cli, image: str, log: dict[str, object], text: str) -> None:
     body = {"Image": image, "HostConfig": {"LogConfig": log}}

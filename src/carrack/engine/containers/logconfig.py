@@ -287,6 +287,8 @@ def status(c: Container, paths: Paths) -> dict[str, Any] | None:
     """How many messages were dropped for want of room (``Dropped``) or given up by a driver (``Lost``), and the last
     ``Error``; None when nothing was."""
     log = c.host_config["LogConfig"]
+    if log["Type"] not in drivers.REMOTE and (log["Config"] or {}).get("mode") != "non-blocking":
+        return None  # the shim itself writes
     directory = paths.data(c.id) if log["Type"] == "json-file" else os.path.dirname(paths.local_log(c.id))
     try:
         with open(os.path.join(directory, "log-status"), "rb") as file:

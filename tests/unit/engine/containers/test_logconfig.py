@@ -180,6 +180,8 @@ def test_a_status_is_what_the_logger_left(tmp_path: Path) -> None:
     c = container(1, {"Image": "im", "Cmd": ["x"]})
     paths = Paths(str(tmp_path), str(tmp_path))
     assert logconfig.status(c, paths) is None
+    c.host_config["LogConfig"] = log(mode="non-blocking")
+    assert logconfig.status(c, paths) is None
     file = Path(paths.data(c.id)) / "log-status"
     file.parent.mkdir(parents=True)
     file.write_text('{"dropped": 3, "lost": 1, "error": "no"}')
