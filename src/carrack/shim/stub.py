@@ -219,7 +219,7 @@ def _hooks(plan: dict[str, Any]) -> dict[str, Any] | None:
 def _give(arranged: Arranged, request: dict[str, Any], message: dict[str, Any], fds: list[int]) -> None:
     """What came for the shim: the log's directory, clients, descriptors to hold."""
     log = request.get("log")
-    arranged.document["log"] = log
+    arranged.document["log"] = log and _log(log)
     if log:
         arranged.put("log_directory", [fds[message["log_directory"]]])
     clients = request.get("attach", ())
@@ -227,6 +227,15 @@ def _give(arranged: Arranged, request: dict[str, Any], message: dict[str, Any], 
     names = ("stdin", "stdout", "stderr")
     arranged.document["wishes"] = [{name: bool(wish.get(name)) for name in names} for wish in clients]
     arranged.put("hold", [fds[index] for index in request.get("hold_fds", ())])
+
+
+def _log(log: dict[str, Any]) -> dict[str, Any]:
+    """A json-file as the arguments of its class, since the shim is to do as little as it can."""
+    file = log.get("file")
+    if not file or file["kind"] != "json-file":
+        return log
+    more = [bool(file.get("compress")), file.get("attributes", "")]
+    return {"json": [file["name"], file["max_size"], file["max_file"], *more]}
 
 
 def _streams(arranged: Arranged, request: dict[str, Any], null_fd: int) -> list[int]:

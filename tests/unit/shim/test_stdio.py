@@ -181,3 +181,32 @@ def test_a_terminal_is_resized_and_ends_with_its_program() -> None:
     assert client.recv(99) == b""
     client.close()
     loop.close()
+
+
+def test_a_log_that_takes_no_more_holds_up_the_program() -> None:
+    class Full:
+        blocked = True
+
+        def __init__(self) -> None:
+            self.taken: list[bytes] = []
+
+        def write(self, stream: str, data: bytes) -> None:
+            self.taken.append(data)
+
+        def close(self) -> None:
+            self.taken.append(b"end")
+
+    log, desk = Full(), Desk()
+    desk.stdio.start(log)  # type: ignore[arg-type]
+    os.write(desk.output, b"waits\n")
+    desk.turn(2)
+    assert log.taken == []
+    log.blocked = False
+    desk.stdio.balance()
+    desk.turn(2)
+    assert log.taken == [b"waits\n"]
+    log.blocked = True
+    desk.stdio.balance()
+    os.write(desk.output, b"last words\n")
+    desk.end()
+    assert log.taken == [b"waits\n", b"last words\n", b"end"]

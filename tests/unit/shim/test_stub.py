@@ -37,6 +37,12 @@ def message(tmp_path: Path, **more: Any) -> tuple[dict[str, Any], list[int]]:
     return {"id": 5, "request": request, "directory": 1, "log_directory": 2}, fds
 
 
+def test_a_usual_log_is_the_arguments_of_its_class() -> None:
+    file = {"kind": "json-file", "name": "n", "max_size": 5, "max_file": 2, "attributes": "{}"}
+    assert stub._log({"directory": "/d", "file": file}) == {"json": ["n", 5, 2, False, "{}"]}
+    assert stub._log({"directory": "/d", "logger": {}}) == {"directory": "/d", "logger": {}}
+
+
 def close(fds: list[int]) -> None:
     for fd in set(fds):
         os.close(fd)

@@ -2,7 +2,7 @@
 
 Names and most values are judged when the container is made, the rest when it starts, in Docker's words at Docker's
 moments. Docker's json-file grows without bound unless told; here a log has MAX_SIZE and MAX_FILE by default, because a
-container that talks a lot must not fill the host's disk (``max-size=-1`` asks for no bound).
+container that talks a lot must not fill the host's disk (``max-size=1000t`` asks for no bound).
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 DRIVERS = ("fluentd", "gelf", "journald", "json-file", "local", "none", "splunk", "syslog")
 DEFAULT = "json-file"
 MAX_SIZE, MAX_FILE = 100_000_000, 5
-_UNBOUNDED = "-1"
 _NOT_BUILT = ("awslogs", "etwlogs", "gcplogs", "logentries")
 _OF_FILES = {
     "json-file": ("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"),
@@ -170,16 +169,14 @@ def _buffer(options: Mapping[str, str]) -> LoggerRequest:
 def json_file(name: str, options: Mapping[str, str]) -> FileRequest:
     """The json-file that these options describe. Raises InvalidArgument in Docker's words."""
     size, files = MAX_SIZE, integer(options.get("max-file", "1" if "max-size" in options else str(MAX_FILE)))
-    if options.get("max-size") == _UNBOUNDED:
-        size = 0
-    elif "max-size" in options:
+    if "max-size" in options:
         size = parse_bytes(options["max-size"], 1000)
         if size <= 0:
             raise InvalidArgument("max-size must be a positive number")
     if files < 1:
         raise InvalidArgument("max-file cannot be less than 1")
     compress = boolean(options.get("compress") or "false")
-    if compress and (files < 2 or not size):
+    if compress and files < 2:
         raise InvalidArgument("compress cannot be true when max-file is less than 2 or max-size is not set")
     return {"kind": "json-file", "name": name, "max_size": size, "max_file": files, "compress": compress}
 

@@ -27,3 +27,9 @@ def test_dockers_words_stand_before_the_runtimes() -> None:
         str(exec_error(failure))
         == "OCI runtime exec failed: exec failed: unable to start container process: " + MISSING
     )
+
+
+def test_a_log_driver_that_cannot_begin_is_told_in_dockers_words() -> None:
+    failure = StartFailed("log", "failed to initialize logging driver: dial tcp: no", 125)
+    error = start_error(failure)
+    assert str(error) == "failed to create task for container: failed to initialize logging driver: dial tcp: no"

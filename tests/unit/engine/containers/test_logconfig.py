@@ -94,10 +94,10 @@ def test_a_log_is_bounded_unless_told_otherwise(tmp_path: Path) -> None:
         (file["max_size"], file["max_file"])
         for file in (
             made(tmp_path, settings)["file"]
-            for settings in (log(), log(max_size="4k"), log(max_size="-1", max_file="2"), log("local"))
+            for settings in (log(), log(max_size="4k"), log(max_size="1000t", max_file="2"), log("local"))
         )
     ]
-    assert sizes == [(100_000_000, 5), (4000, 1), (0, 2), (20 << 20, 5)]
+    assert sizes == [(100_000_000, 5), (4000, 1), (10**15, 2), (20 << 20, 5)]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,7 @@ def test_a_log_is_bounded_unless_told_otherwise(tmp_path: Path) -> None:
     [
         (log(max_size="0"), "max-size must be a positive number"),
         (log(max_size="foo"), "invalid size: 'foo'"),
+        (log(max_size="-1"), "invalid size: '-1'"),
         (log(max_file="0"), "max-file cannot be less than 1"),
         (log(max_file="x"), 'strconv.Atoi: parsing "x": invalid syntax'),
         (log(compress="foo"), 'strconv.ParseBool: parsing "foo": invalid syntax'),
