@@ -88,13 +88,7 @@ def start(sandbox: Sandbox, document: dict[str, Any], fds: list[int], loop: Loop
         if not running.terminal:
             stdio.use_pipes(given("streams"))
         stage = "log"
-        log: Log | None = None
-        if asked := document["log"]:
-            place = given("log_directory")
-            if "json" in asked:  # by far the most frequent, and the shim stays the smaller the less it calls
-                log = LogFile(place[0], *asked["json"])
-            else:
-                log = _open_log(asked, place, loop, sandbox.null_fd, stdio)
+        log = document["log"] and _open_log(document["log"], given, loop, stdio)
         stage = "attach"
         if document["wishes"]:
             for fd, wishes in zip(given("clients"), document["wishes"], strict=True):
@@ -132,10 +126,13 @@ def _hand_over(sandbox: Sandbox, running: Running, document: dict[str, Any], pac
             os.close(fd)
 
 
-def _open_log(request: dict[str, Any], fds: list[int], loop: Loop, null_fd: int, stdio: Stdio) -> Log:
+def _open_log(request: dict[str, Any], given: Callable[[str], list[int]], loop: Loop, stdio: Stdio) -> Log:
     """A file, or a logger process that has begun. Raises OSError."""
+    fds = given("log_directory")
+    if "json" in request:  # by far the most frequent, and the shim stays the smaller the less it calls
+        return LogFile(fds[0], *request["json"])
     if "logger" in request:
-        return Logger(loop, request["logger"], fds, null_fd, stdio.balance)
+        return Logger(loop, request["logger"], fds, given("null")[0], stdio.balance)
     return open_file(fds[0], request["file"])
 
 
