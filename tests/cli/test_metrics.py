@@ -79,6 +79,7 @@ def test_a_container_s_own_figures(measured: tuple[CommandLine, str], image: str
         mine = r'\{id="[0-9a-f]{64}",image="[^"]+",name="busy",container_label_com_example_team="blue"'
         eventually(lambda: value(scrape(address), "engine_daemon_health_checks_failed_total") >= 1)
         page = scrape(address)
+        assert value(page, "engine_daemon_health_check_start_duration_seconds_count") >= 1
         assert value(page, rf"container_spec_memory_limit_bytes{mine}\}}") == 96 * 1024 * 1024
         assert 0 < value(page, rf"container_memory_usage_bytes{mine}\}}") < 96 * 1024 * 1024
         assert value(page, rf"container_processes{mine}\}}") >= 1

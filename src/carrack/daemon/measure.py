@@ -24,6 +24,8 @@ def metrics(services: Services, health: HealthMonitors) -> Metrics:
     meter.timed(images.importer, "image", load="import")
     meter.timed(images.remover, "image", remove="delete")
     meter.timed(services.info, "host", info="system_info")
+    if meter.on:
+        health.prepared = meter.histogram("health", "start").observe
     sources = Sources(
         counts=services.counts,
         containers=lambda: services.store,

@@ -26,9 +26,12 @@ class Meter:
         """
         if self.on:
             for method, action in actions.items():
-                histogram = self.families.setdefault(family, {}).setdefault(action, Histogram())
-                setattr(thing, method, _timed(getattr(thing, method), histogram))
+                setattr(thing, method, _timed(getattr(thing, method), self.histogram(family, action)))
         return thing
+
+    def histogram(self, family: str, action: str) -> Histogram:
+        """The histogram of one action."""
+        return self.families.setdefault(family, {}).setdefault(action, Histogram())
 
 
 def _timed(method: Callable[..., Awaitable[Any]], histogram: Histogram) -> Callable[..., Awaitable[Any]]:

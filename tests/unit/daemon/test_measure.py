@@ -30,7 +30,9 @@ def test_docker_s_actions_have_their_names() -> None:
     health: Any = Anything()
     measure.metrics(services, health)
     asyncio.run(parts.creator.create("x"))
+    health.prepared(0.5)
     families = services.meter.families
+    assert families["health"]["start"].sum == 0.5
     assert families["container"]["create"].count == 1
     assert set(families["container"]) == {"create", "changes", "commit"}
     assert set(families["network"]) == {"allocate", "connect", "release"}

@@ -10,6 +10,8 @@ import asyncio
 import logging
 import signal
 import socket
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from carrack.engine import health
@@ -39,6 +41,8 @@ class HealthMonitors:
         self._events = events
         self._jobs = jobs
         self._monitors: dict[str, asyncio.Task[None]] = {}
+        self.prepared: Callable[[float], None] | None = None
+        """Told the seconds that each check took to begin, where somebody counts them."""
         self.checks = 0
         self.failed = 0
         """How many checks have run since the daemon started, and how many of them did not succeed."""
@@ -96,7 +100,10 @@ class HealthMonitors:
         stream = None
         try:
             async with asyncio.timeout(asked.timeout / NANOSECONDS):
+                begun = time.monotonic()
                 stream = await self._execs.start(process, {}, attach=True)
+                if self.prepared is not None:
+                    self.prepared(time.monotonic() - begun)
                 assert stream is not None
                 assert process.watching is not None
                 await _read(stream, output)

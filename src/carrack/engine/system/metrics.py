@@ -78,6 +78,9 @@ class Metrics:
             if histograms := self._meter.families.get(family):
                 told = f"The number of seconds it takes to {what}"
                 page.histogram(name, told, [({label: action}, h) for action, h in sorted(histograms.items())])
+        for histogram in self._meter.families.get("health", {}).values():
+            told = "The number of seconds it takes to prepare to run health checks"
+            page.histogram("engine_daemon_health_check_start_duration_seconds", told, [({}, histogram)])
         counts = await self._sources.counts()
         states = {"paused": counts.paused, "running": counts.running, "stopped": counts.stopped}
         page.add("engine_daemon_container_states_containers", "gauge", "The count of containers in various states",
