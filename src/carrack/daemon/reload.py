@@ -15,6 +15,7 @@ from carrack.daemon import config as configuration
 from carrack.daemon.config import Config
 from carrack.engine.runtimes import Runtimes
 from carrack.errors import InvalidArgument
+from carrack.runtime.cgroups.hierarchy import detect
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def attributes(config: Config) -> dict[str, str]:
     features = " ".join(f"{name}:{json.dumps(value)}" for name, value in sorted(config.features.items()))
     return {
         "debug": json.dumps(config.debug),
-        "default-cgroupns-mode": containers.cgroupns_mode,
+        "default-cgroupns-mode": containers.cgroupns_mode or ("private" if detect().version == 2 else "host"),
         "default-ipc-mode": containers.ipc_mode,
         "default-runtime": config.default_runtime,
         "default-shm-size": str(containers.shm_size),
