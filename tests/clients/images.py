@@ -28,6 +28,8 @@ echo force-unsafe-io >>/etc/dpkg/dpkg.cfg.d/lean
 for program in /usr/local/bin/*; do [ ! -f "$program" ] || chmod 755 "$program"; done
 apt-get -qq update
 apt-get -qq -y install --no-install-recommends "$@"
+"""
+_CLEAN = """
 rm -rf /var/lib/apt/lists/* /var/cache/apt/* /usr/sbin/policy-rc.d; find /var/log -type f -delete
 """
 
@@ -76,7 +78,8 @@ DOCKER = Recipe(
     "docker:dind",
     ("docker.io", "iptables", "systemd-sysv", "dbus"),
     {"dind-entrypoint": "/usr/local/bin/docker-entrypoint.sh"},
-    "",
+    # The command is in a package of its own since Debian 13.
+    "command -v docker >/dev/null || apt-get -qq -y install --no-install-recommends docker-cli",
     ('ENTRYPOINT ["docker-entrypoint.sh"]', "VOLUME /var/lib/docker"),
 )
 REAPER = Recipe(
@@ -111,7 +114,7 @@ def _make(cli: CommandLine, daemon: DaemonProcess, recipe: Recipe) -> None:
         return
     provide(daemon, BASE)
     maker = f"make-{recipe.name.replace('/', '-').replace(':', '-')}"
-    cli("create", "--name", maker, BASE.name, "sh", "-c", _INSTALL + recipe.script, "sh", *recipe.packages)
+    cli("create", "--name", maker, BASE.name, "sh", "-c", _INSTALL + recipe.script + _CLEAN, "sh", *recipe.packages)
     try:
         for source, target in recipe.files.items():
             cli("cp", str(_HERE / source), f"{maker}:{target}")
@@ -142,7 +145,7 @@ def _archive(recipe: Recipe) -> Path:
         ["apt-cache", "policy", "debianutils", *recipe.packages], capture_output=True, text=True, check=False
     )
     versions = [line for line in policy.stdout.splitlines() if "Candidate" in line]
-    text = repr((recipe, files, _suite(), versions, _INSTALL))
+    text = repr((recipe, files, _suite(), versions, _INSTALL, _CLEAN))
     return CACHE / f"{_file_name(recipe)}_{hashlib.sha256(text.encode()).hexdigest()[:12]}.tar"
 
 
