@@ -19,6 +19,7 @@ class Server:
         self.sock = sock
         self.got: list[bytes] = []
         self.connections: list[socket.socket] = []
+        self.ended = threading.Event()
         self._reply = reply
         self._changed = threading.Condition()
 
@@ -51,6 +52,13 @@ class Server:
                 self.connections.append(connection)
                 threading.Thread(target=self._stream, args=(connection, tls), daemon=True).start()
 
+    def _more(self, connection: socket.socket) -> bytes:
+        """What comes next; nothing when the server is told to end its connections."""
+        while not self.ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                return connection.recv(1 << 16)
+        return b""
+
     def _stream(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
         with contextlib.suppress(OSError), contextlib.ExitStack() as held:
             held.enter_context(connection)
@@ -59,7 +67,8 @@ class Server:
             with self._changed:
                 number = len(self.got)
                 self.got.append(b"")
-            while data := connection.recv(1 << 16):
+            connection.settimeout(0.05)
+            while data := self._more(connection):
                 with self._changed:
                     self.got[number] += data
                     self._changed.notify_all()

@@ -68,15 +68,18 @@ def dial(network: str, place: str | tuple[str, int], tls: SSLContext | None = No
 
 
 def gone(sock: socket.socket) -> bool:
-    """Whether the other end has closed a connection: a sending would seem to succeed, and be lost."""
+    """Whether the other end has closed a connection: a sending would seem to succeed, and be lost.
+
+    TLS cannot peek: a byte that such a server sends unasked is swallowed.
+    """
     timeout = sock.gettimeout()
     try:
         sock.setblocking(False)
-        return not sock.recv(1, socket.MSG_PEEK)
+        return not (sock.recv(1) if hasattr(sock, "cipher") else sock.recv(1, socket.MSG_PEEK))
     except (BlockingIOError, InterruptedError):
         return False
-    except (OSError, ValueError):  # TLS cannot peek: the sending itself will tell
-        return not isinstance(sock.fileno(), int) or sock.fileno() < 0
+    except OSError as error:  # SSLWantReadError says that nothing is there
+        return type(error).__name__ not in ("SSLWantReadError", "SSLWantWriteError")
     finally:
         if sock.fileno() >= 0:
             sock.settimeout(timeout)

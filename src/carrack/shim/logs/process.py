@@ -172,7 +172,7 @@ class Logger:
     def _send(self) -> None:
         waits = False
         while not self._ring.ended:
-            taken = self._ring.take(self._driver.linger if waits else None)
+            taken = self._ring.take(self._driver.linger if waits or self._driver.held else None)
             waits = bool(taken)
             self._in_hand = len(taken)
             for message in taken:

@@ -179,19 +179,27 @@ class Splunk(Driver):
             if settings.acknowledged:
                 headers["X-Splunk-Request-Channel"] = self._channel
         try:
-            if self._connection is None:
-                self._connection = self._dial()
-            self._connection.request(method, _PATH, body, headers)
-            answer = self._connection.getresponse()
-            text = answer.read(4096)
+            status, text = self._exchange(method, body, headers)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             scheme = "https" if settings.secure else "http"
             where = f"{scheme}://{settings.host}:{settings.port}{_PATH}"
             raise address.DialError(f'{method.capitalize()} "{where}": {error}') from None
-        if answer.status != 200:
+        if status != 200:
             self.close()
-            raise address.DialError(f"splunk: failed to {method} event - {answer.status} - {text_of(text)}")
+            raise address.DialError(f"splunk: failed to {method} event - {status} - {text_of(text)}")
+
+    def _exchange(self, method: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        """(status, the beginning of the answer), over the same connection as before unless the server closed it."""
+        if self._connection is not None and (self._connection.sock is None or address.gone(self._connection.sock)):
+            self.close()
+        if self._connection is None:
+            self._connection = self._dial()
+        self._connection.request(method, _PATH, body, headers)
+        answer = self._connection.getresponse()
+        text = answer.read(4096)
+        answer.read()
+        return answer.status, text
 
     def _dial(self) -> HTTPConnection:
         import http.client

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import time
 from pathlib import Path
 
 import pytest
+from tests.fakes import certificates
 from tests.fakes import log_servers as servers
 
 from carrack.errors import InvalidArgument
@@ -54,6 +58,27 @@ def test_a_connection_that_the_other_end_closed_is_noticed() -> None:
         sock.recv(1, socket.MSG_PEEK)
         assert address.gone(sock)
         sock.close()
+
+
+def test_the_end_of_a_tls_connection_is_noticed(tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("the openssl command makes the certificates")
+    keys = certificates.make(tmp_path)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(keys.server, keys.server_key)
+    context = address.tls_context(str(keys.authority), "", "", verify=True)
+    with servers.tcp(tls=serving) as server:
+        sock = address.dial("tcp", ("127.0.0.1", server.port), context, "localhost")
+        sock.sendall(b"x")
+        server.wait(lambda got: got == [b"x"])
+        assert not address.gone(sock)
+        server.ended.set()
+        sock.settimeout(10)
+        while not address.gone(sock):
+            time.sleep(0.01)
+        sock.close()
+        with pytest.raises(DialError, match="tls: failed to verify certificate"):
+            address.dial("tcp", ("127.0.0.1", server.port), context, "elsewhere")
 
 
 def test_files_of_tls_are_named(tmp_path: Path) -> None:
