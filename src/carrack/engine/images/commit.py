@@ -60,11 +60,13 @@ class Committer:
         author: str = "",
         comment: str = "",
     ) -> Image:
-        """Make the image; `overrides` (a request's config), changed by `instructions`, precedes the container's config.
+        """Make the image of the container's config, or `overrides` (a request's) where it says more, changed by
+        `instructions`.
 
         Raises InvalidArgument on a bad instruction, OSError when the upper directory cannot be read.
         """
-        run = merge(changes.apply(run_config(overrides or {}), instructions), run_config(source.container_config))
+        own = run_config(source.container_config)
+        run = merge(changes.apply(run_config(overrides) if overrides else own, instructions), own)
         with self._content.ingest(self._layers.room) as spool:
             await whole(asyncio.to_thread(_pack, source.upper, spool))
             diff_id = spool.finish().digest

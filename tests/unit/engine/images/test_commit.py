@@ -45,7 +45,7 @@ def test_commit(world: World, committer: Committer, tmp_path: Path) -> None:
     assert len(image.diff_ids) == 2
     assert image.tags == ("made:1",)
     assert image.parent == sha(CONFIG)
-    assert image.config["config"] == {"Cmd": ["sh", "-c", "x"], "Env": ["B=2", "A=1"], "Labels": {"l": "1", "m": "2"}}
+    assert image.config["config"] == {"Cmd": ["sh", "-c", "x"], "Env": ["A=1", "B=2"], "Labels": {"l": "1", "m": "2"}}
     assert image.config["author"] == "me"
     assert "docker_version" not in image.config
     step = image.config["history"][-1]
