@@ -40,6 +40,21 @@ def _reap(labels: list[str]) -> None:
     _ask("POST", "/images/prune", filters=json.dumps({"label": labels, "dangling": ["false"]}))
 
 
+def _received(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(4096)
+    except OSError:  # the other side died with answers unread
+        return b""
+
+
+def _sent(connection: socket.socket, data: bytes) -> bool:
+    try:
+        connection.sendall(data)
+    except OSError:
+        return False
+    return True
+
+
 def _collect(wait: float) -> set[tuple[str, ...]]:
     """What connections asked for, until there has been none for `wait` seconds."""
     wanted: set[tuple[str, ...]] = set()
@@ -52,16 +67,11 @@ def _collect(wait: float) -> set[tuple[str, ...]]:
             if one is listener:
                 rest[listener.accept()[0]] = b""
                 continue
-            try:
-                data = one.recv(4096)
-            except OSError:  # the other side died with answers unread
-                data = b""
+            data = _received(one)
             *lines, rest[one] = (rest[one] + data).split(b"\n")
             for line in lines:
                 wanted.add(tuple(value for _, value in urllib.parse.parse_qsl(line.decode().strip())))
-            if data:
-                one.sendall(b"ACK\n" * len(lines))
-            else:
+            if not data or not _sent(one, b"ACK\n" * len(lines)):
                 del rest[one]
                 one.close()
         patience = wait
