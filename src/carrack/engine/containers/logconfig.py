@@ -200,8 +200,8 @@ def local_file(options: Mapping[str, str]) -> FileRequest:
         raise InvalidArgument(f"error reading compress log option: {error}") from error
     if compress and files < 2:
         raise InvalidArgument("compression cannot be enabled when max file count is 1")
-    if size <= 0 or files < 1:
-        raise InvalidArgument("max-size and max-file must be positive")
+    if files < 1:
+        raise InvalidArgument("max-file cannot be less than 1")
     return {"kind": "local", "name": LOCAL_NAME, "max_size": size, "max_file": files, "compress": compress}
 
 
@@ -242,7 +242,8 @@ def _chosen(values: Mapping[str, str], options: Mapping[str, str], name: str) ->
                 raise re.error("expression too long")
             compiled = re.compile(pattern)
         except re.error as error:
-            raise InvalidArgument(f"error parsing regexp: {error}: `{pattern}`") from error
+            told = "missing closing )" if "missing )" in str(error) else str(error)  # as Go words the usual slip
+            raise InvalidArgument(f"error parsing regexp: {told}: `{pattern}`") from error
         found |= {key: value for key, value in values.items() if compiled.search(key)}
     return found
 

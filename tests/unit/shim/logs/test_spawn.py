@@ -55,7 +55,7 @@ def test_a_driver_that_cannot_begin_fails_the_start(fds: list[int]) -> None:
         LoggerError, match=r"^failed to initialize logging driver: dial unix /no/such: connect: no such"
     ):
         Logger(Loop(), {"task": task, "blocking": True}, fds[:1], fds[1], lambda: None)
-    os.waitpid(-1, 0)
+    os.waitpid(child(), 0)
 
 
 def test_another_one_follows_a_dead_one(tmp_path: Path, fds: list[int]) -> None:
