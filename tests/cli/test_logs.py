@@ -166,6 +166,17 @@ def test_no_log_at_all(cli: Cli, image: str) -> None:
 
 
 @pytest.mark.parametrize("driver", ["json-file", "local"])
+def test_logs_of_terminals_and_of_the_killed(cli: Cli, image: str, driver: str) -> None:
+    cli("run", "-dt", "--name", "screen", "--log-driver", driver, image, "sh", "-c", "echo one; printf two; sleep 100")
+    eventually(lambda: cli.raw("logs", "screen").startswith(b"one\r\n"))
+    cli("kill", "screen")
+    assert cli.raw("logs", "screen") == b"one\r\ntwo"
+    assert cli.raw("logs", "-f", "screen") == b"one\r\ntwo"
+    cli("create", "--name", "fresh", "--log-driver", driver, image, "true")
+    assert cli.raw("logs", "fresh") == b""
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local"])
 def test_a_line_of_64_mib_is_cut_and_the_shim_stays_small(docker: Cli, image: str, driver: str) -> None:
     script = "head -c 67108869 /dev/zero | tr '\\0' x; echo; sleep 100"
     options = ["--log-driver", driver, "--log-opt", "max-size=1m", "--log-opt", "max-file=2"]
