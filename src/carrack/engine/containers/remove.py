@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import shutil
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_TRIES, _BETWEEN_TRIES = 10, 0.1
 _AGAIN = 0.005
 
 
@@ -132,7 +135,11 @@ class Remover:
                 remove(what)
             except (OSError, CarrackError) as failure:
                 log.error("something of the removed container %s is left: %s", identity, failure)
-        shutil.rmtree(self._paths.data(identity), ignore_errors=True)
+        for _ in range(_TRIES):
+            shutil.rmtree(self._paths.data(identity), ignore_errors=True)
+            if not os.path.lexists(self._paths.data(identity)):
+                return
+            time.sleep(_BETWEEN_TRIES)  # a file of its log was just being compressed
 
     async def _remove_volumes(self, c: Container) -> None:
         for point in c.mounts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.fakes.containers import run
 from tests.fakes.engine import World
 
+from carrack.engine.containers import remove as remover
 from carrack.engine.containers.record import Container
 from carrack.errors import Conflict, InvalidArgument, NotFound
 
@@ -44,6 +46,26 @@ def test_nothing_stays_but_volumes(tmp_path: Path) -> None:
         assert world.events.actions[-1] == "destroy"
         assert process is world.execs
         await world.create("web")
+
+    inside(tmp_path, test)
+
+
+def test_a_file_that_appears_meanwhile_goes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compressed file of a log, whose maker outlives the container for a moment."""
+    real, late = shutil.rmtree, ["x.log.1.gz"]
+
+    def rmtree(path: str, ignore_errors: bool = False) -> None:
+        real(path, ignore_errors=ignore_errors)
+        if late:
+            os.mkdir(path)
+            Path(path, late.pop()).touch()
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    monkeypatch.setattr(remover, "_BETWEEN_TRIES", 0)
+
+    async def test(world: World) -> None:
+        await remove(world, await world.create("web"))
+        assert os.listdir(world.paths.data("")) == late == []
 
     inside(tmp_path, test)
 
