@@ -39,7 +39,7 @@ def test_the_form_of_ps(configured: Configured, cli: Cli, image: str) -> None:
 
 @pytest.mark.census("cli-config imagesFormat", "cli-config volumesFormat", "cli-config statsFormat")
 def test_the_form_of_other_tables(configured: Configured, cli: Cli, image: str) -> None:
-    assert configured("images", imagesFormat="{{.Repository}}!") == "busybox!\n"
+    assert configured("images", "busybox:latest", imagesFormat="{{.Repository}}!") == "busybox!\n"
     cli("volume", "create", "vol")
     assert configured("volume", "ls", volumesFormat="{{.Name}}!") == "vol!\n"
     cli("volume", "rm", "vol")

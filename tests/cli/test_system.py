@@ -26,7 +26,7 @@ def test_completion(ours: CommandLine, image: str) -> None:
         assert "carrack __complete" in ours("completion", shell).stdout
     assert ours("completion", "tcsh", check=False).returncode == 1
     assert ours("__complete", "r").stdout.split() == ["rename", "restart", "rm", "rmi", "run"]
-    assert ours("__complete", "volume", "").stdout.split() == ["create", "inspect", "ls", "prune", "rm"]
+    assert ours("__complete", "volume", "").stdout.split() == ["create", "inspect", "ls", "prune", "rm", "update"]
     assert "--publish" in ours("__complete", "run", "--pu").stdout.split()
     assert ours("__complete", "run", "busy").stdout == f"{image}\n"
     ours("create", "--name", "complete-me", image)
@@ -122,12 +122,12 @@ def test_a_host_behind_ssh(daemon: DaemonProcess, image: str, tmp_path: Path, mo
 def test_a_commit_without_a_pause(ours: CommandLine, image: str) -> None:
     ours("run", "-d", "--name", "goes-on", image, "sleep", "100")
     try:
-        for words, pauses in ([], 1), (["--no-pause"], 0):
+        for name, words, pauses in ("gone:1", [], 1), ("gone:2", ["--no-pause"], 0):
             since = f"{time.time():.6f}"
-            ours("commit", *words, "goes-on", "gone:1")
+            ours("commit", *words, "goes-on", name)
             told = ours("events", "--since", since, "--until", "0s", "--filter", "event=pause").stdout
             assert told.count("container pause") == pauses
         assert ours("commit", "--pause", "--no-pause", "goes-on", check=False).returncode == 1
     finally:
         ours("rm", "-f", "goes-on")
-        ours("rmi", "gone:1", check=False)
+        ours("rmi", "gone:1", "gone:2", check=False)
