@@ -156,6 +156,8 @@ def _mountinfo(fact: str) -> str | None:
         root, source, more = root.rpartition("/")[2], "", ""
     if kind == "cgroup":
         root, source = re.sub("^/[^/]+/ID", "/PARENT/ID", root), ""
+    if point == "/dev/shm":
+        more = re.sub(r"\bsize=[0-9]{7,}k", "size=HOST", more)  # the machine's memory
     tags = " ".join(fields[6:at])
     return " ".join(f"{point} {kind} {root} {options} {tags} {source} {more}".split())
 
