@@ -17,8 +17,9 @@ _LOOK = 1 << 20
 
 
 def start(target: Target) -> None:
-    """Start it."""
-    target.run("run", "-d", "--name", target.name("chatty"), "--log-driver", "json-file", IMAGE, "yes", LINE)
+    """Start it, with a log that is one file throughout."""
+    logging = ["--log-driver", "json-file", "--log-opt", "max-size=100g"]
+    target.run("run", "-d", "--name", target.name("chatty"), *logging, IMAGE, "yes", LINE)
 
 
 def stop(target: Target) -> None:

@@ -18,8 +18,9 @@ from carrack.errors import Conflict, NotFound
 from carrack.model import times
 from carrack.model.container import Document
 
-WINDOW = 0.2
-"""Seconds between the two looks at a container whose figures are asked for once; dockerd takes one or two."""
+WINDOW = 0.1
+"""Seconds between the two looks at a container whose figures are asked for once: a period of the kernel's quotas, so
+that a container at its limit shows that; dockerd takes one or two seconds."""
 
 _LOW_LEVEL = ("rx_bytes", "rx_packets", "rx_errors", "rx_dropped")
 
