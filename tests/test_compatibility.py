@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.census import page, said
 from tests.census.evidence import Evidence, gather
-from tests.census.rows import matches, rows
+from tests.census.rows import COMPLETE, matches, rows
 from tests.fakes.api_server import ApiServer
 
 from carrack.cli.container_flags import CREATE_FLAGS
@@ -67,3 +67,15 @@ def test_create_and_run_say_the_same(
 def _comparable(body: tuple[dict[str, object], str]) -> tuple[dict[str, object], str]:
     apart = ("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce")
     return {key: value for key, value in body[0].items() if key not in apart}, body[1]
+
+
+def test_the_page_is_that_of_this_suite(evidence: tuple[Evidence, set[str]]) -> None:
+    assert page.PAGE.read_text() == page.render(page.judge(rows(), evidence[0])), "stale: run python -m tests.census"
+
+
+@pytest.mark.parametrize("group", COMPLETE)
+def test_every_row_has_its_account_and_nearly_all_work(evidence: tuple[Evidence, set[str]], group: str) -> None:
+    judged = page.judge(rows(), evidence[0])
+    assert not [each.row.name for each in judged if each.row.group == group and not each.state]
+    number = page.counts(judged, group)
+    assert number["works"] >= 0.9 * (sum(number.values()) - number["obsolete"])
