@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from tests.cli.play import Play
 
@@ -44,6 +45,7 @@ def following(play: Play) -> None:
     tail = play.start("logs -f -t --tail 0 one")
     since = play.start("logs -f --since 1s one")
     play.until("logs one", "first")
+    time.sleep(1)  # those who were told nothing yet have come by then
     play.quietly("attach one", stdin="\n\n")
     follower.finish()
     tail.finish(hide={r"(?m)^<time>": "<time>"})
