@@ -4,13 +4,14 @@ this machine's files are none of a test's business."""
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.cli.busybox import IMPORT, root_file_system
-from tests.cli.running import CommandLine, DaemonProcess
+from tests.cli.running import Cli, CommandLine, DaemonProcess
 
 FIRST, COUNT = 200_000, 65_536
 USER = "dockremap"
@@ -51,3 +52,13 @@ def remapping(root: Path) -> Iterator[DaemonProcess]:
         yield process
     finally:
         process.stop()
+
+
+@contextmanager
+def docker_on(process: DaemonProcess) -> Iterator[Cli]:
+    """The real docker (ours where it is not installed) to a daemon; what a test leaves behind is removed."""
+    command = CommandLine("docker" if shutil.which("docker") else "carrack", process)
+    yield command
+    left = command("ps", "-aq").stdout.split()
+    if left:
+        command("rm", "-fv", *left)

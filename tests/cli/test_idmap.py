@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.remapped import COUNT, FIRST, remapping
+from tests.cli.remapped import COUNT, FIRST, docker_on, remapping
 from tests.cli.running import Cli, CommandLine, DaemonProcess, api, created
 from tests.cli.test_userns import owners
 
@@ -24,11 +23,8 @@ def remap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 
 @pytest.fixture
 def remapped(remap: DaemonProcess) -> Iterator[Cli]:
-    command = CommandLine("docker" if shutil.which("docker") else "carrack", remap)
-    yield command
-    left = command("ps", "-aq").stdout.split()
-    if left:
-        command("rm", "-fv", *left)
+    with docker_on(remap) as command:
+        yield command
 
 
 @pytest.fixture

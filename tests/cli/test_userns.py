@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.busybox import IMAGE
-from tests.cli.remapped import COUNT, FIRST, remapping, with_accounts
+from tests.cli.remapped import COUNT, FIRST, docker_on, remapping, with_accounts
 from tests.cli.running import Cli, CommandLine, DaemonProcess, api, created, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.census("daemon.json userns-remap", "user userns-remap (subuid/subgid)")]
@@ -30,11 +30,8 @@ def remap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 @pytest.fixture
 def run(remap: DaemonProcess) -> Iterator[Cli]:
     """The real docker (ours where it is not installed) to the daemon that remaps."""
-    command = CommandLine("docker" if shutil.which("docker") else "carrack", remap)
-    yield command
-    left = command("ps", "-aq").stdout.split()
-    if left:
-        command("rm", "-fv", *left)
+    with docker_on(remap) as command:
+        yield command
 
 
 def inside(run: Cli, script: str, *options: str) -> list[str]:

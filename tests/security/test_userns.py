@@ -6,14 +6,13 @@ Attacks of other files of this folder are repeated here where a start in a user 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.busybox import IMAGE
-from tests.cli.remapped import COUNT, FIRST, remapping
-from tests.cli.running import Cli, CommandLine, DaemonProcess
+from tests.cli.remapped import COUNT, FIRST, docker_on, remapping
+from tests.cli.running import Cli, DaemonProcess
 from tests.fakes.sandbox import run_apart
 
 pytestmark = pytest.mark.root
@@ -28,11 +27,8 @@ def remap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 
 @pytest.fixture
 def run(remap: DaemonProcess) -> Iterator[Cli]:
-    command = CommandLine("docker" if shutil.which("docker") else "carrack", remap)
-    yield command
-    left = command("ps", "-aq").stdout.split()
-    if left:
-        command("rm", "-fv", *left)
+    with docker_on(remap) as command:
+        yield command
 
 
 def tried(run: Cli, attempts: dict[str, str], *options: str) -> list[str]:
