@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import time
 from contextlib import closing
@@ -93,9 +94,9 @@ class Api:
                 while time.monotonic() < end:
                     sock.settimeout(max(0.01, end - time.monotonic()))
                     data = sock.recv(65536)
-                    if not data:
-                        return _parted(got)
                     got += data
+                    if not data or _whole(got):
+                        return _parted(got)
         except TimeoutError:
             pass
         except OSError:
@@ -116,6 +117,13 @@ class Api:
         while self("GET", "/_ping").status != 200:
             assert time.monotonic() < end, "the daemon does not answer"
             time.sleep(0.05)
+
+
+def _whole(got: bytes) -> bool:
+    """Whether an answer of a stated length is complete: a refusal, after which the connection stays open."""
+    head, end, rest = got.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return bool(end) and length is not None and len(rest) >= int(length[1])
 
 
 def _parted(got: bytes) -> Answer:
