@@ -256,11 +256,11 @@ def _ports(parsed: "Parsed", config: "Document", host: "Document") -> None:
     from carrack.model.ports import parse_exposed, parse_published
 
     exposed: dict[str, dict[str, str]] = {}
-    bindings: dict[str, list[dict[str, str]]] = {}
+    bindings: dict[str, list[Document]] = {}
     for word in parsed.words("publish"):
         for port in parse_published(word):
             exposed[port.container] = {}
-            bindings.setdefault(port.container, []).append({"HostIp": port.host_ip, "HostPort": port.host_port})
+            bindings.setdefault(port.container, []).append(port.binding())
     for word in parsed.words("expose"):
         exposed.update({name: {} for name in parse_exposed(word)})
     config["ExposedPorts"] = exposed

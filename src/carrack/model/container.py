@@ -71,7 +71,8 @@ DEVICE: Table = {
     "CgroupPermissions": Field(STRING, ""),
 }
 ULIMIT: Table = {"Name": Field(STRING, ""), "Hard": Field(INTEGER, 0), "Soft": Field(INTEGER, 0)}
-PORT_BINDING: Table = {"HostIp": Field(STRING, ""), "HostPort": Field(STRING, "")}
+# Allow is ours: the networks whose addresses may reach the port
+PORT_BINDING: Table = {"HostIp": Field(STRING, ""), "HostPort": Field(STRING, ""), "Allow": Field(STRINGS, None)}
 
 DEVICE_REQUEST: Table = {
     "Driver": Field(STRING, ""),

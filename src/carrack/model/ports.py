@@ -1,9 +1,16 @@
 """Published ports as people type them (``-p 127.0.0.1:8080-8089:80/udp``): text in, bindings out.
 
-The rules and the words of refusals are Docker's (its package ``nat``); no host is asked anything here.
+The rules and the words of refusals are Docker's (its package ``nat``); no host is asked anything here. Ours is
+``,allow=CIDR[,CIDR]``, always last: who may reach the port.
 """
 
+from collections.abc import Iterable
+
 from carrack.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PROTOCOLS = ("tcp", "udp", "sctp")
 
@@ -11,15 +18,22 @@ _PROTOCOLS = ("tcp", "udp", "sctp")
 class PublishedPort:
     """One container port and where it is to be reached: ``container`` is ``80/tcp``.
 
-    ``host_port`` is text as the API has it: empty for any free port, ``8000-8010`` for any of a range.
+    ``host_port`` is text as the API has it: empty for any free port, ``8000-8010`` for any of a range. ``allow`` holds
+    the networks whose addresses may reach it (``10.0.0.0/8``); empty: whoever the host's firewall lets through.
     """
 
-    __slots__ = ("container", "host_ip", "host_port")
+    __slots__ = ("allow", "container", "host_ip", "host_port")
 
-    def __init__(self, container: str, host_ip: str, host_port: str) -> None:
+    def __init__(self, container: str, host_ip: str, host_port: str, allow: tuple[str, ...] = ()) -> None:
         self.container = container
         self.host_ip = host_ip
         self.host_port = host_port
+        self.allow = allow
+
+    def binding(self) -> "dict[str, Any]":
+        """The API's port binding: ``{"HostIp", "HostPort"}``, with ``Allow`` where it is limited."""
+        binding: dict[str, Any] = {"HostIp": self.host_ip, "HostPort": self.host_port}
+        return {**binding, "Allow": list(self.allow)} if self.allow else binding
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PublishedPort) and self._key() == other._key()
@@ -28,22 +42,59 @@ class PublishedPort:
         return hash(self._key())
 
     def __repr__(self) -> str:
-        return f"PublishedPort({self.container!r}, {self.host_ip!r}, {self.host_port!r})"
+        allow = f", {self.allow!r}" if self.allow else ""
+        return f"PublishedPort({self.container!r}, {self.host_ip!r}, {self.host_port!r}{allow})"
 
-    def _key(self) -> tuple[str, str, str]:
-        return self.container, self.host_ip, self.host_port
+    def _key(self) -> tuple[str, str, str, tuple[str, ...]]:
+        return self.container, self.host_ip, self.host_port, self.allow
 
 
 def parse_published(text: str) -> list[PublishedPort]:
     """Bindings of ``[[ip:]host port:]container port[/protocol]`` or of ``target=80,published=8080,…``.
 
-    Equal ranges on both sides pair up; a host range for one container port stays a range for the daemon to choose from.
+    Either may end in ``,allow=CIDR[,CIDR]``. Equal ranges on both sides pair up; a host range for one container port
+    stays a range for the daemon to choose from.
     """
+    text, limited, allow = text.partition(",allow=")
+    if limited:
+        allowed = parse_allowed(allow.replace(",allow=", ",").split(","))
+        return [limit(port, allowed) for port in parse_published(text)]
     if "=" in text:
         return _long_syntax(text)
     rest, _, protocol = text.partition("/")
     host_ip, host, container = _split(rest)
     return _expand(text, host_ip, host, container, protocol or "tcp")
+
+
+def parse_allowed(words: Iterable[str]) -> tuple[str, ...]:
+    """Networks in their usual form, each once: ``10.0.0.0/8``; an address alone is a network of one."""
+    from ipaddress import ip_interface
+
+    found = []
+    for word in map(str.strip, words):
+        try:
+            network = ip_interface(word)
+        except ValueError:
+            raise InvalidArgument(
+                f'invalid network "{word}" in allow=: write an address or a CIDR, like 10.0.0.0/8 or fd00::/8'
+            ) from None
+        if network.ip != network.network.network_address:
+            raise InvalidArgument(
+                f'invalid network "{word}" in allow=: did you mean {network.network} or {network.ip}?'
+            )
+        found.append(str(network.network))
+    return tuple(dict.fromkeys(found))
+
+
+def limit(port: PublishedPort, allowed: tuple[str, ...]) -> PublishedPort:
+    """The port for those networks only. Refuses where none of them can ever reach its address."""
+    version6 = ":" in port.host_ip
+    if port.host_ip and not any((":" in network) == version6 for network in allowed):
+        kind = "IPv6" if version6 else "IPv4"
+        raise InvalidArgument(
+            f"allow={','.join(allowed)} lets nobody reach {port.host_ip}: name {kind} networks, or another address"
+        )
+    return PublishedPort(port.container, port.host_ip, port.host_port, allowed)
 
 
 def parse_exposed(text: str) -> list[str]:

@@ -29,6 +29,43 @@ def test_published(text: str, bindings: list[tuple[str, str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "bindings"),
+    [
+        ("443:443,allow=10.0.0.0/8", [("443/tcp", "", "443", ("10.0.0.0/8",))]),
+        ("443,allow=10.1.2.3,192.168.0.0/16", [("443/tcp", "", "", ("10.1.2.3/32", "192.168.0.0/16"))]),
+        ("443:443/udp,allow=10.0.0.0/8,allow=FD00::/8", [("443/udp", "", "443", ("10.0.0.0/8", "fd00::/8"))]),
+        ("[::1]:1:2,allow=::1", [("2/tcp", "::1", "1", ("::1/128",))]),
+        ("target=80,published=8080,allow=10.0.0.0/8", [("80/tcp", "", "8080", ("10.0.0.0/8",))]),
+        ("80-81:80-81,allow=::/0,::/0", [("80/tcp", "", "80", ("::/0",)), ("81/tcp", "", "81", ("::/0",))]),
+    ],
+)
+def test_limited(text: str, bindings: list[tuple[str, str, str, tuple[str, ...]]]) -> None:
+    found = parse_published(text)
+    assert found == [PublishedPort(*binding) for binding in bindings]
+    assert [port.binding()["Allow"] for port in found] == [list(binding[3]) for binding in bindings]
+
+
+def test_what_is_unlimited_has_docker_s_binding() -> None:
+    assert parse_published("8080:80")[0].binding() == {"HostIp": "", "HostPort": "8080"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("80:80,allow=", 'invalid network "" in allow=: write an address or a CIDR'),
+        ("80:80,allow=10.0.0.0/33", 'invalid network "10.0.0.0/33"'),
+        ("80:80,allow=anyone", 'invalid network "anyone"'),
+        ("80:80,allow=10.0.0.1/8", "did you mean 10.0.0.0/8 or 10.0.0.1"),
+        ("127.0.0.1:80:80,allow=fd00::/8", "lets nobody reach 127.0.0.1: name IPv4 networks"),
+        ("[::1]:80:80,allow=10.0.0.0/8", "lets nobody reach ::1: name IPv6 networks"),
+    ],
+)
+def test_impossible_limits(text: str, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        parse_published(text)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("x:y", "invalid containerPort: y"),

@@ -246,7 +246,8 @@ def published_ports(c: Container, address: str = "") -> list[PublishedPort]:
     ports = []
     for container, bindings in (c.host_config["PortBindings"] or {}).items():
         for binding in bindings or [{"HostIp": "", "HostPort": ""}]:
-            ports.append(PublishedPort(port_key(container), binding["HostIp"] or address, binding["HostPort"]))
+            allow = tuple(binding.get("Allow") or ())
+            ports.append(PublishedPort(port_key(container), binding["HostIp"] or address, binding["HostPort"], allow))
     if c.host_config["PublishAllPorts"]:
         bound = {port.container for port in ports}
         for exposed in c.config["ExposedPorts"] or {}:

@@ -15,7 +15,7 @@ from carrack.engine.containers.signals import parse_signal
 from carrack.errors import InvalidArgument
 from carrack.model import cgroup_parent
 from carrack.model.container import Document
-from carrack.model.ports import parse_range
+from carrack.model.ports import parse_allowed, parse_range
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 
@@ -67,6 +67,8 @@ def ports(config: Document, host: Document) -> None:
         for place in places:
             if place["HostPort"]:
                 _check_host_port(place["HostPort"])
+            if allowed := place.pop("Allow", None):
+                place["Allow"] = list(parse_allowed(allowed))
         bindings.setdefault(port_key(key), []).extend(places)
     host["PortBindings"] = bindings if host["PortBindings"] is not None else None
 

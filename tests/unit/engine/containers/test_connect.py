@@ -142,11 +142,17 @@ def test_what_is_published() -> None:
         "ExposedPorts": {"80/tcp": {}, "90": {}},
         "HostConfig": {
             "PublishAllPorts": True,
-            "PortBindings": {"80": [{"HostIp": "127.0.0.1", "HostPort": "8000-8010"}, {}], "53/udp": None},
+            "PortBindings": {
+                "80": [{"HostIp": "127.0.0.1", "HostPort": "8000-8010"}, {"Allow": ["10.0.0.0/8"]}],
+                "53/udp": None,
+            },
         },
     }
-    found = [(p.container, p.host_ip, p.host_port) for p in published_ports(container(1, body))]
+    found = [(p.container, p.host_ip, p.host_port, p.allow) for p in published_ports(container(1, body))]
     assert found == [
-        ("53/udp", "", ""), ("80/tcp", "127.0.0.1", "8000-8010"), ("80/tcp", "", ""), ("90/tcp", "", ""),
-    ]  # fmt: skip
+        ("53/udp", "", "", ()),
+        ("80/tcp", "127.0.0.1", "8000-8010", ()),
+        ("80/tcp", "", "", ("10.0.0.0/8",)),
+        ("90/tcp", "", "", ()),
+    ]
     assert published_ports(container(1, {"ExposedPorts": {"80/tcp": {}}})) == []

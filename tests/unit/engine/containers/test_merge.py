@@ -76,6 +76,10 @@ def test_a_health_check_is_completed_by_the_images() -> None:
         ({"HostConfig": {"PortBindings": {"80-82/tcp": []}}}, 'invalid port specification: "80-82/tcp"'),
         ({"HostConfig": {"PortBindings": {"80": [{"HostPort": "99999"}]}}}, 'invalid port specification: "99999"'),
         ({"HostConfig": {"PortBindings": {"80": [{"HostPort": "x"}]}}}, 'invalid port specification: "x"'),
+        (
+            {"HostConfig": {"PortBindings": {"80": [{"Allow": ["me"]}]}}},
+            'invalid network "me" in allow=: write an address or a CIDR, like 10.0.0.0/8 or fd00::/8',
+        ),
         ({"HostConfig": {"IpcMode": "foo"}}, "invalid IPC mode: foo"),
         ({"HostConfig": {"PidMode": "foo"}}, "invalid PID mode: foo"),
         ({"HostConfig": {"UTSMode": "foo"}}, "invalid UTS mode: foo"),
@@ -146,10 +150,16 @@ def test_dockers_default_endpoint_is_the_networks() -> None:
 
 
 def test_ports_are_written_one_way() -> None:
-    body = {"HostConfig": {"PortBindings": {"80": [{"HostPort": "1"}], "80/TCP": None, "53/udp": []}}}
+    limited = {"HostPort": "1", "Allow": ["10.1.2.3", "10.0.0.0/8"]}
+    body = {"HostConfig": {"PortBindings": {"80": [{"HostPort": "1"}], "80/TCP": None, "53/udp": [], "1": [limited]}}}
     _, host, _ = documents(body)
     free = {"HostIp": "", "HostPort": ""}
-    assert host["PortBindings"] == {"80/tcp": [{"HostIp": "", "HostPort": "1"}, free], "53/udp": [free]}
+    allow = {"HostIp": "", "HostPort": "1", "Allow": ["10.1.2.3/32", "10.0.0.0/8"]}
+    assert host["PortBindings"] == {
+        "80/tcp": [{"HostIp": "", "HostPort": "1"}, free],
+        "53/udp": [free],
+        "1/tcp": [allow],
+    }
 
 
 @given(st.text(max_size=10) | st.from_regex(r"[0-9]{1,6}(/[a-zA-Z]{0,4})?", fullmatch=True))
