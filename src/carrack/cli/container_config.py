@@ -80,6 +80,7 @@ _HOST_PLAIN = {
     "volumes-from": "VolumesFrom",
 }
 _HOST_MAPS = {"annotation": "Annotations", "storage-opt": "StorageOpt", "sysctl": "Sysctls"}
+_NETWORK_FLAGS = ("network", "ip", "ip6", "link", "link-local-ip", "network-alias", "mac-address")
 _HEALTH = {
     "health-interval": "Interval",
     "health-retries": "Retries",
@@ -269,7 +270,7 @@ def _ports(parsed: "Parsed", config: "Document", host: "Document") -> None:
 
 
 def _networks(parsed: "Parsed", host: "Document") -> "Document":
-    if not any(map(parsed.given, ("network", "ip", "ip6", "link-local-ip", "network-alias", "mac-address"))):
+    if not any(map(parsed.given, _NETWORK_FLAGS)):
         return {}
     from carrack.cli.container_networks import endpoints
 

@@ -129,7 +129,8 @@ def _store(flag: "Flag", text: str, values: "dict[str, Any]") -> None:
         value = convert(text)
     except InvalidArgument as error:
         shown = f"-{short}, --{name}" if short else f"--{name}"
-        raise UsageError(f'invalid argument "{text}" for "{shown}" flag: {error}') from None
+        told = text.replace("\\", "\\\\").replace('"', '\\"')
+        raise UsageError(f'invalid argument "{told}" for "{shown}" flag: {error}') from None
     target = ALIASES.get(name, name)
     if not repeated:
         values[target] = value
@@ -320,8 +321,29 @@ def _device_rule(text: str) -> str:
     return text
 
 
+def _network(text: str) -> "tuple[str, dict[str, Any]]":
+    from carrack.cli.container_networks import parse_network
+
+    return parse_network(text)
+
+
+def _link(text: str) -> str:
+    from carrack.cli.container_networks import parse_link
+
+    return parse_link(text)
+
+
+def _option(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key, value
+
+
 def _strings(text: str) -> list[str]:
-    return text.split(",")
+    if '"' not in text:
+        return text.split(",") if text else []
+    from carrack.model.mounts import split_fields
+
+    return split_fields(text)
 
 
 def _text(text: str) -> str:
@@ -358,6 +380,9 @@ KINDS: "dict[str, tuple[Callable[[str], Any], bool]]" = {
     "address": (_address, True),
     "sysctl": (_sysctl, True),
     "device-rule": (_device_rule, True),
+    "network": (_network, True),
+    "link": (_link, True),
+    "option": (_option, True),
 }
 # second names of flags, hidden from help
 ALIASES = {"net": "network", "net-alias": "network-alias", "dns-opt": "dns-option", "time": "timeout"}

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 _SHOWN = {
     **dict.fromkeys(
-        ("throttle", "weight", "stream", "variable", "label", "extra-host", "address", "device-rule"), "list"
+        ("throttle", "weight", "stream", "variable", "label", "extra-host", "address", "device-rule", "link"), "list"
     ),
     "swap": "bytes",
     "sysctl": "map",
+    "option": "map",
     "pairs": "stringToString",
 }
 

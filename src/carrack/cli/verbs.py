@@ -50,8 +50,15 @@ _IMAGE = {
     "save": "save:SAVE",
     "tag": "tag:TAG",
 }
-_NETWORK = {"inspect": "inspect:NETWORK", "ls": "networks:LIST", "prune": "prune:NETWORKS",
-            "rm": "networks:REMOVE"}  # fmt: skip
+_NETWORK = {
+    "connect": "networks:CONNECT",
+    "create": "networks:CREATE",
+    "disconnect": "networks:DISCONNECT",
+    "inspect": "inspect:NETWORK",
+    "ls": "networks:LIST",
+    "prune": "prune:NETWORKS",
+    "rm": "networks:REMOVE",
+}
 _SYSTEM = {
     "df": "df:DF",
     "dial-stdio": "dial:DIAL",
@@ -104,7 +111,6 @@ _REFUSED = """pull push login logout search build builder buildx bake compose ch
 config node secret service stack swarm"""
 _REFUSED_IN_GROUPS = {
     "image": "pull push build",
-    "network": "create connect disconnect",
 }
 
 

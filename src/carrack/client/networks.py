@@ -1,4 +1,4 @@
-"""Networks over the API, as far as they are built: to look at."""
+"""Networks over the API."""
 
 from carrack.client.transport import quote
 
@@ -11,6 +11,20 @@ if TYPE_CHECKING:
 def listing(daemon: "Daemon", filters: "Document | None" = None) -> "list[Document]":
     answer: list[Document] = daemon.get("/networks", {"filters": filters or None})
     return answer
+
+
+def create(daemon: "Daemon", body: "Document") -> "Document":
+    """``{"Id", "Warning"}``."""
+    answer: Document = daemon.post("/networks/create", body=body)
+    return answer
+
+
+def connect(daemon: "Daemon", name: str, container: str, endpoint: "Document") -> None:
+    daemon.post(f"/networks/{quote(name)}/connect", body={"Container": container, "EndpointConfig": endpoint})
+
+
+def disconnect(daemon: "Daemon", name: str, container: str, *, force: bool = False) -> None:
+    daemon.post(f"/networks/{quote(name)}/disconnect", body={"Container": container, "Force": force})
 
 
 def remove(daemon: "Daemon", name: str) -> None:

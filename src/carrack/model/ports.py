@@ -97,6 +97,16 @@ def limit(port: PublishedPort, allowed: tuple[str, ...]) -> PublishedPort:
     return PublishedPort(port.container, port.host_ip, port.host_port, allowed)
 
 
+def parse_withdrawn(text: str) -> list[str]:
+    """What ``--publish-rm`` names: ``80/tcp`` for all places of a container port, ``8080:80/tcp`` for one of them."""
+    named = parse_published(text)
+    if any(port.host_ip or port.allow or "-" in port.host_port for port in named) or "=" in text:
+        raise InvalidArgument(
+            f'invalid published port "{text}": name it as [HOST-PORT:]CONTAINER-PORT[/PROTOCOL], like 8080:80/tcp'
+        )
+    return [f"{port.host_port}:{port.container}" if port.host_port else port.container for port in named]
+
+
 def parse_exposed(text: str) -> list[str]:
     """Container ports of ``--expose 80``, ``7000-7010/udp``: ``["80/tcp"]``."""
     if ":" in text:

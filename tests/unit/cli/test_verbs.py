@@ -37,5 +37,5 @@ def test_what_docker_has_and_we_do_not() -> None:
     for verb in ("pull", "push", "login", "build", "compose", "swarm"):
         assert is_refused("", verb)
         assert place("", verb) is None
-    assert is_refused("network", "create")
+    assert is_refused("image", "pull")
     assert not is_refused("", "pulll")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrack.errors import InvalidArgument
-from carrack.model.ports import PublishedPort, parse_exposed, parse_published
+from carrack.model.ports import PublishedPort, parse_exposed, parse_published, parse_withdrawn
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,15 @@ def test_impossible_limits(text: str, message: str) -> None:
 def test_malformed(text: str, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         parse_published(text)
+
+
+def test_withdrawn() -> None:
+    assert parse_withdrawn("80") == ["80/tcp"]
+    assert parse_withdrawn("8080:80/udp") == ["8080:80/udp"]
+    assert parse_withdrawn("8080-8081:80-81") == ["8080:80/tcp", "8081:81/tcp"]
+    for text in ("127.0.0.1:80:80", "8000-8010:80", "80,allow=10.0.0.0/8", "target=80"):
+        with pytest.raises(InvalidArgument, match="invalid published port"):
+            parse_withdrawn(text)
 
 
 def test_exposed() -> None:

@@ -2,13 +2,15 @@
 
 from carrack.cli.command import Command, write
 from carrack.cli.exit import Exit
-from carrack.cli.flags import KINDS
+from carrack.cli.flags import KINDS, parse
 from carrack.errors import CarrackError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from carrack.cli.command import Session
-    from carrack.cli.flags import Parsed
+    from carrack.cli.flags import Flag, Parsed
 
 _BASH = """_carrack() {
     local IFS=$'\\n'
@@ -61,6 +63,10 @@ def candidates(session: "Session", words: list[str]) -> list[str]:
     from carrack.cli.verbs import GROUPS, TOP, place
 
     *before, current = words
+    if current == "=":  # bash takes --flag=value for three words
+        current = ""
+    elif before[-1:] == ["="]:
+        before.pop()
     group = before.pop(0) if before and before[0] in GROUPS else ""
     if not before:
         found = list(GROUPS[group][1]) if group else [*TOP, *GROUPS]
@@ -69,23 +75,69 @@ def candidates(session: "Session", words: list[str]) -> list[str]:
     where = place(group, verb)
     if where is None:
         return []
+    flags = load(where).flags
+    name, value = _valued(flags, before, current)
+    if name:
+        stem = current[: len(current) - len(value)]
+        return [stem + word for word in _values(session, group, verb, name) if word.startswith(value)]
     if current.startswith("-"):
-        flags = [f"--{name}" for name, _, kind, text in load(where).flags if kind in KINDS and text]
-        return sorted(flag for flag in [*flags, "--help"] if flag.startswith(current))
-    return [name for name in _objects(session, group, verb) if name.startswith(current)]
+        found = [f"--{flag}" for flag, _, kind, text in flags if kind in KINDS and text]
+        return sorted(flag for flag in [*found, "--help"] if flag.startswith(current))
+    number = len(parse(flags, before[1:]).arguments)
+    return [name for name in _objects(session, group, verb, number) if name.startswith(current)]
 
 
-def _objects(session: "Session", group: str, verb: str) -> list[str]:
-    from carrack.client import containers, images, volumes
+def _valued(flags: "Sequence[Flag]", before: list[str], current: str) -> tuple[str, str]:
+    """The flag whose value is being typed, and what of it there is; ``("", "")`` where none is."""
+    named = {f"--{flag[0]}": flag for flag in flags} | {f"-{flag[1]}": flag for flag in flags if flag[1]}
+    word, equals, value = current.partition("=")
+    if equals and word in named:
+        return named[word][0], value
+    flag = named.get(before[-1])
+    return (flag[0], current) if flag and flag[2] != "bool" else ("", "")
 
+
+def _values(session: "Session", group: str, verb: str, flag: str) -> list[str]:
+    from carrack.client import system
+
+    if flag in ("network", "net", "config-from"):
+        return _networks(session)
+    if flag in ("link", "volumes-from"):
+        return _containers(session)
+    if flag == "driver" and (group, verb) == ("network", "create"):
+        found: list[str] = system.info(session.daemon)["Plugins"]["Network"]
+        return sorted(set(found) - {"host", "null"})  # of which there is one each
+    return []
+
+
+def _objects(session: "Session", group: str, verb: str, number: int) -> list[str]:
+    """Names that may stand as the argument of that number."""
+    from carrack.client import images, volumes
+
+    if group == "network":
+        if verb in ("connect", "disconnect") and number == 1:
+            return _containers(session)
+        return _networks(session) if verb != "create" else []
     if group == "volume":
         return sorted(each["Name"] for each in volumes.listing(session.daemon).get("Volumes") or [])
     if verb in _CONTAINERS and group in ("", "container"):
-        found = containers.listing(session.daemon, everything=True)
-        return sorted(name.removeprefix("/") for each in found for name in each["Names"])
+        return _containers(session)
     if verb in _IMAGES or group == "image":
         return sorted(name for each in images.listing(session.daemon, {}) for name in each.get("RepoTags") or [])
     return []
+
+
+def _containers(session: "Session") -> list[str]:
+    from carrack.client import containers
+
+    found = containers.listing(session.daemon, everything=True)
+    return sorted(name.removeprefix("/") for each in found for name in each["Names"])
+
+
+def _networks(session: "Session") -> list[str]:
+    from carrack.client import networks
+
+    return sorted(each["Name"] for each in networks.listing(session.daemon))
 
 
 COMPLETION = Command(

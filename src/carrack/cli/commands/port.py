@@ -2,6 +2,7 @@
 
 from carrack.cli.command import Command, checked, write
 from carrack.cli.exit import Exit
+from carrack.cli.render.fields import natural
 from carrack.client import containers
 
 TYPE_CHECKING = False
@@ -22,12 +23,10 @@ def _port(session: "Session", parsed: "Parsed") -> int:
         key = wanted[0] if "/" in wanted[0] else f"{wanted[0]}/tcp"
         if not published.get(key):
             raise Exit(1, f"Error: No public port '{wanted[0]}' published for {name}")
-        lines = sorted({_address(binding) for binding in published[key]})
+        lines = [_address(binding) for binding in published[key]]
     else:
-        pairs = [(port, _address(each)) for port, bindings in published.items() for each in bindings or []]
-        pairs.sort(key=lambda pair: (int(pair[0].partition("/")[0]), pair))
-        lines = [f"{port} -> {address}" for port, address in pairs]
-    for line in lines:
+        lines = [f"{port} -> {_address(each)}" for port, bindings in published.items() for each in bindings or []]
+    for line in sorted(lines, key=natural):
         write(line)
     return 0
 

@@ -94,25 +94,29 @@ def row(item: "Document", full: bool = False) -> "dict[str, Any]":
 
 
 def ports(listed: "list[Document]") -> str:
-    """``0.0.0.0:8080->80/tcp, 90-91/udp``: neighbours that map to themselves are drawn together."""
-    groups: dict[tuple[str, str], list[list[int]]] = {}
-    mapped = []
+    """``0.0.0.0:8080->80/tcp, 90-91/udp``: neighbours that map to themselves are drawn together.
+
+    The order is docker's: what is closed by a gap, then what was open at the end, then what maps to another port.
+    """
+    runs: dict[tuple[str, str], tuple[int, int]] = {}
+    parts, mapped = [], []
     for port in sorted(listed, key=lambda p: (p["PrivatePort"], p.get("IP", ""), p.get("PublicPort", 0), p["Type"])):
         address, private, public = port.get("IP", ""), port["PrivatePort"], port.get("PublicPort", 0)
         if address and private != public:
             mapped.append(f"{_host(address)}:{public}->{private}/{port['Type']}")
             continue
-        ranges = groups.setdefault((address, port["Type"]), [])
-        if ranges and ranges[-1][1] == private - 1:
-            ranges[-1][1] = private
-        else:
-            ranges.append([private, private])
-    parts = []
-    for (address, kind), ranges in groups.items():
-        for first, last in ranges:
-            span = str(first) if first == last else f"{first}-{last}"
-            parts.append(f"{_host(address)}:{span}->{span}/{kind}" if address else f"{span}/{kind}")
-    return ", ".join(parts + mapped)
+        key = address, port["Type"]
+        first, last = runs.get(key, (private, private - 1))
+        if last != private - 1:
+            parts.append(_run(*key, first, last))
+            first = private
+        runs[key] = first, private
+    return ", ".join([*parts, *(_run(*key, *span) for key, span in runs.items()), *mapped])
+
+
+def _run(address: str, kind: str, first: int, last: int) -> str:
+    span = str(first) if first == last else f"{first}-{last}"
+    return f"{_host(address)}:{span}->{span}/{kind}" if address else f"{span}/{kind}"
 
 
 def _host(address: str) -> str:

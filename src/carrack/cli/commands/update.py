@@ -1,4 +1,4 @@
-"""``carrack update``: limits and restart policy changed while containers exist."""
+"""``carrack update``: limits, restart policy and published ports changed while containers exist."""
 
 from carrack.cli.command import Command, each, write_error
 from carrack.cli.container_config import restart_policy
@@ -33,6 +33,7 @@ def _update(session: "Session", parsed: "Parsed") -> int:
     body: Document = {key: parsed.value(name) for name, key in _KEYS.items() if parsed.given(name)}
     if parsed.given("restart"):
         body["RestartPolicy"] = restart_policy(parsed.text("restart"))
+    _ports(parsed, body)
     if not body:
         raise Exit(1, "you must provide one or more flags when using this command")
     daemon = session.daemon
@@ -44,12 +45,30 @@ def _update(session: "Session", parsed: "Parsed") -> int:
     return each(session, parsed.arguments, change)
 
 
+def _ports(parsed: "Parsed", body: "Document") -> None:
+    """Published ports to come and to go; these are ours, docker has no such flags."""
+    if not (parsed.given("publish-add") or parsed.given("publish-rm")):
+        return
+    from carrack.model.ports import parse_published, parse_withdrawn
+
+    for word in parsed.words("publish-add"):
+        for port in parse_published(word):
+            body.setdefault("PublishAdd", {}).setdefault(port.container, []).append(port.binding())
+    if parsed.given("publish-rm"):
+        body["PublishRemove"] = [name for word in parsed.words("publish-rm") for name in parse_withdrawn(word)]
+
+
 UPDATE = Command(
     "[OPTIONS] CONTAINER [CONTAINER...]",
     "Update configuration of one or more containers",
     _update,
-    tuple(flag for flag in CREATE_FLAGS if flag[0] in (*_KEYS, "restart")),
+    (
+        *(flag for flag in CREATE_FLAGS if flag[0] in (*_KEYS, "restart")),
+        ("publish-add", "", "list", "Publish a further port, as --publish does, without a restart"),
+        ("publish-rm", "", "list", "Withdraw a published port: [HOST-PORT:]CONTAINER-PORT[/PROTOCOL]"),
+    ),
     least=1,
     most=None,
-    example="carrack update -m 256m --memory-swap 512m web",
+    example="carrack update -m 256m --memory-swap 512m web\n"
+    "carrack update --publish-add 8443:443,allow=10.0.0.0/8 --publish-rm 8080:80 web",
 )

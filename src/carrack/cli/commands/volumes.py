@@ -7,6 +7,7 @@ from carrack.cli.render.fields import (
     NOT_AVAILABLE,
     joined_labels,
     label_getter,
+    natural,
     wanted_filters,
     wanted_form,
 )
@@ -72,7 +73,7 @@ def _list(session: "Session", parsed: "Parsed") -> int:
     if parsed.flag("cluster"):
         raise NotSupported("--cluster: cluster volumes are not built yet")
     answer = volumes.listing(session.daemon, wanted_filters(parsed))
-    found = sorted(answer.get("Volumes") or [], key=lambda volume: str(volume["Name"]))
+    found = sorted(answer.get("Volumes") or [], key=lambda volume: natural(volume["Name"]))
     form = wanted_form(parsed, session.settings.text("volumesFormat"))
     if parsed.flag("quiet") and form in ("", "table"):
         for volume in found:

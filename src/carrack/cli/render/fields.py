@@ -55,6 +55,18 @@ def short_id(identity: str, full: bool = False) -> str:
     return identity if full else identity.removeprefix("sha256:")[:12]
 
 
+def natural(text: str) -> "list[tuple[bool, int, str | int]]":
+    """A key to sort names by as people count: ``web2`` before ``web10`` and ``web02``, digits before letters."""
+    parts: list[str] = []
+    for character in text:
+        digit = character.isascii() and character.isdigit()
+        if digit and parts and parts[-1][-1:].isdigit():
+            parts[-1] += character
+        else:
+            parts.append(character)
+    return [(False, int(p), len(p)) if p.isascii() and p.isdigit() else (True, 0, p) for p in parts]
+
+
 def ellipsis(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "\u2026"
 

@@ -32,3 +32,19 @@ def test_what_listings_ask_for() -> None:
         fields.wanted_form(parse(flags, ["--format", "x", "--json"]))
     parsed = parse(flags, ["-f", "status=up", "-f", "status=down", "-f", "label=a=b"])
     assert fields.wanted_filters(parsed) == {"status": {"up": True, "down": True}, "label": {"a=b": True}}
+
+
+def test_names_are_sorted_as_people_count() -> None:
+    names = ["web10", "web02", "web2", "Web", "web2a", "web", "1", "01", "a10b10", "a10b2"]
+    assert sorted(names, key=fields.natural) == [
+        "1",
+        "01",
+        "Web",
+        "a10b2",
+        "a10b10",
+        "web",
+        "web2",
+        "web2a",
+        "web02",
+        "web10",
+    ]
