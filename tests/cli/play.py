@@ -192,9 +192,14 @@ def scenarios(modules: list[ModuleType]) -> dict[str, Scenario]:
 
 
 def clear(socket_path: str, keep: str) -> None:
-    """Leave the daemon as each scenario finds it: no containers and volumes, one image."""
+    """Leave the daemon as each scenario finds it: no containers, volumes and networks, one image."""
     for container in _asked(socket_path, "GET", "/containers/json?all=1"):
         _asked(socket_path, "DELETE", f"/containers/{container['Id']}?force=1&v=1")
+    of_ours = [
+        each for each in _asked(socket_path, "GET", "/networks") if each["Name"] not in ("bridge", "host", "none")
+    ]
+    for network in sorted(of_ours, key=lambda each: each["ConfigOnly"]):
+        _asked(socket_path, "DELETE", f"/networks/{network['Id']}")
     for volume in _asked(socket_path, "GET", "/volumes")["Volumes"] or []:
         _asked(socket_path, "DELETE", f"/volumes/{volume['Name']}?force=1")
     for image in _asked(socket_path, "GET", "/images/json"):

@@ -1,7 +1,9 @@
 """Record the golden answers: every scenario is played by the real docker command against a real dockerd.
 
-The daemon must hold no containers, volumes or images of anyone else, because listings, prunings and events are
-recorded as well: ``scripts/record-golden --host unix:///path/docker.sock [SCENARIO-PATTERN ...]``.
+The daemon must hold no containers, volumes, networks or images of anyone else, because listings, prunings and events
+are recorded as well: ``scripts/record-golden --host unix:///path/docker.sock [SCENARIO-PATTERN ...]``. It needs
+pools as large as the daemon under test has, and no route into 10.230.0.0/16: ``dockerd --bip 10.210.0.1/24
+--default-address-pool base=10.211.0.0/16,size=24``.
 """
 
 from __future__ import annotations
@@ -62,6 +64,7 @@ def _foreign(environment: dict[str, str]) -> str:
             *(name for name in images if name != IMAGE),
             *_docker(environment, "ps", "-aq").split(),
             *_docker(environment, "volume", "ls", "-q").split(),
+            *_docker(environment, "network", "ls", "-q", "--filter", "type=custom").split(),
         ]
     )
 

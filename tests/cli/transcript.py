@@ -96,6 +96,10 @@ def _rules(names: Names) -> list[tuple[str, Callable[[re.Match[str]], str]]]:
         (r"\b[0-9a-f]{64}\b|\b(?=[a-f]*[0-9])[0-9a-f]{12}\b", lambda found: names.identity(found[0])),
         (r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b", lambda found: names("mac", found[0])),
         (r"\b(?:10|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2,3}\b", lambda found: names("address", found[0])),
+        (
+            r"\bf[cd][0-9a-f]{2}:(?:[0-9a-f]{1,4}:){0,6}(?::[0-9a-f]{0,4})?[0-9a-f]{0,4}",
+            lambda found: names("address", found[0]),
+        ),
         (r"(?<=:)(?:3[2-9]|[45]\d|60)\d{3}\b", lambda _: "<port>"),
         (r"\b\d+(?:\.\d+)?(?:e\+\d\d)?[kKMGT]i?B\b", lambda _: "<size>"),
     ]

@@ -114,6 +114,7 @@ def execute(session: Session, command: Command, words: list[str]) -> int:
 
 
 _EMPTY = "invalid container name or ID: value is empty"
+EMPTY_NETWORK = "invalid network name or ID: value is empty"
 
 
 def each(session: Session, names: list[str], action: "Callable[[str], str | None]", empty: str = _EMPTY) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PROTOCOLS = ("tcp", "udp", "sctp")
+_NO_BRACKET = "missing ']' in address"
 
 
 class PublishedPort:
@@ -145,9 +146,15 @@ def _split(text: str) -> tuple[str, str, str]:
     """Address, host ports and container ports; the address may be IPv6 in brackets, or bare before two colons."""
     before, _, container = text.rpartition(":")
     host_ip, _, host = before.rpartition(":")
-    if host_ip.startswith("[") and host_ip.endswith("]"):
-        host_ip = host_ip[1:-1]
-    return host_ip, host, container
+    return _unbracketed(host_ip) if host_ip.startswith("[") else host_ip, host, container
+
+
+def _unbracketed(text: str) -> str:
+    address, bracket, rest = text[1:].partition("]")
+    if bracket and not rest:
+        return address
+    wrong = "too many colons in address" if rest.startswith(":") else "missing port in address"
+    raise InvalidArgument(f"invalid IP address {text}: address {text}:: {wrong if bracket else _NO_BRACKET}")
 
 
 def _expand(text: str, host_ip: str, host: str, container: str, protocol: str) -> list[PublishedPort]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from carrack.cli.command import Command, checked, describe, write, write_error
+from carrack.cli.command import EMPTY_NETWORK, Command, checked, describe, write, write_error
 from carrack.cli.exit import Exit
 from carrack.client import containers, document, images, networks, volumes
 from carrack.client.transport import Refused
@@ -28,19 +28,19 @@ _UNBUILT = ("node", "service", "task", "secret", "config", "plugin")
 
 
 def _container(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
-    return containers.inspect(daemon, name, size=parsed.flag("size"))
+    return containers.inspect(daemon, checked(name), size=parsed.flag("size"))
 
 
 def _image(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
-    return images.inspect(daemon, name, parsed.text("platform"))
+    return images.inspect(daemon, checked(name, "Error: No such image: "), parsed.text("platform"))
 
 
 def _network(daemon: "Daemon", name: str, parsed: "Parsed") -> "Document":
-    return networks.inspect(daemon, name, verbose=parsed.flag("verbose"))
+    return networks.inspect(daemon, checked(name, EMPTY_NETWORK), verbose=parsed.flag("verbose"))
 
 
 def _volume(daemon: "Daemon", name: str, _: "Parsed") -> "Document":
-    return volumes.inspect(daemon, name)
+    return volumes.inspect(daemon, checked(name, "invalid volume name or ID: value is empty"))
 
 
 _KINDS: "dict[str, Find]" = {"container": _container, "image": _image, "network": _network, "volume": _volume}
@@ -75,7 +75,7 @@ def _any(session: "Session", parsed: "Parsed") -> int:
 
 
 def _inspect(session: "Session", parsed: "Parsed", find: "Find") -> int:
-    return show(parsed.arguments, lambda name: find(session.daemon, checked(name), parsed), parsed)
+    return show(parsed.arguments, lambda name: find(session.daemon, name, parsed), parsed)
 
 
 def show(names: list[str], find: "Callable[[str], Any]", parsed: "Parsed") -> int:

@@ -1,6 +1,6 @@
 """``carrack network create``, ``ls``, ``rm``, ``connect`` and ``disconnect``."""
 
-from carrack.cli.command import Command, describe, write, write_error
+from carrack.cli.command import EMPTY_NETWORK, Command, checked, describe, write, write_error
 from carrack.cli.render.fields import (
     FILTER,
     FORMAT,
@@ -86,7 +86,7 @@ def _connect(session: "Session", parsed: "Parsed") -> int:
         "DriverOpts": dict(map(_driver_option, parsed.words("driver-opt"))),
         "GwPriority": parsed.number("gw-priority") or 0,
     }
-    networks.connect(session.daemon, network, container, endpoint)
+    networks.connect(session.daemon, checked(network, EMPTY_NETWORK), checked(container), endpoint)
     return 0
 
 
@@ -101,6 +101,7 @@ def _driver_option(text: str) -> tuple[str, str]:
 
 def _disconnect(session: "Session", parsed: "Parsed") -> int:
     network, container = parsed.arguments
+    network, container = checked(network, EMPTY_NETWORK), checked(container)
     networks.disconnect(session.daemon, network, container, force=parsed.flag("force"))
     return 0
 
@@ -147,9 +148,9 @@ def _remove(session: "Session", parsed: "Parsed") -> int:
     failed, force = 0, parsed.flag("force")
     for name in parsed.arguments:
         try:
-            networks.remove(session.daemon, name)
-        except Refused as error:
-            if force and error.status == 404:
+            networks.remove(session.daemon, checked(name, EMPTY_NETWORK))
+        except (Refused, InvalidArgument) as error:
+            if force and isinstance(error, Refused) and error.status == 404:
                 continue
             write_error(describe(error))
             failed = 1
