@@ -35,7 +35,9 @@ _NETWORK_HEADER = 1
 _TRANSPORT_HEADER = 2
 _SOURCE_ADDRESS = 12
 _DESTINATION_ADDRESS = 16
+_SOURCE_PORT = 0
 _DESTINATION_PORT = 2
+_CHECKSUM_INTERNET = 1
 _CMP_EQ = 0
 _CMP_NEQ = 1
 _FIB_RESULT_ADDRTYPE = 3
@@ -94,6 +96,31 @@ def destination_address(register: int = REGISTER) -> bytes:
 def destination_port(register: int = REGISTER) -> bytes:
     """Load the destination port of TCP, UDP or SCTP (the same place in all three)."""
     return _payload(_TRANSPORT_HEADER, _DESTINATION_PORT, 2, register)
+
+
+def source_port(register: int = REGISTER) -> bytes:
+    """Load the source port, as destination_port() does."""
+    return _payload(_TRANSPORT_HEADER, _SOURCE_PORT, 2, register)
+
+
+def set_source_port(port: bytes, checksum: int) -> bytes:
+    """Write the source port (2 bytes) into the packet; ``checksum`` is the place of the checksum in its header."""
+    return _immediate(port) + _write(_SOURCE_PORT, 2, checksum)
+
+
+def set_destination_port(port: bytes, checksum: int) -> bytes:
+    """The same for the destination port."""
+    return _immediate(port) + _write(_DESTINATION_PORT, 2, checksum)
+
+
+def _immediate(data: bytes) -> bytes:
+    return _expression("immediate", be32(1, REGISTER), value(2, data))
+
+
+def _write(offset: int, length: int, checksum: int) -> bytes:
+    """Store the first register in the transport header, and mend the checksum there."""
+    place = be32(2, _TRANSPORT_HEADER), be32(3, offset), be32(4, length)
+    return _expression("payload", *place, be32(5, REGISTER), be32(6, _CHECKSUM_INTERNET), be32(7, checksum))
 
 
 def in_subnet(subnet: str, *, equal: bool = True) -> bytes:

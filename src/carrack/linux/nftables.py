@@ -16,6 +16,7 @@ from carrack.linux.netlink import (
     NLM_F_ACK,
     NLM_F_APPEND,
     NLM_F_CREATE,
+    NLM_F_EXCL,
     NLM_F_REQUEST,
     NLMSG_ERROR,
     Message,
@@ -109,9 +110,9 @@ def _message(kind: int, flags: int, body: bytes, what: str) -> Message:
     return Message(_SUBSYSTEM << 8 | kind, flags, struct.pack(">BBH", socket.AF_INET, 0, 0) + body, what)
 
 
-def add_table(table: str) -> Message:
-    """Make a table of family ``ip``; one that is there already stays as it is."""
-    return _message(_NEWTABLE, NLM_F_CREATE, text(1, table), f"add nftables table {table}")
+def add_table(table: str, *, new: bool = False) -> Message:
+    """Make a table of family ``ip``; one that is there already stays as it is, or is refused (EEXIST) if ``new``."""
+    return _message(_NEWTABLE, NLM_F_CREATE | (NLM_F_EXCL if new else 0), text(1, table), f"add nftables table {table}")
 
 
 def delete_table(table: str) -> Message:

@@ -57,3 +57,15 @@ def test_verdict() -> None:
     [(name, parts)] = opened(nft.verdict(nft.DROP))
     assert name == "immediate"
     assert attributes(attributes(parts[2])[2])[1] == bytes(4)
+
+
+def test_ports_are_written_into_the_packet() -> None:
+    (load, data), (store, how) = opened(nft.set_source_port(b"\0\x35", 6))
+    assert (load, store) == ("immediate", "payload")
+    assert attributes(data[2])[1] == b"\0\x35"
+    words = {kind: int.from_bytes(body, "big") for kind, body in how.items()}
+    assert words == {2: 2, 3: 0, 4: 2, 5: 1, 6: 1, 7: 6}
+    _, (_, how) = opened(nft.set_destination_port(b"\0\x35", 16))
+    assert (how[3], how[7]) == (struct.pack(">I", 2), struct.pack(">I", 16))
+    ((_, how),) = opened(nft.source_port())
+    assert how[3] == bytes(4)
