@@ -19,7 +19,8 @@ from carrack.errors import Conflict, NotFound
 from carrack.model import container as model
 from carrack.model import schema
 from carrack.model.container import Document, MountPoint
-from carrack.network.service import Published
+from carrack.network.plan import EndpointPlan, NetworkPlan, Subnet
+from carrack.network.publishing import Published
 from carrack.oci.image_config import ImageConfigDocument
 from carrack.shim.client import Exit
 
@@ -248,30 +249,29 @@ class FakeSnapshotter:
         return [path.name for path in self.folder.iterdir() if path != self.viewed]
 
 
-class FakeBridge:
-    """A bridge network of addresses and ports only."""
+BRIDGE = NetworkPlan("b" * 64, "bridge", "bridge", (Subnet("172.17.0.0/16", "172.17.0.1"),))
+
+
+class FakeFabric:
+    """Networks of addresses and ports only: every endpoint has the same ones."""
 
     def __init__(self) -> None:
-        self.network_id = "b" * 64
-        self.connected: dict[str, Document] = {}
+        self.connected: dict[str, dict[str, Document]] = {}
         self.failure: Exception | None = None
         self.broken: Exception | None = None
-        self.macs: list[str | None] = []
+        self.wanted: list[EndpointPlan] = []
 
-        class Settings:
-            gateway = "172.17.0.1"
-
-        self.settings = Settings()
-
-    async def connect(self, identity: str, netns: int, netlink: int, veth: object, *, mac: str | None) -> Document:
-        self.macs.append(mac)
-        endpoint = {**merge.unconnected("bridge")["bridge"], "NetworkID": self.network_id, "EndpointID": "e" * 64,
-                    "IPAddress": "172.17.0.2", "IPPrefixLen": 16, "Gateway": "172.17.0.1",
-                    "MacAddress": mac or "02:42:ac:11:00:02"}  # fmt: skip
-        self.connected[identity] = endpoint
+    async def connect(
+        self, identity: str, netns: int, netlink: int, network: str, wanted: EndpointPlan, veth: object = None
+    ) -> Document:
+        self.wanted.append(wanted)
+        endpoint = {"NetworkID": network, "EndpointID": "e" * 64, "MacAddress": wanted.mac or "02:42:ac:11:00:02",
+                    "IPAddress": wanted.address or "172.17.0.2", "IPPrefixLen": 16, "Gateway": "172.17.0.1",
+                    "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0}  # fmt: skip
+        self.connected.setdefault(identity, {})[network] = endpoint
         return endpoint
 
-    async def publish(self, identity: str, endpoint: Document, ports: Any, *, exposed: Any, name: str) -> Published:
+    async def publish(self, identity: str, ports: Any, *, exposed: Any = (), name: str = "") -> Published:
         if self.failure is not None:
             raise self.failure
         shown: dict[str, Any] = dict.fromkeys(exposed)
@@ -281,8 +281,11 @@ class FakeBridge:
             fds.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
         return Published(shown, fds)
 
-    async def disconnect(self, identity: str) -> None:
-        self.connected.pop(identity, None)
+    async def disconnect(self, identity: str, network: str | None = None, *, sandbox: object = None) -> None:
+        own = self.connected.get(identity, {})
+        own.pop(network or "", None)
+        if network is None or not own:
+            self.connected.pop(identity, None)
         if self.broken is not None:
             raise self.broken
 

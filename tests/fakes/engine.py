@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.containers import (
+    BRIDGE,
     FACTS,
-    FakeBridge,
     FakeEvents,
+    FakeFabric,
     FakeImages,
     FakeRecords,
     FakeShim,
@@ -57,8 +58,8 @@ class World:
     """One daemon's containers in one folder. To be made inside a running loop."""
 
     def __init__(self, folder: Path) -> None:
-        records, events, bridge, slots, images = FakeRecords(), FakeEvents(), FakeBridge(), FakeSlots(), FakeImages()
-        self.records, self.events, self.bridge, self.slots, self.images = records, events, bridge, slots, images
+        records, events, fabric, slots, images = FakeRecords(), FakeEvents(), FakeFabric(), FakeSlots(), FakeImages()
+        self.records, self.events, self.fabric, self.slots, self.images = records, events, fabric, slots, images
         self.maps: list[tuple[Map, Map]] = []
         self.paths = Paths(str(folder / "data"), str(folder / "run"))
         self.jobs = Jobs()
@@ -69,7 +70,7 @@ class World:
         self.volumes.load()
         self.attachments = Attachments()
         self.execs = Execs(self.store, fakes.events, self.jobs)
-        self.connector = Connector(fakes.bridge, self.store, fakes.events, self.paths)
+        self.connector = Connector(fakes.fabric, BRIDGE, self.store, fakes.events, self.paths)
         self.health = HealthMonitors(self.execs, fakes.events, self.jobs)
         self.supervisor = Supervisor(
             self.store,

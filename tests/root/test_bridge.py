@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.root.netns import Namespace, ask, cable, echo, own_network
+from tests.root.one_network import OneNetwork
 from tests.suites.nftables import check_nftables
 
 from carrack.errors import Conflict, InvalidArgument
@@ -19,7 +20,7 @@ from carrack.network import bridge
 from carrack.network.bridge import BridgeSettings
 from carrack.network.firewall import Firewall
 from carrack.network.rules import PortMapping
-from carrack.network.service import BridgeNetwork
+from carrack.network.sandbox import Sandbox
 
 pytestmark = pytest.mark.root
 
@@ -32,9 +33,9 @@ def switch(name: str) -> str:
     return Path("/proc/sys", name).read_text().strip()
 
 
-def with_network(scene: Callable[[BridgeNetwork], Awaitable[None]], settings: BridgeSettings = SETTINGS) -> None:
+def with_network(scene: Callable[[OneNetwork], Awaitable[None]], settings: BridgeSettings = SETTINGS) -> None:
     async def play() -> None:
-        network = BridgeNetwork(settings, "n" * 64, table=TABLE)
+        network = OneNetwork(settings, "n" * 64, table=TABLE)
         await network.setup()
         try:
             await scene(network)
@@ -80,7 +81,7 @@ def test_a_name_taken_by_something_else_is_refused() -> None:
 
 @own_network
 def test_switches_are_set_behind_the_rules_and_set_back() -> None:
-    async def scene(network: BridgeNetwork) -> None:
+    async def scene(network: OneNetwork) -> None:
         assert switch("net/ipv4/ip_forward") == "1"
         assert switch(f"net/ipv4/conf/{SETTINGS.name}/route_localnet") == "1"
         assert switch("net/ipv4/conf/lo/route_localnet") == "0"
@@ -92,7 +93,7 @@ def test_switches_are_set_behind_the_rules_and_set_back() -> None:
 
 @own_network
 def test_forwarding_that_was_on_stays_on_and_unguarded() -> None:
-    async def scene(network: BridgeNetwork) -> None:
+    async def scene(network: OneNetwork) -> None:
         kernel = Nftables()
         assert (TABLE, "guard") not in kernel.base_chains()
         kernel.close()
@@ -104,7 +105,7 @@ def test_forwarding_that_was_on_stays_on_and_unguarded() -> None:
 
 @own_network
 def test_another_firewall_keeps_its_word_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(network: BridgeNetwork) -> None:
+    async def scene(network: OneNetwork) -> None:
         assert "chain ip crk-other FORWARD drops what it does not accept" in caplog.text
         with Namespace() as inside, Namespace() as outside:
             cable(outside, "uplink", "192.0.2.1/24", "192.0.2.2/24")
@@ -125,7 +126,7 @@ def test_another_firewall_keeps_its_word_and_is_named(caplog: pytest.LogCaptureF
 @own_network
 @pytest.mark.parametrize("mac", ["nonsense", "03:42:ac:11:00:02"])
 def test_bad_mac_addresses_are_refused_and_leave_nothing(mac: str) -> None:
-    async def scene(network: BridgeNetwork) -> None:
+    async def scene(network: OneNetwork) -> None:
         with Namespace() as one:
             with pytest.raises(InvalidArgument, match="invalid MAC address"):
                 await network.connect("c1", one.fd, one.netlink_fd, mac=mac)
@@ -142,8 +143,8 @@ def test_bad_mac_addresses_are_refused_and_leave_nothing(mac: str) -> None:
 @own_network
 def test_the_last_daemon_switches_forwarding_off() -> None:
     async def play() -> None:
-        first = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
-        second = BridgeNetwork(BridgeSettings("crkother", "10.232.0.1/24"), "m" * 64, table=f"{TABLE}-other")
+        first = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
+        second = OneNetwork(BridgeSettings("crkother", "10.232.0.1/24"), "m" * 64, table=f"{TABLE}-other")
         await first.setup()
         await second.setup()
         await first.teardown()
@@ -164,7 +165,7 @@ def test_host_does_not_become_a_router_of_its_other_links() -> None:
         cable(left, "left", "192.0.2.1/24", "192.0.2.2/24", gateway="192.0.2.1")
         cable(right, "right", "198.51.100.1/24", "198.51.100.2/24", gateway="198.51.100.1")
 
-        async def scene(network: BridgeNetwork) -> None:
+        async def scene(network: OneNetwork) -> None:
             assert left.run(lambda: ask("198.51.100.2", 80, timeout=0.3)) is None
 
         with echo(right, 80):
@@ -176,7 +177,7 @@ def test_host_does_not_become_a_router_of_its_other_links() -> None:
 
 @own_network
 def test_isolated_containers_reach_the_outside_but_not_each_other() -> None:
-    async def scene(network: BridgeNetwork) -> None:
+    async def scene(network: OneNetwork) -> None:
         with Namespace() as one, Namespace() as two, Namespace() as outside:
             cable(outside, "uplink", "192.0.2.1/24", "192.0.2.2/24")
             await network.connect("c1", one.fd, one.netlink_fd)
@@ -190,8 +191,8 @@ def test_isolated_containers_reach_the_outside_but_not_each_other() -> None:
 
 @own_network
 def test_bridges_are_closed_to_each_other() -> None:
-    async def scene(network: BridgeNetwork) -> None:
-        other = BridgeNetwork(BridgeSettings("crkother", "10.232.0.1/24"), "m" * 64, table=f"{TABLE}-other")
+    async def scene(network: OneNetwork) -> None:
+        other = OneNetwork(BridgeSettings("crkother", "10.232.0.1/24"), "m" * 64, table=f"{TABLE}-other")
         await other.setup()
         with Namespace() as one, Namespace() as two:
             await network.connect("c1", one.fd, one.netlink_fd)
@@ -206,12 +207,12 @@ def test_bridges_are_closed_to_each_other() -> None:
 
 @own_network
 def test_cable_is_cut_when_the_sandbox_lives_on() -> None:
-    async def scene(network: BridgeNetwork) -> None:
+    async def scene(network: OneNetwork) -> None:
         with Namespace() as one:
             await network.connect("c1", one.fd, one.netlink_fd)
             with one.netlink() as inside:
                 assert [link.name for link in rtnetlink.links(inside) if link.kind == "veth"] == ["eth0"]
-                await network.disconnect("c1", sandbox_lives=True)
+                await network.fabric.disconnect("c1", sandbox=Sandbox(one.fd, one.netlink_fd))
                 assert [link.name for link in rtnetlink.links(inside) if link.kind == "veth"] == []
 
     with_network(scene)

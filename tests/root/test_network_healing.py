@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 from tests.root.netns import Namespace, ask, echo, own_network
+from tests.root.one_network import OneNetwork
 
 from carrack.linux import nftables, rtnetlink
 from carrack.linux.netlink import Message, Netlink
 from carrack.linux.nftables import Nftables
 from carrack.model.ports import PublishedPort
 from carrack.network.bridge import BridgeSettings
-from carrack.network.service import BridgeNetwork, Existing
+from carrack.network.plan import Existing
 
 pytestmark = pytest.mark.root
 
@@ -34,16 +35,16 @@ async def until(check: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-def in_use(scene: Callable[[BridgeNetwork, Namespace], Awaitable[None]]) -> None:
+def in_use(scene: Callable[[OneNetwork, Namespace], Awaitable[None]]) -> None:
     """A network with one container that listens on port 80, published as 8099."""
 
     async def play() -> None:
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
+        network = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
         await network.setup()
         try:
             with Namespace() as inside, echo(inside, 80):
-                endpoint = await network.connect("c1", inside.fd, inside.netlink_fd)
-                published = await network.publish("c1", endpoint, [PORT])
+                await network.connect("c1", inside.fd, inside.netlink_fd)
+                published = await network.publish("c1", [PORT])
                 assert works()
                 await scene(network, inside)
                 for fd in published.fds:
@@ -71,7 +72,7 @@ def change(*messages: Message) -> None:
 
 @own_network
 def test_a_deleted_bridge_comes_back_with_its_cables(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(network: BridgeNetwork, inside: Namespace) -> None:
+    async def scene(network: OneNetwork, inside: Namespace) -> None:
         before = the_bridge()
         assert before is not None
         change(rtnetlink.delete_link(before.index))
@@ -89,7 +90,7 @@ def test_a_deleted_bridge_comes_back_with_its_cables(caplog: pytest.LogCaptureFi
 
 @own_network
 def test_a_container_that_starts_as_the_bridge_goes_has_it_made_again() -> None:
-    async def scene(network: BridgeNetwork, inside: Namespace) -> None:
+    async def scene(network: OneNetwork, inside: Namespace) -> None:
         bridge = the_bridge()
         assert bridge is not None
         with Namespace() as other:
@@ -103,7 +104,7 @@ def test_a_container_that_starts_as_the_bridge_goes_has_it_made_again() -> None:
 @own_network
 @pytest.mark.parametrize("way", ["down", "address"])
 def test_a_bridge_put_down_or_robbed_of_its_address_works_again(way: str) -> None:
-    async def scene(network: BridgeNetwork, inside: Namespace) -> None:
+    async def scene(network: OneNetwork, inside: Namespace) -> None:
         bridge = the_bridge()
         assert bridge is not None
         down = rtnetlink.set_link(bridge.index, up=False)
@@ -116,7 +117,7 @@ def test_a_bridge_put_down_or_robbed_of_its_address_works_again(way: str) -> Non
 
 @own_network
 def test_forwarding_that_is_switched_off_comes_back_guarded(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(network: BridgeNetwork, inside: Namespace) -> None:
+    async def scene(network: OneNetwork, inside: Namespace) -> None:
         FORWARD.write_text("0")
         await until(lambda: FORWARD.read_text().strip() == "1")
         await until(lambda: "forwarding was switched off" in caplog.text)
@@ -132,7 +133,7 @@ def test_forwarding_that_is_switched_off_comes_back_guarded(caplog: pytest.LogCa
 @own_network
 @pytest.mark.parametrize("way", ["deleted", "flushed"])
 def test_a_firewall_table_that_is_taken_away_comes_back_with_its_ports(way: str) -> None:
-    async def scene(network: BridgeNetwork, inside: Namespace) -> None:
+    async def scene(network: OneNetwork, inside: Namespace) -> None:
         if way == "deleted":
             kernel = Nftables()
             kernel.commit([nftables.delete_table(TABLE)])
@@ -147,17 +148,17 @@ def test_a_firewall_table_that_is_taken_away_comes_back_with_its_ports(way: str)
 @own_network
 def test_a_bridge_deleted_while_no_daemon_ran_gets_its_cables_back() -> None:
     async def first() -> Existing:
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
+        network = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
         await network.setup()
         endpoint = await network.connect("c1", inside.fd, inside.netlink_fd)
         await network.close()
-        return Existing(endpoint, {}, process.pid)
+        return network.past(endpoint, {}, process.pid)
 
     async def second(past: Existing) -> None:
         bridge = the_bridge()
         assert bridge is not None
         change(rtnetlink.delete_link(bridge.index))
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
+        network = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
         await network.setup({"c1": past})
         assert ask("10.231.0.2", 80) is not None
         await network.teardown()

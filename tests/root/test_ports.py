@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.root.netns import Namespace, ask, cable, echo, own_network
+from tests.root.one_network import OneNetwork
 
 from carrack.errors import Internal, NotSupported
 from carrack.linux import rtnetlink
@@ -16,7 +17,7 @@ from carrack.linux.netlink import Netlink
 from carrack.linux.nftables import Nftables
 from carrack.model.ports import PublishedPort
 from carrack.network.bridge import BridgeSettings
-from carrack.network.service import BridgeNetwork, Existing, Published
+from carrack.network.publishing import Published
 
 pytestmark = pytest.mark.root
 
@@ -28,7 +29,7 @@ HOST, OUTSIDE = "192.0.2.1", "192.0.2.2"
 class World:
     """A host (the present namespace) with a bridge network, a container on it and a neighbour outside."""
 
-    def __init__(self, network: BridgeNetwork, container: Namespace, neighbour: Namespace) -> None:
+    def __init__(self, network: OneNetwork, container: Namespace, neighbour: Namespace) -> None:
         self.network = network
         self.container = container
         self.neighbour = neighbour
@@ -36,7 +37,7 @@ class World:
         self.held = contextlib.ExitStack()
 
     async def publish(self, *ports: PublishedPort) -> Published:
-        done = await self.network.publish("c1", self.endpoint, ports, name="web")
+        done = await self.network.publish("c1", ports, name="web")
         for fd in done.fds:
             self.held.callback(os.close, fd)
         return done
@@ -52,7 +53,7 @@ def in_world(scene: Callable[[World], Awaitable[None]]) -> None:
     async def play() -> None:
         with Namespace() as container, Namespace() as neighbour:
             cable(neighbour, "uplink", f"{HOST}/24", f"{OUTSIDE}/24")
-            world = World(BridgeNetwork(SETTINGS, "n" * 64, table=TABLE), container, neighbour)
+            world = World(OneNetwork(SETTINGS, "n" * 64, table=TABLE), container, neighbour)
             await world.network.setup()
             try:
                 veth = await world.network.park(container.fd)
@@ -150,7 +151,7 @@ def test_taken_ports_are_refused_and_nothing_stays() -> None:
             second = await world.network.connect("c2", other.fd, other.netlink_fd)
             wanted = [PublishedPort("81/tcp", "", "8081"), PublishedPort("80/tcp", "", "8080")]
             with pytest.raises(Internal) as refused:
-                await world.network.publish("c2", second, wanted, name="db")
+                await world.network.publish("c2", wanted, name="db")
             assert str(refused.value) == (
                 f"driver failed programming external connectivity on endpoint db ({second['EndpointID']}): "
                 "Bind for 0.0.0.0:8080 failed: port is already allocated"
@@ -158,10 +159,10 @@ def test_taken_ports_are_refused_and_nothing_stays() -> None:
             with pytest.raises(
                 Internal, match=r"failed to bind host port 127\.0\.0\.1:8082/tcp: address already in use"
             ):
-                await world.network.publish("c2", second, [PublishedPort("80/tcp", "127.0.0.1", "8082")])
+                await world.network.publish("c2", [PublishedPort("80/tcp", "127.0.0.1", "8082")])
             with pytest.raises(NotSupported, match="IPv6 address ::1"):
-                await world.network.publish("c2", second, [PublishedPort("80/tcp", "::1", "8083")])
-            done = await world.network.publish("c2", second, [PublishedPort("81/tcp", "", "8081")], exposed=["90/tcp"])
+                await world.network.publish("c2", [PublishedPort("80/tcp", "::1", "8083")])
+            done = await world.network.publish("c2", [PublishedPort("81/tcp", "", "8081")], exposed=["90/tcp"])
             assert done.ports == {"90/tcp": None, "81/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8081"}]}
             for fd in done.fds:
                 os.close(fd)
@@ -176,14 +177,14 @@ def test_ports_survive_the_daemon() -> None:
         await world.network.close()
         with echo(world.container, 80):
             assert world.from_outside(8080) == OUTSIDE, "rules stay while no daemon runs"
-            again = world.network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
-            await again.setup({"c1": Existing(world.endpoint, done.ports)})
+            again = world.network = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
+            await again.setup({"c1": again.past(world.endpoint, done.ports)})
             assert world.from_outside(8080) == OUTSIDE
             with Namespace() as other:
                 second = await again.connect("c2", other.fd, other.netlink_fd)
                 assert second["IPAddress"] == "10.231.0.3"
                 with pytest.raises(Internal, match="port is already allocated"):
-                    await again.publish("c2", second, [PublishedPort("80/tcp", "", "8080")])
+                    await again.publish("c2", [PublishedPort("80/tcp", "", "8080")])
             await again.disconnect("c1")
             assert world.from_outside(8080, timeout=0.3) is None
 
@@ -228,25 +229,12 @@ def unplug(namespace: Namespace) -> None:
 
 
 @own_network
-def test_containers_taken_in_later_get_their_ports() -> None:
-    async def scene(world: World) -> None:
-        done = await world.publish(PublishedPort("80/tcp", "", "8080"))
-        await world.network.close()
-        again = world.network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
-        await again.setup()
-        with echo(world.container, 80):
-            assert world.from_outside(8080, timeout=0.3) is None
-            await again.restore({"c1": Existing(world.endpoint, done.ports)})
-            assert world.from_outside(8080) == OUTSIDE
-
-    in_world(scene)
-
-
-@own_network
 def test_a_survivor_outside_the_subnet_does_not_stop_the_daemon(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(world: World) -> None:
         stranger = {**world.endpoint, "IPAddress": "10.99.0.2"}
-        await world.network.restore({"c9": Existing(stranger, {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "1"}]})})
+        await world.network.close()
+        again = world.network = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
+        await again.setup({"c9": again.past(stranger, {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "1"}]})})
         assert "container c9 stays without its ports" in caplog.text
 
     in_world(scene)

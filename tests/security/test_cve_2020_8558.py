@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from tests.root.netns import Namespace, own_network
+from tests.root.one_network import OneNetwork
 from tests.security.test_moby_45610 import route
 
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.network.bridge import BridgeSettings
 from carrack.network.rules import RuleSet
-from carrack.network.service import BridgeNetwork
 
 pytestmark = pytest.mark.root
 
@@ -42,7 +42,7 @@ def heard(source: str, destination: str) -> str | None:
     """Whom a program on the host, listening on all addresses, heard from when a container speaks."""
 
     async def play() -> str | None:
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=f"crk-test-{os.getpid()}")
+        network = OneNetwork(SETTINGS, "n" * 64, table=f"crk-test-{os.getpid()}")
         await network.setup()
         try:
             with Namespace() as container, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests.root.netns import Namespace, own_network
+from tests.root.one_network import OneNetwork
 
 from carrack.network.bridge import BridgeSettings
-from carrack.network.service import BridgeNetwork
 
 pytestmark = pytest.mark.root
 
@@ -29,7 +29,7 @@ def addresses() -> list[str]:
 @own_network
 def test_nobody_makes_up_an_address() -> None:
     async def play() -> None:
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=f"crk-test-{os.getpid()}")
+        network = OneNetwork(SETTINGS, "n" * 64, table=f"crk-test-{os.getpid()}")
         await network.setup()
         with Namespace() as container:
             await network.connect("c1", container.fd, container.netlink_fd)
@@ -43,7 +43,7 @@ def test_nobody_makes_up_an_address() -> None:
 @own_network
 def test_bridge_takes_no_router_advertisements() -> None:
     async def play() -> None:
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=f"crk-test-{os.getpid()}")
+        network = OneNetwork(SETTINGS, "n" * 64, table=f"crk-test-{os.getpid()}")
         await network.setup()
         assert Path(f"/proc/sys/net/ipv6/conf/{SETTINGS.name}/disable_ipv6").read_text() == "1\n"
         await network.teardown()
@@ -79,7 +79,7 @@ def test_a_false_router_finds_nobody(disabled: bool) -> None:
     """With the switch nobody listens; without it the victim takes an address and a route: the attack is real."""
 
     async def play() -> None:
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=f"crk-test-{os.getpid()}")
+        network = OneNetwork(SETTINGS, "n" * 64, table=f"crk-test-{os.getpid()}")
         await network.setup()
         with Namespace() as attacker, Namespace() as victim:
             if disabled:

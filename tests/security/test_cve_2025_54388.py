@@ -8,11 +8,11 @@ import subprocess
 
 import pytest
 from tests.root.netns import Namespace, ask, echo, own_network
+from tests.root.one_network import OneNetwork
 
 from carrack.linux.nftables import Nftables, delete_table
 from carrack.model.ports import PublishedPort
 from carrack.network.bridge import BridgeSettings
-from carrack.network.service import BridgeNetwork
 
 pytestmark = pytest.mark.root
 
@@ -30,14 +30,14 @@ async def restored(caplog: pytest.LogCaptureFixture) -> None:
 
 def suffer(steal: list[str] | None, caplog: pytest.LogCaptureFixture) -> None:
     async def play() -> None:
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
+        network = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
         await network.setup()
         thief = Nftables()
         count = len(thief.rules(TABLE))
         try:
             with Namespace() as container:
-                endpoint = await network.connect("c1", container.fd, container.netlink_fd)
-                done = await network.publish("c1", endpoint, [PublishedPort("80/tcp", "127.0.0.1", "8080")])
+                await network.connect("c1", container.fd, container.netlink_fd)
+                done = await network.publish("c1", [PublishedPort("80/tcp", "127.0.0.1", "8080")])
                 if steal is None:
                     thief.commit([delete_table(TABLE)])
                 else:
@@ -75,11 +75,11 @@ def test_flushed(steal: list[str], caplog: pytest.LogCaptureFixture) -> None:
 @own_network
 def test_own_changes_raise_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
     async def play() -> None:
-        network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
+        network = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
         await network.setup()
         with Namespace() as container:
-            endpoint = await network.connect("c1", container.fd, container.netlink_fd)
-            done = await network.publish("c1", endpoint, [PublishedPort("80/tcp", "", "8080")])
+            await network.connect("c1", container.fd, container.netlink_fd)
+            done = await network.publish("c1", [PublishedPort("80/tcp", "", "8080")])
             for fd in done.fds:
                 os.close(fd)
             await network.disconnect("c1")

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.root.netns import Namespace, ask, cable, echo, own_network
+from tests.root.one_network import OneNetwork
 
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Message, Netlink, attribute
@@ -20,7 +21,6 @@ from carrack.model.ports import PublishedPort
 from carrack.network import rules
 from carrack.network.bridge import BridgeSettings
 from carrack.network.rules import RuleSet
-from carrack.network.service import BridgeNetwork
 
 pytestmark = pytest.mark.root
 
@@ -40,7 +40,7 @@ def route(destination: str, prefix: int, gateway: str) -> Message:
 class Attack:
     """A container that publishes port 80 on 127.0.0.1:8080 and no other; a neighbour that routes by the host."""
 
-    def __init__(self, network: BridgeNetwork, neighbour: Namespace) -> None:
+    def __init__(self, network: OneNetwork, neighbour: Namespace) -> None:
         self.network = network
         self.neighbour = neighbour
 
@@ -55,11 +55,11 @@ def under_attack(scene: Callable[[Attack], Awaitable[None]]) -> None:
             with neighbour.netlink() as theirs:
                 theirs.batch([route("10.231.0.0", 24, HOST)])
             neighbour.run(lambda: give_up_loopback(HOST))
-            network = BridgeNetwork(SETTINGS, "n" * 64, table=TABLE)
+            network = OneNetwork(SETTINGS, "n" * 64, table=TABLE)
             await network.setup()
             try:
-                endpoint = await network.connect("c1", container.fd, container.netlink_fd)
-                done = await network.publish("c1", endpoint, [PublishedPort("80/tcp", "127.0.0.1", "8080")])
+                await network.connect("c1", container.fd, container.netlink_fd)
+                done = await network.publish("c1", [PublishedPort("80/tcp", "127.0.0.1", "8080")])
                 for fd in done.fds:
                     os.close(fd)
                 with echo(container, 80), echo(container, 81):

@@ -27,7 +27,7 @@ from carrack.storage.records import Records
 DISK = frozenset({"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.scandir"})
 NEIGHBOURS = {
     "records": ["write"],
-    "bridge": ["connect", "publish", "disconnect"],
+    "fabric": ["connect", "publish", "disconnect"],
     "slots": ["take"],
     "snapshots": ["prepare", "mount", "remove", "upper"],
     "volumes": ["create", "remove"],
@@ -76,7 +76,7 @@ class Steps:
 
             @wraps(work)
             async def later(*arguments: Any, **options: Any) -> Any:
-                if name == "bridge.disconnect":  # it goes on after every failure of its parts
+                if name == "fabric.disconnect":  # it goes on after every failure of its parts
                     await work(*arguments, **options)
                 self(name)
                 return await work(*arguments, **options)
@@ -171,7 +171,7 @@ def whole(world: World, folder: Path) -> list[str]:
     said = {c.id for c in world.store if c.state.status in ("running", "paused")}
     places = {
         "running by its state": (said, alive),
-        "on the bridge": (set(world.bridge.connected), alive),
+        "on the bridge": (set(world.fabric.connected), alive),
         "snapshots": (set(world.snapshots.keys()), ids),
         "data directories": (set(os.listdir(folder / "data/containers")), ids),
         "names": (set(world.store.names.values()), ids),

@@ -20,8 +20,9 @@ from carrack.linux import mount
 from carrack.linux.caps import last_cap
 from carrack.linux.netlink import Netlink
 from carrack.linux.syscalls import LINUX
-from carrack.network import bridge
+from carrack.network import bridge, bridge_options
 from carrack.network.bridge import BridgeSettings
+from carrack.network.plan import BRIDGE, NetworkPlan, Subnet
 from carrack.runtime.cgroups.abilities import find
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.storage.snapshots.base import Snapshotter
@@ -51,6 +52,17 @@ def bridge_settings(config: Config) -> BridgeSettings:
             pools = bridge.subnets(config.address_pools) if config.address_pools else bridge.DEFAULT_POOLS
             address = bridge.choose_address(netlink, config.bridge, pools)
     return BridgeSettings(name=config.bridge, address=address, mtu=config.mtu)
+
+
+def bridge_plan(settings: BridgeSettings, network_id: str) -> NetworkPlan:
+    """The default network as the fabric makes it."""
+    subnet = Subnet(settings.subnet, settings.gateway, settings.ip_range or "")
+    options = {
+        bridge_options.DEFAULT: "true",
+        bridge_options.NAME: settings.name,
+        bridge_options.MTU: str(settings.mtu),
+    }
+    return NetworkPlan(network_id, "bridge", BRIDGE, (subnet,), options=options)
 
 
 def info_settings(

@@ -19,7 +19,7 @@ def metrics(services: Services, health: HealthMonitors) -> Metrics:
     meter.timed(services.containers.files, "container", changes="changes")
     meter.timed(images.commits, "container", commit="commit")
     meter.timed(services.connector, "network", connect="allocate", disconnect="release")
-    meter.timed(services.bridge, "network", connect="connect")
+    meter.timed(services.fabric, "network", connect="connect")
     meter.timed(images.loader, "image", load="load")
     meter.timed(images.importer, "image", load="import")
     meter.timed(images.remover, "image", remove="delete")

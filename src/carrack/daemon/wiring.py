@@ -20,7 +20,7 @@ from carrack.api.app import Route
 from carrack.api.routes import containers, exec, images, metrics, networks, streams, system, volumes
 from carrack.daemon import measure
 from carrack.daemon.config import Config
-from carrack.daemon.facts import bridge_settings, host_facts, info_settings, reloaded
+from carrack.daemon.facts import bridge_plan, bridge_settings, host_facts, info_settings, reloaded
 from carrack.daemon.reload import attributes
 from carrack.engine.authorization import Authorizer
 from carrack.engine.containers import boot, listing, shm
@@ -57,7 +57,7 @@ from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
 from carrack.linux.syscalls import LINUX
 from carrack.model import times
 from carrack.network.endpoint import ParkedVeth
-from carrack.network.service import BridgeNetwork
+from carrack.network.fabric import Fabric
 from carrack.runtime.cgroups import dynmods, realtime
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim.client import Slot, ZygoteSettings
@@ -138,10 +138,11 @@ class Services:
         settings = bridge_settings(self._config)
         predefined = await load_predefined(self.records)
         identity = next(network.id for network in predefined if network.name == "bridge")
-        self.bridge = BridgeNetwork(settings, identity, table=self._config.firewall_table)
+        self.plans = [bridge_plan(settings, identity)]
+        self.fabric = Fabric(table=self._config.firewall_table)
         self.networks = Networks(predefined, settings, self._attached, self.events)
         self.connector = Connector(
-            self.bridge, self.store, self.events, self.paths, self._config.containers, self.facts.remap
+            self.fabric, self.plans[0], self.store, self.events, self.paths, self._config.containers, self.facts.remap
         )
 
     def _build_slots(self) -> None:
@@ -225,7 +226,7 @@ class Services:
             await asyncio.to_thread(realtime.grant, self._config.cgroup_parent, *self._config.realtime)
         self.jobs.start(asyncio.to_thread(self._favor_dynmods), "ask for cheap moves into cgroups")
         to_start = await supervisor.restore()
-        await self.bridge.setup(self.connector.existing())
+        await self.fabric.setup(self.plans, self.connector.existing())
         await self.slots.open()
         await self.idmaps.try_remap(self.snapshotter, self.facts.remap)
         supervisor.resume()
@@ -288,7 +289,7 @@ class Services:
         return [
             ("containers", self._close_containers),
             ("slots", self._close_slots),
-            ("bridge", self._close_bridge),
+            ("fabric", self._close_fabric),
         ]
 
     def _favor_dynmods(self) -> None:
@@ -322,11 +323,11 @@ class Services:
         await self.slots.close()
         self.idmaps.close()
 
-    async def _close_bridge(self) -> None:
+    async def _close_fabric(self) -> None:
         if any(c.state.running for c in self.store):
-            await self.bridge.close()
+            await self.fabric.close()
         else:
-            await self.bridge.teardown()
+            await self.fabric.teardown()
 
     def reload(self, config: Config) -> None:
         """Take the reloadable options of `config` over."""
@@ -343,7 +344,7 @@ class Services:
     # -- what the services ask of each other --
 
     async def _park(self, slot: Slot) -> ParkedVeth:
-        return await self.bridge.park(slot.netns_fd)
+        return await self.fabric.park(slot.netns_fd)
 
     def _volume_users(self, name: str) -> list[str]:
         return [c.id for c in self.store if any(point.get("Name") == name for point in c.mounts)]

@@ -28,6 +28,7 @@ RTM_NEWADDR = 20
 RTM_DELADDR = 21
 RTM_GETADDR = 22
 RTM_NEWROUTE = 24
+RTM_DELROUTE = 25
 RTM_GETROUTE = 26
 RTM_GETNSID = 90
 
@@ -37,6 +38,7 @@ IFF_RUNNING = 0x40
 IFLA_ADDRESS = 1
 IFLA_IFNAME = 3
 IFLA_MTU = 4
+IFLA_LINK = 5
 IFLA_MASTER = 10
 IFLA_LINKINFO = 18
 IFLA_AF_SPEC = 26
@@ -59,6 +61,7 @@ _NETNSA_PID = 2
 _IFA_ADDRESS = 1
 _IFA_LOCAL = 2
 _IFA_BROADCAST = 4
+_IFA_F_NODAD = 0x02
 _RTA_OIF = 4
 _RTA_GATEWAY = 5
 _RT_TABLE_MAIN = 254
@@ -79,7 +82,7 @@ _NO_LINK_LOCAL = nested(
 class Link:
     """A network interface as the kernel reports it."""
 
-    __slots__ = ("address", "flags", "index", "kind", "master", "mtu", "name", "peer_namespace")
+    __slots__ = ("address", "flags", "index", "kind", "master", "mtu", "name", "peer", "peer_namespace")
 
     def __init__(self, body: bytes) -> None:
         self.index, self.flags = _index_and_flags(body)
@@ -90,6 +93,8 @@ class Link:
         self.mtu = _word(found.get(IFLA_MTU))
         self.master = _word(found.get(IFLA_MASTER))
         self.kind = info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
+        #: the interface it is the other end or a part of, by its index there; 0 for none
+        self.peer = _word(found.get(IFLA_LINK))
         #: of a veth: the number that `namespace_id` gives for the namespace of its other end; -1 for none
         self.peer_namespace = _signed(found.get(IFLA_LINK_NETNSID))
 
@@ -192,35 +197,57 @@ def delete_link(index: int) -> Message:
 
 
 def add_address(index: int, address: str, *, replace: bool = False) -> Message:
-    """Add ``172.17.0.2/16`` to an interface, with its broadcast address."""
-    host, _, prefix = address.partition("/")
-    packed = socket.inet_aton(host)
-    length = int(prefix)
-    broadcast = int.from_bytes(packed, "big") | (1 << 32 - length) - 1
-    body = _ADDRESS.pack(socket.AF_INET, length, 0, 0, index)
-    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
-    if length < 31:
+    """Add ``172.17.0.2/16``, with its broadcast address, or ``fd00::2/64``, usable at once, to an interface."""
+    head, packed, length = _addressed(index, address)
+    body = head + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
+    if len(packed) == 4 and length < 31:
+        broadcast = int.from_bytes(packed, "big") | (1 << 32 - length) - 1
         body += attribute(_IFA_BROADCAST, broadcast.to_bytes(4, "big"))
     flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
     return Message(RTM_NEWADDR, flags, body, f"add address {address} to interface {index}")
 
 
 def delete_address(index: int, address: str) -> Message:
-    """Take ``172.17.0.2/16`` away from an interface."""
+    """Take ``172.17.0.2/16`` or ``fd00::2/64`` away from an interface."""
+    head, packed, _ = _addressed(index, address)
+    return Message(RTM_DELADDR, 0, head + attribute(_IFA_LOCAL, packed), f"delete address {address} of {index}")
+
+
+def _addressed(index: int, address: str) -> tuple[bytes, bytes, int]:
+    """The head of a message about an address, the address, its prefix length. Duplicates are not looked for (IPv6)."""
     host, _, prefix = address.partition("/")
-    body = _ADDRESS.pack(socket.AF_INET, int(prefix), 0, 0, index) + attribute(_IFA_LOCAL, socket.inet_aton(host))
-    return Message(RTM_DELADDR, 0, body, f"delete address {address} of interface {index}")
+    family, packed = _packed(host)
+    flags = _IFA_F_NODAD if family == socket.AF_INET6 else 0
+    return _ADDRESS.pack(family, int(prefix), flags, 0, index), packed, int(prefix)
 
 
-def default_route(gateway: str, index: int = 0) -> Message:
-    """A default route; without an interface the kernel takes the one that reaches the gateway."""
-    body = struct.pack(
-        "=BBBBBBBBI", socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0
-    )
-    body += attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
+def _packed(address: str) -> tuple[int, bytes]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.inet_pton(family, address)
+
+
+def default_route(gateway: str, index: int = 0, *, replace: bool = False) -> Message:
+    """A default route of the gateway's family; without an interface the kernel takes the one that reaches it.
+
+    With ``replace`` it takes the place of the one that is there.
+    """
+    family, packed = _packed(gateway)
+    body = _route(family) + attribute(_RTA_GATEWAY, packed)
     if index:
         body += u32(_RTA_OIF, index)
-    return Message(RTM_NEWROUTE, _CREATE, body, f"add default route via {gateway}")
+    flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else 0)
+    return Message(RTM_NEWROUTE, flags, body, f"add default route via {gateway}")
+
+
+def delete_default_route(version: int) -> Message:
+    """Take the default route of a family away; OSError ESRCH when there is none."""
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    return Message(RTM_DELROUTE, 0, _route(family), f"delete the default route of IPv{version}")
+
+
+def _route(family: int) -> bytes:
+    kinds = (_RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST)
+    return struct.pack("=BBBBBBBBI", family, 0, 0, 0, *kinds, 0)
 
 
 def find_link(netlink: Netlink, name: str) -> Link | None:
@@ -257,26 +284,32 @@ def links(netlink: Netlink) -> list[Link]:
     return [Link(body) for body in netlink.dump(Message(RTM_GETLINK, 0, _link(), "list interfaces"))]
 
 
-def addresses(netlink: Netlink, index: int) -> list[str]:
-    """The IPv4 addresses of an interface, as ``172.17.0.1/16``."""
-    request = Message(RTM_GETADDR, 0, _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0), "list addresses")
+def all_addresses(netlink: Netlink) -> list[tuple[int, str]]:
+    """(interface index, address) of all addresses in the socket's namespace, those of IPv4 first."""
+    request = Message(RTM_GETADDR, 0, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0), "list addresses")
     found = []
     for body in netlink.dump(request):
-        _, prefix, _, _, owner = _ADDRESS.unpack_from(body)
-        local = attributes(body[_ADDRESS.size :]).get(_IFA_LOCAL)
-        if owner == index and local:
-            found.append(f"{socket.inet_ntoa(local)}/{prefix}")
+        family, prefix, _, _, owner = _ADDRESS.unpack_from(body)
+        parts = attributes(body[_ADDRESS.size :])
+        if local := parts.get(_IFA_LOCAL) or parts.get(_IFA_ADDRESS):
+            found.append((owner, f"{socket.inet_ntop(family, local)}/{prefix}"))
     return found
 
 
-def routes(netlink: Netlink) -> list[tuple[str, int]]:
-    """(destination, interface index) of each IPv4 route in the main table; the default route is ``0.0.0.0/0``."""
-    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+def addresses(netlink: Netlink, index: int) -> list[str]:
+    """The addresses of an interface, as ``172.17.0.1/16`` and, after those, ``fd00::1/64``."""
+    return [address for owner, address in all_addresses(netlink) if owner == index]
+
+
+def routes(netlink: Netlink, version: int = 4) -> list[tuple[str, int]]:
+    """(destination, interface index) of each route of a family in the main table; the default one is ``0.0.0.0/0``."""
+    family, anywhere = (socket.AF_INET6, "::") if version == 6 else (socket.AF_INET, "0.0.0.0")
+    body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)
     found = []
     for answer in netlink.dump(Message(RTM_GETROUTE, 0, body, "list routes")):
         table, prefix = answer[4], answer[1]
         parts = attributes(answer[12:])
         if table == _RT_TABLE_MAIN:
-            destination = socket.inet_ntoa(parts[1]) if 1 in parts else "0.0.0.0"
+            destination = socket.inet_ntop(family, parts[1]) if 1 in parts else anywhere
             found.append((f"{destination}/{prefix}", _word(parts.get(_RTA_OIF))))
     return found

@@ -1,8 +1,8 @@
-"""The host's side of a bridge network: one bridge interface with the gateway's address."""
+"""The host's side of a bridge network: one bridge interface with the gateway's addresses."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, ip_interface
 
 from carrack.errors import Conflict, InvalidArgument, Unavailable
 from carrack.linux import rtnetlink
@@ -11,17 +11,26 @@ from carrack.network import sysctl
 from carrack.network.endpoint import mac_of
 
 _LONGEST_NAME = 15
-#: Where a bridge's subnet is looked for when none is given, in this order
 # A bridge keeps an MTU that was changed after it was made; any other follows its ports, and is this without any.
 _MADE_MTU = 1500
+#: Where a bridge's subnet is looked for when none is given, in this order
 DEFAULT_POOLS = tuple(f"172.{second}.0.0/16" for second in range(17, 32))
+#: How a network's own addresses meet the outside (``gateway_mode4``, ``gateway_mode6``): translated; translated, and
+#: open to whoever routes to them; routed, with published ports open; not at all, without an address of the host
+NAT, UNPROTECTED, ROUTED, ISOLATED = "nat", "nat-unprotected", "routed", "isolated"
+GATEWAY_MODES = (NAT, UNPROTECTED, ROUTED, ISOLATED)
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeSettings:
-    """What a bridge network is on the host. ``address`` is the gateway with its prefix: ``172.17.0.1/16``.
+    """What a bridge network is on the host. ``address`` is the gateway with its prefix: ``172.17.0.1/16``; ``address6``
+    the same for IPv6. Either is empty where the network lacks that family.
 
-    ``isolated`` keeps its containers from talking to each other but through published ports (Docker's ``icc=false``).
+    ``isolated`` keeps its containers from talking to each other but through published ports (Docker's ``icc=false``),
+    ``internal`` from talking to anything outside it. ``masquerade`` and ``masquerade6``: who leaves is seen under the
+    host's address, or under ``source4`` and ``source6`` where given. ``host_binding`` is the address of published ports
+    that name none. Who comes in by one of ``trusted_interfaces`` may address containers directly. ``inhibit_ipv4``
+    leaves the bridge without its IPv4 address. Interfaces inside are called ``interface_prefix`` and a number.
     """
 
     name: str = "carrack0"
@@ -30,59 +39,103 @@ class BridgeSettings:
     isolated: bool = False
     masquerade: bool = True
     ip_range: str | None = None
+    address6: str = ""
+    internal: bool = False
+    gateway_mode4: str = NAT
+    gateway_mode6: str = NAT
+    masquerade6: bool = True
+    source4: str = ""
+    source6: str = ""
+    host_binding: str = ""
+    trusted_interfaces: tuple[str, ...] = ()
+    inhibit_ipv4: bool = False
+    interface_prefix: str = "eth"
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name.encode()) <= _LONGEST_NAME or set("/ \t\n:%") & set(self.name):
             raise InvalidArgument(
                 f"invalid bridge name {self.name!r}: 1 to {_LONGEST_NAME} characters, no '/' or space"
             )
-        try:
-            interface = IPv4Interface(self.address)
-        except ValueError as e:
-            raise InvalidArgument(f"invalid bridge address {self.address!r}: {e}") from None
-        if interface.network.prefixlen > 30 or interface.ip in _edges(interface.network):
-            raise InvalidArgument(f"invalid bridge address {self.address!r}: not a host address of a usable subnet")
+        if self.address or not self.address6:
+            _check(self.address, 4)
+        if self.address6:
+            _check(self.address6, 6)
 
     @property
     def subnet(self) -> str:
-        """``172.17.0.0/16``"""
-        return str(IPv4Interface(self.address).network)
+        """``172.17.0.0/16``; empty without IPv4."""
+        return str(IPv4Interface(self.address).network) if self.address else ""
+
+    @property
+    def subnet6(self) -> str:
+        """``fd00:1::/64``; empty without IPv6."""
+        return str(IPv6Interface(self.address6).network) if self.address6 else ""
 
     @property
     def gateway(self) -> str:
-        """``172.17.0.1``"""
+        """``172.17.0.1``; empty without IPv4."""
         return self.address.partition("/")[0]
+
+    @property
+    def gateway6(self) -> str:
+        """``fd00:1::1``; empty without IPv6."""
+        return self.address6.partition("/")[0]
 
     @property
     def prefix(self) -> int:
         """``16``"""
-        return IPv4Interface(self.address).network.prefixlen
+        return int(self.address.partition("/")[2] or 0)
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """What the host's interface has: none of a family whose mode is ``isolated``."""
+        four = self.address if self.gateway_mode4 != ISOLATED and not self.inhibit_ipv4 else ""
+        six = self.address6 if self.gateway_mode6 != ISOLATED else ""
+        return tuple(filter(None, (four, six)))
 
 
-def _edges(network: IPv4Network) -> tuple[object, object]:
-    return network.network_address, network.broadcast_address
+def _check(address: str, version: int) -> None:
+    try:
+        interface = ip_interface(address)
+    except ValueError as e:
+        raise InvalidArgument(f"invalid bridge address {address!r}: {e}") from None
+    network = interface.network
+    edges = (network.network_address, *((network.broadcast_address,) if version == 4 else ()))
+    usable = network.version == version and network.prefixlen <= network.max_prefixlen - 2
+    if not usable or interface.ip in edges:
+        raise InvalidArgument(f"invalid bridge address {address!r}: not a host address of a usable subnet")
 
 
 def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PROC_SYS) -> int:
     """Make the bridge or bring the present one into shape; returns its interface index.
 
-    Conflict when the name belongs to something else. A bridge is left without IPv6: otherwise it would take router
-    advertisements from any container (CVE-2020-13401). Its MAC address follows from the gateway's, so that containers
-    find it again when it had to be made anew.
+    Conflict when the name belongs to something else. A bridge is left without IPv6 unless its network has it: otherwise
+    it would take router advertisements from any container (CVE-2020-13401), which it never does. Its MAC address
+    follows from the gateway's, so that containers find it again when it had to be made anew.
     """
     link = rtnetlink.find_link(netlink, settings.name)
     if link is None:
-        netlink.batch([rtnetlink.add_bridge(settings.name, _MADE_MTU, mac_of(settings.gateway))])
+        mac = mac_of(settings.gateway or settings.gateway6)
+        netlink.batch([rtnetlink.add_bridge(settings.name, _MADE_MTU, mac)])
         link = rtnetlink.find_link(netlink, settings.name)
         if link is None:
             raise Unavailable(f"bridge {settings.name} vanished as soon as it was made")
     elif link.kind != "bridge":
         raise Conflict(f"interface {settings.name} is there already and is not a bridge: choose another bridge name")
-    if sysctl.has_ipv6(sys_root):
-        sysctl.ensure(sys_root, sysctl.disable_ipv6(settings.name), "1")
-    _address(netlink, link.index, settings.address)
+    _switch_ipv6(settings, sys_root)
+    _address(netlink, link.index, settings)
     netlink.batch([rtnetlink.set_link(link.index, up=True, mtu=settings.mtu)])
     return link.index
+
+
+def _switch_ipv6(settings: BridgeSettings, sys_root: str) -> None:
+    if not sysctl.has_ipv6(sys_root):
+        if settings.address6:
+            raise Unavailable(f"this kernel has no IPv6: bridge {settings.name} cannot have {settings.address6}")
+        return
+    if settings.address6:
+        sysctl.ensure(sys_root, sysctl.accept_ra(settings.name), "0")
+    sysctl.ensure(sys_root, sysctl.disable_ipv6(settings.name), "0" if settings.address6 else "1")
 
 
 def damage(netlink: Netlink, settings: BridgeSettings, index: int, sys_root: str = sysctl.PROC_SYS) -> str:
@@ -94,18 +147,21 @@ def damage(netlink: Netlink, settings: BridgeSettings, index: int, sys_root: str
         return "replaced by another of its name"
     if not link.up:
         return "put down"
-    if settings.address not in rtnetlink.addresses(netlink, index):
-        return f"robbed of its address {settings.address}"
+    present = rtnetlink.addresses(netlink, index)
+    for address in settings.own_addresses:
+        if address not in present:
+            return f"robbed of its address {address}"
     if sysctl.read(sys_root, sysctl.route_localnet(settings.name)) == "0":
         return "kept from routing 127.0.0.1"
     return ""
 
 
-def _address(netlink: Netlink, index: int, wanted: str) -> None:
-    present = rtnetlink.addresses(netlink, index)
-    netlink.batch([rtnetlink.delete_address(index, other) for other in present if other != wanted])
-    if wanted not in present:
-        netlink.batch([rtnetlink.add_address(index, wanted)])
+def _address(netlink: Netlink, index: int, settings: BridgeSettings) -> None:
+    """Link-local addresses are the kernel's own."""
+    present, wanted = rtnetlink.addresses(netlink, index), settings.own_addresses
+    others = [a for a in present if a not in wanted and not a.startswith("fe80:")]
+    netlink.batch([rtnetlink.delete_address(index, other) for other in others])
+    netlink.batch([rtnetlink.add_address(index, address) for address in wanted if address not in present])
 
 
 def remove(netlink: Netlink, name: str) -> None:
@@ -118,8 +174,10 @@ def remove(netlink: Netlink, name: str) -> None:
 def choose_address(netlink: Netlink, name: str, pools: Iterable[str] = DEFAULT_POOLS) -> str:
     """The address the bridge has already, or the first of a subnet that no route of the host overlaps."""
     link = rtnetlink.find_link(netlink, name)
-    if link is not None and (present := rtnetlink.addresses(netlink, link.index)):
-        return present[0]
+    if link is not None:
+        present = [a for a in rtnetlink.addresses(netlink, link.index) if ":" not in a]
+        if present:
+            return present[0]
     return free_address(pools, [route for route, _ in rtnetlink.routes(netlink) if route != "0.0.0.0/0"])
 
 

@@ -3,23 +3,29 @@
 import errno
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+import secrets
+from contextlib import ExitStack
 
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.network import bridge, endpoint, sysctl
 from carrack.network.bridge import BridgeSettings
-from carrack.network.endpoint import Endpoint, ParkedVeth, mac_of
+from carrack.network.endpoint import Endpoint, ParkedVeth, Socket
+from carrack.network.sandbox import Sandbox, switch
 
 _LOG = logging.getLogger(__name__)
+
+
+def park(host: Netlink, netns_fd: int, peer: str = endpoint.INTERFACE) -> ParkedVeth:
+    """A cable into a sandbox, with a name of its own on the host."""
+    return endpoint.park(host, netns_fd, f"veth{secrets.token_hex(4)[:7]}", peer)
 
 
 class Cabling:
     """One bridge and the host's ends of its containers' cables, by container id. For one thread at a time."""
 
     def __init__(self, settings: BridgeSettings, sys_root: str = sysctl.PROC_SYS) -> None:
-        self._settings = settings
+        self.settings = settings
         self._sys_root = sys_root
         self._cables: dict[str, ParkedVeth] = {}
         self.index = 0
@@ -27,46 +33,65 @@ class Cabling:
 
     def lay(self, host: Netlink) -> None:
         """Make the bridge or bring the present one into shape; as `bridge.ensure`."""
-        self.index = bridge.ensure(host, self._settings, self._sys_root)
+        self.index = bridge.ensure(host, self.settings, self._sys_root)
 
     def open_loopback(self) -> None:
         """Let the bridge carry what comes from 127.0.0.1; the firewall must stand before."""
-        sysctl.ensure(self._sys_root, sysctl.route_localnet(self._settings.name), "1")
+        sysctl.ensure(self._sys_root, sysctl.route_localnet(self.settings.name), "1")
 
-    def take_in(self, host: Netlink, pids: Mapping[str, int]) -> None:
-        """Find the cables of surviving containers by their first processes, and put those back that came off."""
-        links = rtnetlink.links(host) if pids else []
-        for container_id, pid in pids.items():
-            if pid and (cable := endpoint.cable_of(host, links, pid)):
-                self._cables[container_id] = cable
-        self._replug(host)
+    def remove(self, host: Netlink) -> None:
+        """Take the bridge away; one that is gone already is no error."""
+        bridge.remove(host, self.settings.name)
+
+    def adopt(self, container_id: str, link: rtnetlink.Link) -> None:
+        """Remember the host's end of a surviving container's cable."""
+        self._cables[container_id] = ParkedVeth(link.index, link.name)
+
+    def replug(self, host: Netlink) -> None:
+        """Put all cables on the bridge; one whose sandbox has ended meanwhile is no error."""
+        for container_id, cable in self._cables.items():
+            try:
+                endpoint.replug(host, cable, self._socket)
+            except OSError as e:
+                if e.errno != errno.ENODEV:
+                    raise
+                _LOG.debug("container %s has ended, with its cable: %s", container_id, e)
+
+    @property
+    def _socket(self) -> Socket:
+        return Socket(self.index, self.settings.isolated)
 
     def plug(
-        self, host: Netlink, netlink_fd: int, container_id: str, cable: ParkedVeth, address: str, mac: str | None
-    ) -> str:
-        """Connect a sandbox and give it its address; returns the MAC address it has. Raises OSError, Unavailable.
+        self,
+        host: Netlink,
+        sandbox: Sandbox,
+        container_id: str,
+        inside: Endpoint,
+        cable: ParkedVeth | None,
+    ) -> None:
+        """Connect a sandbox, by the cable that was parked there or a new one. Raises OSError, Unavailable.
 
-        A bridge that was taken away a moment ago is made again.
+        A new one that cannot be plugged is cut again; one that was parked there spoils the sandbox.
         """
-        settings = self._settings
-        inside = Endpoint(
-            f"{address}/{settings.prefix}",
-            settings.gateway,
-            mac or mac_of(address),
-            settings.mtu,
-            self.index,
-            settings.isolated,
-            kernel_has_ipv6=sysctl.has_ipv6(self._sys_root),
-        )
-        with Netlink(fd=os.dup(netlink_fd)) as sandbox:
+        with ExitStack() as undo:
+            if cable is None:
+                cable = park(host, sandbox.netns_fd, inside.interface)
+                undo.callback(endpoint.unplug, host, cable)
+            if switches := inside.named_switches(cable.peer):
+                switch(sandbox.netns_fd, switches)
+            self._plug(host, sandbox, cable, inside)
+            undo.pop_all()
+        self._cables[container_id] = cable
+
+    def _plug(self, host: Netlink, sandbox: Sandbox, cable: ParkedVeth, inside: Endpoint) -> None:
+        """A bridge that was taken away a moment ago is made again."""
+        with Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
             try:
-                endpoint.plug(host, sandbox, cable, inside)
+                endpoint.plug(host, inner, cable, inside, self._socket)
             except OSError:
                 if not self.restore(host):
                     raise
-                endpoint.plug(host, sandbox, cable, replace(inside, bridge_index=self.index))
-        self._cables[container_id] = cable
-        return inside.mac
+                endpoint.plug(host, inner, cable, inside, self._socket)
 
     def pull(self, container_id: str, host: Netlink | None = None) -> None:
         """Forget a container's cable, which dies with its sandbox; with ``host`` it is cut now."""
@@ -76,19 +101,9 @@ class Cabling:
 
     def restore(self, host: Netlink) -> str:
         """Mend the bridge and plug all cables again if it is not as it was made; what was wrong, in words."""
-        damage = bridge.damage(host, self._settings, self.index, self._sys_root)
+        damage = bridge.damage(host, self.settings, self.index, self._sys_root)
         if damage:
             self.lay(host)
             self.open_loopback()
-            self._replug(host)
+            self.replug(host)
         return damage
-
-    def _replug(self, host: Netlink) -> None:
-        """One whose sandbox has ended meanwhile is no error."""
-        for container_id, cable in self._cables.items():
-            try:
-                endpoint.replug(host, cable, self.index, isolated=self._settings.isolated)
-            except OSError as e:
-                if e.errno != errno.ENODEV:
-                    raise
-                _LOG.debug("container %s has ended, with its cable: %s", container_id, e)

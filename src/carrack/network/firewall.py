@@ -49,6 +49,16 @@ class Firewall:
         self.rule_set = wanted
         self.verify()
 
+    def include(self, bridge: BridgeSettings) -> None:
+        """Add the rules of one more bridge; as `install`."""
+        self.install((*self.rule_set.bridges, bridge), guard=self.rule_set.guard)
+
+    def exclude(self, name: str) -> None:
+        """Take the rules of a bridge away; one that has none is no error."""
+        left = tuple(bridge for bridge in self.rule_set.bridges if bridge.name != name)
+        if left != self.rule_set.bridges:
+            self.install(left, guard=self.rule_set.guard)
+
     def verify(self) -> None:
         """Compare the kernel's table with what it should be; Internal names the first difference."""
         if missing := self.missing():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 BRIDGE, MACVLAN, IPVLAN = "bridge", "macvlan", "ipvlan"
 
@@ -52,3 +53,13 @@ class EndpointPlan:
     interface: str = ""
     priority: int = 0
     sysctls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What a surviving container had: its endpoint documents by network id, its ports as NetworkSettings.Ports has
+    them, and its first process (0: none)."""
+
+    endpoints: Mapping[str, Mapping[str, Any]]
+    ports: Mapping[str, list[dict[str, Any]] | None] = field(default_factory=dict)
+    pid: int = 0

@@ -37,6 +37,11 @@ def disable_ipv6(interface: str) -> str:
     return f"net/ipv6/conf/{interface}/disable_ipv6"
 
 
+def accept_ra(interface: str) -> str:
+    """Whether the interface takes router advertisements."""
+    return f"net/ipv6/conf/{interface}/accept_ra"
+
+
 def has_ipv6(root: str) -> bool:
     """Whether this kernel has IPv6 at all."""
     return os.path.isdir(os.path.join(root, "net/ipv6/conf"))

@@ -35,8 +35,9 @@ class Listener(Protocol):
 class Watch:
     """Calls ``repair`` after every loss that ``listener``, which it closes in the end, tells of.
 
-    ``repair`` returns what was wrong, empty for a false alarm; when it fails it is called again a second later, until
-    it works. ``alarmed`` is true from the notice to the end of the repair. ``what`` names it in the log.
+    ``repair`` returns what was wrong ("bridge br0 was deleted"), empty for a false alarm; when it fails it is called
+    again a second later, until it works. ``alarmed`` is true from the notice to the end of the repair. ``what`` names
+    it in the log.
     """
 
     def __init__(self, what: str, listener: Listener, repair: Callable[[], Awaitable[str]]) -> None:
@@ -77,7 +78,7 @@ class Watch:
             self._wanted.clear()
             try:
                 if damage := await self._repair():
-                    _LOG.warning("%s was %s by another program: restored", self._what, damage)
+                    _LOG.warning("%s by another program: restored", damage)
                 self.alarmed = self._wanted.is_set()
             except Exception:
                 _LOG.exception("%s could not be restored: trying again", self._what)

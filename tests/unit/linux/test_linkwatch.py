@@ -1,6 +1,7 @@
 """The filter is run here as the kernel would; that the kernel takes it and that it is enough: tests/root."""
 
 import struct
+from collections.abc import Sequence
 
 import pytest
 from tests.fakes.bpf import decode
@@ -21,11 +22,11 @@ from carrack.linux.rtnetlink import (
 OURS = 0x1234
 
 
-def passes(kind: int, body: bytes) -> bool:
+def passes(kind: int, body: bytes, others: Sequence[int] = ()) -> bool:
     """Whether the filter for OURS lets a notice through."""
     data = frame(Message(kind, 0, body, ""), 0, 0)
     accumulator = at = 0
-    code = decode(harm(OURS))
+    code = decode(harm([1, *others, OURS]))
     while True:
         operation, true, false, operand = code[at]
         at += 1
@@ -58,9 +59,17 @@ def test_switches_of_all_interfaces_pass(index: int, heard: bool) -> None:
     assert passes(RTM_NEWNETCONF, b"\2\0\0\0" + u32(1, index)) == heard
 
 
+def test_there_is_room_for_many_and_more_are_not_told_apart() -> None:
+    many = range(0x10000, 0x10000 + 1990)
+    assert passes(RTM_DELLINK, delete_link(OURS).body, many)
+    assert not passes(RTM_DELLINK, delete_link(OURS + 1).body, many)
+    assert passes(RTM_DELLINK, delete_link(OURS + 1).body, range(0x10000, 0x10000 + 4000))
+    assert not passes(RTM_NEWLINK, set_link(OURS, up=True).body, range(0x10000, 0x10000 + 4000))
+
+
 def test_the_kernel_takes_it_and_nothing_is_lost_at_first() -> None:
     listener = LinkListener()
-    listener.follow(1)
+    listener.follow([1, 2])
     assert listener.fileno() >= 0
     listener.lost()
     assert not listener.lost()

@@ -1,6 +1,7 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,11 +9,13 @@ from carrack.linux.netlink import Netlink
 from carrack.network import bridge, endpoint
 from carrack.network.bridge import BridgeSettings
 from carrack.network.cabling import Cabling
-from carrack.network.endpoint import Endpoint, ParkedVeth
+from carrack.network.endpoint import Endpoint, ParkedVeth, Socket
+from carrack.network.sandbox import Sandbox
 
 HOST = Netlink.__new__(Netlink)
 SETTINGS = BridgeSettings("br0", "10.9.0.1/24")
 CABLE = ParkedVeth(7, "veth7")
+INSIDE = Endpoint(("10.9.0.2/24",), ("10.9.0.1",), "02:42:0a:09:00:02", 1500)
 
 
 class World:
@@ -24,10 +27,11 @@ class World:
         self.gone: set[int] = set()
         self.cut: list[ParkedVeth] = []
 
-    def plug(self, host: Netlink, sandbox: Netlink, veth: ParkedVeth, inside: Endpoint) -> None:
-        self.replug(host, veth, inside.bridge_index)
+    def plug(self, host: Netlink, _: Netlink, veth: ParkedVeth, inside: Endpoint, bridge: Socket) -> None:
+        self.replug(host, veth, bridge)
 
-    def replug(self, host: Netlink, veth: ParkedVeth, index: int, *, isolated: bool = False) -> None:
+    def replug(self, host: Netlink, veth: ParkedVeth, bridge: Socket) -> None:
+        index = bridge.bridge_index
         if veth.host_index in self.gone:
             raise OSError(errno.ENODEV, "gone")
         if index != self.index:
@@ -58,14 +62,14 @@ def cabling(world: World, tmp_path: Path) -> Cabling:
     return made
 
 
-def plug(cabling: Cabling, name: str = "c1", cable: ParkedVeth = CABLE) -> str:
+def plug(cabling: Cabling, name: str = "c1", cable: ParkedVeth = CABLE) -> None:
     with Netlink() as inside:
-        return cabling.plug(HOST, inside.fileno(), name, cable, "10.9.0.2", None)
+        cabling.plug(HOST, Sandbox(-1, inside.fileno()), name, INSIDE, cable)
 
 
 def test_a_cable_is_plugged_and_its_descriptor_stays_the_callers(world: World, cabling: Cabling) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    assert plug(cabling) == "02:42:0a:09:00:02"
+    plug(cabling)
     assert len(os.listdir("/proc/self/fd")) == before
     assert world.plugged == [(7, 5)]
 
@@ -107,10 +111,11 @@ def test_a_cable_is_cut_only_when_its_sandbox_lives(world: World, cabling: Cabli
     assert world.cut == [CABLE]
 
 
-def test_cables_of_surviving_containers_are_found_by_their_processes(
-    world: World, cabling: Cabling, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "cable_of", lambda host, links, pid: CABLE if pid == 42 else None)
-    with Netlink() as host:
-        cabling.take_in(host, {"c1": 42, "c2": 43, "c3": 0})
+def test_a_cable_of_a_surviving_container_is_plugged_again(world: World, cabling: Cabling) -> None:
+    class Link:
+        index, name = 7, "veth7"
+
+    link: Any = Link()
+    cabling.adopt("c1", link)
+    cabling.replug(HOST)
     assert world.plugged == [(7, 5)]

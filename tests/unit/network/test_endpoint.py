@@ -1,6 +1,7 @@
 import contextlib
 import errno
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -8,9 +9,10 @@ from carrack.errors import Unavailable
 from carrack.linux.netlink import Message, Netlink, attributes
 from carrack.linux.rtnetlink import IFF_RUNNING, IFLA_AF_SPEC, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE
 from carrack.network import endpoint
-from carrack.network.endpoint import Endpoint, ParkedVeth
+from carrack.network.endpoint import Endpoint, ParkedVeth, Socket
 
-ENDPOINT = Endpoint("172.17.0.2/16", "172.17.0.1", "02:42:ac:11:00:02", 1400, 5)
+ENDPOINT = Endpoint(("172.17.0.2/16",), ("172.17.0.1",), "02:42:ac:11:00:02", 1400)
+BRIDGE = Socket(5)
 
 
 class RecordingNetlink(Netlink):
@@ -43,7 +45,7 @@ def test_park_returns_the_hosts_end() -> None:
 
 def test_plug_sets_up_the_inside_in_one_batch() -> None:
     host, sandbox = RecordingNetlink(), RecordingNetlink()
-    endpoint.plug(host, sandbox, ParkedVeth(9, "veth1"), ENDPOINT)
+    endpoint.plug(host, sandbox, ParkedVeth(9, "veth1"), ENDPOINT, BRIDGE)
     [inside] = sandbox.sent
     assert [message.type for message in inside] == [RTM_NEWLINK, RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE]
     assert IFLA_AF_SPEC in attributes(inside[0].body[16:])
@@ -54,8 +56,8 @@ def test_plug_sets_up_the_inside_in_one_batch() -> None:
 
 def test_a_kernel_without_ipv6_is_not_told_about_it() -> None:
     host, sandbox = RecordingNetlink(), RecordingNetlink()
-    plain = Endpoint("172.17.0.2/16", "172.17.0.1", "02:42:ac:11:00:02", 1400, 5, kernel_has_ipv6=False)
-    endpoint.plug(host, sandbox, ParkedVeth(9, "veth1"), plain)
+    plain = replace(ENDPOINT, kernel_has_ipv6=False)
+    endpoint.plug(host, sandbox, ParkedVeth(9, "veth1"), plain, BRIDGE)
     for messages in (*host.sent, *sandbox.sent):
         for message in messages:
             assert message.type != RTM_NEWLINK or IFLA_AF_SPEC not in attributes(message.body[16:])

@@ -1,5 +1,3 @@
-from ipaddress import IPv4Address
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +32,7 @@ def test_a_named_address() -> None:
             pool.allocate(taken)
     with pytest.raises(InvalidArgument, match="does not belong"):
         pool.allocate("10.0.1.1")
-    with pytest.raises(InvalidArgument, match="invalid IPv4 address"):
+    with pytest.raises(InvalidArgument, match="invalid IP address"):
         pool.allocate("nonsense")
 
 
@@ -46,17 +44,17 @@ def test_a_range_outside_the_subnet_is_refused() -> None:
 @given(st.integers(16, 30), st.lists(st.booleans(), max_size=60))
 def test_nobody_gets_what_another_has(prefix: int, steps: list[bool]) -> None:
     pool = AddressPool(f"10.0.0.0/{prefix}", "10.0.0.1")
-    held: list[IPv4Address] = []
+    held: list[str] = []
     for take in steps:
         if take:
             try:
-                got = pool.allocate()
+                got = str(pool.allocate())
             except Unavailable:
                 assert len(held) == pool.subnet.num_addresses - 3
                 continue
             assert got not in held
-            assert got in pool.subnet
-            assert got not in (pool.gateway, pool.subnet.network_address, pool.subnet.broadcast_address)
+            assert pool.holds(got)
+            assert got not in map(str, (pool.gateway, pool.subnet.network_address, pool.subnet.broadcast_address))
             held.append(got)
         elif held:
             pool.release(held.pop(0))

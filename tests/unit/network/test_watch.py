@@ -73,7 +73,7 @@ def run(answers: list[bool], repairs: list[str | Exception]) -> int:
 
 
 def test_a_loss_is_repaired_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert run([False, True], ["deleted"]) == 1
+    assert run([False, True], ["bridge b was deleted"]) == 1
     assert "bridge b was deleted by another program: restored" in caplog.text
 
 

@@ -19,7 +19,8 @@ from carrack.errors import CarrackError, Conflict, NotFound
 from carrack.model.container import Document
 from carrack.model.ports import PublishedPort
 from carrack.network import sandbox_files
-from carrack.network.service import BridgeNetwork, Existing
+from carrack.network.fabric import Fabric
+from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
 from carrack.oci.runtime_spec import Mount
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Connector:
 
     def __init__(
         self,
-        bridge: BridgeNetwork,
+        fabric: Fabric,
+        bridge: NetworkPlan,
         store: ContainerStore,
         events: Events,
         paths: Paths,
@@ -46,6 +48,7 @@ class Connector:
     ) -> None:
         self._remap = remap
         self._given = given or ContainerDefaults()
+        self._fabric = fabric
         self._bridge = bridge
         self._store = store
         self._events = events
@@ -108,7 +111,7 @@ class Connector:
             c.config["Domainname"],
             address,
             c.host_config["ExtraHosts"] or (),
-            self._given.gateways or (self._bridge.settings.gateway,),
+            self._given.gateways or (self._bridge.subnets[0].gateway,),
         )
         self._write(c, "hosts", text)
 
@@ -156,18 +159,16 @@ class Connector:
             return []
         undo.push_async_callback(self._give_up, c)
         wanted = c.networking["EndpointsConfig"].get("bridge", {})
-        endpoint = await self._bridge.connect(
-            c.id,
-            parked.slot.netns_fd,
-            parked.slot.netlink_fd,
-            parked.veth,
-            mac=wanted.get("MacAddress") or c.config["MacAddress"] or None,
+        mac = wanted.get("MacAddress") or c.config["MacAddress"] or ""
+        slot = parked.slot
+        found = await self._fabric.connect(
+            c.id, slot.netns_fd, slot.netlink_fd, self._bridge.id, EndpointPlan(mac=mac), parked.veth
         )
+        endpoint = {**unconnected("bridge")["bridge"], **found}
         c.endpoints = {"bridge": endpoint}
         self._write_hosts(c, endpoint["IPAddress"])
-        published = await self._bridge.publish(
+        published = await self._fabric.publish(
             c.id,
-            endpoint,
             published_ports(c, self._given.publish_address),
             exposed=list(c.config["ExposedPorts"] or {}),
             name=c.name,
@@ -184,7 +185,7 @@ class Connector:
         return {} if mode == "bridge" else unconnected(mode)
 
     async def _give_up(self, c: Container) -> None:
-        await self._bridge.disconnect(c.id)
+        await self._fabric.disconnect(c.id)
         self._publish("disconnect", c)
         self._never_connected(c)
 
@@ -196,7 +197,7 @@ class Connector:
     async def disconnect(self, c: Container) -> None:
         """Release what an ended container had; its address and ports may be given to another at once."""
         had = bool(c.endpoints.get("bridge", {}).get("IPAddress"))
-        await self._bridge.disconnect(c.id)
+        await self._fabric.disconnect(c.id)
         if had:
             self._publish("disconnect", c)
         self.forget(c)
@@ -215,14 +216,14 @@ class Connector:
     def existing(self) -> dict[str, Existing]:
         """The endpoints of containers that survived the last daemon."""
         return {
-            c.id: Existing(c.endpoints["bridge"], c.ports, c.state.pid)
+            c.id: Existing({self._bridge.id: c.endpoints["bridge"]}, c.ports, c.state.pid)
             for c in self._store
             if c.shim is not None and c.endpoints.get("bridge", {}).get("IPAddress")
         }
 
     def _publish(self, action: str, c: Container) -> None:
         attributes = {"container": c.id, "name": "bridge", "type": "bridge"}
-        self._events.publish("network", action, self._bridge.network_id, attributes)
+        self._events.publish("network", action, self._bridge.id, attributes)
 
 
 _EMPTY: Document = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import FakeShim, FakeSlot, container, run
+from tests.fakes.containers import BRIDGE, FakeShim, FakeSlot, container, run
 from tests.fakes.engine import World
 
 from carrack.engine.containers.connect import published_ports
@@ -57,7 +57,7 @@ def test_the_bridge_gives_address_ports_and_name(tmp_path: Path) -> None:
             os.fstat(fd)
         assert c.endpoints["bridge"]["IPAddress"] == "172.17.0.2"
         assert c.ports == {"90/udp": None, "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}
-        assert world.bridge.macs == ["02:00:00:00:00:09"]
+        assert [wanted.mac for wanted in world.fabric.wanted] == ["02:00:00:00:00:09"]
         hosts = read(world, c, "hosts")
         assert "172.17.0.2\talpha.example.org alpha\n" in hosts
         assert "10.0.0.1\tdb\n" in hosts
@@ -68,7 +68,7 @@ def test_the_bridge_gives_address_ports_and_name(tmp_path: Path) -> None:
         world.connector.announce(c)
         await world.connector.disconnect(c)
         assert (c.endpoints["bridge"]["IPAddress"], c.ports) == ("", {})
-        assert c.endpoints["bridge"]["NetworkID"] == world.bridge.network_id
+        assert c.endpoints["bridge"]["NetworkID"] == BRIDGE.id
         assert [a for t, a, *_ in world.events.seen if t == "network"] == ["connect", "disconnect"]
         world.connector.announce(c)
         await world.connector.disconnect(c)
@@ -85,7 +85,7 @@ def test_other_modes_have_an_empty_endpoint(tmp_path: Path, mode: str) -> None:
         assert await connected(world, c) == []
         assert list(c.endpoints) == [mode]
         assert c.endpoints[mode]["IPAddress"] == ""
-        assert world.bridge.connected == {}
+        assert world.fabric.connected == {}
         if mode == "host":
             assert read(world, c, "hosts") == Path("/etc/hosts").read_text()
 
@@ -114,12 +114,12 @@ def test_ports_that_cannot_be_had_undo_the_address(tmp_path: Path) -> None:
         host = {"NetworkMode": "bridge", "PortBindings": {"80": []}}
         c = await world.create("web", {"HostConfig": host})
         world.connector.prepare(c)
-        world.bridge.failure = Internal("port is already allocated")
+        world.fabric.failure = Internal("port is already allocated")
         slot: Any = FakeSlot()
         with pytest.raises(Internal, match="already allocated"):
             async with AsyncExitStack() as undo:
                 await world.connector.connect(c, Parked(slot, None), undo, ExitStack())
-        assert world.bridge.connected == {}
+        assert world.fabric.connected == {}
 
     inside(tmp_path, test)
 
@@ -132,7 +132,7 @@ def test_a_new_daemon_learns_what_survivors_have(tmp_path: Path) -> None:
         assert world.connector.existing() == {}
         shim: Any = FakeShim()
         c.shim = shim
-        assert world.connector.existing()[c.id].endpoint == c.endpoints["bridge"]
+        assert world.connector.existing()[c.id].endpoints == {BRIDGE.id: c.endpoints["bridge"]}
 
     inside(tmp_path, test)
 

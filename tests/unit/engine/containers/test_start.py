@@ -92,7 +92,7 @@ def test_ports_are_held_by_the_shim_and_given_back_on_failure(tmp_path: Path) ->
         world.slots.failure = StartFailed("exec", "no", 125)
         with pytest.raises(Internal):
             await world.lifecycle.start(c)
-        assert world.bridge.connected == {}
+        assert world.fabric.connected == {}
         assert world.slots.given[0].discarded
         assert set(os.listdir("/proc/self/fd")) == before
         world.slots.failure = None

@@ -59,7 +59,7 @@ def test_an_end_is_told_though_it_cannot_be_recorded_and_the_network_be_gone(tmp
     async def test(world: World) -> None:
         c, shim = await world.started()
         world.records.broken = OSError(28, "No space left on device")
-        world.bridge.broken = OSError(19, "No such device")
+        world.fabric.broken = OSError(19, "No such device")
         shim.end(3)
         assert await c.ended() == (3, "")
         assert c.state.status == "exited"

@@ -1,0 +1,125 @@
+"""One network as the fabric has it: its plan, the addresses it gives, and the bridge its containers hang on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from carrack.errors import InvalidArgument
+from carrack.linux.netlink import Netlink
+from carrack.linux.rtnetlink import mac_bytes
+from carrack.network import sysctl
+from carrack.network.bridge import ISOLATED
+from carrack.network.bridge_options import settings_of
+from carrack.network.cabling import Cabling
+from carrack.network.endpoint import ANY_INTERFACE, Endpoint, mac_of
+from carrack.network.ipam import AddressPool, Pools
+from carrack.network.plan import EndpointPlan, NetworkPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """An endpoint's addresses, without prefix lengths; empty of a family that the network lacks."""
+
+    four: str
+    six: str
+
+    def __iter__(self) -> Iterator[str]:
+        return filter(None, (self.four, self.six))
+
+
+class Net:
+    """Life: `lay`, `open` behind the firewall, endpoints, `remove`. For one thread at a time."""
+
+    def __init__(self, plan: NetworkPlan, sys_root: str = sysctl.PROC_SYS) -> None:
+        self.plan = plan
+        self.settings = settings_of(plan)
+        self.cabling = Cabling(self.settings, sys_root)
+        self._four = Pools([subnet for subnet in plan.subnets if subnet.version == 4])
+        self._six = Pools([subnet for subnet in plan.subnets if subnet.version == 6])
+        self._kernel_has_ipv6 = sysctl.has_ipv6(sys_root)
+
+    def lay(self, host: Netlink) -> None:
+        """Make the bridge or bring the present one into shape."""
+        self.cabling.lay(host)
+
+    def open(self) -> None:
+        """Let packets of the host's own programs in; the firewall must stand before."""
+        self.cabling.open_loopback()
+
+    def take(self, wanted: EndpointPlan) -> Addresses:
+        """Addresses of each family the network has: all of them or none. InvalidArgument for a bad wish of any kind."""
+        if wanted.mac:
+            _check_mac(wanted.mac)
+        for address, pools, version in ((wanted.address, self._four, 4), (wanted.address6, self._six, 6)):
+            if address and not pools:
+                raise InvalidArgument(f"invalid address {address}: network {self.plan.name} has no IPv{version}")
+        four = str(self._four.allocate(wanted.address)) if self._four else ""
+        try:
+            six = str(self._six.allocate(wanted.address6)) if self._six else ""
+        except Exception:
+            self._give(self._four, four)
+            raise
+        return Addresses(four, six)
+
+    def release(self, addresses: Addresses) -> None:
+        """Give addresses back."""
+        self._give(self._four, addresses.four)
+        self._give(self._six, addresses.six)
+
+    @staticmethod
+    def _give(pools: Pools, address: str) -> None:
+        if address:
+            pools.release(address)
+
+    def gateways(self, addresses: Addresses) -> Addresses:
+        """Where those who have these addresses leave by; none on an internal network."""
+        if self.plan.internal:
+            return Addresses("", "")
+        four = self._gateway(self._four, addresses.four, self.settings.gateway_mode4)
+        return Addresses(four, self._gateway(self._six, addresses.six, self.settings.gateway_mode6))
+
+    @staticmethod
+    def _gateway(pools: Pools, address: str, mode: str) -> str:
+        if not address or mode == ISOLATED:
+            return ""
+        return str(pools.of(address).gateway or "")
+
+    def prefix(self, address: str) -> int:
+        """The prefix length that goes with one of the network's addresses, 0 for none."""
+        return self._pool(address).subnet.prefixlen if address else 0
+
+    def _pool(self, address: str) -> AddressPool:
+        return (self._six if ":" in address else self._four).of(address)
+
+    def inside(self, addresses: Addresses, interface: str, gateways: Addresses, wanted: EndpointPlan) -> Endpoint:
+        """What the sandbox's end is to be. ``gateways`` are those that lead outside now."""
+        own = tuple(f"{address}/{self.prefix(address)}" for address in addresses)
+        return Endpoint(
+            own + tuple(_with_prefix(address) for address in wanted.link_local),
+            tuple(gateways),
+            wanted.mac or mac_of(addresses.four or addresses.six),
+            self.settings.mtu,
+            interface,
+            self._kernel_has_ipv6,
+            tuple((_path(name), value) for name, value in wanted.sysctls),
+        )
+
+
+def _with_prefix(link_local: str) -> str:
+    return f"{link_local}/{64 if ':' in link_local else 16}"
+
+
+def _path(name: str) -> str:
+    """``net.ipv4.conf.IFNAME.forwarding`` as the path that it is. InvalidArgument for what is no switch of the one."""
+    parts = name.split(".")
+    if len(parts) < 5 or parts[0] != "net" or parts[3] != ANY_INTERFACE or not all(parts):
+        raise InvalidArgument(f"invalid sysctl {name}: one of an endpoint is net.X.Y.{ANY_INTERFACE}.Z")
+    return "/".join(parts)
+
+
+def _check_mac(text: str) -> None:
+    try:
+        first = mac_bytes(text)[0]
+    except ValueError:
+        raise InvalidArgument(f"invalid MAC address: {text}") from None
+    if first & 1:
+        raise InvalidArgument(f"invalid MAC address: {text} is a multicast address")

@@ -1,0 +1,247 @@
+"""All networks of the daemon as the kernel holds them, and who is on which: everything the fabric's thread does.
+
+The order is one of failing closed: forwarding and 127.0.0.1's routing are switched on only behind the rules, and a
+container is on a bridge only when the bridge's rules stand.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from carrack.errors import Conflict, Internal, NotFound
+from carrack.linux import rtnetlink
+from carrack.linux.netlink import Netlink
+from carrack.linux.nft_expressions import DROP
+from carrack.model.ports import PublishedPort
+from carrack.network import gateways, survivors, sysctl
+from carrack.network.endpoint import ParkedVeth
+from carrack.network.firewall import Firewall
+from carrack.network.kernel import Kernel
+from carrack.network.members import Member, Members, Ways, document
+from carrack.network.net import Addresses, Net
+from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
+from carrack.network.ports import PortAllocator
+from carrack.network.publishing import Published, Publisher
+from carrack.network.rules import GUARD
+from carrack.network.sandbox import Sandbox
+
+_LOG = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+
+class Nets:
+    """Made by `Nets.open`; in the end `close`, or `remove_all` before it. For one thread at a time."""
+
+    def __init__(self, kernel: Kernel, sys_root: str = sysctl.PROC_SYS) -> None:
+        self.kernel = kernel
+        self._sys_root = sys_root
+        self._nets: dict[str, Net] = {}
+        self.members = Members()
+        self._publisher = Publisher(kernel.firewall, kernel.conntrack, PortAllocator(sys_root))
+
+    def start(self, plans: Sequence[NetworkPlan], existing: Mapping[str, Existing]) -> None:
+        """Make all bridges and load the firewall, with the ports of containers that survived the last daemon.
+
+        Conflict when a bridge's name is taken, OSError and Internal when the kernel refuses.
+        """
+        firewall = self.kernel.firewall
+        for plan in plans:
+            net = self._nets[plan.id] = Net(plan, self._sys_root)
+            net.lay(self.kernel.host)
+        self._take_in(existing)
+        closed = sysctl.read(self._sys_root, sysctl.IP_FORWARD) == "0"
+        firewall.install([net.settings for net in self._nets.values()], guard=closed or firewall.guarded())
+        sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
+        for net in self._nets.values():
+            net.open()
+        _warn_of_others(firewall)
+
+    def indices(self, but: str = "") -> list[int]:
+        """The interfaces that the networks stand on, without that of one network."""
+        return [net.cabling.index for network_id, net in list(self._nets.items()) if network_id != but]
+
+    def create(self, plan: NetworkPlan) -> None:
+        """Make one network; all of it or nothing. Conflict when its bridge's name is taken."""
+        net = Net(plan, self._sys_root)
+        if any(net.settings.name == other.settings.name for other in self._nets.values()):
+            raise Conflict(f"bridge {net.settings.name} is another network's: choose another name for it")
+        with ExitStack() as undo:
+            fresh = rtnetlink.find_link(self.kernel.host, net.settings.name) is None
+            if fresh:
+                undo.callback(net.cabling.remove, self.kernel.host)
+            net.lay(self.kernel.host)
+            self.kernel.firewall.include(net.settings)
+            undo.callback(self.kernel.firewall.exclude, net.settings.name)
+            net.open()
+            undo.pop_all()
+        self._nets[plan.id] = net
+
+    def remove(self, network_id: str) -> None:
+        """Take a network away. Conflict while containers are on it; one that is gone already is no error."""
+        net = self._nets.get(network_id)
+        if net is None:
+            return
+        if users := self.members.on(network_id):
+            raise Conflict(f"network {net.plan.name} has active endpoints: {', '.join(users)}")
+        net.cabling.remove(self.kernel.host)
+        self.kernel.firewall.exclude(net.settings.name)
+        del self._nets[network_id]
+
+    def routes(self) -> list[tuple[str, str]]:
+        """(destination, interface name) of the host's routes of both families."""
+        host = self.kernel.host
+        names = {link.index: link.name for link in rtnetlink.links(host)}
+        found = rtnetlink.routes(host) + rtnetlink.routes(host, 6)
+        return [(destination, names.get(index, "")) for destination, index in found]
+
+    def connect(
+        self, sandbox: Sandbox, container_id: str, network_id: str, wanted: EndpointPlan, veth: ParkedVeth | None
+    ) -> Document:
+        """Give a sandbox an interface on a network, the default routes if it is the best to leave by, and the ports.
+
+        After a failure nothing of the endpoint is left, but a sandbox that only starts should not be used.
+        """
+        net = self._nets.get(network_id)
+        if net is None:
+            raise NotFound(f"network {network_id} not found")
+        if self.members.get(container_id, network_id):
+            raise Internal(f"container {container_id} is connected to {net.plan.name} already")
+        before = self.members.ways(container_id)
+        with ExitStack() as undo:
+            addresses = net.take(wanted)
+            undo.callback(net.release, addresses)
+            name = wanted.interface or self._free_name(sandbox, container_id, net, veth)
+            identity = secrets.token_hex(32)
+            member = Member(net, addresses, wanted.priority, identity, name, net.gateways(addresses))
+            self.members.add(container_id, member)
+            undo.callback(self.members.pop, container_id, network_id)
+            inside = net.inside(addresses, name, self._leading(container_id, member), wanted)
+            if any(before):
+                undo.callback(self._lead, sandbox, before)
+            net.cabling.plug(self.kernel.host, sandbox, container_id, inside, veth)
+            undo.callback(net.cabling.pull, container_id, self.kernel.host)
+            if (ways := self.members.ways(container_id)) != before:
+                self._publisher.move(container_id, *_targets(ways))
+            undo.pop_all()
+        return document(member, inside.mac)
+
+    def _free_name(self, sandbox: Sandbox, container_id: str, net: Net, veth: ParkedVeth | None) -> str:
+        """The first that nobody has inside; the parked cable has its own."""
+        prefix = net.settings.interface_prefix
+        if veth is not None and not self.members.of(container_id):
+            return f"{prefix}0"
+        with _netlink(sandbox) as inner:
+            taken = {link.name for link in rtnetlink.links(inner)}
+        return next(name for n in range(len(taken) + 1) if (name := f"{prefix}{n}") not in taken)
+
+    def _leading(self, container_id: str, member: Member) -> Addresses:
+        """Those of its gateways by which the container leaves."""
+        four, six = self.members.ways(container_id)
+        gateways = member.gateways
+        return Addresses(gateways.four if four is member else "", gateways.six if six is member else "")
+
+    @staticmethod
+    def _lead(sandbox: Sandbox, ways: Ways) -> None:
+        with _netlink(sandbox) as inner:
+            gateways.lead(inner, ways)
+
+    def disconnect(self, container_id: str, network_id: str | None, sandbox: Sandbox | None) -> None:
+        """Take one endpoint away, or all; one that is not there is no error.
+
+        A cable dies with its sandbox; it is cut here only when the sandbox, which is given then, lives on.
+        """
+        wanted = [m for m in self.members.of(container_id) if network_id in (None, m.net.plan.id)]
+        before = self.members.ways(container_id)
+        with ExitStack() as each:
+            for member in wanted:
+                self.members.pop(container_id, member.net.plan.id)
+                each.callback(member.net.release, member.addresses)
+                cut = self.kernel.host if sandbox is not None else None
+                each.callback(member.net.cabling.pull, container_id, cut)
+            left = self.members.ways(container_id)
+            if not self.members.of(container_id):
+                each.callback(self._publisher.withdraw, container_id)
+            elif left != before:
+                each.callback(self._publisher.move, container_id, *_targets(left))
+        if wanted and sandbox is not None and left != before:
+            self._lead(sandbox, left)
+
+    def publish(self, container_id: str, ports: Sequence[PublishedPort], exposed: Collection[str]) -> Published:
+        """Publish on the addresses of the endpoints by which the container leaves."""
+        ways = self.members.ways(container_id)
+        return self._publisher.publish(container_id, *_targets(ways), _bound(ports, ways), exposed)
+
+    def republish(self, container_id: str, add: Sequence[PublishedPort], remove: Sequence[str]) -> Published:
+        """Change the ports of a container that runs."""
+        ways = self.members.ways(container_id)
+        return self._publisher.republish(container_id, *_targets(ways), _bound(add, ways), remove)
+
+    def _take_in(self, existing: Mapping[str, Existing]) -> None:
+        links = rtnetlink.links(self.kernel.host) if existing else []
+        for container_id, past in existing.items():
+            for member, cable in survivors.members(self.kernel.host, links, container_id, past, self._nets):
+                self.members.add(container_id, member)
+                if cable is not None:
+                    member.net.cabling.adopt(container_id, cable)
+            if self.members.of(container_id):
+                self._publisher.adopt(container_id, *_targets(self.members.ways(container_id)), past.ports)
+        for net in self._nets.values():
+            net.cabling.replug(self.kernel.host)
+
+    def mend(self) -> str:
+        """Bring bridges, the cables on them and the host's forwarding into shape; what was wrong, in words."""
+        kernel, damages = self.kernel, []
+        for net in self._nets.values():
+            if damage := net.cabling.restore(kernel.host):
+                damages.append(f"bridge {net.settings.name} was {damage}")
+        if sysctl.read(self._sys_root, sysctl.IP_FORWARD) == "0":
+            damages.append("containers were cut off (IP forwarding was switched off)")
+            if not kernel.firewall.rule_set.guard:  # somebody wants this host to be no router
+                kernel.firewall.install(kernel.firewall.rule_set.bridges, guard=True)
+            sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
+        return " and ".join(damages)
+
+    def remove_all(self) -> None:
+        """Remove bridges and rules from the host.
+
+        Forwarding goes off if it was us who needed it, and nobody else seems to by now.
+        """
+        firewall = self.kernel.firewall
+        for net in self._nets.values():
+            net.cabling.remove(self.kernel.host)
+        if firewall.rule_set.guard:
+            if others := firewall.others_forwarding():
+                _LOG.warning("IP forwarding stays on: nftables chains %s may need it", ", ".join(sorted(others)))
+            else:
+                sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "0")
+        firewall.uninstall()
+
+
+def _netlink(sandbox: Sandbox) -> Netlink:
+    return Netlink(fd=os.dup(sandbox.netlink_fd))
+
+
+def _targets(ways: Ways) -> tuple[str, str]:
+    """The addresses that published ports lead to."""
+    four, six = ways
+    return four.addresses.four if four else "", six.addresses.six if six else ""
+
+
+def _bound(ports: Sequence[PublishedPort], ways: Ways) -> list[PublishedPort]:
+    """With the host address that the network has for ports that name none."""
+    way = ways[0] or ways[1]
+    default = way.net.settings.host_binding if way is not None else ""
+    if not default:
+        return list(ports)
+    return [port if port.host_ip else PublishedPort(port.container, default, port.host_port) for port in ports]
+
+
+def _warn_of_others(firewall: Firewall) -> None:
+    """What another firewall drops stays dropped; who wonders why finds it in the log."""
+    for chain, policy in firewall.others_forwarding().items():
+        if policy == DROP and not chain.endswith(f" {GUARD.name}"):
+            _LOG.warning("nftables chain ip %s drops what it does not accept, container traffic too", chain)

@@ -1,0 +1,57 @@
+"""Containers that outlived the last daemon: their places on the networks, and the cables that lead to them."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from carrack.errors import CarrackError, NotFound, Unavailable
+from carrack.linux.netlink import Netlink
+from carrack.linux.rtnetlink import Link, all_addresses
+from carrack.network.endpoint import cables_of
+from carrack.network.members import Member
+from carrack.network.net import Net
+from carrack.network.plan import EndpointPlan, Existing
+from carrack.network.sandbox import open_sandbox
+
+_LOG = logging.getLogger(__name__)
+
+
+def members(
+    host: Netlink, links: Sequence[Link], container_id: str, past: Existing, nets: Mapping[str, Net]
+) -> Iterator[tuple[Member, Link | None]]:
+    """The container's endpoints, whose addresses are taken now, and the host's ends of their cables where these are.
+
+    One that cannot have its addresses back is left out and told in the log: the daemon starts all the same.
+    """
+    found = []
+    for network_id, document in past.endpoints.items():
+        try:
+            found.append(_member(network_id, document, nets))
+        except CarrackError as e:
+            _LOG.warning("container %s stays without its ports: %s", container_id, e)
+    cables = cables_of(host, links, past.pid) if past.pid and found else []
+    yield from zip(found, _matched(found, cables, past.pid), strict=True)
+
+
+def _member(network_id: str, document: Mapping[str, Any], nets: Mapping[str, Net]) -> Member:
+    net = nets.get(network_id)
+    if net is None:
+        raise NotFound(f"network {network_id} not found")
+    four, six = document.get("IPAddress", ""), document.get("GlobalIPv6Address", "")
+    addresses = net.take(EndpointPlan(address=four, address6=six))
+    priority = document.get("GwPriority") or 0
+    return Member(net, addresses, priority, document.get("EndpointID", ""), gateways=net.gateways(addresses))
+
+
+def _matched(found: Sequence[Member], cables: Sequence[Link], pid: int) -> list[Link | None]:
+    """Which cable is whose: with several, by the addresses that their other ends have."""
+    if len(found) < 2:
+        return [next(iter(cables), None) for _ in found]
+    try:
+        with open_sandbox(pid) as sandbox, Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
+            owners = {address.partition("/")[0]: index for index, address in all_addresses(inner)}
+    except Unavailable:
+        return [None for _ in found]
+    by_peer = {cable.peer: cable for cable in cables}
+    return [next((by_peer.get(owners.get(a, 0)) for a in member.addresses), None) for member in found]
