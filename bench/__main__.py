@@ -9,8 +9,9 @@ is; "(≥ N)" is what is wanted of it, "MISSED" that it is not reached.
 
 Both daemons need the image busybox; podman needs it in its own store. The peers' containers are named after --prefix
 and removed. Memory rows need root, and no other program that shares pages with an engine, such as a second daemon: PSS
-divides them. For the rows of images give a docker-archive that neither daemon has. All rows with 20 runs take about an
-hour; --slow-runs 5 makes it a third.
+divides them. For the rows of images give a docker-archive that neither daemon has; for those of flows the tests make
+one that fits (/var/cache/carrack/images/python_3_*.tar). All rows with 20 runs take about an hour; --slow-runs 5 makes
+it a third. A thousand published ports take dockerd minutes.
 
 Without --podman its rows are left out. With rows given, only those; --rows lists them.
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from bench.fleet import leftovers
 from bench.measure import Figures, Pause, lines, measure
-from bench.rows import rows
+from bench.rows import Sizes, rows
 from bench.target import Target
 
 
@@ -45,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--honest", type=int, default=300, help="containers of the row of the host's memory (300)")
     found.add_argument("--seconds", type=float, default=0.5, help="length of one run of a rate (0.5)")
     found.add_argument("--archive", type=Path, help="docker-archive for the rows of images")
+    found.add_argument("--tools", type=Path, help="docker-archive with iperf3 and Python for the rows of flows")
+    found.add_argument("--compose", type=Path, help="the program docker-compose for the rows of Compose")
     found.add_argument("--prefix", default="bench", help="begin of the containers' names (bench)")
     found.add_argument("--json", type=Path, help="keep every figure in this file")
     found.add_argument("--rows", action="store_true", help="print the rows' names")
@@ -56,7 +59,7 @@ def main() -> None:
     """Measure the rows and print a table in Markdown."""
     arguments = parser()
     options = arguments.parse_args()
-    table = rows(options.count, options.honest, options.seconds, options.archive)
+    table = rows(Sizes(options.count, options.honest, options.seconds, options.archive, options.tools, options.compose))
     if options.rows:
         print("\n".join(f"{name:12} {row.title}" for name, row in table.items()))
         return

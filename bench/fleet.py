@@ -171,3 +171,6 @@ def leftovers(target: Target) -> None:
             names = [c["Names"][0].lstrip("/") for c in api.request("GET", "/containers/json?all=1")]
     if ours := [name for name in names if name.startswith(target.prefix + "-")]:
         target.remove(*ours)
+    networks = target.run("network", "ls", "--format", "{{.Name}}").split()
+    if ours := [name for name in networks if name.startswith(target.prefix + "-")]:
+        target.run("network", "rm", *ours)

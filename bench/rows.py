@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench import chatty, commands, copies, crowd, fleet, images, restart
-from bench.measure import WALL, Metric, Row
+from bench import application, chatty, commands, copies, crowd, fleet, flows, images, networks, restart
+from bench.measure import WALL, Metric, Row, Sample
 from bench.target import Target
 
 _RATE = Metric("rate", "/s", more=True)
 _ALL = ("dockerd", "docker", "carrack")
 
 
-def rows(count: int, honest: int, seconds: float, archive: Path | None) -> dict[str, Row]:
-    """The rows by their short names: ``count`` containers for the rows of many, ``honest`` for the row of the host's
-    memory, ``seconds`` for each run of a rate. Without a docker-archive the rows of images are left out."""
-    found = {**_single(), **_many(count, seconds), **_memory(count, honest), **_large(), **_copies()}
-    if archive is not None:
-        found |= _images(archive)
+@dataclass(frozen=True)
+class Sizes:
+    """``count`` containers for the rows of many, ``honest`` for the row of the host's memory, ``seconds`` for each run
+    of a rate. ``archive`` is an image to load, ``tools`` one with iperf3 and Python, both docker-archives; ``compose``
+    the program. The rows that need what is None are left out."""
+
+    count: int
+    honest: int
+    seconds: float
+    archive: Path | None = None
+    tools: Path | None = None
+    compose: Path | None = None
+
+
+def rows(sizes: Sizes) -> dict[str, Row]:
+    """The rows by their short names."""
+    found = {**_single(), **_many(sizes.count, sizes.seconds), **_memory(sizes.count, sizes.honest), **_large()}
+    found |= {**_copies(), **_networks()}
+    if sizes.archive is not None:
+        found |= _images(sizes.archive)
+    if sizes.compose is not None:
+        found |= _application(sizes.compose)
+    if sizes.tools is not None:
+        found |= _flows(sizes.tools, sizes.seconds)
     return found
 
 
@@ -166,6 +186,70 @@ def _copies(size: int = 1 << 30, files: int = 50_000) -> dict[str, Row]:
                 most=5,
             )
     return found
+
+
+def _networks(ports: int = 1000, first: int = 20_000) -> dict[str, Row]:
+    up, down, left = Metric("up", "ms"), Metric("down", "ms"), Metric("left", "kinds")
+    found = {
+        "network": Row("`network create`, `network rm`", networks.make_and_remove, goals={("docker", "wall"): 5.0}),
+        "networked": Row(
+            "100 containers on 10 networks, by the API: up, removed, kinds of things left",
+            networks.crowded(10, 10),
+            goals={("docker", "up"): 5.0, ("docker", "down"): 5.0},
+            metrics=(up, down, left),
+            slow=True,
+            most=3,
+        ),
+    }
+    for name, title, work in (
+        ("connect", "`network connect` of a running container", networks.connect),
+        ("connect-api", "the same by the API", networks.connect_by_api),
+    ):
+        found[name] = Row(
+            title,
+            work,
+            goals={("docker", "wall"): 5.0},
+            prepare=networks.apart,
+            after=networks.disconnect,
+            clean=networks.together_no_more,
+        )
+    for name, title, shift, most in (("ports", "equal", 0, 5), ("ports-shifted", "shifted", 7, 60)):
+        found[name] = Row(
+            f"{ports:,} {title} ports published at start: time added; wanted: at most {most} ms",
+            networks.ports(ports, first, shift),
+            goals={("docker", "added"): 50.0},
+            metrics=(Metric("added", "ms"),),
+            slow=True,
+            most=1,
+        )
+    return found
+
+
+def _application(compose: Path) -> dict[str, Row]:
+    six = application.Application(compose)
+    return {
+        "compose-up": Row(
+            "Compose: `up -d` of six services", six.up, goals={("docker", "wall"): 2.0}, after=six.down, slow=True
+        ),
+        "compose-down": Row("the same: `down`", six.down, goals={("docker", "wall"): 3.0}, before=six.up, slow=True),
+    }
+
+
+def _flows(tools: Path, seconds: float) -> dict[str, Row]:
+    pair = flows.Pair(tools, seconds)
+
+    def row(title: str, work: Callable[[Target], Sample], metrics: tuple[Metric, ...], goal: float) -> Row:
+        goals = {("docker", metric.name): goal for metric in metrics}
+        return Row(title, work, goals=goals, metrics=metrics, prepare=pair.prepare, clean=pair.clean)
+
+    rate = (Metric("rate", "Gbit/s", more=True),)
+    times = (Metric("p50", "µs"), Metric("p99", "µs"))
+    return {
+        "flow": row("iperf3, container to container", pair.between, rate, 1.0),
+        "flow-port": row("iperf3, host to published port", pair.published, rate, 1.0),
+        "flow-local": row("iperf3, 127.0.0.1 to published port", pair.loopback, rate, 1.2),
+        "names": row("a container's name, 8 clients asking", pair.names(8, 1000), times, 1.0),
+    }
 
 
 def _images(archive: Path) -> dict[str, Row]:

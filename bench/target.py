@@ -113,9 +113,9 @@ class Target:
         """`rm -f`, at once also with podman, which would wait for programs that do not heed SIGTERM."""
         self.run("rm", "-f", *(() if self.host else ("-t", "0")), *names)
 
-    def connect(self) -> Connection:
+    def connect(self, timeout: float = 120.0) -> Connection:
         """A connection to the daemon."""
-        return Connection(self.host)
+        return Connection(self.host, timeout)
 
     def name(self, number: int | str) -> str:
         """The name of this measurement's container ``number``."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from bench import copies, cycles
+from bench import application, asking, copies, cycles, networks
 from bench.counters import host_cpu, pss
 from bench.measure import CPU, WALL, Metric, Pause, Row, lines, measure
-from bench.rows import rows
+from bench.rows import Sizes, rows
 from bench.target import Connection, Failed, Target
 
 PEER, OURS = Target("dockerd", "dockerd", "false"), Target("docker", "ours", "false")
@@ -65,7 +66,7 @@ def test_what_was_prepared_is_cleaned_when_the_work_fails() -> None:
 
 
 def test_every_row_has_targets_and_goals_that_fit() -> None:
-    for name, row in rows(50, 300, 0.5, None).items():
+    for name, row in rows(Sizes(50, 300, 0.5, None, Path("tools.tar"), Path("docker-compose"))).items():
         metrics = {metric.name for metric in row.metrics}
         assert all(key in row.keys and metric in metrics for key, metric in row.goals), name
 
@@ -130,3 +131,66 @@ def test_the_files_of_a_copy_are_there_for_all_targets_and_then_gone(tmp_path: P
     for peer in peers:
         kept.clean(peer)
     assert not place.parent.exists()
+
+
+def test_a_name_is_asked_for_as_resolvers_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(asking, "RESOLVER", server.getsockname())
+        asked: list[bytes] = []
+
+        def serve() -> None:
+            for _ in range(asking.WARM + 3):
+                query, client = server.recvfrom(512)
+                asked.append(query)
+                server.sendto(query[:2] + b"\x81\x80\0\1\0\1" + query[8:], client)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert len(asking.ask(asking.question("bench-server"), 3)) == 3
+        thread.join()
+    assert asked[1] == b"\0\1\1\0\0\1\0\0\0\0\0\0\x0cbench-server\0\0\1\0\1"
+
+
+def test_only_what_ports_add_to_a_start_is_told(tmp_path: Path) -> None:
+    """A daemon that starts a container in no time, and one with ports in a tenth of a second."""
+    published: list[int] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def serve(rounds: int) -> None:
+            for _ in range(rounds):
+                peer, _ = listener.accept()
+                with peer:
+                    for what in ("create", "start", "look", "remove"):
+                        request = peer.recv(1 << 20)
+                        if what == "create":
+                            published.append(request.count(b"HostPort"))
+                        if what == "start":
+                            time.sleep(published[-1] / 20)
+                        ports = b'"1/tcp": [], "2/tcp": []' if published[-1] else b""
+                        shown = b'{"NetworkSettings": {"Ports": {%s}}}' % ports
+                        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(shown), shown))
+
+        thread = threading.Thread(target=serve, args=(2,))
+        thread.start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(networks, "ENOUGH", 0.0)
+            sample = networks.ports(2, 20_000, 7)(Target("docker", "ours", "false", f"unix://{tmp_path}/s"))
+        thread.join()
+    assert published == [2, 0]
+    assert sample["added"] > 90
+
+
+def test_an_application_is_run_on_the_target_s_daemon(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    compose = tmp_path / "docker-compose"
+    compose.write_text(f'#!/bin/sh\necho "$DOCKER_HOST $@" >>{told}\n')
+    compose.chmod(0o755)
+    six = application.Application(compose)
+    target = Target("docker", "ours", "false", "unix:///s")
+    six.up(target)
+    six.down(target)
+    words = f"unix:///s --progress quiet -f {application.FILE} -p bench-application"
+    assert told.read_text().splitlines() == [f"{words} up -d", f"{words} down --volumes"]
