@@ -18,6 +18,7 @@ from tests.fakes.containers import (
     FakeSnapshotter,
 )
 
+from carrack.engine.containers import survivors
 from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
@@ -104,6 +105,10 @@ class World:
         self.creator = Creator(
             self.store, fakes.images, self.volumes, fakes.snapshots, fakes.events, self.paths, FACTS, self.idmaps
         )
+
+    async def restore(self) -> list[Container]:
+        """What the next daemon does with the containers on record; returns those that it is to start."""
+        return await self.supervisor.restore(await survivors.find(self.store, self.paths))
 
     async def _user_namespace(self, uids: Map, gids: Map) -> int:
         self.maps.append((uids, gids))

@@ -318,7 +318,7 @@ async def come_back(folder: Path) -> list[str]:
     give_records(world, records)
     world.store.load()
     world.volumes.load()
-    await world.supervisor.restore()
+    await world.restore()
     kept = {c.id for c in world.store}
     for directory in world.supervisor.garbage(kept):
         await asyncio.to_thread(_remove, directory)

@@ -6,6 +6,7 @@ Routes are looked up on the decoded path, like dockerd's router does, so `%2F` i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import posixpath
 import re
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
-from aiohttp import web
+from aiohttp import web_request, web_response
 
 from carrack import __version__
 from carrack.api import stream, versions
@@ -95,29 +96,52 @@ class Router:
 
 
 class Application:
-    """The callable that `http.server.Server` serves."""
+    """The callable that `http.server.Server` serves.
+
+    Without ``routes`` it begins with those of `begin`; requests for others wait until `complete` brings them.
+    """
 
     def __init__(
         self,
-        routes: Iterable[Route],
+        routes: Iterable[Route] | None,
         door: Door | None = None,
         authorizer: Authorizer | None = None,
         minimum: versions.Version = versions.MINIMUM,
         experimental: bool = False,
     ) -> None:
-        self._router = Router(routes)
+        self._router = Router(routes or ())
+        self._whole = asyncio.Event()
+        if routes is not None:
+            self._whole.set()
         self._door = door or Door()
         self._authorizer = authorizer
         self._minimum = minimum
         self._headers = {**HEADERS, "Docker-Experimental": str(experimental).lower()}
 
-    async def __call__(self, raw: web.BaseRequest) -> web.StreamResponse:
+    def begin(self, routes: Iterable[Route]) -> None:
+        """What can be answered already."""
+        self._router = Router(routes)
+
+    def complete(self, routes: Iterable[Route], authorizer: Authorizer | None) -> None:
+        """All there is; whatever waits for it goes on."""
+        self._router = Router(routes)
+        self._authorizer = authorizer
+        self._whole.set()
+
+    async def later(self, method: str, path: str) -> Handler:
+        """The handler of a fixed path among all routes, once they are there."""
+        await self._whole.wait()
+        found = self._router.find(method, path)
+        assert found is not None, path
+        return found[0]
+
+    async def __call__(self, raw: web_request.BaseRequest) -> web_response.StreamResponse:
         """Answer one request."""
         request: Request | None = None
         headers: Mapping[str, str] = self._headers
         try:
             self._door.check(raw)
-            handler, request = self._resolve(raw)
+            handler, request = await self._resolve(raw)
             if self._authorizer is not None and self._authorizer.names:
                 await request.admit(Guard(self._authorizer, raw, *_split(raw.raw_path)))
             answer = await handler(request)
@@ -150,7 +174,7 @@ class Application:
             response.force_close()
         return response
 
-    def _resolve(self, raw: web.BaseRequest) -> tuple[Handler, Request]:
+    async def _resolve(self, raw: web_request.BaseRequest) -> tuple[Handler, Request]:
         if raw.method == "OPTIONS" and raw.raw_path == "*":
             raise _Unrouted(Response(200), {})
         path, query = _split(raw.raw_path)
@@ -159,13 +183,16 @@ class Application:
             raise _Unrouted(Response(301, headers={"Location": quote(clean) + (f"?{query}" if query else "")}), {})
         version = versions.CURRENT
         match = _VERSION.match(path)
-        handler, parts = self._find(raw.method, path[match.end() :] if match else path)
+        handler, parts = await self._find(raw.method, path[match.end() :] if match else path)
         if match:
             version = _version(match[1], self._minimum)
         return handler, Request(raw, parts, query, version, self._headers)
 
-    def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
+    async def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
         found = (_options, {}) if method == "OPTIONS" else self._router.find(method, path)
+        if found is None and not self._whole.is_set():
+            await self._whole.wait()
+            found = self._router.find(method, path)
         if found is None:
             raise _Unrouted(json_response({"message": "page not found"}, status=404), {})
         return found
@@ -216,7 +243,7 @@ def _clean(path: str) -> str:
     return clean + "/" if path.endswith("/") and clean != "/" else clean
 
 
-def _named(raw: web.BaseRequest) -> str:
+def _named(raw: web_request.BaseRequest) -> str:
     """A request in the log: without its query, where a URL may hold a password."""
     return f"{raw.method} {raw.raw_path.partition('?')[0]}"
 
@@ -232,7 +259,7 @@ async def _options(request: Request) -> Response:
     return Response(200)
 
 
-def _render(raw: web.BaseRequest, answer: Response, base: Mapping[str, str]) -> web.StreamResponse:
+def _render(raw: web_request.BaseRequest, answer: Response, base: Mapping[str, str]) -> web_response.StreamResponse:
     headers = {**base, **answer.headers}
     if answer.content_type:
         headers["Content-Type"] = answer.content_type

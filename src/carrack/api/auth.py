@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from aiohttp import web
+from aiohttp import web_request
 
 from carrack.errors import Forbidden
 
@@ -26,7 +26,7 @@ class Door:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = frozenset(name.lower().rstrip(".") for name in names)
 
-    def check(self, raw: web.BaseRequest) -> None:
+    def check(self, raw: web_request.BaseRequest) -> None:
         """Raise Forbidden for a request over TCP that may come from a web page."""
         if raw.transport is None:
             return
@@ -65,6 +65,6 @@ def _name(host: str) -> str:
     return host.partition(":")[0]
 
 
-def _own_websocket(raw: web.BaseRequest, origin: str, host: str) -> bool:
+def _own_websocket(raw: web_request.BaseRequest, origin: str, host: str) -> bool:
     """Whether it is a WebSocket of a client that names the daemon itself, as libraries outside browsers do."""
     return raw.headers.get("Upgrade", "").lower() == "websocket" and origin.partition("://")[2] == host

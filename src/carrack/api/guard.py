@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from aiohttp import web
+from aiohttp import web_request
 
 from carrack.api.response import JSON, Response
 from carrack.engine.authorization import REQUEST, RESPONSE, Authorizer
@@ -33,7 +33,7 @@ _PATH_SAFE = "/:@!$&'()*+,;=~"
 class Guard:
     """One request before the plugins. `path` is as it was routed, with its version."""
 
-    def __init__(self, authorizer: Authorizer, raw: web.BaseRequest, path: str, query: str) -> None:
+    def __init__(self, authorizer: Authorizer, raw: web_request.BaseRequest, path: str, query: str) -> None:
         self._authorizer = authorizer
         self._raw = raw
         self._document: Document = {
@@ -108,7 +108,7 @@ def _headers(fields: Mapping[str, str]) -> Document:
     return shown
 
 
-def _user(raw: web.BaseRequest) -> Document:
+def _user(raw: web_request.BaseRequest) -> Document:
     """Who asks: the common name of a client's certificate."""
     tls = _tls(raw)
     certificate = tls.getpeercert() if tls is not None else None
@@ -119,7 +119,7 @@ def _user(raw: web.BaseRequest) -> Document:
     return {}
 
 
-def _certificates(raw: web.BaseRequest) -> Document:
+def _certificates(raw: web_request.BaseRequest) -> Document:
     tls = _tls(raw)
     der = tls.getpeercert(binary_form=True) if tls is not None else None
     if not der:
@@ -127,5 +127,5 @@ def _certificates(raw: web.BaseRequest) -> Document:
     return {"RequestPeerCertificates": [base64.b64encode(ssl.DER_cert_to_PEM_cert(der).encode()).decode()]}
 
 
-def _tls(raw: web.BaseRequest) -> Any:
+def _tls(raw: web_request.BaseRequest) -> Any:
     return raw.transport.get_extra_info("ssl_object") if raw.transport is not None else None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from aiohttp import web
+from aiohttp import web_exceptions, web_request
 
 from carrack.api.guard import Guard
 from carrack.api.json_text import parse_json
@@ -144,7 +144,7 @@ class Request:
 
     def __init__(
         self,
-        raw: web.BaseRequest,
+        raw: web_request.BaseRequest,
         path: Mapping[str, str],
         query: str,
         version: Version,
@@ -179,7 +179,7 @@ class Request:
         return self._query
 
     @property
-    def raw(self) -> web.BaseRequest:
+    def raw(self) -> web_request.BaseRequest:
         """aiohttp's own request, for what needs it whole (WebSocket)."""
         return self._raw
 
@@ -290,7 +290,7 @@ class Request:
             await self.guard.release(Response(101), {})
         try:
             self.upgraded = await websocket.upgrade(self._raw, framed=framed)
-        except web.HTTPBadRequest as error:
+        except web_exceptions.HTTPBadRequest as error:
             raise InvalidArgument(f"a WebSocket handshake is needed: {error.text}") from None
         return self.upgraded
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from aiohttp import web
+from aiohttp import web_request, web_response
 
 from carrack.api.response import StreamResponse, encode_json
 from carrack.http.server import Connection
@@ -25,7 +25,10 @@ class StreamWriter:
     __slots__ = ("_permitted", "_raw", "_response")
 
     def __init__(
-        self, raw: web.BaseRequest, response: web.StreamResponse, permitted: Callable[[], Awaitable[None]] | None = None
+        self,
+        raw: web_request.BaseRequest,
+        response: web_response.StreamResponse,
+        permitted: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._raw = raw
         self._response = response
@@ -67,16 +70,16 @@ class StreamWriter:
 
 
 async def send(
-    raw: web.BaseRequest,
+    raw: web_request.BaseRequest,
     answer: StreamResponse,
     headers: Mapping[str, str],
     permitted: Callable[[], Awaitable[None]] | None = None,
-) -> web.StreamResponse:
+) -> web_response.StreamResponse:
     """Run the answer's producer until it ends or the client goes away; `permitted` is as for `StreamWriter`.
 
     Its failure is raised when nothing has been sent yet; later the connection is cut short, which tells the client.
     """
-    response = web.StreamResponse(status=answer.status, headers={**headers, **answer.headers})
+    response = web_response.StreamResponse(status=answer.status, headers={**headers, **answer.headers})
     if answer.content_type:
         response.headers["Content-Type"] = answer.content_type
     if raw.version >= (1, 1):

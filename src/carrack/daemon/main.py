@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import gc
+import importlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,20 @@ from carrack.errors import CarrackError
 from carrack.shim import knock
 
 if TYPE_CHECKING:
+    from carrack.api.app import Application
+    from carrack.daemon.survey import Survey
     from carrack.daemon.wiring import Services
+    from carrack.http.server import Server
+
+    Build = Callable[[Config, Survey], Awaitable[Services]]
 
 log = logging.getLogger("carrack.daemon")
 
 _SCRAPERS = 64
 """Connections that may be open to the metrics' address."""
+
+_FIRST_TURNS = 12
+"""Turns of the event loop in which a request that waits in a socket is read and answered."""
 
 _PATIENCE = 3
 """Stop signals after which the daemon no longer waits for anything."""
@@ -45,13 +54,18 @@ def main() -> int:
         print(f"carrackd: {error}\nSee 'carrackd --help'.", file=sys.stderr)
         return 2
     if command.what == "run":
-        return run(command.config)
+        code = run(command.config)
+        # The interpreter's own end frees everything one by one, which takes longer than all of ours.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     texts = {"help": flags.usage(), "version": f"Carrack version {__version__}\n", "validate": "configuration OK\n"}
     sys.stdout.write(texts[command.what])
     return 0
 
 
-def run(config: Config, build: Callable[[Config], Services] | None = None) -> int:
+def run(config: Config, build: Build | None = None) -> int:
     """Serve what `build` makes (the daemon's own wiring) until told to stop; the exit code is as for `main`."""
     logs.set_up("debug" if config.debug else config.log_level, config.log_format)
     if config.tracing:
@@ -79,11 +93,11 @@ def run(config: Config, build: Callable[[Config], Services] | None = None) -> in
     return 0
 
 
-def _wire(config: Config) -> Services:
-    # Only a daemon that runs pays for these imports; --version and --validate do not.
-    from carrack.daemon import wiring
-
-    return wiring.build(config)
+async def _wire(config: Config, survey: Survey) -> Services:
+    # In a thread, so that what can be answered already is answered meanwhile.
+    wiring = await asyncio.to_thread(importlib.import_module, "carrack.daemon.wiring")
+    services: Services = wiring.build(config, survey)
+    return services
 
 
 class _Daemon:
@@ -94,53 +108,77 @@ class _Daemon:
         self._endpoints = endpoints
         self._signals = 0
         self._stopping = asyncio.Event()
+        self._services: Services | None = None
 
-    async def serve(self, build: Callable[[Config], Services]) -> None:
+    async def serve(self, build: Build) -> None:
         knock.knock(str(self._config.exec_root))
         without_client()
+        # Only a daemon that runs pays for these imports; --version and --validate do not.
         from carrack.api.app import Application
         from carrack.api.auth import Door
+        from carrack.daemon.survey import Survey
         from carrack.http.server import Server
 
         self._handle_signals()
-        self._services = build(self._config)
-        await self._start()
+        config, survey, door = self._config, Survey(self._config), Door(names(self._config))
+        app = Application(None, door, minimum=config.minimum_version, experimental=config.experimental)
+        server = Server(app)
         try:
-            door = Door(names(self._config))
-            oldest, experimental = self._config.minimum_version, self._config.experimental
-            asked = self._services.authorizer
-            server = Server(Application(self._services.routes, door, asked, oldest, experimental))
-            measured = Server(Application(self._services.metrics_routes, door), most=_SCRAPERS)
-            for endpoint in self._endpoints:
-                await (measured if endpoint.metrics else server).listen(endpoint.socket, endpoint.tls)
-                log.info("listening on %s", endpoint.name)
-            # What start-up made stays for the daemon's life; the collector need not look at it at all.
-            gc.freeze()
-            gc.enable()
-            notify(self._config.notify_socket, "READY=1")
-            await self._stopping.wait()
-            notify(self._config.notify_socket, "STOPPING=1")
-            await self._stop_containers()
-            await asyncio.gather(server.close(), measured.close())
+            await survey.take()
+            if survey.holds and not config.authorization_plugins:
+                await self._answer_first(app, survey, server)
+            self._services = services = await build(config, survey)
+            await self._start(services)
+            try:
+                app.complete(services.routes, services.authorizer)
+                measured = Server(Application(services.metrics_routes, door), most=_SCRAPERS)
+                await self._listen(server, measured)
+                # What start-up made stays for the daemon's life; the collector need not look at it at all.
+                gc.freeze()
+                gc.enable()
+                notify(config.notify_socket, "READY=1")
+                await self._stopping.wait()
+                notify(config.notify_socket, "STOPPING=1")
+                await self._stop_containers(services)
+                await asyncio.gather(server.close(), measured.close())
+            finally:
+                await services.stop()
         finally:
-            await self._services.stop()
+            await asyncio.to_thread(survey.close)
         log.info("stopped")
 
-    async def _start(self) -> None:
+    async def _answer_first(self, app: Application, survey: Survey, server: Server) -> None:
+        """Listen already, and answer what can be: other requests wait for the rest of the start."""
+        from carrack.api.routes import early
+
+        app.begin(early.routes(survey.store, app.later))
+        await self._listen(server)
+        for _ in range(_FIRST_TURNS):  # those who ask already have their answer before the next imports
+            await asyncio.sleep(0)
+
+    async def _listen(self, server: Server, measured: Server | None = None) -> None:
+        """Listen at the endpoints for which there is a server, if not yet."""
+        for endpoint in list(self._endpoints):
+            if chosen := measured if endpoint.metrics else server:
+                self._endpoints.remove(endpoint)
+                await chosen.listen(endpoint.socket, endpoint.tls)
+                log.info("listening on %s", endpoint.name)
+
+    async def _start(self, services: Services) -> None:
         try:
-            await self._services.start()
+            await services.start()
         except BaseException:
             # What had started is ended; a failure of that must not hide why the start failed.
             try:
-                await self._services.stop()
+                await services.stop()
             except Exception as error:
                 log.error("while ending a failed start: %s", error, exc_info=error)
             raise
 
-    async def _stop_containers(self) -> None:
+    async def _stop_containers(self, services: Services) -> None:
         if not self._config.live_restore:
             timeout = self._config.shutdown_timeout
-            await self._services.stop_containers(None if timeout < 0 else float(timeout))
+            await services.stop_containers(None if timeout < 0 else float(timeout))
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -160,7 +198,8 @@ class _Daemon:
         notify(self._config.notify_socket, "RELOADING=1")
         self._config = reload(self._config)
         logs.set_up("debug" if self._config.debug else self._config.log_level, self._config.log_format)
-        self._services.reload(self._config)
+        if self._services is not None:
+            self._services.reload(self._config)
         notify(self._config.notify_socket, "READY=1")
 
 

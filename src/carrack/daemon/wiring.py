@@ -1,6 +1,6 @@
 """The one place that constructs the services and hands them to each other.
 
-Start-up reads the records, finds surviving containers by their shims, gives the network their addresses and ports
+Start-up gets the records and the surviving containers from the `survey`, gives the network their addresses and ports
 back, and only then lets anything new begin.
 """
 
@@ -22,6 +22,7 @@ from carrack.daemon import measure
 from carrack.daemon.config import Config
 from carrack.daemon.facts import bridge_plan, bridge_settings, host_facts, info_settings, reloaded
 from carrack.daemon.reload import attributes
+from carrack.daemon.survey import Survey
 from carrack.engine.authorization import Authorizer
 from carrack.engine.containers import boot, listing, shm
 from carrack.engine.containers.attach import Attachments
@@ -32,13 +33,11 @@ from carrack.engine.containers.files import Files
 from carrack.engine.containers.health import HealthMonitors
 from carrack.engine.containers.idmaps import IdMaps
 from carrack.engine.containers.lifecycle import Lifecycle
-from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.remove import Remover
 from carrack.engine.containers.services import ContainerServices
 from carrack.engine.containers.slots import SlotPool
 from carrack.engine.containers.start import Starter
-from carrack.engine.containers.store import ContainerStore
 from carrack.engine.containers.supervisor import Supervisor
 from carrack.engine.events import Events
 from carrack.engine.images.service import Images
@@ -62,9 +61,7 @@ from carrack.runtime.cgroups import dynmods, realtime
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim.client import Slot, ZygoteSettings
 from carrack.storage.content import ContentStore
-from carrack.storage.records import Records
 from carrack.storage.removal import remove_tree
-from carrack.storage.reserve import Reserve
 from carrack.storage.snapshots.probe import choose
 
 log = logging.getLogger(__name__)
@@ -73,16 +70,17 @@ log = logging.getLogger(__name__)
 class Services:
     """Everything that runs in the daemon, from `start` to `stop`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, survey: Survey) -> None:
         self._config = config
+        self._survey = survey
         self._root = Path(config.data_root)
         self.jobs = Jobs()
         self.events = Events()
-        self.records = Records(self._root / "meta.db", Reserve(self._root / "reserve"))
-        self.paths = Paths(str(config.data_root), str(config.exec_root), config.cgroup_parent)
+        self.records = survey.records
+        self.paths = survey.paths
         self.facts = host_facts(config)
         self.idmaps = IdMaps(lambda uids, gids: self.slots.user_namespace(uids, gids))
-        self.store = ContainerStore(self.records)
+        self.store = survey.store
         self.runtimes = Runtimes(config.runtimes, config.default_runtime)
         self.plugins = Plugins(config.plugin_directories)
         self.authorizer = Authorizer(self.plugins, config.authorization_plugins)
@@ -109,11 +107,9 @@ class Services:
     async def start(self) -> None:
         """Take up what the last daemon left."""
         await self.authorizer.change(self._config.authorization_plugins)
-        self.records.start()
         self.snapshotter = await asyncio.to_thread(
             choose, self._root / "layers", Path(self._config.exec_root), LINUX, self._config.storage_driver
         )
-        self.store.load()
         self._build_images_and_volumes()
         await self.images.start()
         self.volumes.load()
@@ -225,7 +221,7 @@ class Services:
         if any(self._config.realtime):
             await asyncio.to_thread(realtime.grant, self._config.cgroup_parent, *self._config.realtime)
         self.jobs.start(asyncio.to_thread(self._favor_dynmods), "ask for cheap moves into cgroups")
-        to_start = await supervisor.restore()
+        to_start = await supervisor.restore(self._survey.ended)
         await self.fabric.setup(self.plans, self.connector.existing())
         await self.slots.open()
         await self.idmaps.try_remap(self.snapshotter, self.facts.remap)
@@ -283,7 +279,6 @@ class Services:
             await asyncio.to_thread(self.snapshotter.sweep, running)
             if not running:
                 await asyncio.to_thread(self._release_cgroup)
-        await asyncio.to_thread(self.records.close)
 
     def _ends(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         return [
@@ -393,6 +388,6 @@ class Services:
         return self.images.layers.total_size()
 
 
-def build(config: Config) -> Services:
-    """The services of one daemon; nothing runs yet. Raises OSError when the data root cannot be used."""
-    return Services(config)
+def build(config: Config, survey: Survey) -> Services:
+    """The services of one daemon, with what was found of the last; nothing runs yet."""
+    return Services(config, survey)

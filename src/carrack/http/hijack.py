@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 
-from aiohttp import web
+from aiohttp import web_request
 
 from carrack.http.server import Connection, Unanswered
 
@@ -135,7 +135,7 @@ class Hijacked(Unanswered):
 
 
 def hijack(
-    request: web.BaseRequest, *, upgrade: str, content_type: str = RAW, headers: Mapping[str, str] | None = None
+    request: web_request.BaseRequest, *, upgrade: str, content_type: str = RAW, headers: Mapping[str, str] | None = None
 ) -> HijackedStream:
     """Answer `request` with the head of a raw stream and take its connection over.
 

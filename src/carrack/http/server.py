@@ -16,14 +16,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import web_protocol, web_request, web_response, web_server
 
 from carrack.http.framing import RequestFramer
 from carrack.http.gate import Gate, usual_limit
 from carrack.http.head import MAX_HEAD, FramingError
 from carrack.http.tls import TlsProtocol
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[web_request.BaseRequest], Awaitable[web_response.StreamResponse]]
 
 HEAD_TIMEOUT = 60.0
 """Seconds a client may take to send its request line and headers."""
@@ -45,21 +45,21 @@ _RECEIVE = 96 * 1024
 fresh pages each time: the page faults cost more than the bytes."""
 
 
-class Unanswered(web.StreamResponse):
+class Unanswered(web_response.StreamResponse):
     """Tells aiohttp that there is nothing to answer, because the client has gone; the connection ends."""
 
     def __init__(self) -> None:
         super().__init__()
         self.force_close()
 
-    async def prepare(self, request: web.BaseRequest) -> None:
+    async def prepare(self, request: web_request.BaseRequest) -> None:
         """aiohttp: there is no head to send."""
 
     async def write_eof(self, data: bytes = b"") -> None:
         """aiohttp: nor an end."""
 
 
-class WholeResponse(web.StreamResponse):
+class WholeResponse(web_response.StreamResponse):
     """A whole answer with the headers given and no name of the server but the one among them, written at once.
 
     aiohttp's own way to write an answer costs more than many a handler.
@@ -69,9 +69,9 @@ class WholeResponse(web.StreamResponse):
         super().__init__(status=status)
         self._whole = body
         self._fields = headers
-        self._to: web.BaseRequest | None = None
+        self._to: web_request.BaseRequest | None = None
 
-    async def prepare(self, request: web.BaseRequest) -> None:
+    async def prepare(self, request: web_request.BaseRequest) -> None:
         """aiohttp: the head is written with the body."""
         self._to = request
 
@@ -93,7 +93,7 @@ class WholeResponse(web.StreamResponse):
             transport.write(head)
             transport.write(body)
 
-    def _head(self, request: web.BaseRequest) -> bytes:
+    def _head(self, request: web_request.BaseRequest) -> bytes:
         """RFC 9112. Raises ValueError when a header would be more than one line."""
         major, minor = request.version
         lines = [f"HTTP/{major}.{minor} {self.status} {self.reason}"]
@@ -115,7 +115,7 @@ def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
 
 
-class _Engine(web.RequestHandler):
+class _Engine(web_protocol.RequestHandler):
     """aiohttp's connection state machine, which tells its Connection when an answer is finished."""
 
     __slots__ = ("connection",)
@@ -123,8 +123,8 @@ class _Engine(web.RequestHandler):
     connection: Connection
 
     async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
+        self, request: web_request.BaseRequest, resp: web_response.StreamResponse, start_time: float | None
+    ) -> tuple[web_response.StreamResponse, bool]:
         """Write the answer, then let the next request in."""
         try:
             return await super().finish_response(request, resp, start_time)
@@ -132,7 +132,7 @@ class _Engine(web.RequestHandler):
             self.connection.answered(last=resp.keep_alive is False)
 
 
-class _EngineFactory(web.Server):
+class _EngineFactory(web_server.Server):
     """Makes one `_Engine` per connection."""
 
     def __call__(self) -> _Engine:

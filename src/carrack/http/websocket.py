@@ -7,11 +7,15 @@ stream that programs without a terminal write is taken apart here.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import web_request
 from aiohttp.http import WSMsgType
 
 from carrack.http.stdcopy import FrameReader
+
+if TYPE_CHECKING:
+    from aiohttp import web_ws
 
 _MAX_MESSAGE = 1024 * 1024
 _CLOSE_TIMEOUT = 2.0
@@ -20,7 +24,7 @@ _CLOSE_TIMEOUT = 2.0
 class WebSocketStream:
     """A byte stream to the client; see `http.hijack.HijackedStream` for what the methods promise."""
 
-    def __init__(self, response: web.WebSocketResponse, *, framed: bool) -> None:
+    def __init__(self, response: web_ws.WebSocketResponse, *, framed: bool) -> None:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.response = response
         self._frames = FrameReader() if framed else None
@@ -78,11 +82,13 @@ class WebSocketStream:
             self.closed.set_result(None)
 
 
-async def upgrade(request: web.BaseRequest, *, framed: bool) -> WebSocketStream:
+async def upgrade(request: web_request.BaseRequest, *, framed: bool) -> WebSocketStream:
     """Answer the WebSocket handshake. `framed`: what will be written is multiplexed.
 
     Raises aiohttp's HTTPBadRequest when the request is no handshake.
     """
-    response = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, timeout=_CLOSE_TIMEOUT)
+    from aiohttp import web_ws  # when somebody wants it: few do
+
+    response = web_ws.WebSocketResponse(max_msg_size=_MAX_MESSAGE, timeout=_CLOSE_TIMEOUT)
     await response.prepare(request)
     return WebSocketStream(response, framed=framed)

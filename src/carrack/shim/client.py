@@ -26,8 +26,8 @@ from carrack.oci.runtime_spec import IdMapping, Spec
 from carrack.runtime import channel
 from carrack.shim import seal
 from carrack.shim.connection import Connection, StartFailed, failure
-from carrack.shim.requests import ExecRequest, StartRequest
-from carrack.shim.running import Exit, Shim, open_directories, sweep_cgroup
+from carrack.shim.requests import ExecRequest, StartRequest, open_directories
+from carrack.shim.running import Exit, Shim, sweep_cgroup
 
 __all__ = ["ExecRequest", "Exit", "Shim", "Slot", "SlotPlan", "StartFailed", "StartRequest", "Zygote", "ZygoteSettings"]
 

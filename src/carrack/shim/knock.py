@@ -1,7 +1,7 @@
 """A daemon that starts connects to all shims before it does anything else.
 
 Each of them has to wake up and say what it has: they do while the daemon still imports its services, on other
-processors, and their words wait in the sockets. The connections are taken by `Shim.reconnect`.
+processors, and their words wait in the sockets. The connections are taken by `Shim.at_once` and `Shim.reconnect`.
 """
 
 import os
@@ -41,6 +41,11 @@ def connect(sock: socket.socket, directory_fd: int) -> None:
 def answered(directory: str) -> socket.socket | None:
     """The connection to the shim of that run directory, the caller's from now on; None when there is none."""
     return _waiting.pop(directory, None)
+
+
+def keep(directory: str, sock: socket.socket) -> None:
+    """Give such a connection back: nothing was read from it yet."""
+    _waiting[directory] = sock
 
 
 def leave() -> None:

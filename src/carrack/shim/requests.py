@@ -1,6 +1,7 @@
 """What the daemon hands to a shim to start a program, as typed JSON. A value named ``fd``, ``*_fd`` or in a list of
 descriptors is an index into the descriptors beside the request."""
 
+import os
 from typing import Any, NotRequired, TypedDict
 
 
@@ -79,3 +80,20 @@ class ExecRequest(TypedDict):
     stdin: NotRequired[bool]
     attach: NotRequired[list[AttachRequest]]
     note: NotRequired[dict[str, Any]]
+
+
+def open_directories(request: StartRequest) -> tuple[list[int], dict[str, int]]:
+    """Descriptors of the directories a shim writes in, and which is which: it must not depend on how their paths
+    look in its own mount namespace."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    fds = [os.open(request["directory"], flags)]
+    places = {"directory": 0}
+    log = request.get("log")
+    if log:
+        try:
+            fds.append(os.open(log["directory"], flags))
+        except OSError:
+            os.close(fds[0])
+            raise
+        places["log_directory"] = 1
+    return fds, places

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from carrack.errors import NotFound, Unavailable
+from carrack.runtime import channel
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim import knock, protocol
 from carrack.shim.connection import Connection
-from carrack.shim.requests import ExecRequest, StartRequest
+from carrack.shim.requests import ExecRequest
 
 if TYPE_CHECKING:
     from carrack.runtime.cgroups.hierarchy import Hierarchy
@@ -64,6 +65,28 @@ class Shim:
         self._silence: asyncio.TimerHandle | None = None
         if connection is not None:
             connection.notice, connection.lost = self._notice, self._lost
+
+    @classmethod
+    def at_once(cls, directory: str) -> Self | None:
+        """The container of a shim whose state has come since the `knock`; None leaves it to `reconnect`."""
+        if (sock := knock.answered(directory)) is None:
+            return None
+        try:
+            state, fds = channel.receive(sock, protocol.MAX_FDS)
+        except BlockingIOError:
+            knock.keep(directory, sock)
+            return None
+        except (OSError, ValueError):
+            state, fds = None, []
+        if state is None or len(fds) != 1:
+            for fd in fds:
+                os.close(fd)
+            sock.close()
+            return None
+        connection = Connection(sock, _ignore, _ignore)
+        shim = cls(connection, directory, state["container"], state["cgroup"], state["pid"], fds[0])
+        shim._adopt(state)
+        return shim
 
     @classmethod
     async def reconnect(cls, directory: str) -> Self:
@@ -289,23 +312,6 @@ def _hierarchy() -> "Hierarchy":
     return detect()
 
 
-def open_directories(request: StartRequest) -> tuple[list[int], dict[str, int]]:
-    """Descriptors of the directories a shim writes in, and which is which: it must not depend on how their paths
-    look in its own mount namespace."""
-    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-    fds = [os.open(request["directory"], flags)]
-    places = {"directory": 0}
-    log = request.get("log")
-    if log:
-        try:
-            fds.append(os.open(log["directory"], flags))
-        except OSError:
-            os.close(fds[0])
-            raise
-        places["log_directory"] = 1
-    return fds, places
-
-
 def process_age(pid: int) -> float:
     """For how many seconds a process has run, by a clock that nobody sets (field 22 of proc_pid_stat(5))."""
     try:
@@ -356,6 +362,10 @@ async def _connect(directory_fd: int) -> socket.socket | None:
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             return None
+
+
+def _ignore(*_: Any) -> None:
+    """Until the `Shim` hears what its connection does."""
 
 
 def _listen(sock: socket.socket) -> tuple[Connection, asyncio.Future[First]]:

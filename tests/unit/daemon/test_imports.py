@@ -12,13 +12,13 @@ def run(program: str) -> str:
     return done.stdout
 
 
-def test_the_services_need_no_client() -> None:
+def test_the_services_need_no_client_and_no_routes_of_aiohttp() -> None:
     program = (
         "import sys; from carrack.daemon.imports import without_client; without_client()\n"
         "import carrack.daemon.wiring, carrack.http.server, carrack.api.app\n"
-        "print('aiohttp.client' in sys.modules, 'aiohttp.web' in sys.modules)"
+        "print(*(f'aiohttp.{name}' in sys.modules for name in ('client', 'web', 'web_protocol')))"
     )
-    assert run(program) == "False True\n"
+    assert run(program) == "False False True\n"
 
 
 def test_a_name_of_the_package_brings_the_whole_of_it() -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = """
-import sys
+import asyncio, os, sys
 from carrack.api.app import Route
 from carrack.api.response import text
 from carrack.daemon import config, main
@@ -51,7 +52,12 @@ class Services:
         print("reloaded", flush=True)
 
 
-sys.exit(main.run(config.from_process().config, Services))
+async def build(config, survey):
+    await asyncio.sleep(float(os.environ.get("SLOW", 0)))
+    return Services(config)
+
+
+sys.exit(main.run(config.from_process().config, build))
 """
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="the daemon itself refuses to run without root")
@@ -196,3 +202,22 @@ def test_a_start_that_fails_says_why_and_cleans_up(tmp_path: Path) -> None:
         last = json.loads(err.splitlines()[-1])
         assert (last["level"], "/dev/broken" in last["msg"]) == ("fatal", True)
     assert not (tmp_path / "api.sock").exists()
+
+
+@needs_root
+def test_the_list_is_answered_while_the_rest_still_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLOW", "3600")
+    with running(tmp_path) as daemon:
+        while not (tmp_path / "api.sock").exists():
+            time.sleep(0.01)
+        assert daemon.get("/v1.47/containers/json") == "[]\n"
+        assert daemon.get("/_ping") == "OK"
+
+
+@needs_root
+def test_nothing_is_answered_before_plugins_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLOW", "0.3")
+    with running(tmp_path, "--authorization-plugin", "judge") as daemon:
+        while not (tmp_path / "api.sock").exists():
+            time.sleep(0.01)
+        assert "page not found" in daemon.get("/_ping")  # answered by the stand-in for all services, which has none

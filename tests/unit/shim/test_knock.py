@@ -25,6 +25,8 @@ def test_every_shim_is_connected_to_and_its_words_wait(tmp_path: Path) -> None:
         ours.send(b"state")
         taken = knock.answered(str(tmp_path / "containers" / "a"))
         assert taken is not None
+        knock.keep(str(tmp_path / "containers" / "a"), taken)
+        assert knock.answered(str(tmp_path / "containers" / "a")) is taken
         assert taken.recv(100) == b"state"
         assert knock.answered(str(tmp_path / "containers" / "a")) is None
         assert knock.answered(str(tmp_path / "containers" / "gone")) is None

@@ -10,7 +10,7 @@ import pytest
 
 from carrack.errors import NotFound, Unavailable
 from carrack.runtime import channel
-from carrack.shim import running
+from carrack.shim import knock, running
 from carrack.shim.running import Exit, Shim
 
 STATE = {"event": "state", "container": "c", "pid": 7, "cgroup": "/no/such", "paused": True, "exit": None}
@@ -204,19 +204,47 @@ def test_a_shim_that_stays_silent_is_given_up(tmp_path: Path, monkeypatch: pytes
     asyncio.run(scene())
 
 
-def test_directories_are_opened_and_closed_again_on_failure(tmp_path: Path) -> None:
-    request: Any = {"directory": str(tmp_path), "log": {"directory": str(tmp_path)}}
-    fds, places = running.open_directories(request)
-    assert places == {"directory": 0, "log_directory": 1}
-    for fd in fds:
-        os.close(fd)
-    before = len(os.listdir("/proc/self/fd"))
-    request["log"] = {"directory": str(tmp_path / "none")}
-    with pytest.raises(FileNotFoundError):
-        running.open_directories(request)
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
 def test_the_age_of_a_process_needs_no_wall_clock() -> None:
     assert 0 < running.process_age(os.getpid()) < running.process_age(1) + 1
     assert running.process_age(2**30) == 0
+
+
+def test_a_shim_that_has_answered_already_is_taken_at_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        directory = tmp_path / "containers" / "c"
+        directory.mkdir(parents=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(str(directory / "shim.sock"))
+            listener.listen()
+            assert Shim.at_once(str(directory)) is None  # nobody has knocked
+            knock.knock(str(tmp_path))
+            assert Shim.at_once(str(directory)) is None  # it has said nothing yet
+            theirs, _ = listener.accept()
+            pidfd = os.pidfd_open(os.getpid())
+            channel.send(theirs, {**STATE, "execs": {}}, [pidfd])
+            os.close(pidfd)
+            shim = Shim.at_once(str(directory))
+            assert shim is not None
+            assert (shim.container_id, shim.pid, shim.state["paused"]) == ("c", 7, True)
+            channel.send(theirs, {"event": "exit", "code": 6, "at": 7.5, "oom_killed": False})
+            assert await shim.exited == Exit(6, 7.5, False)
+            await shim.close()
+            theirs.close()
+
+    asyncio.run(run())
+
+
+def test_words_that_are_no_state_leave_it_to_the_slower_way(tmp_path: Path) -> None:
+    directory = tmp_path / "containers" / "c"
+    directory.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(directory / "shim.sock"))
+        listener.listen()
+        for said in (b"", b"no document", b'{"event": "state"}'):
+            knock.knock(str(tmp_path))
+            theirs, _ = listener.accept()
+            if said:
+                theirs.send(said)
+            theirs.close()
+            assert Shim.at_once(str(directory)) is None
+            assert knock.answered(str(directory)) is None

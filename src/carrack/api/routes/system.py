@@ -8,8 +8,8 @@ from typing import Protocol
 from carrack.api import older
 from carrack.api.app import Route
 from carrack.api.request import Request
-from carrack.api.response import Response, json_response, stream, text
-from carrack.api.routes import later
+from carrack.api.response import Response, json_response, stream
+from carrack.api.routes import early, later
 from carrack.api.stream import StreamWriter
 from carrack.engine.events import Events, matcher
 from carrack.engine.system.info import SystemInfo
@@ -17,11 +17,6 @@ from carrack.engine.system.usage import DiskUsage
 from carrack.errors import InvalidArgument, NotSupported
 
 _OF_BUILDS = frozenset("description id inuse label label! parent private shared type unused-for until".split())
-_PING = {
-    "Cache-Control": "no-cache, no-store, must-revalidate",
-    "Pragma": "no-cache",
-    "Swarm": "inactive",
-}
 
 
 class System(Protocol):
@@ -36,8 +31,7 @@ def routes(system: System) -> list[Route]:
     """The route table."""
     face = _Face(system)
     return [
-        Route("GET", "/_ping", face.ping),
-        Route("HEAD", "/_ping", face.ping),
+        *early.pings(),
         Route("GET", "/version", face.version),
         Route("GET", "/info", face.info),
         Route("GET", "/events", face.events),
@@ -51,9 +45,6 @@ def routes(system: System) -> list[Route]:
 class _Face:
     def __init__(self, system: System) -> None:
         self._system = system
-
-    async def ping(self, request: Request) -> Response:
-        return text("" if request.method == "HEAD" else "OK", headers=_PING)
 
     async def version(self, request: Request) -> Response:
         return json_response(self._system.info.version())

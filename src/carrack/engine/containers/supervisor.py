@@ -1,4 +1,4 @@
-"""What happens to containers by itself: exits, restart policies, and finding everything again at start-up."""
+"""What happens to containers by itself: exits, restart policies, and what ended while no daemon ran."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from carrack.engine.containers import shm
@@ -14,17 +14,17 @@ from carrack.engine.containers.announce import tell_mounts
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
-from carrack.errors import CarrackError, NotFound
+from carrack.errors import CarrackError
 from carrack.model import times
-from carrack.shim import knock
 from carrack.shim.client import Exit, Shim
-from carrack.shim.running import process_age, sweep_cgroup
+from carrack.shim.running import process_age
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
     from carrack.engine.containers.connect import Connector
     from carrack.engine.containers.health import HealthMonitors
     from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.containers.survivors import Ended
     from carrack.engine.events import Events
     from carrack.engine.jobs import Jobs
     from carrack.engine.volumes.store import VolumeStore
@@ -189,22 +189,15 @@ class Supervisor:
         c.notify("not-running")
         await self._store.save(c)
 
-    async def restore(self) -> list[Container]:
-        """Find every recorded container's shim again; returns those that are to be started by their policy.
+    async def restore(self, ended: Iterable[Ended]) -> list[Container]:
+        """Take up what `survivors.find` returned; returns the containers that are to be started by their policy.
 
         A container whose shim has ended while no daemon ran gets its exit code from the shim's file; one of which
         nothing is left (a reboot) is recorded as ended with 255, as Docker does.
         """
         to_start = []
-        containers = list(self._store)
-        shims = await asyncio.gather(*(self._find(c) for c in containers))
-        knock.leave()
-        for c, shim in zip(containers, shims, strict=True):
-            if shim is not None and not shim.exited.done():
-                c.shim, c.state.pid = shim, shim.pid
-                c.state.started_at = max(c.state.started_at, c.state.finished_at + 1)  # its start may not be recorded
-                c.state.status = "paused" if shim.state.get("paused") else "running"
-            elif c.state.status == "restarting":
+        for c, shim in ended:
+            if c.state.status == "restarting":
                 # It had ended, and that is recorded; only the pause before its next start was cut short.
                 c.state.status = "exited"
                 self._let_go(c, shim)
@@ -218,21 +211,6 @@ class Supervisor:
                 if self._starts_with_daemon(c):
                     to_start.append(c)
         return sorted(to_start, key=lambda c: c.created)
-
-    async def _find(self, c: Container) -> Shim | None:
-        """The container's shim or what it left; nobody outlives a shim that is gone or does not answer."""
-        try:
-            return await Shim.reconnect(self._paths.run(c.id))
-        except NotFound:
-            if not c.state.running:
-                return None
-        except (CarrackError, OSError, LookupError, TypeError, ValueError) as failure:
-            log.error("container %s is ended, for its shim cannot be reached: %s", c.name, failure)
-        try:
-            await asyncio.to_thread(sweep_cgroup, self._paths.cgroup(c.id, c.host_config["CgroupParent"]))
-        except OSError as failure:
-            log.error("processes of container %s may be left: %s", c.name, failure)
-        return None
 
     def _let_go(self, c: Container, shim: Shim | None) -> None:
         """Remove the run directory of a container that does not run, when its shim has gone."""

@@ -14,7 +14,7 @@ from tests.fakes.engine import World
 
 from carrack.engine.containers import rootfs
 from carrack.engine.containers import supervisor as module
-from carrack.errors import NotFound, Unavailable
+from carrack.errors import NotFound
 from carrack.shim.client import Exit, Shim, StartFailed
 
 
@@ -221,7 +221,7 @@ def test_a_new_daemon_finds_its_containers(tmp_path: Path, monkeypatch: pytest.M
         shims.found[world.paths.run(found["ended"].id)].exited.set_result(Exit(3, 50.0, True))
         found["always"].host_config["RestartPolicy"]["Name"] = "always"
         found["gone-rm"].host_config["AutoRemove"] = True
-        to_start = await world.supervisor.restore()
+        to_start = await world.restore()
         state = {name: c.state for name, c in found.items()}
         assert (state["living"].status, state["living"].pid) == ("running", 77)
         assert state["paused"].status == "paused"
@@ -249,7 +249,7 @@ def test_what_starts_with_the_daemon(tmp_path: Path, name: str, started: int, by
     async def test(world: World) -> None:
         c = await world.create("web", policy(name))
         c.state.status, c.state.started_at, c.stopped_by_user = "exited", started, by_user
-        assert (await world.supervisor.restore() == [c]) is starts
+        assert (await world.restore() == [c]) is starts
 
     inside(tmp_path, test)
 
@@ -258,7 +258,7 @@ def test_a_restart_that_waited_goes_on_and_keeps_the_exit_code(tmp_path: Path) -
     async def test(world: World) -> None:
         c = await world.create("web", policy("on-failure"))
         c.state.status, c.state.exit_code, c.state.started_at, c.state.finished_at = "restarting", 3, 1, 2
-        assert await world.supervisor.restore() == [c]
+        assert await world.restore() == [c]
         assert (c.state.status, c.state.exit_code) == ("exited", 3)
 
     inside(tmp_path, test)
@@ -273,33 +273,11 @@ def test_what_runs_without_a_record_of_its_start_is_taken_up(tmp_path: Path, mon
         shims.found[world.paths.run(over.id)] = FakeShim()
         shims.found[world.paths.run(over.id)].end(0)
         os.makedirs(world.paths.run(over.id))
-        assert await world.supervisor.restore() == []
+        assert await world.restore() == []
         assert (c.state.status, c.state.pid) == ("running", 77)
         assert over.state.status == "created"
         await world.jobs.drain()
         assert not os.path.exists(world.paths.run(over.id))
-
-    inside(tmp_path, test)
-
-
-@pytest.mark.parametrize("failure", [NotFound("no trace"), Unavailable("a shim does not answer"), KeyError("pid")])
-def test_nothing_outlives_a_shim_that_cannot_be_reached(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
-) -> None:
-    swept: list[str] = []
-    monkeypatch.setattr(module, "sweep_cgroup", swept.append)
-
-    async def reconnect(directory: str) -> Shim:
-        raise failure
-
-    monkeypatch.setattr(Shim, "reconnect", reconnect)
-
-    async def test(world: World) -> None:
-        c = await world.create()
-        c.state.status = "running"
-        await world.supervisor.restore()
-        assert (c.state.status, c.state.exit_code) == ("exited", 255)
-        assert swept == ["/carrack/" + c.id]
 
     inside(tmp_path, test)
 
