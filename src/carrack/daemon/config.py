@@ -18,6 +18,7 @@ from carrack.api import versions
 from carrack.daemon import flags, options, runtimes, values
 from carrack.daemon.address import Address, parse_host, parse_metrics
 from carrack.daemon.container_defaults import container_defaults
+from carrack.daemon.network_options import NetworkOptions, network_options
 from carrack.engine import cdi
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.plugins import discovery
@@ -47,8 +48,8 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the daemon is told. Paths are absolute; `bridge_address` is address and prefix length, `anyone`
-    whether TCP may be served to clients that no certificate tells from others."""
+    """Everything the daemon is told. Paths are absolute; `anyone` is whether TCP may be served to clients that no
+    certificate tells from others."""
 
     addresses: tuple[Address, ...] = ()
     data_root: Path = Path("/var/lib/carrack")
@@ -59,10 +60,7 @@ class Config:
     anyone: bool = False
     names: tuple[str, ...] = ()
     experimental: bool = False
-    bridge: str = "carrack0"
-    bridge_address: str = ""
-    address_pools: tuple[tuple[str, int], ...] = ()
-    mtu: int = 1500
+    network: NetworkOptions = NetworkOptions()  # noqa: RUF009 - frozen
     firewall_table: str = "carrack"
     cgroup_parent: str = "/carrack"
     realtime: tuple[int, int] = (0, 0)
@@ -197,7 +195,8 @@ def build(
         data_root=values.path(settings, "data-root", "/var/lib/carrack"),
         exec_root=exec_root,
         pidfile=values.path(settings, "pidfile", str(exec_root / "carrackd.pid")),
-        **_network(settings),
+        network=network_options(settings),
+        firewall_table=values.matching(settings, "firewall-table", "carrack", values.TABLE_NAME),
         cgroup_parent=values.cgroup_parent(settings),
         realtime=values.realtime(settings),
         cgroup_favor_dynmods=values.one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
@@ -251,16 +250,6 @@ def _cdi_directories(settings: Mapping[str, Any]) -> tuple[str, ...]:
     if settings.get("cdi-spec-dirs") == [""] or settings.get("features", {}).get("cdi") is False:
         return ()
     return values.directories(settings, "cdi-spec-dirs", cdi.DIRECTORIES)
-
-
-def _network(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "bridge": values.matching(settings, "bridge", "carrack0", values.BRIDGE_NAME),
-        "bridge_address": values.bridge_address(settings.get("bip", "")),
-        "address_pools": values.pools(settings.get("default-address-pools", [])),
-        "mtu": values.within(settings, "mtu", 1500, 68, 65535, zero=True),
-        "firewall_table": values.matching(settings, "firewall-table", "carrack", values.TABLE_NAME),
-    }
 
 
 def activated(environment: Mapping[str, str], pid: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What this host and this configuration are to the services: facts of specs, the default bridge, what `info` tells."""
+"""What this host and this configuration are to the services: facts of specs, what `info` tells."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ from carrack.engine.system.identity import engine_id
 from carrack.engine.system.info import Settings
 from carrack.linux import mount
 from carrack.linux.caps import last_cap
-from carrack.linux.netlink import Netlink
 from carrack.linux.syscalls import LINUX
-from carrack.network import bridge, bridge_options
-from carrack.network.bridge import BridgeSettings
-from carrack.network.plan import BRIDGE, NetworkPlan, Subnet
 from carrack.runtime.cgroups.abilities import find
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.storage.snapshots.base import Snapshotter
@@ -44,27 +40,6 @@ def host_facts(config: Config) -> HostFacts:
     )  # fmt: skip
 
 
-def bridge_settings(config: Config) -> BridgeSettings:
-    """The default bridge: its address is chosen among the pools where none is given."""
-    address = config.bridge_address
-    if not address:
-        with Netlink() as netlink:
-            pools = bridge.subnets(config.address_pools) if config.address_pools else bridge.DEFAULT_POOLS
-            address = bridge.choose_address(netlink, config.bridge, pools)
-    return BridgeSettings(name=config.bridge, address=address, mtu=config.mtu)
-
-
-def bridge_plan(settings: BridgeSettings, network_id: str) -> NetworkPlan:
-    """The default network as the fabric makes it."""
-    subnet = Subnet(settings.subnet, settings.gateway, settings.ip_range or "")
-    options = {
-        bridge_options.DEFAULT: "true",
-        bridge_options.NAME: settings.name,
-        bridge_options.MTU: str(settings.mtu),
-    }
-    return NetworkPlan(network_id, "bridge", BRIDGE, (subnet,), options=options)
-
-
 def info_settings(
     config: Config, snapshotter: Snapshotter, facts: HostFacts, authorization: Callable[[], Sequence[str]]
 ) -> Settings:
@@ -78,7 +53,7 @@ def info_settings(
         debug=config.debug,
         live_restore=config.live_restore,
         experimental=config.experimental,
-        pools=config.address_pools,
+        pools=config.network.pools,
         init_binary=facts.init_path or "",
         security=security_options(facts),
         cdi_directories=config.cdi_directories,

@@ -28,6 +28,8 @@ def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
                 runtimes.add(settings.setdefault(option.key, {}), value)
             elif kind in ("list", "pools"):
                 settings.setdefault(option.key, []).append(converted)
+            elif kind == "network options":
+                settings.setdefault(option.key, {}).setdefault(converted[0], {}).update(converted[1])
             elif isinstance(converted, dict):
                 settings.setdefault(option.key, {}).update(converted)
             else:
@@ -132,7 +134,16 @@ def _switch(flag: str, value: str) -> dict[str, Any]:
     return {name: _convert(flag, "bool", rest) if equals else True}
 
 
-_PARTS = {"pools": _pool, "ulimits": _ulimit, "map": _pair, "bool map": _switch}
+def _network(flag: str, value: str) -> tuple[str, dict[str, str]]:
+    """`bridge=com.docker.network.driver.mtu=1400`"""
+    driver, _, rest = value.partition("=")
+    name, equals, word = rest.partition("=")
+    if not (driver and name and equals):
+        raise InvalidArgument(f'invalid argument "{value}" for "--{flag}" flag: want DRIVER=NAME=VALUE')
+    return driver, {name: word}
+
+
+_PARTS = {"pools": _pool, "ulimits": _ulimit, "map": _pair, "bool map": _switch, "network options": _network}
 """What reads one value of a flag that may be given several times, by its kind."""
 
 

@@ -28,9 +28,12 @@ class Option:
 
 OPTIONS: tuple[Option, ...] = (
     Option("add-runtime", "runtimes", "runtimes", "Another OCI runtime that containers may use: NAME=PATH"),
+    Option("allow-direct-routing", "allow-direct-routing", "bool", "Let others than the host route to published ports"),
     Option("authorization-plugin", "authorization-plugins", "list", "Plugin that must allow each request"),
     Option("bip", "bip", "string", "Address and prefix length of the default bridge, e.g. 172.17.0.1/16"),
-    Option("bridge", "bridge", "string", "Name of the default bridge", "b"),
+    Option("bip6", "bip6", "string", "IPv6 address and prefix length of the default bridge, e.g. fd00:1::1/64"),
+    Option("bridge", "bridge", "string", "Name of the default bridge; none for no default bridge", "b"),
+    Option("bridge-accept-fwmark", "bridge-accept-fwmark", "string", "Let packets of this firewall mark in: MARK[/MASK]"),
     Option("cgroup-favor-dynmods", "cgroup-favor-dynmods", "string", "Cheap moves into cgroups: auto, on or off"),
     Option("cdi-spec-dir", "cdi-spec-dirs", "list", "Where Container Device Interface specs are looked for"),
     Option("cgroup-parent", "cgroup-parent", "string", "Cgroup below which containers get theirs"),
@@ -40,7 +43,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("debug", "debug", "bool", "Log in detail", "D"),
     Option("default-address-pool", "default-address-pools", "pools", "Pool for networks: base=CIDR,size=BITS"),
     Option("default-cgroupns-mode", "default-cgroupns-mode", "string", "Cgroup namespace of containers: host, private"),
+    Option("default-gateway", "default-gateway", "string", "Where containers on the default bridge leave by"),
+    Option("default-gateway-v6", "default-gateway-v6", "string", "The same for IPv6"),
     Option("default-ipc-mode", "default-ipc-mode", "string", "IPC namespace of containers: private or shareable"),
+    Option(
+        "default-network-opt", "default-network-opts", "network options", "Option of new networks: DRIVER=NAME=VALUE"
+    ),
     Option("default-runtime", "default-runtime", "string", "Runtime of containers that name none"),
     Option("default-shm-size", "default-shm-size", "bytes", "Size of containers' /dev/shm (default 64MiB)"),
     Option("default-ulimit", "default-ulimits", "ulimits", "Ulimit of containers: NAME=SOFT[:HARD]"),
@@ -49,6 +57,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("dns-search", "dns-search", "list", "Search domain of containers"),
     Option("exec-opt", "exec-opts", "list", "How containers are run: native.cgroupdriver=cgroupfs"),
     Option("exec-root", "exec-root", "string", "Directory of what lasts until the next boot"),
+    Option("fixed-cidr", "fixed-cidr", "string", "Part of the default bridge's subnet for containers"),
+    Option("fixed-cidr-v6", "fixed-cidr-v6", "string", "The same for IPv6"),
     Option("feature", "features", "bool map", "Switch a feature: NAME=true or NAME=false"),
     Option("firewall-table", "firewall-table", "string", "Name of the nftables table"),
     Option("experimental", "experimental", "bool", "Say that this daemon is experimental; there is nothing that is"),
@@ -56,9 +66,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("host", "hosts", "list", "Where to listen: unix://PATH, tcp://HOST:PORT (with --tlsverify), fd://", "H"),
     Option("host-name", "host-names", "list", "Another name under which TCP clients may speak to this daemon"),
     Option("host-gateway-ip", "host-gateway-ips", "list", "What host-gateway means in --add-host"),
+    Option("icc", "icc", "bool", "Let containers on the default bridge talk to each other (default true)"),
     Option("init", "init", "bool", "Run an init in containers that forwards signals and reaps processes"),
     Option("init-path", "init-path", "string", "The init to run (default: the distribution's tini or catatonit)"),
-    Option("ip", "ip", "string", "Address of this host where ports are published that name none"),
+    Option("ip", "ip", "string", "Where ports of the default bridge are published that name no address"),
+    Option("ip-forward", "ip-forward", "bool", "Have the kernel forward packets (default true)"),
+    Option("ip-forward-no-drop", "ip-forward-no-drop", "bool", "Drop nothing of others when forwarding is switched on"),
+    Option("ip-masq", "ip-masq", "bool", "Let the default bridge leave under the host's address (default true)"),
+    Option("ipv6", "ipv6", "bool", "Give the default bridge IPv6"),
     Option("label", "labels", "list", "KEY=VALUE that describes this daemon"),
     Option("live-restore", "live-restore", "bool", "Leave containers running when the daemon stops"),
     Option("log-driver", "log-driver", "string", "Logging driver of containers (default json-file)"),
@@ -82,6 +97,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("tlscacert", "tlscacert", "string", "Certificate of the authority that clients' certificates must be from"),
     Option("tlscert", "tlscert", "string", "The daemon's certificate"),
     Option("tlskey", "tlskey", "string", "The daemon's key"),
+    Option("userland-proxy", "userland-proxy", "bool", "Relay what the kernel cannot lead to a container (default true)"),
     Option(
         "userns-remap", "userns-remap", "string", "Whose subordinate ids containers get: default, user or user:group"
     ),
@@ -98,31 +114,18 @@ COMMANDS = {"config-file": "string", "help": "bool", "validate": "bool", "versio
 COMMAND_SHORTS = {"h": "help", "v": "version"}
 
 _BOOLS: dict[str, bool] = {
-    "allow-direct-routing": False,
     "cri-containerd": False,
-    "icc": True,
-    "ip-forward": True,
-    "ip-forward-no-drop": False,
-    "ip-masq": True,
-    "ip6tables": False,
+    "ip6tables": True,
     "iptables": True,
-    "ipv6": False,
     "rootless": False,
     "selinux-enabled": False,
-    "userland-proxy": False,
 }
 
 _STRINGS: dict[str, tuple[str, ...]] = {
-    "bip6": (),
-    "bridge-accept-fwmark": (),
     "containerd": (),
     "containerd-namespace": (),
     "containerd-plugins-namespace": (),
-    "default-gateway": (),
-    "default-gateway-v6": (),
     "firewall-backend": ("nftables",),
-    "fixed-cidr": (),
-    "fixed-cidr-v6": (),
     "http-proxy": (),
     "https-proxy": (),
     "max-concurrent-downloads": ("3",),
@@ -135,7 +138,6 @@ _STRINGS: dict[str, tuple[str, ...]] = {
 }
 
 _LISTS: dict[str, str] = {
-    "default-network-opt": "default-network-opts",
     "insecure-registry": "insecure-registries",
     "node-generic-resource": "node-generic-resources",
     "registry-mirror": "registry-mirrors",

@@ -33,6 +33,7 @@ RELOADABLE = (
 OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode", "log_driver", "log_options")
 """Those of `Config.containers`: they count for containers made from then on."""
 
+_PARTS = ("containers", "network")
 _NEVER = ("arguments", "listen_fds", "notify_socket", "tracing")
 
 
@@ -51,7 +52,8 @@ def reload(current: Config) -> Config:
     )
     told = attributes(changed)
     log.info("configuration reloaded: %s", ", ".join(f"{key}={value}" for key, value in told.items()))
-    if waiting := [*_differing(changed, fresh), *_differing(changed.containers, fresh.containers)]:
+    parts = ((changed, fresh), (changed.containers, fresh.containers), (changed.network, fresh.network))
+    if waiting := [name for one, other in parts for name in _differing(one, other)]:
         log.warning("these changes wait until the daemon is started again: %s", ", ".join(waiting))
     return changed
 
@@ -61,7 +63,7 @@ def _taken(current: Any, fresh: Any, names: tuple[str, ...]) -> Any:
 
 
 def _differing(current: Any, fresh: Any) -> list[str]:
-    names = [field.name for field in dataclasses.fields(current) if field.name not in (*_NEVER, "containers")]
+    names = [field.name for field in dataclasses.fields(current) if field.name not in (*_NEVER, *_PARTS)]
     return [name.replace("_", "-") for name in names if getattr(current, name) != getattr(fresh, name)]
 
 

@@ -49,6 +49,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "bytes": lambda value: isinstance(value, str),
     "ulimits": lambda value: _is_map_of(value, _is_ulimit),
     "map": lambda value: _is_map_of(value, lambda item: isinstance(item, str)),
+    "network options": lambda value: _is_map_of(value, lambda item: _is_map_of(item, lambda word: isinstance(word, str))),
     "runtimes": lambda value: isinstance(value, dict),
     "bool map": lambda value: _is_map_of(value, lambda item: isinstance(item, bool)),
 }
@@ -122,16 +123,19 @@ def bridge_address(value: str) -> str:
 
 def pools(values: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
     """Address pools as (base, size) pairs."""
-    pools = []
+    found: list[tuple[Any, int]] = []
     for value in values:
         try:
-            base = ipaddress.IPv4Network(value["base"])
+            base = ipaddress.ip_network(value["base"])
         except ValueError as error:
             raise InvalidArgument(f"default-address-pools: {error}") from None
-        if not base.prefixlen <= value["size"] <= 30:
+        if not base.prefixlen <= value["size"] <= base.max_prefixlen - 2:
             raise InvalidArgument(f"default-address-pools: size {value['size']} does not fit base {base}")
-        pools.append((str(base), int(value["size"])))
-    return tuple(pools)
+        for other, _ in found:
+            if other.version == base.version and other.overlaps(base):
+                raise InvalidArgument(f"default-address-pools: {base} overlaps {other}")
+        found.append((base, int(value["size"])))
+    return tuple((str(base), size) for base, size in found)
 
 
 def cgroup_parent(settings: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert str(config.data_root) == "/var/lib/carrack"
     assert str(config.exec_root) == "/run/carrack"
     assert str(config.pidfile) == "/run/carrack/carrackd.pid"
-    assert (config.cgroup_parent, config.mtu, config.log_level, config.storage_driver) == (
+    assert (config.cgroup_parent, config.network.mtu, config.log_level, config.storage_driver) == (
         "/carrack",
         1500,
         "info",
@@ -54,10 +54,10 @@ def test_flags_and_file_are_joined(tmp_path: Path) -> None:
         },
     )
     assert [a.kind for a in config.addresses] == ["unix", "fd"]
-    assert (config.debug, str(config.data_root), config.bridge_address) == (True, "/d", "10.1.0.1/24")
+    assert (config.debug, str(config.data_root), config.network.address) == (True, "/d", "10.1.0.1/24")
     assert config.labels == ("a=b", "c=d")
-    assert config.address_pools == (("10.0.0.0/8", 24),)
-    assert (config.mtu, config.live_restore, config.shutdown_timeout) == (1500, True, -1)
+    assert config.network.pools == (("10.0.0.0/8", 24),)
+    assert (config.network.mtu, config.live_restore, config.shutdown_timeout) == (1500, True, -1)
     assert config.cgroup_parent == "/x/y"
     assert str(config.pidfile) == "/run/x/carrackd.pid"
 

@@ -5,13 +5,8 @@ from pathlib import Path
 import pytest
 
 from carrack.daemon.config import Config
-from carrack.daemon.facts import bridge_settings, file_system, host_facts
+from carrack.daemon.facts import file_system, host_facts
 from carrack.errors import InvalidArgument
-
-
-def test_a_given_address_needs_no_search() -> None:
-    settings = bridge_settings(Config(bridge="b0", bridge_address="10.1.2.1/24", mtu=1400))
-    assert (settings.name, settings.address, settings.mtu) == ("b0", "10.1.2.1/24", 1400)
 
 
 def test_an_init_that_is_configured_goes_before_the_distributions() -> None:

@@ -20,7 +20,7 @@ def test_only_reloadable_options_change(tmp_path: Path, caplog: pytest.LogCaptur
         changed = reload(config)
     assert "these changes wait until the daemon is started again: mtu" in caplog.text
     assert (changed.labels, changed.debug, changed.shutdown_timeout) == (("a=2",), True, 5)
-    assert (changed.mtu, str(changed.data_root), changed.notify_socket) == (1400, "/d", "/n")
+    assert (changed.network.mtu, str(changed.data_root), changed.notify_socket) == (1400, "/d", "/n")
 
 
 def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, json_response
@@ -9,7 +11,7 @@ from carrack.engine.networks.store import Networks
 from carrack.errors import InvalidArgument, NotFound
 from carrack.model import schema
 from carrack.model.container import ENDPOINT
-from carrack.model.schema import BOOLEAN, LABELS, STRING, Field, ListOf, Table
+from carrack.model.schema import BOOLEAN, LABELS, STRING, Document, Field, ListOf, Table
 
 _POOL: Table = {
     "Subnet": Field(STRING, ""),
@@ -39,19 +41,26 @@ _CREATE: Table = {
 }
 _CONNECT: Table = {
     "Container": Field(STRING, ""),
-    # What an endpoint may say is asked once connecting is built; until then only its types are.
-    "EndpointConfig": Field(
-        {name: field._replace(built=True) for name, field in ENDPOINT.items()}, None, go="network.EndpointSettings"
-    ),
+    "EndpointConfig": Field(ENDPOINT, None, go="network.EndpointSettings"),
 }
 _DISCONNECT: Table = {"Container": Field(STRING, ""), "Force": Field(BOOLEAN, False)}
 
 _BOOLEANS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
 
-def routes(networks: Networks) -> list[Route]:
+class Live(Protocol):
+    """Who puts running containers on networks and takes them off; the containers' side."""
+
+    async def connect(self, network: str, container: str, wanted: Document | None) -> None:
+        """Put a container on a network as `wanted` (EndpointSettings, all fields) says."""
+
+    async def disconnect(self, network: str, container: str, force: bool) -> None:
+        """Take it off again."""
+
+
+def routes(networks: Networks, live: Live) -> list[Route]:
     """The route table."""
-    face = _Face(networks)
+    face = _Face(networks, live)
     return [
         Route("GET", "/networks", face.list),
         Route("GET", "/networks/", face.list),
@@ -65,8 +74,9 @@ def routes(networks: Networks) -> list[Route]:
 
 
 class _Face:
-    def __init__(self, networks: Networks) -> None:
+    def __init__(self, networks: Networks, live: Live) -> None:
         self._networks = networks
+        self._live = live
 
     async def list(self, request: Request) -> Response:
         return json_response(self._networks.select(request.query.filters()))
@@ -84,27 +94,30 @@ class _Face:
         return json_response(self._networks.inspect(request.path["id"]))
 
     async def create(self, request: Request) -> Response:
-        body = await request.json_object("network.CreateRequest")
-        name = schema.check(body, _CREATE, "CreateRequest")["Name"]
-        if not name.strip():
-            raise InvalidArgument("invalid name: name is empty")
-        return self._networks.create(name)
+        body = schema.check(await request.json_object("network.CreateRequest"), _CREATE, "CreateRequest")
+        network, warning = await self._networks.create(body)
+        return json_response({"Id": network.id, "Warning": warning}, status=201)
 
     async def remove(self, request: Request) -> Response:
-        return self._networks.remove(request.path["id"])
+        await self._networks.remove(request.path["id"])
+        return Response(204)
 
     async def connect(self, request: Request) -> Response:
-        body = await request.json_object("network.ConnectOptions")
-        return self._change(request, schema.check(body, _CONNECT, "ConnectOptions"))
+        body = schema.check(await request.json_object("network.ConnectOptions"), _CONNECT, "ConnectOptions")
+        await self._live.connect(request.path["id"], _container(body), body["EndpointConfig"])
+        return Response(200)
 
     async def disconnect(self, request: Request) -> Response:
-        body = await request.json_object("network.DisconnectOptions")
-        return self._change(request, schema.check(body, _DISCONNECT, "DisconnectOptions"))
-
-    def _change(self, request: Request, body: schema.Document) -> Response:
-        if not body["Container"]:
-            raise InvalidArgument('invalid name or ID supplied: ""')
-        return self._networks.change(request.path["id"])
+        body = schema.check(await request.json_object("network.DisconnectOptions"), _DISCONNECT, "DisconnectOptions")
+        await self._live.disconnect(request.path["id"], _container(body), body["Force"])
+        return Response(200)
 
     async def prune(self, request: Request) -> Response:
-        return json_response({"NetworksDeleted": self._networks.prune(request.query.filters()) or None})
+        removed = await self._networks.prune(request.query.filters())
+        return json_response({"NetworksDeleted": removed or None})
+
+
+def _container(body: Document) -> str:
+    if not body["Container"]:
+        raise InvalidArgument('invalid name or ID supplied: ""')
+    return str(body["Container"])

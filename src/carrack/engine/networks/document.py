@@ -1,4 +1,4 @@
-"""What inspect and list say of a network: Docker's document, made of a record and the bridge's settings."""
+"""What inspect and list say of a network: Docker's document, made of its record and the containers on it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from carrack.model import times
 from carrack.model.container import Document
-from carrack.network.bridge import BridgeSettings
 
 if TYPE_CHECKING:
-    from carrack.engine.networks.store import Network
+    from carrack.engine.networks.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,56 +21,39 @@ class Attached:
     endpoint: Document
 
 
-def document(network: Network, bridge: BridgeSettings, attached: Mapping[str, Attached]) -> Document:
+def document(network: Network, attached: Mapping[str, Attached]) -> Document:
     """The Engine API's Network object (1.51)."""
-    is_bridge = network.name == "bridge"
+    config = [dict(pool) for pool in network.config] if network.config else None
     return {
         "Name": network.name,
         "Id": network.id,
         "Created": times.rfc3339(network.created),
-        "Scope": "local",
+        "Scope": network.scope,
         "Driver": network.driver,
-        "EnableIPv4": True,
-        "EnableIPv6": False,
-        "IPAM": {"Driver": "default", "Options": None, "Config": [_addresses(bridge)] if is_bridge else None},
-        "Internal": False,
-        "Attachable": False,
+        "EnableIPv4": network.ipv4,
+        "EnableIPv6": network.ipv6,
+        "IPAM": {"Driver": network.ipam_driver, "Options": network.ipam_options, "Config": config},
+        "Internal": network.internal,
+        "Attachable": network.attachable,
         "Ingress": False,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": False,
+        "ConfigFrom": {"Network": network.config_from},
+        "ConfigOnly": network.config_only,
         "Containers": {container_id: _container(one) for container_id, one in attached.items()},
-        "Options": _options(bridge) if is_bridge else {},
-        "Labels": {},
+        "Options": dict(network.options),
+        "Labels": dict(network.labels),
     }
-
-
-def _addresses(bridge: BridgeSettings) -> dict[str, str]:
-    found = {"Subnet": bridge.subnet, "Gateway": bridge.gateway}
-    return found if bridge.ip_range is None else {**found, "IPRange": bridge.ip_range}
-
-
-def _options(bridge: BridgeSettings) -> dict[str, str]:
-    return {
-        "com.docker.network.bridge.default_bridge": "true",
-        "com.docker.network.bridge.enable_icc": _word(not bridge.isolated),
-        "com.docker.network.bridge.enable_ip_masquerade": _word(bridge.masquerade),
-        "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
-        "com.docker.network.bridge.name": bridge.name,
-        "com.docker.network.driver.mtu": str(bridge.mtu),
-    }
-
-
-def _word(on: bool) -> str:
-    return "true" if on else "false"
 
 
 def _container(attached: Attached) -> dict[str, str]:
     endpoint = attached.endpoint
-    address = endpoint.get("IPAddress", "")
     return {
         "Name": attached.name,
         "EndpointID": endpoint.get("EndpointID", ""),
         "MacAddress": endpoint.get("MacAddress", ""),
-        "IPv4Address": f"{address}/{endpoint['IPPrefixLen']}" if address else "",
-        "IPv6Address": "",
+        "IPv4Address": _with_prefix(endpoint.get("IPAddress", ""), endpoint.get("IPPrefixLen", 0)),
+        "IPv6Address": _with_prefix(endpoint.get("GlobalIPv6Address", ""), endpoint.get("GlobalIPv6PrefixLen", 0)),
     }
+
+
+def _with_prefix(address: str, prefix: int) -> str:
+    return f"{address}/{prefix}" if address else ""

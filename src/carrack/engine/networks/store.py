@@ -1,20 +1,32 @@
-"""The predefined networks bridge, host and none: found, listed, inspected. Networks of the user's own are refused."""
+"""All networks of this daemon: found, listed, made and removed.
+
+What is on record and what the kernel has are kept in step so that a kill at any point leaves a network or none: a
+network is recorded before the fabric makes it (the next start makes what is missing) and taken off the record after
+the fabric has removed it (the next start removes nothing it does not know, but makes it anew).
+"""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Protocol
 
+from carrack.engine.networks import filters as filtering
+from carrack.engine.networks import wanted as wanting
+from carrack.engine.networks.allot import Room
 from carrack.engine.networks.document import Attached, document
-from carrack.errors import Forbidden, InvalidArgument, NotFound, NotSupported
+from carrack.engine.networks.filters import Filters
+from carrack.engine.networks.network import Network, decode, encode
+from carrack.engine.networks.options import BRIDGE_NAME
+from carrack.engine.networks.pools import Pool, Taken
+from carrack.engine.networks.wanted import Usual, Wanted
+from carrack.engine.whole import whole
+from carrack.errors import CarrackError, Conflict, Forbidden, InvalidArgument, NotFound
 from carrack.model import times
 from carrack.model.container import Document
-from carrack.model.pattern import found
-from carrack.network.bridge import BridgeSettings
+from carrack.network.plan import NetworkPlan
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
@@ -22,135 +34,185 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Filters = Mapping[str, Sequence[str]]
-DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
-_KNOWN_FILTERS = frozenset(("dangling", "driver", "id", "label", "name", "scope", "type"))
-_PRUNE_FILTERS = frozenset(("label", "label!", "until"))
+# Where everything leads, and what is on every interface.
+_NOBODYS = ("0.0.0.0/0", "::/0", "fe80:", "ff")
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """One network; ``created`` is nanoseconds since 1970."""
+class Kernel(Protocol):
+    """What networks need of the fabric; it is all or nothing in each."""
 
-    id: str
-    name: str
-    driver: str
-    created: int
+    async def create(self, plan: NetworkPlan) -> None:
+        """Make the network. Conflict when an interface of its name is something else."""
 
+    async def remove(self, network_id: str) -> None:
+        """Remove it; Conflict while endpoints are on it."""
 
-async def load_predefined(records: Records) -> list[Network]:
-    """The three predefined networks, recorded the first time, so that their ids stay."""
-    found = {}
-    for identity, text in records.read("SELECT id, document FROM network"):
-        try:
-            network = Network(**json.loads(text))
-        except (ValueError, TypeError) as error:
-            log.error("network %s has an unreadable record (%s); it is left alone", identity, error)
-            continue
-        found[network.name] = network
-    new = [Network(secrets.token_hex(32), name, DRIVERS[name], times.now()) for name in DRIVERS if name not in found]
-    rows = [(network.id, json.dumps(asdict(network))) for network in new]
-    if rows:
-        await records.write(lambda db: db.executemany("INSERT INTO network (id, document) VALUES (?, ?)", rows))
-    found.update((network.name, network) for network in new)
-    return [found[name] for name in DRIVERS]
+    async def routes(self) -> list[tuple[str, str]]:
+        """(destination, interface) of the host."""
 
 
 class Networks:
-    """All networks of this daemon. ``attached`` tells which running containers are on one, by its name."""
+    """``attached`` tells which running containers are on a network, by its id; ``pools`` are where subnets come from.
+
+    Life: `load` once, with the predefined networks as the daemon's options have them.
+    """
 
     def __init__(
         self,
-        networks: Sequence[Network],
-        bridge: BridgeSettings,
+        records: Records,
+        fabric: Kernel,
         attached: Callable[[str], Mapping[str, Attached]],
         events: Events,
+        *,
+        pools: Sequence[Pool],
+        usual: Usual | None = None,
     ) -> None:
-        self._networks = list(networks)
-        self._bridge = bridge
+        self._records = records
+        self._fabric = fabric
         self._attached = attached
         self._events = events
+        self._pools = tuple(pools)
+        self._usual = usual or {}
+        self._networks: dict[str, Network] = {}
+        self._turn = asyncio.Lock()
+
+    def load(self, predefined: Sequence[Network]) -> None:
+        """Read the records; a record that says nothing is left alone."""
+        self._networks = {network.id: network for network in predefined}
+        found = [network for network in recorded(self._records) if not network.predefined]
+        self._networks.update((network.id, network) for network in sorted(found, key=lambda n: n.created))
+
+    def plans(self) -> list[NetworkPlan]:
+        """What the fabric is to make at the daemon's start."""
+        return [n.plan for n in self._networks.values() if n.subnets and not n.config_only]
 
     def find(self, term: str) -> Network:
-        """The network by name, id, or the beginning of an id. NotFound; InvalidArgument when several match."""
-        for network in self._networks:
-            if term in (network.name, network.id):
-                return network
-        matches = [network for network in self._networks if term and network.id.startswith(term)]
-        if len(matches) > 1:
-            raise InvalidArgument(f"network {term} is ambiguous ({len(matches)} matches found based on ID prefix)")
-        if not matches:
+        """The network by id, name, or the beginning of an id. NotFound; InvalidArgument when several match."""
+        found = self._find(term)
+        if len(found) > 1:
+            raise InvalidArgument(f"network {term} is ambiguous ({len(found)} matches found based on ID prefix)")
+        if not found:
             raise NotFound(f"network {term} not found")
-        return matches[0]
+        return found[0]
+
+    def _find(self, term: str) -> list[Network]:
+        if term in self._networks:
+            return [self._networks[term]]
+        named = [network for network in self._networks.values() if network.name == term]
+        return named or [network for network in self._networks.values() if term and network.id.startswith(term)]
 
     def inspect(self, term: str) -> Document:
         """The document of one network, with its containers."""
-        network = self.find(term)
-        return document(network, self._bridge, self._attached(network.name))
+        found = self._find(term)
+        if len(found) > 1:
+            raise InvalidArgument(f"{len(found)} matches found based on ID prefix: network {term} is ambiguous")
+        network = found[0] if found else self.find(term)
+        return document(network, self._attached(network.id))
 
     def select(self, filters: Filters) -> list[Document]:
         """The documents that match Docker's filters (all keys must match), without containers. InvalidArgument."""
-        for key in filters:
-            if key not in _KNOWN_FILTERS:
-                raise InvalidArgument(f"invalid filter '{key}'")
-        return [document(network, self._bridge, {}) for network in self._networks if self._matches(network, filters)]
+        test = filtering.listing(filters, lambda network: bool(self._attached(network.id)))
+        return [document(network, {}) for network in self._networks.values() if test(network)]
 
-    def _matches(self, network: Network, filters: Filters) -> bool:
-        kinds, dangling = filters.get("type", ()), filters.get("dangling", ())
-        if unknown := set(kinds) - {"builtin", "custom"}:
-            raise InvalidArgument(f"invalid filter: 'type'='{min(unknown)}'")
-        if len(dangling) > 1:
-            raise InvalidArgument(f'got more than one value for filter key "dangling": {" ".join(dangling)}')
-        return all(
-            (
-                not kinds or "builtin" in kinds,
-                not dangling or not _truth(dangling[0]),
-                _any(filters, "name", lambda word: found(word, network.name)),
-                _any(filters, "id", network.id.startswith),
-                _any(filters, "driver", network.driver.__eq__),
-                _any(filters, "scope", "local".__eq__),
-                not filters.get("label"),
-            )
-        )
+    async def create(self, body: Document) -> tuple[Network, str]:
+        """Make the network that a create request, with all its fields, asks for; and a warning, or nothing.
 
-    def create(self, name: str) -> NoReturn:
-        """Refuse: Forbidden for a predefined name, NotSupported for all others."""
-        if name in DRIVERS:
-            raise Forbidden(f"operation is not permitted on predefined {name} network ")
-        raise NotSupported(
-            f"cannot create network {name}: user-defined networks are not supported yet; use --network bridge, host, "
-            "none or container:NAME"
-        )
+        Errors as dockerd's; whatever they are, nothing of the network is left.
+        """
+        async with self._turn:
+            others = list(self._networks.values())
+            wanted = wanting.read(body, secrets.token_hex(32), times.now(), others, self._usual)
+            network = wanting.allotted(wanted, await self._room(wanted), others)
+            await whole(self._make(network))
+        return network, wanting.warning(wanted)
 
-    def remove(self, term: str) -> NoReturn:
-        """Refuse: NotFound, or Forbidden, since all there are is predefined."""
-        raise Forbidden(f"{self.find(term).name} is a pre-defined network and cannot be removed")
+    async def _room(self, wanted: Wanted) -> Room:
+        """What is taken; an interface that is to be the network's own bridge may have its subnet already."""
+        own = ("lo", wanted.network.options.get(BRIDGE_NAME, ""))
+        given = [
+            Taken(subnet.subnet, f"network {network.name} ({network.id[:12]})")
+            for network in self._networks.values()
+            for subnet in network.subnets
+        ]
+        routes = [
+            Taken(block, f"this host, which has a route there by {interface}")
+            for block, interface in await self._fabric.routes()
+            if interface not in own and not block.startswith(_NOBODYS)
+        ]
+        return Room(self._pools, given, routes)
 
-    def change(self, term: str) -> NoReturn:
-        """Refuse to connect or disconnect a container after its creation: NotFound, or NotSupported."""
-        name = self.find(term).name
-        raise NotSupported(
-            f"connecting containers to network {name} or disconnecting them is not supported yet: create the "
-            f"container with --network {name}"
-        )
+    async def _make(self, network: Network) -> None:
+        row = (network.id, encode(network))
+        await self._records.write(lambda db: db.execute("INSERT INTO network (id, document) VALUES (?, ?)", row))
+        if network.subnets:
+            try:
+                await self._fabric.create(network.plan)
+            except BaseException:
+                await self._forget(network)
+                raise
+        self._networks[network.id] = network
+        self._tell("create", network)
 
-    def prune(self, filters: Filters) -> list[str]:
-        """Names of networks removed: none, as only a user's own may be. InvalidArgument for an unknown filter."""
-        for key in filters:
-            if key not in _PRUNE_FILTERS:
-                raise InvalidArgument(f"invalid filter '{key}'")
+    async def _forget(self, network: Network) -> None:
+        await self._records.write(lambda db: db.execute("DELETE FROM network WHERE id = ?", (network.id,)), spare=True)
+
+    async def remove(self, term: str) -> None:
+        """Remove a network. NotFound; Forbidden for a predefined one and for one that is in use."""
+        network = self.find(term)
+        if network.predefined:
+            raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+        async with self._turn:
+            await whole(self._remove(self.find(network.id)))
+
+    async def _remove(self, network: Network) -> None:
+        if network.config_only and any(other.config_from == network.name for other in self._networks.values()):
+            raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
+        self._refuse_used(network)
+        if network.subnets:
+            try:
+                await self._fabric.remove(network.id)
+            except Conflict as error:
+                self._refuse_used(network)
+                raise Forbidden(f"error while removing network: {error}") from error
+        await self._forget(network)
+        del self._networks[network.id]
+        self._tell("destroy", network)
+
+    def _refuse_used(self, network: Network) -> None:
+        users = [
+            f'name:"{one.name}" id:"{one.endpoint.get("EndpointID", "")[:12]}"'
+            for one in self._attached(network.id).values()
+        ]
+        if users:
+            listed = ", ".join(users)
+            raise Forbidden(f"error while removing network: network {network.name} has active endpoints ({listed})")
+
+    async def prune(self, filters: Filters) -> list[str]:
+        """Remove all networks of users that nobody uses and that match; returns their names. InvalidArgument."""
+        test = filtering.pruning(filters)
+        removed = []
+        for network in list(self._networks.values()):
+            if network.predefined or network.config_only or self._attached(network.id) or not test(network):
+                continue
+            try:
+                await self.remove(network.id)
+            except CarrackError as error:
+                log.warning("network %s could not be pruned: %s", network.name, error)
+            else:
+                removed.append(network.name)
         self._events.publish("network", "prune", "", {"reclaimed": "0"})
-        return []
+        return removed
+
+    def _tell(self, action: str, network: Network) -> None:
+        self._events.publish("network", action, network.id, {"name": network.name, "type": network.driver})
 
 
-def _any(filters: Filters, key: str, test: Callable[[str], bool]) -> bool:
-    words = filters.get(key, ())
-    return not words or any(test(word) for word in words)
-
-
-def _truth(word: str) -> bool:
-    if word.lower() in ("true", "1"):
-        return True
-    if word.lower() in ("false", "0"):
-        return False
-    raise InvalidArgument('invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")')
+def recorded(records: Records) -> list[Network]:
+    """All networks on record."""
+    found = []
+    for identity, text in records.read("SELECT id, document FROM network"):
+        try:
+            found.append(decode(text))
+        except (ValueError, TypeError) as error:
+            log.error("network %s has an unreadable record (%s); it is left alone", identity, error)
+    return found

@@ -1,0 +1,186 @@
+"""Options of the network drivers (``-o``), checked in Docker's words. Pure; their meaning is the fabric's.
+
+Unknown ones are kept, as dockerd keeps them, but their user is told that they have no effect.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+
+from carrack.errors import InvalidArgument, NotFound
+
+_DOCKER = "com.docker.network."
+_BRIDGE = _DOCKER + "bridge."
+MTU = _DOCKER + "driver.mtu"
+BRIDGE_NAME = _BRIDGE + "name"
+DEFAULT_BRIDGE = _BRIDGE + "default_bridge"
+ENABLE = {4: _DOCKER + "enable_ipv4", 6: _DOCKER + "enable_ipv6"}
+"""Options that stand for a network's ``--ipv4`` and ``--ipv6``, of any driver."""
+
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
+_LARGEST_MTU, _SMALLEST_MTU = 65535, 68
+_INTERFACE = re.compile(r"[^/\s:%]{1,15}")
+_PREFIX = re.compile(r"[^/\s:%]{1,13}")
+_GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+
+Options = Mapping[str, str]
+Check = Callable[[str, str], None]
+
+
+def check(driver: str, options: Options, *, internal: bool) -> list[str]:
+    """Refuse options that say nothing to a driver; returns those that it does not know.
+
+    InvalidArgument names the option; NotFound when there is no such driver.
+    """
+    known = _KNOWN.get(driver)
+    if known is None:
+        raise NotFound(f'plugin "{driver}" not found: the network drivers here are bridge, macvlan and ipvlan')
+    for key, value in options.items():
+        if key in known:
+            known[key](key, value)
+    if not internal and any(options.get(key) == "isolated" for key in _MODES):
+        raise InvalidArgument("gateway mode 'isolated' can only be used for an internal network")
+    return [key for key in options if key not in known]
+
+
+def gateways(driver: str, options: Options, *, internal: bool) -> dict[int, bool]:
+    """By IP version, whether the network has a gateway where its user names none."""
+    if driver != "bridge":
+        return {4: False, 6: False}  # whoever leads out of the parent's network is not ours to choose
+    four, six = (options.get(key) != "isolated" for key in _MODES)
+    inhibited = internal and truth(options, _BRIDGE + "inhibit_ipv4", default=False)
+    return {4: four and not inhibited, 6: six}
+
+
+def enabled(options: Options, version: int) -> bool | None:
+    """Whether the options switch an IP version on or off; None when they do not say."""
+    key = ENABLE[version]
+    if key not in options:
+        return None
+    if options[key] not in _TRUE + _FALSE:
+        raise InvalidArgument(f'driver-opt "{key}" is not a valid bool')
+    return options[key] in _TRUE
+
+
+def truth(options: Options, key: str, *, default: bool) -> bool:
+    """An option that was checked to be a truth value."""
+    return options[key] in _TRUE if key in options else default
+
+
+def _failed(key: str, value: str, why: str) -> InvalidArgument:
+    return InvalidArgument(f"failed to parse {key} value: {value} ({why})")
+
+
+def _truth(key: str, value: str) -> None:
+    if value not in _TRUE + _FALSE:
+        raise _failed(key, value, f'strconv.ParseBool: parsing "{value}": invalid syntax')
+
+
+def _never(key: str, value: str) -> None:
+    _truth(key, value)
+    if value in _TRUE:
+        raise InvalidArgument(f"{key} is for the predefined network bridge only; leave it out")
+
+
+def _mtu(key: str, value: str) -> None:
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", value, re.ASCII):
+        raise _failed(key, value, f'strconv.Atoi: parsing "{value}": invalid syntax')
+    if int(value) < 0:
+        raise InvalidArgument(f"invalid MTU number: {value}")
+    if int(value) and not _SMALLEST_MTU <= int(value) <= _LARGEST_MTU:
+        raise InvalidArgument(f"invalid MTU number: {value}: an interface takes {_SMALLEST_MTU} to {_LARGEST_MTU}")
+
+
+def _address(version: int | None) -> Check:
+    def test(key: str, value: str) -> None:
+        try:
+            address = ipaddress.ip_address(value)
+        except ValueError:
+            raise _failed(key, value, "nil ip") from None
+        if version is not None and address.version != version:
+            raise _failed(key, value, f"not an IPv{version} address")
+
+    return test
+
+
+def _one_of(*words: str) -> Check:
+    def test(key: str, value: str) -> None:
+        if value not in words:
+            raise _failed(key, value, f"unknown gateway mode {value}")
+
+    return test
+
+
+def _name(key: str, value: str) -> None:
+    if value and (not _INTERFACE.fullmatch(value) or value in (".", "..")):
+        raise InvalidArgument(f"invalid {key} {value!r}: an interface's name has 1 to 15 characters, no '/', ':' or '%'")
+
+
+def _names(key: str, value: str) -> None:
+    for word in filter(None, value.split(":")):
+        _name(key, word)
+
+
+def _prefix(key: str, value: str) -> None:
+    if value and not _PREFIX.fullmatch(value):
+        raise InvalidArgument(f"invalid {key} {value!r}: 1 to 13 characters, no '/', ':' or '%', to be numbered")
+
+
+def _parent(driver: str) -> Check:
+    def test(key: str, value: str) -> None:
+        if value == "lo":
+            raise InvalidArgument(f"loopback interface is not a valid {driver} parent link")
+        _name(key, value)
+
+    return test
+
+
+def _mode(driver: str, what: str, default: str, *modes: str) -> Check:
+    def test(_: str, value: str) -> None:
+        if value and value not in modes:
+            kind = "" if what == "flag" else f" {what}"
+            raise InvalidArgument(
+                f"requested {driver} {what} '{value}' is not valid, '{default}'{kind} is the {driver} driver default: "
+                f"there are {', '.join(modes)}"
+            )
+
+    return test
+
+
+def _any(_: str, __: str) -> None:
+    pass
+
+
+_MODES = (_BRIDGE + "gateway_mode_ipv4", _BRIDGE + "gateway_mode_ipv6")
+_COMMON: Mapping[str, Check] = {MTU: _mtu, ENABLE[4]: _any, ENABLE[6]: _any}
+_KNOWN: Mapping[str, Mapping[str, Check]] = {
+    "bridge": {
+        **_COMMON,
+        BRIDGE_NAME: _name,
+        DEFAULT_BRIDGE: _never,
+        _BRIDGE + "enable_icc": _truth,
+        _BRIDGE + "enable_ip_masquerade": _truth,
+        _BRIDGE + "inhibit_ipv4": _truth,
+        _BRIDGE + "host_binding_ipv4": _address(None),
+        _BRIDGE + "trusted_host_interfaces": _names,
+        **dict.fromkeys(_MODES, _one_of(*_GATEWAY_MODES)),
+        _DOCKER + "host_ipv4": _address(4),
+        _DOCKER + "host_ipv6": _address(6),
+        _DOCKER + "container_iface_prefix": _prefix,
+    },
+    "macvlan": {
+        **_COMMON,
+        "parent": _parent("macvlan"),
+        "macvlan_mode": _mode("macvlan", "mode", "bridge", "bridge", "private", "passthru", "vepa"),
+    },
+    "ipvlan": {
+        **_COMMON,
+        "parent": _parent("ipvlan"),
+        "ipvlan_mode": _mode("ipvlan", "mode", "l2", "l2", "l3", "l3s"),
+        "ipvlan_flag": _mode("ipvlan", "flag", "bridge", "bridge", "private", "vepa"),
+    },
+    "host": {},
+    "null": {},
+}
