@@ -23,6 +23,7 @@ _FIXED_TIMES = ("2023-11-14T22:13:20Z", "2023-11-15T22:13:20Z", _ZERO_TIME, "197
 _PATTERNS = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hex64>"),
     (re.compile(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b"), "<mac>"),
+    (re.compile(r"\bfd[0-9a-f]{2}(:[0-9a-f]{1,4}){2,3}::[0-9a-f]*(/\d+)?"), "<unique local>"),
     (re.compile(r"\b(?!0\.0\.0\.0|127\.)\d{1,3}(\.\d{1,3}){3}(/\d+)?\b"), "<ip>"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "<hex12>"),
     (re.compile(r"\b(Less than a|About a|\d+) (second|minute)s?( ago)?"), "<while>"),

@@ -74,11 +74,13 @@ class Player:
         return result
 
     def clean(self) -> None:
-        """Remove all containers, volumes and images but those of `prepare`."""
+        """Remove all containers, volumes, networks and images but those of `prepare`."""
         for container in json.loads(self.request(Step("", "GET", "/containers/json?all=1")).body):
             self.request(Step("", "DELETE", f"/containers/{container['Id']}?force=1&v=1"))
         for volume in json.loads(self.request(Step("", "GET", "/volumes")).body)["Volumes"] or []:
             self.request(Step("", "DELETE", f"/volumes/{volume['Name']}?force=1"))
+        for network in json.loads(self.request(Step("", "GET", "/networks")).body):
+            self.request(Step("", "DELETE", f"/networks/{network['Id']}"))
         for image in json.loads(self.request(Step("", "GET", "/images/json")).body):
             names = [*image["RepoTags"], *([] if image["RepoTags"] else [image["Id"]])]
             for name in names:

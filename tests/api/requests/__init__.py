@@ -17,6 +17,7 @@ from tests.api.requests import (
     streams,
     system,
     types,
+    user_networks,
     volumes,
 )
 from tests.api.steps import Scenario
@@ -43,4 +44,8 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "volumes": volumes.steps,
     "mounts": mounts.steps,
     "networks": networks.steps,
+    "networks-created": user_networks.created,
+    "networks-refused": user_networks.refused,
+    "networks-listed": user_networks.listed,
+    "networks-connected": user_networks.connected,
 }
