@@ -61,8 +61,6 @@ def test_bridge_is_made_brought_into_shape_and_removed() -> None:
         assert (link.kind, link.up, link.mtu) == ("bridge", True, 1500)
         assert rtnetlink.addresses(netlink, index) == ["10.231.0.1/24"]
         assert switch(f"net/ipv6/conf/{SETTINGS.name}/disable_ipv6") == "1"
-        assert bridge.choose_address(netlink, SETTINGS.name) == "10.231.0.1/24"
-        assert bridge.choose_address(netlink, "other", ["10.231.0.0/16", "10.232.0.0/16"]) == "10.232.0.1/16"
         moved = BridgeSettings(SETTINGS.name, "10.233.0.1/24", 1400)
         assert bridge.ensure(netlink, moved) == index
         assert rtnetlink.addresses(netlink, index) == ["10.233.0.1/24"]

@@ -99,7 +99,7 @@ def _refuse_unused(found: NetworkOptions) -> None:
 def _refuse_outside(key: str, inner: str, outer: str) -> None:
     if inner and outer:
         subnet: Any = ipaddress.ip_interface(outer).network
-        if not ipaddress.ip_network(inner).subnet_of(subnet):  # type: ignore[arg-type]
+        if not ipaddress.ip_network(inner).subnet_of(subnet):
             raise InvalidArgument(f"{key}: {inner} is not inside the default bridge's subnet {subnet}")
 
 
@@ -167,4 +167,5 @@ def _mark(word: str) -> tuple[int, int] | None:
 
 
 def _decimal(found: re.Match[str]) -> bool:
-    return all(part is None or part == "0" or not part.startswith("0") or part.startswith("0x") for part in found.groups())
+    """Whether no number starts with a zero that might make it an octal one."""
+    return not any(part and re.match("0[0-9]", part) for part in found.groups())

@@ -33,7 +33,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("bip", "bip", "string", "Address and prefix length of the default bridge, e.g. 172.17.0.1/16"),
     Option("bip6", "bip6", "string", "IPv6 address and prefix length of the default bridge, e.g. fd00:1::1/64"),
     Option("bridge", "bridge", "string", "Name of the default bridge; none for no default bridge", "b"),
-    Option("bridge-accept-fwmark", "bridge-accept-fwmark", "string", "Let packets of this firewall mark in: MARK[/MASK]"),
+    Option("bridge-accept-fwmark", "bridge-accept-fwmark", "string", "Let packets of a firewall mark in: MARK[/MASK]"),
     Option("cgroup-favor-dynmods", "cgroup-favor-dynmods", "string", "Cheap moves into cgroups: auto, on or off"),
     Option("cdi-spec-dir", "cdi-spec-dirs", "list", "Where Container Device Interface specs are looked for"),
     Option("cgroup-parent", "cgroup-parent", "string", "Cgroup below which containers get theirs"),
@@ -97,7 +97,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("tlscacert", "tlscacert", "string", "Certificate of the authority that clients' certificates must be from"),
     Option("tlscert", "tlscert", "string", "The daemon's certificate"),
     Option("tlskey", "tlskey", "string", "The daemon's key"),
-    Option("userland-proxy", "userland-proxy", "bool", "Relay what the kernel cannot lead to a container (default true)"),
+    Option("userland-proxy", "userland-proxy", "bool", "Relay what the kernel cannot lead to containers"),
     Option(
         "userns-remap", "userns-remap", "string", "Whose subordinate ids containers get: default, user or user:group"
     ),

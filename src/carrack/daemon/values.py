@@ -49,7 +49,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "bytes": lambda value: isinstance(value, str),
     "ulimits": lambda value: _is_map_of(value, _is_ulimit),
     "map": lambda value: _is_map_of(value, lambda item: isinstance(item, str)),
-    "network options": lambda value: _is_map_of(value, lambda item: _is_map_of(item, lambda word: isinstance(word, str))),
+    "network options": lambda value: _is_map_of(value, KINDS["map"]),
     "runtimes": lambda value: isinstance(value, dict),
     "bool map": lambda value: _is_map_of(value, lambda item: isinstance(item, bool)),
 }

@@ -12,6 +12,7 @@ import logging
 import platform
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from carrack.api.app import Route
 from carrack.api.routes import containers, exec, images, metrics, networks, streams, system, volumes
 from carrack.daemon import measure
 from carrack.daemon.config import Config
-from carrack.daemon.facts import bridge_plan, bridge_settings, host_facts, info_settings, reloaded
+from carrack.daemon.default_bridge import all_pools, look
+from carrack.daemon.facts import host_facts, info_settings, reloaded
 from carrack.daemon.reload import attributes
 from carrack.daemon.survey import Survey
 from carrack.engine.authorization import Authorizer
 from carrack.engine.containers import boot, listing, shm
 from carrack.engine.containers.attach import Attachments
+from carrack.engine.containers.attached import on_network
 from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
 from carrack.engine.containers.exec import Execs
@@ -43,11 +46,13 @@ from carrack.engine.events import Events
 from carrack.engine.images.service import Images
 from carrack.engine.jobs import Jobs
 from carrack.engine.meter import Meter
-from carrack.engine.networks.document import Attached
-from carrack.engine.networks.store import Networks, load_predefined
+from carrack.engine.networks.pools import Taken
+from carrack.engine.networks.predefined import predefined
+from carrack.engine.networks.store import Networks, recorded
 from carrack.engine.plugins.registry import Plugins
 from carrack.engine.runtimes import Runtimes
 from carrack.engine.spec import usual_namespaces, usual_spec
+from carrack.engine.system.identity import engine_id
 from carrack.engine.system.info import Counts, SystemInfo
 from carrack.engine.system.usage import DiskUsage, Sources
 from carrack.engine.volumes.store import VolumeStore
@@ -96,7 +101,7 @@ class Services:
             *exec.routes(self.containers),
             *images.routes(self.images),
             *volumes.routes(self.volumes),
-            *networks.routes(self.networks),
+            *networks.routes(self.networks, networks.NotYet(self.networks)),
         ]
 
     @property
@@ -131,14 +136,16 @@ class Services:
         )
 
     async def _build_network(self) -> None:
-        settings = bridge_settings(self._config)
-        predefined = await load_predefined(self.records)
-        identity = next(network.id for network in predefined if network.name == "bridge")
-        self.plans = [bridge_plan(settings, identity)]
+        options, pools = self._config.network, all_pools(self._config.network, engine_id(self._root))
+        taken = [Taken(subnet.subnet, network.name) for network in recorded(self.records) for subnet in network.subnets]
+        found = await predefined(self.records, look(options, pools, taken))
         self.fabric = Fabric(table=self._config.firewall_table)
-        self.networks = Networks(predefined, settings, self._attached, self.events)
+        self.networks = Networks(
+            self.records, self.fabric, partial(on_network, self.store), self.events, pools=pools, usual=options.usual
+        )
+        self.networks.load(found)
         self.connector = Connector(
-            self.fabric, self.plans[0], self.store, self.events, self.paths, self._config.containers, self.facts.remap
+            self.fabric, found[0].plan, self.store, self.events, self.paths, self._config.containers, self.facts.remap
         )
 
     def _build_slots(self) -> None:
@@ -222,7 +229,7 @@ class Services:
             await asyncio.to_thread(realtime.grant, self._config.cgroup_parent, *self._config.realtime)
         self.jobs.start(asyncio.to_thread(self._favor_dynmods), "ask for cheap moves into cgroups")
         to_start = await supervisor.restore(self._survey.ended)
-        await self.fabric.setup(self.plans, self.connector.existing())
+        await self.fabric.setup(self.networks.plans(), self.connector.existing())
         await self.slots.open()
         await self.idmaps.try_remap(self.snapshotter, self.facts.remap)
         supervisor.resume()
@@ -343,13 +350,6 @@ class Services:
 
     def _volume_users(self, name: str) -> list[str]:
         return [c.id for c in self.store if any(point.get("Name") == name for point in c.mounts)]
-
-    def _attached(self, network: str) -> dict[str, Attached]:
-        return {
-            c.id: Attached(c.name, c.endpoints[network])
-            for c in self.store
-            if c.state.status in ("running", "paused") and network in c.endpoints
-        }
 
     def _graph(self, c: Container) -> dict[str, Any]:
         try:

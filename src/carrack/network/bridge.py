@@ -1,8 +1,7 @@
 """The host's side of a bridge network: one bridge interface with the gateway's addresses."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from carrack.errors import Conflict, InvalidArgument, Unavailable
 from carrack.linux import rtnetlink
@@ -13,8 +12,6 @@ from carrack.network.endpoint import mac_of
 _LONGEST_NAME = 15
 # A bridge keeps an MTU that was changed after it was made; any other follows its ports, and is this without any.
 _MADE_MTU = 1500
-#: Where a bridge's subnet is looked for when none is given, in this order
-DEFAULT_POOLS = tuple(f"172.{second}.0.0/16" for second in range(17, 32))
 #: How a network's own addresses meet the outside (``gateway_mode4``, ``gateway_mode6``): translated; translated, and
 #: open to whoever routes to them; routed, with published ports open; not at all, without an address of the host
 NAT, UNPROTECTED, ROUTED, ISOLATED = "nat", "nat-unprotected", "routed", "isolated"
@@ -169,32 +166,3 @@ def remove(netlink: Netlink, name: str) -> None:
     link = rtnetlink.find_link(netlink, name)
     if link is not None:
         netlink.batch([rtnetlink.delete_link(link.index)])
-
-
-def choose_address(netlink: Netlink, name: str, pools: Iterable[str] = DEFAULT_POOLS) -> str:
-    """The address the bridge has already, or the first of a subnet that no route of the host overlaps."""
-    link = rtnetlink.find_link(netlink, name)
-    if link is not None:
-        present = [a for a in rtnetlink.addresses(netlink, link.index) if ":" not in a]
-        if present:
-            return present[0]
-    return free_address(pools, [route for route, _ in rtnetlink.routes(netlink) if route != "0.0.0.0/0"])
-
-
-def subnets(pools: Iterable[tuple[str, int]]) -> Iterator[str]:
-    """The networks that pools of (base, prefix length) are cut into, one after another.
-
-    >>> list(subnets([("10.0.0.0/23", 24)]))
-    ['10.0.0.0/24', '10.0.1.0/24']
-    """
-    for base, size in pools:
-        yield from map(str, IPv4Network(base).subnets(new_prefix=size))
-
-
-def free_address(pools: Iterable[str], routes: Iterable[str]) -> str:
-    """The first host address of the first pool that overlaps none of the routes; Unavailable when all do."""
-    taken = [IPv4Network(route) for route in routes]
-    for pool in map(IPv4Network, pools):
-        if not any(pool.overlaps(other) for other in taken):
-            return f"{pool.network_address + 1}/{pool.prefixlen}"
-    raise Unavailable("all predefined address pools have been fully subnetted: give the bridge an address (--bip)")

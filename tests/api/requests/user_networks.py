@@ -166,7 +166,15 @@ def listed() -> Scenario:
         {"dangling": ["true", "false"]}, {"dangling": ["T"]}, {"dangling": []}, {"driver": ["null"]}, {"driver": ["brid"]}, {"scope": ["swarm"]},
         {"name": ["web"], "label": ["a"]}, {"until": ["1h"]}, {"label!": ["a"]},
     ]  # fmt: skip
-    prunes = [{"dangling": ["1"]}, {"name": ["x"]}, {"until": ["cake"]}, {"until": ["1h", "2h"]}, {"until": ["1h"]}, {"label": ["a=2"]}, {"label": ["a=1"]}]
+    prunes = [
+        {"dangling": ["1"]},
+        {"name": ["x"]},
+        {"until": ["cake"]},
+        {"until": ["1h", "2h"]},
+        {"until": ["1h"]},
+        {"label": ["a=2"]},
+        {"label": ["a=1"]},
+    ]
     return [
         Step("make", "POST", "/networks/create", json={"Name": "web", "Labels": {"a": "1", "b": ""}}, hidden=True, save={"web": "Id"}),
         Step("make another", "POST", "/networks/create", json={"Name": "data"}, hidden=True, save={"data": "Id"}),
@@ -204,7 +212,15 @@ def connected() -> Scenario:
         "a short MAC": {"MacAddress": "02:42:ac:11:00"}, "a bad sysctl": {"DriverOpts": {D + "endpoint.sysctls": "cake"}}, "a long interface's name": {"DriverOpts": {D + "endpoint.ifname": "x" * 16}},
         "a present interface's name": {"DriverOpts": {D + "endpoint.ifname": "eth0"}}, "a link of three": {"Links": ["a:b:c"]}, "an empty link": {"Links": [""]},
     }  # fmt: skip
-    types = {"IPAMConfig": 1, "Links": "x", "Aliases": {}, "MacAddress": 1, "DriverOpts": [], "GwPriority": "1", "IPPrefixLen": "x"}
+    types = {
+        "IPAMConfig": 1,
+        "Links": "x",
+        "Aliases": {},
+        "MacAddress": 1,
+        "DriverOpts": [],
+        "GwPriority": "1",
+        "IPPrefixLen": "x",
+    }
     net = "/networks/net"
     here = {"Container": "on"}
 

@@ -1,4 +1,4 @@
-"""From what a user wants of addresses to the subnets a network has: collisions, gateways, choices from the pools. Pure."""
+"""From what a user wants of addresses to the subnets a network has: collisions, gateways, choices. Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def allot(wish: Wish, room: Room) -> Allotted:
     when the pools are used up.
     """
     taken = [*room.networks, *(() if wish.shares_link else room.routes)]
-    config, subnets = [], []
+    config: list[Document] = []
+    subnets: list[Subnet] = []
     for pool in wish.wanted:
         config.append({key: value for key, value in pool.items() if value})
         if ipaddress.ip_network(pool["Subnet"]).version in wish.versions:

@@ -115,7 +115,7 @@ def _one_of(*words: str) -> Check:
 
 def _name(key: str, value: str) -> None:
     if value and (not _INTERFACE.fullmatch(value) or value in (".", "..")):
-        raise InvalidArgument(f"invalid {key} {value!r}: an interface's name has 1 to 15 characters, no '/', ':' or '%'")
+        raise InvalidArgument(f"invalid {key} {value!r}: an interface's name has 1 to 15 characters, no /, : or %")
 
 
 def _names(key: str, value: str) -> None:
@@ -125,7 +125,7 @@ def _names(key: str, value: str) -> None:
 
 def _prefix(key: str, value: str) -> None:
     if value and not _PREFIX.fullmatch(value):
-        raise InvalidArgument(f"invalid {key} {value!r}: 1 to 13 characters, no '/', ':' or '%', to be numbered")
+        raise InvalidArgument(f"invalid {key} {value!r}: 1 to 13 characters, no /, : or %, to be numbered")
 
 
 def _parent(driver: str) -> Check:

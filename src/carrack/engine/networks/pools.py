@@ -39,7 +39,7 @@ def unique_local(identity: str) -> Pool:
 
 
 def choose(pools: Iterable[Pool], version: int, taken: Sequence[Taken]) -> str:
-    """The first subnet of the pools of that IP version that overlaps nothing taken. InvalidArgument when there is none."""
+    """The first subnet of the pools of that IP version that overlaps nothing taken. InvalidArgument: there is none."""
     blocks = [ipaddress.ip_network(other.block) for other in taken]
     used = sorted((int(b.network_address), int(b.broadcast_address)) for b in blocks if b.version == version)
     for base, prefix in pools:
@@ -70,7 +70,7 @@ def refuse_overlaps(subnet: str, taken: Iterable[Taken]) -> None:
     block = ipaddress.ip_network(subnet)
     for other, who in taken:
         one = ipaddress.ip_network(other)
-        if one.version == block.version and block.overlaps(one):  # type: ignore[arg-type]
+        if one.version == block.version and block.overlaps(one):
             raise Forbidden(
                 "invalid pool request: Pool overlaps with other one on this address space: "
                 f"{subnet} overlaps {other} of {who}: choose another subnet"

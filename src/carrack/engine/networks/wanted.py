@@ -12,8 +12,8 @@ from carrack.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from carrack.model.container import Document
 
 _NO_SWARM = (
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and '
-    "try again."
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
 )
 _OPERATOR_ONLY = (
     "configuration network can only contain network specific fields. Network operator fields like "
@@ -45,7 +45,8 @@ def read(body: Document, identity: str, created: int, others: Iterable[Network],
     if driver == "overlay":
         raise Forbidden(_NO_SWARM)
     found = Network(identity, name, driver, created, options=_options(body, driver, usual), labels=body["Labels"] or {})
-    found = replace(found, **_families(body, found.options))
+    four, six = _families(body, found.options)
+    found = replace(found, ipv4=four, ipv6=six)
     ipam = body["IPAM"] or {}
     pools = tuple(ipam.get("Config") or ())
     addresses.check(pools)
@@ -88,19 +89,19 @@ def warning(wanted: Wanted) -> str:
 
 def _options(body: Document, driver: str, usual: Usual) -> dict[str, str]:
     given: dict[str, str] = body["Options"] or {}
-    if body["ConfigOnly"] or body["ConfigFrom"] and body["ConfigFrom"]["Network"]:
+    if body["ConfigOnly"] or (body["ConfigFrom"] and body["ConfigFrom"]["Network"]):
         return given
     return dict(sorted({**usual.get(driver, {}), **given}.items()))
 
 
-def _families(body: Document, given: Mapping[str, str]) -> dict[str, bool]:
-    """A field says it before an option does."""
+def _families(body: Document, given: Mapping[str, str]) -> tuple[bool, bool]:
+    """Whether it has IPv4 and IPv6: a field says it before an option does."""
     four, six = options.enabled(given, 4), options.enabled(given, 6)
     if body["EnableIPv4"] is not None:
         four = body["EnableIPv4"]
     if body["EnableIPv6"] is not None:
         six = body["EnableIPv6"]
-    return {"ipv4": four is not False, "ipv6": six is True}
+    return four is not False, six is True
 
 
 def _refuse_name(name: str, others: Iterable[Network]) -> None:

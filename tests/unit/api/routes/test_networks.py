@@ -36,9 +36,7 @@ class FakeLive:
         self.told.append((network, container, force))
 
 
-def answers(
-    tmp_path: Path, *requests: tuple[str, str, Any], live: FakeLive | None = None
-) -> list[tuple[int, Any]]:
+def answers(tmp_path: Path, *requests: tuple[str, str, Any], live: FakeLive | None = None) -> list[tuple[int, Any]]:
     found = []
     records = Records(tmp_path / "meta.db")
     records.start()

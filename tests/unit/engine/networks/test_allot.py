@@ -75,16 +75,16 @@ def test_addresses_that_nobody_can_have(wanted: dict[str, Any], message: str) ->
 
 def test_several_subnets_are_for_drivers_that_have_them() -> None:
     two = pool(), pool("10.10.0.0/24")
-    with pytest.raises(Forbidden, match="^bridge driver doesn't support multiple subnets$"):
+    with pytest.raises(Forbidden, match=r"^bridge driver doesn't support multiple subnets$"):
         given(*two)
     assert len(given(*two, several=True).subnets) == 2
-    with pytest.raises(Forbidden, match="10.9.0.0/16 overlaps 10.9.0.0/24 of this network"):
+    with pytest.raises(Forbidden, match=r"10.9.0.0/16 overlaps 10.9.0.0/24 of this network"):
         given(pool(), pool("10.9.0.0/16"), several=True)
 
 
 def test_collisions() -> None:
     room = Room(POOLS, [Taken("10.9.0.0/16", "network web (abc)")], [Taken("172.17.0.0/16", "eth0")])
-    with pytest.raises(Forbidden, match="10.9.0.0/24 overlaps 10.9.0.0/16 of network web"):
+    with pytest.raises(Forbidden, match=r"10.9.0.0/24 overlaps 10.9.0.0/16 of network web"):
         allot(Wish([pool()], [4], GATEWAYS), room)
     with pytest.raises(Forbidden, match="of eth0"):
         allot(Wish([pool("172.17.5.0/24")], [4], GATEWAYS), room)

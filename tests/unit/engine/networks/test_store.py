@@ -88,7 +88,7 @@ def test_found_by_name_id_and_beginning(world: World) -> None:
     assert networks.find("ff").name == "none"
     with pytest.raises(InvalidArgument, match=r"^network a is ambiguous \(2 matches found based on ID prefix\)$"):
         networks.find("a")
-    with pytest.raises(InvalidArgument, match="^2 matches found based on ID prefix: network a is ambiguous$"):
+    with pytest.raises(InvalidArgument, match=r"^2 matches found based on ID prefix: network a is ambiguous$"):
         networks.inspect("a")
     for unknown in ("", "nothing", "fe"):
         with pytest.raises(NotFound, match=f"^network {unknown} not found$"):
@@ -160,7 +160,7 @@ def test_removed(world: World) -> None:
     world.remove(network.id[:10])
     assert (world.names, world.on_record, world.fabric.plans) == (["bridge", "host", "none"], [], {})
     assert world.told[-1] == ("destroy", {"name": "web", "type": "bridge"})
-    with pytest.raises(NotFound, match="^network web not found$"):
+    with pytest.raises(NotFound, match=r"^network web not found$"):
         world.remove("web")
 
 
@@ -174,7 +174,7 @@ def test_what_is_in_use_stays(world: World) -> None:
     )
     world.attached = {}
     world.fabric.busy = {network.id}  # a container that is just being connected
-    with pytest.raises(Forbidden, match="^error while removing network: "):
+    with pytest.raises(Forbidden, match=r"^error while removing network: "):
         world.remove("web")
     assert world.on_record == ["web"]
 
@@ -189,7 +189,7 @@ def test_a_configuration_stays_while_a_network_is_made_from_it(world: World) -> 
     world.create("base", "10.3.0.0/24", ConfigOnly=True)
     assert world.fabric.plans == {}
     world.create("web", ConfigFrom={"Network": "base"})
-    with pytest.raises(Forbidden, match='^error while removing network: configuration network "base" is in use$'):
+    with pytest.raises(Forbidden, match=r'^error while removing network: configuration network "base" is in use$'):
         world.remove("base")
     world.remove("web")
     world.remove("base")

@@ -17,7 +17,11 @@ BASE = Network(
     "c" * 64, "base", "null", 1, ipv6=True, config=({"Subnet": "10.77.0.0/24"},), options={"x": "1"}, labels={"l": "2"},
     config_only=True,
 )  # fmt: skip
-OTHERS = [Network("b" * 64, "bridge", "bridge", 1, options={B + "name": "br0"}), Network("w" * 64, "taken", "x", 1), BASE]
+OTHERS = [
+    Network("b" * 64, "bridge", "bridge", 1, options={B + "name": "br0"}),
+    Network("w" * 64, "taken", "x", 1),
+    BASE,
+]
 BAD = {"Subnet": "cake"}
 
 
@@ -51,8 +55,16 @@ def wanted(*arguments: Any, usual: Any = None, **more: Any) -> Wanted:
         (request("w", ipam={"Driver": "cake"}), NotFound, 'plugin "cake" not found'),
         (request("w", ipam={"Driver": "null"}), InvalidArgument, "ipv4 pool is empty"),
         (request("w", "10.0.0.0/24", ipam={"Driver": "null"}), InvalidArgument, "null ipam driver does not handle"),
-        (request("w", ConfigOnly=True, Internal=True), Forbidden, "configuration network can only contain network spec"),
-        (request("w", ConfigOnly=True, Scope="swarm"), Forbidden, "configuration network can only contain network spec"),
+        (
+            request("w", ConfigOnly=True, Internal=True),
+            Forbidden,
+            "configuration network can only contain",
+        ),
+        (
+            request("w", ConfigOnly=True, Scope="swarm"),
+            Forbidden,
+            "configuration network can only contain",
+        ),
         (
             request("w", ConfigOnly=True, ConfigFrom={"Network": "base"}),
             Forbidden,
