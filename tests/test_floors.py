@@ -38,7 +38,7 @@ DOORS = {
 }
 # The runtime and the shim start fast: standard library only and no event loop (but the daemon's side of the shim).
 LIGHT = ("runtime", "shim", "linux")
-DAEMON_SIDE = {"shim/client.py", "shim/connection.py", "shim/running.py", "shim/requests.py"}
+DAEMON_SIDE = {"shim/client.py", "shim/connection.py", "shim/running.py", "shim/requests.py", "shim/holding.py"}
 
 
 def _files() -> list[Path]:

@@ -35,6 +35,7 @@ def container_defaults(settings: Mapping[str, Any]) -> ContainerDefaults:
         dns=tuple(_address("dns", word) for word in settings.get("dns", ())),
         dns_search=tuple(_domain(word) for word in settings.get("dns-search", ())),
         dns_options=tuple(settings.get("dns-opts", ())),
+        bridge_names=settings.get("default-bridge-names", True),
         gateways=_gateways(settings.get("host-gateway-ips", ())),
         publish_address=_publish_address(settings),
         storage_size=storage_options.usual(settings.get("storage-opts", ())),

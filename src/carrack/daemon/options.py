@@ -41,6 +41,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("cpu-rt-runtime", "cpu-rt-runtime", "int", "Real time of all containers per period in microseconds"),
     Option("data-root", "data-root", "string", "Directory of everything that stays"),
     Option("debug", "debug", "bool", "Log in detail", "D"),
+    Option(
+        "default-bridge-names",
+        "default-bridge-names",
+        "bool",
+        "Have containers on the default bridge find each other by name (default true)",
+    ),  # fmt: skip
     Option("default-address-pool", "default-address-pools", "pools", "Pool for networks: base=CIDR,size=BITS"),
     Option("default-cgroupns-mode", "default-cgroupns-mode", "string", "Cgroup namespace of containers: host, private"),
     Option("default-gateway", "default-gateway", "string", "Where containers on the default bridge leave by"),

@@ -31,7 +31,7 @@ class Connection:
         self.lost = lost
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
         self._number = 0
         self._sending = asyncio.Lock()
         self._paused = False
@@ -45,9 +45,16 @@ class Connection:
     async def request(self, operation: str, fds: Sequence[int] = (), **arguments: Any) -> Any:
         """Ask and await the answer. Raises StartFailed, NotFound, OSError as the shim reports, Unavailable when the
         connection is lost."""
+        answer, given = await self.exchange(operation, fds, **arguments)
+        for fd in given:
+            os.close(fd)
+        return answer
+
+    async def exchange(self, operation: str, fds: Sequence[int] = (), **arguments: Any) -> tuple[Any, list[int]]:
+        """The same for an answer with descriptors, which are the caller's."""
         self._number += 1
         number = self._number
-        answer: asyncio.Future[Any] = self._loop.create_future()
+        answer: asyncio.Future[tuple[Any, list[int]]] = self._loop.create_future()
         self._waiting[number] = answer
         try:
             await self._send({"id": number, "op": operation, **arguments}, fds)
@@ -120,15 +127,14 @@ class Connection:
                 self.notice(message, fds)
 
     def _answered(self, message: dict[str, Any], fds: list[int]) -> None:
+        answer = self._waiting.get(message["id"])
+        if answer is not None and not answer.done() and "error" not in message:
+            answer.set_result((message.get("ok"), fds))
+            return
         for fd in fds:
             os.close(fd)
-        answer = self._waiting.get(message["id"])
-        if answer is None or answer.done():
-            return  # its caller was cancelled
-        if "error" in message:
+        if answer is not None and not answer.done():  # else its caller was cancelled
             answer.set_exception(failure(message["error"]))
-        else:
-            answer.set_result(message.get("ok"))
 
 
 def _set(future: asyncio.Future[None]) -> None:

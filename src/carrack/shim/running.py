@@ -16,6 +16,7 @@ from carrack.runtime import channel
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim import knock, protocol
 from carrack.shim.connection import Connection
+from carrack.shim.holding import Holding
 from carrack.shim.requests import ExecRequest
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Exit:
     lost: bool = False
 
 
-class Shim:
+class Shim(Holding):
     """One container. ``exited`` is done when its exit is known; ``released`` when its cgroup is removed and its mounts
     are torn down, so that its root file system may be removed or mounted again."""
 

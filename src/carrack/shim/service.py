@@ -66,6 +66,15 @@ class Service:
                 self._attach(message, left)
                 control.send({"id": number, "ok": None})
                 return
+            if name == "hold":
+                left, fds = fds, []
+                self._running.held_fds += left
+                control.send({"id": number, "ok": len(left)})
+                return
+            if name == "held":
+                held = tuple(self._running.held_fds)
+                control.send({"id": number, "ok": len(held)}, held)
+                return
             operation = self._operations.get(str(name))
             if operation is None:
                 raise ValueError(f"unknown request {name!r}")

@@ -75,3 +75,36 @@ def test_resolved_stub_and_hostname() -> None:
     assert sandbox_files.uses_resolved_stub("nameserver 127.0.0.53\n")
     assert not sandbox_files.uses_resolved_stub(HOST)
     assert sandbox_files.hostname("web") == "web\n"
+
+
+def test_with_the_resolver_it_is_the_only_server_and_docker_s_notes_tell_the_rest() -> None:
+    host = "nameserver 10.255.255.53\nnameserver 127.0.0.53\nsearch a.b\n"
+    assert sandbox_files.internal_resolv_conf(host).splitlines()[3:] == [
+        "nameserver 127.0.0.11",
+        "search a.b",
+        "options ndots:0",
+        "",
+        "# Based on host file: '/etc/resolv.conf' (internal resolver)",
+        "# ExtServers: [host(10.255.255.53) host(127.0.0.53)]",
+        "# Overrides: []",
+        "# Option ndots from: internal",
+    ]
+    given = sandbox_files.internal_resolv_conf(host, ["9.9.9.9", "::1"], ["c.d"], ["timeout:3", "ndots:2"])
+    assert given.splitlines()[3:] == [
+        "nameserver 127.0.0.11",
+        "search c.d",
+        "options timeout:3 ndots:2",
+        "",
+        "# Based on host file: '/etc/resolv.conf' (internal resolver)",
+        "# ExtServers: [9.9.9.9 ::1]",
+        "# Overrides: [nameservers search options]",
+        "# Option ndots from: override",
+    ]
+    with pytest.raises(InvalidArgument, match="DNS"):
+        sandbox_files.internal_resolv_conf(host, ["nonsense"])
+
+
+def test_how_many_dots_a_name_needs_is_the_host_s_or_the_users_if_it_is_a_number() -> None:
+    assert directives(sandbox_files.internal_resolv_conf("options ndots:3 rotate\n"))[1] == "options ndots:3 rotate"
+    assert directives(sandbox_files.internal_resolv_conf("options ndots:x\n"))[1] == "options ndots:0"
+    assert directives(sandbox_files.internal_resolv_conf("", (), ["."], ["rotate"]))[1:] == ["options rotate ndots:0"]

@@ -14,9 +14,11 @@ from carrack.shim.service import Service
 class FakeControl:
     def __init__(self) -> None:
         self.sent: list[Any] = []
+        self.fds: list[int] = []
 
     def send(self, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
         self.sent.append(message)
+        self.fds += fds
 
 
 class FakeCgroup:
@@ -76,6 +78,7 @@ class Fake:
         self.cgroup = FakeCgroup()
         self.child = Child(5, 6)
         self.container, self.terminal, self.stdio = "c", False, FakeStdio()
+        self.held_fds: list[int] = []
 
 
 def ask(fake: Fake, **message: Any) -> Any:
@@ -104,6 +107,16 @@ def test_pausing_shows_in_the_state() -> None:
         service.handle(FakeControl(), {"id": 1, "op": operation}, [])  # type: ignore[arg-type]
         assert service.state()["paused"] is paused
     assert fake.cgroup.log == ["freeze", "thaw"]
+
+
+def test_descriptors_are_kept_and_given_again() -> None:
+    fake, given = Fake(), os.dup(0)
+    assert ask(fake, op="hold", fds=[given]) == 1
+    os.fstat(given)
+    control = FakeControl()
+    Service(fake, fake, FakeExecs()).handle(control, {"id": 2, "op": "held"}, [])  # type: ignore[arg-type]
+    assert (control.sent, control.fds) == ([{"id": 2, "ok": 1}], [given])
+    os.close(given)
 
 
 class FakeRuntime:

@@ -23,7 +23,7 @@ from carrack.network.names.view import View, packed
 
 _LOG = logging.getLogger(__name__)
 
-#: gives back a container's sockets (UDP, TCP), which are the caller's then; nothing when it has none
+#: gives back a container's sockets, perhaps among other descriptors; they are the caller's
 Held = Callable[[str], Awaitable[Sequence[int]]]
 
 _LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
@@ -80,15 +80,15 @@ class Resolver:
         return sockets.open_inside(netns_fd)
 
     def attach(self, container_id: str, fds: Sequence[int], view: View) -> None:
-        """Answer on these sockets from now on; duplicates of them are sent.
+        """Answer on these sockets from now on; duplicates of them are sent. Other descriptors among them do not matter.
 
-        Without any, they are asked of who holds them.
+        Without any of ours, they are asked of who holds them.
         """
         self._views[container_id] = view
         if self._process is None:
             self._begin()
-        if fds:
-            self._send(wire.encode("attach", container_id, view.message()), fds)
+        if own := sockets.ours(fds):
+            self._send(wire.encode("attach", container_id, view.message()), own)
         else:
             self._give_back([container_id])
 
@@ -171,8 +171,9 @@ class Resolver:
         fds: Sequence[int] = ()
         try:
             fds = await self._held(container_id) if self._held is not None else ()
-            if fds and (view := self._views.get(container_id)) is not None:
-                self._send(wire.encode("attach", container_id, view.message()), fds)
+            own = sockets.ours(fds)
+            if own and (view := self._views.get(container_id)) is not None:
+                self._send(wire.encode("attach", container_id, view.message()), own)
         except (OSError, CarrackError) as error:
             _LOG.error("container %s is without names: %s", container_id, error)
         finally:

@@ -21,6 +21,7 @@ import secrets
 import socket
 import struct
 import threading
+from collections.abc import Iterable
 
 from carrack.linux import nft_expressions as nft
 from carrack.linux import nftables
@@ -66,6 +67,23 @@ def open_inside(netns_fd: int) -> list[int]:
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def ours(fds: Iterable[int]) -> list[int]:
+    """Those descriptors that `open_inside` made, the latest UDP and TCP one; nothing when one of them is missing."""
+    found: dict[int, int] = {}
+    for fd in fds:
+        try:
+            sock = socket.socket(fileno=fd)
+        except OSError:  # no socket
+            continue
+        try:
+            if sock.family == socket.AF_INET and sock.getsockname()[0] == ADDRESS:
+                found[int(sock.type) & ~int(socket.SOCK_NONBLOCK)] = fd
+        finally:
+            sock.detach()
+    kinds = (int(socket.SOCK_DGRAM), int(socket.SOCK_STREAM))
+    return [found[kind] for kind in kinds] if all(kind in found for kind in kinds) else []
 
 
 def _open() -> list[int]:

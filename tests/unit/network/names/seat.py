@@ -27,11 +27,11 @@ class FixedServers(HostServers):
 
 
 def listening() -> tuple[_socket.socket, _socket.socket]:
-    """UDP and TCP on a port of 127.0.0.1."""
+    """UDP and TCP on a port of 127.0.0.11."""
     while True:
         udp = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
         tcp = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        udp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.11", 0))
         try:
             tcp.bind(udp.getsockname())
             tcp.listen(8)

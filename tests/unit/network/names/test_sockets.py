@@ -1,7 +1,9 @@
 import errno
 import os
+import socket
 
 import pytest
+from tests.unit.network.names import seat
 
 from carrack.linux.netlink import attributes
 from carrack.network.names import sockets
@@ -23,3 +25,16 @@ def test_failures_come_to_the_caller() -> None:
     with open(os.devnull, "rb") as file, pytest.raises(OSError, match="setns") as caught:
         sockets.open_inside(file.fileno())
     assert caught.value.errno in (errno.EINVAL, errno.EPERM)
+
+
+def test_our_sockets_are_known_among_others() -> None:
+    udp, tcp = seat.listening()
+    later, _ = pair = seat.listening()
+    one, other = socket.socketpair()
+    with open(os.devnull, "rb") as file:
+        others = [file.fileno(), one.fileno(), other.fileno()]
+        assert sockets.ours([*others, tcp.fileno(), udp.fileno()]) == [udp.fileno(), tcp.fileno()]
+        assert sockets.ours([tcp.fileno(), udp.fileno(), later.fileno()]) == [later.fileno(), tcp.fileno()]
+        assert sockets.ours([*others, udp.fileno()]) == []
+    for sock in (udp, tcp, *pair, one, other):
+        sock.close()
