@@ -19,6 +19,7 @@ from carrack.errors import Conflict, NotFound
 from carrack.model import container as model
 from carrack.model import schema
 from carrack.model.container import Document, MountPoint
+from carrack.network.names.view import View
 from carrack.network.plan import EndpointPlan, NetworkPlan, Subnet
 from carrack.network.publishing import Published
 from carrack.oci.image_config import ImageConfigDocument
@@ -288,6 +289,32 @@ class FakeFabric:
             self.connected.pop(identity, None)
         if self.broken is not None:
             raise self.broken
+
+
+class FakeResolver:
+    """Hears who is attached with which view, and who is called how."""
+
+    def __init__(self) -> None:
+        self.views: dict[str, View] = {}
+        self.fds: dict[str, list[int]] = {}
+        self.names: dict[tuple[str, str], tuple[list[str], list[str], str]] = {}
+
+    def attach(self, identity: str, fds: Sequence[int], view: View) -> None:
+        self.views[identity], self.fds[identity] = view, list(fds)
+
+    def change(self, identity: str, view: View) -> None:
+        self.views[identity] = view
+
+    def detach(self, identity: str) -> None:
+        self.views.pop(identity, None)
+
+    def endpoint(
+        self, network: str, identity: str, names: Sequence[str], addresses: Sequence[str], name: str = ""
+    ) -> None:
+        self.names[network, identity] = list(names), list(addresses), name
+
+    def gone(self, network: str, identity: str) -> None:
+        self.names.pop((network, identity), None)
 
 
 class FakeImage:

@@ -13,6 +13,7 @@ from tests.fakes.containers import (
     FakeFabric,
     FakeImages,
     FakeRecords,
+    FakeResolver,
     FakeShim,
     FakeSlot,
     FakeSnapshotter,
@@ -71,7 +72,8 @@ class World:
         self.volumes.load()
         self.attachments = Attachments()
         self.execs = Execs(self.store, fakes.events, self.jobs)
-        self.connector = Connector(fakes.fabric, BRIDGE, self.store, fakes.events, self.paths)
+        self.resolver = FakeResolver()
+        self.connector = Connector(fakes.fabric, BRIDGE, self.store, fakes.events, self.paths, fakes.resolver)
         self.health = HealthMonitors(self.execs, fakes.events, self.jobs)
         self.supervisor = Supervisor(
             self.store,

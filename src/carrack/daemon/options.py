@@ -46,7 +46,7 @@ OPTIONS: tuple[Option, ...] = (
         "default-bridge-names",
         "bool",
         "Have containers on the default bridge find each other by name (default true)",
-    ),  # fmt: skip
+    ),
     Option("default-address-pool", "default-address-pools", "pools", "Pool for networks: base=CIDR,size=BITS"),
     Option("default-cgroupns-mode", "default-cgroupns-mode", "string", "Cgroup namespace of containers: host, private"),
     Option("default-gateway", "default-gateway", "string", "Where containers on the default bridge leave by"),

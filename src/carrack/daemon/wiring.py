@@ -38,6 +38,7 @@ from carrack.engine.containers.idmaps import IdMaps
 from carrack.engine.containers.lifecycle import Lifecycle
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.remove import Remover
+from carrack.engine.containers.resolving import Resolving
 from carrack.engine.containers.services import ContainerServices
 from carrack.engine.containers.slots import SlotPool
 from carrack.engine.containers.start import Starter
@@ -144,9 +145,11 @@ class Services:
             self.records, self.fabric, partial(on_network, self.store), self.events, pools=pools, usual=options.usual
         )
         self.networks.load(found)
+        self.resolving = Resolving(self.store)
         self.connector = Connector(
-            self.fabric, found[0].plan, self.store, self.events, self.paths, self._config.containers, self.facts.remap
-        )
+            self.fabric, found[0].plan, self.store, self.events, self.paths, self.resolving.resolver,
+            self._config.containers, self.facts.remap,
+        )  # fmt: skip
 
     def _build_slots(self) -> None:
         config = self._config
@@ -159,6 +162,7 @@ class Services:
             usual_spec(self.facts),
             named=self.facts.cgroup_version == 2,
             remap=self.facts.remap,
+            answer=self.resolving.sockets,
         )
 
     def _build_containers(self) -> None:
@@ -219,7 +223,7 @@ class Services:
         )
         self.metrics = measure.metrics(self, self.health)
         self.usage = DiskUsage(
-            Sources(self.images.documents, self._container_documents, self._volume_documents, self._layers_size)
+            Sources(self.images.documents, self._container_documents, lambda: usage(self.volumes), self._layers_size)
         )
 
     async def _take_up(self) -> None:
@@ -232,6 +236,7 @@ class Services:
         await self.fabric.setup(self.networks.plans(), self.connector.existing())
         await self.slots.open()
         await self.idmaps.try_remap(self.snapshotter, self.facts.remap)
+        self.connector.answer_again()
         supervisor.resume()
         self.containers.execs.adopt()
         running = {c.id for c in self.store if c.state.running}
@@ -289,8 +294,9 @@ class Services:
 
     def _ends(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         return [
-            ("containers", self._close_containers),
+            ("containers", lambda: self.containers.supervisor.close()),
             ("slots", self._close_slots),
+            ("resolving", lambda: self.resolving.resolver.close()),
             ("fabric", self._close_fabric),
         ]
 
@@ -317,9 +323,6 @@ class Services:
                 detect().open(parent).remove()
             except OSError as error:
                 log.debug("the cgroup %s stays: %s", parent, error)
-
-    async def _close_containers(self) -> None:
-        await self.containers.supervisor.close()
 
     async def _close_slots(self) -> None:
         await self.slots.close()
@@ -380,9 +383,6 @@ class Services:
             row = listing.sized(row)
             rows.append(row)
         return rows
-
-    async def _volume_documents(self) -> list[dict[str, Any]]:
-        return await usage(self.volumes)
 
     async def _layers_size(self) -> int:
         return self.images.layers.total_size()

@@ -74,6 +74,24 @@ def test_errors_keep_their_meaning(error: dict[str, Any], kind: type[Exception])
     play(scene)
 
 
+def test_descriptors_come_with_an_answer_to_who_wants_them() -> None:
+    async def scene(daemon: Connection, shim: socket, notices: list[Any]) -> None:
+        for wanted in (True, False):
+            asking: Any = asyncio.gather(daemon.exchange("held") if wanted else daemon.request("held"))
+            await asyncio.sleep(0)
+            message, _ = channel.receive(shim)
+            assert message is not None
+            channel.send(shim, {"id": message["id"], "ok": 1}, [0])
+            [answer] = await asking
+            if wanted:
+                assert answer[0] == 1
+                os.close(answer[1][0])
+            else:
+                assert answer == 1
+
+    play(scene)
+
+
 def test_the_end_of_the_shim_fails_what_is_asked_and_is_told() -> None:
     async def scene(connection: Connection, theirs: socket, notices: list[Any]) -> None:
         pending = asyncio.gather(connection.request("x"), return_exceptions=True)

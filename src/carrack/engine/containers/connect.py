@@ -7,6 +7,7 @@ that the inode the container sees never changes. A container in another's networ
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from carrack.model.container import Document
 from carrack.model.ports import PublishedPort
 from carrack.network import sandbox_files
 from carrack.network.fabric import Fabric
+from carrack.network.names.client import Resolver
+from carrack.network.names.view import HOST_NAMES, View
 from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
 from carrack.oci.runtime_spec import Mount
 
@@ -43,9 +46,11 @@ class Connector:
         store: ContainerStore,
         events: Events,
         paths: Paths,
+        resolver: Resolver,
         given: ContainerDefaults | None = None,
         remap: Remap | None = None,
     ) -> None:
+        self._resolver = resolver
         self._remap = remap
         self._given = given or ContainerDefaults()
         self._fabric = fabric
@@ -90,20 +95,22 @@ class Connector:
             return
         shared = host["NetworkMode"] == "host"
         self._write(c, "hostname", sandbox_files.hostname(c.config["Hostname"]))
-        text = sandbox_files.resolv_conf(
-            _host_resolv_conf(),
-            host["Dns"] or self._given.dns,
-            host["DnsSearch"] or self._given.dns_search,
-            host["DnsOptions"] or self._given.dns_options,
-            same_namespace=shared,
-        )
-        self._write(c, "resolv.conf", text)
+        self._write(c, "resolv.conf", self._resolv_conf(c))
         if shared and not host["ExtraHosts"]:
             self._write(c, "hosts", _read("/etc/hosts"))
         elif c.wants_cable:
             self._write(c, "hosts", None)  # connect does it, who knows the address
         else:
             self._write_hosts(c, None)
+
+    def _resolv_conf(self, c: Container) -> str:
+        host, given = c.host_config, self._given
+        servers, search = host["Dns"] or given.dns, host["DnsSearch"] or given.dns_search
+        options = host["DnsOptions"] or given.dns_options
+        if c.wants_cable and given.bridge_names:
+            return sandbox_files.internal_resolv_conf(_read("/etc/resolv.conf"), servers, search, options)
+        shared = host["NetworkMode"] == "host"
+        return sandbox_files.resolv_conf(_host_resolv_conf(), servers, search, options, same_namespace=shared)
 
     def _write_hosts(self, c: Container, address: str | None) -> None:
         text = sandbox_files.hosts(
@@ -177,7 +184,31 @@ class Connector:
         fds = published.fds if published else []
         for fd in fds:
             held.callback(os.close, fd)
-        return fds
+        self._answer(c, parked.names)
+        return [*fds, *parked.names]
+
+    def _answer(self, c: Container, fds: Sequence[int]) -> None:
+        """Have the container found by its names, and its questions answered (on sockets that its shim gives, if none
+        are given here)."""
+        if not self._given.bridge_names:
+            return
+        endpoint = c.endpoints["bridge"]
+        names = [c.name, c.id[:12], c.config["Hostname"]]
+        self._resolver.endpoint(self._bridge.id, c.id, names, [endpoint["IPAddress"]], self._bridge.name)
+        gateways = self._given.gateways or (self._bridge.subnets[0].gateway,)
+        servers = tuple(c.host_config["Dns"] or self._given.dns)
+        view = View((self._bridge.id,), servers, bool(servers), names=dict.fromkeys(HOST_NAMES, gateways))
+        self._resolver.attach(c.id, fds, view)
+
+    def answer_again(self) -> None:
+        """The same for containers that survived the last daemon."""
+        for c in self._store:
+            if c.shim is not None and c.endpoints.get("bridge", {}).get("IPAddress"):
+                self._answer(c, ())
+
+    def _no_answer(self, c: Container) -> None:
+        self._resolver.gone(self._bridge.id, c.id)
+        self._resolver.detach(c.id)
 
     def _without(self, c: Container) -> Document:
         """The endpoints that Docker shows of a container on the host's network or on none."""
@@ -185,6 +216,7 @@ class Connector:
         return {} if mode == "bridge" else unconnected(mode)
 
     async def _give_up(self, c: Container) -> None:
+        self._no_answer(c)
         await self._fabric.disconnect(c.id)
         self._publish("disconnect", c)
         self._never_connected(c)
@@ -197,6 +229,7 @@ class Connector:
     async def disconnect(self, c: Container) -> None:
         """Release what an ended container had; its address and ports may be given to another at once."""
         had = bool(c.endpoints.get("bridge", {}).get("IPAddress"))
+        self._no_answer(c)
         await self._fabric.disconnect(c.id)
         if had:
             self._publish("disconnect", c)

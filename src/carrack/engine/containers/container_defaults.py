@@ -18,8 +18,8 @@ from carrack.model.container import Document
 class ContainerDefaults:
     """``ulimits`` by name, as in a host config; ``gateways`` are what ``host-gateway`` stands for (none: the bridge's
     own address); ``publish_address`` is where ports are published that name no address. ``seccomp_source``: the word or
-    the file that the filter comes from. ``bridge_names``: whether containers on the default bridge find each other by name, which
-    they do not with Docker. ``storage_size`` is what a container may write, in bytes (0: no limit)."""
+    the file that the filter comes from. ``bridge_names``: whether containers on the default bridge find each other by
+    name, which they do not with Docker. ``storage_size`` is what a container may write, in bytes (0: no limit)."""
 
     shm_size: int = defaults.SHM_SIZE
     ipc_mode: str = "private"

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,19 +92,29 @@ class _Shelf:
 
 @dataclass(slots=True, eq=False)
 class Parked:
-    """A slot and its cable, if it has a network of its own; its name and when it was promised (a time of the loop)."""
+    """A slot and, if it has a network of its own, its cable and the resolver's sockets in it, which are open here until
+    `let_go`; its name and when it was promised (a time of the loop)."""
 
     slot: Slot
     veth: ParkedVeth | None
     name: str = ""
     promised: float = 0.0
+    names: tuple[int, ...] = ()
+
+    def let_go(self) -> None:
+        """Close the sockets here: they are others' by now, or nobody's."""
+        while self.names:
+            fd, *rest = self.names
+            self.names = tuple(rest)
+            os.close(fd)
 
 
 class SlotPool:
     """Makes slots through the zygote, which it starts, watches and starts again.
 
-    ``usual``: the namespaces of parked slots; ``stage``: the part of a spec that is made ahead in them; ``named``:
-    whether slots bear the names of containers to come; ``remap``: the map of new user namespaces.
+    ``park`` lays a cable into a slot, ``answer`` gives the resolver's sockets in it. ``usual``: the namespaces of
+    parked slots; ``stage``: the part of a spec that is made ahead in them; ``named``: whether slots bear the names of
+    containers to come; ``remap``: the map of new user namespaces.
     """
 
     def __init__(
@@ -117,7 +128,9 @@ class SlotPool:
         *,
         named: bool = False,
         remap: Remap | None = None,
+        answer: Callable[[Slot], Awaitable[Sequence[int]]] | None = None,
     ) -> None:
+        self._answer = answer
         self._named = named
         self._maps = {"uid_map": remap.uids, "gid_map": remap.gids} if remap is not None else {}
         self._settings = settings
@@ -194,10 +207,11 @@ class SlotPool:
         slot = await zygote.slot(plan)
         try:
             veth = await self._park(slot) if cable else None
+            names = await self._answer(slot) if cable and self._answer is not None else ()
         except BaseException:
             await asyncio.shield(slot.discard())
             raise
-        return Parked(slot, veth, name)
+        return Parked(slot, veth, name, names=tuple(names))
 
     async def user_namespace(self, uid_map: Map, gid_map: Map) -> int:
         """See Zygote."""
@@ -253,6 +267,7 @@ class SlotPool:
         gone = asyncio.get_running_loop().create_future()
         if parked.name:
             self._leaving[parked.name] = gone
+        parked.let_go()
         try:
             await parked.slot.discard()
         finally:

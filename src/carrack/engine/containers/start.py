@@ -152,6 +152,7 @@ class Starter:
         if any(self._realtime) and c.host_config["CgroupParent"]:
             await asyncio.to_thread(grant, parent, *self._realtime)
         parked = await self._slots.take(names, join, parent, c.wants_cable, identity=c.id)
+        held.callback(parked.let_go)
         undo.push_async_callback(_discard, parked.slot)
         return parked, [*names, *join]
 

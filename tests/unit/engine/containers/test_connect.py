@@ -77,6 +77,24 @@ def test_the_bridge_gives_address_ports_and_name(tmp_path: Path) -> None:
     inside(tmp_path, test)
 
 
+def test_a_container_is_found_by_its_names_until_it_ends(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        body = {"Hostname": "alpha", "HostConfig": {"NetworkMode": "bridge", "Dns": ["9.9.9.9"]}}
+        c = await world.create("web", body)
+        world.connector.prepare(c)
+        assert "nameserver 127.0.0.11\n" in read(world, c, "resolv.conf")
+        await connected(world, c)
+        names = world.resolver.names[BRIDGE.id, c.id]
+        assert names == (["web", c.id[:12], "alpha"], ["172.17.0.2"], "bridge")
+        view = world.resolver.views[c.id]
+        assert (view.networks, view.servers, view.own_servers, view.outside) == ((BRIDGE.id,), ("9.9.9.9",), True, True)
+        assert view.names["host.docker.internal"] == ("172.17.0.1",)
+        await world.connector.disconnect(c)
+        assert (world.resolver.names, world.resolver.views) == ({}, {})
+
+    inside(tmp_path, test)
+
+
 @pytest.mark.parametrize("mode", ["host", "none"])
 def test_other_modes_have_an_empty_endpoint(tmp_path: Path, mode: str) -> None:
     async def test(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -77,6 +78,30 @@ def inside(
         await world.jobs.close()
 
     run(main)
+
+
+def test_the_resolvers_sockets_are_parked_with_the_cable_and_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        made = []
+
+        async def answer(slot: object) -> list[int]:
+            made.append(os.open("/dev/null", os.O_RDONLY))
+            return made[-1:]
+
+        world.pool._answer = answer
+        await world.pool.open()
+        await refilled()
+        parked = await world.take()
+        assert parked.names == tuple(made[:1])
+        assert (await world.take(("mount", "pid"), {}, "/carrack")).names == ()
+        parked.let_go()
+        parked.let_go()
+        await world.pool.close()
+        for fd in made:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(fd)
+
+    inside(monkeypatch, 1, test)
 
 
 async def refilled() -> None:
