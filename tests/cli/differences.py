@@ -41,6 +41,12 @@ DIFFERENCES: tuple[Difference, ...] = (
         "the working directory is made in the mounted root, when the container starts, and not by its creation",
     ),
     Difference(
+        "run_options.names_of_the_host",
+        "nameserver 9.9.9.9",
+        "nameserver 127.0.0.11",
+        "names resolve on the default bridge too: the resolver asks the servers that were given",
+    ),
+    Difference(
         "run_options.networks",
         r"^out\| (.* -> )?\[::\]:<port>$",
         None,

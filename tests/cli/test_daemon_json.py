@@ -148,11 +148,13 @@ def test_the_profile_of_all_that_name_none(configured: Json) -> None:
 def test_names_and_addresses(configured: Json) -> None:
     lines = configured.inside("cat", "/etc/resolv.conf").splitlines()
     assert [line for line in lines if not line.startswith("#") and line] == [
-        "nameserver 192.0.2.53",
+        "nameserver 127.0.0.11",
         "search corp.example",
         "options ndots:4",
     ]
-    assert "192.0.2.7" in configured.inside("cat", "/etc/resolv.conf", options=("--dns", "192.0.2.7"))
+    assert "# ExtServers: [192.0.2.53]" in lines
+    own = configured.inside("cat", "/etc/resolv.conf", options=("--dns", "192.0.2.7"))
+    assert "# ExtServers: [192.0.2.7]" in own
     assert "192.0.2.99\tup\n" in configured.inside("cat", "/etc/hosts", options=("--add-host", "up:host-gateway"))
     configured.cli("run", "-d", "--name", "published", "-p", "80", "-p", "127.0.0.2::81", "busybox", "sleep", "1000")
     ports = configured.cli("port", "published").stdout

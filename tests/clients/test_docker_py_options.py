@@ -84,10 +84,11 @@ def test_the_process(run: Run) -> None:
 
 @pytest.mark.census("HostConfig.DnsOptions", "HostConfig.DnsSearch", "Config.MacAddress", "Config.NetworkDisabled")
 def test_the_network(run: Run) -> None:
-    script = "grep '^[a-z]' /etc/resolv.conf; cat /sys/class/net/eth0/address"
+    script = "grep -e '^[a-z]' -e Ext /etc/resolv.conf; cat /sys/class/net/eth0/address"
     options = {"dns": ["192.0.2.1"], "dns_search": ["example"], "dns_opt": ["ndots:3"]}
     said = run(script, mac_address="02:42:0a:00:00:99", **options)
-    assert said == ["nameserver 192.0.2.1", "search example", "options ndots:3", "02:42:0a:00:00:99"]
+    servers = ["nameserver 127.0.0.11", "search example", "options ndots:3", "# ExtServers: [192.0.2.1]"]
+    assert said == [*servers, "02:42:0a:00:00:99"]
     assert run("ls /sys/class/net", network_disabled=True) == ["lo"]
 
 
