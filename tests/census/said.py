@@ -58,7 +58,7 @@ def _paths(value: Any, path: str = "") -> Iterator[str]:
 
 def sample(name: str, kind: str) -> str:
     """A flag with a value of its kind."""
-    return f"--{name}={_BY_NAME.get(name, _BY_KIND[kind])}"
+    return f"--{name}={_BY_NAME.get(name) or _BY_KIND[kind]}"
 
 
 def fields(name: str, kind: str) -> list[str]:

@@ -38,6 +38,7 @@ _CONTEXT = {
     "update": "context:UPDATE",
     "use": "context:USE",
 }
+_DOCTOR = {"net": "doctor:NET"}
 _IMAGE = {
     "bootstrap": "bootstrap:BOOTSTRAP",
     "history": "history:HISTORY",
@@ -64,6 +65,7 @@ _SYSTEM = {
     "dial-stdio": "dial:DIAL",
     "events": "events:EVENTS",
     "info": "info:INFO",
+    "ports": "ports:PORTS",
     "prune": "prune:SYSTEM",
     "start": "system_start:START",
 }
@@ -79,6 +81,7 @@ _VOLUME = {
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": ("Manage containers", _CONTAINER),
     "context": ("Manage contexts", _CONTEXT),
+    "doctor": ("Find what is wrong, and the commands that mend it", _DOCTOR),
     "image": ("Manage images", _IMAGE),
     "network": ("Manage networks", _NETWORK),
     "system": ("Manage Carrack", _SYSTEM),
@@ -88,6 +91,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
 SYNONYMS = {
     "container": {"ps": "ls", "list": "ls", "remove": "rm"},
     "context": {"list": "ls", "remove": "rm"},
+    "doctor": {"network": "net"},
     "image": {"list": "ls", "remove": "rm"},
     "network": {"list": "ls", "remove": "rm"},
     "volume": {"list": "ls", "remove": "rm"},

@@ -32,3 +32,14 @@ def events(daemon: "Daemon", query: "dict[str, Any]") -> "Iterator[Any]":
 def build_prune(daemon: "Daemon", query: "dict[str, Any]") -> "Document":
     answer: Document = daemon.post("/build/prune", query)
     return answer
+
+
+def ports(daemon: "Daemon") -> "list[Document]":
+    """Who can reach what; ours, as is the next."""
+    answer: list[Document] = daemon.get("/system/ports")
+    return answer
+
+
+def doctor_network(daemon: "Daemon") -> "list[Document]":
+    answer: list[Document] = daemon.get("/system/doctor/network")
+    return answer

@@ -18,8 +18,8 @@ from typing import Any
 
 from carrack.api import versions
 from carrack.api.app import Route
-from carrack.api.routes import containers, exec, images, metrics, networks, streams, system, volumes
-from carrack.daemon import measure
+from carrack.api.routes import containers, exec, images, metrics, networks, reach, streams, system, volumes
+from carrack.daemon import diagnosis, measure
 from carrack.daemon.config import Config
 from carrack.daemon.default_bridge import all_pools, look
 from carrack.daemon.facts import host_facts, info_settings, reloaded
@@ -103,6 +103,7 @@ class Services:
             *images.routes(self.images),
             *volumes.routes(self.volumes),
             *networks.routes(self.networks, networks.NotYet(self.networks)),
+            *reach.routes(diagnosis.doctor(self)),
         ]
 
     @property

@@ -42,6 +42,11 @@ class Fabric:
         self._links: LinkListener | None = None
         self._watches: list[tuple[Watch, Callable[[], Awaitable[str]]]] = []
 
+    @property
+    def table(self) -> str:
+        """The name of its nftables table."""
+        return self._table
+
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 

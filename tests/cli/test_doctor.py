@@ -1,0 +1,139 @@
+"""``system ports`` and ``doctor net`` on a host of their own: what they tell is so, and what they advise mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.busybox import IMPORT, root_file_system
+from tests.cli.running import CommandLine, DaemonProcess
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """A daemon in a network namespace of its own, whose firewall and routes are nobody else's."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    if shutil.which("nft") is None or (archive := root_file_system()) is None:
+        pytest.skip("nft or the distribution's busybox-static is not installed")
+    process = DaemonProcess(tmp_path_factory.mktemp("doctor"))
+    process.wrapper = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    process.start()
+    CommandLine("carrack", process)(*IMPORT, stdin=archive)
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def ours(daemon: DaemonProcess) -> Iterator[CommandLine]:
+    line = CommandLine("carrack", daemon)
+    yield line
+    if names := line("ps", "-aq").stdout.split():
+        line("rm", "-f", *names)
+
+
+def on_its_host(daemon: DaemonProcess, command: str) -> None:
+    """Run a command where the daemon's network is."""
+    pid = Path(daemon.root / "pid").read_text().strip()
+    subprocess.run(["nsenter", "--net", "--target", pid, "sh", "-ec", command], check=True)
+
+
+def findings(ours: CommandLine, code: int) -> list[dict[str, str]]:
+    done = ours("doctor", "net", "--json", check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def wrong(ours: CommandLine, check: str) -> dict[str, str]:
+    """The one problem that a check finds."""
+    (found,) = [each for each in findings(ours, 1) if each["Check"] == check and each["Level"] == "problem"]
+    return found
+
+
+def well(ours: CommandLine, check: str) -> bool:
+    found = [json.loads(line) for line in ours("doctor", "net", "--json", check=False).stdout.splitlines()]
+    return all(each["Level"] != "problem" for each in found if each["Check"] == check)
+
+
+def test_who_can_reach_what(ours: CommandLine) -> None:
+    image = "busybox"
+    ours("run", "-d", "--name", "web", "-p", "8080:80", "-p", "127.0.0.1:5432:5432", image, "sleep", "100")
+    ours("run", "-d", "--name", "api", "-p", "8443:443,allow=10.0.0.0/8,fd00::/8", image, "sleep", "100")
+    ours("run", "-d", "--name", "range", "-p", "9000-9010:9000-9010/udp", image, "sleep", "100")
+    ours("run", "-d", "--name", "shares", "--network", "host", image, "sleep", "100")
+    form = "{{.Name}} {{.Published}} {{.Port}} {{.Reach}} {{.Network}}"
+    told = [line for line in ours("system", "ports", "--format", form).stdout.splitlines() if "[::]" not in line]
+    assert told == [
+        "api 0.0.0.0:8443/tcp 443 10.0.0.0/8, fd00::/8 bridge",
+        "range 0.0.0.0:9000-9010/udp 9000-9010 anywhere bridge",
+        "shares - - anywhere host",
+        "web 0.0.0.0:8080/tcp 80 anywhere bridge",
+        "web 127.0.0.1:5432/tcp 5432 this host bridge",
+    ]
+    assert "whatever it listens on" in ours("system", "ports").stdout
+    ours("stop", "-t", "0", "web")
+    assert "web" not in ours("system", "ports").stdout
+
+
+def test_nothing_is_wrong(ours: CommandLine) -> None:
+    assert {each["Check"] for each in findings(ours, 0)} == {
+        "forwarding", "rules", "firewalls", "bridges", "routes", "kernel", "names", "dns",
+    }  # fmt: skip
+    shown = ours("doctor", "network").stdout
+    assert shown.startswith("ok       forwarding  this host forwards packets\n")
+
+
+def test_a_firewall_that_drops(ours: CommandLine, daemon: DaemonProcess) -> None:
+    ours("run", "-d", "--name", "web", "-p", "8080:80", "-p", "127.0.0.1:81:81", "busybox", "sleep", "100")
+    chain = "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }"
+    on_its_host(daemon, f"nft add table ip filter; nft '{chain}'; nft add chain ip filter ufw-before-forward")
+    on_its_host(daemon, "nft add rule ip filter FORWARD jump ufw-before-forward")
+    warnings = ours("system", "ports", "--format", "{{.Published}}: {{.Warning}}").stdout.splitlines()
+    told = "ufw drops it, unless a rule of its allows it (ip filter FORWARD)"
+    assert f"0.0.0.0:8080/tcp: {told}" in warnings
+    assert "127.0.0.1:81/tcp: " in warnings
+    found = wrong(ours, "firewalls")
+    assert "network bridge: ufw drops" in found["Text"]
+    assert found["Mend"] == f"ufw route allow in on {daemon.bridge} && ufw route allow out on {daemon.bridge}"
+    for way in ("iifname", "oifname"):  # what ufw then has
+        on_its_host(daemon, f"nft add rule ip filter ufw-before-forward {way} {daemon.bridge} accept")
+    assert well(ours, "firewalls")
+    assert ours("system", "ports", "--format", "{{.Warning}}").stdout.split() == []
+    on_its_host(daemon, "nft delete table ip filter")
+
+
+def test_another_programs_chain_and_its_gate(ours: CommandLine, daemon: DaemonProcess) -> None:
+    chain = "add chain inet mine wall { type filter hook forward priority 0; policy drop; }"
+    on_its_host(daemon, f"nft add table inet mine; nft '{chain}'")
+    found = wrong(ours, "firewalls")
+    assert "another program drops" in found["Text"]
+    on_its_host(daemon, found["Mend"])
+    assert well(ours, "firewalls")
+    on_its_host(daemon, "nft delete table inet mine")
+
+
+def test_bridges_that_are_filtered(ours: CommandLine, daemon: DaemonProcess) -> None:
+    if not Path("/proc/sys/net/bridge").exists():
+        pytest.skip("this kernel has no br_netfilter")
+    chain = "add chain ip mine wall { type filter hook forward priority 0; policy drop; }"
+    on_its_host(daemon, f"nft add table ip mine; nft '{chain}'; sysctl -qw net.bridge.bridge-nf-call-iptables=1")
+    found = wrong(ours, "bridges")
+    on_its_host(daemon, found["Mend"])
+    assert well(ours, "bridges")
+    on_its_host(daemon, "nft delete table ip mine")
+
+
+def test_routes_that_overlap(ours: CommandLine, daemon: DaemonProcess) -> None:
+    within = daemon.subnet.replace(".1/24", ".128/25")
+    on_its_host(daemon, f"ip link add tun9 type bridge; ip link set tun9 up; ip route add {within} dev tun9")
+    found = wrong(ours, "routes")
+    assert f"the host's route {within} dev tun9" in found["Text"]
+    on_its_host(daemon, "ip link delete tun9")
+    assert well(ours, "routes")
