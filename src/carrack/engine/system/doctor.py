@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.system.reach import Document, bridge_of, reach
 from carrack.network.facts import Facts, Wall, is_loopback
-from carrack.network.pools import collision
 
 if TYPE_CHECKING:
     from carrack.engine.containers.record import Container
@@ -31,6 +31,8 @@ _FEATURES = {
     "sctp": ("published SCTP ports", "nf_conntrack"),
     "br_netfilter": ("rules of the host's firewall between containers on one bridge", "br_netfilter"),
 }
+# where everything leads, and what is on every interface
+_NOWHERE = ("0.0.0.0/0", "::/0", "fe80:", "ff")
 _NEEDED = ("conntrack",)
 
 
@@ -145,13 +147,19 @@ def _within_bridges(facts: Facts, networks: Sequence[Document]) -> Iterator[Find
 
 def _routes(networks: Sequence[Document], routes: Routes) -> Iterator[Finding]:
     bridges = {bridge_of(network) for network in networks}
-    foreign = [route for route in routes if route[1] not in bridges]
+    foreign = [route for route in routes if route[1] not in bridges and not route[0].startswith(_NOWHERE)]
     for network in networks:
         pools = ((network.get("IPAM") or {}).get("Config") or ()) if bridge_of(network) else ()
         for pool in pools:
-            if overlap := collision(pool["Subnet"], {}, foreign):
-                text = f"network {network['Name']} ({pool['Subnet']}) overlaps {overlap}: one of them is not reachable"
-                yield PROBLEM, text, _elsewhere(network)
+            for route, interface in foreign:
+                if _overlap(pool["Subnet"], route):
+                    text = f"network {network['Name']} ({pool['Subnet']}) overlaps the host's route {route}"
+                    yield PROBLEM, f"{text} dev {interface}: one of them is not reachable", _elsewhere(network)
+
+
+def _overlap(subnet: str, route: str) -> bool:
+    one, other = ip_network(subnet), ip_network(route, strict=False)
+    return one.version == other.version and one.overlaps(other)
 
 
 def _elsewhere(network: Mapping[str, Any]) -> str:
