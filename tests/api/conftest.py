@@ -18,7 +18,7 @@ def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
         pytest.skip("needs root")
     if not shutil.which("busybox"):
         pytest.skip("the distribution's busybox-static is not installed")
-    process = DaemonProcess(tmp_path_factory.mktemp("api"))
+    process = DaemonProcess(tmp_path_factory.mktemp("api"), "--default-address-pool", "base=198.18.0.0/16,size=24")
     try:
         process.start()
         player = Player(str(process.socket))

@@ -107,10 +107,10 @@ class _Face:
             raise InvalidArgument(
                 f'invalid value for verbose: {value}: strconv.ParseBool: parsing "{value}": invalid syntax'
             )
-        scope = query.text("scope")
-        if scope not in ("", "local"):
+        found = self._networks.inspect(request.path["id"])
+        if query.text("scope") not in ("", found["Scope"]):
             raise NotFound(f"network {request.path['id']} not found")
-        return json_response(self._networks.inspect(request.path["id"]))
+        return json_response(found)
 
     async def create(self, request: Request) -> Response:
         body = schema.check(await request.json_object("network.CreateRequest"), _CREATE, "CreateRequest")

@@ -20,7 +20,7 @@ DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
 class Network:
     """``created`` is nanoseconds since 1970. ``config`` is IPAM.Config as inspect shows it: what the user wrote, and
     whole pools where the engine chose; ``subnets`` is the same with nothing left open. ``driver`` of a configuration
-    (``config_only``), which is no network but what others are made from (``config_from``), is ``null``.
+    (``config_only``), which is no network but what others are made from (``config_from``), is ``null``. ``scope`` is a word of the user's: all networks are this host's.
     """
 
     id: str
@@ -40,11 +40,7 @@ class Network:
     labels: Mapping[str, str] = field(default_factory=dict)
     config_only: bool = False
     config_from: str = ""
-
-    @property
-    def scope(self) -> str:
-        """Where it exists: on this host."""
-        return LOCAL
+    scope: str = LOCAL
 
     @property
     def predefined(self) -> bool:

@@ -176,7 +176,8 @@ class Networks:
                 raise Forbidden(f"error while removing network: {error}") from error
         await self._forget(network)
         del self._networks[network.id]
-        self._tell("destroy", network)
+        if not network.config_only:  # of whose end dockerd tells nothing
+            self._tell("destroy", network)
 
     def _refuse_used(self, network: Network) -> None:
         users = [

@@ -166,7 +166,11 @@ def _settled(
         raise InvalidArgument("IPv4 or IPv6 must be enabled")
     unknown = options.check(found.driver, found.options, internal=body["Internal"])
     _refuse_ipam_driver(found, pools)
-    return replace(found, internal=body["Internal"], attachable=body["Attachable"]), pools, tuple(unknown)
+    return (
+        replace(found, internal=body["Internal"], attachable=body["Attachable"], scope=body["Scope"] or found.scope),
+        pools,
+        tuple(unknown),
+    )
 
 
 def _refuse_ipam_driver(found: Network, pools: tuple[Document, ...]) -> None:

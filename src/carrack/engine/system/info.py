@@ -182,6 +182,7 @@ class SystemInfo:
     def _of_settings(self) -> Document:
         settings = self._settings
         runtimes, default = self._runtimes()
+        pools = [{"Base": base, "Size": size} for base, size in settings.pools]
         return {
             "Debug": settings.debug,
             "LoggingDriver": settings.log_driver,
@@ -206,7 +207,7 @@ class SystemInfo:
             "RuncCommit": {"ID": ""},
             "InitCommit": {"ID": ""},
             "SecurityOptions": list(settings.security),
-            "DefaultAddressPools": [{"Base": base, "Size": size} for base, size in settings.pools],
+            **({"DefaultAddressPools": pools} if pools else {}),
             "FirewallBackend": {"Driver": settings.firewall},
         }
 
