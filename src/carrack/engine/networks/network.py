@@ -19,8 +19,9 @@ DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
 @dataclass(frozen=True, slots=True)
 class Network:
     """``created`` is nanoseconds since 1970. ``config`` is IPAM.Config as inspect shows it: what the user wrote, and
-    whole pools where the engine chose; ``subnets`` is the same with nothing left open. ``driver`` of a configuration
-    (``config_only``), which is no network but what others are made from (``config_from``), is ``null``. ``scope`` is a word of the user's: all networks are this host's.
+    whole pools where the engine chose; ``subnets`` is the same with nothing left open, of which the user himself gave
+    ``chosen_subnets``. ``driver`` of a configuration (``config_only``), which is no network but what others are made
+    from (``config_from``), is ``null``. ``scope`` is a word of the user's: all networks are this host's.
     """
 
     id: str
@@ -49,12 +50,15 @@ class Network:
 
     @property
     def plan(self) -> NetworkPlan:
-        """What the fabric is to make of it."""
-        options = {key: value for key, value in self.options.items() if (key, value) != _USUAL_MTU}
+        """What the fabric is to make of it; options that say nothing are left out."""
+        options = {key: value for key, value in self.options.items() if (key, value) not in _NOTHING}
         return NetworkPlan(self.id, self.name, self.driver, self.subnets, self.internal, options)
 
 
-_USUAL_MTU = ("com.docker.network.driver.mtu", "0")
+_NOTHING = {
+    ("com.docker.network.driver.mtu", "0"),
+    ("com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"),
+}
 
 
 def encode(network: Network) -> str:

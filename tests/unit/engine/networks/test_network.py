@@ -34,8 +34,10 @@ def test_what_is_no_record_is_told(text: str) -> None:
         decode(text)
 
 
-def test_plan_leaves_out_the_mtu_that_says_nothing() -> None:
-    mtu = {"com.docker.network.driver.mtu": "0", "x": "y"}
-    plan = Network("a", "web", "bridge", 7, subnets=FULL.subnets, internal=True, options=mtu).plan
+def test_plan_leaves_out_options_that_say_nothing() -> None:
+    options = {
+        "com.docker.network.driver.mtu": "0", "x": "y", "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+    }  # fmt: skip
+    plan = Network("a", "web", "bridge", 7, subnets=FULL.subnets, internal=True, options=options).plan
     assert plan == NetworkPlan("a", "web", "bridge", FULL.subnets, True, {"x": "y"})
     assert json.loads(encode(FULL))["name"] == "web"
