@@ -10,8 +10,29 @@ from bench.measure import Sample
 from bench.target import Failed, Target
 
 
+class Shared:
+    """Work that frames a row once per daemon, however many command lines are measured on it."""
+
+    def __init__(self, prepare: Callable[[Target], None], clean: Callable[[Target], None]) -> None:
+        self._prepare = prepare
+        self._clean = clean
+        self._users: dict[str, int] = {}
+
+    def prepare(self, target: Target) -> None:
+        """For the first of a daemon's targets."""
+        self._users[target.host] = self._users.get(target.host, 0) + 1
+        if self._users[target.host] == 1:
+            self._prepare(target)
+
+    def clean(self, target: Target) -> None:
+        """For the last of them."""
+        self._users[target.host] -= 1
+        if not self._users[target.host]:
+            self._clean(target)
+
+
 class Crowd:
-    """``count`` containers of which ``running`` run, made once per target."""
+    """``count`` containers of which ``running`` run, made once per daemon."""
 
     def __init__(self, count: int, running: int) -> None:
         self._count = count
@@ -27,18 +48,20 @@ class Crowd:
             for number in range(self._running):
                 api.request("POST", f"/containers/{target.name(number)}/start")
         time.sleep(fleet.SETTLE)
-        self._each[target.key] = (fleet.engine_memory(target) - before) / max(1, self._running) / 1024
+        self._each[target.host] = (fleet.engine_memory(target) - before) / max(1, self._running) / 1024
 
     def listed(self, target: Target) -> Sample:
-        """`ps -a` by the command line, the same list by the API in ms, and MiB of engine per running container."""
-        shown = target.run("ps", "-aq").split()
-        if len(shown) < self._count:
-            raise Failed(f"{target.title}: shows {len(shown)} of {self._count} containers")
+        """`ps -a` by the command line in ms, the same list by the API, and MiB of engine per running container."""
+        began = time.perf_counter()
+        shown = target.run("ps", "-a").splitlines()
+        told = time.perf_counter()
+        if len(shown) <= self._count:
+            raise Failed(f"{target.title}: shows {len(shown) - 1} of {self._count} containers")
         with target.connect() as api:
-            began = time.perf_counter()
+            asked = time.perf_counter()
             api.request("GET", "/containers/json?all=1")
-            took = time.perf_counter() - began
-        return {"api": took * 1000, "PSS": self._each[target.key]}
+            answered = time.perf_counter()
+        return {"wall": (told - began) * 1000, "api": (answered - asked) * 1000, "PSS": self._each[target.host]}
 
     def clean(self, target: Target) -> None:
         """Remove them, some at a time."""

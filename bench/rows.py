@@ -134,6 +134,8 @@ def _memory(count: int, honest: int) -> dict[str, Row]:
 def _large(count: int = 1000, running: int = 500, restarted: int = 200, figures: int = 100) -> dict[str, Row]:
     """The rows of very many containers; that of restarts needs both daemons with --live-restore."""
     crowded = crowd.Crowd(count, running)
+    made = crowd.Shared(crowded.prepare, crowded.clean)
+    fed = crowd.Shared(fleet.start(figures), fleet.remove(figures))
 
     def live(target: Target) -> None:
         restart.live(target)
@@ -152,17 +154,19 @@ def _large(count: int = 1000, running: int = 500, restarted: int = 200, figures:
         "crowd": Row(
             f"`ps -a` of {count} of which {running} run; wanted: at most 1.3 MiB for each that runs",
             crowded.listed,
-            goals={("docker", "wall"): 5.0, ("docker", "api"): 5.0},
+            _ALL,
+            {("docker", "wall"): 5.0, ("carrack", "wall"): 5.0, ("docker", "api"): 5.0},
             metrics=(WALL, Metric("api", "ms"), Metric("PSS", "MiB")),
-            prepare=crowded.prepare,
-            clean=crowded.clean,
+            prepare=made.prepare,
+            clean=made.clean,
         ),
         "stats": Row(
             f"`stats --no-stream` of {figures}",
             crowd.figures(figures),
-            goals={("docker", "wall"): 5.0},
-            prepare=fleet.start(figures),
-            clean=fleet.remove(figures),
+            _ALL,
+            {("docker", "wall"): 5.0, ("carrack", "wall"): 5.0},
+            prepare=fed.prepare,
+            clean=fed.clean,
             slow=True,
         ),
     }

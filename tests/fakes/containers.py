@@ -165,6 +165,9 @@ class FakeShim:
     async def stats(self) -> dict[str, Any]:
         return self.figures
 
+    async def cpu(self) -> Any:
+        return self.figures["cpu"]
+
     async def attach(self, sock: socket.socket, *, stdin: bool, stdout: bool, stderr: bool) -> None:
         if self.refusal is not None:
             raise self.refusal

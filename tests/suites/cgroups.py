@@ -72,6 +72,7 @@ def check_stats(cgroup: Cgroup) -> None:
     stats = cgroup.stats()
     assert stats["version"] in (1, 2)
     assert stats["cpu"]["usage_ns"] >= 0
+    assert cgroup.cpu.keys() == stats["cpu"].keys()
     assert stats["memory"]["usage"] >= 0
     assert stats["pids"]["current"] >= 1
     assert stats["oom_kills"] == cgroup.oom_kills()

@@ -1,5 +1,6 @@
 """Containers over the API: one function per request. Ids are names, ids or unique prefixes of ids."""
 
+from carrack.client.document import loads
 from carrack.client.transport import quote
 
 TYPE_CHECKING = False
@@ -107,9 +108,22 @@ def top(daemon: "Daemon", container: str, arguments: str = "") -> "Document":
     return answer
 
 
-def stats(daemon: "Daemon", container: str, *, stream: bool, one_shot: bool = False) -> "Iterator[Any]":
-    query = {"stream": "true" if stream else "false", "one-shot": one_shot}
-    return daemon.events("GET", path(container, "stats"), query)
+def stats(daemon: "Daemon", container: str) -> "Iterator[Any]":
+    """Its figures each second."""
+    return daemon.events("GET", path(container, "stats"), {"stream": "true"})
+
+
+def ask_stats(daemon: "Daemon", container: str) -> "Callable[[], Document]":
+    """Ask for the figures of now, on a connection of its own; the result waits for them."""
+    answer = daemon.ask(path(container, "stats"), {"stream": "false"}, "GET")
+
+    def figures() -> "Document":
+        response = answer()
+        document: Document = loads(response.read())
+        response.leave()
+        return document
+
+    return figures
 
 
 def changes(daemon: "Daemon", container: str) -> "list[Document]":

@@ -70,19 +70,19 @@ class Daemon:
             headers, data = [("Content-Type", "application/json")], document.dumps(body).encode()
         return self._versioned(method, path, query, headers, data)
 
-    def ask(self, path: str, query: "Query | None" = None) -> "Callable[[], Response]":
-        """Send a POST without a body on a connection of its own; the result waits for the answer, which it gives.
+    def ask(self, path: str, query: "Query | None" = None, method: str = "POST") -> "Callable[[], Response]":
+        """Send a request without a body on a connection of its own; the result waits for the answer, which it gives.
 
         For what shall be under way while something else is asked. The version must have been agreed by an answer.
         """
         connection = self.connect()
         connection.send(
-            "POST", f"/v{self.version}{path}{encode_query(query)}", [*self.headers, ("Connection", "close")]
+            method, f"/v{self.version}{path}{encode_query(query)}", [*self.headers, ("Connection", "close")]
         )
 
         def answer() -> "Response":
             try:
-                return _accepted(connection.answer("POST"))
+                return _accepted(connection.answer(method))
             except OSError as error:
                 raise Unreachable(self.host.url, error) from error
 

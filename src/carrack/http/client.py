@@ -89,6 +89,11 @@ class Response:
             self._done = True
             self._connection.close()
 
+    def leave(self) -> None:
+        """Close the connection too: nobody asks anything else on it."""
+        self._done = True
+        self._connection.close()
+
     def hijack(self) -> "Stream":
         """The raw stream that the connection has become after an answer of 101, or of 200 with a raw body."""
         self._done = True

@@ -21,7 +21,7 @@ from carrack.shim.requests import ExecRequest
 
 if TYPE_CHECKING:
     from carrack.runtime.cgroups.hierarchy import Hierarchy
-    from carrack.runtime.cgroups.stats import CgroupStats
+    from carrack.runtime.cgroups.stats import CgroupStats, CpuStats
 
 log = logging.getLogger(__name__)
 
@@ -171,6 +171,12 @@ class Shim(Holding):
         if self.exited.done():
             raise NotFound(f"container {self.container_id} has ended")
         return await asyncio.to_thread(_hierarchy().open(self._cgroup).stats)
+
+    async def cpu(self) -> "CpuStats":
+        """The processor's part of them alone."""
+        if self.exited.done():
+            raise NotFound(f"container {self.container_id} has ended")
+        return await asyncio.to_thread(lambda: _hierarchy().open(self._cgroup).cpu)
 
     async def pids(self) -> list[int]:
         """Of all processes in the container, in the host's numbers."""

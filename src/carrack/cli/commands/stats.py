@@ -34,24 +34,37 @@ HEADINGS = {
 _USUAL = "ID Name CPUPerc MemUsage MemPerc NetIO BlockIO PIDs"
 _KIND = "*container.statsContext"
 _INTERVAL = 0.5
+#: connections that are open side by side
+_AT_A_TIME = 250
 
 
 def _stats(session: "Session", parsed: "Parsed") -> int:
     daemon, full = session.daemon, parsed.flag("no-trunc")
     form = wanted_form(parsed, session.settings.text("statsFormat"))
     daemon.agree()
-    if parsed.arguments:
-        for name in parsed.arguments:
-            containers.inspect(daemon, name)
     if parsed.flag("no-stream"):
         names = _names(daemon, parsed)
-        watchers = {name: _Watcher(daemon, name, stream=False) for name in names}
-        for watcher in watchers.values():
-            watcher.join()
-        rows = [row(watchers[name].latest, name, full) for name in names]
-        print_rows(rows, HEADINGS, _USUAL, form, _KIND)
+        found = _once(daemon, names, must=bool(parsed.arguments))
+        print_rows([row(found[name], name, full) for name in names], HEADINGS, _USUAL, form, _KIND)
         return 0
+    for name in parsed.arguments:
+        containers.inspect(daemon, name)
     return _follow(daemon, parsed, form, full)
+
+
+def _once(daemon: Daemon, names: list[str], *, must: bool) -> "dict[str, Document | None]":
+    """The figures of all, asked for side by side. With ``must`` the first that there are none of is an error."""
+    found: dict[str, Document | None] = {}
+    for start in range(0, len(names), _AT_A_TIME):
+        asked = [(name, containers.ask_stats(daemon, name)) for name in names[start : start + _AT_A_TIME]]
+        for name, answer in asked:
+            try:
+                found[name] = answer()
+            except (CarrackError, OSError):
+                if must:
+                    raise
+                found[name] = None
+    return found
 
 
 def _follow(daemon: Daemon, parsed: "Parsed", form: str, full: bool) -> int:
@@ -61,7 +74,7 @@ def _follow(daemon: Daemon, parsed: "Parsed", form: str, full: bool) -> int:
         if time.monotonic() - renewed > 2 and not (parsed.arguments and watchers):
             renewed = time.monotonic()
             for name in _names(daemon, parsed):
-                watchers.setdefault(name, _Watcher(daemon, name, stream=True))
+                watchers.setdefault(name, _Watcher(daemon, name))
         watchers = {name: watcher for name, watcher in watchers.items() if parsed.arguments or not watcher.gone}
         rows = [row(watcher.latest, name, full) for name, watcher in watchers.items()]
         if form in ("", "table"):
@@ -77,25 +90,20 @@ def _follow(daemon: Daemon, parsed: "Parsed", form: str, full: bool) -> int:
 class _Watcher:
     """One container's newest figures, read in a thread over a connection of its own."""
 
-    def __init__(self, daemon: Daemon, name: str, *, stream: bool) -> None:
+    def __init__(self, daemon: Daemon, name: str) -> None:
         self.latest: Document | None = None
         self.gone = False
         self._daemon = Daemon(daemon.host, daemon.version, daemon.headers)
         self._name = name
-        self._stream = stream
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
         try:
-            for document in containers.stats(self._daemon, self._name, stream=self._stream):
+            for document in containers.stats(self._daemon, self._name):
                 self.latest = document
         except (CarrackError, OSError):
             pass
-        self.gone = self._stream
+        self.gone = True
 
 
 def _names(daemon: Daemon, parsed: "Parsed") -> list[str]:

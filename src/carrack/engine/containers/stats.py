@@ -27,27 +27,24 @@ _LOW_LEVEL = ("rx_bytes", "rx_packets", "rx_errors", "rx_dropped")
 
 async def once(c: Container) -> Document:
     """The figures of now beside those of a moment ago, so that the client can tell rates."""
-    first = await sample(c, None)
+    if c.shim is None or not _runs(c):
+        return stopped(c)
+    try:
+        first = {"cpu_stats": _processor(await c.shim.cpu()), "read": times.rfc3339(times.now())}
+    except NotFound:  # it has ended just now
+        return stopped(c)
     await asyncio.sleep(WINDOW)
     return await sample(c, first)
 
 
 async def sample(c: Container, before: Document | None) -> Document:
     """One document; ``before`` is the one of a moment ago, for clients that show rates."""
-    if c.shim is None or c.state.status not in ("running", "paused"):
+    if c.shim is None or not _runs(c):
         return stopped(c)
     try:
         figures = await c.shim.stats()
     except NotFound:  # it has ended just now
         return stopped(c)
-    cpu = _cpu(figures["cpu"])
-    processors = os.cpu_count() or 1
-    now = {
-        "cpu_usage": cpu[0],
-        "system_cpu_usage": time.monotonic_ns() * processors,
-        "online_cpus": processors,
-        "throttling_data": cpu[1],
-    }
     none = {"cpu_usage": _ZERO_CPU, "throttling_data": _ZERO_THROTTLING}
     return {
         "name": "/" + c.name,
@@ -58,11 +55,15 @@ async def sample(c: Container, before: Document | None) -> Document:
         "blkio_stats": _block(figures["block"], [] if figures["version"] == 1 else None),
         "num_procs": 0,
         "storage_stats": {},
-        "cpu_stats": now,
+        "cpu_stats": _processor(figures["cpu"]),
         "precpu_stats": before["cpu_stats"] if before else none,
         "memory_stats": _memory(figures["memory"], figures["version"]),
         "networks": _networks(c.state.pid),
     }
+
+
+def _runs(c: Container) -> bool:
+    return c.state.status in ("running", "paused")
 
 
 def stopped(c: Container) -> Document:
@@ -79,18 +80,24 @@ _ZERO_CPU = {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}
 _ZERO_THROTTLING = {"periods": 0, "throttled_periods": 0, "throttled_time": 0}
 
 
-def _cpu(figures: Mapping[str, Any]) -> tuple[Document, Document]:
+def _processor(figures: Mapping[str, Any]) -> Document:
     usage: Document = {"total_usage": figures.get("usage_ns", 0)}
     if "per_cpu_ns" in figures:
         usage["percpu_usage"] = figures["per_cpu_ns"]
     usage["usage_in_kernelmode"] = figures.get("system_ns", 0)
     usage["usage_in_usermode"] = figures.get("user_ns", 0)
+    processors = os.cpu_count() or 1
     throttling = {
         "periods": figures.get("periods", 0),
         "throttled_periods": figures.get("throttled_periods", 0),
         "throttled_time": figures.get("throttled_ns", 0),
     }
-    return usage, throttling
+    return {
+        "cpu_usage": usage,
+        "system_cpu_usage": time.monotonic_ns() * processors,
+        "online_cpus": processors,
+        "throttling_data": throttling,
+    }
 
 
 def _memory(figures: Mapping[str, Any], version: int) -> Document:

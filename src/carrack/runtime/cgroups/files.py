@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _REMOVE_ATTEMPTS = 60
+_READ = 65536
 _KILL_ATTEMPTS = 100
 
 
@@ -31,8 +32,14 @@ def write(directory: str, name: str, value: str | int) -> None:
 
 def read(directory: str, name: str) -> str:
     """The whole file; OSError as open(2)."""
-    with open(f"{directory}/{name}", encoding="ascii", errors="replace") as file:
-        return file.read()
+    fd = os.open(f"{directory}/{name}", os.O_RDONLY | os.O_CLOEXEC)  # a file object costs three times as much
+    try:
+        text = b""
+        while piece := os.read(fd, _READ):
+            text += piece
+    finally:
+        os.close(fd)
+    return text.decode("ascii", "replace")
 
 
 def read_number(directory: str, name: str, default: int = 0) -> int:

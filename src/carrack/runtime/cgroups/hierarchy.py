@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from carrack.linux.kernel import BpfKernel
     from carrack.oci.runtime_spec import LinuxResources
-    from carrack.runtime.cgroups.stats import CgroupStats
+    from carrack.runtime.cgroups.stats import CgroupStats, CpuStats
 
     class CgroupReadings(Protocol):
         """What can be read of a cgroup."""
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
         def stats(self) -> CgroupStats:
             """The present figures; a controller that is not there leaves its part empty."""
+            ...
+
+        @property
+        def cpu(self) -> CpuStats:
+            """The processor's part of `stats` alone, as it is now."""
             ...
 
         def oom_kills(self) -> int:

@@ -73,7 +73,7 @@ def first_version(directories: Mapping[str, str]) -> CgroupStats:
     memory = directories.get("memory")
     return {
         "version": 1,
-        "cpu": _first_cpu(directories),
+        "cpu": first_cpu(directories),
         "memory": _first_memory(memory) if memory else {},
         "block": _first_block(directories["blkio"]) if "blkio" in directories else {},
         "pids": _pids(directories["pids"]) if "pids" in directories else {},
@@ -83,18 +83,10 @@ def first_version(directories: Mapping[str, str]) -> CgroupStats:
 
 def unified(directory: str) -> CgroupStats:
     """From the one directory of version 2."""
-    cpu = files.read_table(directory, "cpu.stat")
     events = files.read_table(directory, "memory.events")
     return {
         "version": 2,
-        "cpu": {
-            "usage_ns": cpu.get("usage_usec", 0) * 1000,
-            "user_ns": cpu.get("user_usec", 0) * 1000,
-            "system_ns": cpu.get("system_usec", 0) * 1000,
-            "periods": cpu.get("nr_periods", 0),
-            "throttled_periods": cpu.get("nr_throttled", 0),
-            "throttled_ns": cpu.get("throttled_usec", 0) * 1000,
-        },
+        "cpu": unified_cpu(directory),
         "memory": {
             "usage": files.read_number(directory, "memory.current"),
             "max_usage": files.read_number(directory, "memory.peak"),
@@ -108,6 +100,19 @@ def unified(directory: str) -> CgroupStats:
     }
 
 
+def unified_cpu(directory: str) -> CpuStats:
+    """The processor's part of them alone."""
+    cpu = files.read_table(directory, "cpu.stat")
+    return {
+        "usage_ns": cpu.get("usage_usec", 0) * 1000,
+        "user_ns": cpu.get("user_usec", 0) * 1000,
+        "system_ns": cpu.get("system_usec", 0) * 1000,
+        "periods": cpu.get("nr_periods", 0),
+        "throttled_periods": cpu.get("nr_throttled", 0),
+        "throttled_ns": cpu.get("throttled_usec", 0) * 1000,
+    }
+
+
 def _pids(directory: str) -> PidsStats:
     return {
         "current": files.read_number(directory, "pids.current"),
@@ -115,7 +120,8 @@ def _pids(directory: str) -> PidsStats:
     }
 
 
-def _first_cpu(directories: Mapping[str, str]) -> CpuStats:
+def first_cpu(directories: Mapping[str, str]) -> CpuStats:
+    """The processor's part of them alone."""
     result: CpuStats = {}
     if "cpuacct" in directories:
         directory = directories["cpuacct"]

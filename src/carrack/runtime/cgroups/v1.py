@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from carrack.oci.runtime_spec import CPU, BlockIO, LinuxResources, Memory
-    from carrack.runtime.cgroups.stats import CgroupStats
+    from carrack.runtime.cgroups.stats import CgroupStats, CpuStats
 
 _FREEZE_ATTEMPTS = 200
 
@@ -167,6 +167,11 @@ class FirstCgroup:
     def stats(self) -> CgroupStats:
         """See stats.py."""
         return stats.first_version(self._directories)
+
+    @property
+    def cpu(self) -> CpuStats:
+        """See stats.py."""
+        return stats.first_cpu(self._directories)
 
     def oom_kills(self) -> int:
         """From memory.oom_control."""

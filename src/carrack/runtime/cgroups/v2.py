@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from carrack.linux.kernel import BpfKernel
     from carrack.oci.runtime_spec import CPU, BlockIO, DeviceRule, LinuxResources, Memory
-    from carrack.runtime.cgroups.stats import CgroupStats
+    from carrack.runtime.cgroups.stats import CgroupStats, CpuStats
 
 _BPF_F_ALLOW_MULTI = 2
 _FREEZE_ATTEMPTS = 400
@@ -143,6 +143,11 @@ class UnifiedCgroup:
     def stats(self) -> CgroupStats:
         """See stats.py."""
         return stats.unified(self._directory)
+
+    @property
+    def cpu(self) -> CpuStats:
+        """See stats.py."""
+        return stats.unified_cpu(self._directory)
 
     def oom_kills(self) -> int:
         """From memory.events."""

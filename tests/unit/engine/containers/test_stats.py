@@ -10,6 +10,7 @@ from tests.fakes.containers import FakeShim, container, run
 
 from carrack.engine.containers import stats
 from carrack.errors import Conflict
+from carrack.model import times
 
 FIGURES: dict[str, Any] = {
     "version": 1,
@@ -46,6 +47,24 @@ def test_a_running_container() -> None:
         second = await stats.sample(c, first)
         assert second["precpu_stats"] == first["cpu_stats"]
         assert second["preread"] == first["read"]
+
+    run(main)
+
+
+def test_figures_asked_for_once_have_those_of_a_moment_ago_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "WINDOW", 0.001)
+
+    async def main() -> None:
+        c = container(1, status="running", pid=os.getpid())
+        shim: Any = FakeShim()
+        c.shim, shim.figures = shim, FIGURES
+        found = await stats.once(c)
+        assert list(found) == [*FIELDS, "networks"]
+        assert found["precpu_stats"]["cpu_usage"] == found["cpu_stats"]["cpu_usage"]
+        assert found["precpu_stats"]["system_cpu_usage"] < found["cpu_stats"]["system_cpu_usage"]
+        assert times.ZERO < found["preread"] < found["read"]
+        c.state.status, c.shim = "exited", None
+        assert (await stats.once(c))["read"] == times.ZERO
 
     run(main)
 
