@@ -7,9 +7,11 @@ import struct
 from collections.abc import Sequence
 
 from carrack.linux.netlink import Message, attribute_list, attributes
-from carrack.linux.nftables import BaseChain, Element, Nftables
+from carrack.linux.nft_expressions import IPV4, IPV6, Family
+from carrack.linux.nft_messages import Element
+from carrack.linux.nftables import BaseChain, Nftables, Rule
 
-Elements = dict[tuple[bytes, bytes], bytes]
+Elements = dict[tuple[bytes, bytes, bool], bytes]
 
 
 def _name(data: bytes) -> str:
@@ -18,16 +20,20 @@ def _name(data: bytes) -> str:
 
 class _Table:
     def __init__(self) -> None:
-        self.chains: dict[str, BaseChain] = {}
-        self.rules: list[tuple[str, str]] = []
+        self.chains: dict[str, BaseChain | None] = {}
+        self.rules: list[Rule] = []
         self.maps: dict[str, Elements] = {}
 
 
 class FakeNftables(Nftables):
-    """``tables`` is the kernel's state, open to tests that play the intruder; ``refuse`` fails the next commit."""
+    """``tables`` is the kernel's state of IPv4, ``tables6`` of IPv6, open to tests that play the intruder; ``refuse``
+    fails the next commit.
+    """
 
     def __init__(self) -> None:
         self.tables: dict[str, _Table] = {}
+        self.tables6: dict[str, _Table] = {}
+        self.handle = 0
         self.port_id = 1
         self.refuse: int | None = None
         self.commits = 0
@@ -37,7 +43,7 @@ class FakeNftables(Nftables):
         self.closed = True
 
     def commit(self, messages: Sequence[Message]) -> None:
-        before = copy.deepcopy(self.tables)
+        before = copy.deepcopy((self.tables, self.tables6))
         self.commits += 1
         try:
             if self.refuse is not None:
@@ -46,26 +52,32 @@ class FakeNftables(Nftables):
             for message in messages:
                 self._obey(message)
         except OSError:
-            self.tables = before
+            self.tables, self.tables6 = before
             raise
+
+    def _family(self, family: Family) -> dict[str, _Table]:
+        return self.tables6 if family is IPV6 else self.tables
 
     def _obey(self, message: Message) -> None:
         kind, parts = message.type & 0xFF, attributes(message.body[4:])
+        tables = self.tables6 if message.body[0] == IPV6.number else self.tables
         table_name = _name(parts[1])
         if kind == 0:
-            self.tables.setdefault(table_name, _Table())
+            tables.setdefault(table_name, _Table())
             return
-        table = self.tables.get(table_name)
+        table = tables.get(table_name)
         if table is None:
             raise OSError(errno.ENOENT, f"{message.what}: {os.strerror(errno.ENOENT)}")
         if kind == 2:
-            del self.tables[table_name]
+            del tables[table_name]
         elif kind == 3:
-            place = attributes(parts[4])
-            hook, priority = struct.unpack(">i", place[1])[0], struct.unpack(">i", place[2])[0]
-            table.chains[_name(parts[3])] = (_name(parts[7]), hook, priority, int.from_bytes(parts[5], "big"))
+            table.chains[_name(parts[3])] = _place(parts) if 4 in parts else None
         elif kind == 6:
-            table.rules.append((_name(parts[2]), _name(parts[7][2:])))
+            self.handle += 1
+            table.rules.append(Rule(_name(parts[2]), self.handle, _name(parts.get(7, b"")[2:]), parts[4]))
+        elif kind == 8:
+            handle = struct.unpack(">Q", parts[3])[0]
+            table.rules = [rule for rule in table.rules if rule.handle != handle]
         elif kind == 9:
             table.maps[_name(parts[2])] = {}
         else:
@@ -75,29 +87,42 @@ class FakeNftables(Nftables):
         for _, entry in attribute_list(data):
             parts = attributes(entry)
             key, end, value = (attributes(parts.get(kind, b"")).get(1, b"") for kind in (1, 10, 2))
-            if add and held.get((key, end), value) != value:
+            place = key, end, 3 in parts
+            if add and held.get(place, value) != value:
                 raise OSError(errno.EEXIST, f"{message.what}: {os.strerror(errno.EEXIST)}")
-            if not add and (key, end) not in held:
+            if not add and place not in held:
                 raise OSError(errno.ENOENT, f"{message.what}: {os.strerror(errno.ENOENT)}")
             if add:
-                held[key, end] = value
+                held[place] = value
             else:
-                del held[key, end]
+                del held[place]
 
-    def has_table(self, table: str) -> bool:
-        return table in self.tables
+    def has_table(self, table: str, family: Family = IPV4) -> bool:
+        return table in self._family(family)
 
-    def base_chains(self) -> dict[tuple[str, str], BaseChain]:
-        return {(name, chain): how for name, table in self.tables.items() for chain, how in table.chains.items()}
+    def chains(self, family: Family = IPV4) -> list[tuple[str, str]]:
+        return [(name, chain) for name, table in self._family(family).items() for chain in table.chains]
 
-    def rules(self, table: str) -> list[tuple[str, str]]:
-        return list(self.tables[table].rules) if table in self.tables else []
+    def base_chains(self, family: Family = IPV4) -> dict[tuple[str, str], BaseChain]:
+        found = self._family(family).items()
+        return {(name, chain): how for name, table in found for chain, how in table.chains.items() if how}
 
-    def elements(self, table: str, name: str) -> Elements:
-        if table not in self.tables:
+    def listing(self, table: str, family: Family = IPV4) -> list[Rule]:
+        found = self._family(family)
+        return list(found[table].rules) if table in found else []
+
+    def elements(self, table: str, name: str, family: Family = IPV4) -> Elements:
+        found = self._family(family)
+        if table not in found:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return dict(self.tables[table].maps[name])
+        return dict(found[table].maps[name])
 
-    def lacks(self, table: str, name: str, elements: Sequence[Element]) -> list[Element]:
-        held = self.elements(table, name)
-        return [element for element in elements if held.get((element.key, element.key_end or b"")) != element.data]
+    def lacks(self, table: str, name: str, elements: Sequence[Element], family: Family = IPV4) -> list[Element]:
+        held = self.elements(table, name, family)
+        return [element for element in elements if held.get(element.place) != element.data]
+
+
+def _place(parts: dict[int, bytes]) -> BaseChain:
+    place = attributes(parts[4])
+    hook, priority = struct.unpack(">i", place[1])[0], struct.unpack(">i", place[2])[0]
+    return _name(parts[7]), hook, priority, int.from_bytes(parts[5], "big")

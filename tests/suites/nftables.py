@@ -5,13 +5,16 @@ import struct
 
 import pytest
 
-from carrack.linux import nftables
-from carrack.linux.nftables import Element, Nftables
+from carrack.linux import nft_messages as nftables
+from carrack.linux.nft_expressions import IPV4, IPV6, Family
+from carrack.linux.nft_messages import Element
+from carrack.linux.nftables import Nftables
 from carrack.network.bridge import BridgeSettings
 from carrack.network.rules import RuleSet
 
 TABLE = "crk-test"
-RULES = RuleSet(TABLE, (BridgeSettings("crkbr0", "10.232.0.1/24"),), guard=True)
+BRIDGE = BridgeSettings("crkbr0", "10.232.0.1/24", address6="fd00:232::1/64", trusted_interfaces=("eth0",))
+RULES = RuleSet(TABLE, (BRIDGE,), guard=(IPV4,), relay=4444)
 
 
 def element(port: int, target: int) -> Element:
@@ -23,7 +26,7 @@ def check_nftables(kernel: Nftables) -> None:
     check_replacement(kernel)
     check_elements(kernel)
     check_transactions(kernel)
-    kernel.commit([nftables.delete_table(TABLE)])
+    kernel.commit([nftables.delete_table(TABLE), nftables.delete_table(TABLE, IPV6)])
     assert not kernel.has_table(TABLE)
     assert kernel.base_chains() == {}
     with pytest.raises(FileNotFoundError):
@@ -34,12 +37,23 @@ def check_replacement(kernel: Nftables) -> None:
     assert not kernel.has_table(TABLE)
     for _ in range(2):
         kernel.commit(RULES.replacement([]))
-        assert kernel.has_table(TABLE)
-        wanted_chains = {(TABLE, c.name): (c.kind, c.hook, c.priority, c.policy) for c in RULES.chains()}
-        assert kernel.base_chains() == wanted_chains
-        for chain in RULES.chains():
-            wanted = [(rule.chain, rule.comment) for rule in RULES.rules() if rule.chain == chain.name]
-            assert [rule for rule in kernel.rules(TABLE) if rule[0] == chain.name] == wanted
+        for family in (IPV4, IPV6):
+            check_table(kernel, family)
+
+
+def check_table(kernel: Nftables, family: Family) -> None:
+    assert kernel.has_table(TABLE, family)
+    chains = RULES.chains(family)
+    assert kernel.base_chains(family) == {(TABLE, c.name): (c.kind, c.hook, c.priority, c.policy) for c in chains}
+    rules = RULES.rules(family)
+    for chain in {rule.chain for rule in rules}:
+        wanted = [(rule.chain, rule.comment) for rule in rules if rule.chain == chain]
+        assert [rule for rule in kernel.rules(TABLE, family) if rule[0] == chain] == wanted
+        assert (TABLE, chain) in kernel.chains(family)
+    for (of, name), elements in RULES.entries().items():
+        if of is family:
+            assert kernel.lacks(TABLE, name, elements, family) == []
+            assert len(kernel.elements(TABLE, name, family)) == len(elements)
 
 
 def check_elements(kernel: Nftables) -> None:

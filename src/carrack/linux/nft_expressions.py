@@ -6,12 +6,34 @@ A rule is a list of them, run in order over registers; one that does not match e
 
 import socket
 import struct
+from typing import NamedTuple
 
 from carrack.linux.netlink import attribute, be32, nested, text
+
+
+class Family(NamedTuple):
+    """What differs between the two Internet protocols: address family, length of an address, where the header has them.
+
+    ``type`` is nft's number for such an address, ``name`` its word for the family, ``any`` the address that is all.
+    """
+
+    number: int
+    name: str
+    size: int
+    source: int
+    destination: int
+    type: int
+    any: str
+
+
+IPV4 = Family(socket.AF_INET, "ip", 4, 12, 16, 7, "0.0.0.0")
+IPV6 = Family(socket.AF_INET6, "ip6", 16, 8, 24, 8, "::")
 
 # Verdicts (linux/netfilter.h and nf_tables.h)
 DROP = 0
 ACCEPT = 1
+JUMP = -3
+RETURN = -5
 
 # Registers: four of 16 bytes; the same room again as sixteen of 4 bytes.
 VERDICT_REGISTER = 0
@@ -33,8 +55,6 @@ _CT_STATE = 0
 _CT_STATUS = 2
 _NETWORK_HEADER = 1
 _TRANSPORT_HEADER = 2
-_SOURCE_ADDRESS = 12
-_DESTINATION_ADDRESS = 16
 _SOURCE_PORT = 0
 _DESTINATION_PORT = 2
 _CHECKSUM_INTERNET = 1
@@ -43,7 +63,10 @@ _CMP_NEQ = 1
 _FIB_RESULT_ADDRTYPE = 3
 _FIB_DESTINATION = 2
 _RTN_LOCAL = 2
+_NAT_SNAT = 0
 _NAT_DNAT = 1
+_NAT_PORT_SPECIFIED = 2
+_LOOKUP_INVERTED = 1
 _INTERFACE_NAME_BYTES = 16
 
 _LIST_ELEMENT = 1
@@ -52,6 +75,7 @@ _EXPRESSION_DATA = 2
 _DATA_VALUE = 1
 _DATA_VERDICT = 2
 _VERDICT_CODE = 1
+_VERDICT_CHAIN = 2
 
 
 def value(kind: int, data: bytes) -> bytes:
@@ -74,6 +98,11 @@ def compare(data: bytes, *, equal: bool = True, register: int = REGISTER) -> byt
     return _expression("cmp", be32(1, register), be32(2, operator), value(3, data))
 
 
+def counter() -> bytes:
+    """Count what comes this far, as iptables has it in every rule."""
+    return _expression("counter")
+
+
 def interface(key: int, name: str, *, equal: bool = True) -> bytes:
     """Match META_IIFNAME or META_OIFNAME against a whole name."""
     return meta(key) + compare(name.encode().ljust(_INTERFACE_NAME_BYTES, b"\0"), equal=equal)
@@ -83,14 +112,14 @@ def _payload(base: int, offset: int, length: int, register: int) -> bytes:
     return _expression("payload", be32(1, register), be32(2, base), be32(3, offset), be32(4, length))
 
 
-def source_address(register: int = REGISTER) -> bytes:
-    """Load the IPv4 source address."""
-    return _payload(_NETWORK_HEADER, _SOURCE_ADDRESS, 4, register)
+def source_address(family: Family = IPV4, register: int = REGISTER) -> bytes:
+    """Load the source address."""
+    return _payload(_NETWORK_HEADER, family.source, family.size, register)
 
 
-def destination_address(register: int = REGISTER) -> bytes:
-    """Load the IPv4 destination address."""
-    return _payload(_NETWORK_HEADER, _DESTINATION_ADDRESS, 4, register)
+def destination_address(family: Family = IPV4, register: int = REGISTER) -> bytes:
+    """Load the destination address."""
+    return _payload(_NETWORK_HEADER, family.destination, family.size, register)
 
 
 def destination_port(register: int = REGISTER) -> bytes:
@@ -105,16 +134,12 @@ def source_port(register: int = REGISTER) -> bytes:
 
 def set_source_port(port: bytes, checksum: int) -> bytes:
     """Write the source port (2 bytes) into the packet; ``checksum`` is the place of the checksum in its header."""
-    return _immediate(port) + _write(_SOURCE_PORT, 2, checksum)
+    return immediate(port) + _write(_SOURCE_PORT, 2, checksum)
 
 
 def set_destination_port(port: bytes, checksum: int) -> bytes:
     """The same for the destination port."""
-    return _immediate(port) + _write(_DESTINATION_PORT, 2, checksum)
-
-
-def _immediate(data: bytes) -> bytes:
-    return _expression("immediate", be32(1, REGISTER), value(2, data))
+    return immediate(port) + _write(_DESTINATION_PORT, 2, checksum)
 
 
 def _write(offset: int, length: int, checksum: int) -> bytes:
@@ -124,7 +149,7 @@ def _write(offset: int, length: int, checksum: int) -> bytes:
 
 
 def in_subnet(subnet: str, *, equal: bool = True) -> bytes:
-    """Compare the address in the first register with ``172.17.0.0/16``."""
+    """Compare the IPv4 address in the first register with ``172.17.0.0/16``."""
     host, _, prefix = subnet.partition("/")
     mask = (0xFFFFFFFF << 32 - int(prefix) & 0xFFFFFFFF).to_bytes(4, "big")
     return _bitwise_and(mask) + compare(socket.inet_aton(host), equal=equal)
@@ -158,17 +183,35 @@ def _conntrack(key: int, bits: int) -> bytes:
     return load + _bitwise_and(struct.pack("=I", bits)) + compare(bytes(4), equal=False)
 
 
-def lookup(map_name: str, *, register: int = REGISTER, into: int = REGISTER) -> bytes:
-    """Look the register up in a map and load what it maps to; goes on only when it is there."""
-    return _expression("lookup", text(1, map_name), be32(2, register), be32(3, into))
+def lookup(name: str, *, register: int = REGISTER, into: int | None = None, inverted: bool = False) -> bytes:
+    """Go on only when the register is in a set (or, ``inverted``, is not).
+
+    Of a map, what it maps to is loaded ``into`` a register.
+    """
+    parts = [text(1, name), be32(2, register)]
+    if into is not None:
+        parts.append(be32(3, into))
+    if inverted:
+        parts.append(be32(5, _LOOKUP_INVERTED))
+    return _expression("lookup", *parts)
 
 
-def destination_nat(*, port: bool) -> bytes:
-    """Rewrite the destination to the address in the first register and, with ``port``, the port in the next word."""
-    parts = [be32(1, _NAT_DNAT), be32(2, socket.AF_INET), be32(3, REGISTER)]
+def destination_nat(family: Family = IPV4, *, port: bool) -> bytes:
+    """Rewrite the destination to the address in the first register and, with ``port``, the port in the word behind."""
+    parts = [be32(1, _NAT_DNAT), be32(2, family.number), be32(3, REGISTER)]
     if port:
-        parts.append(be32(5, REGISTER32 + 1))
+        parts.append(be32(5, REGISTER32 + family.size // 4))
     return _expression("nat", *parts)
+
+
+def source_nat(family: Family = IPV4) -> bytes:
+    """Rewrite the source to the address in the first register."""
+    return _expression("nat", be32(1, _NAT_SNAT), be32(2, family.number), be32(3, REGISTER))
+
+
+def redirect() -> bytes:
+    """Rewrite the destination to this host, at the port in the first register."""
+    return _expression("redir", be32(1, REGISTER), be32(3, _NAT_PORT_SPECIFIED))
 
 
 def masquerade() -> bytes:
@@ -176,7 +219,20 @@ def masquerade() -> bytes:
     return _expression("masq")
 
 
+def immediate(data: bytes) -> bytes:
+    """Load a constant into the first register."""
+    return _expression("immediate", be32(1, REGISTER), value(2, data))
+
+
 def verdict(code: int) -> bytes:
-    """End with ACCEPT or DROP."""
-    data = nested(2, nested(_DATA_VERDICT, be32(_VERDICT_CODE, code)))
-    return _expression("immediate", be32(1, VERDICT_REGISTER), data)
+    """End with ACCEPT or DROP, or RETURN from where a JUMP came."""
+    return _verdict(be32(_VERDICT_CODE, code & 0xFFFFFFFF))
+
+
+def jump(chain: str) -> bytes:
+    """Go through a chain of the same table, and come back when it decides nothing."""
+    return _verdict(be32(_VERDICT_CODE, JUMP & 0xFFFFFFFF), text(_VERDICT_CHAIN, chain))
+
+
+def _verdict(*parts: bytes) -> bytes:
+    return _expression("immediate", be32(1, VERDICT_REGISTER), nested(2, nested(_DATA_VERDICT, *parts)))

@@ -25,17 +25,23 @@ from carrack.network.watch import TableListener, Watch
 
 T = TypeVar("T")
 
+_BIND_SECONDS = 0.2
+
 
 class Fabric:
     """All networks of one daemon. ``table`` names its nftables table, ``sys_root`` is where /proc/sys is.
+    ``direct_routing``: whoever can route to a container may use its published ports (Docker's allow-direct-routing).
 
     Life: `setup` once; per network `create` and `remove`; per container `connect`, `publish`, in the end `disconnect`;
     `close` when the daemon ends (containers go on), `teardown` to remove everything from the host. Networks and
     containers are told by their ids.
     """
 
-    def __init__(self, *, table: str = "carrack", sys_root: str = sysctl.PROC_SYS) -> None:
+    def __init__(
+        self, *, table: str = "carrack", sys_root: str = sysctl.PROC_SYS, direct_routing: bool = False
+    ) -> None:
         self._table = table
+        self._direct_routing = direct_routing
         self._sys_root = sys_root
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._nets: Nets | None = None
@@ -55,7 +61,8 @@ class Fabric:
 
         Conflict when a bridge's name is taken, OSError and Internal when the kernel refuses.
         """
-        nets = self._nets = await self._run(self._setup, plans, existing or {})
+        loop = asyncio.get_running_loop()
+        nets = self._nets = await self._run(self._setup, plans, existing or {}, loop)
         self._links = LinkListener()
         rules = TableListener(self._table, nets.kernel.nftables.port_id)
         self._watches = [
@@ -65,12 +72,18 @@ class Fabric:
         for watch, _ in self._watches:
             watch.start()
         await self._heal()  # of what was done before we listened
+        for container_id in existing or ():
+            self._bind_later(container_id)
 
-    def _setup(self, plans: Sequence[NetworkPlan], existing: Mapping[str, Existing]) -> Nets:
+    def _setup(
+        self, plans: Sequence[NetworkPlan], existing: Mapping[str, Existing], loop: asyncio.AbstractEventLoop
+    ) -> Nets:
         with ExitStack() as undo:
-            kernel = Kernel.open(self._table)
+            kernel = Kernel.open(self._table, self._sys_root, direct_routing=self._direct_routing)
             undo.callback(kernel.close)
-            nets = Nets(kernel, self._sys_root)
+            relays = kernel.relays
+            tell = None if relays is None else lambda rows: loop.call_soon_threadsafe(relays.change, rows)
+            nets = Nets(kernel, self._sys_root, tell)
             nets.start(plans, existing)
             undo.pop_all()
         return nets
@@ -159,7 +172,9 @@ class Fabric:
         Ports only exposed are listed without a binding. Internal, in Docker's words, when a port is taken; ``name``
         is the container's, for those words.
         """
-        return await self._programmed(container_id, name, lambda nets: nets.publish(container_id, mappings, exposed))
+        return await self._programmed(
+            container_id, name, lambda nets: nets.publish(container_id, mappings, exposed, name)
+        )
 
     async def republish(
         self, container_id: str, add: Sequence[PublishedPort], remove: Sequence[str], *, name: str = ""
@@ -168,12 +183,15 @@ class Fabric:
 
         ``remove``: ``80/tcp``, or ``8080:80/tcp`` for one of its host ports. NotFound for one that is not published.
         """
-        return await self._programmed(container_id, name, lambda nets: nets.republish(container_id, add, remove))
+        return await self._programmed(container_id, name, lambda nets: nets.republish(container_id, add, remove, name))
 
     async def _programmed(self, container_id: str, name: str, work: Callable[[Nets], Published]) -> Published:
         try:
             await self._safe()
-            return await self._run(work, self._open)
+            published = await self._run(work, self._open)
+            if published.later:
+                self._bind_later(container_id)
+            return published
         except (InvalidArgument, NotFound, NotSupported):
             raise
         except (CarrackError, OSError) as e:
@@ -181,6 +199,15 @@ class Fabric:
             way = four or six
             where = f"endpoint {name or container_id[:12]} ({way.endpoint_id if way else ''})"
             raise Internal(f"driver failed programming external connectivity on {where}: {e}") from e
+
+    def _bind_later(self, container_id: str) -> None:
+        """Bind the ports that were only looked up, when the start is over."""
+
+        def bind() -> None:
+            if self._nets is not None:
+                self._thread.submit(self._nets.publisher.bind, container_id)
+
+        asyncio.get_running_loop().call_later(_BIND_SECONDS, bind)
 
     async def _reassert(self) -> str:
         changed = await self._run(self._open.kernel.firewall.restore)
@@ -205,8 +232,10 @@ class Fabric:
         """Stop watching and let go of the sockets; bridges, rules and containers stay as they are."""
         await self._stop_watching()
         if self._nets is not None:
-            await self._run(self._nets.kernel.close)
-            self._nets = None
+            kernel, self._nets = self._nets.kernel, None
+            await self._run(kernel.close)
+            if kernel.relays is not None:
+                kernel.relays.close()
         self._thread.shutdown()
 
     async def teardown(self) -> None:
@@ -217,6 +246,8 @@ class Fabric:
         await self._stop_watching()
         if self._nets is not None:
             await self._run(self._nets.remove_all)
+            if self._nets.kernel.relays is not None:
+                self._nets.kernel.relays.close(for_good=True)
         await self.close()
 
     async def _stop_watching(self) -> None:

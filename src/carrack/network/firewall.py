@@ -1,153 +1,193 @@
 """The firewall of the container networks as the kernel holds it: loaded whole, read back, put back when it was taken.
 
 Everything fails closed: a port counts as published only after it was found in the kernel, and a table that is not as
-it should be is an error, never a warning.
+it should be is an error, never a warning. A network or a port that comes or goes changes entries of sets, in one
+transaction; the tables are loaded whole only at the start and when somebody has meddled with them.
 """
 
 import errno
 from collections.abc import Iterable
+from dataclasses import replace
 
 from carrack.errors import Conflict, Internal, Unavailable
-from carrack.linux.nftables import FORWARD, Nftables, delete_table
+from carrack.linux.nft_expressions import IPV4, IPV6, Family
+from carrack.linux.nft_messages import FORWARD, delete_table
+from carrack.linux.nftables import Nftables
 from carrack.network.bridge import BridgeSettings
-from carrack.network.rules import GUARD, PortMapping, RuleSet, addition, coalesce, elements, removal
+from carrack.network.mappings import Entries, PortMapping, changes, coalesce
+from carrack.network.rules import GUARD, PLAIN_CHAINS, RuleSet, addition, removal
 
 
 class Firewall:
-    """Owner of one nftables table. For one thread at a time; the caller closes ``nftables``."""
+    """Owner of one nftables table (of the same name in each family). For one thread at a time; the caller closes
+    ``nftables``. ``direct_routing``, ``families`` and ``relay`` as of `RuleSet`.
+    """
 
-    def __init__(self, nftables: Nftables, table: str = "carrack") -> None:
+    def __init__(
+        self,
+        nftables: Nftables,
+        table: str = "carrack",
+        *,
+        direct_routing: bool = False,
+        families: tuple[Family, ...] = (IPV4, IPV6),
+        relay: int = 0,
+    ) -> None:
         self._nftables = nftables
-        self.rule_set = RuleSet(table, ())
+        self.rule_set = RuleSet(table, (), (), direct_routing, families, relay)
         self._published: dict[str, tuple[PortMapping, ...]] = {}
 
     @property
     def table(self) -> str:
-        """The table's name (family ip)."""
+        """The table's name."""
         return self.rule_set.table
 
-    def guarded(self) -> bool:
+    def guarded(self, family: Family = IPV4) -> bool:
         """Whether a table of ours, an earlier daemon's or a neighbour's, guards the host's forwarding already."""
         chain = (GUARD.kind, GUARD.hook, GUARD.priority, GUARD.policy)
-        return any(name == GUARD.name and how == chain for (_, name), how in self._nftables.base_chains().items())
+        chains = self._nftables.base_chains(family).items()
+        return any(name == GUARD.name and how == chain for (_, name), how in chains)
 
-    def others_forwarding(self) -> dict[str, int]:
+    def others_forwarding(self, family: Family = IPV4) -> dict[str, int]:
         """What other programs (or daemons) say of forwarding: ``table chain`` → policy of their base chain."""
         found = {}
-        for (table, name), (_, hook, _, policy) in self._nftables.base_chains().items():
+        for (table, name), (_, hook, _, policy) in self._nftables.base_chains(family).items():
             if hook == FORWARD and table != self.table:
                 found[f"{table} {name}"] = policy
         return found
 
-    def install(self, bridges: Iterable[BridgeSettings], *, guard: bool = False) -> None:
-        """Put the table for these bridges into the kernel, with the ports published so far, and read it back.
+    def install(
+        self, bridges: Iterable[BridgeSettings], *, guard: bool | None = None, guard6: bool | None = None
+    ) -> None:
+        """Put the tables for these bridges into the kernel, with the ports published so far, and read them back.
 
-        OSError with the kernel's reason, Internal when what is read back differs; the former table stays on OSError.
+        A guard that is not given stays as it is. OSError with the kernel's reason, Internal when what is read back
+        differs; the former tables stay on OSError.
         """
-        wanted = RuleSet(self.table, tuple(bridges), guard)
+        guards = {IPV4: guard, IPV6: guard6}
+        kept = self.rule_set.guard
+        now = tuple(f for f in self.rule_set.families if (f in kept if guards[f] is None else guards[f]))
+        wanted = replace(self.rule_set, bridges=tuple(bridges), guard=now)
         self._nftables.commit(wanted.replacement(self._mappings()))
         self.rule_set = wanted
         self.verify()
 
     def include(self, bridge: BridgeSettings) -> None:
-        """Add the rules of one more bridge; as `install`."""
-        self.install((*self.rule_set.bridges, bridge), guard=self.rule_set.guard)
+        """Serve one more bridge. OSError with the kernel's reason, Internal when it is not found afterwards."""
+        wanted = replace(self.rule_set, bridges=(*self.rule_set.bridges, bridge))
+        found = wanted.members(bridge)
+        self._nftables.commit(addition(self.table, found))
+        self.rule_set = wanted
+        if missing := self._lacking(found):
+            raise Internal(f"firewall: {missing} of bridge {bridge.name} vanished as soon as they were added")
 
     def exclude(self, name: str) -> None:
-        """Take the rules of a bridge away; one that has none is no error."""
-        left = tuple(bridge for bridge in self.rule_set.bridges if bridge.name != name)
-        if left != self.rule_set.bridges:
-            self.install(left, guard=self.rule_set.guard)
+        """Serve a bridge no longer; one that is not served is no error. On any doubt the tables are loaded anew."""
+        going = [bridge for bridge in self.rule_set.bridges if bridge.name == name]
+        self.rule_set = replace(
+            self.rule_set, bridges=tuple(bridge for bridge in self.rule_set.bridges if bridge.name != name)
+        )
+        for bridge in going:
+            self._take_away(self.rule_set.members(bridge))
 
     def verify(self) -> None:
-        """Compare the kernel's table with what it should be; Internal names the first difference."""
+        """Compare the kernel's tables with what they should be; Internal names the first difference."""
         if missing := self.missing():
             raise Internal(f"firewall: nftables table {self.table} lacks {missing}: another program changed it")
 
     def missing(self) -> str:
-        """What the kernel's table lacks or has otherwise, in words; empty when all is in place."""
-        chains = self._nftables.base_chains()
-        for chain in self.rule_set.chains():
+        """What the kernel's tables lack or have otherwise, in words; empty when all is in place."""
+        for family in self.rule_set.families:
+            if missing := self._missing_rules(family):
+                return f"{missing} (family {family.name})"
+        return self._lacking(self.rule_set.entries(self._mappings()))
+
+    def _missing_rules(self, family: Family) -> str:
+        chains = self._nftables.base_chains(family)
+        for chain in self.rule_set.chains(family):
             if chains.get((self.table, chain.name)) != (chain.kind, chain.hook, chain.priority, chain.policy):
                 return f"chain {chain.name}"
-        wanted: dict[str, list[str]] = {}
-        for rule in self.rule_set.rules():
+        wanted: dict[str, list[str]] = {name: [] for name in PLAIN_CHAINS}
+        for rule in self.rule_set.rules(family):
             wanted.setdefault(rule.chain, []).append(rule.comment)
         present: dict[str, list[str]] = {}
-        for name, comment in self._nftables.rules(self.table):
+        for name, comment in self._nftables.rules(self.table, family):
             present.setdefault(name, []).append(comment)
         for name, comments in wanted.items():
             if present.get(name) != comments:
                 return f"rules of chain {name}"
-        return self._missing_ports(self._mappings())
+        return ""
 
-    def _missing_ports(self, mappings: Iterable[PortMapping]) -> str:
-        for name, wanted in elements(mappings).items():
-            if lacking := self._nftables.lacks(self.table, name, wanted):
-                return f"{len(lacking)} published ports in map {name}"
+    def _lacking(self, wanted: Entries) -> str:
+        for (family, name), elements in wanted.items():
+            if lacking := self._nftables.lacks(self.table, name, elements, family):
+                return f"{len(lacking)} entries of {name} (family {family.name})"
         return ""
 
     def restore(self) -> bool:
-        """Put the table back when it is not as it should be; True when that was needed."""
+        """Put the tables back when they are not as they should be; True when that was needed."""
         try:
             if not self.missing():
                 return False
         except OSError as e:
             if e.errno not in (errno.ENOENT, errno.EINTR):
                 raise
-        self.install(self.rule_set.bridges, guard=self.rule_set.guard)
+        self.install(self.rule_set.bridges)
         return True
 
     def publish(self, key: str, mappings: Iterable[PortMapping]) -> tuple[PortMapping, ...]:
         """Open the ports of one container in one transaction, and see that they are there; returns them coalesced.
 
-        Conflict when another container has one of them, Unavailable when they cannot be found afterwards (nothing
-        stays open then). ``key`` is what `withdraw` takes; publishing twice under one key is a Conflict.
+        What was published under ``key`` before and is not wanted any more is closed by the same transaction. Conflict
+        when another container has a port, Unavailable when they cannot be found afterwards; then all is as before.
         """
-        if key in self._published:
-            raise Conflict(f"ports of {key} are published already: withdraw them first")
-        wanted = tuple(coalesce(mappings))
-        if not wanted:
-            return ()
+        before, wanted = self._published.get(key, ()), tuple(coalesce(mappings))
+        gone, come = changes(self.rule_set.ports(before), self.rule_set.ports(wanted))
         try:
-            self._nftables.commit(addition(self.table, wanted))
+            self._nftables.commit(removal(self.table, gone) + addition(self.table, come))
         except OSError as e:
             if e.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 raise Conflict(f"a port of {key} leads to another container already: {e.strerror or e}") from e
             raise
         self._published[key] = wanted
-        if missing := self._missing_ports(wanted):
-            self.withdraw(key)
+        if missing := self._lacking(come):
+            self._published[key] = before
+            self.install(self.rule_set.bridges)
             raise Unavailable(f"firewall: {missing} of {key} vanished as soon as they were added: not published")
         return wanted
 
     def withdraw(self, key: str) -> tuple[PortMapping, ...]:
         """Close the ports of one container and return them; none published is no error.
 
-        On any doubt the whole table is reloaded.
+        On any doubt the tables are loaded anew.
         """
         wanted = self._published.pop(key, ())
-        if not wanted:
-            return ()
+        self._take_away(self.rule_set.ports(wanted))
+        return wanted
+
+    def published(self, key: str) -> tuple[PortMapping, ...]:
+        """The ports of one container."""
+        return self._published.get(key, ())
+
+    def _take_away(self, found: Entries) -> None:
         try:
-            self._nftables.commit(removal(self.table, wanted))
+            self._nftables.commit(removal(self.table, found))
         except OSError as e:
             if e.errno != errno.ENOENT:
                 raise
-            self.install(self.rule_set.bridges, guard=self.rule_set.guard)
-        return wanted
+            self.install(self.rule_set.bridges)
 
     def adopt(self, key: str, mappings: Iterable[PortMapping]) -> None:
         """Take ports of a surviving container into account; the next `install` publishes them."""
         self._published[key] = tuple(coalesce(mappings))
 
     def uninstall(self) -> None:
-        """Delete the table; one that is gone already is no error."""
-        try:
-            self._nftables.commit([delete_table(self.table)])
-        except OSError as e:
-            if e.errno != errno.ENOENT:
-                raise
+        """Delete the tables; what is gone already is no error."""
+        for family in self.rule_set.families:
+            try:
+                self._nftables.commit([delete_table(self.table, family)])
+            except OSError as e:
+                if e.errno != errno.ENOENT:
+                    raise
 
     def _mappings(self) -> list[PortMapping]:
         return [mapping for mappings in self._published.values() for mapping in mappings]

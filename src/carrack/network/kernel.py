@@ -1,35 +1,55 @@
 """The sockets to the kernel that all networks share, and the firewall that speaks over one of them."""
 
+import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from carrack.linux.conntrack import Conntrack
 from carrack.linux.netlink import Netlink
+from carrack.linux.nft_expressions import IPV4, IPV6
 from carrack.linux.nftables import Nftables
+from carrack.network import sysctl
 from carrack.network.firewall import Firewall
+from carrack.network.relaying import Relays
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """For one thread at a time."""
+    """For one thread at a time; ``relays`` belongs to the event loop, and is None on a host without IPv6."""
 
     host: Netlink
     nftables: Nftables
     conntrack: Conntrack
     firewall: Firewall
+    relays: Relays | None = None
 
     @classmethod
-    def open(cls, table: str) -> "Kernel":
-        """OSError when the kernel lacks one of them."""
+    def open(cls, table: str, sys_root: str = sysctl.PROC_SYS, *, direct_routing: bool = False) -> "Kernel":
+        """OSError when the kernel lacks one of them. ``direct_routing`` as of the firewall."""
+        families = (IPV4, IPV6) if sysctl.has_ipv6(sys_root) else (IPV4,)
         with ExitStack() as undo:
             host = undo.enter_context(Netlink())
             nftables = Nftables()
             undo.callback(nftables.close)
             conntrack = Conntrack()
+            undo.callback(conntrack.close)
+            relays = _relays(table) if IPV6 in families else None
+            port = relays.port if relays is not None else 0
+            firewall = Firewall(nftables, table, direct_routing=direct_routing, families=families, relay=port)
             undo.pop_all()
-        return cls(host, nftables, conntrack, Firewall(nftables, table))
+        return cls(host, nftables, conntrack, firewall, relays)
 
     def close(self) -> None:
         """Close the sockets; what they have set up stays."""
         for socket in (self.host, self.nftables, self.conntrack):
             socket.close()
+
+
+def _relays(table: str) -> Relays | None:
+    try:
+        return Relays(table)
+    except OSError as e:
+        _LOG.info("ports are published on IPv4 only: %s", e)
+        return None

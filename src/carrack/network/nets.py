@@ -7,7 +7,7 @@ container is on a bridge only when the bridge's rules stand.
 import logging
 import os
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,14 +17,17 @@ from carrack.linux.netlink import Netlink
 from carrack.linux.nft_expressions import DROP
 from carrack.model.ports import PublishedPort
 from carrack.network import gateways, survivors, sysctl
+from carrack.network.bindings import PLAIN, Way
 from carrack.network.endpoint import ParkedVeth
 from carrack.network.firewall import Firewall
+from carrack.network.forwarding import Forwarding
 from carrack.network.kernel import Kernel
 from carrack.network.members import Member, Members, Ways, document
 from carrack.network.net import Addresses, Net
 from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
 from carrack.network.ports import PortAllocator
 from carrack.network.publishing import Published, Publisher
+from carrack.network.relaying import Row
 from carrack.network.rules import GUARD
 from carrack.network.sandbox import Sandbox
 
@@ -36,29 +39,29 @@ Document = dict[str, Any]
 class Nets:
     """Made by `Nets.open`; in the end `close`, or `remove_all` before it. For one thread at a time."""
 
-    def __init__(self, kernel: Kernel, sys_root: str = sysctl.PROC_SYS) -> None:
+    def __init__(
+        self, kernel: Kernel, sys_root: str = sysctl.PROC_SYS, relay: Callable[[list[Row]], None] | None = None
+    ) -> None:
         self.kernel = kernel
         self._sys_root = sys_root
         self._nets: dict[str, Net] = {}
         self.members = Members()
-        self._publisher = Publisher(kernel.firewall, kernel.conntrack, PortAllocator(sys_root))
+        self.publisher = Publisher(kernel.firewall, kernel.conntrack, PortAllocator(sys_root), relay)
+        self._forwarding = Forwarding(kernel.firewall, sys_root)
 
     def start(self, plans: Sequence[NetworkPlan], existing: Mapping[str, Existing]) -> None:
         """Make all bridges and load the firewall, with the ports of containers that survived the last daemon.
 
         Conflict when a bridge's name is taken, OSError and Internal when the kernel refuses.
         """
-        firewall = self.kernel.firewall
         for plan in plans:
             net = self._nets[plan.id] = Net(plan, self._sys_root)
             net.lay(self.kernel.host)
         self._take_in(existing)
-        closed = sysctl.read(self._sys_root, sysctl.IP_FORWARD) == "0"
-        firewall.install([net.settings for net in self._nets.values()], guard=closed or firewall.guarded())
-        sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
+        self._forwarding.start([net.settings for net in self._nets.values()])
         for net in self._nets.values():
             net.open()
-        _warn_of_others(firewall)
+        _warn_of_others(self.kernel.firewall)
 
     def indices(self, but: str = "") -> list[int]:
         """The interfaces that the networks stand on, without that of one network."""
@@ -76,6 +79,7 @@ class Nets:
             net.lay(self.kernel.host)
             self.kernel.firewall.include(net.settings)
             undo.callback(self.kernel.firewall.exclude, net.settings.name)
+            self._forwarding.open([net.settings])
             net.open()
             undo.pop_all()
         self._nets[plan.id] = net
@@ -125,7 +129,7 @@ class Nets:
             net.cabling.plug(self.kernel.host, sandbox, container_id, inside, veth)
             undo.callback(net.cabling.pull, container_id, self.kernel.host)
             if (ways := self.members.ways(container_id)) != before:
-                self._publisher.move(container_id, *_targets(ways))
+                self.publisher.move(container_id, self._way(ways))
             undo.pop_all()
         return document(member, inside.mac)
 
@@ -164,21 +168,32 @@ class Nets:
                 each.callback(member.net.cabling.pull, container_id, cut)
             left = self.members.ways(container_id)
             if not self.members.of(container_id):
-                each.callback(self._publisher.withdraw, container_id)
+                each.callback(self.publisher.withdraw, container_id)
             elif left != before:
-                each.callback(self._publisher.move, container_id, *_targets(left))
+                each.callback(self.publisher.move, container_id, self._way(left))
         if wanted and sandbox is not None and left != before:
             self._lead(sandbox, left)
 
-    def publish(self, container_id: str, ports: Sequence[PublishedPort], exposed: Collection[str]) -> Published:
+    def publish(
+        self, container_id: str, ports: Sequence[PublishedPort], exposed: Collection[str], name: str = ""
+    ) -> Published:
         """Publish on the addresses of the endpoints by which the container leaves."""
-        ways = self.members.ways(container_id)
-        return self._publisher.publish(container_id, *_targets(ways), _bound(ports, ways), exposed)
+        way = self._way(self.members.ways(container_id))
+        return self.publisher.publish(container_id, way, ports, exposed, name)
 
-    def republish(self, container_id: str, add: Sequence[PublishedPort], remove: Sequence[str]) -> Published:
+    def republish(
+        self, container_id: str, add: Sequence[PublishedPort], remove: Sequence[str], name: str = ""
+    ) -> Published:
         """Change the ports of a container that runs."""
-        ways = self.members.ways(container_id)
-        return self._publisher.republish(container_id, *_targets(ways), _bound(add, ways), remove)
+        way = self._way(self.members.ways(container_id))
+        return self.publisher.republish(container_id, way, add, remove, name)
+
+    def _way(self, ways: Ways) -> Way:
+        """What published ports lead to."""
+        four, six = ways
+        ends = four.net.settings if four else PLAIN, six.net.settings if six else PLAIN
+        addresses = four.addresses.four if four else "", six.addresses.six if six else ""
+        return Way(*addresses, *ends, ipv6=self.kernel.relays is not None)
 
     def _take_in(self, existing: Mapping[str, Existing]) -> None:
         links = rtnetlink.links(self.kernel.host) if existing else []
@@ -188,7 +203,7 @@ class Nets:
                 if cable is not None:
                     member.net.cabling.adopt(container_id, cable)
             if self.members.of(container_id):
-                self._publisher.adopt(container_id, *_targets(self.members.ways(container_id)), past.ports)
+                self.publisher.adopt(container_id, self._way(self.members.ways(container_id)), past.ports, past.name)
         for net in self._nets.values():
             net.cabling.replug(self.kernel.host)
 
@@ -198,11 +213,7 @@ class Nets:
         for net in self._nets.values():
             if damage := net.cabling.restore(kernel.host):
                 damages.append(f"bridge {net.settings.name} was {damage}")
-        if sysctl.read(self._sys_root, sysctl.IP_FORWARD) == "0":
-            damages.append("containers were cut off (IP forwarding was switched off)")
-            if not kernel.firewall.rule_set.guard:  # somebody wants this host to be no router
-                kernel.firewall.install(kernel.firewall.rule_set.bridges, guard=True)
-            sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "1")
+        damages += self._forwarding.mend()
         return " and ".join(damages)
 
     def remove_all(self) -> None:
@@ -210,34 +221,14 @@ class Nets:
 
         Forwarding goes off if it was us who needed it, and nobody else seems to by now.
         """
-        firewall = self.kernel.firewall
         for net in self._nets.values():
             net.cabling.remove(self.kernel.host)
-        if firewall.rule_set.guard:
-            if others := firewall.others_forwarding():
-                _LOG.warning("IP forwarding stays on: nftables chains %s may need it", ", ".join(sorted(others)))
-            else:
-                sysctl.ensure(self._sys_root, sysctl.IP_FORWARD, "0")
-        firewall.uninstall()
+        self._forwarding.stop()
+        self.kernel.firewall.uninstall()
 
 
 def _netlink(sandbox: Sandbox) -> Netlink:
     return Netlink(fd=os.dup(sandbox.netlink_fd))
-
-
-def _targets(ways: Ways) -> tuple[str, str]:
-    """The addresses that published ports lead to."""
-    four, six = ways
-    return four.addresses.four if four else "", six.addresses.six if six else ""
-
-
-def _bound(ports: Sequence[PublishedPort], ways: Ways) -> list[PublishedPort]:
-    """With the host address that the network has for ports that name none."""
-    way = ways[0] or ways[1]
-    default = way.net.settings.host_binding if way is not None else ""
-    if not default:
-        return list(ports)
-    return [port if port.host_ip else PublishedPort(port.container, default, port.host_port) for port in ports]
 
 
 def _warn_of_others(firewall: Firewall) -> None:

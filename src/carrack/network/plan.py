@@ -58,8 +58,9 @@ class EndpointPlan:
 @dataclass(frozen=True, slots=True)
 class Existing:
     """What a surviving container had: its endpoint documents by network id, its ports as NetworkSettings.Ports has
-    them, and its first process (0: none)."""
+    them, its first process (0: none), and its name for messages to others."""
 
     endpoints: Mapping[str, Mapping[str, Any]]
     ports: Mapping[str, list[dict[str, Any]] | None] = field(default_factory=dict)
     pid: int = 0
+    name: str = ""

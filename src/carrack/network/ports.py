@@ -1,68 +1,107 @@
 """Host ports: which are free, and keeping them ours while a container is published on them.
 
 A port is reserved by a bound socket that never listens. The kernel then refuses it to everybody else, and as the
-container's shim holds the descriptor, the reservation outlives the daemon.
+container's shim holds the descriptor, the reservation outlives the daemon. A long range is only looked up in the
+kernel's list of sockets, which takes one question, and bound afterwards.
 """
 
 import errno
-import ipaddress
 import os
-import socket
+from _socket import AF_INET, AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, SHUT_RDWR, SO_RCVBUF, SO_REUSEADDR, SOL_SOCKET
+from _socket import socket as Socket  # the wrapper of the standard library costs more than the bind
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
+from socket import SOCK_DGRAM, SOCK_STREAM
 
 from carrack.errors import Conflict, InvalidArgument, NotSupported, Unavailable
 from carrack.model.ports import parse_range
-from carrack.network import sysctl
+from carrack.network import rivals, sysctl
+from carrack.network.mappings import ANY, ANY6, PROTOCOLS, family_of
 
-ANY = "0.0.0.0"
 _EPHEMERAL = "net/ipv4/ip_local_port_range"
 _EPHEMERAL_DEFAULT = (49153, 65535)
-_SOCKETS = {
-    "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
-    "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
-    "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
-}
+_KINDS = {"tcp": int(SOCK_STREAM), "udp": int(SOCK_DGRAM), "sctp": int(SOCK_STREAM)}
+_NUMBERS = {name: int(number) for name, number in PROTOCOLS.items()}
+_BOTH = (ANY, ANY6)
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A host port that is ours as long as ``fd`` (or a duplicate of it) is open."""
+    """A host port that is ours as long as ``fds`` (or duplicates of them) are open."""
 
     protocol: str
-    host_ip: str
+    addresses: tuple[str, ...]
     port: int
-    fd: int
+    fds: tuple[int, ...]
 
 
 class PortAllocator:
-    """All host ports this daemon has given out. ``sys_root`` is where the range of free ports is read."""
+    """All host ports this daemon has given out, and to whom. ``sys_root`` is where the range of free ports is read."""
 
     def __init__(self, sys_root: str = sysctl.PROC_SYS) -> None:
         self._sys_root = sys_root
-        self._taken: dict[tuple[str, int], set[str]] = {}  # the addresses on which a port is given out
-        self._last: dict[tuple[str, str], int] = {}
+        self._taken: dict[tuple[str, int], dict[str, str]] = {}  # the addresses on which a port is given out: owners
+        self._last: dict[tuple[str, tuple[str, ...]], int] = {}
 
-    def reserve(self, protocol: str, host_ip: str, host_port: str) -> Reservation:
-        """Bind one port: a number, the first free of a range (``8000-8010``), or any free one (empty, ``0``).
+    def reserve(self, protocol: str, addresses: Sequence[str], host_port: str, owner: str = "") -> Reservation:
+        """Bind one port on some addresses: a number, the first free of a range (``8000-8010``), or any (empty, ``0``).
 
-        Conflict when this daemon has given it out already, Unavailable when another program has it or none is free.
+        Conflict when this daemon has given it out already, Unavailable when another program has it or none is free;
+        both name who has it, and a port that is free. ``owner`` is the name for such messages to others.
         """
-        address = host_address(host_ip)
+        places = tuple(addresses)
         if host_port in ("", "0"):
-            return self._any(protocol, address, *self._ephemeral())
+            return self._any(protocol, places, *self._ephemeral(), owner)
         first, last = parse_range(host_port)
-        if first == last:
-            return self._bind(protocol, address, first)
-        return self._any(protocol, address, first, last)
+        if first != last:
+            return self._any(protocol, places, first, last, owner)
+        try:
+            return self._bind(protocol, places, first, owner)
+        except (Conflict, Unavailable) as e:
+            raise type(e)(f"{e}{self._proposal(protocol, places, first)}") from e
 
-    def adopt(self, protocol: str, host_ip: str, port: int) -> None:
+    def claim(self, protocol: str, addresses: Sequence[str], first: int, count: int, owner: str = "") -> None:
+        """Give out a range of which no port is in use, to be bound by `bind_claimed`; refuses as `reserve` does."""
+        last = first + count - 1
+        if protocol not in _NUMBERS:
+            raise InvalidArgument(f"invalid proto: {protocol}")
+        ports = range(first, last + 1)
+        for port in [port for port in ports if (protocol, port) in self._taken]:
+            for address in addresses:
+                if (taken := self._holder(protocol, address, port)) is not None:
+                    words = f"{_allocated(address, port, taken)}{self._proposal(protocol, tuple(addresses), port)}"
+                    raise Conflict(words)
+        for user in rivals.users(_NUMBERS[protocol], first, last):
+            if address := _meeting(user.address, addresses):
+                words = f"{_refusal(protocol, address, user.port, errno.EADDRINUSE)}"
+                raise Unavailable(words + self._proposal(protocol, tuple(addresses), user.port))
+        for port in ports:
+            self.adopt(protocol, addresses, port, owner)
+
+    def bind_claimed(self, protocol: str, addresses: Sequence[str], ports: Iterable[int]) -> list[int]:
+        """Descriptors of sockets on ports that were given out; those that somebody has by now are left out."""
+        found = []
+        for port in ports:
+            try:
+                found += _bound(protocol, tuple(addresses), port)
+            except (OSError, NotSupported):
+                continue
+        return found
+
+    def adopt(self, protocol: str, addresses: Sequence[str], port: int, owner: str = "") -> None:
         """Remember a port whose socket a surviving shim holds."""
-        self._taken.setdefault((protocol, port), set()).add(host_address(host_ip))
+        places = self._taken.get((protocol, port))
+        if places is None:
+            self._taken[protocol, port] = dict.fromkeys(addresses, owner)
+        else:
+            places.update(dict.fromkeys(addresses, owner))
 
-    def release(self, protocol: str, host_ip: str, port: int) -> None:
+    def release(self, protocol: str, addresses: Sequence[str], port: int) -> None:
         """Forget a port; closing the descriptors is the holders' affair."""
-        places = self._taken.get((protocol, port), set())
-        places.discard(host_ip)
+        places = self._taken.get((protocol, port), {})
+        for address in addresses:
+            places.pop(address, None)
         if not places:
             self._taken.pop((protocol, port), None)
 
@@ -70,78 +109,125 @@ class PortAllocator:
         found = (sysctl.read(self._sys_root, _EPHEMERAL) or "").split()
         return (int(found[0]), int(found[1])) if len(found) == 2 else _EPHEMERAL_DEFAULT
 
-    def _any(self, protocol: str, address: str, first: int, last: int) -> Reservation:
+    def _any(self, protocol: str, addresses: tuple[str, ...], first: int, last: int, owner: str) -> Reservation:
         count = last - first + 1
-        start = self._last.get((protocol, address), first - 1) + 1
+        start = self._last.get((protocol, addresses), first - 1) + 1
         if not first <= start <= last:
             start = first
         for step in range(count):
             port = first + (start - first + step) % count
             try:
-                reservation = self._bind(protocol, address, port)
+                reservation = self._bind(protocol, addresses, port, owner)
             except (Conflict, Unavailable):
                 continue
-            self._last[protocol, address] = port
+            self._last[protocol, addresses] = port
             return reservation
-        raise Unavailable(f"Bind for {address}:{first}-{last} failed: all ports are allocated")
+        raise Unavailable(f"Bind for {addresses[0]}:{first}-{last} failed: all ports are allocated")
 
-    def _bind(self, protocol: str, address: str, port: int) -> Reservation:
-        if self._is_taken(protocol, address, port):
-            raise Conflict(f"Bind for {address}:{port} failed: port is already allocated")
+    def _bind(self, protocol: str, addresses: tuple[str, ...], port: int, owner: str) -> Reservation:
+        for address in addresses:
+            if (taken := self._holder(protocol, address, port)) is not None:
+                raise Conflict(_allocated(address, port, taken))
         try:
-            fd = _bound_socket(protocol, address, port)
+            fds = tuple(_bound(protocol, addresses, port))
         except OSError as e:
-            words = os.strerror(e.errno or errno.EADDRINUSE).lower()
-            raise Unavailable(f"failed to bind host port {address}:{port}/{protocol}: {words}") from e
-        self.adopt(protocol, address, port)
-        return Reservation(protocol, address, port, fd)
+            raise Unavailable(_refusal(protocol, addresses[0], port, e.errno or errno.EADDRINUSE)) from e
+        self.adopt(protocol, addresses, port, owner)
+        return Reservation(protocol, addresses, port, fds)
 
-    def _is_taken(self, protocol: str, address: str, port: int) -> bool:
-        places = self._taken.get((protocol, port), set())
-        return bool(places) and (address == ANY or ANY in places or address in places)
+    def _holder(self, protocol: str, address: str, port: int) -> str | None:
+        """The owner of a port that clashes (maybe empty), None when it is free."""
+        places = self._taken.get((protocol, port))
+        if not places:
+            return None
+        other = _meeting(address, places)
+        return None if other is None else places[other]
+
+    def _proposal(self, protocol: str, addresses: tuple[str, ...], port: int) -> str:
+        """A free port close by, in words."""
+        for other in range(port + 1, min(port + 100, 65536)):
+            try:
+                got = self._bind(protocol, addresses, other, "")
+            except (Conflict, Unavailable, InvalidArgument, NotSupported):
+                continue
+            self.release(protocol, addresses, other)
+            for fd in got.fds:
+                os.close(fd)
+            return f"; port {other} is free"
+        return ""
 
 
 def host_address(host_ip: str) -> str:
-    """The IPv4 address to bind; empty is any. InvalidArgument for nonsense, NotSupported for IPv6."""
+    """An address to bind, as the kernel writes it; InvalidArgument for nonsense."""
     try:
-        address = ipaddress.ip_address(host_ip or ANY)
+        return str(ip_address(host_ip))
     except ValueError:
         raise InvalidArgument(f"invalid IP address: {host_ip}") from None
-    if address.version == 6:
-        raise NotSupported(f"publishing on the IPv6 address {host_ip} is not supported yet: use an IPv4 address")
-    return str(address)
 
 
-def _bound_socket(protocol: str, address: str, port: int) -> int:
-    if protocol not in _SOCKETS:
+def _meeting(address: str, others: Iterable[str]) -> str | None:
+    """The first of the others that is the same address, or all of its family, or one of all."""
+    every = family_of(address).any
+    for other in others:
+        if other in (address, every) or (address == every and family_of(other).any == every):
+            return other
+    return None
+
+
+def _allocated(address: str, port: int, owner: str) -> str:
+    by = f" to container {owner}" if owner else ""
+    return f"Bind for {address}:{port} failed: port is already allocated{by}"
+
+
+def _refusal(protocol: str, address: str, port: int, code: int) -> str:
+    words = os.strerror(code).lower()
+    who = rivals.who(_NUMBERS[protocol], port) if code == errno.EADDRINUSE else ""
+    return f"failed to bind host port {address}:{port}/{protocol}: {words}{' by ' + who if who else ''}"
+
+
+def _bound(protocol: str, addresses: tuple[str, ...], port: int) -> list[int]:
+    """Sockets on a port of some addresses; of all addresses of both families one is enough."""
+    if protocol not in _KINDS:
         raise InvalidArgument(f"invalid proto: {protocol}")
+    wanted = (ANY6,) if addresses == _BOTH else addresses
+    found: list[int] = []
     try:
-        with socket.socket(socket.AF_INET, *_SOCKETS[protocol]) as plain:
-            _narrow(plain)
-            plain.bind((address, port))
-            return plain.detach()
+        for address in wanted:
+            found.append(_bound_socket(protocol, address, port, both=addresses == _BOTH))
     except OSError as e:
+        for fd in found:
+            os.close(fd)
         if e.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
             raise NotSupported(f"this kernel has no {protocol}: port {port}/{protocol} cannot be published") from e
-        if e.errno != errno.EADDRINUSE or protocol != "tcp":
-            raise
-    return _bound_beside_closed(address, port)
+        raise
+    return found
 
 
-def _bound_beside_closed(address: str, port: int) -> int:
+def _bound_socket(protocol: str, address: str, port: int, *, both: bool) -> int:
+    family = AF_INET6 if ":" in address else AF_INET
+    plain = Socket(family, _KINDS[protocol], _NUMBERS[protocol])
+    try:
+        if family == AF_INET6:
+            plain.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 0 if both else 1)
+        plain.setsockopt(SOL_SOCKET, SO_RCVBUF, 0)  # nobody reads: a stray datagram must not pile up
+        try:
+            plain.bind((address, port))
+        except OSError as e:
+            if e.errno != errno.EADDRINUSE or protocol != "tcp":
+                raise
+            _bind_beside_closed(plain, address, port)
+        return plain.detach()
+    finally:
+        plain.close()
+
+
+def _bind_beside_closed(shared: Socket, address: str, port: int) -> None:
     """Bind although closed connections linger on the port (TIME_WAIT); anything alive there still refuses it.
 
     Only ``listen`` checks for the living when addresses may be reused; shutting down ends the listening, not the bind.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as shared:
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        shared.bind((address, port))
-        shared.listen(0)
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        shared.shutdown(socket.SHUT_RDWR)
-        return shared.detach()
-
-
-def _narrow(plain: socket.socket) -> None:
-    """Nobody reads from a reservation: a stray datagram must not pile up in it."""
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+    shared.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    shared.bind((address, port))
+    shared.listen(0)
+    shared.setsockopt(SOL_SOCKET, SO_REUSEADDR, 0)
+    shared.shutdown(SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""The firewall as a value: chains, rules and map entries of one nftables table, computed without touching the kernel.
+"""The firewall as a value: chains, rules and sets of one nftables table, computed without touching the kernel.
 
 ::
 
@@ -9,61 +9,67 @@
     postrouting the outside sees the host's address; a container that calls its own published port, the gateway's
     guard       only when it was us who switched forwarding on: the host does not become a router of its other links
 
-A published port is an entry of a map, never a rule. Nothing here opens what the host's own tables close: an accept ends
-only our chains.
+The table is there twice, for IPv4 and for IPv6, under one name. The rules are the same for any number of networks and
+ports: a bridge, like a published port, is entries of sets and maps. Nothing here opens what the host's own tables
+close: an accept ends only our chains.
 """
 
-import socket
-import struct
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from carrack.linux import nft_expressions as nft
-from carrack.linux import nftables
+from carrack.linux import nft_messages as nftables
 from carrack.linux.netlink import Message
-from carrack.linux.nftables import Element
+from carrack.linux.nft_expressions import IPV4, IPV6, Family
 from carrack.network.bridge import BridgeSettings
+from carrack.network.bridge_sets import members
+from carrack.network.mappings import Entries, PortMapping, entries
+from carrack.network.relay import COMMENT
 
-_Change = Callable[[str, str, Sequence[Element]], list[Message]]
-
-ANY = "0.0.0.0"
-PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
-_LAST_ADDRESS = "255.255.255.255"
 _KIND_BYTES = 16
-
-#: map name → (key parts, data parts, interval)
-MAPS: dict[str, tuple[tuple[int, ...], tuple[int, ...], bool]] = {
-    "published": (
-        (nftables.TYPE_PROTOCOL, nftables.TYPE_PORT),
-        (nftables.TYPE_IPV4_ADDRESS, nftables.TYPE_PORT),
-        False,
-    ),
-    "published_on": (
-        (nftables.TYPE_PROTOCOL, nftables.TYPE_IPV4_ADDRESS, nftables.TYPE_PORT),
-        (nftables.TYPE_IPV4_ADDRESS, nftables.TYPE_PORT),
-        False,
-    ),
-    "published_ranges": (
-        (nftables.TYPE_PROTOCOL, nftables.TYPE_IPV4_ADDRESS, nftables.TYPE_PORT),
-        (nftables.TYPE_IPV4_ADDRESS,),
-        True,
-    ),
-}
+_ICMP = {IPV4: 1, IPV6: 58}
 
 
-@dataclass(frozen=True, slots=True)
-class PortMapping:
-    """``count`` host ports, from ``host_port`` on, lead to as many ports of a container, from ``container_port`` on.
+class Shape(NamedTuple):
+    """A set or map: the types of its key's parts and of its data's (none: a set), and whether it holds ranges."""
 
-    ``host_ip`` 0.0.0.0 is every address of this host. More than one only where the numbers are equal on both sides.
-    """
+    key: tuple[int, ...]
+    data: tuple[int, ...] = ()
+    interval: bool = False
 
-    protocol: str
-    host_ip: str
-    host_port: int
-    address: str
-    container_port: int
-    count: int = 1
+
+def shapes(family: Family) -> dict[str, Shape]:
+    """All sets and maps of a family, by name."""
+    address, port, protocol, interface = (
+        family.type,
+        nftables.TYPE_PORT,
+        nftables.TYPE_PROTOCOL,
+        nftables.TYPE_INTERFACE,
+    )
+    place = (protocol, address, port)
+    return {
+        # of bridges, see `bridge_sets`
+        "bridges": Shape((interface,)),
+        "internal": Shape((interface,)),
+        "routed": Shape((interface,)),
+        "unprotected": Shape((interface,)),
+        "within": Shape((interface, interface)),
+        "homes": Shape((address, interface), interval=True),
+        "trusted": Shape((address, interface), interval=True),
+        "gateways": Shape((address,)),
+        "subnets": Shape((address,), interval=True),
+        "masqueraded": Shape((address,), interval=True),
+        "sources": Shape((address,), (address,), interval=True),
+        # of published ports, see `mappings`
+        "published": Shape((protocol, port), (address, port)),
+        "published_on": Shape(place, (address, port)),
+        "published_ranges": Shape(place, (address,), interval=True),
+        "restricted": Shape(place, interval=True),
+        "allowed": Shape((*place, address), interval=True),
+        "direct": Shape((*place, address), interval=True),
+        "relayed": Shape(place, interval=True),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,160 +99,216 @@ _FORWARD = Chain("forward", "filter", nftables.FORWARD, nftables.PRIORITY_FILTER
 _POSTROUTING = Chain("postrouting", "nat", nftables.POSTROUTING, nftables.PRIORITY_SRCNAT)
 GUARD = Chain("guard", "filter", nftables.FORWARD, nftables.PRIORITY_FILTER + 1, nft.DROP)
 
+#: Chains that are jumped to: from raw to a container, from raw out of an internal network, to a port, to a limited one
+_INNER, _CONFINED, _PORTS, _LIMITED = "inner", "confined", "ports", "limited"
+PLAIN_CHAINS = (_INNER, _CONFINED, _PORTS, _LIMITED)
+
+_IIF, _OIF = nft.META_IIFNAME, nft.META_OIFNAME
+
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """One table: ``bridges`` it serves, and whether it must guard the host's forwarding."""
+    """One table in each of ``families``: ``bridges`` it serves, and where it must guard the host's forwarding.
+
+    ``direct_routing``: who can route to containers may (Docker's ``allow-direct-routing``), to published ports only.
+    ``relay`` is the port of the process that does what the kernel cannot (`relay`), 0 when there is none.
+    """
 
     table: str
     bridges: tuple[BridgeSettings, ...]
-    guard: bool = False
+    guard: tuple[Family, ...] = ()
+    direct_routing: bool = False
+    families: tuple[Family, ...] = (IPV4, IPV6)
+    relay: int = 0
 
-    def chains(self) -> list[Chain]:
+    def chains(self, family: Family = IPV4) -> list[Chain]:
         """The base chains, in the order they are made."""
-        return [_RAW, _PREROUTING, _OUTPUT, _FORWARD, _POSTROUTING] + ([GUARD] if self.guard else [])
+        return [_RAW, _PREROUTING, _OUTPUT, _FORWARD, _POSTROUTING] + ([GUARD] if family in self.guard else [])
 
-    def rules(self) -> list[Rule]:
-        """All rules in order."""
-        found = [*_loopback_from_outside(), *_published(_PREROUTING.name), *_published(_OUTPUT.name)]
-        found.append(_rule(_FORWARD, "answers", nft.conntrack_established(), nft.ACCEPT))
-        for bridge in self.bridges:
-            found += [_straight_to_container(bridge), *_forward(bridge), *_postrouting(bridge)]
-        if self.guard:
+    def rules(self, family: Family = IPV4) -> list[Rule]:
+        """All rules of a family, in order."""
+        found = [*_raw(family), *_ports(family), *_forward(family), *_postrouting(family)]
+        if family is IPV6 and self.relay:
+            found.insert(0, _relay(self.relay))
+        if family in self.guard:
             kinds = (("from", nft.META_IIFKIND), ("to", nft.META_OIFKIND))
-            found += [_rule(GUARD, f"{way} a bridge", _is_bridge(key), nft.ACCEPT) for way, key in kinds]
+            found += [_rule(GUARD.name, f"{way} a bridge", _is_bridge(key), nft.ACCEPT) for way, key in kinds]
         return found
 
+    def entries(self, mappings: Iterable[PortMapping] = ()) -> Entries:
+        """What the sets and maps hold, of the bridges and of published ports."""
+        found: Entries = {}
+        parts = [self.members(bridge) for bridge in self.bridges]
+        for part in [*parts, self.ports(mappings)]:
+            for where, elements in part.items():
+                found.setdefault(where, []).extend(elements)
+        return found
+
+    def members(self, bridge: BridgeSettings) -> Entries:
+        """What the sets hold of one bridge."""
+        return self._known(members(bridge, direct_routing=self.direct_routing))
+
+    def ports(self, mappings: Iterable[PortMapping]) -> Entries:
+        """What the sets and maps hold of published ports (coalesced)."""
+        return self._known(entries(mappings))
+
+    def _known(self, found: Entries) -> Entries:
+        return {where: elements for where, elements in found.items() if where[0] in self.families}
+
     def replacement(self, mappings: Iterable[PortMapping]) -> list[Message]:
-        """One transaction that puts this table with these ports in the place of whatever is there under its name."""
+        """One transaction that puts these tables with these ports in the place of whatever is there under the name."""
+        messages = [message for family in self.families for message in self._table(family)]
+        return messages + addition(self.table, self.entries(mappings))
+
+    def _table(self, family: Family) -> list[Message]:
         table = self.table
-        messages = [nftables.add_table(table), nftables.delete_table(table), nftables.add_table(table)]
-        for number, (name, (key, data, interval)) in enumerate(MAPS.items(), 1):
-            messages.append(nftables.add_map(table, name, number, key, data, interval=interval))
-        for chain in self.chains():
+        fresh = nftables.add_table(table, family), nftables.delete_table(table, family)
+        messages = [*fresh, nftables.add_table(table, family)]
+        for number, (name, shape) in enumerate(shapes(family).items(), 1):
+            kind = (shape.key, shape.data)
+            messages.append(nftables.add_set(table, name, number, *kind, interval=shape.interval, family=family))
+        messages += [nftables.add_plain_chain(table, name, family) for name in PLAIN_CHAINS]
+        for chain in self.chains(family):
             place = (chain.kind, chain.hook, chain.priority)
-            messages.append(nftables.add_chain(table, chain.name, *place, policy=chain.policy))
-        messages += [nftables.add_rule(table, rule.chain, rule.expressions, rule.comment) for rule in self.rules()]
-        return messages + addition(table, mappings)
+            messages.append(nftables.add_chain(table, chain.name, *place, policy=chain.policy, family=family))
+        rules = self.rules(family)
+        return messages + [nftables.add_rule(table, r.chain, r.expressions, r.comment, family) for r in rules]
 
 
-def _rule(chain: Chain, comment: str, condition: bytes, verdict: int) -> Rule:
-    return Rule(chain.name, comment, condition + nft.verdict(verdict))
+def _rule(chain: str, comment: str, condition: bytes, verdict: int) -> Rule:
+    return Rule(chain, comment, condition + nft.verdict(verdict))
+
+
+def _in(key: int, name: str, *, inverted: bool = False) -> bytes:
+    """Go on only when the interface is in a set."""
+    return nft.meta(key) + nft.lookup(name, inverted=inverted)
+
+
+def _pair(family: Family, address: bytes, key: int, name: str) -> bytes:
+    """Go on only when a loaded address and an interface are in a set together."""
+    return address + nft.meta(key, nft.REGISTER32 + family.size // 4) + nft.lookup(name)
+
+
+def _raw(family: Family) -> list[Rule]:
+    """Before connections are tracked. Routing 127/8 on a bridge lifts the kernel's own ban on it, in both directions
+    (CVE-2020-8558); whoever writes a container's own address came by a route, not through a published port
+    (moby#45610). A container may talk to the host by the gateway of another network, as everywhere by Docker.
+    """
+    to, raw = nft.destination_address(family), _RAW.name
+    home = _pair(family, to, _IIF, "homes")
+    inside = _rule(_INNER, "from its bridge", home, nft.ACCEPT)
+    found = [
+        Rule(raw, "to a container", to + nft.lookup("subnets") + nft.jump(_INNER)),
+        Rule(raw, "from an internal network", _in(_IIF, "internal") + nft.jump(_CONFINED)),
+        inside,
+        _rule(_INNER, "from this host", nft.interface(_IIF, "lo"), nft.ACCEPT),
+        _rule(_INNER, "from a trusted interface", _pair(family, to, _IIF, "trusted"), nft.ACCEPT),
+        _rule(_INNER, "not out of an internal network", _in(_IIF, "internal"), nft.DROP),
+        _rule(_INNER, "by a gateway", to + nft.lookup("gateways") + _in(_IIF, "bridges"), nft.ACCEPT),
+        _rule(_INNER, "routed around a bridge", b"", nft.DROP),
+        _rule(_CONFINED, "within", home, nft.ACCEPT),
+        _rule(_CONFINED, "to this host", nft.destination_is_local(), nft.DROP),
+    ]
+    return (_loopback_from_outside() if family is IPV4 else []) + found
 
 
 def _loopback_from_outside() -> list[Rule]:
-    """Routing 127/8 on a bridge lifts the kernel's own ban on it, in both directions (CVE-2020-8558)."""
-    outside = nft.in_subnet("127.0.0.0/8") + nft.interface(nft.META_IIFNAME, "lo", equal=False)
+    """IPv6 needs no such rule: the kernel itself takes no packet to or from ::1 from a wire."""
+    outside = nft.in_subnet("127.0.0.0/8") + nft.interface(_IIF, "lo", equal=False)
     return [
-        _rule(_RAW, "to loopback from outside", nft.destination_address() + outside, nft.DROP),
-        _rule(_RAW, "as loopback from outside", nft.source_address() + outside, nft.DROP),
+        _rule(_RAW.name, "to loopback from outside", nft.destination_address() + outside, nft.DROP),
+        _rule(_RAW.name, "as loopback from outside", nft.source_address() + outside, nft.DROP),
     ]
 
 
-def _straight_to_container(bridge: BridgeSettings) -> Rule:
-    """Whoever writes a container's own address came by a route, not through a published port (moby#45610)."""
-    condition = nft.destination_address() + nft.in_subnet(bridge.subnet)
-    condition += nft.interface(nft.META_IIFNAME, bridge.name, equal=False)
-    condition += nft.interface(nft.META_IIFNAME, "lo", equal=False)
-    return _rule(_RAW, f"routed around {bridge.name}", condition, nft.DROP)
+def _ports(family: Family) -> list[Rule]:
+    """Look the destination up: by port on every local address, by address and port, in ranges.
 
-
-def _published(chain: str) -> list[Rule]:
-    """Look the destination up: by port on every local address, by address and port, in ranges."""
+    Limits by source hold for all but the host's own programs, whose packets pass output.
+    """
+    local = nft.destination_is_local()
     by_port = nft.meta(nft.META_L4PROTO) + nft.destination_port(nft.REGISTER32 + 1)
-    by_address = nft.meta(nft.META_L4PROTO) + nft.destination_address(nft.REGISTER32 + 1)
-    by_address += nft.destination_port(nft.REGISTER32 + 2)
-    found = []
+    by_address = _place(family)
+    from_where = by_address + nft.source_address(family, nft.REGISTER32 + 2 + family.size // 4)
+    found = [
+        Rule(_PREROUTING.name, "to a limited port", local + by_address + nft.lookup("restricted") + nft.jump(_LIMITED)),
+        Rule(_PREROUTING.name, "to this host", local + nft.jump(_PORTS)),
+        Rule(_OUTPUT.name, "to this host", local + nft.jump(_PORTS)),
+        _rule(_LIMITED, "from an allowed source", from_where + nft.lookup("allowed"), nft.RETURN),
+        _rule(_LIMITED, "from elsewhere", b"", nft.DROP),
+    ]
     for name, load in (("published_on", by_address), ("published", by_port), ("published_ranges", by_address)):
-        has_port = len(MAPS[name][1]) == 2
-        expressions = nft.destination_is_local() + load + nft.lookup(name) + nft.destination_nat(port=has_port)
-        found.append(Rule(chain, name.replace("_", " "), expressions))
+        has_port = len(shapes(family)[name].data) == 2
+        translate = nft.lookup(name, into=nft.REGISTER) + nft.destination_nat(family, port=has_port)
+        found.append(Rule(_PORTS, name.replace("_", " "), load + translate))
     return found
 
 
-def _forward(bridge: BridgeSettings) -> list[Rule]:
-    into = nft.interface(nft.META_OIFNAME, bridge.name)
-    own = nft.interface(nft.META_IIFNAME, bridge.name) + into
+def _place(family: Family) -> bytes:
+    """Load protocol, destination address and destination port, one behind the other."""
+    load = nft.meta(nft.META_L4PROTO) + nft.destination_address(family, nft.REGISTER32 + 1)
+    return load + nft.destination_port(nft.REGISTER32 + 1 + family.size // 4)
+
+
+def _relay(port: int) -> Rule:
+    """What the kernel cannot translate goes to a process of ours."""
+    expressions = _place(IPV6) + nft.lookup("relayed") + nft.immediate(port.to_bytes(2, "big")) + nft.redirect()
+    return Rule(_PORTS, f"{COMMENT} {port}", expressions)
+
+
+def _forward(family: Family) -> list[Rule]:
+    chain = _FORWARD.name
+    pair = nft.meta(_IIF) + nft.meta(_OIF, nft.REGISTER + 1)
+    into = _in(_OIF, "bridges")
+    from_others = _in(_IIF, "bridges", inverted=True)
+    place = _place(family) + nft.source_address(family, nft.REGISTER32 + 2 + family.size // 4)
+    opened = place + nft.lookup("direct")
+    ping = nft.meta(nft.META_L4PROTO) + nft.compare(bytes([_ICMP[family]]))
     return [
-        _rule(_FORWARD, f"published on {bridge.name}", into + nft.conntrack_dnat(), nft.ACCEPT),
-        _rule(_FORWARD, f"within {bridge.name}", own, nft.DROP if bridge.isolated else nft.ACCEPT),
-        _rule(_FORWARD, f"into {bridge.name}", into, nft.DROP),
+        _rule(chain, "answers", nft.conntrack_established(), nft.ACCEPT),
+        _rule(chain, "within a bridge", pair + nft.lookup("within"), nft.ACCEPT),
+        _rule(chain, "out of an internal network", _in(_IIF, "internal"), nft.DROP),
+        _rule(chain, "into an internal network", _in(_OIF, "internal"), nft.DROP),
+        _rule(chain, "published", into + nft.conntrack_dnat(), nft.ACCEPT),
+        _rule(chain, "routed to a published port", _in(_OIF, "routed") + opened, nft.ACCEPT),
+        _rule(chain, "ping of a routed network", _in(_OIF, "routed") + ping, nft.ACCEPT),
+        _rule(chain, "directly to a published port", into + from_others + opened, nft.ACCEPT),
+        _rule(chain, "unprotected", _in(_OIF, "unprotected") + from_others, nft.ACCEPT),
+        _rule(chain, "into a bridge", into, nft.DROP),
     ]
 
 
-def _postrouting(bridge: BridgeSettings) -> list[Rule]:
-    into = nft.interface(nft.META_OIFNAME, bridge.name)
-    inside = nft.source_address() + nft.in_subnet(bridge.subnet)
-    hairpin = inside + into + nft.conntrack_dnat() + nft.masquerade()
-    loopback = nft.source_address() + nft.in_subnet("127.0.0.0/8") + into + nft.masquerade()
-    name = _POSTROUTING.name
-    found = [Rule(name, f"hairpin of {bridge.name}", hairpin), Rule(name, f"loopback into {bridge.name}", loopback)]
-    if bridge.masquerade:
-        leaving = inside + nft.interface(nft.META_OIFNAME, bridge.name, equal=False) + nft.masquerade()
-        found.append(Rule(name, f"out of {bridge.name}", leaving))
-    return found
+def _postrouting(family: Family) -> list[Rule]:
+    name, source = _POSTROUTING.name, nft.source_address(family)
+    home = _pair(family, source, _OIF, "homes")
+    loopback = source + nft.in_subnet("127.0.0.0/8") + _in(_OIF, "bridges") + nft.masquerade()
+    own_source = source + nft.lookup("sources", into=nft.REGISTER) + nft.source_nat(family)
+    found = [
+        Rule(name, "hairpin", home + nft.conntrack_dnat() + nft.masquerade()),
+        _rule(name, "within a bridge", home, nft.ACCEPT),
+        Rule(name, "out under a chosen address", own_source),
+        Rule(name, "out of a bridge", source + nft.lookup("masqueraded") + nft.masquerade()),
+    ]
+    return [Rule(name, "loopback into a bridge", loopback), *found] if family is IPV4 else found
 
 
 def _is_bridge(key: int) -> bytes:
     return nft.meta(key) + nft.compare(b"bridge".ljust(_KIND_BYTES, b"\0"))
 
 
-def coalesce(mappings: Iterable[PortMapping]) -> list[PortMapping]:
-    """Join runs of neighbouring ports whose numbers are equal on both sides.
-
-    A shifted range stays one mapping a port: an interval that carries a port would lead all of it to the first.
-    """
-    found: list[PortMapping] = []
-    for mapping in sorted(mappings, key=lambda m: (m.protocol, m.host_ip, m.address, m.host_port)):
-        last = found[-1] if found else None
-        if last and mapping.host_port == mapping.container_port and _continues(last, mapping):
-            found[-1] = replace(last, count=last.count + mapping.count)
-        else:
-            found.append(mapping)
-    return found
+def addition(table: str, found: Entries) -> list[Message]:
+    """The messages that add entries."""
+    return [
+        message
+        for (family, name), elements in found.items()
+        for message in nftables.add_elements(table, name, elements, family)
+    ]
 
 
-def _continues(last: PortMapping, mapping: PortMapping) -> bool:
-    same = (last.protocol, last.host_ip, last.address) == (mapping.protocol, mapping.host_ip, mapping.address)
-    return same and last.host_port == last.container_port and last.host_port + last.count == mapping.host_port
-
-
-def elements(mappings: Iterable[PortMapping]) -> dict[str, list[Element]]:
-    """The map entries of (coalesced) mappings, by map."""
-    found: dict[str, list[Element]] = {}
-    for mapping in mappings:
-        name, element = _element(mapping)
-        found.setdefault(name, []).append(element)
-    return found
-
-
-def _element(mapping: PortMapping) -> tuple[str, Element]:
-    protocol = bytes([PROTOCOLS[mapping.protocol]])
-    host, port = socket.inet_aton(mapping.host_ip), _port(mapping.host_port)
-    address = socket.inet_aton(mapping.address)
-    if mapping.count > 1:
-        end = socket.inet_aton(_LAST_ADDRESS) if mapping.host_ip == ANY else host
-        last = _port(mapping.host_port + mapping.count - 1)
-        return "published_ranges", Element([protocol, host, port], [address], [protocol, end, last])
-    target = [address, _port(mapping.container_port)]
-    if mapping.host_ip == ANY:
-        return "published", Element([protocol, port], target)
-    return "published_on", Element([protocol, host, port], target)
-
-
-def _port(number: int) -> bytes:
-    return struct.pack(">H", number)
-
-
-def addition(table: str, mappings: Iterable[PortMapping]) -> list[Message]:
-    """The messages that publish mappings."""
-    return _each_map(nftables.add_elements, table, mappings)
-
-
-def removal(table: str, mappings: Iterable[PortMapping]) -> list[Message]:
-    """The messages that withdraw mappings."""
-    return _each_map(nftables.delete_elements, table, mappings)
-
-
-def _each_map(change: _Change, table: str, mappings: Iterable[PortMapping]) -> list[Message]:
-    return [message for name, found in elements(mappings).items() for message in change(table, name, found)]
+def removal(table: str, found: Entries) -> list[Message]:
+    """The messages that take entries away."""
+    return [
+        message
+        for (family, name), elements in found.items()
+        for message in nftables.delete_elements(table, name, elements, family)
+    ]

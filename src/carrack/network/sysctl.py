@@ -4,6 +4,7 @@ import os
 
 PROC_SYS = "/proc/sys"
 IP_FORWARD = "net/ipv4/ip_forward"
+IP6_FORWARD = "net/ipv6/conf/all/forwarding"
 
 
 def read(root: str, name: str) -> str | None:

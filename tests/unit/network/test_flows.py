@@ -1,4 +1,5 @@
 import errno
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -6,7 +7,7 @@ from tests.unit.linux.test_conntrack import CLIENT, CONTAINER, HOST, tuple_of
 
 from carrack.linux.conntrack import Connection, Conntrack
 from carrack.network import flows
-from carrack.network.rules import PortMapping
+from carrack.network.mappings import PortMapping
 
 MAPPING = PortMapping("udp", "0.0.0.0", 50, "172.17.0.2", 50, 10)
 
@@ -31,7 +32,7 @@ class FakeConntrack(Conntrack):
         reply = tuple_of(2, target, CLIENT, protocol, 257)
         return Connection(bytes(4) + tuple_of(1, CLIENT, destination, protocol, port) + reply)
 
-    def forget(self, choose: Callable[[Connection], bool]) -> int:
+    def forget(self, choose: Callable[[Connection], bool], family: int = socket.AF_INET) -> int:
         self.asked += 1
         self.forgotten = {name for name, connection in self.known.items() if choose(connection)}
         return len(self.forgotten)
@@ -63,7 +64,7 @@ def test_tcp_asks_nothing() -> None:
 
 def test_a_kernel_that_does_not_tell_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     class Refusing(FakeConntrack):
-        def forget(self, choose: Callable[[Connection], bool]) -> int:
+        def forget(self, choose: Callable[[Connection], bool], family: int = socket.AF_INET) -> int:
             raise OSError(errno.EINVAL, "no ctnetlink")
 
     flows.end(Refusing(), [MAPPING])

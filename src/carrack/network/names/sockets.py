@@ -24,9 +24,10 @@ import threading
 from collections.abc import Iterable
 
 from carrack.linux import nft_expressions as nft
-from carrack.linux import nftables
+from carrack.linux import nft_messages as nftables
 from carrack.linux.namespaces import CLONE_NEWNET
 from carrack.linux.netlink import Message
+from carrack.linux.nftables import Nftables
 from carrack.linux.syscalls import LINUX
 
 ADDRESS = "127.0.0.11"
@@ -122,7 +123,7 @@ def _bound(undo: contextlib.ExitStack, port: int = 0) -> tuple[socket.socket, so
 
 def redirect(udp: int, tcp: int) -> None:
     """Lead port 53 of 127.0.0.11 to these ports, in the network namespace of the calling thread."""
-    tables = nftables.Nftables()
+    tables = Nftables()
     try:
         rules = rule_set(udp, tcp)
         try:

@@ -1,0 +1,179 @@
+"""Published ports between what a client wrote and what the firewall holds: bindings, pure.
+
+A binding is a run of ports, so that a range of a thousand is one of them on its way. Its document, as
+``NetworkSettings.Ports`` has it, says all that is needed to make it again after a restart of the daemon.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from carrack.errors import InvalidArgument
+from carrack.model.ports import PublishedPort
+from carrack.network.bridge import NAT, ROUTED, BridgeSettings
+from carrack.network.mappings import ANY, ANY6, PortMapping
+from carrack.network.ports import host_address
+
+PortsDocument = dict[str, list[dict[str, Any]] | None]
+
+#: What a network is that says nothing of itself
+PLAIN = BridgeSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a container is reached: its addresses (empty: none in that family), and the bridges that they are on.
+
+    ``ipv6``: the host takes clients over IPv6.
+    """
+
+    address4: str
+    address6: str
+    bridge4: BridgeSettings = PLAIN
+    bridge6: BridgeSettings = PLAIN
+    ipv6: bool = True
+
+    def routed(self, host_ip: str) -> bool:
+        """Whether such clients come straight to the container's own address: no port of the host is taken."""
+        if ":" in host_ip:
+            return bool(self.address6) and self.bridge6.gateway_mode6 == ROUTED
+        return self.bridge4.gateway_mode4 == ROUTED
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """``count`` ports of a container, and the host's ports that lead there on each of some addresses.
+
+    ``host_port`` 0 takes none of the host's (`Way.routed`).
+    """
+
+    protocol: str
+    addresses: tuple[str, ...]
+    host_port: int
+    container_port: int
+    count: int = 1
+    allow: tuple[str, ...] = ()
+
+
+def places(host_ip: str, way: Way) -> tuple[str, ...]:
+    """The host's addresses that a port is published on. InvalidArgument when the container cannot be reached so."""
+    if host_ip:
+        address = host_address(host_ip)
+        if ":" not in address and not way.address4:
+            raise InvalidArgument(f"cannot publish on {address}: the container has no IPv4 address")
+        return (address,)
+    default = way.bridge4.host_binding
+    if default not in ("", ANY):
+        return (default,) if ":" in default or way.address4 else ()
+    return tuple(a for a, there in ((ANY, way.address4), (ANY6, way.ipv6)) if there)
+
+
+def runs(wanted: Sequence[PublishedPort]) -> Iterator[tuple[PublishedPort, int]]:
+    """Neighbours with numbers of their own (on both sides one more) as the first of them and how many they are."""
+    first: PublishedPort | None = None
+    count, host, container, protocol = 0, -1, -1, ""
+    for port in wanted:
+        number, _, kind = port.container.partition("/")
+        same = first is not None and (first.host_ip, first.allow) == (port.host_ip, port.allow) and kind == protocol
+        follows = same and port.host_port == str(host + count) and number == str(container + count)
+        if follows:
+            count += 1
+            continue
+        if first is not None:
+            yield first, count
+        fixed = port.host_port.isdigit() and port.host_port != "0"
+        first, count, protocol = port, 1, kind
+        host, container = (int(port.host_port) if fixed else -1 << 20), int(number)
+    if first is not None:
+        yield first, count
+
+
+def document(bindings: Iterable[Binding], exposed: Iterable[str] = ()) -> PortsDocument:
+    """``NetworkSettings.Ports``: each container port with its places on the host, None for one only exposed."""
+    found: PortsDocument = dict.fromkeys(exposed)
+    for binding in bindings:
+        more = {"Allow": list(binding.allow)} if binding.allow else {}
+        for n in range(binding.count):
+            key = f"{binding.container_port + n}/{binding.protocol}"
+            port = str(binding.host_port + n) if binding.host_port else ""
+            new = [{"HostIp": address, "HostPort": port, **more} for address in binding.addresses]
+            old = found.get(key)
+            found[key] = old + new if old else new
+    return found
+
+
+def parse(ports: Mapping[str, Any]) -> list[Binding]:
+    """The bindings of a document."""
+    found: list[Binding] = []
+    for key, listed in ports.items():
+        number, _, protocol = key.partition("/")
+        for place in listed or ():
+            port = int(place["HostPort"] or 0)
+            one = Binding(protocol, (place["HostIp"],), port, int(number), 1, tuple(place.get("Allow") or ()))
+            last = found[-1] if found else None
+            if last and last == replace(one, addresses=last.addresses) and place["HostIp"] not in last.addresses:
+                found[-1] = replace(last, addresses=(*last.addresses, *one.addresses))
+            else:
+                found.append(one)
+    return joined(found)
+
+
+def joined(bindings: Iterable[Binding]) -> list[Binding]:
+    """Neighbours as runs."""
+    found: list[Binding] = []
+    for one in sorted(bindings, key=lambda b: (b.protocol, b.addresses, b.allow, b.container_port, b.host_port)):
+        last = found[-1] if found else None
+        if last is not None and last.host_port and one == replace(_behind(last), count=one.count):
+            found[-1] = replace(last, count=last.count + one.count)
+        else:
+            found.append(one)
+    return found
+
+
+def _behind(last: Binding) -> Binding:
+    return replace(last, host_port=last.host_port + last.count, container_port=last.container_port + last.count)
+
+
+def without(bindings: Iterable[Binding], word: str) -> tuple[list[Binding], list[Binding]]:
+    """(what stays, what goes) when ``80/tcp``, ``8080:80/tcp`` or ``127.0.0.1:8080:80/tcp`` is taken away."""
+    before, _, container = word.rpartition(":")
+    host_ip, _, host = before.rpartition(":")
+    number, _, protocol = container.partition("/")
+    stay, go = [], []
+    for binding in bindings:
+        for n in range(binding.count):
+            host_port = binding.host_port + n if binding.host_port else 0
+            one = replace(binding, host_port=host_port, container_port=binding.container_port + n, count=1)
+            meant = str(one.container_port) == number and one.protocol == (protocol or "tcp")
+            there = host in ("", str(one.host_port)) and host_ip.strip("[]") in ("", *one.addresses)
+            (go if meant and there else stay).append(one)
+    return joined(stay), joined(go)
+
+
+def mappings(bindings: Iterable[Binding], way: Way, *, direct_routing: bool = False) -> list[PortMapping]:
+    """What the firewall is to do, coalesced; nothing for a family that the container has lost."""
+    found = []
+    for binding in bindings:
+        for address in binding.addresses:
+            target = way.address6 if ":" in address and way.address6 else way.address4
+            if target:
+                found += _mapped(binding, address, target, way, direct_routing)
+    return found
+
+
+def _mapped(binding: Binding, host_ip: str, target: str, way: Way, direct_routing: bool) -> Iterator[PortMapping]:
+    bridge, mode = way.bridge4, way.bridge4.gateway_mode4
+    if ":" in target:
+        bridge, mode = way.bridge6, way.bridge6.gateway_mode6
+    same_family = (":" in host_ip) == (":" in target)
+    opened = mode == ROUTED or (mode == NAT and (direct_routing or bool(bridge.trusted_interfaces)))
+    direct = same_family and opened
+    host_port = 0 if way.routed(host_ip) else binding.host_port
+    whole = PortMapping(
+        binding.protocol, host_ip, host_port, target, binding.container_port, binding.count, binding.allow, direct
+    )
+    if host_port == binding.container_port or not host_port or binding.count == 1:
+        yield whole
+        return
+    for n in range(binding.count):
+        yield replace(whole, host_port=host_port + n, container_port=binding.container_port + n, count=1)
