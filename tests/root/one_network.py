@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 from carrack.model.ports import PublishedPort
 from carrack.network import bridge_options
+from carrack.network.bindings import PortsDocument
 from carrack.network.bridge import BridgeSettings
 from carrack.network.endpoint import ParkedVeth
 from carrack.network.fabric import Fabric
 from carrack.network.nets import Document
 from carrack.network.plan import BRIDGE, EndpointPlan, Existing, NetworkPlan, Subnet
-from carrack.network.publishing import PortsDocument, Published
+from carrack.network.publishing import Published
 
 
 def plan_of(settings: BridgeSettings, network_id: str, name: str = "one") -> NetworkPlan:

@@ -1,7 +1,9 @@
 """The bridge itself and what the kernel holds of it: interfaces, switches, nftables as nft reads them."""
 
 import asyncio
+import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -13,13 +15,13 @@ from tests.root.one_network import OneNetwork
 from tests.suites.nftables import check_nftables
 
 from carrack.errors import Conflict, InvalidArgument
-from carrack.linux import nft_expressions, nftables, rtnetlink
+from carrack.linux import nft_expressions, nft_messages, rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.linux.nftables import Nftables
 from carrack.network import bridge
 from carrack.network.bridge import BridgeSettings
 from carrack.network.firewall import Firewall
-from carrack.network.rules import PortMapping
+from carrack.network.mappings import PortMapping
 from carrack.network.sandbox import Sandbox
 
 pytestmark = pytest.mark.root
@@ -110,13 +112,13 @@ def test_another_firewall_keeps_its_word_and_is_named(caplog: pytest.LogCaptureF
             await network.connect("c1", inside.fd, inside.netlink_fd)
             with echo(outside, 80):
                 assert inside.run(lambda: ask("192.0.2.2", 80, timeout=0.3)) is None
-                kernel.commit([nftables.delete_table("crk-other")])
+                kernel.commit([nft_messages.delete_table("crk-other")])
                 assert inside.run(lambda: ask("192.0.2.2", 80)) == "192.0.2.1"
 
     kernel = Nftables()
-    hook = (nftables.FORWARD, nftables.PRIORITY_FILTER)
-    other = nftables.add_chain("crk-other", "FORWARD", "filter", *hook, policy=nft_expressions.DROP)
-    kernel.commit([nftables.add_table("crk-other"), other])
+    hook = (nft_messages.FORWARD, nft_messages.PRIORITY_FILTER)
+    other = nft_messages.add_chain("crk-other", "FORWARD", "filter", *hook, policy=nft_expressions.DROP)
+    kernel.commit([nft_messages.add_table("crk-other"), other])
     with_network(scene)
     kernel.close()
 
@@ -216,41 +218,74 @@ def test_cable_is_cut_when_the_sandbox_lives_on() -> None:
     with_network(scene)
 
 
+_PLAIN = BridgeSettings("carrack0", "172.17.0.1/16")
+_CASES = {
+    "plain": ((_PLAIN,), False, False),
+    "guarded-isolated": (
+        (
+            BridgeSettings("carrack0", "172.17.0.1/16", isolated=True),
+            BridgeSettings("inner", "10.9.0.1/24", masquerade=False),
+        ),
+        True,
+        False,
+    ),
+    "many": (
+        (
+            BridgeSettings("both", "172.18.0.1/16", address6="fd00:18::1/64"),
+            BridgeSettings("closed", "172.19.0.1/16", address6="fd00:19::1/64", internal=True),
+            BridgeSettings("known", "172.20.0.1/16", gateway_mode4="routed", trusted_interfaces=("uplink",)),
+            BridgeSettings("open", "172.21.0.1/16", gateway_mode4="nat-unprotected", source4="192.0.2.9"),
+            BridgeSettings("six", "", address6="fd00:22::1/64", masquerade6=False),
+        ),
+        False,
+        True,
+    ),
+}
+
+
 @pytest.mark.skipif(not shutil.which("nft"), reason="the nft program is not installed")
-@pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
+@pytest.mark.parametrize("case", _CASES)
 @own_network
 def test_nft_reads_what_we_mean(case: str) -> None:
-    cases = {
-        "plain": ((BridgeSettings("carrack0", "172.17.0.1/16"),), False),
-        "guarded-isolated": (
-            (
-                BridgeSettings("carrack0", "172.17.0.1/16", isolated=True),
-                BridgeSettings("inner", "10.9.0.1/24", masquerade=False),
-            ),
-            True,
-        ),
-    }
-    bridges, guard = cases[case]
+    bridges, guard, direct = _CASES[case]
     kernel = Nftables()
-    firewall = Firewall(kernel)
-    firewall.install(bridges, guard=guard)
+    firewall = Firewall(kernel, direct_routing=direct, relay=40000)
+    firewall.install(bridges, guard=guard, guard6=guard)
     firewall.publish(
         "c1",
         [
-            PortMapping("tcp", "0.0.0.0", 8080, "172.17.0.2", 80),
+            PortMapping("tcp", "0.0.0.0", 8080, "172.17.0.2", 80, direct=direct),
             PortMapping("udp", "192.0.2.1", 53, "172.17.0.2", 5353),
             PortMapping("udp", "0.0.0.0", 10000, "172.17.0.2", 10000, 10001),
             PortMapping("tcp", "127.0.0.1", 7000, "172.17.0.2", 7000, 2),
+            PortMapping("tcp", "::", 8080, "172.17.0.2", 80),
+            PortMapping("tcp", "0.0.0.0", 443, "172.17.0.2", 443, allow=("10.0.0.0/8", "fd00::/8")),
+            PortMapping("tcp", "::", 443, "fd00:18::2", 443, allow=("10.0.0.0/8", "fd00::/8")),
         ],
     )
     kernel.close()
-    golden = GOLDEN / case / "table.nft"
-    listed = nft("list", "table", "ip", "carrack")
-    if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(listed)
-    with Namespace() as other:
-        other.run(lambda: nft("-f", str(golden)))
-        assert listed == other.run(lambda: nft("list", "table", "ip", "carrack"))
+    for family in ("ip", "ip6"):
+        golden = GOLDEN / case / f"{family}.nft"
+        listed = _ordered(nft("list", "table", family, "carrack"))
+        if os.environ.get("UPDATE_GOLDEN"):
+            golden.parent.mkdir(exist_ok=True)
+            golden.write_text(listed)
+        with Namespace() as other:
+            assert listed == other.run(functools.partial(_read_back, family, golden))
+
+
+def _read_back(family: str, golden: Path) -> str:
+    nft("-f", str(golden))
+    return _ordered(nft("list", "table", family, "carrack"))
+
+
+def _ordered(listing: str) -> str:
+    """With the entries of each set in order: a hash has none."""
+
+    def lines(found: re.Match[str]) -> str:
+        return "elements = {\n\t\t\t" + ",\n\t\t\t".join(sorted(re.split(r",\s+", found[1]))) + "\n\t\t}"
+
+    return re.sub(r"elements = \{ (.*?) \}", lines, listing, flags=re.S)
 
 
 def nft(*arguments: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from tests.root.netns import Namespace, ask, echo, own_network
 from tests.root.one_network import OneNetwork
 
-from carrack.linux import nftables, rtnetlink
+from carrack.linux import nft_messages, rtnetlink
 from carrack.linux.netlink import Message, Netlink
 from carrack.linux.nftables import Nftables
 from carrack.model.ports import PublishedPort
@@ -136,7 +136,7 @@ def test_a_firewall_table_that_is_taken_away_comes_back_with_its_ports(way: str)
     async def scene(network: OneNetwork, inside: Namespace) -> None:
         if way == "deleted":
             kernel = Nftables()
-            kernel.commit([nftables.delete_table(TABLE)])
+            kernel.commit([nft_messages.delete_table(TABLE)])
             kernel.close()
         else:
             await asyncio.to_thread(subprocess.run, ["nft", "flush", "table", "ip", TABLE], check=True)

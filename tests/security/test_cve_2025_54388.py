@@ -10,7 +10,8 @@ import pytest
 from tests.root.netns import Namespace, ask, echo, own_network
 from tests.root.one_network import OneNetwork
 
-from carrack.linux.nftables import Nftables, delete_table
+from carrack.linux.nft_messages import delete_table
+from carrack.linux.nftables import Nftables
 from carrack.model.ports import PublishedPort
 from carrack.network.bridge import BridgeSettings
 

@@ -55,7 +55,9 @@ _BATCH_END = 17
 #: What is announced when somebody takes something away
 REMOVALS = frozenset(SUBSYSTEM << 8 | kind for kind in (DELTABLE, DELCHAIN, DELRULE, DELSET, DELSETELEM))
 _NEW_CHAIN = SUBSYSTEM << 8 | NEWCHAIN
+_GONE_RULE = SUBSYSTEM << 8 | DELRULE
 _HOOK = 4
+_FORWARD = b"FORWARD\0"
 
 #: kind, hook, priority, policy
 BaseChain = tuple[str, int, int, int]
@@ -210,7 +212,7 @@ class ChangeListener:
 
     def lost(self, table: str, own_port: int) -> bool:
         """Read all that has come: did anyone but the socket with ``own_port`` take something from the table (of either
-        family), or hook a chain of its own in?
+        family), hook a chain of its own in, or take a rule from a chain FORWARD, iptables' one?
 
         Also true when notices were lost, since one of them may have told of it.
         """
@@ -235,4 +237,4 @@ def _concerns(datagram: bytes, table: bytes, own_port: int) -> bool:
 def _alarming(kind: int, parts: dict[int, bytes], table: bytes) -> bool:
     if parts.get(1) == table:
         return kind in REMOVALS
-    return kind == _NEW_CHAIN and _HOOK in parts
+    return (kind == _NEW_CHAIN and _HOOK in parts) or (kind == _GONE_RULE and parts.get(2) == _FORWARD)

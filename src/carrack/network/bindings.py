@@ -139,7 +139,8 @@ def without(bindings: Iterable[Binding], word: str) -> tuple[list[Binding], list
     before, _, container = word.rpartition(":")
     host_ip, _, host = before.rpartition(":")
     number, _, protocol = container.partition("/")
-    stay, go = [], []
+    stay: list[Binding] = []
+    go: list[Binding] = []
     for binding in bindings:
         for n in range(binding.count):
             host_port = binding.host_port + n if binding.host_port else 0
@@ -152,7 +153,7 @@ def without(bindings: Iterable[Binding], word: str) -> tuple[list[Binding], list
 
 def mappings(bindings: Iterable[Binding], way: Way, *, direct_routing: bool = False) -> list[PortMapping]:
     """What the firewall is to do, coalesced; nothing for a family that the container has lost."""
-    found = []
+    found: list[PortMapping] = []
     for binding in bindings:
         for address in binding.addresses:
             target = way.address6 if ":" in address and way.address6 else way.address4

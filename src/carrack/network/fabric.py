@@ -20,6 +20,7 @@ from carrack.network.kernel import Kernel
 from carrack.network.nets import Document, Nets
 from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
 from carrack.network.publishing import Published
+from carrack.network.relaying import Row
 from carrack.network.sandbox import Sandbox
 from carrack.network.watch import TableListener, Watch
 
@@ -80,9 +81,11 @@ class Fabric:
     ) -> Nets:
         with ExitStack() as undo:
             kernel = Kernel.open(self._table, self._sys_root, direct_routing=self._direct_routing)
-            undo.callback(kernel.close)
-            relays = kernel.relays
-            tell = None if relays is None else lambda rows: loop.call_soon_threadsafe(relays.change, rows)
+            undo.callback(kernel.abandon)
+
+            def tell(rows: list[Row]) -> None:
+                loop.call_soon_threadsafe(kernel.tell_relay, rows)
+
             nets = Nets(kernel, self._sys_root, tell)
             nets.start(plans, existing)
             undo.pop_all()
@@ -210,7 +213,7 @@ class Fabric:
         asyncio.get_running_loop().call_later(_BIND_SECONDS, bind)
 
     async def _reassert(self) -> str:
-        changed = await self._run(self._open.kernel.firewall.restore)
+        changed = await self._run(self._open.reassert)
         return f"nftables table {self._table} was changed" if changed else ""
 
     async def _heal(self) -> str:

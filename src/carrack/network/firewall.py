@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from carrack.errors import Conflict, Internal, Unavailable
 from carrack.linux.nft_expressions import IPV4, IPV6, Family
-from carrack.linux.nft_messages import FORWARD, delete_table
+from carrack.linux.nft_messages import delete_table
 from carrack.linux.nftables import Nftables
 from carrack.network.bridge import BridgeSettings
 from carrack.network.mappings import Entries, PortMapping, changes, coalesce
-from carrack.network.rules import GUARD, PLAIN_CHAINS, RuleSet, addition, removal
+from carrack.network.rules import PLAIN_CHAINS, RuleSet, addition, removal
 
 
 class Firewall:
@@ -32,7 +32,7 @@ class Firewall:
         families: tuple[Family, ...] = (IPV4, IPV6),
         relay: int = 0,
     ) -> None:
-        self._nftables = nftables
+        self.nftables = nftables
         self.rule_set = RuleSet(table, (), (), direct_routing, families, relay)
         self._published: dict[str, tuple[PortMapping, ...]] = {}
 
@@ -40,20 +40,6 @@ class Firewall:
     def table(self) -> str:
         """The table's name."""
         return self.rule_set.table
-
-    def guarded(self, family: Family = IPV4) -> bool:
-        """Whether a table of ours, an earlier daemon's or a neighbour's, guards the host's forwarding already."""
-        chain = (GUARD.kind, GUARD.hook, GUARD.priority, GUARD.policy)
-        chains = self._nftables.base_chains(family).items()
-        return any(name == GUARD.name and how == chain for (_, name), how in chains)
-
-    def others_forwarding(self, family: Family = IPV4) -> dict[str, int]:
-        """What other programs (or daemons) say of forwarding: ``table chain`` → policy of their base chain."""
-        found = {}
-        for (table, name), (_, hook, _, policy) in self._nftables.base_chains(family).items():
-            if hook == FORWARD and table != self.table:
-                found[f"{table} {name}"] = policy
-        return found
 
     def install(
         self, bridges: Iterable[BridgeSettings], *, guard: bool | None = None, guard6: bool | None = None
@@ -67,7 +53,7 @@ class Firewall:
         kept = self.rule_set.guard
         now = tuple(f for f in self.rule_set.families if (f in kept if guards[f] is None else guards[f]))
         wanted = replace(self.rule_set, bridges=tuple(bridges), guard=now)
-        self._nftables.commit(wanted.replacement(self._mappings()))
+        self.nftables.commit(wanted.replacement(self._mappings()))
         self.rule_set = wanted
         self.verify()
 
@@ -75,7 +61,7 @@ class Firewall:
         """Serve one more bridge. OSError with the kernel's reason, Internal when it is not found afterwards."""
         wanted = replace(self.rule_set, bridges=(*self.rule_set.bridges, bridge))
         found = wanted.members(bridge)
-        self._nftables.commit(addition(self.table, found))
+        self.nftables.commit(addition(self.table, found))
         self.rule_set = wanted
         if missing := self._lacking(found):
             raise Internal(f"firewall: {missing} of bridge {bridge.name} vanished as soon as they were added")
@@ -87,7 +73,7 @@ class Firewall:
             self.rule_set, bridges=tuple(bridge for bridge in self.rule_set.bridges if bridge.name != name)
         )
         for bridge in going:
-            self._take_away(self.rule_set.members(bridge))
+            self._swap(self.rule_set.members(bridge), {})
 
     def verify(self) -> None:
         """Compare the kernel's tables with what they should be; Internal names the first difference."""
@@ -102,7 +88,7 @@ class Firewall:
         return self._lacking(self.rule_set.entries(self._mappings()))
 
     def _missing_rules(self, family: Family) -> str:
-        chains = self._nftables.base_chains(family)
+        chains = self.nftables.base_chains(family)
         for chain in self.rule_set.chains(family):
             if chains.get((self.table, chain.name)) != (chain.kind, chain.hook, chain.priority, chain.policy):
                 return f"chain {chain.name}"
@@ -110,7 +96,7 @@ class Firewall:
         for rule in self.rule_set.rules(family):
             wanted.setdefault(rule.chain, []).append(rule.comment)
         present: dict[str, list[str]] = {}
-        for name, comment in self._nftables.rules(self.table, family):
+        for name, comment in self.nftables.rules(self.table, family):
             present.setdefault(name, []).append(comment)
         for name, comments in wanted.items():
             if present.get(name) != comments:
@@ -119,7 +105,7 @@ class Firewall:
 
     def _lacking(self, wanted: Entries) -> str:
         for (family, name), elements in wanted.items():
-            if lacking := self._nftables.lacks(self.table, name, elements, family):
+            if lacking := self.nftables.lacks(self.table, name, elements, family):
                 return f"{len(lacking)} entries of {name} (family {family.name})"
         return ""
 
@@ -143,7 +129,7 @@ class Firewall:
         before, wanted = self._published.get(key, ()), tuple(coalesce(mappings))
         gone, come = changes(self.rule_set.ports(before), self.rule_set.ports(wanted))
         try:
-            self._nftables.commit(removal(self.table, gone) + addition(self.table, come))
+            self.nftables.commit(removal(self.table, gone) + addition(self.table, come))
         except OSError as e:
             if e.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 raise Conflict(f"a port of {key} leads to another container already: {e.strerror or e}") from e
@@ -151,7 +137,7 @@ class Firewall:
         self._published[key] = wanted
         if missing := self._lacking(come):
             self._published[key] = before
-            self.install(self.rule_set.bridges)
+            self._swap(come, gone)
             raise Unavailable(f"firewall: {missing} of {key} vanished as soon as they were added: not published")
         return wanted
 
@@ -161,16 +147,16 @@ class Firewall:
         On any doubt the tables are loaded anew.
         """
         wanted = self._published.pop(key, ())
-        self._take_away(self.rule_set.ports(wanted))
+        self._swap(self.rule_set.ports(wanted), {})
         return wanted
 
     def published(self, key: str) -> tuple[PortMapping, ...]:
         """The ports of one container."""
         return self._published.get(key, ())
 
-    def _take_away(self, found: Entries) -> None:
+    def _swap(self, gone: Entries, come: Entries) -> None:
         try:
-            self._nftables.commit(removal(self.table, found))
+            self.nftables.commit(removal(self.table, gone) + addition(self.table, come))
         except OSError as e:
             if e.errno != errno.ENOENT:
                 raise
@@ -184,7 +170,7 @@ class Firewall:
         """Delete the tables; what is gone already is no error."""
         for family in self.rule_set.families:
             try:
-                self._nftables.commit([delete_table(self.table, family)])
+                self.nftables.commit([delete_table(self.table, family)])
             except OSError as e:
                 if e.errno != errno.ENOENT:
                     raise

@@ -12,6 +12,7 @@ from carrack.linux.nft_expressions import IPV4, IPV6, Family
 from carrack.network import sysctl
 from carrack.network.bridge import BridgeSettings
 from carrack.network.firewall import Firewall
+from carrack.network.others import forwarding, guarded
 
 _LOG = logging.getLogger(__name__)
 _SWITCHES = {IPV4: sysctl.IP_FORWARD, IPV6: sysctl.IP6_FORWARD}
@@ -28,7 +29,7 @@ class Forwarding:
 
     def start(self, bridges: Sequence[BridgeSettings]) -> None:
         """Load the firewall and switch on what the bridges need. OSError and Internal when the kernel refuses."""
-        guards = [self._is_off(family) or self._firewall.guarded(family) for family in self._families]
+        guards = [self._is_off(family) or guarded(self._firewall.nftables, family) for family in self._families]
         self._firewall.install(bridges, guard=guards[0], guard6=guards[-1])
         self._switch_on(IPV4)
         self.open(bridges)
@@ -68,7 +69,7 @@ class Forwarding:
         for family in self._families:
             if family not in self._firewall.rule_set.guard or self._is_off(family):
                 continue
-            if others := self._firewall.others_forwarding(family):
+            if others := forwarding(self._firewall.nftables, self._firewall.table, family):
                 names = ", ".join(sorted(others))
                 _LOG.warning("%s forwarding stays on: nftables chains %s may need it", _NAMES[family], names)
             else:

@@ -10,7 +10,7 @@ from carrack.linux.nft_expressions import IPV4, IPV6
 from carrack.linux.nftables import Nftables
 from carrack.network import sysctl
 from carrack.network.firewall import Firewall
-from carrack.network.relaying import Relays
+from carrack.network.relaying import Relays, Row
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +40,17 @@ class Kernel:
             firewall = Firewall(nftables, table, direct_routing=direct_routing, families=families, relay=port)
             undo.pop_all()
         return cls(host, nftables, conntrack, firewall, relays)
+
+    def tell_relay(self, rows: list[Row]) -> None:
+        """Have the relay serve these ports; in the event loop."""
+        if self.relays is not None:
+            self.relays.change(rows)
+
+    def abandon(self) -> None:
+        """`close` before anything was set up; the relay's sockets too, from any thread."""
+        self.close()
+        if self.relays is not None:
+            self.relays.abandon()
 
     def close(self) -> None:
         """Close the sockets; what they have set up stays."""

@@ -24,6 +24,7 @@ from carrack.network.forwarding import Forwarding
 from carrack.network.kernel import Kernel
 from carrack.network.members import Member, Members, Ways, document
 from carrack.network.net import Addresses, Net
+from carrack.network.others import Beside, forwarding
 from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
 from carrack.network.ports import PortAllocator
 from carrack.network.publishing import Published, Publisher
@@ -48,6 +49,8 @@ class Nets:
         self.members = Members()
         self.publisher = Publisher(kernel.firewall, kernel.conntrack, PortAllocator(sys_root), relay)
         self._forwarding = Forwarding(kernel.firewall, sys_root)
+        rule_set = kernel.firewall.rule_set
+        self._beside = Beside(kernel.nftables, rule_set.table, rule_set.families)
 
     def start(self, plans: Sequence[NetworkPlan], existing: Mapping[str, Existing]) -> None:
         """Make all bridges and load the firewall, with the ports of containers that survived the last daemon.
@@ -61,7 +64,21 @@ class Nets:
         self._forwarding.start([net.settings for net in self._nets.values()])
         for net in self._nets.values():
             net.open()
-        _warn_of_others(self.kernel.firewall)
+        if not self._except():
+            _warn_of_others(self.kernel.firewall)
+
+    def _except(self) -> bool:
+        """Get our bridges past Docker's policy, if it is here; True when it is."""
+        words = self._beside.ensure(bridge.name for bridge in self.kernel.firewall.rule_set.bridges)
+        if words:
+            _LOG.warning("%s", words)
+        return bool(words)
+
+    def reassert(self) -> bool:
+        """Put the firewall back where somebody has changed it; True when that was needed."""
+        changed = self.kernel.firewall.restore()
+        self._except()
+        return changed
 
     def indices(self, but: str = "") -> list[int]:
         """The interfaces that the networks stand on, without that of one network."""
@@ -79,6 +96,7 @@ class Nets:
             net.lay(self.kernel.host)
             self.kernel.firewall.include(net.settings)
             undo.callback(self.kernel.firewall.exclude, net.settings.name)
+            self._except()
             self._forwarding.open([net.settings])
             net.open()
             undo.pop_all()
@@ -93,6 +111,7 @@ class Nets:
             raise Conflict(f"network {net.plan.name} has active endpoints: {', '.join(users)}")
         net.cabling.remove(self.kernel.host)
         self.kernel.firewall.exclude(net.settings.name)
+        self._except()
         del self._nets[network_id]
 
     def routes(self) -> list[tuple[str, str]]:
@@ -223,6 +242,7 @@ class Nets:
         """
         for net in self._nets.values():
             net.cabling.remove(self.kernel.host)
+        self._beside.remove()
         self._forwarding.stop()
         self.kernel.firewall.uninstall()
 
@@ -233,6 +253,8 @@ def _netlink(sandbox: Sandbox) -> Netlink:
 
 def _warn_of_others(firewall: Firewall) -> None:
     """What another firewall drops stays dropped; who wonders why finds it in the log."""
-    for chain, policy in firewall.others_forwarding().items():
-        if policy == DROP and not chain.endswith(f" {GUARD.name}"):
-            _LOG.warning("nftables chain ip %s drops what it does not accept, container traffic too", chain)
+    for family in firewall.rule_set.families:
+        for chain, policy in forwarding(firewall.nftables, firewall.table, family).items():
+            if policy == DROP and not chain.endswith(f" {GUARD.name}"):
+                what = f"{family.name} {chain}"
+                _LOG.warning("nftables chain %s drops what it does not accept, container traffic too", what)

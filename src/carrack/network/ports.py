@@ -73,8 +73,8 @@ class PortAllocator:
                     words = f"{_allocated(address, port, taken)}{self._proposal(protocol, tuple(addresses), port)}"
                     raise Conflict(words)
         for user in rivals.users(_NUMBERS[protocol], first, last):
-            if address := _meeting(user.address, addresses):
-                words = f"{_refusal(protocol, address, user.port, errno.EADDRINUSE)}"
+            if met := _meeting(user.address, addresses):
+                words = _refusal(protocol, met, user.port, errno.EADDRINUSE)
                 raise Unavailable(words + self._proposal(protocol, tuple(addresses), user.port))
         for port in ports:
             self.adopt(protocol, addresses, port, owner)

@@ -328,7 +328,7 @@ class Relay:
         """Whether the firewall still redirects to us: no other daemon has taken the ports over."""
         kernel = Nftables()
         try:
-            return f"{COMMENT} {self._port}" in {comment for _, comment in kernel.rules(self._table_name, IPV6)}
+            return f"tcp {COMMENT} {self._port}" in {comment for _, comment in kernel.rules(self._table_name, IPV6)}
         except OSError:
             return False
         finally:

@@ -12,7 +12,9 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
 
+import carrack
 from carrack.network.bindings import Binding, Way
 from carrack.network.mappings import ANY6, LOOPBACK6
 
@@ -20,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 _BACKLOG = 1024
 _TRIES = 20
 _PAUSE_SECONDS = 1.0
+_MODULE = ("-P", "-s", "-S", "-m", "carrack.network.relay")
 
 Row = tuple[str, str, int, str, int, int]
 
@@ -45,9 +48,9 @@ class Relays:
     ``port`` is where the firewall redirects to.
     """
 
-    def __init__(self, table: str, python: str = sys.executable) -> None:
+    def __init__(self, table: str, python: str = "") -> None:
         self._table = table
-        self._python = python
+        self._python = python or getattr(sys, "_base_executable", "") or sys.executable
         self._tcp, self._udp = _sockets()
         self.port = int(self._tcp.getsockname()[1])
         self._rows: list[Row] = []
@@ -76,6 +79,10 @@ class Relays:
         self._rows = []
         self._arm()
         self._let_go()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of sockets that were never in use, from any thread."""
         self._tcp.close()
         self._udp.close()
 
@@ -106,9 +113,14 @@ class Relays:
             undo.callback(ours.close)
             with theirs:
                 ends = [end.fileno() for end in (theirs, self._tcp, self._udp)]
-                command = [self._python, "-m", "carrack.network.relay", self._table, *map(str, ends)]
+                command = [self._python, *_MODULE, self._table, *map(str, ends)]
                 self._process = subprocess.Popen(
-                    command, pass_fds=ends, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": _search_path()}
+                    command,
+                    env={"PYTHONPATH": str(Path(carrack.__file__).parent.parent), "LANG": "C.UTF-8"},
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=ends,
+                    start_new_session=True,
                 )
             undo.pop_all()
         ours.setblocking(False)
@@ -168,11 +180,6 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
     loop.add_reader(pidfd, ended)
-
-
-def _search_path() -> str:
-    """Where this package lies, for the child to find it."""
-    return os.pathsep.join(filter(None, sys.path))
 
 
 def _sockets() -> tuple[socket.socket, socket.socket]:

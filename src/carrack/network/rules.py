@@ -16,6 +16,7 @@ close: an accept ends only our chains.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from socket import IPPROTO_TCP, IPPROTO_UDP
 from typing import NamedTuple
 
 from carrack.linux import nft_expressions as nft
@@ -129,7 +130,7 @@ class RuleSet:
         """All rules of a family, in order."""
         found = [*_raw(family), *_ports(family), *_forward(family), *_postrouting(family)]
         if family is IPV6 and self.relay:
-            found.insert(0, _relay(self.relay))
+            found = _relay(self.relay) + found
         if family in self.guard:
             kinds = (("from", nft.META_IIFKIND), ("to", nft.META_OIFKIND))
             found += [_rule(GUARD.name, f"{way} a bridge", _is_bridge(key), nft.ACCEPT) for way, key in kinds]
@@ -250,10 +251,13 @@ def _place(family: Family) -> bytes:
     return load + nft.destination_port(nft.REGISTER32 + 1 + family.size // 4)
 
 
-def _relay(port: int) -> Rule:
-    """What the kernel cannot translate goes to a process of ours."""
-    expressions = _place(IPV6) + nft.lookup("relayed") + nft.immediate(port.to_bytes(2, "big")) + nft.redirect()
-    return Rule(_PORTS, f"{COMMENT} {port}", expressions)
+def _relay(port: int) -> list[Rule]:
+    """What the kernel cannot translate goes to a process of ours. A rule each, or nft cannot read what it lists."""
+    lead = _place(IPV6) + nft.lookup("relayed") + nft.immediate(port.to_bytes(2, "big")) + nft.redirect()
+    return [
+        Rule(_PORTS, f"{protocol} {COMMENT} {port}", nft.meta(nft.META_L4PROTO) + nft.compare(bytes([number])) + lead)
+        for protocol, number in (("tcp", IPPROTO_TCP), ("udp", IPPROTO_UDP))
+    ]
 
 
 def _forward(family: Family) -> list[Rule]:

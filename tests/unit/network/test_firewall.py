@@ -5,9 +5,10 @@ from tests.fakes.nftables import FakeNftables
 from tests.suites.nftables import check_nftables
 
 from carrack.errors import Conflict, Internal, Unavailable
+from carrack.linux.nft_expressions import IPV4
 from carrack.network.bridge import BridgeSettings
 from carrack.network.firewall import Firewall
-from carrack.network.rules import PortMapping
+from carrack.network.mappings import PortMapping
 
 BRIDGE = BridgeSettings("br0", "172.30.0.1/24")
 
@@ -34,19 +35,10 @@ def test_the_fake_keeps_the_contract() -> None:
 
 def test_install_is_one_transaction_and_repeats(kernel: FakeNftables, firewall: Firewall) -> None:
     assert kernel.commits == 1
-    assert not firewall.guarded()
     firewall.publish("c1", [mapping(8080)])
     firewall.install([BRIDGE], guard=True)
-    assert firewall.guarded()
+    assert firewall.rule_set.guard == (IPV4,)
     assert len(kernel.elements("t", "published")) == 1
-
-
-def test_a_neighbours_guard_is_seen(kernel: FakeNftables, firewall: Firewall) -> None:
-    assert firewall.others_forwarding() == {}
-    neighbour = Firewall(kernel, "other")
-    neighbour.install([BridgeSettings("br1", "172.31.0.1/24")], guard=True)
-    assert firewall.guarded()
-    assert firewall.others_forwarding() == {"other forward": 1, "other guard": 0}
 
 
 def test_withdrawn_ports_are_gone(kernel: FakeNftables, firewall: Firewall) -> None:
@@ -64,12 +56,39 @@ def test_one_port_leads_to_one_container(kernel: FakeNftables, firewall: Firewal
     with pytest.raises(Conflict, match="leads to another container"):
         firewall.publish("c2", [mapping(8081, "172.30.0.3"), mapping(8080, "172.30.0.3")])
     assert len(kernel.elements("t", "published")) == 1
-    with pytest.raises(Conflict, match="published already"):
-        firewall.publish("c1", [mapping(1)])
+
+
+def test_publishing_again_changes_only_what_differs(kernel: FakeNftables, firewall: Firewall) -> None:
+    firewall.publish("c1", [mapping(8080), mapping(8081)])
+    count = kernel.commits
+    firewall.publish("c1", [mapping(8081), mapping(8082)])
+    assert kernel.commits == count + 1
+    assert {key[4:6] for key, _, _ in kernel.elements("t", "published")} == {b"\x1f\x91", b"\x1f\x92"}
+    with pytest.raises(Conflict):
+        firewall.publish("c2", [mapping(8082, "172.30.0.3")])
+    firewall.verify()
+
+
+def test_a_bridge_comes_and_goes_in_one_transaction_without_reloading(kernel: FakeNftables, firewall: Firewall) -> None:
+    handles = [rule.handle for rule in kernel.listing("t")]
+    firewall.include(BridgeSettings("br1", "172.31.0.1/24"))
+    firewall.verify()
+    assert len(kernel.elements("t", "bridges")) == 2
+    firewall.exclude("br1")
+    firewall.exclude("br1")
+    firewall.verify()
+    assert len(kernel.elements("t", "bridges")) == 1
+    assert [rule.handle for rule in kernel.listing("t")] == handles
+
+
+def test_a_bridge_that_is_not_found_afterwards_is_an_error(kernel: FakeNftables, firewall: Firewall) -> None:
+    kernel.lacks = lambda table, name, elements, family=IPV4: list(elements)  # type: ignore[method-assign]
+    with pytest.raises(Internal, match="vanished"):
+        firewall.include(BridgeSettings("br1", "172.31.0.1/24"))
 
 
 def test_a_port_not_found_afterwards_is_not_published(firewall: Firewall, kernel: FakeNftables) -> None:
-    kernel.lacks = lambda table, name, elements: list(elements)  # type: ignore[method-assign]
+    kernel.lacks = lambda table, name, elements, family=IPV4: list(elements)  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match="not published"):
         firewall.publish("c1", [mapping(8080)])
     assert kernel.elements("t", "published") == {}
@@ -93,7 +112,7 @@ def test_what_was_taken_is_noticed_and_put_back(kernel: FakeNftables, firewall: 
         case "chain":
             del table.chains["raw"]
         case "rule":
-            table.rules.remove(("raw", "routed around br0"))
+            table.rules = [rule for rule in table.rules if rule.comment != "routed around a bridge"]
         case _:
             table.maps["published"].clear()
     with pytest.raises(Internal, match="lacks"):
@@ -116,7 +135,7 @@ def test_adopted_ports_come_with_the_next_load(kernel: FakeNftables) -> None:
     firewall = Firewall(kernel, "t")
     firewall.adopt("c1", [mapping(9000 + n, count=2) for n in (0, 2)])
     firewall.install([BRIDGE])
-    [(key, end)] = kernel.elements("t", "published_ranges")
+    [(key, end, _)] = kernel.elements("t", "published_ranges")
     assert (key[8:10], end[8:10]) == (b"\x23\x28", b"\x23\x2b")
 
 

@@ -8,5 +8,5 @@ def test_the_sockets_are_opened_and_closed() -> None:
     kernel = Kernel.open("crk-test")
     assert kernel.firewall.table == "crk-test"
     assert len(os.listdir("/proc/self/fd")) > before
-    kernel.close()
+    kernel.abandon()
     assert len(os.listdir("/proc/self/fd")) == before

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from carrack.errors import Conflict, InvalidArgument, NotSupported, Unavailable
+from carrack.errors import Conflict, InvalidArgument, Unavailable
 from carrack.network.ports import PortAllocator, host_address
 
 
@@ -19,36 +19,38 @@ def allocator(tmp_path: Path) -> PortAllocator:
 
 
 def test_a_reserved_port_is_refused_to_everybody(allocator: PortAllocator) -> None:
-    got = allocator.reserve("tcp", "127.0.0.1", "")
-    with pytest.raises(Conflict, match=rf"^Bind for 127.0.0.1:{got.port} failed: port is already allocated$"):
-        allocator.reserve("tcp", "127.0.0.1", str(got.port))
+    got = allocator.reserve("tcp", ["127.0.0.1"], "")
+    with pytest.raises(
+        Conflict, match=rf"^Bind for 127.0.0.1:{got.port} failed: port is already allocated; port \d+ is free$"
+    ):
+        allocator.reserve("tcp", ["127.0.0.1"], str(got.port))
     with pytest.raises(OSError, match="in use"):
         socket.create_server(("127.0.0.1", got.port))
     with socket.socket() as nobody_answers:
         assert nobody_answers.connect_ex(("127.0.0.1", got.port)) != 0
-    os.close(got.fd)
-    allocator.release(got.protocol, got.host_ip, got.port)
-    again = allocator.reserve("tcp", "127.0.0.1", str(got.port))
-    os.close(again.fd)
+    os.close(got.fds[0])
+    allocator.release(got.protocol, got.addresses, got.port)
+    again = allocator.reserve("tcp", ["127.0.0.1"], str(got.port))
+    os.close(again.fds[0])
 
 
 def test_any_address_and_one_address_clash(allocator: PortAllocator) -> None:
-    got = allocator.reserve("udp", "", "")
-    assert got.host_ip == "0.0.0.0"
+    got = allocator.reserve("udp", ["0.0.0.0"], "")
+    assert got.addresses == ("0.0.0.0",)
     with pytest.raises(Conflict):
-        allocator.reserve("udp", "127.0.0.1", str(got.port))
-    other = allocator.reserve("tcp", "127.0.0.1", str(got.port))
+        allocator.reserve("udp", ["127.0.0.1"], str(got.port))
+    other = allocator.reserve("tcp", ["127.0.0.1"], str(got.port))
     with pytest.raises(Conflict):
-        allocator.reserve("tcp", "0.0.0.0", str(got.port))
-    os.close(got.fd)
-    os.close(other.fd)
+        allocator.reserve("tcp", ["0.0.0.0"], str(got.port))
+    os.close(got.fds[0])
+    os.close(other.fds[0])
 
 
 def test_another_programs_port(allocator: PortAllocator) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(Unavailable, match=f"failed to bind host port 127.0.0.1:{port}/tcp: address already in use"):
-            allocator.reserve("tcp", "127.0.0.1", str(port))
+            allocator.reserve("tcp", ["127.0.0.1"], str(port))
 
 
 def test_closed_connections_do_not_hold_a_port(allocator: PortAllocator) -> None:
@@ -58,12 +60,12 @@ def test_closed_connections_do_not_hold_a_port(allocator: PortAllocator) -> None
             accepted, _ = server.accept()
             accepted.close()
             assert client.recv(1) == b""
-    got = allocator.reserve("tcp", "127.0.0.1", str(port))
+    got = allocator.reserve("tcp", ["127.0.0.1"], str(port))
     with socket.socket() as rival:
         rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with pytest.raises(OSError, match="in use"):
             listen(rival, port)
-    os.close(got.fd)
+    os.close(got.fds[0])
 
 
 def listen(rival: socket.socket, port: int) -> None:
@@ -72,30 +74,67 @@ def listen(rival: socket.socket, port: int) -> None:
 
 
 def test_first_free_of_a_range(allocator: PortAllocator) -> None:
-    first = allocator.reserve("tcp", "127.0.0.1", "")
+    first = allocator.reserve("tcp", ["127.0.0.1"], "")
     limits = f"{first.port}-{first.port + 1}"
-    second = allocator.reserve("tcp", "127.0.0.1", limits)
+    second = allocator.reserve("tcp", ["127.0.0.1"], limits)
     assert second.port == first.port + 1
     with pytest.raises(Unavailable, match="all ports are allocated"):
-        allocator.reserve("tcp", "127.0.0.1", limits)
-    os.close(first.fd)
-    os.close(second.fd)
+        allocator.reserve("tcp", ["127.0.0.1"], limits)
+    os.close(first.fds[0])
+    os.close(second.fds[0])
 
 
 def test_an_adopted_port_is_taken(allocator: PortAllocator) -> None:
-    allocator.adopt("tcp", "", 1)
+    allocator.adopt("tcp", ["0.0.0.0"], 1, "web")
     with pytest.raises(Conflict, match="already allocated"):
-        allocator.reserve("tcp", "", "1")
+        allocator.reserve("tcp", ["0.0.0.0"], "1")
 
 
 def test_refusals(allocator: PortAllocator) -> None:
     with pytest.raises(InvalidArgument, match="invalid proto: icmp"):
-        allocator.reserve("icmp", "", "80")
+        allocator.reserve("icmp", ["0.0.0.0"], "80")
     with pytest.raises(InvalidArgument, match="invalid port"):
-        allocator.reserve("tcp", "", "70000")
+        allocator.reserve("tcp", ["0.0.0.0"], "70000")
     with pytest.raises(InvalidArgument, match="invalid IP address"):
         host_address("localhost")
-    with pytest.raises(NotSupported, match="IPv6"):
-        host_address("::1")
+    assert host_address("0::1") == "::1"
     with pytest.raises(Unavailable, match=r"192\.0\.2\.77:80/tcp: cannot assign requested address"):
-        allocator.reserve("tcp", "192.0.2.77", "80")
+        allocator.reserve("tcp", ["192.0.2.77"], "80")
+
+
+def test_both_families_are_one_socket(allocator: PortAllocator) -> None:
+    got = allocator.reserve("tcp", ["0.0.0.0", "::"], "", "web")
+    assert len(got.fds) == 1
+    for address in ("127.0.0.1", "::1", "::", "0.0.0.0"):
+        with pytest.raises(Conflict, match="already allocated to container web"):
+            allocator.reserve("tcp", [address], str(got.port))
+    with socket.socket(socket.AF_INET) as rival, pytest.raises(OSError, match="in use"):
+        rival.bind(("127.0.0.1", got.port))
+    os.close(got.fds[0])
+    allocator.release("tcp", ["0.0.0.0", "::"], got.port)
+
+
+def test_one_address_of_each_family(allocator: PortAllocator) -> None:
+    six = allocator.reserve("tcp", ["::1"], "", "web")
+    four = allocator.reserve("tcp", ["127.0.0.1"], str(six.port))
+    for got in (six, four):
+        os.close(got.fds[0])
+
+
+def test_a_claimed_range_is_looked_up_first_and_bound_later(allocator: PortAllocator) -> None:
+    first = allocator.reserve("udp", ["127.0.0.1"], "").port + 1000
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", first + 5))
+        with pytest.raises(Unavailable, match=rf"{first + 5}/udp: address already in use by .*pid {os.getpid()}"):
+            allocator.claim("udp", ["0.0.0.0"], first, 10)
+    allocator.claim("udp", ["0.0.0.0"], first, 10, "web")
+    with pytest.raises(Conflict, match="already allocated to container web"):
+        allocator.claim("udp", ["127.0.0.1"], first + 9, 10)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as quick:
+        quick.bind(("127.0.0.1", first + 3))
+        fds = allocator.bind_claimed("udp", ["0.0.0.0"], range(first, first + 10))
+    assert len(fds) == 9, "what somebody took meanwhile is left to it"
+    for fd in fds:
+        os.close(fd)
+    with pytest.raises(InvalidArgument, match="invalid proto"):
+        allocator.claim("icmp", ["0.0.0.0"], 1, 2)

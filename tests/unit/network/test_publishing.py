@@ -6,6 +6,7 @@ from tests.fakes.nftables import FakeNftables
 
 from carrack.errors import Conflict, NotFound
 from carrack.model.ports import PublishedPort
+from carrack.network.bindings import Way
 from carrack.network.firewall import Firewall
 from carrack.network.ports import PortAllocator
 from carrack.network.publishing import Publisher
@@ -14,7 +15,7 @@ FREE = PortAllocator()
 
 
 class NoConntrack:
-    def forget(self, stale: object) -> None:
+    def forget(self, stale: object, family: int = 0) -> None:
         pass
 
 
@@ -40,8 +41,8 @@ def scene() -> Scene:
 
 
 def free_port() -> str:
-    got = FREE.reserve("tcp", "", "")
-    os.close(got.fd)
+    got = FREE.reserve("tcp", ["0.0.0.0"], "")
+    os.close(got.fds[0])
     return str(got.port)
 
 
@@ -52,37 +53,43 @@ def close(fds: list[int]) -> None:
 
 def test_ports_are_opened_moved_and_closed(scene: Scene) -> None:
     port = free_port()
-    done = scene.publisher.publish("c1", "10.9.0.2", "", [PublishedPort("80/tcp", "", port)], ["90/tcp"])
+    done = scene.publisher.publish(
+        "c1", Way("10.9.0.2", "", ipv6=False), [PublishedPort("80/tcp", "", port)], ["90/tcp"]
+    )
     close(done.fds)
     assert done.ports == {"90/tcp": None, "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": port}]}
     assert scene.open() == [(int(port), "10.9.0.2")]
-    scene.publisher.move("c1", "10.8.0.2", "")
+    scene.publisher.move("c1", Way("10.8.0.2", "", ipv6=False))
     assert scene.open() == [(int(port), "10.8.0.2")]
     with pytest.raises(Conflict, match="already allocated"):
-        scene.publisher.publish("c2", "10.9.0.3", "", [PublishedPort("80/tcp", "", port)])
+        scene.publisher.publish("c2", Way("10.9.0.3", "", ipv6=False), [PublishedPort("80/tcp", "", port)])
     scene.publisher.withdraw("c1")
     scene.publisher.withdraw("c1")
-    scene.publisher.move("c1", "10.9.0.2", "")
+    scene.publisher.move("c1", Way("10.9.0.2", "", ipv6=False))
     assert scene.open() == []
 
 
 def test_ports_of_a_running_container_come_and_go(scene: Scene) -> None:
     first, second = free_port(), free_port()
-    close(scene.publisher.publish("c1", "10.9.0.2", "", [PublishedPort("80/tcp", "", first)]).fds)
-    done = scene.publisher.republish("c1", "10.9.0.2", "", [PublishedPort("81/tcp", "", second)], [f"{first}:80/tcp"])
+    close(scene.publisher.publish("c1", Way("10.9.0.2", "", ipv6=False), [PublishedPort("80/tcp", "", first)]).fds)
+    done = scene.publisher.republish(
+        "c1", Way("10.9.0.2", "", ipv6=False), [PublishedPort("81/tcp", "", second)], [f"{first}:80/tcp"]
+    )
     close(done.fds)
-    assert done.ports == {"80/tcp": None, "81/tcp": [{"HostIp": "0.0.0.0", "HostPort": second}]}
+    assert done.ports == {"81/tcp": [{"HostIp": "0.0.0.0", "HostPort": second}]}
     assert scene.open() == [(int(second), "10.9.0.2")]
     with pytest.raises(NotFound, match="port 80 is not published"):
-        scene.publisher.republish("c1", "10.9.0.2", "", [], ["80"])
+        scene.publisher.republish("c1", Way("10.9.0.2", "", ipv6=False), [], ["80"])
     with pytest.raises(Conflict):
-        scene.publisher.republish("c1", "10.9.0.2", "", [PublishedPort("82/tcp", "", second)], [])
+        scene.publisher.republish("c1", Way("10.9.0.2", "", ipv6=False), [PublishedPort("82/tcp", "", second)], [])
     assert scene.open() == [(int(second), "10.9.0.2")]
 
 
 def test_ports_of_survivors_are_taken_again(scene: Scene) -> None:
     port = free_port()
-    scene.publisher.adopt("c1", "10.9.0.2", "", {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": port}], "90/tcp": None})
+    scene.publisher.adopt(
+        "c1", Way("10.9.0.2", "", ipv6=False), {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": port}], "90/tcp": None}
+    )
     scene.firewall.install([])
     assert scene.open() == [(int(port), "10.9.0.2")]
     scene.publisher.withdraw("c1")

@@ -1,66 +1,52 @@
-from hypothesis import given
-from hypothesis import strategies as st
-
-from carrack.network import rules
+from carrack.linux.nft_expressions import IPV4, IPV6
 from carrack.network.bridge import BridgeSettings
-from carrack.network.rules import PortMapping, RuleSet, coalesce
+from carrack.network.mappings import PortMapping
+from carrack.network.rules import PLAIN_CHAINS, RuleSet, shapes
 
-BRIDGE = BridgeSettings("br0", "172.30.0.1/24")
-
-
-def mapping(host: int, container: int, count: int = 1, ip: str = "0.0.0.0") -> PortMapping:
-    return PortMapping("tcp", ip, host, "172.30.0.2", container, count)
-
-
-def test_equal_runs_become_one_and_shifted_ones_do_not() -> None:
-    equal = [mapping(port, port) for port in range(10000, 10010)]
-    assert coalesce(reversed(equal)) == [mapping(10000, 10000, 10)]
-    shifted = [mapping(port + 1, port) for port in range(10000, 10010)]
-    assert coalesce(shifted) == shifted
-
-
-def test_a_hole_or_another_address_ends_a_run() -> None:
-    found = coalesce([mapping(1, 1), mapping(2, 2), mapping(4, 4), mapping(5, 5, ip="127.0.0.1")])
-    assert found == [mapping(1, 1, 2), mapping(4, 4), mapping(5, 5, ip="127.0.0.1")]
-
-
-@given(st.sets(st.tuples(st.integers(1, 60), st.booleans())))
-def test_coalescing_loses_and_invents_nothing(ports: set[tuple[int, bool]]) -> None:
-    wanted = {mapping(port, port if equal else port + 7) for port, equal in ports}
-    wanted = {m for m in wanted if m.host_port == m.container_port or mapping(m.host_port, m.host_port) not in wanted}
-    expanded = {mapping(m.host_port + n, m.container_port + n) for m in coalesce(wanted) for n in range(m.count)}
-    assert expanded == wanted
-
-
-def test_which_map_a_mapping_belongs_to() -> None:
-    found = rules.elements([mapping(80, 8080), mapping(81, 81, ip="127.0.0.1"), mapping(90, 90, 5)])
-    assert {name: len(entries) for name, entries in found.items()} == {
-        "published": 1,
-        "published_on": 1,
-        "published_ranges": 1,
-    }
-    assert found["published"][0].key == b"\6\0\0\0\0\x50\0\0"
-    assert found["published"][0].data == b"\xac\x1e\0\2\x1f\x90\0\0"
-    assert found["published_ranges"][0].key == b"\6\0\0\0" + bytes(4) + b"\0\x5a\0\0"
-    assert found["published_ranges"][0].key_end == b"\6\0\0\0\xff\xff\xff\xff\0\x5e\0\0"
+BRIDGE = BridgeSettings("br0", "172.30.0.1/24", address6="fd00:30::1/64")
 
 
 def test_comments_are_unique_within_a_chain() -> None:
-    table = RuleSet("t", (BRIDGE, BridgeSettings("br1", "172.31.0.1/24")), guard=True)
-    names = [(rule.chain, rule.comment) for rule in table.rules()]
-    assert len(names) == len(set(names))
-    assert {chain for chain, _ in names} == {chain.name for chain in table.chains()}
+    table = RuleSet("t", (BRIDGE, BridgeSettings("br1", "172.31.0.1/24")), guard=(IPV4, IPV6), relay=4000)
+    for family in (IPV4, IPV6):
+        names = [(rule.chain, rule.comment) for rule in table.rules(family)]
+        assert len(names) == len(set(names))
+        assert {chain for chain, _ in names} == {chain.name for chain in table.chains(family)} | set(PLAIN_CHAINS)
+
+
+def test_rules_are_the_same_for_any_number_of_bridges() -> None:
+    many = tuple(BridgeSettings(f"br{n}", f"172.30.{n}.1/24") for n in range(50))
+    for family in (IPV4, IPV6):
+        assert RuleSet("t", many).rules(family) == RuleSet("t", ()).rules(family)
 
 
 def test_replacement_begins_by_clearing_the_table_in_the_same_transaction() -> None:
-    words = [message.what for message in RuleSet("t", (BRIDGE,)).replacement([mapping(80, 80)])]
-    assert words[:3] == ["add nftables table t", "delete nftables table t", "add nftables table t"]
+    messages = RuleSet("t", (BRIDGE,)).replacement([PortMapping("tcp", "0.0.0.0", 80, "172.30.0.2", 80)])
+    words = [message.what for message in messages]
+    for family in ("ip", "ip6"):
+        first = words.index(f"add nftables table {family} t")
+        assert words[first + 1 : first + 3] == [f"delete nftables table {family} t", f"add nftables table {family} t"]
     assert words[-1] == "add nftables elements to t published"
 
 
-def test_settings_shape_the_rules() -> None:
-    plain = {rule.comment: rule.expressions for rule in RuleSet("t", (BRIDGE,)).rules()}
-    other = BridgeSettings("br0", "172.30.0.1/24", isolated=True, masquerade=False)
-    strict = {rule.comment: rule.expressions for rule in RuleSet("t", (other,)).rules()}
-    assert plain["within br0"] != strict["within br0"]
-    assert set(plain) - set(strict) == {"out of br0"}
+def test_a_host_without_ipv6_has_one_table() -> None:
+    alone = RuleSet("t", (BRIDGE,), families=(IPV4,))
+    ports = [PortMapping("tcp", "::", 80, "172.30.0.2", 80)]
+    assert all(message.body[0] == IPV4.number for message in alone.replacement(ports))
+
+
+def test_every_set_that_is_filled_is_declared() -> None:
+    table = RuleSet("t", (BRIDGE,))
+    ports = [
+        PortMapping("tcp", "::", 80, "172.30.0.2", 80, allow=("fd00::/8",)),
+        PortMapping("tcp", "0.0.0.0", 80, "172.30.0.2", 80, allow=("10.0.0.0/8",), direct=True),
+    ]
+    for family, name in table.entries(ports):
+        assert name in shapes(family)
+
+
+def test_the_relay_is_asked_first_and_only_of_ipv6() -> None:
+    table = RuleSet("t", (), relay=4000)
+    ports = [rule.comment for rule in table.rules(IPV6) if rule.chain == "ports"]
+    assert ports[:2] == ["tcp relayed by port 4000", "udp relayed by port 4000"]
+    assert not any("relayed" in rule.comment for rule in table.rules(IPV4))
