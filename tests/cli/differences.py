@@ -124,6 +124,31 @@ DIFFERENCES: tuple[Difference, ...] = (
         "",
         "published ports are IPv4's, as above",
     ),
+    Difference(
+        "networks.refused",
+        r'plugin "nosuch" not found$',
+        'plugin "nosuch" not found: the network drivers here are bridge, macvlan and ipvlan',
+        "it says what there is",
+    ),
+    Difference(
+        "networks.refused",
+        r'plugin "nothere" not found$',
+        'plugin "nothere" not found: the one IPAM driver here is default',
+        "it says what there is",
+    ),
+    Difference(
+        "networks.refused",
+        r"(failed to allocate secondary ip address .*: Address already in use)$",
+        r"\1: it is that of the gateway",
+        "it says whose",
+    ),
+    Difference(
+        "networks.refused",
+        r"^err\| Error response from daemon: numerical result out of range$",
+        "err| Error response from daemon: invalid com.docker.network.bridge.name 'a_name_that_is_far_too_long': an "
+        "interface's name has 1 to 15 characters, no /, : or %",
+        "the kernel's number out of range is the length of a name",
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from tests.cli.scenarios import MODULES
 
 FOLDER = Path(__file__).parents[1] / "golden" / "cli"
 SCENARIOS = scenarios(MODULES)
+
+
+def pools(program: str) -> list[str]:
+    """The option by which a daemon's networks are as large as those recorded, and nobody else's."""
+    number = 150 + (os.getpid() + len(program)) % 49
+    return ["--default-address-pool", f"base=10.{number}.0.0/16,size=24"]
 
 
 def path_of(name: str) -> Path:

@@ -23,8 +23,8 @@ _PORTS = {"docker": 43_000, "carrack": 44_000}
 # scenarios of what is being built, recorded ahead of it
 AHEAD = {
     f"networks.{name}"
-    for name in """configurations connecting connecting_refused connecting_the_stopped creating creating_with_ipv6
-    events filters_and_formats links ports refused removing running_on""".split()
+    for name in """configurations connecting connecting_refused connecting_the_stopped creating_with_ipv6 events links
+    ports removing running_on""".split()
 }
 Plays = dict[tuple[str, str], Future[Play]]
 
@@ -44,7 +44,7 @@ def plays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with ExitStack() as stack:
         found: Plays = {}
         for program in sorted({program for _, program in chosen}):
-            process = DaemonProcess(tmp_path_factory.mktemp(f"golden-{program}"))
+            process = DaemonProcess(tmp_path_factory.mktemp(f"golden-{program}"), *golden.pools(program))
             stack.callback(process.stop)
             process.start()
             CommandLine("carrack", process)(*IMPORT, stdin=archive)
