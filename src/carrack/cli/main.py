@@ -28,6 +28,8 @@ _GLOBAL = (
     ("tlsverify", "", "bool", "Use TLS and verify the remote"),
     ("version", "v", "bool", "Print version information and quit"),
 )
+_GARBAGE = 100_000
+"""Objects made before the collector looks for cycles: a long list has none, and no command that ends soon needs it."""
 _LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 
@@ -39,6 +41,10 @@ def main(words: list[str] | None = None) -> int:
     """
     from carrack.cli.exit import flush
 
+    if words is None:
+        import gc
+
+        gc.set_threshold(_GARBAGE)
     code = flush(_run(sys.argv[1:] if words is None else words))
     if words is None:
         import posix

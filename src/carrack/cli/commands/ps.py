@@ -20,6 +20,7 @@ from carrack.client import containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from carrack.cli.command import Session
@@ -65,32 +66,39 @@ def _ps(session: "Session", parsed: "Parsed") -> int:
     from carrack.cli.render.table import print_rows
 
     usual = "ID Image Command RunningFor Status Ports Names" + (" Size" if parsed.flag("size") else "")
-    print_rows([row(item, full) for item in found], HEADINGS, usual, form, "*formatter.ContainerContext")
+    names = usual.split() if form in ("", "table") else None
+    print_rows([row(item, full, names) for item in found], HEADINGS, usual, form, "*formatter.ContainerContext")
     return 0
 
 
-def row(item: "Document", full: bool = False) -> "dict[str, Any]":
-    """What a template may show of one entry of the API's listing."""
+def row(item: "Document", full: bool = False, names: "Iterable[str] | None" = None) -> "dict[str, Any]":
+    """What a template may show of one entry of the API's listing, or only the cells of these ``names``."""
+    return {name: _CELLS[name](item, full) for name in names or _CELLS}
+
+
+def _mounts(item: "Document", full: bool) -> str:
     mounts = [mount.get("Name") or mount.get("Source", "") for mount in item.get("Mounts") or []]
-    command = item.get("Command") or ""
-    return {
-        "ID": short_id(item["Id"], full),
-        "Names": ",".join(_names(item.get("Names") or [], full)),
-        "Image": _image(item, full),
-        "Command": quoted(command if full else ellipsis(command, 20)),
-        "CreatedAt": local_time(item["Created"]),
-        "RunningFor": ago(item["Created"]),
-        "Ports": ports(item.get("Ports") or []),
-        "State": item.get("State", ""),
-        "Status": item.get("Status", ""),
-        "Size": _size(item),
-        "Labels": joined_labels(item.get("Labels")),
-        "Label": label_getter(item.get("Labels")),
-        "Mounts": ",".join(mounts if full else [ellipsis(name, 15) for name in mounts]),
-        "LocalVolumes": str(sum(mount.get("Driver") == "local" for mount in item.get("Mounts") or [])),
-        "Networks": ",".join((item.get("NetworkSettings") or {}).get("Networks") or {}),
-        "Platform": None,
-    }
+    return ",".join(mounts if full else [ellipsis(name, 15) for name in mounts])
+
+
+_CELLS: "dict[str, Callable[[Document, bool], Any]]" = {
+    "ID": lambda item, full: short_id(item["Id"], full),
+    "Names": lambda item, full: ",".join(_names(item.get("Names") or [], full)),
+    "Image": lambda item, full: _image(item, full),
+    "Command": lambda item, full: quoted(ellipsis(item.get("Command") or "", 1 << 30 if full else 20)),
+    "CreatedAt": lambda item, _: local_time(item["Created"]),
+    "RunningFor": lambda item, _: ago(item["Created"]),
+    "Ports": lambda item, _: ports(item.get("Ports") or []),
+    "State": lambda item, _: item.get("State", ""),
+    "Status": lambda item, _: item.get("Status", ""),
+    "Size": lambda item, _: _size(item),
+    "Labels": lambda item, _: joined_labels(item.get("Labels")),
+    "Label": lambda item, _: label_getter(item.get("Labels")),
+    "Mounts": _mounts,
+    "LocalVolumes": lambda item, _: str(sum(mount.get("Driver") == "local" for mount in item.get("Mounts") or [])),
+    "Networks": lambda item, _: ",".join((item.get("NetworkSettings") or {}).get("Networks") or {}),
+    "Platform": lambda *_: None,
+}  # fmt: skip
 
 
 def ports(listed: "list[Document]") -> str:
@@ -98,6 +106,8 @@ def ports(listed: "list[Document]") -> str:
 
     The order is docker's: what is closed by a gap, then what was open at the end, then what maps to another port.
     """
+    if not listed:
+        return ""
     runs: dict[tuple[str, str], tuple[int, int]] = {}
     parts, mapped = [], []
     for port in sorted(listed, key=lambda p: (p["PrivatePort"], p.get("IP", ""), p.get("PublicPort", 0), p["Type"])):

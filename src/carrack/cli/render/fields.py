@@ -73,6 +73,8 @@ def ellipsis(text: str, most: int) -> str:
 
 def quoted(text: str) -> str:
     """A text in double quotes with Go's escapes for what does not print."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     named = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
     return '"' + "".join(named.get(c) or (c if c.isprintable() else f"\\x{ord(c):02x}") for c in text) + '"'
 

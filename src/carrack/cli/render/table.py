@@ -35,19 +35,33 @@ def print_rows(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], defau
 
 def write_columns(lines: list[list[str]]) -> None:
     """Write lines of cells in columns, shortened only where a terminal would wrap them."""
-    for line in layout(lines, _terminal_width()):
-        write(line)
+    if lines:
+        write("\n".join(layout(lines, _terminal_width())))
 
 
 def layout(lines: list[list[str]], width: int = 0, least: int = _LEAST) -> list[str]:
     """Lines of cells (titles first) as text, columns at least ``least`` wide and shortened to fit ``width``."""
     count = max(map(len, lines), default=0)
+    if (
+        count
+        and not width
+        and all(len(line) == count for line in lines)
+        and all("".join(line).isascii() for line in lines)
+    ):
+        return _plain(lines, least)
     widths = [
         max((display_width(line[index]) for line in lines if index < len(line)), default=0) for index in range(count)
     ]
     if width:
         widths = _fitted(widths, width, lines[0])
     return [_line(line, widths, least) for line in lines]
+
+
+def _plain(lines: list[list[str]], least: int) -> list[str]:
+    """The same where nothing is wide, nothing missing and nothing to be shortened: many rows are quicker by it."""
+    widths = [max(least, max(map(len, column)) + _GAP) for column in zip(*lines, strict=True)]
+    form = "".join(f"%-{width}s" for width in widths[:-1]) + "%s"
+    return [form % tuple(line) for line in lines]
 
 
 def display_width(text: str) -> int:

@@ -12,7 +12,10 @@ def test_columns_are_as_docker_lays_them_out() -> None:
     lines = layout([["ID", "NAMES", "LAST"], ["1", "a-longer-name", ""], ["2", "b", "x"]])
     assert lines == ["ID        NAMES           LAST", "1         a-longer-name   ", "2         b               x"]
     assert layout([["A", "B"], ["1", "2"]], least=20)[1] == "1" + " " * 19 + "2"
+    assert layout([["NAME", "X"], ["船", "y"]])[1] == "船" + " " * 8 + "y"
+    assert layout([["A", "B"], ["1"]]) == ["A         B", "1         "]
     assert layout([]) == []
+    assert layout([[], []]) == ["", ""]
 
 
 def test_a_narrow_terminal_shortens_what_is_not_a_name() -> None:
