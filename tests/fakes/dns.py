@@ -90,6 +90,7 @@ def respond(asked: bytes, addresses: list[str], *, code: int = 0, flags: int = 0
     """An answer to a query, as another resolver would give it."""
     end = 12 + len(_raw_name(asked)) + 4
     kind = int.from_bytes(asked[end - 4 : end - 2], "big")
+    addresses = addresses if kind in (A, AAAA) else []
     records = b"".join(
         b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(packed)) + packed
         for packed in (ip_address(address).packed for address in addresses)

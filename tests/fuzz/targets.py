@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import archives, documents, streams
+from tests.fuzz import archives, documents, names, streams
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "tar": archives.tar,
@@ -37,6 +37,9 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "log-file": streams.log_files,
     "log-line": streams.log_lines,
     "zstd-frames": streams.zstd_frames,
+    "dns-question": names.questions,
+    "dns-answer": names.answers,
+    "resolv-conf": names.server_files,
 }
 CORPUS = Path(__file__).parent / "corpus"
 
