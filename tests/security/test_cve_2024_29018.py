@@ -67,7 +67,7 @@ async def asked(view: View) -> list[dns.Answer]:
             kinds = (dns.A, dns.AAAA, dns.TXT, dns.ANY, dns.PTR)
             queries = [dns.query(SECRET, kind, size=size) for kind in kinds for size in (0, 1232)]
             queries.append(dns.query("web." + SECRET))
-            answers = [await asyncio.to_thread(inside.run, lambda data=data: ask(data)) for data in queries]  # type: ignore[misc]
+            answers = [await asyncio.to_thread(inside.run, lambda data=data: ask(data)) for data in queries]
             streams = await asyncio.to_thread(inside.run, lambda: dns.ask_stream(RESOLVER, *queries))
             assert (await asyncio.to_thread(inside.run, lambda: ask(dns.query("web")))).texts == ["10.0.0.2"]
             return answers + [dns.read(answer) for answer in streams]

@@ -32,5 +32,6 @@ def metrics(services: Services, health: HealthMonitors) -> Metrics:
         events=lambda: (services.events.count, services.events.listeners),
         checks=lambda: (health.checks, health.failed),
         log_troubles=lambda c: logconfig.status(c, services.paths),
+        names=lambda: services.resolving.resolver.counts(),
     )
     return Metrics(meter, services.info, sources)

@@ -6,7 +6,7 @@ The containers' have cAdvisor's names, which dashboards know. All is read when i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,16 +34,32 @@ _FAMILIES = {
 }
 
 
+_NAMES = {
+    "asked": ("counter", "Questions that containers have asked the resolver"),
+    "malformed": ("counter", "Packets to the resolver that are no questions, which are dropped"),
+    "unsent": ("counter", "Answers of the resolver that a container did not take"),
+    "forwarded": ("counter", "Questions that other name servers were asked"),
+    "failed": ("counter", "Questions that no other name server could answer"),
+    "full": ("counter", "Questions refused because too many were under way"),
+    "kept": ("counter", "Questions refused because their container has no way to the outside"),
+    "strange": ("counter", "Packets of other name servers that answer something else, which are dropped"),
+    "waiting": ("gauge", "Questions to other name servers that are under way"),
+    "sandboxes": ("gauge", "Containers whose questions are answered"),
+}
+"""What the resolver counts: its word, and ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the figures come from. ``events`` gives how many there were and who listens; ``checks`` how many health
-    checks were run and failed, ``log_troubles`` what a container's log has lost."""
+    checks were run and failed, ``log_troubles`` what a container's log has lost, ``names`` what the resolver counts."""
 
     counts: Callable[[], Awaitable[Counts]]
     containers: Callable[[], Iterable[Container]]
     events: Callable[[], tuple[int, int]]
     checks: Callable[[], tuple[int, int]]
     log_troubles: Callable[[Container], Document | None]
+    names: Callable[[], Awaitable[Mapping[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,7 @@ class Metrics:
         await self._engine(page)
         readings = await self._read()
         containers = [(_labels(c), c) for c in self._sources.containers()]
+        await self._names(page)
         _lives(page, containers)
         self._logs(page, containers)
         for name, kind, told, samples in _FIGURES:
@@ -103,6 +120,14 @@ class Metrics:
                  "The total number of failed health checks", [({}, failed)])  # fmt: skip
         page.add("engine_daemon_health_checks_total", "counter",
                  "The total number of health checks", [({}, checks)])  # fmt: skip
+
+    async def _names(self, page: Page) -> None:
+        """Nothing while no resolver runs."""
+        counts = await self._sources.names()
+        for name, (kind, told) in _NAMES.items():
+            if name in counts:
+                suffix = "_total" if kind == "counter" else ""
+                page.add(f"names_{name}{suffix}", kind, told, [({}, counts[name])])
 
     def _logs(self, page: Page, containers: list[tuple[Labels, Container]]) -> None:
         troubles = [(labels, found) for labels, c in containers if (found := self._sources.log_troubles(c))]

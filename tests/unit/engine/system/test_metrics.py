@@ -20,6 +20,10 @@ async def counts() -> Counts:
     return Counts(running=1, paused=0, stopped=2, images=3)
 
 
+async def names() -> dict[str, int]:
+    return {"asked": 8, "malformed": 2, "waiting": 1}
+
+
 def scrape(*containers: Container, troubled: Container | None = None) -> dict[str, str]:
     """Sample → value."""
 
@@ -32,7 +36,7 @@ def scrape(*containers: Container, troubled: Container | None = None) -> dict[st
     )  # fmt: skip
     meter = Meter(on=True)
     meter.timed(info, "host", info="system_info")
-    sources = Sources(counts, lambda: containers, lambda: (12, 3), lambda: (5, 4), troubles)
+    sources = Sources(counts, lambda: containers, lambda: (12, 3), lambda: (5, 4), troubles, names)
     text = asyncio.run(Metrics(meter, info, sources).text())
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
@@ -44,6 +48,8 @@ def test_the_engine() -> None:
     assert told["engine_daemon_events_subscribers_total"] == "3"
     assert told["engine_daemon_health_checks_total"] == "5"
     assert told["engine_daemon_health_checks_failed_total"] == "4"
+    assert (told["names_asked_total"], told["names_malformed_total"], told["names_waiting"]) == ("8", "2", "1")
+    assert "names_failed_total" not in told
     assert int(told["engine_daemon_engine_cpus_cpus"]) >= 1
     assert int(told["engine_daemon_engine_memory_bytes"]) > 0
     (facts,) = (name for name in told if name.startswith("engine_daemon_engine_info{"))
