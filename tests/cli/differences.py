@@ -47,12 +47,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         "names resolve on the default bridge too: the resolver asks the servers that were given",
     ),
     Difference(
-        "run_options.networks",
-        r"^out\| (.* -> )?\[::\]:<port>$",
-        None,
-        "published ports are IPv4's: the bridge gives no IPv6 addresses, and no proxy process translates",
-    ),
-    Difference(
         "images.*",
         r"^err\| open <scratch>/repositories: no such file or directory$",
         "err| invalid archive: it has neither a manifest.json nor an index.json",
@@ -119,10 +113,28 @@ DIFFERENCES: tuple[Difference, ...] = (
         cli=True,
     ),
     Difference(
-        "*",
-        r", \[::\]:<port>->\d+/\w+",
-        "",
-        "published ports are IPv4's, as above",
+        "run_options.networks",
+        r"port is already allocated$",
+        "port is already allocated to container two; port <port> is free",
+        "it says whose, and what to take instead",
+    ),
+    Difference(
+        "networks.ports",
+        r"(Bind for (?:127.0.0.1|::1):<port> failed: port is already allocated)$",
+        r"\1 to container one; port <port> is free",
+        "as above",
+    ),
+    Difference(
+        "networks.ports",
+        r"(Bind for 0.0.0.0:<port> failed: port is already allocated)$",
+        r"\1 to container two; port <port> is free",
+        "as above",
+    ),
+    Difference(
+        "networks.ports",
+        r"failed to bind host port for 192.0.2.77:<port>:<address 1>:80/tcp: ",
+        "failed to bind host port 192.0.2.77:<port>/tcp: ",
+        "the host's address is what is wrong, wherever the port was to lead",
     ),
     Difference(
         "networks.refused",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cli.busybox import IMAGE
-from tests.cli.play import PORTS, Play, Scenario, clear, scenarios
+from tests.cli.play import BLOCK, PORTS, Play, Scenario, clear, scenarios
 from tests.cli.scenarios import MODULES
 
 FOLDER = Path(__file__).parents[1] / "golden" / "cli"
@@ -25,11 +25,21 @@ def path_of(name: str) -> Path:
     return FOLDER / module / f"{function}.txt"
 
 
+def block(program: str) -> int:
+    """The number of the addresses that networks of a play by this program have, and nobody else's."""
+    return 100 + os.getpid() % 25 * 2 + (program == "docker")
+
+
 def play(
-    scenario: Scenario, program: list[str], environment: Mapping[str, str], folder: Path, ports: int = PORTS
+    scenario: Scenario,
+    program: list[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    ports: int = PORTS,
+    block: int = BLOCK,
 ) -> Play:
     """Play on a daemon that holds nothing but the image, and leave it so."""
-    played = Play(program, environment, folder, ports)
+    played = Play(program, environment, folder, ports, block)
     try:
         scenario(played)
     finally:

@@ -22,18 +22,34 @@ from tests.cli.transcript import Transcript
 
 # the first of a thousand host ports that a play may publish on; told as these, whichever they are
 PORTS = 42_000
+# the blocks of addresses for networks of a play: 10.N and fd9c:5a:N; told as these, whichever they are
+BLOCK = 230
 Scenario = Callable[["Play"], None]
 
 
-class Play:
-    """One run of a scenario by one command line (``program``); ``folder`` is its own scratch folder on the host."""
+def _blocks(number: int) -> tuple[str, str]:
+    return f"10.{number}.", f"fd9c:5a:{number}:"
 
-    def __init__(self, program: list[str], environment: Mapping[str, str], folder: Path, ports: int = PORTS) -> None:
+
+class Play:
+    """One run of a scenario by one command line (``program``); ``folder`` is its own scratch folder on the host.
+
+    ``ports`` and ``block`` keep plays at the same time apart.
+    """
+
+    def __init__(
+        self,
+        program: list[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        ports: int = PORTS,
+        block: int = BLOCK,
+    ) -> None:
         self.folder = folder
         self.ports = ports
-        self.transcript = Transcript(
-            str(folder), environment["DOCKER_HOST"], ports=ports, ours="carrack" in " ".join(program)
-        )
+        self._blocks = dict(zip(_blocks(BLOCK), _blocks(block), strict=True))
+        same = {str(folder): "<folder>", **{own: told for told, own in self._blocks.items()}}
+        self.transcript = Transcript(same, environment["DOCKER_HOST"], ports=ports, ours="carrack" in " ".join(program))
         self._program = program
         settings = {"DOCKER_CONFIG": f"{folder}/.docker", "TZ": "UTC", "LANG": "C", "COLUMNS": "80"}
         self.environment = {**environment, **settings}
@@ -121,6 +137,8 @@ class Play:
         )
 
     def _words(self, command: str) -> list[str]:
+        for told, own in self._blocks.items():
+            command = command.replace(told, own)
         return [*self._program, *shlex.split(command)]
 
 

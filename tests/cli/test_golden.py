@@ -24,7 +24,7 @@ _PORTS = {"docker": 43_000, "carrack": 44_000}
 AHEAD = {
     f"networks.{name}"
     for name in """configurations connecting connecting_refused connecting_the_stopped creating_with_ipv6 events links
-    ports removing running_on""".split()
+    removing running_on""".split()
 }
 Plays = dict[tuple[str, str], Future[Play]]
 
@@ -54,7 +54,13 @@ def plays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             for name in [name for name, wanted in chosen if wanted == program]:
                 folder = tmp_path_factory.mktemp("play")
                 found[name, program] = pool.submit(
-                    golden.play, golden.SCENARIOS[name], words, process.environment, folder, _PORTS[program]
+                    golden.play,
+                    golden.SCENARIOS[name],
+                    words,
+                    process.environment,
+                    folder,
+                    _PORTS[program],
+                    golden.block(program),
                 )
         yield found
 

@@ -41,10 +41,13 @@ class Names:
 
 
 class Transcript:
-    """The answers of one scenario. ``render`` gives the text that is compared."""
+    """The answers of one scenario. ``render`` gives the text that is compared.
 
-    def __init__(self, folder: str, host: str = "", *, ports: int = 0, ours: bool = False) -> None:
-        self._folder = folder
+    ``same`` maps what is this run's own (a folder, a block of addresses) to what is told instead.
+    """
+
+    def __init__(self, same: dict[str, str], host: str = "", *, ports: int = 0, ours: bool = False) -> None:
+        self._same = same
         self._ours = ours
         self._ports = re.compile(rf"\b{ports // 1000}(?=\d{{3}}\b)")
         self._host = host
@@ -69,7 +72,9 @@ class Transcript:
         return "\n\n".join(self._parts) + "\n"
 
     def _placed(self, text: str) -> str:
-        text = self._ports.sub("42", text.replace(self._folder, "<folder>"))
+        for own, told in self._same.items():
+            text = text.replace(own, told)
+        text = self._ports.sub("42", text)
         return text.replace(self._host, "<host>") if self._host else text
 
     def _stable(self, text: str, hide: dict[str, str]) -> str:
@@ -100,6 +105,7 @@ def _rules(names: Names) -> list[tuple[str, Callable[[re.Match[str]], str]]]:
             r"\bf[cd][0-9a-f]{2}:(?:[0-9a-f]{1,4}:){0,6}(?::[0-9a-f]{0,4})?[0-9a-f]{0,4}",
             lambda found: names("address", found[0]),
         ),
+        (r"(?<=; port )\d+(?= is free)", lambda _: "<port>"),
         (r"(?<=:)(?:3[2-9]|[45]\d|60)\d{3}\b", lambda _: "<port>"),
         (r"\b\d+(?:\.\d+)?(?:e\+\d\d)?[kKMGT]i?B\b", lambda _: "<size>"),
     ]

@@ -77,15 +77,15 @@ def creating(play: Play) -> None:
 def creating_with_ipv6(play: Play) -> None:
     play("network create --ipv6 one")
     play("network inspect one -f '{{.EnableIPv4}} {{.EnableIPv6}} {{len .IPAM.Config}}'")
-    play("network create --ipv6 --subnet fd9c:5a7e::/64 --gateway fd9c:5a7e::99 two")
+    play("network create --ipv6 --subnet fd9c:5a:230::/64 --gateway fd9c:5a:230::99 two")
     play("network inspect two -f '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}\n{{end}}'")
     play("network create --ipv6 --ipv4=false three")
     play("network inspect three -f '{{.EnableIPv4}} {{.EnableIPv6}} {{len .IPAM.Config}}'")
     play("network create --ipv4=false four")
     play(
-        "run --rm --network two --ip6 fd9c:5a7e::7 busybox sh -c 'ip -6 -o addr show dev eth0 scope global | cut -d/ -f1'"
+        "run --rm --network two --ip6 fd9c:5a:230::7 busybox sh -c 'ip -6 -o addr show dev eth0 scope global | cut -d/ -f1'"
     )
-    play("run --rm --network two --ip6 fd9c:5a7e:1::7 busybox true")
+    play("run --rm --network two --ip6 fd9c:5a:230:1::7 busybox true")
     play("run --rm --network two --ip6 nonsense busybox true")
     play("run --rm --network three busybox sh -c 'ip -4 -o addr show dev eth0 | wc -l'")
 
