@@ -32,6 +32,7 @@ USUAL = (
     "tests/root/test_runtime_lifecycle.py::test_limits_are_set_and_updated",
     "tests/root/test_runtime_lifecycle.py::test_exec_joins_everything_and_reports_like_run",
     "tests/root/test_bridge.py",
+    "tests/root/test_sublinks.py",
     "tests/cli/test_cgroup2.py",
     "tests/cli/test_runtimes.py::test_a_program_sees_what_it_sees_with_our_own",
     "tests/cli/test_cgroup_parent.py::test_paths_and_slices",

@@ -41,15 +41,16 @@ IFLA_MTU = 4
 IFLA_LINK = 5
 IFLA_MASTER = 10
 IFLA_LINKINFO = 18
+IFLA_IFALIAS = 20
 IFLA_AF_SPEC = 26
 IFLA_NET_NS_FD = 28
 IFLA_LINK_NETNSID = 37
 
-_IFLA_INFO_KIND = 1
-_IFLA_INFO_DATA = 2
+IFLA_INFO_KIND = 1
+IFLA_INFO_DATA = 2
 _IFLA_INFO_SLAVE_KIND = 4
 _IFLA_INFO_SLAVE_DATA = 5
-_VETH_INFO_PEER = 1
+VETH_INFO_PEER = 1
 _IFLA_BRPORT_MODE = 4  # hairpin
 _IFLA_BRPORT_ISOLATED = 33
 _IFLA_INET6_ADDR_GEN_MODE = 8
@@ -66,7 +67,7 @@ _RTA_OIF = 4
 _RTA_GATEWAY = 5
 _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3
-_RT_SCOPE_UNIVERSE = 0
+_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 0, 253, 255
 _RTN_UNICAST = 1
 
 _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, changed flags
@@ -82,7 +83,7 @@ _NO_LINK_LOCAL = nested(
 class Link:
     """A network interface as the kernel reports it."""
 
-    __slots__ = ("address", "flags", "index", "kind", "master", "mtu", "name", "peer", "peer_namespace")
+    __slots__ = ("address", "alias", "flags", "index", "kind", "master", "mtu", "name", "peer", "peer_namespace")
 
     def __init__(self, body: bytes) -> None:
         self.index, self.flags = _index_and_flags(body)
@@ -90,9 +91,10 @@ class Link:
         info = attributes(found.get(IFLA_LINKINFO, b""))
         self.name = found[IFLA_IFNAME].rstrip(b"\0").decode()
         self.address = ":".join(f"{byte:02x}" for byte in found.get(IFLA_ADDRESS, b""))
+        self.alias = found.get(IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace")
         self.mtu = _word(found.get(IFLA_MTU))
         self.master = _word(found.get(IFLA_MASTER))
-        self.kind = info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
+        self.kind = info.get(IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
         #: the interface it is the other end or a part of, by its index there; 0 for none
         self.peer = _word(found.get(IFLA_LINK))
         #: of a veth: the number that `namespace_id` gives for the namespace of its other end; -1 for none
@@ -122,7 +124,8 @@ def _signed(data: bytes | None) -> int:
     return int(struct.unpack("=i", data)[0]) if data else -1
 
 
-def _link(index: int = 0, flags: int = 0, changed: int = 0) -> bytes:
+def link_header(index: int = 0, flags: int = 0, changed: int = 0) -> bytes:
+    """The head of a message about an interface (struct ifinfomsg)."""
     return _LINK.pack(socket.AF_UNSPEC, 0, index, flags, changed)
 
 
@@ -141,18 +144,18 @@ def random_mac() -> str:
 
 def add_bridge(name: str, mtu: int, mac: str) -> Message:
     """Make a bridge, down. A MAC address of its own keeps it from changing with the ports."""
-    kind = nested(IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"))
+    kind = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"))
     parts = (text(IFLA_IFNAME, name), u32(IFLA_MTU, mtu), attribute(IFLA_ADDRESS, mac_bytes(mac)))
-    body = _link() + b"".join(parts) + kind
+    body = link_header() + b"".join(parts) + kind
     return Message(RTM_NEWLINK, _CREATE, body, f"create bridge {name}")
 
 
 def add_veth(host_name: str, peer_name: str, peer_netns_fd: int, mtu: int) -> Message:
     """Make a veth pair whose peer appears in another network namespace; both ends are down."""
     peer = (text(IFLA_IFNAME, peer_name), u32(IFLA_NET_NS_FD, peer_netns_fd), u32(IFLA_MTU, mtu))
-    data = nested(_IFLA_INFO_DATA, nested(_VETH_INFO_PEER, _link(), *peer))
-    kind = nested(IFLA_LINKINFO, text(_IFLA_INFO_KIND, "veth"), data)
-    body = _link() + text(IFLA_IFNAME, host_name) + u32(IFLA_MTU, mtu) + kind
+    data = nested(IFLA_INFO_DATA, nested(VETH_INFO_PEER, link_header(), *peer))
+    kind = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), data)
+    body = link_header() + text(IFLA_IFNAME, host_name) + u32(IFLA_MTU, mtu) + kind
     return Message(RTM_NEWLINK, _CREATE, body, f"create veth pair {host_name} and {peer_name}")
 
 
@@ -170,7 +173,7 @@ def set_link(
 
     Without ``link_local`` it makes up no IPv6 address when it goes up; EAFNOSUPPORT on a kernel without IPv6.
     """
-    body = _link(index) if up is None else _link(index, IFF_UP if up else 0, IFF_UP)
+    body = link_header(index) if up is None else link_header(index, IFF_UP if up else 0, IFF_UP)
     if name is not None:
         body += text(IFLA_IFNAME, name)
     if mac is not None:
@@ -188,12 +191,12 @@ def set_bridge_port(index: int, *, hairpin: bool, isolated: bool) -> Message:
     """Set how a bridge treats one of its ports (which must be enslaved already)."""
     data = attribute(_IFLA_BRPORT_MODE, bytes([hairpin])) + attribute(_IFLA_BRPORT_ISOLATED, bytes([isolated]))
     info = nested(IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), nested(_IFLA_INFO_SLAVE_DATA, data))
-    return Message(RTM_NEWLINK, 0, _link(index) + info, f"set bridge port {index}")
+    return Message(RTM_NEWLINK, 0, link_header(index) + info, f"set bridge port {index}")
 
 
 def delete_link(index: int) -> Message:
     """Remove an interface; of a veth pair both ends go."""
-    return Message(RTM_DELLINK, 0, _link(index), f"delete interface {index}")
+    return Message(RTM_DELLINK, 0, link_header(index), f"delete interface {index}")
 
 
 def add_address(index: int, address: str, *, replace: bool = False) -> Message:
@@ -229,10 +232,14 @@ def _packed(address: str) -> tuple[int, bytes]:
 def default_route(gateway: str, index: int = 0, *, replace: bool = False) -> Message:
     """A default route of the gateway's family; without an interface the kernel takes the one that reaches it.
 
-    With ``replace`` it takes the place of the one that is there.
+    With ``replace`` it takes the place of the one that is there. By ``0.0.0.0`` or ``::`` it leads into the interface
+    itself, behind which everybody is.
     """
     family, packed = _packed(gateway)
-    body = _route(family) + attribute(_RTA_GATEWAY, packed)
+    if any(packed):
+        body = _route(family) + attribute(_RTA_GATEWAY, packed)
+    else:
+        body = _route(family, _RT_SCOPE_LINK if family == socket.AF_INET else _RT_SCOPE_UNIVERSE)
     if index:
         body += u32(_RTA_OIF, index)
     flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else 0)
@@ -241,19 +248,21 @@ def default_route(gateway: str, index: int = 0, *, replace: bool = False) -> Mes
 
 def delete_default_route(version: int) -> Message:
     """Take the default route of a family away; OSError ESRCH when there is none."""
-    family = socket.AF_INET6 if version == 6 else socket.AF_INET
-    return Message(RTM_DELROUTE, 0, _route(family), f"delete the default route of IPv{version}")
+    family, anywhere = (socket.AF_INET6, _RT_SCOPE_UNIVERSE) if version == 6 else (socket.AF_INET, _RT_SCOPE_NOWHERE)
+    return Message(RTM_DELROUTE, 0, _route(family, anywhere), f"delete the default route of IPv{version}")
 
 
-def _route(family: int) -> bytes:
-    kinds = (_RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST)
+def _route(family: int, scope: int = _RT_SCOPE_UNIVERSE) -> bytes:
+    kinds = (_RT_TABLE_MAIN, _RTPROT_BOOT, scope, _RTN_UNICAST)
     return struct.pack("=BBBBBBBBI", family, 0, 0, 0, *kinds, 0)
 
 
 def find_link(netlink: Netlink, name: str) -> Link | None:
     """The interface of that name in the socket's namespace, or None."""
     try:
-        found = netlink.get(Message(RTM_GETLINK, 0, _link() + text(IFLA_IFNAME, name), f"look up interface {name}"))
+        found = netlink.get(
+            Message(RTM_GETLINK, 0, link_header() + text(IFLA_IFNAME, name), f"look up interface {name}")
+        )
     except OSError as e:
         if e.errno in (errno.ENODEV, errno.ENOENT):
             return None
@@ -266,7 +275,7 @@ def get_link(netlink: Netlink, index: int) -> Link:
 
     From Linux 6.9 on, asking makes the kernel first act upon a link state that has changed (``linkwatch_sync_dev``).
     """
-    return Link(netlink.get(Message(RTM_GETLINK, 0, _link(index), f"look up interface {index}"))[0])
+    return Link(netlink.get(Message(RTM_GETLINK, 0, link_header(index), f"look up interface {index}"))[0])
 
 
 def namespace_id(netlink: Netlink, pid: int) -> int:
@@ -281,7 +290,7 @@ def namespace_id(netlink: Netlink, pid: int) -> int:
 
 def links(netlink: Netlink) -> list[Link]:
     """All interfaces of the socket's namespace."""
-    return [Link(body) for body in netlink.dump(Message(RTM_GETLINK, 0, _link(), "list interfaces"))]
+    return [Link(body) for body in netlink.dump(Message(RTM_GETLINK, 0, link_header(), "list interfaces"))]
 
 
 def all_addresses(netlink: Netlink) -> list[tuple[int, str]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from carrack.errors import Conflict, InvalidArgument, Unavailable
-from carrack.linux import rtnetlink
+from carrack.linux import rtnetlink, rtnetlink_kinds
 from carrack.linux.netlink import Netlink
 from carrack.network import sysctl
 from carrack.network.endpoint import mac_of
@@ -27,7 +27,8 @@ class BridgeSettings:
     ``internal`` from talking to anything outside it. ``masquerade`` and ``masquerade6``: who leaves is seen under the
     host's address, or under ``source4`` and ``source6`` where given. ``host_binding`` is the address of published ports
     that name none. Who comes in by one of ``trusted_interfaces`` may address containers directly. ``inhibit_ipv4``
-    leaves the bridge without its IPv4 address. Interfaces inside are called ``interface_prefix`` and a number.
+    leaves the bridge without its IPv4 address. Interfaces inside are called ``interface_prefix`` and a number. A
+    ``lent`` bridge is left behind when it was there before.
     """
 
     name: str = "carrack0"
@@ -47,6 +48,7 @@ class BridgeSettings:
     trusted_interfaces: tuple[str, ...] = ()
     inhibit_ipv4: bool = False
     interface_prefix: str = "eth"
+    lent: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name.encode()) <= _LONGEST_NAME or set("/ \t\n:%") & set(self.name):
@@ -103,22 +105,26 @@ def _check(address: str, version: int) -> None:
         raise InvalidArgument(f"invalid bridge address {address!r}: not a host address of a usable subnet")
 
 
-def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PROC_SYS) -> int:
+def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PROC_SYS, mark: str = "") -> int:
     """Make the bridge or bring the present one into shape; returns its interface index.
 
-    Conflict when the name belongs to something else. A bridge is left without IPv6 unless its network has it: otherwise
-    it would take router advertisements from any container (CVE-2020-13401), which it never does. Its MAC address
-    follows from the gateway's, so that containers find it again when it had to be made anew.
+    Conflict when the name belongs to something else. A bridge of ours carries ``mark`` as its note. It is left without
+    IPv6 unless its network has it: otherwise it would take router advertisements from any container (CVE-2020-13401),
+    which it never does. Its MAC address follows from the gateway's, so that containers find it again when it had to be
+    made anew.
     """
     link = rtnetlink.find_link(netlink, settings.name)
     if link is None:
         mac = mac_of(settings.gateway or settings.gateway6)
-        netlink.batch([rtnetlink.add_bridge(settings.name, _MADE_MTU, mac)])
+        made = [rtnetlink.add_bridge(settings.name, _MADE_MTU, mac)]
+        netlink.batch(made + ([rtnetlink_kinds.mark(settings.name, mark)] if mark else []))
         link = rtnetlink.find_link(netlink, settings.name)
         if link is None:
             raise Unavailable(f"bridge {settings.name} vanished as soon as it was made")
     elif link.kind != "bridge":
         raise Conflict(f"interface {settings.name} is there already and is not a bridge: choose another bridge name")
+    elif mark and link.alias != mark and not settings.lent:
+        netlink.batch([rtnetlink_kinds.mark(settings.name, mark)])
     _switch_ipv6(settings, sys_root)
     _address(netlink, link.index, settings)
     netlink.batch([rtnetlink.set_link(link.index, up=True, mtu=settings.mtu)])
@@ -161,8 +167,8 @@ def _address(netlink: Netlink, index: int, settings: BridgeSettings) -> None:
     netlink.batch([rtnetlink.add_address(index, address) for address in wanted if address not in present])
 
 
-def remove(netlink: Netlink, name: str) -> None:
-    """Delete the bridge; one that is gone already is no error."""
+def remove(netlink: Netlink, name: str, mark: str = "") -> None:
+    """Delete the bridge, with ``mark`` only when it carries that; one that is gone already is no error."""
     link = rtnetlink.find_link(netlink, name)
-    if link is not None:
+    if link is not None and mark in ("", link.alias):
         netlink.batch([rtnetlink.delete_link(link.index)])

@@ -32,7 +32,7 @@ def settings_of(plan: NetworkPlan) -> BridgeSettings:
         name=bridge_name(plan),
         address=_gateway(four),
         address6=_gateway(six),
-        mtu=_number(options, MTU, _ETHERNET_MTU),
+        mtu=mtu_of(options, _ETHERNET_MTU),
         isolated=not truth(options, PREFIX + "enable_icc", default=True),
         internal=plan.internal,
         masquerade=masquerade and mode4 != ROUTED,
@@ -45,6 +45,7 @@ def settings_of(plan: NetworkPlan) -> BridgeSettings:
         trusted_interfaces=tuple(filter(None, options.get(PREFIX + "trusted_host_interfaces", "").split(":"))),
         inhibit_ipv4=truth(options, PREFIX + "inhibit_ipv4", default=False),
         interface_prefix=options.get(IFACE_PREFIX) or "eth",
+        lent=bool(options.get(NAME)) and not truth(options, DEFAULT, default=False),
     )
 
 
@@ -60,12 +61,13 @@ def truth(options: Mapping[str, str], key: str, *, default: bool) -> bool:
     return word in _TRUE
 
 
-def _number(options: Mapping[str, str], key: str, default: int) -> int:
-    word = options.get(key, "")
+def mtu_of(options: Mapping[str, str], default: int) -> int:
+    """The largest packet in bytes that is asked for. InvalidArgument for what is no such number."""
+    word = options.get(MTU, "")
     if word == "":
         return default
     if not (word.isascii() and word.isdigit() and 68 <= int(word[:9]) <= _LARGEST_MTU):
-        raise InvalidArgument(f"failed to parse {key} value: {word} (not 68 to {_LARGEST_MTU} bytes)")
+        raise InvalidArgument(f"failed to parse {MTU} value: {word} (not 68 to {_LARGEST_MTU} bytes)")
     return int(word)
 
 

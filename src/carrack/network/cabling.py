@@ -4,14 +4,18 @@ import errno
 import logging
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import ExitStack
 
+from carrack.errors import Conflict
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.network import bridge, endpoint, sysctl
 from carrack.network.bridge import BridgeSettings
 from carrack.network.endpoint import Endpoint, ParkedVeth, Socket
+from carrack.network.ipam import Addresses
 from carrack.network.sandbox import Sandbox, switch
+from carrack.network.wire import Wire
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,27 +25,46 @@ def park(host: Netlink, netns_fd: int, peer: str = endpoint.INTERFACE) -> Parked
     return endpoint.park(host, netns_fd, f"veth{secrets.token_hex(4)[:7]}", peer)
 
 
-class Cabling:
-    """One bridge and the host's ends of its containers' cables, by container id. For one thread at a time."""
+class Cabling(Wire):
+    """One bridge and the host's ends of its containers' cables, by container id. For one thread at a time.
 
-    def __init__(self, settings: BridgeSettings, sys_root: str = sysctl.PROC_SYS) -> None:
+    ``mark`` is the note that the bridge carries when it is we who made it.
+    """
+
+    def __init__(self, settings: BridgeSettings, mark: str = "", sys_root: str = sysctl.PROC_SYS) -> None:
         self.settings = settings
+        self._mark = mark
         self._sys_root = sys_root
         self._cables: dict[str, ParkedVeth] = {}
         self.index = 0
         """The bridge's interface index; another one after it was made anew."""
 
+    @property
+    def what(self) -> str:
+        """``bridge br0``"""
+        return f"bridge {self.settings.name}"
+
+    @property
+    def followed(self) -> int:
+        """The bridge."""
+        return self.index
+
+    def check(self, others: Sequence[Wire]) -> None:
+        """Two networks cannot have one bridge."""
+        if any(isinstance(other, Cabling) and other.settings.name == self.settings.name for other in others):
+            raise Conflict(f"bridge {self.settings.name} is another network's: choose another name for it")
+
     def lay(self, host: Netlink) -> None:
         """Make the bridge or bring the present one into shape; as `bridge.ensure`."""
-        self.index = bridge.ensure(host, self.settings, self._sys_root)
+        self.index = bridge.ensure(host, self.settings, self._sys_root, self._mark)
 
-    def open_loopback(self) -> None:
+    def open(self) -> None:
         """Let the bridge carry what comes from 127.0.0.1; the firewall must stand before."""
         sysctl.ensure(self._sys_root, sysctl.route_localnet(self.settings.name), "1")
 
     def remove(self, host: Netlink) -> None:
-        """Take the bridge away; one that is gone already is no error."""
-        bridge.remove(host, self.settings.name)
+        """Take the bridge away, unless it was lent; one that is gone already is no error."""
+        bridge.remove(host, self.settings.name, self._mark if self.settings.lent else "")
 
     def adopt(self, container_id: str, link: rtnetlink.Link) -> None:
         """Remember the host's end of a surviving container's cable."""
@@ -93,10 +116,10 @@ class Cabling:
                     raise
                 endpoint.plug(host, inner, cable, inside, self._socket)
 
-    def pull(self, container_id: str, host: Netlink | None = None) -> None:
-        """Forget a container's cable, which dies with its sandbox; with ``host`` it is cut now."""
+    def pull(self, host: Netlink, container_id: str, addresses: Addresses, sandbox: Sandbox | None) -> None:
+        """Forget a container's cable, which dies with its sandbox; that of one that lives on is cut now."""
         cable = self._cables.pop(container_id, None)
-        if cable is not None and host is not None:
+        if cable is not None and sandbox is not None:
             endpoint.unplug(host, cable)
 
     def restore(self, host: Netlink) -> str:
@@ -104,6 +127,6 @@ class Cabling:
         damage = bridge.damage(host, self.settings, self.index, self._sys_root)
         if damage:
             self.lay(host)
-            self.open_loopback()
+            self.open()
             self.replug(host)
         return damage

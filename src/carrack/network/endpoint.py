@@ -119,7 +119,7 @@ def configuration(index: int, present: str, endpoint: Endpoint) -> list[Message]
     name = endpoint.interface if endpoint.interface != present else None
     link_local = endpoint.ipv6 or not endpoint.kernel_has_ipv6
     return [
-        rtnetlink.set_link(index, name=name, mac=endpoint.mac or None, mtu=endpoint.mtu, link_local=link_local),
+        rtnetlink.set_link(index, name=name, mac=endpoint.mac or None, mtu=endpoint.mtu or None, link_local=link_local),
         rtnetlink.set_link(index, up=True),
         *(rtnetlink.add_address(index, address) for address in endpoint.addresses),
         *(rtnetlink.default_route(gateway, index, replace=True) for gateway in endpoint.gateways),

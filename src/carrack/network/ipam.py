@@ -4,14 +4,26 @@ Addresses are handed out in a circle, not lowest first: a container's network na
 time after its last process ended, and until then it still answers for its address.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from carrack.errors import Conflict, InvalidArgument, Unavailable
+from carrack.errors import Forbidden, InvalidArgument, Unavailable
 from carrack.network.plan import Subnet
 
 Address = IPv4Address | IPv6Address
 _Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """One address of each family, without prefix length; empty where there is none."""
+
+    four: str = ""
+    six: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        return filter(None, (self.four, self.six))
 
 
 class AddressPool:
@@ -39,7 +51,7 @@ class AddressPool:
     def allocate(self, wanted: str = "") -> Address:
         """Take the wanted address or the next free one.
 
-        InvalidArgument when it is outside the subnet, Conflict when it is taken, Unavailable when none is left.
+        InvalidArgument when it is outside the subnet, Forbidden when it is taken, Unavailable when none is left.
         """
         number = self._named(wanted) if wanted else self._search()
         self._taken.add(number)
@@ -65,7 +77,7 @@ class AddressPool:
         if address not in self.subnet:
             raise InvalidArgument(f"invalid address {address}: It does not belong to any of this network's subnets")
         if int(address) in self._taken or int(address) in self._reserved:
-            raise Conflict(f"Address already in use: {address}")
+            raise Forbidden(f"Address already in use: {address}")
         return int(address)
 
     def _search(self) -> int:
@@ -82,7 +94,8 @@ class AddressPool:
 class Pools:
     """The pools of one family of a network, in the order of its plan; none where the network lacks the family."""
 
-    def __init__(self, subnets: Sequence[Subnet]) -> None:
+    def __init__(self, subnets: Sequence[Subnet], network: str = "") -> None:
+        self._network = network
         self.pools = [
             AddressPool(subnet.subnet, subnet.gateway, subnet.ip_range, subnet.reserved.values()) for subnet in subnets
         ]
@@ -99,7 +112,12 @@ class Pools:
                 return pool.allocate()
             except Unavailable:
                 continue
-        return self.pools[-1].allocate()
+        try:
+            return self.pools[-1].allocate()
+        except Unavailable as e:
+            version = self.pools[-1].subnet.version
+            words = f"no available IPv{version} addresses on this network's address pools"
+            raise Unavailable(f"{words}: {self._network}") from e
 
     def release(self, address: str) -> None:
         """Give an address back; one of no pool is ignored."""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from carrack.network.net import Addresses, Net
+from carrack.network.ipam import Addresses
+from carrack.network.net import Net
+from carrack.network.sublink_options import ON_LINK4, ON_LINK6
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,10 @@ def document(member: Member, mac: str) -> dict[str, Any]:
         "NetworkID": net.plan.id,
         "EndpointID": member.endpoint_id,
         "MacAddress": mac,
-        "Gateway": gateways.four,
+        "Gateway": "" if gateways.four == ON_LINK4 else gateways.four,
         "IPAddress": addresses.four,
         "IPPrefixLen": net.prefix(addresses.four),
-        "IPv6Gateway": gateways.six,
+        "IPv6Gateway": "" if gateways.six == ON_LINK6 else gateways.six,
         "GlobalIPv6Address": addresses.six,
         "GlobalIPv6PrefixLen": net.prefix(addresses.six),
     }

@@ -1,54 +1,35 @@
-"""One network as the fabric has it: its plan, the addresses it gives, and the bridge its containers hang on."""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
+"""One network as the fabric has it: its plan, the addresses it gives, and the wire its containers hang on."""
 
 from carrack.errors import InvalidArgument
-from carrack.linux.netlink import Netlink
 from carrack.linux.rtnetlink import mac_bytes
 from carrack.network import sysctl
-from carrack.network.bridge import ISOLATED
-from carrack.network.bridge_options import settings_of
-from carrack.network.cabling import Cabling
 from carrack.network.endpoint import ANY_INTERFACE, Endpoint, mac_of
-from carrack.network.ipam import AddressPool, Pools
+from carrack.network.ipam import Addresses, AddressPool, Pools
+from carrack.network.kinds import kind_of
 from carrack.network.plan import EndpointPlan, NetworkPlan
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """An endpoint's addresses, without prefix lengths; empty of a family that the network lacks."""
-
-    four: str
-    six: str
-
-    def __iter__(self) -> Iterator[str]:
-        return filter(None, (self.four, self.six))
-
-
 class Net:
-    """Life: `lay`, `open` behind the firewall, endpoints, `remove`. For one thread at a time."""
+    """``table`` names the daemon that it belongs to. For one thread at a time."""
 
-    def __init__(self, plan: NetworkPlan, sys_root: str = sysctl.PROC_SYS) -> None:
+    def __init__(self, plan: NetworkPlan, sys_root: str = sysctl.PROC_SYS, table: str = "carrack") -> None:
         self.plan = plan
-        self.settings = settings_of(plan)
-        self.cabling = Cabling(self.settings, sys_root)
-        self._four = Pools([subnet for subnet in plan.subnets if subnet.version == 4])
-        self._six = Pools([subnet for subnet in plan.subnets if subnet.version == 6])
+        self._kind = kind_of(plan, table, sys_root)
+        self.wire = self._kind.wire
+        self.settings = self._kind.bridge
+        """What the firewall's rules are made of; None where it has no say."""
+        self.interface_prefix = self._kind.interface_prefix
+        label = f"{plan.name} ({plan.id})"
+        self._four = Pools([subnet for subnet in plan.subnets if subnet.version == 4], label)
+        self._six = Pools([subnet for subnet in plan.subnets if subnet.version == 6], label)
         self._kernel_has_ipv6 = sysctl.has_ipv6(sys_root)
-
-    def lay(self, host: Netlink) -> None:
-        """Make the bridge or bring the present one into shape."""
-        self.cabling.lay(host)
-
-    def open(self) -> None:
-        """Let packets of the host's own programs in; the firewall must stand before."""
-        self.cabling.open_loopback()
 
     def take(self, wanted: EndpointPlan) -> Addresses:
         """Addresses of each family the network has: all of them or none. InvalidArgument for a bad wish of any kind."""
         if wanted.mac:
             _check_mac(wanted.mac)
+            if not self._kind.own_mac:
+                raise InvalidArgument(f"{self.plan.driver} interfaces do not support custom mac address assignment")
         for address, pools, version in ((wanted.address, self._four, 4), (wanted.address6, self._six, 6)):
             if address and not pools:
                 raise InvalidArgument(f"invalid address {address}: network {self.plan.name} has no IPv{version}")
@@ -72,16 +53,8 @@ class Net:
 
     def gateways(self, addresses: Addresses) -> Addresses:
         """Where those who have these addresses leave by; none on an internal network."""
-        if self.plan.internal:
-            return Addresses("", "")
-        four = self._gateway(self._four, addresses.four, self.settings.gateway_mode4)
-        return Addresses(four, self._gateway(self._six, addresses.six, self.settings.gateway_mode6))
-
-    @staticmethod
-    def _gateway(pools: Pools, address: str, mode: str) -> str:
-        if not address or mode == ISOLATED:
-            return ""
-        return str(pools.of(address).gateway or "")
+        own = [str(self._pool(address).gateway or "") if address else "" for address in (addresses.four, addresses.six)]
+        return self._kind.way_out(Addresses(*own))
 
     def prefix(self, address: str) -> int:
         """The prefix length that goes with one of the network's addresses, 0 for none."""
@@ -93,11 +66,12 @@ class Net:
     def inside(self, addresses: Addresses, interface: str, gateways: Addresses, wanted: EndpointPlan) -> Endpoint:
         """What the sandbox's end is to be. ``gateways`` are those that lead outside now."""
         own = tuple(f"{address}/{self.prefix(address)}" for address in addresses)
+        mac = wanted.mac or mac_of(addresses.four or addresses.six)
         return Endpoint(
             own + tuple(_with_prefix(address) for address in wanted.link_local),
             tuple(gateways),
-            wanted.mac or mac_of(addresses.four or addresses.six),
-            self.settings.mtu,
+            mac if self._kind.own_mac else "",
+            self._kind.mtu,
             interface,
             self._kernel_has_ipv6,
             tuple((_path(name), value) for name, value in wanted.sysctls),

@@ -11,19 +11,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from carrack.errors import Conflict, Internal, NotFound
+from carrack.errors import CarrackError, Conflict, Internal, NotFound
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.linux.nft_expressions import DROP
 from carrack.model.ports import PublishedPort
-from carrack.network import gateways, survivors, sysctl
+from carrack.network import bridge_options, gateways, survivors, sysctl
 from carrack.network.bindings import PLAIN, Way
-from carrack.network.endpoint import ParkedVeth
+from carrack.network.endpoint import ParkedVeth, unplug
 from carrack.network.firewall import Firewall
 from carrack.network.forwarding import Forwarding
+from carrack.network.ipam import Addresses
 from carrack.network.kernel import Kernel
+from carrack.network.marks import network_of
 from carrack.network.members import Member, Members, Ways, document
-from carrack.network.net import Addresses, Net
+from carrack.network.net import Net
 from carrack.network.others import Beside, forwarding
 from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
 from carrack.network.ports import PortAllocator
@@ -58,12 +60,12 @@ class Nets:
         Conflict when a bridge's name is taken, OSError and Internal when the kernel refuses.
         """
         for plan in plans:
-            net = self._nets[plan.id] = Net(plan, self._sys_root)
-            net.lay(self.kernel.host)
+            self._lay(plan)
+        self._sweep()
         self._take_in(existing)
-        self._forwarding.start([net.settings for net in self._nets.values()])
+        self._forwarding.start([net.settings for net in self._nets.values() if net.settings])
         for net in self._nets.values():
-            net.open()
+            net.wire.open()
         if not self._except():
             _warn_of_others(self.kernel.firewall)
 
@@ -82,23 +84,40 @@ class Nets:
 
     def indices(self, but: str = "") -> list[int]:
         """The interfaces that the networks stand on, without that of one network."""
-        return [net.cabling.index for network_id, net in list(self._nets.items()) if network_id != but]
+        followed = [net.wire.followed for network_id, net in list(self._nets.items()) if network_id != but]
+        return [index for index in followed if index]
+
+    def _lay(self, plan: NetworkPlan) -> None:
+        """Without the default bridge there is no daemon; another network that cannot be laid is tried when needed."""
+        try:
+            net = self._nets[plan.id] = Net(plan, self._sys_root, self.kernel.firewall.table)
+            net.wire.lay(self.kernel.host)
+        except (CarrackError, OSError) as e:
+            if plan.options.get(bridge_options.DEFAULT) == "true":
+                raise
+            _LOG.error("network %s cannot be used: %s", plan.name, e)
+
+    def _sweep(self) -> None:
+        """Remove interfaces that a crash left of networks which were never recorded, or are no more."""
+        for link in rtnetlink.links(self.kernel.host):
+            network_id = network_of(link.alias, self.kernel.firewall.table)
+            if network_id and network_id not in self._nets:
+                _LOG.info("interface %s of a network that is no more is removed", link.name)
+                self.kernel.host.batch([rtnetlink.delete_link(link.index)])
 
     def create(self, plan: NetworkPlan) -> None:
         """Make one network; all of it or nothing. Conflict when its bridge's name is taken."""
-        net = Net(plan, self._sys_root)
-        if any(net.settings.name == other.settings.name for other in self._nets.values()):
-            raise Conflict(f"bridge {net.settings.name} is another network's: choose another name for it")
+        net = Net(plan, self._sys_root, self.kernel.firewall.table)
+        net.wire.check([other.wire for other in self._nets.values()])
         with ExitStack() as undo:
-            fresh = rtnetlink.find_link(self.kernel.host, net.settings.name) is None
-            if fresh:
-                undo.callback(net.cabling.remove, self.kernel.host)
-            net.lay(self.kernel.host)
-            self.kernel.firewall.include(net.settings)
-            undo.callback(self.kernel.firewall.exclude, net.settings.name)
-            self._except()
-            self._forwarding.open([net.settings])
-            net.open()
+            undo.callback(net.wire.remove, self.kernel.host)
+            net.wire.lay(self.kernel.host)
+            if net.settings is not None:
+                self.kernel.firewall.include(net.settings)
+                undo.callback(self.kernel.firewall.exclude, net.settings.name)
+                self._except()
+                self._forwarding.open([net.settings])
+            net.wire.open()
             undo.pop_all()
         self._nets[plan.id] = net
 
@@ -109,9 +128,10 @@ class Nets:
             return
         if users := self.members.on(network_id):
             raise Conflict(f"network {net.plan.name} has active endpoints: {', '.join(users)}")
-        net.cabling.remove(self.kernel.host)
-        self.kernel.firewall.exclude(net.settings.name)
-        self._except()
+        net.wire.remove(self.kernel.host)
+        if net.settings is not None:
+            self.kernel.firewall.exclude(net.settings.name)
+            self._except()
         del self._nets[network_id]
 
     def routes(self) -> list[tuple[str, str]]:
@@ -145,8 +165,10 @@ class Nets:
             inside = net.inside(addresses, name, self._leading(container_id, member), wanted)
             if any(before):
                 undo.callback(self._lead, sandbox, before)
-            net.cabling.plug(self.kernel.host, sandbox, container_id, inside, veth)
-            undo.callback(net.cabling.pull, container_id, self.kernel.host)
+            if not net.wire.index:
+                net.wire.lay(self.kernel.host)
+            net.wire.plug(self.kernel.host, sandbox, container_id, inside, veth)
+            undo.callback(net.wire.pull, self.kernel.host, container_id, addresses, sandbox)
             if (ways := self.members.ways(container_id)) != before:
                 self.publisher.move(container_id, self._way(ways))
             undo.pop_all()
@@ -154,7 +176,7 @@ class Nets:
 
     def _free_name(self, sandbox: Sandbox, container_id: str, net: Net, veth: ParkedVeth | None) -> str:
         """The first that nobody has inside; the parked cable has its own."""
-        prefix = net.settings.interface_prefix
+        prefix = net.interface_prefix
         if veth is not None and not self.members.of(container_id):
             return f"{prefix}0"
         with _netlink(sandbox) as inner:
@@ -183,8 +205,7 @@ class Nets:
             for member in wanted:
                 self.members.pop(container_id, member.net.plan.id)
                 each.callback(member.net.release, member.addresses)
-                cut = self.kernel.host if sandbox is not None else None
-                each.callback(member.net.cabling.pull, container_id, cut)
+                each.callback(member.net.wire.pull, self.kernel.host, container_id, member.addresses, sandbox)
             left = self.members.ways(container_id)
             if not self.members.of(container_id):
                 each.callback(self.publisher.withdraw, container_id)
@@ -208,30 +229,44 @@ class Nets:
         return self.publisher.republish(container_id, way, add, remove, name)
 
     def _way(self, ways: Ways) -> Way:
-        """What published ports lead to."""
-        four, six = ways
-        ends = four.net.settings if four else PLAIN, six.net.settings if six else PLAIN
-        addresses = four.addresses.four if four else "", six.addresses.six if six else ""
-        return Way(*addresses, *ends, ipv6=self.kernel.relays is not None)
+        """What published ports lead to: nothing where the container leaves by no bridge of ours."""
+        four, six = (way if way is not None and way.net.settings is not None else None for way in ways)
+        bridge4 = four.net.settings if four is not None else None
+        bridge6 = six.net.settings if six is not None else None
+        return Way(
+            four.addresses.four if four is not None else "",
+            six.addresses.six if six is not None else "",
+            bridge4 or PLAIN,
+            bridge6 or PLAIN,
+            ipv6=self.kernel.relays is not None,
+        )
 
     def _take_in(self, existing: Mapping[str, Existing]) -> None:
         links = rtnetlink.links(self.kernel.host) if existing else []
         for container_id, past in existing.items():
             for member, cable in survivors.members(self.kernel.host, links, container_id, past, self._nets):
+                if member is None:
+                    self._cut(container_id, cable)
+                    continue
                 self.members.add(container_id, member)
                 if cable is not None:
-                    member.net.cabling.adopt(container_id, cable)
+                    member.net.wire.adopt(container_id, cable)
             if self.members.of(container_id):
                 self.publisher.adopt(container_id, self._way(self.members.ways(container_id)), past.ports, past.name)
         for net in self._nets.values():
-            net.cabling.replug(self.kernel.host)
+            net.wire.replug(self.kernel.host)
+
+    def _cut(self, container_id: str, cable: rtnetlink.Link | None) -> None:
+        if cable is not None:
+            _LOG.warning("container %s loses interface %s, which nobody has on record", container_id, cable.name)
+            unplug(self.kernel.host, ParkedVeth(cable.index, cable.name))
 
     def mend(self) -> str:
         """Bring bridges, the cables on them and the host's forwarding into shape; what was wrong, in words."""
         kernel, damages = self.kernel, []
         for net in self._nets.values():
-            if damage := net.cabling.restore(kernel.host):
-                damages.append(f"bridge {net.settings.name} was {damage}")
+            if net.wire.index and (damage := net.wire.restore(kernel.host)):
+                damages.append(f"{net.wire.what} was {damage}")
         damages += self._forwarding.mend()
         return " and ".join(damages)
 
@@ -241,7 +276,7 @@ class Nets:
         Forwarding goes off if it was us who needed it, and nobody else seems to by now.
         """
         for net in self._nets.values():
-            net.cabling.remove(self.kernel.host)
+            net.wire.remove(self.kernel.host)
         self._beside.remove()
         self._forwarding.stop()
         self.kernel.firewall.uninstall()

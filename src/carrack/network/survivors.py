@@ -19,10 +19,11 @@ _LOG = logging.getLogger(__name__)
 
 def members(
     host: Netlink, links: Sequence[Link], container_id: str, past: Existing, nets: Mapping[str, Net]
-) -> Iterator[tuple[Member, Link | None]]:
+) -> Iterator[tuple[Member | None, Link | None]]:
     """The container's endpoints, whose addresses are taken now, and the host's ends of their cables where these are.
 
-    One that cannot have its addresses back is left out and told in the log: the daemon starts all the same.
+    One that cannot have its addresses back is left out and told in the log: the daemon starts all the same. A cable
+    without an endpoint is one that a crash left of a connect or disconnect that was never recorded.
     """
     found = []
     for network_id, document in past.endpoints.items():
@@ -30,8 +31,11 @@ def members(
             found.append(_member(network_id, document, nets))
         except CarrackError as e:
             _LOG.warning("container %s stays without its ports: %s", container_id, e)
-    cables = cables_of(host, links, past.pid) if past.pid and found else []
-    yield from zip(found, _matched(found, cables, past.pid), strict=True)
+    cables = cables_of(host, links, past.pid) if past.pid else []
+    matched = _matched(found, cables, past.pid)
+    yield from zip(found, matched, strict=True)
+    if len(found) == len(past.endpoints):
+        yield from ((None, cable) for cable in cables if cable not in matched)
 
 
 def _member(network_id: str, document: Mapping[str, Any], nets: Mapping[str, Net]) -> Member:
@@ -45,9 +49,11 @@ def _member(network_id: str, document: Mapping[str, Any], nets: Mapping[str, Net
 
 
 def _matched(found: Sequence[Member], cables: Sequence[Link], pid: int) -> list[Link | None]:
-    """Which cable is whose: with several, by the addresses that their other ends have."""
-    if len(found) < 2:
-        return [next(iter(cables), None) for _ in found]
+    """Which cable is whose: where it is not plain, by the addresses that their other ends have."""
+    if not cables:
+        return [None for _ in found]
+    if len(found) == len(cables) == 1:
+        return [cables[0]]
     try:
         with open_sandbox(pid) as sandbox, Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
             owners = {address.partition("/")[0]: index for index, address in all_addresses(inner)}

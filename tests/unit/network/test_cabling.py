@@ -10,6 +10,7 @@ from carrack.network import bridge, endpoint
 from carrack.network.bridge import BridgeSettings
 from carrack.network.cabling import Cabling
 from carrack.network.endpoint import Endpoint, ParkedVeth, Socket
+from carrack.network.ipam import Addresses
 from carrack.network.sandbox import Sandbox
 
 HOST = Netlink.__new__(Netlink)
@@ -55,9 +56,9 @@ def cabling(world: World, tmp_path: Path) -> Cabling:
     switch = tmp_path / "net/ipv4/conf/br0/route_localnet"
     switch.parent.mkdir(parents=True)
     switch.write_text("0")
-    made = Cabling(SETTINGS, str(tmp_path))
+    made = Cabling(SETTINGS, sys_root=str(tmp_path))
     made.lay(HOST)
-    made.open_loopback()
+    made.open()
     assert switch.read_text() == "1"
     return made
 
@@ -103,11 +104,11 @@ def test_a_failure_that_is_not_the_bridges_is_told(world: World, cabling: Cablin
 
 def test_a_cable_is_cut_only_when_its_sandbox_lives(world: World, cabling: Cabling) -> None:
     plug(cabling)
-    cabling.pull("c1")
-    cabling.pull("c1", HOST)
+    cabling.pull(HOST, "c1", Addresses(), None)
+    cabling.pull(HOST, "c1", Addresses(), Sandbox(-1, -1))
     assert world.cut == []
     plug(cabling)
-    cabling.pull("c1", HOST)
+    cabling.pull(HOST, "c1", Addresses(), Sandbox(-1, -1))
     assert world.cut == [CABLE]
 
 

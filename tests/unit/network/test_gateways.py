@@ -7,8 +7,9 @@ import pytest
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Message, Netlink
 from carrack.network.gateways import lead
+from carrack.network.ipam import Addresses
 from carrack.network.members import Member
-from carrack.network.net import Addresses, Net
+from carrack.network.net import Net
 from carrack.network.plan import BRIDGE, NetworkPlan, Subnet
 
 SUBNETS = (Subnet("10.9.0.0/24", "10.9.0.1"), Subnet("fd00:9::/64", "fd00:9::1"))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrack.errors import Conflict, InvalidArgument, Unavailable
+from carrack.errors import Forbidden, InvalidArgument, Unavailable
 from carrack.network.ipam import AddressPool
 
 
@@ -28,7 +28,7 @@ def test_a_named_address() -> None:
     assert str(pool.allocate("10.0.0.9")) == "10.0.0.9"
     assert str(pool.allocate()) == "10.0.0.128"
     for taken in ("10.0.0.9", "10.0.0.1", "10.0.0.0", "10.0.0.255"):
-        with pytest.raises(Conflict, match="Address already in use"):
+        with pytest.raises(Forbidden, match="Address already in use"):
             pool.allocate(taken)
     with pytest.raises(InvalidArgument, match="does not belong"):
         pool.allocate("10.0.1.1")

@@ -1,5 +1,6 @@
+from carrack.network.ipam import Addresses
 from carrack.network.members import Member, Members, document
-from carrack.network.net import Addresses, Net
+from carrack.network.net import Net
 from carrack.network.plan import BRIDGE, NetworkPlan, Subnet
 
 

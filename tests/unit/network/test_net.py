@@ -1,8 +1,9 @@
 import pytest
 
-from carrack.errors import Conflict, InvalidArgument
+from carrack.errors import Forbidden, InvalidArgument
 from carrack.network.endpoint import Endpoint
-from carrack.network.net import Addresses, Net
+from carrack.network.ipam import Addresses
+from carrack.network.net import Net
 from carrack.network.plan import BRIDGE, EndpointPlan, NetworkPlan, Subnet
 
 FOUR, SIX = Subnet("10.9.0.0/29", "10.9.0.1", reserved={"printer": "10.9.0.2"}), Subnet("fd00:9::/64", "fd00:9::1")
@@ -17,7 +18,7 @@ def test_both_families_or_none() -> None:
     one = net()
     first = one.take(EndpointPlan())
     assert first == Addresses("10.9.0.3", "fd00:9::2")
-    with pytest.raises(Conflict, match="fd00:9::2"):
+    with pytest.raises(Forbidden, match="fd00:9::2"):
         one.take(EndpointPlan(address="10.9.0.4", address6="fd00:9::2"))
     assert one.take(EndpointPlan(address="10.9.0.4")).four == "10.9.0.4", "it was given back"
     one.release(first)

