@@ -136,8 +136,7 @@ def _switch_ipv6(settings: BridgeSettings, sys_root: str) -> None:
         if settings.address6:
             raise Unavailable(f"this kernel has no IPv6: bridge {settings.name} cannot have {settings.address6}")
         return
-    if settings.address6:
-        sysctl.ensure(sys_root, sysctl.accept_ra(settings.name), "0")
+    sysctl.ensure(sys_root, sysctl.accept_ra(settings.name), "0")
     sysctl.ensure(sys_root, sysctl.disable_ipv6(settings.name), "0" if settings.address6 else "1")
 
 

@@ -75,7 +75,8 @@ class Forwarding:
             else:
                 sysctl.ensure(self._sys_root, _SWITCHES[family], "0")
         for interface in self._listening:
-            sysctl.ensure(self._sys_root, sysctl.accept_ra(interface), "1")
+            if sysctl.read(self._sys_root, sysctl.accept_ra(interface)) == "2":
+                sysctl.ensure(self._sys_root, sysctl.accept_ra(interface), "1")
         self._listening = []
 
 

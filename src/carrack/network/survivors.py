@@ -34,7 +34,7 @@ def members(
     cables = cables_of(host, links, past.pid) if past.pid else []
     matched = _matched(found, cables, past.pid)
     yield from zip(found, matched, strict=True)
-    if len(found) == len(past.endpoints):
+    if len(cables) > len(found) == len(past.endpoints):
         yield from ((None, cable) for cable in cables if cable not in matched)
 
 

@@ -39,7 +39,7 @@ def nets() -> dict[str, Net]:
 def find(monkeypatch: pytest.MonkeyPatch, past: Existing, cables: list[Any]) -> list[tuple[str | None, int | None]]:
     monkeypatch.setattr(survivors, "cables_of", lambda *_: cables)
     found = survivors.members(HOST, [], "c1", past, nets())
-    return [(member and member.addresses.four, cable.index if cable else None) for member, cable in found]
+    return [(member.addresses.four if member else None, cable.index if cable else None) for member, cable in found]
 
 
 def test_one_network_has_the_one_cable(monkeypatch: pytest.MonkeyPatch) -> None:
