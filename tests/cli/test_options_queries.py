@@ -114,7 +114,8 @@ def test_conditions_of_wait(docker: Cli, image: str, condition: str) -> None:
 
 def test_parameters_of_removal(docker: Cli, image: str) -> None:
     docker("run", "-d", "--name", "gone", "-v", "/anonymous", image, "sleep", "100")
-    assert api(docker.daemon, "DELETE", "/containers/gone?link=1")[0] == 400
+    assert api(docker.daemon, "DELETE", "/containers/gone?link=1")[0] == 500
+    assert api(docker.daemon, "DELETE", "/containers/gone/none?link=1")[0] == 404
     assert api(docker.daemon, "DELETE", "/containers/gone")[0] == 409
     assert api(docker.daemon, "DELETE", "/containers/gone?force=1")[0] == 204
     (volume,) = docker("volume", "ls", "-q").stdout.split()

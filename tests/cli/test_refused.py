@@ -12,8 +12,8 @@ pytestmark = pytest.mark.root
 OPTIONS = [
     (["--log-driver", "awslogs"], "logging driver 'awslogs' is not supported"),
     (["--log-driver", "gcplogs"], "logging driver 'gcplogs' is not supported"),
-    (["--link", "x"], "HostConfig.Links is not supported"),
-    (["--ip", "10.1.2.3"], "IPAMConfig is not supported"),
+    (["--link", "x"], "could not get container for x: No such container: x"),
+    (["--ip", "10.1.2.3"], "user specified IP address is supported on user defined networks only"),
     (["--runtime", "cake"], "unknown or invalid runtime name: cake"),
 ]
 FIXED = {
@@ -25,7 +25,7 @@ FIXED = {
 }
 DOCKER_VERBS = [
     (["pull", "alpine"], "registry is not built yet"),
-    (["network", "create", "x"], "user-defined networks are not supported yet"),
+    (["network", "create", "-d", "overlay", "x"], "swarm"),
     (["swarm", "init"], "swarm mode is not supported"),
     (["service", "ls"], "not a swarm manager"),
     (["plugin", "install", "x"], "plugins are not supported"),

@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from carrack.engine import spec
-from carrack.engine.containers import merge
+from carrack.engine.containers import merge, networking
 from carrack.engine.containers.record import Container, State
 from carrack.engine.events import Event
 from carrack.errors import Conflict, NotFound
 from carrack.model import container as model
 from carrack.model import schema
 from carrack.model.container import Document, MountPoint
-from carrack.network.names.view import View
-from carrack.network.plan import EndpointPlan, NetworkPlan, Subnet
-from carrack.network.publishing import Published
 from carrack.oci.image_config import ImageConfigDocument
 from carrack.shim.client import Exit
 
@@ -33,26 +30,26 @@ def documents(body: Document | None = None, image: Document | None = None) -> tu
     """Config, host config and networking config of a create request, completed as for a real container."""
     body = dict(body or {})
     host = schema.check(body.pop("HostConfig", {}), model.HOST_CONFIG, "HostConfig")
-    networking = schema.check(body.pop("NetworkingConfig", {}), model.NETWORKING, "NetworkingConfig")
+    networks = schema.check(body.pop("NetworkingConfig", {}), model.NETWORKING, "NetworkingConfig")
     config = schema.check({"Image": "busybox", **body}, model.CONFIG)
     merge.host_config(host, cgroup_version=1)
-    merge.networking(networking, host["NetworkMode"])
+    networking.complete(networks, host, config, networking.nowhere)
     merge.config(config, image or {"Cmd": ["sh"]})
     merge.ports(config, host)
-    return config, host, networking
+    return config, host, networks
 
 
 def container(number: int = 1, body: Document | None = None, **changes: Any) -> Container:
     """A container whose id is made of ``number``; ``changes`` are fields of the record, or of its state."""
-    config, host, networking = documents(body)
+    config, host, networks = documents(body)
     identity = f"{number:02x}" * 32
     config["Hostname"] = config["Hostname"] or identity[:12]
     path, args = merge.command(config)
     names = State.__dataclass_fields__
     c = Container(
         id=identity, name=f"name{number}", created=number * 1_000_000_000, image=config["Image"], image_id=IMAGE_ID,
-        layers=("sha256:" + "2" * 64,), path=path, args=args, config=config, host_config=host, networking=networking,
-        endpoints=merge.unconnected(host["NetworkMode"]),
+        layers=("sha256:" + "2" * 64,), path=path, args=args, config=config, host_config=host, networking=networks,
+        endpoints=networking.shown(networks["EndpointsConfig"]),
         state=State(**{name: value for name, value in changes.items() if name in names}),
     )  # fmt: skip
     for name, value in changes.items():
@@ -138,6 +135,7 @@ class FakeShim:
         self.refusal: BaseException | None = None
         self.figures: dict[str, Any] = {}
         self.sockets: list[socket.socket] = []
+        self.kept = 0
         self.closed = False
 
     def end(self, code: int = 0, *, at: float = 2000.0, oom: bool = False, lost: bool = False) -> None:
@@ -164,6 +162,11 @@ class FakeShim:
 
     async def stats(self) -> dict[str, Any]:
         return self.figures
+
+    async def hold(self, fds: Sequence[int]) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.kept += len(fds)
 
     async def cpu(self) -> Any:
         return self.figures["cpu"]
@@ -251,73 +254,6 @@ class FakeSnapshotter:
 
     def keys(self) -> list[str]:
         return [path.name for path in self.folder.iterdir() if path != self.viewed]
-
-
-BRIDGE = NetworkPlan("b" * 64, "bridge", "bridge", (Subnet("172.17.0.0/16", "172.17.0.1"),))
-
-
-class FakeFabric:
-    """Networks of addresses and ports only: every endpoint has the same ones."""
-
-    def __init__(self) -> None:
-        self.connected: dict[str, dict[str, Document]] = {}
-        self.failure: Exception | None = None
-        self.broken: Exception | None = None
-        self.wanted: list[EndpointPlan] = []
-
-    async def connect(
-        self, identity: str, netns: int, netlink: int, network: str, wanted: EndpointPlan, veth: object = None
-    ) -> Document:
-        self.wanted.append(wanted)
-        endpoint = {"NetworkID": network, "EndpointID": "e" * 64, "MacAddress": wanted.mac or "02:42:ac:11:00:02",
-                    "IPAddress": wanted.address or "172.17.0.2", "IPPrefixLen": 16, "Gateway": "172.17.0.1",
-                    "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0}  # fmt: skip
-        self.connected.setdefault(identity, {})[network] = endpoint
-        return endpoint
-
-    async def publish(self, identity: str, ports: Any, *, exposed: Any = (), name: str = "") -> Published:
-        if self.failure is not None:
-            raise self.failure
-        shown: dict[str, Any] = dict.fromkeys(exposed)
-        fds = []
-        for port in ports:
-            shown[port.container] = [{"HostIp": port.host_ip or "0.0.0.0", "HostPort": port.host_port or "49153"}]
-            fds.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
-        return Published(shown, fds)
-
-    async def disconnect(self, identity: str, network: str | None = None, *, sandbox: object = None) -> None:
-        own = self.connected.get(identity, {})
-        own.pop(network or "", None)
-        if network is None or not own:
-            self.connected.pop(identity, None)
-        if self.broken is not None:
-            raise self.broken
-
-
-class FakeResolver:
-    """Hears who is attached with which view, and who is called how."""
-
-    def __init__(self) -> None:
-        self.views: dict[str, View] = {}
-        self.fds: dict[str, list[int]] = {}
-        self.names: dict[tuple[str, str], tuple[list[str], list[str], str]] = {}
-
-    def attach(self, identity: str, fds: Sequence[int], view: View) -> None:
-        self.views[identity], self.fds[identity] = view, list(fds)
-
-    def change(self, identity: str, view: View) -> None:
-        self.views[identity] = view
-
-    def detach(self, identity: str) -> None:
-        self.views.pop(identity, None)
-
-    def endpoint(
-        self, network: str, identity: str, names: Sequence[str], addresses: Sequence[str], name: str = ""
-    ) -> None:
-        self.names[network, identity] = list(names), list(addresses), name
-
-    def gone(self, network: str, identity: str) -> None:
-        self.names.pop((network, identity), None)
 
 
 class FakeImage:

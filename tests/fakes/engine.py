@@ -7,26 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.containers import (
-    BRIDGE,
     FACTS,
     FakeEvents,
-    FakeFabric,
     FakeImages,
     FakeRecords,
-    FakeResolver,
     FakeShim,
     FakeSlot,
     FakeSnapshotter,
 )
+from tests.fakes.networks import FakeFabric, FakeNetworks, FakeResolver
 
 from carrack.engine.containers import survivors
 from carrack.engine.containers.attach import Attachments
+from carrack.engine.containers.changing import Changes
 from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
 from carrack.engine.containers.exec import Execs
 from carrack.engine.containers.health import HealthMonitors
 from carrack.engine.containers.idmaps import IdMaps
 from carrack.engine.containers.lifecycle import Lifecycle
+from carrack.engine.containers.linking import Links
+from carrack.engine.containers.live import LiveNetworks
+from carrack.engine.containers.live_ports import LivePorts
+from carrack.engine.containers.name_files import NameFiles
+from carrack.engine.containers.naming import Naming
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.remove import Remover
@@ -53,15 +57,15 @@ class FakeSlots:
         slot.failure = self.failure
         self.given.append(slot)
         self.asked.append(wanted)
-        return Parked(slot, None)
+        return Parked(slot, None, names=())
 
 
 class World:
     """One daemon's containers in one folder. To be made inside a running loop."""
 
     def __init__(self, folder: Path) -> None:
-        records, events, fabric, slots, images = FakeRecords(), FakeEvents(), FakeFabric(), FakeSlots(), FakeImages()
-        self.records, self.events, self.fabric, self.slots, self.images = records, events, fabric, slots, images
+        self.records, self.events, self.slots, self.images = FakeRecords(), FakeEvents(), FakeSlots(), FakeImages()
+        self.fabric, self.networks, self.resolver = FakeFabric(), FakeNetworks(), FakeResolver()
         self.maps: list[tuple[Map, Map]] = []
         self.paths = Paths(str(folder / "data"), str(folder / "run"))
         self.jobs = Jobs()
@@ -72,8 +76,7 @@ class World:
         self.volumes.load()
         self.attachments = Attachments()
         self.execs = Execs(self.store, fakes.events, self.jobs)
-        self.resolver = FakeResolver()
-        self.connector = Connector(fakes.fabric, BRIDGE, self.store, fakes.events, self.paths, fakes.resolver)
+        self._build_network(fakes)
         self.health = HealthMonitors(self.execs, fakes.events, self.jobs)
         self.supervisor = Supervisor(
             self.store,
@@ -104,9 +107,21 @@ class World:
         self.lifecycle = Lifecycle(
             self.store, self.starter, self.supervisor, self.remover, self.attachments, fakes.events, self.health
         )
+        self.ports = LivePorts(fakes.fabric)
+        self.changes = Changes(self.store, self.naming, self.connector, self.ports, self.links, fakes.events)
         self.creator = Creator(
-            self.store, fakes.images, self.volumes, fakes.snapshots, fakes.events, self.paths, FACTS, self.idmaps
+            self.store, fakes.images, self.volumes, fakes.snapshots, fakes.events, self.paths, FACTS, self.idmaps,
+            find_network=self.networks.find,
+        )  # fmt: skip
+
+    def _build_network(self, fakes: Any) -> None:
+        self.links = Links(self.store)
+        self.files = NameFiles(self.paths, "172.17.0.1")
+        self.naming = Naming(fakes.resolver, self.store, "172.17.0.1")
+        self.connector = Connector(
+            fakes.fabric, fakes.networks, self.naming, self.links, self.files, self.store, fakes.events
         )
+        self.live = LiveNetworks(self.store, fakes.networks, fakes.fabric, self.connector, self.naming, fakes.events)
 
     async def restore(self) -> list[Container]:
         """What the next daemon does with the containers on record; returns those that it is to start."""

@@ -237,7 +237,7 @@ def create_requests(data: bytes) -> None:
         made = container(1, body)
         host = made.host_config
         resources.check(host, 2)
-        sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), ("0.0.0.0",))
+        sandbox_files.hosts((), host["ExtraHosts"] or (), ("0.0.0.0",))
         merge.check_together(made.config, host)
         logconfig.tag(made, host["LogConfig"]["Config"].get("tag", ""))
         json.dumps(spec.build(made, FACTS, [], "/")).encode()

@@ -134,7 +134,7 @@ async def stop(world: World) -> None:
 
 
 async def rename(world: World) -> None:
-    await world.lifecycle.rename(world.store.find("web"), "other")
+    await world.changes.rename(world.store.find("web"), "other")
 
 
 async def pause(world: World) -> None:
@@ -142,7 +142,7 @@ async def pause(world: World) -> None:
 
 
 async def update(world: World) -> None:
-    await world.lifecycle.update(world.store.find("web"), {"CpuShares": 512})
+    await world.changes.update(world.store.find("web"), {"CpuShares": 512})
 
 
 async def remove(world: World) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from carrack.api.versions import Version
+from carrack.errors import InvalidArgument
 
 Document = dict[str, Any]
 
@@ -16,7 +17,7 @@ def create_request(body: Document, version: Version) -> Document:
     """A create request without the fields that the client's version did not have, and with what they meant then."""
     if version >= (1, 44):
         return body
-    body = _without_addresses(body)
+    body = _one_network(body)
     host = _field(body, "HostConfig")
     if not isinstance(host, dict):
         return body
@@ -66,18 +67,33 @@ def _without(document: Document, name: str) -> Document:
     return {key: value for key, value in document.items() if key.lower() != name.lower()}
 
 
-def _without_addresses(body: Document) -> Document:
-    """An endpoint's MAC address was what another container had, sent back by programs that copy containers."""
-    networking = _field(body, "NetworkingConfig")
-    endpoints = _field(networking, "EndpointsConfig") if isinstance(networking, dict) else None
-    if not isinstance(endpoints, dict):
+def _one_network(body: Document) -> Document:
+    """A container was made for one network, and had one MAC address, whose place is at that network now.
+
+    An endpoint's own address was what another container had, sent back by programs that copy containers.
+    """
+    mac, networking, host = (_field(body, name) for name in ("MacAddress", "NetworkingConfig", "HostConfig"))
+    endpoints = _field(networking, "EndpointsConfig") if isinstance(networking, dict) else networking
+    if not isinstance(endpoints, dict | None):
         return body
+    endpoints = endpoints or {}
+    if len(endpoints) > 1:
+        names = ", ".join(sorted(endpoints))
+        raise InvalidArgument(f"Container cannot be created with multiple network endpoints: {names}")
+    if not endpoints and not (mac and _may_have_address(host)):
+        return body
+    given = {"MacAddress": mac} if mac else {}
     left = {
-        name: _without(endpoint, "MacAddress") if isinstance(endpoint, dict) else endpoint
-        for name, endpoint in endpoints.items()
+        name: {**_without(endpoint or {}, "MacAddress"), **given} if isinstance(endpoint, dict | None) else endpoint
+        for name, endpoint in (endpoints or {"default": None}).items()
     }
-    networking = {**_without(networking, "EndpointsConfig"), "EndpointsConfig": left}
-    return {**_without(body, "NetworkingConfig"), "NetworkingConfig": networking}
+    networking = {**_without(networking or {}, "EndpointsConfig"), "EndpointsConfig": left}
+    return {**_without(_without(body, "NetworkingConfig"), "MacAddress"), "NetworkingConfig": networking}
+
+
+def _may_have_address(host: Any) -> bool:
+    mode = _field(host, "NetworkMode") if isinstance(host, dict) else ""
+    return mode not in ("host", "none") and not str(mode or "").startswith("container:")
 
 
 def _not_recursive(mount: Any) -> Any:

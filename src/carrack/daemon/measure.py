@@ -18,7 +18,7 @@ def metrics(services: Services, health: HealthMonitors) -> Metrics:
     meter.timed(services.containers.creator, "container", create="create")
     meter.timed(services.containers.files, "container", changes="changes")
     meter.timed(images.commits, "container", commit="commit")
-    meter.timed(services.connector, "network", connect="allocate", disconnect="release")
+    meter.timed(services.joining.connector, "network", connect="allocate", disconnect="release")
     meter.timed(services.fabric, "network", connect="connect")
     meter.timed(images.loader, "image", load="load")
     meter.timed(images.importer, "image", load="import")

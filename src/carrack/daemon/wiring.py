@@ -25,11 +25,11 @@ from carrack.daemon.default_bridge import all_pools, look
 from carrack.daemon.facts import host_facts, info_settings, reloaded
 from carrack.daemon.reload import attributes
 from carrack.daemon.survey import Survey
+from carrack.daemon.wiring_networks import join
 from carrack.engine.authorization import Authorizer
 from carrack.engine.containers import boot, listing, shm
 from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.attached import on_network
-from carrack.engine.containers.connect import Connector
 from carrack.engine.containers.create import Creator
 from carrack.engine.containers.exec import Execs
 from carrack.engine.containers.files import Files
@@ -102,7 +102,7 @@ class Services:
             *exec.routes(self.containers),
             *images.routes(self.images),
             *volumes.routes(self.volumes),
-            *networks.routes(self.networks, networks.NotYet(self.networks)),
+            *networks.routes(self.networks, self.joining.live),
             *reach.routes(diagnosis.doctor(self)),
         ]
 
@@ -147,8 +147,8 @@ class Services:
         )
         self.networks.load(found)
         self.resolving = Resolving(self.store)
-        self.connector = Connector(
-            self.fabric, found[0].plan, self.store, self.events, self.paths, self.resolving.resolver,
+        self.joining = join(
+            self.fabric, self.networks, self.resolving.resolver, self.store, self.events, self.paths,
             self._config.containers, self.facts.remap,
         )  # fmt: skip
 
@@ -167,11 +167,11 @@ class Services:
         )
 
     def _build_containers(self) -> None:
-        config, store, events, paths = self._config, self.store, self.events, self.paths
+        config, store, events, paths, joining = self._config, self.store, self.events, self.paths, self.joining
         attachments = Attachments()
         execs = Execs(store, events, self.jobs, config.containers)
         self.health = health = HealthMonitors(execs, events, self.jobs)
-        supervisor = Supervisor(store, self.connector, attachments, events, self.jobs, paths, health, self.volumes)
+        supervisor = Supervisor(store, joining.connector, attachments, events, self.jobs, paths, health, self.volumes)
         remover = Remover(
             store, supervisor, attachments, execs, self.volumes, self.snapshotter, events, self.jobs, paths
         )
@@ -179,7 +179,10 @@ class Services:
         self.containers = ContainerServices(
             store,
             self._creator(),
-            self._lifecycle(supervisor, remover, attachments, health),
+            Lifecycle(store, self._starter(attachments), supervisor, remover, attachments, events, health),
+            joining.changes(store, events, self.facts.abilities),
+            joining.live,
+            joining.links,
             remover,
             supervisor,
             attachments,
@@ -193,23 +196,17 @@ class Services:
             config.containers.security,
         )
 
-    def _lifecycle(
-        self, supervisor: Supervisor, remover: Remover, attachments: Attachments, health: HealthMonitors
-    ) -> Lifecycle:
-        starter, abilities = self._starter(attachments), self.facts.abilities
-        return Lifecycle(self.store, starter, supervisor, remover, attachments, self.events, health, abilities)
-
     def _starter(self, attachments: Attachments) -> Starter:
         starter = Starter(
-            self.store, self.slots, self.snapshotter, self.volumes, self.connector, attachments, self.paths, self.facts,
-            self.idmaps, self._config.realtime, self.runtimes,
+            self.store, self.slots, self.snapshotter, self.volumes, self.joining.connector, attachments, self.paths,
+            self.facts, self.idmaps, self._config.realtime, self.runtimes,
         )  # fmt: skip
         return self.meter.timed(starter, "container", start="start")
 
     def _creator(self) -> Creator:
         return Creator(
             self.store, self.images.store, self.volumes, self.snapshotter, self.events, self.paths, self.facts,
-            self.idmaps, self.slots.identity, self.runtimes,
+            self.idmaps, self.slots.identity, self.runtimes, self.networks.find,
         )  # fmt: skip
 
     def _build_system(self) -> None:
@@ -234,10 +231,10 @@ class Services:
             await asyncio.to_thread(realtime.grant, self._config.cgroup_parent, *self._config.realtime)
         self.jobs.start(asyncio.to_thread(self._favor_dynmods), "ask for cheap moves into cgroups")
         to_start = await supervisor.restore(self._survey.ended)
-        await self.fabric.setup(self.networks.plans(), self.connector.existing())
+        await self.fabric.setup(self.networks.plans(), self.joining.connector.existing())
         await self.slots.open()
         await self.idmaps.try_remap(self.snapshotter, self.facts.remap)
-        self.connector.answer_again()
+        self.joining.connector.rejoin()
         supervisor.resume()
         self.containers.execs.adopt()
         running = {c.id for c in self.store if c.state.running}

@@ -6,6 +6,7 @@ the life cycle; here is only what the record says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from carrack.engine import defaults, resources
@@ -34,8 +35,11 @@ class HostFacts(NamedTuple):
 INIT = "/sbin/docker-init"
 
 
-def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> Spec:
-    """The spec of a container whose user mounts are ``mounts`` (in order), in the cgroup ``cgroup``."""
+def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str, linked: Sequence[str] = ()) -> Spec:
+    """The spec of a container whose user mounts are ``mounts`` (in order), in the cgroup ``cgroup``.
+
+    ``linked``: the variables that its links add.
+    """
     host = c.host_config
     guard = security(host, facts.given.security)
     nodes, rules = resources.devices(host)
@@ -51,7 +55,7 @@ def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str) -> S
     }
     spec: Spec = {
         "ociVersion": OCI_VERSION,
-        "process": _process(c, facts, guard),
+        "process": _process(c, facts, guard, linked),
         "root": {"path": "rootfs", "readonly": host["ReadonlyRootfs"]},
         "mounts": _mounts(host, facts, mounts, guard),
         "linux": linux,
@@ -81,13 +85,13 @@ def usual_spec(facts: HostFacts) -> Spec:
     return {"mounts": [*early, *cgroup, defaults.MQUEUE], "linux": linux}
 
 
-def _process(c: Container, facts: HostFacts, guard: Security) -> Process:
+def _process(c: Container, facts: HostFacts, guard: Security, linked: Sequence[str]) -> Process:
     host, config = c.host_config, c.config
     names = capabilities(host, facts.last_capability)
     process: Process = {
         "terminal": config["Tty"],
         "args": ([INIT, "--"] if wants_init(host, facts) else []) + [c.path, *c.args],
-        "env": environment(config),
+        "env": environment(config, linked),
         "cwd": config["WorkingDir"] or "/",
         "capabilities": capability_sets(names),
         "noNewPrivileges": guard.no_new_privileges,
@@ -114,11 +118,12 @@ def capability_sets(names: list[str]) -> Capabilities:
     return {"bounding": names, "effective": names, "permitted": names, "inheritable": [], "ambient": []}
 
 
-def environment(config: Document) -> list[str]:
-    """PATH, HOSTNAME and TERM as Docker sets them, then the config's own words, the last of a name valid."""
+def environment(config: Document, linked: Sequence[str] = ()) -> list[str]:
+    """PATH, HOSTNAME and TERM as Docker sets them, what links add, then the config's own words: of a name, the last."""
     words = [defaults.PATH, "HOSTNAME=" + config["Hostname"]]
     if config["Tty"]:
         words.append("TERM=xterm")
+    words += linked
     values = {word.partition("=")[0]: word for word in words}
     for word in config["Env"] or []:
         name, separator, _ = word.partition("=")

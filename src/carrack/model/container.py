@@ -187,7 +187,7 @@ HOST_CONFIG: Table = {
     "GroupAdd": Field(STRINGS, None),
     "IpcMode": Field(STRING, "", go="container.IpcMode"),
     "Cgroup": Field(STRING, "", built=False, go="container.CgroupSpec"),
-    "Links": Field(STRINGS, None, built=False),
+    "Links": Field(STRINGS, None),
     "OomScoreAdj": Field(INTEGER, 0, go="int"),
     "PidMode": Field(STRING, "", go="container.PidMode"),
     "Privileged": Field(BOOLEAN, False),
@@ -215,6 +215,9 @@ UPDATE: Table = {
     **RESOURCES,
     **{name: RESOURCES[name]._replace(built=False) for name in _FIXED},
     "RestartPolicy": Field(RESTART_POLICY, None, go="container.RestartPolicy"),
+    # Ours: ports to publish and no longer to publish, also of a container that runs.
+    "PublishAdd": Field(MapOf(PORT_BINDING, of_lists=True, go="nat.PortBinding"), None, go="nat.PortMap"),
+    "PublishRemove": Field(STRINGS, None),
 }
 
 ENDPOINT: Table = {
@@ -225,14 +228,13 @@ ENDPOINT: Table = {
             "LinkLocalIPs": Field(STRINGS, None),
         },
         None,
-        built=False,
         go="network.EndpointIPAMConfig",
     ),
-    "Links": Field(STRINGS, None, built=False),
-    "Aliases": Field(STRINGS, None, built=False),
+    "Links": Field(STRINGS, None),
+    "Aliases": Field(STRINGS, None),
     "MacAddress": Field(STRING, ""),
-    "DriverOpts": Field(LABELS, None, built=False),
-    "GwPriority": Field(INTEGER, 0, built=False, go="int"),
+    "DriverOpts": Field(LABELS, None),
+    "GwPriority": Field(INTEGER, 0, go="int"),
     # What an engine writes there itself; clients send it back, and it says nothing.
     "NetworkID": Field(STRING, ""),
     "EndpointID": Field(STRING, ""),

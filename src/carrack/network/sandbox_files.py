@@ -6,7 +6,7 @@ resolv.conf(5).
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from carrack.errors import InvalidArgument
 
@@ -33,18 +33,32 @@ RESOLVED_PATH = "/run/systemd/resolve/resolv.conf"
 _RESOLVED_STUB = "127.0.0.53"
 
 
-def hosts(
-    hostname: str, domain: str, address: str | None, extra_hosts: Iterable[str] = (), gateways: Sequence[str] = ()
-) -> str:
-    """``/etc/hosts``: local names, ``--add-host`` entries (``name:address``), then the container's own name.
+#: A line of /etc/hosts: an address and the names that it has
+Entry = tuple[str, str]
+
+
+def hosts(entries: Iterable[Entry], extra_hosts: Iterable[str] = (), gateways: Sequence[str] = ()) -> str:
+    """``/etc/hosts``: local names, ``--add-host`` entries (``name:address``), then ``entries``: the container's own.
 
     ``host-gateway`` as an address stands for each of ``gateways``. InvalidArgument when an entry is malformed.
     """
-    lines = [_extra_host(entry, gateways) for entry in extra_hosts]
-    if address:
-        names = f"{hostname}.{domain} {hostname}" if domain else hostname
-        lines.append(f"{address}\t{names}\n")
-    return _LOCAL_NAMES + "".join(lines)
+    extra = "".join(_extra_host(entry, gateways) for entry in extra_hosts)
+    return _LOCAL_NAMES + extra + _lines(entries)
+
+
+def own_names(hostname: str, domain: str) -> str:
+    """By which names a container's own addresses are known in its file."""
+    return f"{hostname}.{domain} {hostname}" if domain else hostname
+
+
+def changed(text: str, entries: Iterable[Entry], names: Collection[str]) -> str:
+    """A file that was perhaps edited inside, with new entries for these names instead of those it has."""
+    kept = [line for line in text.splitlines() if line.partition("\t")[2] not in names]
+    return "".join(f"{line}\n" for line in kept) + _lines(entries)
+
+
+def _lines(entries: Iterable[Entry]) -> str:
+    return "".join(f"{address}\t{names}\n" for address, names in entries)
 
 
 def _extra_host(entry: str, gateways: Sequence[str]) -> str:

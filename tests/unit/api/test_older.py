@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carrack.api import older
+from carrack.errors import InvalidArgument
 
 BODY = {
     "Image": "x",
@@ -39,14 +40,33 @@ def test_read_only_mounts_were_not_recursively_so() -> None:
 
 
 def test_addresses_of_endpoints_were_of_the_container_that_they_were_copied_from() -> None:
-    endpoints = {"bridge": {"macAddress": "02:42:00:00:00:01", "Aliases": ["a"]}, "odd": 1}
+    endpoints = {"bridge": {"macAddress": "02:42:00:00:00:01", "Aliases": ["a"]}}
     body = {"Image": "x", "networkingConfig": {"EndpointsConfig": endpoints}}
     assert older.create_request(body, (1, 44)) is body
     before = older.create_request(body, (1, 43))
-    assert before["NetworkingConfig"]["EndpointsConfig"] == {"bridge": {"Aliases": ["a"]}, "odd": 1}
+    assert before["NetworkingConfig"]["EndpointsConfig"] == {"bridge": {"Aliases": ["a"]}}
     odds: list[dict[str, object]] = [{"NetworkingConfig": []}, {"NetworkingConfig": {"EndpointsConfig": 1}}]
     for odd in odds:
         assert older.create_request(odd, (1, 43)) == odd
+    assert older.create_request({"NetworkingConfig": {"EndpointsConfig": {"x": 1}}}, (1, 43)) == {
+        "NetworkingConfig": {"EndpointsConfig": {"x": 1}}
+    }
+
+
+def test_a_container_had_one_network_and_one_address() -> None:
+    mac = "02:00:00:00:00:05"
+    body = {"macAddress": mac, "HostConfig": {"NetworkMode": "front"}}
+    now = older.create_request(body, (1, 43))
+    assert "macAddress" not in now
+    assert now["NetworkingConfig"] == {"EndpointsConfig": {"default": {"MacAddress": mac}}}
+    now = older.create_request({**body, "NetworkingConfig": {"EndpointsConfig": {"back": None}}}, (1, 43))
+    assert now["NetworkingConfig"] == {"EndpointsConfig": {"back": {"MacAddress": mac}}}
+    for mode in ("host", "none", "container:x"):
+        refused = {"MacAddress": mac, "HostConfig": {"NetworkMode": mode}}
+        assert older.create_request(refused, (1, 43))["MacAddress"] == mac
+    two: dict[str, object] = {"NetworkingConfig": {"EndpointsConfig": {"front": {}, "back": {}}}}
+    with pytest.raises(InvalidArgument, match="cannot be created with multiple network endpoints: back, front"):
+        older.create_request(two, (1, 43))
 
 
 def test_lists_showed_no_annotations() -> None:

@@ -98,8 +98,9 @@ def test_only_the_changed_row_is_made_again(clock: Clock, monkeypatch: pytest.Mo
 def test_every_change_of_a_container_is_shown(clock: Clock, name: str, value: Any) -> None:
     store = filled()
     summaries = Summaries(store)
-    before = summaries.unfiltered(True), summaries.unfiltered(False)
     c = list(store)[1]
+    c.endpoints = {"bridge": {**c.endpoints["bridge"], "Gateway": "172.17.0.1"}}
+    before = summaries.unfiltered(True), summaries.unfiltered(False)
     setattr(c if hasattr(c, name) else c.state, name, value)
     assert (summaries.unfiltered(True), summaries.unfiltered(False)) == (anew(store), anew(store, False))
     assert (anew(store), anew(store, False)) != before or name == "mounts"

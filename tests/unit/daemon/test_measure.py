@@ -24,7 +24,8 @@ def test_docker_s_actions_have_their_names() -> None:
     parts = SimpleNamespace(creator=Anything(), files=Anything())
     images = SimpleNamespace(commits=Anything(), loader=Anything(), importer=Anything(), remover=Anything())
     services: Any = SimpleNamespace(
-        meter=Meter(on=True), containers=parts, images=images, connector=Anything(), fabric=Anything(),
+        meter=Meter(on=True), containers=parts, images=images, fabric=Anything(),
+        joining=SimpleNamespace(connector=Anything()),
         info=Anything(), store=[], events=Anything(), counts=None, paths=None,
     )  # fmt: skip
     health: Any = Anything()

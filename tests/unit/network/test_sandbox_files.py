@@ -7,29 +7,42 @@ from carrack.network import sandbox_files
 
 
 def test_hosts_in_dockers_order() -> None:
-    text = sandbox_files.hosts("web", "example.org", "172.17.0.2", ["db:10.0.0.5", "up=host-gateway"], ("172.17.0.1",))
+    own = sandbox_files.own_names("web", "example.org")
+    entries = [("172.17.0.9", "db dbhost"), ("172.17.0.2", own), ("fd00::2", own)]
+    text = sandbox_files.hosts(entries, ["db:10.0.0.5", "up=host-gateway"], ("172.17.0.1",))
     assert text.splitlines()[0] == "127.0.0.1\tlocalhost"
-    assert text.splitlines()[-3:] == ["10.0.0.5\tdb", "172.17.0.1\tup", "172.17.0.2\tweb.example.org web"]
+    assert text.splitlines()[-5:] == [
+        "10.0.0.5\tdb", "172.17.0.1\tup", "172.17.0.9\tdb dbhost", "172.17.0.2\tweb.example.org web",
+        "fd00::2\tweb.example.org web",
+    ]  # fmt: skip
 
 
 def test_hosts_without_a_network() -> None:
-    assert sandbox_files.hosts("web", "", None).endswith("ff02::2\tip6-allrouters\n")
+    assert sandbox_files.hosts(()).endswith("ff02::2\tip6-allrouters\n")
+
+
+def test_what_was_edited_inside_stays() -> None:
+    before = sandbox_files.hosts([("172.17.0.2", "web"), ("172.17.0.9", "db")], ["x:10.0.0.5"])
+    edited = before.replace("localhost\n", "localhost mine\n", 1) + "10.1.1.1 other"
+    after = sandbox_files.changed(edited, [("10.77.0.2", "web")], {"web", "db"})
+    assert after == edited.replace("172.17.0.2\tweb\n172.17.0.9\tdb\n", "") + "\n10.77.0.2\tweb\n"
+    assert sandbox_files.changed(after, [("10.77.0.2", "web")], {"web"}) == after
 
 
 @pytest.mark.parametrize("entry", ["", "db", ":10.0.0.1", "db:", "a b:10.0.0.1", "db:nonsense", "x\n1.1.1.1:10.0.0.1"])
 def test_malformed_entries(entry: str) -> None:
     with pytest.raises(InvalidArgument):
-        sandbox_files.hosts("web", "", None, [entry])
+        sandbox_files.hosts((), [entry])
 
 
 def test_ipv6_entries() -> None:
-    assert "fd00::1\tdb\n" in sandbox_files.hosts("web", "", None, ["db:fd00::1"])
-    assert "fd00::1\tdb\n" in sandbox_files.hosts("web", "", None, ["db:[fd00::1]"])
+    assert "fd00::1\tdb\n" in sandbox_files.hosts((), ["db:fd00::1"])
+    assert "fd00::1\tdb\n" in sandbox_files.hosts((), ["db:[fd00::1]"])
 
 
 def test_gateway_entry_needs_a_gateway() -> None:
     with pytest.raises(InvalidArgument, match="host-gateway"):
-        sandbox_files.hosts("web", "", None, ["up:host-gateway"])
+        sandbox_files.hosts((), ["up:host-gateway"])
 
 
 HOST = """\

@@ -91,7 +91,7 @@ class _Face:
 
     async def inspect(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])
-        document = inspect.inspect(c, self._s.paths, self._s.graph(c), self._s.security)
+        document = inspect.inspect(c, self._s.paths, self._s.graph(c), self._s.security, self._s.links.told(c))
         if (troubles := logconfig.status(c, self._s.paths)) is not None:
             document["LogStatus"] = troubles
         if request.query.flag("size"):
@@ -168,7 +168,7 @@ class _Face:
         return empty()
 
     async def rename(self, request: Request) -> Response:
-        await self._s.lifecycle.rename(self._s.store.find(request.path["id"]), request.query.text("name"))
+        await self._s.changes.rename(self._s.store.find(request.path["id"]), request.query.text("name"))
         return empty()
 
     async def update(self, request: Request) -> Response:
@@ -177,7 +177,7 @@ class _Face:
         if (policy := body.get("RestartPolicy")) and policy.get("Name"):
             check_restart_policy({"MaximumRetryCount": 0, **policy})
         c = self._s.store.find(request.path["id"])
-        return json_response({"Warnings": await self._s.lifecycle.update(c, body) or None})
+        return json_response({"Warnings": await self._s.changes.update(c, body) or None})
 
     async def resize(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])
@@ -202,7 +202,8 @@ class _Face:
 
     async def remove(self, request: Request) -> Response:
         if request.query.flag("link"):
-            raise InvalidArgument("links are not supported by this version of Carrack: leave 'link' out")
+            await self._s.changes.unlink(request.path["id"])
+            return empty()
         c = self._s.store.find(request.path["id"])
         await self._s.remover.remove(
             c, kill=self._s.lifecycle.kill, force=request.query.flag("force"), volumes=request.query.flag("v")

@@ -8,7 +8,7 @@ from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, json_response
 from carrack.engine.networks.store import Networks
-from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.errors import InvalidArgument, NotFound
 from carrack.model import schema
 from carrack.model.container import ENDPOINT
 from carrack.model.schema import BOOLEAN, LABELS, STRING, Document, Field, ListOf, Table
@@ -56,25 +56,6 @@ class Live(Protocol):
 
     async def disconnect(self, network: str, container: str, force: bool) -> None:
         """Take it off again."""
-
-
-class NotYet:
-    """A `Live` that changes no container."""
-
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
-
-    async def connect(self, network: str, container: str, wanted: Document | None) -> None:
-        """NotFound, or NotSupported."""
-        name = self._networks.find(network).name
-        raise NotSupported(
-            f"connecting containers to network {name} or disconnecting them is not supported yet: create the "
-            f"container with --network {name}"
-        )
-
-    async def disconnect(self, network: str, container: str, force: bool) -> None:
-        """NotFound, or NotSupported."""
-        await self.connect(network, container, None)
 
 
 def routes(networks: Networks, live: Live) -> list[Route]:

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from carrack.engine.containers.record import Container
     from carrack.engine.events import Events
+    from carrack.engine.networks.network import Network
+
+
+def tell_network(events: Events, action: str, c: Container, network: Network) -> None:
+    """``connect`` or ``disconnect`` of one network."""
+    events.publish("network", action, network.id, {"container": c.id, "name": network.name, "type": network.driver})
 
 
 def tell_mounts(events: Events, c: Container, action: str) -> None:

@@ -1,39 +1,39 @@
-"""A container's network by its mode: the bridge, the host's, none, or another container's; and its name files.
+"""A starting container's networks: addresses, ports, names; and what an ended one gives back.
 
-``hosts``, ``hostname`` and ``resolv.conf`` are the engine's files, bound into the container and written in place, so
-that the inode the container sees never changes. A container in another's network sees the other's files.
+All endpoints or none: whatever fails, the fabric takes back what the container had. The host's network, none, and
+another container's are modes of their own, which are given nothing here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers import endpoints, naming, networking, publishing
+from carrack.engine.containers.announce import tell_network
 from carrack.engine.containers.container_defaults import ContainerDefaults
-from carrack.engine.containers.merge import port_key, unconnected
-from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
-from carrack.engine.userns import Remap
-from carrack.errors import CarrackError, Conflict, NotFound
+from carrack.errors import CarrackError, Conflict, Forbidden, Internal, NotFound
 from carrack.model.container import Document
-from carrack.model.ports import PublishedPort
-from carrack.network import sandbox_files
-from carrack.network.fabric import Fabric
-from carrack.network.names.client import Resolver
-from carrack.network.names.view import HOST_NAMES, View
-from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
-from carrack.oci.runtime_spec import Mount
+from carrack.network.plan import BRIDGE, EndpointPlan, Existing
 
 if TYPE_CHECKING:
+    from carrack.engine.containers.linking import Links
+    from carrack.engine.containers.name_files import NameFiles
+    from carrack.engine.containers.naming import Naming
     from carrack.engine.containers.slots import Parked
     from carrack.engine.containers.store import ContainerStore
     from carrack.engine.events import Events
+    from carrack.engine.networks.network import Network
+    from carrack.engine.networks.store import Networks
+    from carrack.network.fabric import Fabric
 
-PREDEFINED = ("bridge", "host", "none")
 _FAILED = "failed to set up container networking: "
-FILES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts"}
 
 
 class Connector:
@@ -42,115 +42,41 @@ class Connector:
     def __init__(
         self,
         fabric: Fabric,
-        bridge: NetworkPlan,
+        networks: Networks,
+        naming: Naming,
+        links: Links,
+        files: NameFiles,
         store: ContainerStore,
         events: Events,
-        paths: Paths,
-        resolver: Resolver,
         given: ContainerDefaults | None = None,
-        remap: Remap | None = None,
     ) -> None:
-        self._resolver = resolver
-        self._remap = remap
-        self._given = given or ContainerDefaults()
         self._fabric = fabric
-        self._bridge = bridge
+        self._networks = networks
+        self._naming = naming
+        self._links = links
+        self.files = files
         self._store = store
         self._events = events
-        self._paths = paths
-
-    def file_mounts(self, c: Container) -> list[Mount]:
-        """Binds of the name files, but where the user mounts something of his own."""
-        owner = c.id
-        if c.host_config["NetworkMode"].startswith("container:"):
-            owner = c.host_config["NetworkMode"].removeprefix("container:")
-        taken = {point["Destination"] for point in c.mounts} | set(c.host_config["Tmpfs"] or {})
-        options = ["rbind", "rprivate"] + (["ro"] if c.host_config["ReadonlyRootfs"] else [])
-        return [
-            {"destination": target, "type": "bind", "source": self._paths.file(owner, name), "options": options}
-            for target, name in FILES.items()
-            if target not in taken
-        ]
+        self._given = given or ContainerDefaults()
 
     def check(self, c: Container) -> None:
-        """Raise NotFound for a network that there is not, Conflict for those that do not go together."""
-        mode = c.host_config["NetworkMode"]
-        others = (name for name in c.networking["EndpointsConfig"] if not name.startswith("container:"))
-        wanted = [mode, *(name for name in others if name != mode)]
-        for name in wanted:
-            if name not in PREDEFINED and not name.startswith("container:"):
-                raise NotFound(f"{_FAILED}network {name} not found")
-        if len(wanted) > 1 and mode != "bridge":
-            raise Conflict(
-                f"{_FAILED}container sharing network namespace with another container or host cannot be connected "
-                "to any other network"
-            )
-        if len(wanted) > 1:
-            raise Conflict(f"{_FAILED}network {wanted[1]} cannot be joined beside the bridge")
-
-    def prepare(self, c: Container) -> None:
-        """Make the name files, so that they can be bound before the address is known (blocking)."""
-        host = c.host_config
-        if host["NetworkMode"].startswith("container:"):
-            return
-        shared = host["NetworkMode"] == "host"
-        self._write(c, "hostname", sandbox_files.hostname(c.config["Hostname"]))
-        self._write(c, "resolv.conf", self._resolv_conf(c))
-        if shared and not host["ExtraHosts"]:
-            self._write(c, "hosts", _read("/etc/hosts"))
-        elif c.wants_cable:
-            self._write(c, "hosts", None)  # connect does it, who knows the address
-        else:
-            self._write_hosts(c, None)
-
-    def _resolv_conf(self, c: Container) -> str:
-        host, given = c.host_config, self._given
-        servers, search = host["Dns"] or given.dns, host["DnsSearch"] or given.dns_search
-        options = host["DnsOptions"] or given.dns_options
-        if c.wants_cable and given.bridge_names:
-            return sandbox_files.internal_resolv_conf(_read("/etc/resolv.conf"), servers, search, options)
-        shared = host["NetworkMode"] == "host"
-        return sandbox_files.resolv_conf(_host_resolv_conf(), servers, search, options, same_namespace=shared)
-
-    def _write_hosts(self, c: Container, address: str | None) -> None:
-        text = sandbox_files.hosts(
-            c.config["Hostname"],
-            c.config["Domainname"],
-            address,
-            c.host_config["ExtraHosts"] or (),
-            self._given.gateways or (self._bridge.subnets[0].gateway,),
-        )
-        self._write(c, "hosts", text)
-
-    def _write(self, c: Container, name: str, text: str | None) -> None:
-        """Write in place, for the file may be mounted; None: it need only be there. It is the container's root's."""
-        path = self._paths.file(c.id, name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        """Raise NotFound for a network that there is not, InvalidArgument for those that do not go together."""
         try:
-            fd = os.open(path, flags, 0o644)
-        except FileNotFoundError:  # somebody has deleted the directory
-            os.makedirs(self._paths.data(c.id), mode=0o710, exist_ok=True)
-            fd = os.open(path, flags, 0o644)
-        try:
-            info = os.fstat(fd)
-            if info.st_mode & 0o7777 != 0o644:
-                os.fchmod(fd, 0o644)
-            remap = self._remap if c.host_config["UsernsMode"] != "host" else None
-            if (info.st_uid, info.st_gid) != (owner := remap.root if remap else (0, 0)):
-                os.fchown(fd, *owner)
-            if text is not None:
-                data = text.encode()
-                os.write(fd, data)
-                if info.st_size > len(data):
-                    os.ftruncate(fd, len(data))
-        except OSError as error:  # a full disk
-            error.filename = path
-            raise
-        finally:
-            os.close(fd)
+            if not c.config["NetworkDisabled"]:
+                networking.check_together(c.host_config["NetworkMode"], c.wanted)
+                for name in c.wanted:
+                    network = self._networks.find(name)
+                    networking.check(c.wanted[name], name, network, "")
+        except CarrackError as error:
+            raise type(error)(f"{_FAILED}{error}") from error
+        self._links.check(c)
+
+    def wants_cable(self, c: Container) -> bool:
+        """Whether a parked cable is of use to a container that passed `check`: it leads to a bridge."""
+        return c.wants_cable and any(self._networks.find(name).driver == BRIDGE for name in c.wanted)
 
     async def connect(self, c: Container, parked: Parked, undo: AsyncExitStack, held: ExitStack) -> list[int]:
-        """Give a starting container its network and its published ports; returns descriptors for its shim to hold.
+        """Give a starting container its networks and its published ports; returns descriptors for its shim to hold.
 
         The descriptors are closed with ``held``; all else is undone with ``undo``.
         """
@@ -160,146 +86,125 @@ class Connector:
             raise type(error)(f"{_FAILED}{error}") from error
 
     async def _connect(self, c: Container, parked: Parked, undo: AsyncExitStack, held: ExitStack) -> list[int]:
+        c.ports = {}
         if not c.wants_cable:
-            c.endpoints = self._without(c)
-            c.ports = {}
+            c.endpoints = self._uncabled(c)
             return []
         undo.push_async_callback(self._give_up, c)
-        wanted = c.networking["EndpointsConfig"].get("bridge", {})
-        mac = wanted.get("MacAddress") or c.config["MacAddress"] or ""
-        slot = parked.slot
-        found = await self._fabric.connect(
-            c.id, slot.netns_fd, slot.netlink_fd, self._bridge.id, EndpointPlan(mac=mac), parked.veth
-        )
-        endpoint = {**unconnected("bridge")["bridge"], **found}
-        c.endpoints = {"bridge": endpoint}
-        self._write_hosts(c, endpoint["IPAddress"])
+        c.endpoints = await self._endpoints(c, parked)
+        self.files.hosts(c, self._links.entries(c))
         published = await self._fabric.publish(
             c.id,
-            published_ports(c, self._given.publish_address),
+            publishing.wanted(c, self._given.publish_address),
             exposed=list(c.config["ExposedPorts"] or {}),
             name=c.name,
-        ) if _wants_ports(c) else None  # fmt: skip
+        ) if publishing.any_wanted(c) else None  # fmt: skip
         c.ports = dict(published.ports) if published else {}
         fds = published.fds if published else []
         for fd in fds:
             held.callback(os.close, fd)
-        self._answer(c, parked.names)
+        self._naming.attach(c, parked.names)
         return [*fds, *parked.names]
 
-    def _answer(self, c: Container, fds: Sequence[int]) -> None:
-        """Have the container found by its names, and its questions answered (on sockets that its shim gives, if none
-        are given here)."""
-        if not self._given.bridge_names:
-            return
-        endpoint = c.endpoints["bridge"]
-        names = [c.name, c.id[:12], c.config["Hostname"]]
-        self._resolver.endpoint(self._bridge.id, c.id, names, [endpoint["IPAddress"]], self._bridge.name)
-        gateways = self._given.gateways or (self._bridge.subnets[0].gateway,)
-        servers = tuple(c.host_config["Dns"] or self._given.dns)
-        view = View((self._bridge.id,), servers, bool(servers), names=dict.fromkeys(HOST_NAMES, gateways))
-        self._resolver.attach(c.id, fds, view)
+    async def _endpoints(self, c: Container, parked: Parked) -> dict[str, Document]:
+        """Connect all networks; the parked cable serves the first bridge, whose interface is the first."""
+        veth, found = parked.veth, {}
+        for network in self._ordered(c):
+            wanted = c.wanted[network.name]
+            cable = veth if network.driver == BRIDGE else None
+            veth = None if cable is not None else veth
+            plan, slot = endpoints.plan(wanted), parked.slot
+            with worded(c, plan):
+                given = await self._fabric.connect(c.id, slot.netns_fd, slot.netlink_fd, network.id, plan, cable)
+            found[network.name] = endpoints.connected(self.shown(c, network), given)
+        return dict(sorted(found.items())) if len(found) > 1 else found
 
-    def answer_again(self) -> None:
-        """The same for containers that survived the last daemon."""
-        for c in self._store:
-            if c.shim is not None and c.endpoints.get("bridge", {}).get("IPAddress"):
-                self._answer(c, ())
+    def _ordered(self, c: Container) -> list[Network]:
+        if len(c.wanted) == 1:
+            return [self._networks.find(name) for name in c.wanted]
+        found = [self._networks.find(name) for name in networking.order(c.wanted)]
+        return sorted(found, key=lambda network: network.driver != BRIDGE)
 
-    def _no_answer(self, c: Container) -> None:
-        self._resolver.gone(self._bridge.id, c.id)
-        self._resolver.detach(c.id)
+    def shown(self, c: Container, network: Network) -> Document:
+        """A container's endpoint before it has addresses; names are shown on networks of the user's own."""
+        told = naming.names(c, network.name) if endpoints.user_defined(network.name) else None
+        return endpoints.shown(c.wanted[network.name], network_id=network.id, names=told)
 
-    def _without(self, c: Container) -> Document:
-        """The endpoints that Docker shows of a container on the host's network or on none."""
-        mode = c.host_config["NetworkMode"]
-        return {} if mode == "bridge" else unconnected(mode)
+    def _uncabled(self, c: Container) -> dict[str, Document]:
+        """What is shown of a container without any interface: on the host's network, on none, or on no network."""
+        if c.config["NetworkDisabled"]:
+            return {}
+        found = (self._networks.find(name) for name in c.wanted)
+        return {n.name: {**self.shown(c, n), "EndpointID": secrets.token_hex(32)} for n in found}
 
     async def _give_up(self, c: Container) -> None:
-        self._no_answer(c)
         await self._fabric.disconnect(c.id)
+        self._naming.detach(c, [endpoint["NetworkID"] for endpoint in c.endpoints.values()])
         self._publish("disconnect", c)
-        self._never_connected(c)
+        c.endpoints, c.ports = networking.shown(c.wanted), {}
 
     def announce(self, c: Container) -> None:
-        """Tell that a container whose program runs is on its network."""
+        """Tell that a container whose program runs is on its networks, also to those who are linked to it."""
         if c.wants_cable:
             self._publish("connect", c)
+            self._tell_linked(c)
+
+    def _tell_linked(self, c: Container) -> None:
+        for source in self._links.sources(c):
+            if source.state.status in ("running", "paused"):
+                self.write_hosts(source)
+
+    def write_hosts(self, c: Container, links: Sequence[str] | None = None) -> None:
+        """Bring /etc/hosts of a running container up to date; ``links`` are those that it had, if they change."""
+        self.files.change_hosts(c, self._links.entries(c), self._links.names(c, links))
 
     async def disconnect(self, c: Container) -> None:
-        """Release what an ended container had; its address and ports may be given to another at once."""
-        had = bool(c.endpoints.get("bridge", {}).get("IPAddress"))
-        self._no_answer(c)
+        """Release what an ended container had; its addresses and ports may be given to another at once."""
+        had = [endpoint["NetworkID"] for endpoint in c.endpoints.values() if endpoint["IPAddress"]]
         await self._fabric.disconnect(c.id)
         if had:
+            self._naming.detach(c, had)
             self._publish("disconnect", c)
         self.forget(c)
+        self._tell_linked(c)
 
     def forget(self, c: Container) -> None:
         """Show no more addresses and ports of a container that has ended."""
-        if "bridge" in c.endpoints:
-            c.endpoints = {"bridge": {**c.endpoints["bridge"], **_EMPTY}}
-        c.ports = {}
-
-    def _never_connected(self, c: Container) -> None:
-        """Show what a container shows before its first start, after one that failed."""
-        c.endpoints = unconnected(c.host_config["NetworkMode"], c.config["MacAddress"])
+        c.endpoints = {name: endpoints.ended(endpoint) for name, endpoint in c.endpoints.items()}
         c.ports = {}
 
     def existing(self) -> dict[str, Existing]:
         """The endpoints of containers that survived the last daemon."""
-        return {
-            c.id: Existing({self._bridge.id: c.endpoints["bridge"]}, c.ports, c.state.pid)
-            for c in self._store
-            if c.shim is not None and c.endpoints.get("bridge", {}).get("IPAddress")
-        }
+        found = {}
+        for c in self._store:
+            ours = {e["NetworkID"]: e for e in c.endpoints.values() if e["IPAddress"] or e["GlobalIPv6Address"]}
+            if c.shim is not None and ours:
+                found[c.id] = Existing(ours, c.ports, c.state.pid)
+        return found
+
+    def rejoin(self) -> None:
+        """Answer the questions of containers that survived the last daemon, on the sockets that their shims kept."""
+        for c in self._store:
+            if c.shim is not None and c.wants_cable:
+                self._naming.attach(c, ())
 
     def _publish(self, action: str, c: Container) -> None:
-        attributes = {"container": c.id, "name": "bridge", "type": "bridge"}
-        self._events.publish("network", action, self._bridge.id, attributes)
+        for name in c.endpoints:
+            try:
+                tell_network(self._events, action, c, self._networks.find(name))
+            except NotFound:
+                continue
 
 
-_EMPTY: Document = {
-    "EndpointID": "",
-    "Gateway": "",
-    "IPAddress": "",
-    "IPPrefixLen": 0,
-    "MacAddress": "",
-}
-
-
-def _wants_ports(c: Container) -> bool:
-    return bool(c.host_config["PortBindings"] or c.config["ExposedPorts"])
-
-
-def published_ports(c: Container, address: str = "") -> list[PublishedPort]:
-    """The ports to publish, from the bindings and, with ``-P``, every exposed one that has none.
-
-    ``address`` is that of bindings which name none.
-    """
-    ports = []
-    for container, bindings in (c.host_config["PortBindings"] or {}).items():
-        for binding in bindings or [{"HostIp": "", "HostPort": ""}]:
-            allow = tuple(binding.get("Allow") or ())
-            ports.append(PublishedPort(port_key(container), binding["HostIp"] or address, binding["HostPort"], allow))
-    if c.host_config["PublishAllPorts"]:
-        bound = {port.container for port in ports}
-        for exposed in c.config["ExposedPorts"] or {}:
-            if port_key(exposed) not in bound:
-                ports.append(PublishedPort(port_key(exposed), address, ""))
-    return ports
-
-
-def _host_resolv_conf() -> str:
-    text = _read("/etc/resolv.conf")
-    if sandbox_files.uses_resolved_stub(text):
-        return _read(sandbox_files.RESOLVED_PATH) or text
-    return text
-
-
-def _read(path: str) -> str:
+@contextlib.contextmanager
+def worded(c: Container, plan: EndpointPlan) -> Iterator[None]:
+    """What cannot be given, in Docker's status: an address or the name of an interface that is another's."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 20)
-    except OSError:
-        return ""
+        yield
+    except Conflict as failure:
+        raise Forbidden(str(failure)) from failure
+    except OSError as failure:
+        if failure.errno == errno.EEXIST and plan.interface:
+            told = f"container {c.name} has an interface {plan.interface} already: choose another name"
+            raise Internal(f"failed to add an interface: {told}") from failure
+        raise

@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
 from carrack.engine import resources, spec, storage_options, userns
-from carrack.engine.containers import merge, names
+from carrack.engine.containers import merge, names, networking
+from carrack.engine.containers.linking import Links
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.discards import discard
@@ -54,7 +55,10 @@ class Creator:
         idmaps: IdMaps,
         waiting: Callable[[tuple[str, ...], bool], str | None] = lambda namespaces, cable: None,
         runtimes: Runtimes | None = None,
+        find_network: networking.Find = networking.nowhere,
     ) -> None:
+        self._find_network = find_network
+        self._links = Links(store)
         self._runtimes = runtimes or Runtimes({})
         self._idmaps = idmaps
         self._waiting = waiting
@@ -77,12 +81,12 @@ class Creator:
         """
         config = schema.check(body, model.CREATE, go="container.CreateRequest")
         host = config.pop("HostConfig") or schema.check({}, model.HOST_CONFIG)
-        networking = config.pop("NetworkingConfig") or schema.check({}, model.NETWORKING)
+        networks = config.pop("NetworkingConfig") or schema.check({}, model.NETWORKING)
         if not any(name.lower() in _CONFIG_NAMES for name, value in body.items() if value is not None):
             raise InvalidArgument("config cannot be empty in order to create a container")
         if not config["Image"]:
             raise InvalidArgument("no image specified")
-        warnings = self._complete(config, host, networking)
+        warnings = self._complete(config, host, networks)
         image = await self._images.resolve(config["Image"])
         _check_platform(platform, config["Image"], dict(image.config))
         merge.config(config, dict(image.config.get("config") or {}))
@@ -93,35 +97,38 @@ class Creator:
         chosen = names.check(name) if name else names.invent(self._store.names)
         container = Container(
             id=identity, name=chosen, created=times.now(), image=config["Image"], image_id=image.id,
-            layers=tuple(image.diff_ids), path=path, args=args, config=config, host_config=host, networking=networking,
-            endpoints={} if config["NetworkDisabled"] else merge.unconnected(host["NetworkMode"], config["MacAddress"]),
+            layers=tuple(image.diff_ids), path=path, args=args, config=config, host_config=host, networking=networks,
         )  # fmt: skip
+        container.endpoints = {} if config["NetworkDisabled"] else networking.shown(container.wanted)
         spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
         async with self._images.hold(image), AsyncExitStack() as holding, AsyncExitStack() as undo:
             self._store.reserve(chosen, identity)
             undo.callback(self._store.release, chosen)
             await self._make(container, undo, holding)
             undo.pop_all()
+        if host["Links"]:
+            self._links.refresh()
         self._events.publish("container", "create", identity, attributes(container))
         return container, warnings
 
     def _identity(self, config: Document, host: Document) -> str:
         """That of a slot which waits under a container's name already, if there is one: see slots.py."""
         names = tuple(n["type"] for n in spec.namespaces(host, self._facts))
-        cable = host["NetworkMode"] == "bridge" and not config["NetworkDisabled"]
+        cable = host["NetworkMode"] == "bridge" and not config["NetworkDisabled"]  # the usual ones only
         found = self._waiting(names, cable) if not host["CgroupParent"] and host["Runtime"] == OWN else None
         return found or secrets.token_hex(32)
 
-    def _complete(self, config: Document, host: Document, networking: Document) -> list[str]:
+    def _complete(self, config: Document, host: Document, networks: Document) -> list[str]:
         cpus = os.cpu_count() or 1
         host["Runtime"] = self._runtimes.check(host["Runtime"])
         merge.host_config(host, cgroup_version=self._facts.cgroup_version, given=self._facts.given)
-        config["MacAddress"] = merge.networking(networking, host["NetworkMode"], config["MacAddress"])
+        told = networking.complete(networks, host, config, self._find_network)
         merge.check_together(config, host)
+        host["Links"] = self._links.resolved(host["Links"])
         if spec.remapped(host, self._facts) is not None:
             userns.check(host)
-        sandbox_files.hosts("", "", None, host["ExtraHosts"] or (), ("0.0.0.0",))  # refuses malformed entries
-        warnings = discard(host, self._facts.abilities)
+        sandbox_files.hosts((), host["ExtraHosts"] or (), ("0.0.0.0",))  # refuses malformed entries
+        warnings = [*told, *discard(host, self._facts.abilities)]
         resources.check(host, cpus)
         storage_options.limit(host["StorageOpt"], 0)
         capabilities(host, self._facts.last_capability)

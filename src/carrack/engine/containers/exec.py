@@ -21,6 +21,7 @@ from carrack.engine.containers.attach import DetachKeys
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.failures import exec_error, exit_code
+from carrack.engine.containers.linking import Links
 from carrack.engine.containers.start import seccomp_program
 from carrack.engine.privileges import capabilities, security
 from carrack.errors import Conflict, InvalidArgument, NotFound
@@ -73,6 +74,7 @@ class Execs:
     ) -> None:
         self._given = given or ContainerDefaults()
         self._store = store
+        self._links = Links(store)
         self._events = events
         self._jobs = jobs
         self._execs: OrderedDict[str, Exec] = OrderedDict()
@@ -191,7 +193,7 @@ class Execs:
         words: Process = {
             "terminal": config["Tty"],
             "args": config["Cmd"],
-            "env": spec.environment({**c.config, "Tty": config["Tty"], "Env": own}),
+            "env": spec.environment({**c.config, "Tty": config["Tty"], "Env": own}, self._links.environment(c)),
             "cwd": config["WorkingDir"] or c.config["WorkingDir"] or "/",
             "capabilities": spec.capability_sets(names),
             "noNewPrivileges": guard.no_new_privileges,

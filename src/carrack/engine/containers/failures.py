@@ -1,5 +1,8 @@
 """How a failed start reads: the exit code users expect and the sentence clients look for words in. Pure."""
 
+import contextlib
+from collections.abc import Iterator
+
 from carrack.errors import CarrackError, Internal, InvalidArgument
 from carrack.shim.client import StartFailed
 
@@ -56,3 +59,12 @@ def exit_code(failure: BaseException) -> int:
 
 def _kind(failure: StartFailed) -> type[CarrackError]:
     return InvalidArgument if failure.exit_code in _MEANT_FOR_THE_CLIENT else Internal
+
+
+@contextlib.contextmanager
+def worded(told: str) -> Iterator[None]:
+    """What the kernel, or another runtime, refuses is told with what was tried."""
+    try:
+        yield
+    except OSError as failure:
+        raise Internal(f"{told}: {failure.strerror or failure}") from failure

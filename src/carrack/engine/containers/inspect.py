@@ -13,8 +13,12 @@ from carrack.model.container import Document
 _SHOWN_POINT = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
 
 
-def inspect(c: Container, paths: Paths, graph: Document, usual: Security = USUAL) -> Document:
+def inspect(
+    c: Container, paths: Paths, graph: Document, usual: Security = USUAL, links: list[str] | None = None
+) -> Document:
     """The document of `GET /containers/{id}/json`; ``graph`` is its GraphDriver, ``usual`` as with `security`.
+
+    ``links``: what is shown of its links.
 
     Files are named once somebody has tried to start the container, which makes them.
     """
@@ -38,7 +42,7 @@ def inspect(c: Container, paths: Paths, graph: Document, usual: Security = USUAL
         "ProcessLabel": "",
         "AppArmorProfile": security(c.host_config, usual).apparmor if tried and usual.apparmor else "",
         "ExecIDs": list(c.exec_ids) or None,
-        "HostConfig": host_config(c),
+        "HostConfig": {**host_config(c), "Links": links},
         "GraphDriver": graph,
         "Mounts": mounts(c),
         "Config": config(c),
@@ -110,6 +114,12 @@ def _sandbox(c: Container) -> str:
     return hashlib.sha256(f"{c.id} {c.state.started_at}".encode()).hexdigest()
 
 
+def ports(c: Container) -> Document:
+    """Where the ports of a running container are published; nowhere while no network leads out of it."""
+    leads = any(endpoint.get("Gateway") or endpoint.get("IPv6Gateway") for endpoint in c.endpoints.values())
+    return c.ports if leads and c.state.status in ("running", "paused") else {}
+
+
 def network_settings(c: Container) -> Document:
     """The NetworkSettings object; the old fields at its top repeat the bridge's."""
     bridge = c.endpoints.get("bridge", {})
@@ -118,7 +128,7 @@ def network_settings(c: Container) -> Document:
         "Bridge": "",
         "SandboxID": _sandbox(c) if running and c.endpoints else "",
         "SandboxKey": f"/proc/{c.state.pid}/ns/net" if running and c.state.pid else "",
-        "Ports": c.ports if running else {},
+        "Ports": ports(c),
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,

@@ -1,4 +1,4 @@
-"""The life of containers, as requests move it: start, stop, kill, restart, pause, update, rename, remove.
+"""The life of containers, as requests move it: start, stop, kill, restart, pause.
 
 One operation at a time per container (its lock). What happens by itself, an exit above all, is the supervisor's.
 """
@@ -8,25 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal as signals
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from carrack.engine import resources
-from carrack.engine.containers import names
 from carrack.engine.containers.announce import tell_mounts
 from carrack.engine.containers.create import attributes
-from carrack.engine.containers.failures import exit_code, start_error
-from carrack.engine.containers.merge import check_restart_policy
+from carrack.engine.containers.failures import exit_code, start_error, worded
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.signals import parse_signal
-from carrack.engine.discards import discard
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified, Unavailable, words
-from carrack.model import container as model
-from carrack.model import schema
-from carrack.model.container import Document
-from carrack.runtime.cgroups.abilities import EVERYTHING
 from carrack.shim.client import Shim, StartFailed
 
 if TYPE_CHECKING:
@@ -56,9 +46,7 @@ class Lifecycle:
         attachments: Attachments,
         events: Events,
         health: HealthMonitors,
-        abilities: frozenset[str] = EVERYTHING,
     ) -> None:
-        self._abilities = abilities
         self._store = store
         self._starter = starter
         self._supervisor = supervisor
@@ -182,7 +170,7 @@ class Lifecycle:
     async def _signal(self, c: Container, number: int) -> None:
         if c.shim is not None:
             self._events.publish("container", "kill", c.id, {**attributes(c), "signal": str(int(number))})
-            with contextlib.suppress(NotFound, Unavailable), _worded(f"cannot kill container: {c.id}"):
+            with contextlib.suppress(NotFound, Unavailable), worded(f"cannot kill container: {c.id}"):
                 await c.shim.signal(int(number))  # it may end just now
 
     async def kill(self, c: Container, signal: str = "") -> None:
@@ -228,7 +216,7 @@ class Lifecycle:
                 raise Conflict(f"Container {c.id} is already paused")
             if c.state.status != "running" or c.shim is None:
                 raise Conflict(f"container {c.id} is not running")
-            with _worded(f"cannot pause container {c.id}"):
+            with worded(f"cannot pause container {c.id}"):
                 await c.shim.pause()
             c.state.status = "paused"
             self._health.stop(c)
@@ -240,64 +228,12 @@ class Lifecycle:
         async with c.lock:
             if c.state.status != "paused" or c.shim is None:
                 raise Conflict(f"Container {c.id} is not paused")
-            with _worded(f"cannot unpause container {c.id}"):
+            with worded(f"cannot unpause container {c.id}"):
                 await c.shim.resume()
             c.state.status = "running"
             self._health.resume(c)
             await self._store.save(c)
         self._events.publish("container", "unpause", c.id, attributes(c))
-
-    async def rename(self, c: Container, name: str) -> None:
-        """Give the container another name. Raises Conflict when that is taken, InvalidArgument when it is bad."""
-        if not name:
-            raise InvalidArgument("Neither old nor new names may be empty")
-        old = c.name
-        if name.lstrip("/") == old:
-            raise InvalidArgument("Renaming a container with the same name as its current name")
-        try:
-            wanted = names.check(name if name.startswith("/") else f"/{name}")
-            self._store.reserve(wanted, c.id)
-        except (InvalidArgument, Conflict) as error:
-            raise type(error)(f"Error when allocating new name: {error}") from error
-        try:
-            await self._store.rename(c, wanted)
-        except BaseException:
-            self._store.release(wanted)
-            raise
-        self._events.publish("container", "rename", c.id, {**attributes(c), "oldName": "/" + old})
-
-    async def update(self, c: Container, body: Document) -> list[str]:
-        """Change limits and restart policy, of a running container at once. Returns warnings."""
-        given = schema.check(body, model.UPDATE, "UpdateConfig", "container.UpdateConfig")
-        policy = given.pop("RestartPolicy")
-        warnings = discard(given, self._abilities)
-        changed = {name: value for name, value in given.items() if not schema.is_zero(value)}
-        async with c.lock:
-            if c.state.status in ("removing", "dead"):
-                raise Conflict(f"container is marked for removal and cannot be updated: {c.id}")
-            wanted = {**c.host_config, **changed}
-            cpus = os.cpu_count() or 1
-            resources.check_cpu(given, cpus)
-            if "Memory" in changed and "MemorySwap" not in changed and 0 < wanted["MemorySwap"] < wanted["Memory"]:
-                told = "Memory limit should be smaller than already set memoryswap limit"
-                raise Conflict(f"Cannot update container {c.id}: {told}, update the memoryswap at the same time")
-            if policy is not None and policy["Name"]:
-                check_restart_policy(policy)
-                if c.host_config["AutoRemove"] and policy["Name"] != "no":
-                    told = "Restart policy cannot be updated because AutoRemove is enabled for the container"
-                    raise InvalidArgument(f"Cannot update container {c.id}: {told}")
-                wanted["RestartPolicy"] = policy
-            _check_cpu_kind(c, changed)
-            resources.check(wanted, cpus)
-            if changed and c.shim is not None:
-                limits = resources.build(wanted, [])
-                del limits["devices"]
-                with _worded(f"Cannot update container {c.id}"):
-                    await c.shim.update(limits)
-            c.host_config = wanted
-            await self._store.save(c)
-        self._events.publish("container", "update", c.id, attributes(c))
-        return warnings
 
     async def resize(self, c: Container, height: int, width: int) -> None:
         """Tell a container's terminal its size in characters."""
@@ -306,27 +242,3 @@ class Lifecycle:
         if c.config["Tty"]:
             await c.shim.resize(height, width)
         self._events.publish("container", "resize", c.id, {**attributes(c), "height": str(height), "width": str(width)})
-
-
-@contextlib.contextmanager
-def _worded(told: str) -> Iterator[None]:
-    """What the kernel, or another runtime, refuses is told with what was tried."""
-    try:
-        yield
-    except OSError as failure:
-        raise Internal(f"{told}: {failure.strerror or failure}") from failure
-
-
-def _check_cpu_kind(c: Container, changed: Document) -> None:
-    """Refuse a share of processors beside a period or quota that was set before, and the other way round."""
-    names = {"NanoCpus": "NanoCPUs", "CpuPeriod": "CPU Period", "CpuQuota": "CPU Quota"}
-    for new, old in (
-        ("CpuPeriod", "NanoCpus"),
-        ("CpuQuota", "NanoCpus"),
-        ("NanoCpus", "CpuPeriod"),
-        ("NanoCpus", "CpuQuota"),
-    ):
-        if changed.get(new) and c.host_config[old] and not changed.get(old):
-            what = "Nano CPUs" if new == "NanoCpus" else names[new]
-            told = f"Conflicting options: {what} cannot be updated as {names[old]} has already been set"
-            raise InvalidArgument(f"Cannot update container {c.id}: {told}")

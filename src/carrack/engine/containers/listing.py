@@ -63,7 +63,7 @@ def row(c: Container, now: int) -> Document:
     """One entry of `GET /containers/json`."""
     return {
         "Id": c.id,
-        "Names": ["/" + c.name],
+        "Names": ["/" + name for name in (c.name, *c.link_names)],
         "Image": c.image,
         "ImageID": c.image_id,
         "Command": " ".join([c.path, *(f"'{word}'" if " " in word else word for word in c.args)]),
@@ -73,7 +73,7 @@ def row(c: Container, now: int) -> Document:
         "State": c.state.status,
         "Status": status(c, now),
         "HostConfig": {"NetworkMode": c.host_config["NetworkMode"], **_annotations(c)},
-        "NetworkSettings": {"Networks": c.endpoints},
+        "NetworkSettings": {"Networks": {name: {**one, "DNSNames": None} for name, one in c.endpoints.items()}},
         "Mounts": inspect.mounts(c),
     }
 
@@ -95,10 +95,8 @@ def _annotations(c: Container) -> Document:
 
 def ports(c: Container) -> list[Document]:
     """The Ports entries of a running container, published and exposed ones."""
-    if c.state.status not in ("running", "paused"):
-        return []
     result: list[Document] = []
-    for key, bindings in c.ports.items():
+    for key, bindings in inspect.ports(c).items():
         number, _, protocol = key.partition("/")
         for binding in bindings or [None]:
             entry: Document = {"PrivatePort": int(number), "Type": protocol}
@@ -175,7 +173,7 @@ def _matches(c: Container, filters: Filters) -> bool:
         "exited": lambda v: not c.state.running and bool(c.state.started_at) and c.state.exit_code == int(v),
         "health": lambda v: v == (c.state.health["Status"] if c.state.health else health.NONE),
         "volume": lambda v: any(v in (point.get("Name"), point["Destination"]) for point in c.mounts),
-        "network": lambda v: v in c.endpoints or any(e.get("NetworkID") == v for e in c.endpoints.values()),
+        "network": lambda v: v in c.endpoints or any(_is_network(e, v) for e in c.endpoints.values()),
         "is-task": lambda v: v.lower() in ("false", "0"),
         "publish": lambda v: any(_port("publish", v, e.get("PublicPort"), e["Type"]) for e in ports(c)),
         "expose": lambda v: any(
@@ -189,6 +187,10 @@ def _matches(c: Container, filters: Filters) -> bool:
         elif name in tests and values and not any(tests[name](value) for value in values):
             return False
     return True
+
+
+def _is_network(endpoint: Document, word: str) -> bool:
+    return bool(word) and str(endpoint.get("NetworkID", "")).startswith(word)
 
 
 def _port(what: str, wanted: str, port: int | None, protocol: str) -> bool:

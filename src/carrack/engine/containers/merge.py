@@ -6,18 +6,15 @@ The order of precedence, and what an explicit empty value means, follow Docker's
 from __future__ import annotations
 
 import posixpath
-import re
 
 from carrack.engine import defaults, health
 from carrack.engine.containers import logconfig
 from carrack.engine.containers.container_defaults import ContainerDefaults
+from carrack.engine.containers.publishing import completed, port_key
 from carrack.engine.containers.signals import parse_signal
 from carrack.errors import InvalidArgument
 from carrack.model import cgroup_parent
 from carrack.model.container import Document
-from carrack.model.ports import parse_allowed, parse_range
-
-_MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 
 
 def config(given: Document, image: Document) -> None:
@@ -61,34 +58,7 @@ def ports(config: Document, host: Document) -> None:
     """Write exposed and bound ports in place as ``80/tcp``. Raises InvalidArgument on what is no port."""
     if config["ExposedPorts"]:
         config["ExposedPorts"] = {port_key(key): value for key, value in config["ExposedPorts"].items()}
-    bindings: dict[str, list[Document]] = {}
-    for key, places in (host["PortBindings"] or {}).items():
-        places = places or [{"HostIp": "", "HostPort": ""}]
-        for place in places:
-            if place["HostPort"]:
-                _check_host_port(place["HostPort"])
-            if allowed := place.pop("Allow", None):
-                place["Allow"] = list(parse_allowed(allowed))
-        bindings.setdefault(port_key(key), []).extend(places)
-    host["PortBindings"] = bindings if host["PortBindings"] is not None else None
-
-
-def _check_host_port(text: str) -> None:
-    try:
-        parse_range(text)
-    except InvalidArgument:
-        raise InvalidArgument(f'invalid port specification: "{text}"') from None
-
-
-def port_key(text: str) -> str:
-    """``80/tcp`` of ``80`` or ``80/TCP``. Raises InvalidArgument."""
-    number, _, protocol = text.partition("/")
-    protocol = protocol.lower() or "tcp"
-    known = protocol in ("tcp", "udp", "sctp") and number.isascii() and number.isdecimal()
-    number = number.lstrip("0")
-    if not known or len(number) > 5 or not 1 <= int(number or 0) <= 65535:
-        raise InvalidArgument(f'invalid port specification: "{text}"')
-    return f"{int(number)}/{protocol}"
+    host["PortBindings"] = completed(host["PortBindings"]) if host["PortBindings"] is not None else None
 
 
 def check_together(config: Document, host: Document) -> None:
@@ -97,7 +67,12 @@ def check_together(config: Document, host: Document) -> None:
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
     if config["Domainname"] and host["UTSMode"] == "host":
         raise InvalidArgument("conflicting options: domainname and the UTS mode")
-    if not host["NetworkMode"].startswith("container:"):
+    shared = host["NetworkMode"].startswith("container:")
+    if host["Links"] and (shared or host["NetworkMode"] == "host"):
+        kind = "container type network" if shared else "host type networking"
+        told = "can't be used with links. This would result in undefined behavior"
+        raise InvalidArgument(f"conflicting options: {kind} {told}")
+    if not shared:
         return
     for given, what in (
         (config["Hostname"], "hostname and the network mode"),
@@ -180,41 +155,3 @@ def check_restart_policy(policy: Document) -> None:
         raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if policy["MaximumRetryCount"] < 0:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
-
-
-def unconnected(mode: str, mac: str = "") -> Document:
-    """The endpoints that are shown of a container before it is connected to its network."""
-    if mode.startswith("container:"):
-        return {}
-    none = dict.fromkeys(("IPAMConfig", "Links", "Aliases"))
-    words = dict.fromkeys(("NetworkID", "EndpointID", "Gateway", "IPAddress"), "")
-    return {
-        mode: {
-            **none, "MacAddress": mac, "DriverOpts": None, "GwPriority": 0, **words, "IPPrefixLen": 0,
-            "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": None,
-        }
-    }  # fmt: skip
-
-
-def networking(given: Document, mode: str, mac: str = "") -> str:
-    """Complete the endpoints; Docker's ``default`` is the network of ``mode``. Raises InvalidArgument on bad addresses.
-
-    Returns the MAC address that is wanted, or nothing.
-
-    ``mac`` is the container's own address, which an endpoint's must not contradict. Networks that there are not are
-    told when the container starts, as with Docker.
-    """
-    endpoints = given["EndpointsConfig"]
-    for name in list(endpoints):
-        if name == "default":
-            endpoints[mode] = endpoints.pop(name)
-    wanted = {endpoint["MacAddress"] for endpoint in endpoints.values()} | {mac}
-    wanted.discard("")
-    for address in wanted:
-        if not _MAC.fullmatch(address) or int(address[:2], 16) & 1:
-            raise InvalidArgument(f"invalid config for network {mode}: invalid MAC address {address}")
-    if wanted and mode in ("host", "none"):
-        raise InvalidArgument("conflicting options: mac-address and the network mode")
-    if len(wanted) > 1:
-        raise InvalidArgument("the container-wide MAC address must match the endpoint-specific MAC address")
-    return next(iter(wanted), "")

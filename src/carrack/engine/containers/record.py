@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from carrack.engine.containers import endpoints
 from carrack.engine.containers.revision import Revised
 from carrack.model import container as model
 from carrack.model import schema
@@ -75,11 +76,25 @@ class Container(Revised):
     since: float = 0.0
     # Set while the program is wanted to stop, so that a restart policy does not bring it back.
     stopping: bool = False
+    # Further names, by which those that are linked to it call it: ``web/database``.
+    link_names: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> dict[str, Document]:
+        """What it wants of its networks, by their names: EndpointSettings as the client gave them."""
+        given: dict[str, Document] = self.networking["EndpointsConfig"]
+        return given
 
     @property
     def wants_cable(self) -> bool:
-        """Whether it is to be connected to the bridge."""
-        return self.host_config["NetworkMode"] == "bridge" and not self.config["NetworkDisabled"]
+        """Whether it is to be connected to a network that gives it an interface."""
+        return self.has_sandbox and any(name not in ("host", "none") for name in self.wanted)
+
+    @property
+    def has_sandbox(self) -> bool:
+        """Whether it has a network namespace of its own, which may be connected to networks."""
+        mode = self.host_config["NetworkMode"]
+        return mode != "host" and not mode.startswith("container:") and not self.config["NetworkDisabled"]
 
     def to_document(self) -> Document:
         """The JSON document that is recorded."""
@@ -95,6 +110,7 @@ class Container(Revised):
         values["layers"] = tuple(document["layers"])
         values["config"] = _completed(values["config"], model.CONFIG)
         values["host_config"] = _completed(values["host_config"], model.HOST_CONFIG)
+        values["networking"] = {"EndpointsConfig": _wanted(values)}
         return cls(**values, state=State(**document["state"]))
 
     def wait(self, condition: str) -> asyncio.Future[tuple[int, str]]:
@@ -140,6 +156,16 @@ def _completed(recorded: Document, fields: Mapping[str, schema.Field]) -> Docume
     return {**schema.check({}, fields), **recorded}
 
 
+def _wanted(values: Document) -> Document:
+    """What is wanted of each network; before containers had many, that of the default one was not recorded."""
+    recorded: Document = values["networking"]["EndpointsConfig"]
+    mac = values["config"]["MacAddress"]
+    for name in values.get("endpoints", {}):
+        if name not in recorded:
+            recorded[name] = endpoints.wanted({"MacAddress": mac} if name == "bridge" else None)
+    return recorded
+
+
 def unreadable(identity: str, name: str, reason: str) -> Container:
     """What stands for a container whose record cannot be understood: dead, and with nothing of its own."""
     config, host = schema.check({}, model.CONFIG), schema.check({}, model.HOST_CONFIG)
@@ -153,5 +179,5 @@ def unreadable(identity: str, name: str, reason: str) -> Container:
 
 _RECORDED = [
     f.name for f in fields(Container) if f.name not in
-    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "leaving", "stopping", "since")
+    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "leaving", "stopping", "since", "link_names")
 ]  # fmt: skip

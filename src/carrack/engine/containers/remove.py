@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.containers import shm
 from carrack.engine.containers.create import attributes
+from carrack.engine.containers.linking import Links
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound, NotSupported
@@ -107,6 +108,8 @@ class Remover:
             await self._remove_volumes(c)
         c.notify("removed", "next-exit", "not-running")
         self._execs.forget(c)
+        if c.host_config["Links"] or c.link_names:
+            Links(self._store).refresh()
         self._attachments.handed_over(c)
         self._events.publish("container", "destroy", c.id, attributes(c))
         self._jobs.start(self._sweep(c), "sweep " + c.id[:12])

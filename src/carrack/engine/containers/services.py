@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carrack.engine.containers.attach import Attachments
+from carrack.engine.containers.changing import Changes
 from carrack.engine.containers.create import Creator
 from carrack.engine.containers.exec import Execs
 from carrack.engine.containers.files import Files
 from carrack.engine.containers.lifecycle import Lifecycle
+from carrack.engine.containers.linking import Links
+from carrack.engine.containers.live import LiveNetworks
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.remove import Remover
@@ -31,6 +34,9 @@ class ContainerServices:
     store: ContainerStore
     creator: Creator
     lifecycle: Lifecycle
+    changes: Changes
+    live: LiveNetworks
+    links: Links
     remover: Remover
     supervisor: Supervisor
     attachments: Attachments

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine import device_requests, spec, storage_options
 from carrack.engine.containers import hooked, joining, logconfig, rootfs, shm
+from carrack.engine.containers.linking import Links
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.jobs import both
@@ -84,11 +85,11 @@ class Starter:
             places = await self._mount_volumes(c, undo)
             mounts = [
                 *spec_mounts(c, places),
-                *self._connector.file_mounts(c),
+                *self._connector.files.mounts(c),
                 *shm.mounts(c, self._paths, self._store.find),
             ]
             cgroup = self._paths.cgroup(c.id, c.host_config["CgroupParent"])
-            document = spec.build(c, self._facts, mounts, cgroup)
+            document = spec.build(c, self._facts, mounts, cgroup, Links(self._store).environment(c))
             opening = self._open(c, document, held)
             (root, sources), ports = await both(opening, self._connector.connect(c, parked, undo, held))
             request, fds = self._request(c, document, root, sources)
@@ -151,7 +152,7 @@ class Starter:
         parent = self._paths.parent(c.host_config["CgroupParent"])
         if any(self._realtime) and c.host_config["CgroupParent"]:
             await asyncio.to_thread(grant, parent, *self._realtime)
-        parked = await self._slots.take(names, join, parent, c.wants_cable, identity=c.id)
+        parked = await self._slots.take(names, join, parent, self._connector.wants_cable(c), identity=c.id)
         held.callback(parked.let_go)
         undo.push_async_callback(_discard, parked.slot)
         return parked, [*names, *join]
@@ -183,7 +184,7 @@ class Starter:
             apparmor.ensure()  # who reloads the host's profiles may have removed ours
         directory = self._paths.run(c.id)
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        self._connector.prepare(c)
+        self._connector.files.prepare(c)
         shm.attach(c, self._paths, remap.root if remap else (0, 0))
         hooked.prepare(document, c, directory)
         size = storage_options.limit(c.host_config.get("StorageOpt"), self._facts.given.storage_size)

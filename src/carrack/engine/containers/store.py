@@ -52,7 +52,7 @@ class ContainerStore:
         return self._by_name
 
     def find(self, reference: str) -> Container:
-        """The container of an id, a name or a unique prefix of an id.
+        """The container of an id, a name, a unique prefix of an id, or a link's name.
 
         Raises NotFound, or InvalidArgument when a prefix fits several.
         """
@@ -62,12 +62,17 @@ class ContainerStore:
             return found
         if (identity := self._by_name.get(reference.removeprefix("/"))) and identity in self._by_id:
             return self._by_id[identity]
-        matches = [c for i, c in self._by_id.items() if i.startswith(reference)]
+        matches = [c for i, c in self._by_id.items() if i.startswith(reference)] or self._linked(reference)
         if len(matches) > 1:
             raise InvalidArgument(f"multiple IDs found with provided prefix: {reference}")
         if not matches:
             raise NotFound(f"No such container: {reference}")
         return matches[0]
+
+    def _linked(self, reference: str) -> list[Container]:
+        """The container that another one calls so by a link: ``web/database``."""
+        name = reference.removeprefix("/")
+        return [c for c in self._by_id.values() if name in c.link_names] if "/" in name else []
 
     def reserve(self, name: str, identity: str) -> None:
         """Take a name before anything is made. Raises Conflict when another container has it."""

@@ -1,4 +1,4 @@
-"""A container's network by its mode, its name files, and its ports."""
+"""A starting container's networks, ports and names; and what an ended one gives back."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import BRIDGE, FakeShim, FakeSlot, container, run
+from tests.fakes.containers import FakeShim, FakeSlot, run
 from tests.fakes.engine import World
 
-from carrack.engine.containers.connect import published_ports
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.slots import Parked
-from carrack.errors import Internal
+from carrack.errors import CarrackError, Internal, InvalidArgument, NotFound
 
 
 def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
@@ -27,18 +26,24 @@ def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
     run(main)
 
 
-async def connected(world: World, c: Container) -> list[int]:
+async def connected(world: World, c: Container, veth: Any = None, names: tuple[int, ...] = ()) -> list[int]:
     slot: Any = FakeSlot()
     async with AsyncExitStack() as undo:
         with ExitStack() as held:
-            fds = await world.connector.connect(c, Parked(slot, None), undo, held)
-            assert all(os.fstat(fd) for fd in fds)
+            fds = await world.connector.connect(c, Parked(slot, veth, names=names), undo, held)
+            assert all(os.fstat(fd) for fd in fds if fd not in names)
         undo.pop_all()
     return fds
 
 
 def read(world: World, c: Container, name: str) -> str:
     return Path(world.paths.file(c.id, name)).read_text()
+
+
+def networks(*names: str, **more: Any) -> dict[str, Any]:
+    """A request for these networks; ``more`` are endpoints that want something."""
+    wanted: dict[str, Any] = {**dict.fromkeys(names), **more}
+    return {"HostConfig": {"NetworkMode": next(iter(wanted))}, "NetworkingConfig": {"EndpointsConfig": wanted}}
 
 
 def test_the_bridge_gives_address_ports_and_name(tmp_path: Path) -> None:
@@ -50,47 +55,50 @@ def test_the_bridge_gives_address_ports_and_name(tmp_path: Path) -> None:
             "NetworkingConfig": {"EndpointsConfig": {"bridge": {"MacAddress": "02:00:00:00:00:09"}}},
         }  # fmt: skip
         c = await world.create("web", body)
-        world.connector.prepare(c)
+        world.files.prepare(c)
         inode = os.stat(world.paths.file(c.id, "hosts")).st_ino
-        [fd] = await connected(world, c)
+        [fd, *names] = await connected(world, c, names=(77, 78))
+        assert names == [77, 78]
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
         assert c.endpoints["bridge"]["IPAddress"] == "172.17.0.2"
+        assert c.endpoints["bridge"]["DNSNames"] is None
         assert c.ports == {"90/udp": None, "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}
         assert [wanted.mac for wanted in world.fabric.wanted] == ["02:00:00:00:00:09"]
         hosts = read(world, c, "hosts")
-        assert "172.17.0.2\talpha.example.org alpha\n" in hosts
-        assert "10.0.0.1\tdb\n" in hosts
-        assert "172.17.0.1\tout\n" in hosts
+        assert hosts.endswith("10.0.0.1\tdb\n172.17.0.1\tout\n172.17.0.2\talpha.example.org alpha\n")
         assert os.stat(world.paths.file(c.id, "hosts")).st_ino == inode
-        assert read(world, c, "hostname") == "alpha\n"
-        assert "nameserver" in read(world, c, "resolv.conf")
+        assert world.resolver.attached == [2]
         world.connector.announce(c)
         await world.connector.disconnect(c)
         assert (c.endpoints["bridge"]["IPAddress"], c.ports) == ("", {})
-        assert c.endpoints["bridge"]["NetworkID"] == BRIDGE.id
+        assert c.endpoints["bridge"]["NetworkID"] == "b" * 64
+        assert (world.resolver.names, world.resolver.views) == ({}, {})
         assert [a for t, a, *_ in world.events.seen if t == "network"] == ["connect", "disconnect"]
-        world.connector.announce(c)
         await world.connector.disconnect(c)
         assert world.events.actions.count("disconnect") == 1
 
     inside(tmp_path, test)
 
 
-def test_a_container_is_found_by_its_names_until_it_ends(tmp_path: Path) -> None:
+def test_several_networks(tmp_path: Path) -> None:
     async def test(world: World) -> None:
-        body = {"Hostname": "alpha", "HostConfig": {"NetworkMode": "bridge", "Dns": ["9.9.9.9"]}}
-        c = await world.create("web", body)
-        world.connector.prepare(c)
-        assert "nameserver 127.0.0.11\n" in read(world, c, "resolv.conf")
-        await connected(world, c)
-        names = world.resolver.names[BRIDGE.id, c.id]
-        assert names == (["web", c.id[:12], "alpha"], ["172.17.0.2"], "bridge")
-        view = world.resolver.views[c.id]
-        assert (view.networks, view.servers, view.own_servers, view.outside) == ((BRIDGE.id,), ("9.9.9.9",), True, True)
-        assert view.names["host.docker.internal"] == ("172.17.0.1",)
-        await world.connector.disconnect(c)
-        assert (world.resolver.names, world.resolver.views) == ({}, {})
+        body = networks("front", back={"GwPriority": 5, "Aliases": ["www"], "MacAddress": "02:00:00:00:00:09"})
+        c = await world.create("web", {"Hostname": "alpha", **body})
+        assert world.connector.wants_cable(c)
+        world.files.prepare(c)
+        await connected(world, c, veth="cable")
+        assert [wanted.priority for wanted in world.fabric.wanted] == [5, 0]
+        assert world.fabric.cables == ["cable", None]
+        assert list(c.endpoints) == ["back", "front"]
+        assert c.endpoints["back"]["DNSNames"] == ["web", "www", c.id[:12], "alpha"]
+        assert c.endpoints["front"]["DNSNames"] == ["web", c.id[:12], "alpha"]
+        assert read(world, c, "hosts").endswith("10.77.2.2\talpha\n10.77.1.2\talpha\n")
+        assert world.resolver.views[c.id].networks == ("2" * 64, "1" * 64)
+        assert world.resolver.names["2" * 64, c.id][2] == "back"
+        world.connector.announce(c)
+        told = [(a, more["name"]) for t, a, _, more in world.events.seen if t == "network"]
+        assert told == [("connect", "back"), ("connect", "front")]
 
     inside(tmp_path, test)
 
@@ -99,78 +107,107 @@ def test_a_container_is_found_by_its_names_until_it_ends(tmp_path: Path) -> None
 def test_other_modes_have_an_empty_endpoint(tmp_path: Path, mode: str) -> None:
     async def test(world: World) -> None:
         c = await world.create("web", {"HostConfig": {"NetworkMode": mode}})
-        world.connector.prepare(c)
+        world.files.prepare(c)
+        assert not world.connector.wants_cable(c)
         assert await connected(world, c) == []
         assert list(c.endpoints) == [mode]
         assert c.endpoints[mode]["IPAddress"] == ""
         assert world.fabric.connected == {}
+        assert world.resolver.views == {}
         if mode == "host":
             assert read(world, c, "hosts") == Path("/etc/hosts").read_text()
 
     inside(tmp_path, test)
 
 
-def test_a_shared_network_has_the_others_files(tmp_path: Path) -> None:
+def test_a_shared_network_has_no_endpoints(tmp_path: Path) -> None:
     async def test(world: World) -> None:
-        first = await world.create("first")
-        host = {"NetworkMode": "container:first", "Tmpfs": {"/etc/hosts": ""}, "ReadonlyRootfs": True}
-        second = await world.create("second", {"HostConfig": host})
-        world.connector.prepare(second)
+        await world.create("first")
+        second = await world.create("second", {"HostConfig": {"NetworkMode": "container:first"}})
+        world.files.prepare(second)
         assert not os.path.exists(world.paths.file(second.id, "hostname"))
         assert await connected(world, second) == []
         assert second.endpoints == {}
-        mounts = world.connector.file_mounts(second)
-        assert [m["destination"] for m in mounts] == ["/etc/resolv.conf", "/etc/hostname"]
-        assert {m["source"] for m in mounts} == {world.paths.file(first.id, n) for n in ("resolv.conf", "hostname")}
-        assert all("ro" in m["options"] for m in mounts)
 
     inside(tmp_path, test)
 
 
-def test_ports_that_cannot_be_had_undo_the_address(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("body", "kind", "told"),
+    [
+        (networks("nope"), NotFound, "network nope not found"),
+        (networks("front", "host"), InvalidArgument, "cannot connect container to host network"),
+        (networks("none", "front"), InvalidArgument, "with one of the networks in private"),
+    ],
+)
+def test_what_cannot_start(tmp_path: Path, body: dict[str, Any], kind: type[CarrackError], told: str) -> None:
     async def test(world: World) -> None:
-        host = {"NetworkMode": "bridge", "PortBindings": {"80": []}}
-        c = await world.create("web", {"HostConfig": host})
-        world.connector.prepare(c)
+        c = await world.create("web", body)
+        with pytest.raises(kind, match=f"^failed to set up container networking: .*{told}"):
+            world.connector.check(c)
+
+    inside(tmp_path, test)
+
+
+def test_a_network_that_was_made_anew_will_do(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create("web", networks("front"))
+        world.connector.check(c)
+        world.networks.remove("front")
+        with pytest.raises(NotFound, match="network front not found"):
+            world.connector.check(c)
+
+    inside(tmp_path, test)
+
+
+def test_whatever_fails_undoes_the_rest(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        body = networks("bridge", "front")
+        body["HostConfig"]["PortBindings"] = {"80": []}
+        c = await world.create("web", body)
+        world.files.prepare(c)
         world.fabric.failure = Internal("port is already allocated")
         slot: Any = FakeSlot()
-        with pytest.raises(Internal, match="already allocated"):
+        with pytest.raises(Internal, match=r"^failed to set up container networking: port is already allocated$"):
             async with AsyncExitStack() as undo:
                 await world.connector.connect(c, Parked(slot, None), undo, ExitStack())
-        assert world.fabric.connected == {}
+        assert (world.fabric.connected, world.resolver.names) == ({}, {})
+        assert [one["IPAddress"] for one in c.endpoints.values()] == ["", ""]
+        assert c.ports == {}
 
     inside(tmp_path, test)
 
 
 def test_a_new_daemon_learns_what_survivors_have(tmp_path: Path) -> None:
     async def test(world: World) -> None:
-        c = await world.create("web", {"HostConfig": {"NetworkMode": "bridge"}})
-        world.connector.prepare(c)
+        c = await world.create("web", networks("front", "back"))
+        world.files.prepare(c)
         await connected(world, c)
         assert world.connector.existing() == {}
         shim: Any = FakeShim()
         c.shim = shim
-        assert world.connector.existing()[c.id].endpoints == {BRIDGE.id: c.endpoints["bridge"]}
+        assert world.connector.existing()[c.id].endpoints == {
+            "1" * 64: c.endpoints["front"], "2" * 64: c.endpoints["back"],
+        }  # fmt: skip
+        world.resolver.attached.clear()
+        world.connector.rejoin()
+        assert world.resolver.attached == [0]
 
     inside(tmp_path, test)
 
 
-def test_what_is_published() -> None:
-    body = {
-        "ExposedPorts": {"80/tcp": {}, "90": {}},
-        "HostConfig": {
-            "PublishAllPorts": True,
-            "PortBindings": {
-                "80": [{"HostIp": "127.0.0.1", "HostPort": "8000-8010"}, {"Allow": ["10.0.0.0/8"]}],
-                "53/udp": None,
-            },
-        },
-    }
-    found = [(p.container, p.host_ip, p.host_port, p.allow) for p in published_ports(container(1, body))]
-    assert found == [
-        ("53/udp", "", "", ()),
-        ("80/tcp", "127.0.0.1", "8000-8010", ()),
-        ("80/tcp", "", "", ("10.0.0.0/8",)),
-        ("90/tcp", "", "", ()),
-    ]
-    assert published_ports(container(1, {"ExposedPorts": {"80/tcp": {}}})) == []
+def test_those_who_are_linked_find_their_target_where_it_is(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        db, _ = await world.started("db", {"HostConfig": {"NetworkMode": "bridge"}})
+        body = {"HostConfig": {"NetworkMode": "bridge", "Links": ["db:data"]}}
+        web, _ = await world.started("web", body)
+        spec = world.slots.given[-1].requests[0]["plan"]["spec"]
+        assert "DATA_NAME=/web/data" in spec["process"]["env"]
+        line = f"172.17.0.2\tdata {db.id[:12]} db\n"
+        assert line in read(world, web, "hosts")
+        await world.lifecycle.stop(db)
+        assert line not in read(world, web, "hosts")
+        await world.lifecycle.start(db)
+        assert f"data {db.id[:12]} db\n" in read(world, web, "hosts")
+
+    inside(tmp_path, test)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.fakes.containers import run, settle
@@ -200,104 +199,6 @@ def test_restart_keeps_a_container_that_removes_itself(tmp_path: Path) -> None:
         stopped = await world.create("other")
         await world.lifecycle.restart(stopped)
         assert stopped.state.status == "running"
-
-    inside(tmp_path, test)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "text"),
-    [
-        ("", InvalidArgument, "Neither old nor new names may be empty"),
-        ("a", InvalidArgument, "Invalid container name"),
-        ("web", InvalidArgument, "Renaming a container with the same name as its current name"),
-        ("other", Conflict, "already in use by container"),
-    ],
-)
-def test_names_not_to_be_had(tmp_path: Path, name: str, kind: type[CarrackError], text: str) -> None:
-    async def test(world: World) -> None:
-        c = await world.create()
-        await world.create("other")
-        with pytest.raises(kind, match=text):
-            await world.lifecycle.rename(c, name)
-        assert c.name == "web"
-
-    inside(tmp_path, test)
-
-
-def test_rename(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        c = await world.create()
-        world.records.broken = OSError("no space")
-        with pytest.raises(OSError, match="no space"):
-            await world.lifecycle.rename(c, "/new")
-        await world.lifecycle.rename(c, "/new")
-        assert world.store.find("new") is c
-        assert world.events.seen[-1][1:] == ("rename", c.id, {"image": "busybox", "name": "new", "oldName": "/web"})
-        await world.create("web")
-
-    inside(tmp_path, test)
-
-
-def test_update_changes_what_is_given_and_the_running_program(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        c, shim = await world.started("web", {"HostConfig": {"CpuShares": 5}})
-        policy = {"Name": "on-failure", "MaximumRetryCount": 3}
-        assert await world.lifecycle.update(c, {"Memory": 64 << 20, "RestartPolicy": policy}) == []
-        assert c.host_config["Memory"] == 64 << 20
-        assert c.host_config["CpuShares"] == 5
-        assert c.host_config["RestartPolicy"] == policy
-        limits = shim.calls[-1][1]
-        assert limits["memory"]["limit"] == 64 << 20
-        assert "devices" not in limits
-
-    inside(tmp_path, test)
-
-
-@pytest.mark.parametrize(
-    ("before", "body", "kind", "text"),
-    [
-        ({}, {"Memory": 1}, InvalidArgument, "Minimum memory limit allowed is 6MB"),
-        (
-            {"Memory": 64 << 20}, {"Memory": 640 << 20}, Conflict,
-            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
-        ),
-        (
-            {"AutoRemove": True}, {"RestartPolicy": {"Name": "always"}}, InvalidArgument,
-            "Restart policy cannot be updated because AutoRemove is enabled for the container",
-        ),
-        ({}, {"RestartPolicy": {"Name": "foo"}}, InvalidArgument, "invalid restart policy: unknown policy 'foo'"),
-        (
-            {}, {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 2}}, InvalidArgument,
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
-        ),
-        ({}, {"CpuCount": 3}, InvalidArgument, "CpuCount is not supported"),
-    ],
-)  # fmt: skip
-def test_updates_that_make_no_sense_change_nothing(
-    tmp_path: Path, before: dict[str, Any], body: dict[str, Any], kind: type[CarrackError], text: str
-) -> None:
-    async def test(world: World) -> None:
-        c = await world.create("web", {"HostConfig": before})
-        recorded = dict(c.host_config)
-        with pytest.raises(kind) as failure:
-            await world.lifecycle.update(c, body)
-        assert str(failure.value).removeprefix(f"Cannot update container {c.id}: ").startswith(text)
-        assert c.host_config == recorded
-
-    inside(tmp_path, test)
-
-
-def test_an_update_that_the_kernel_refuses_is_not_recorded(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        c, shim = await world.started()
-
-        async def refuse(resources: object) -> None:
-            raise OSError("device or resource busy")
-
-        shim.update = refuse  # type: ignore[method-assign]
-        with pytest.raises(Internal, match=r"Cannot update container .*busy"):
-            await world.lifecycle.update(c, {"Memory": 64 << 20})
-        assert c.host_config["Memory"] == 0
 
     inside(tmp_path, test)
 

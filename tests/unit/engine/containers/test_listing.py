@@ -53,13 +53,19 @@ def test_a_row_has_dockers_fields_in_dockers_order() -> None:
     assert row["Ports"] == []
 
 
+OUT = {"bridge": {"Gateway": "172.17.0.1", "IPAddress": "172.17.0.2", "NetworkID": "b" * 64}}
+
+
 def test_ports_of_a_running_container() -> None:
     ports = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}], "90/udp": None}
-    c = container(1, status="running", ports=ports)
+    c = container(1, status="running", ports=ports, endpoints=OUT)
     assert listing.ports(c) == [
         {"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
         {"PrivatePort": 90, "Type": "udp"},
     ]
+    c.endpoints = {"inner": {"Gateway": "", "IPAddress": "10.0.0.2"}}
+    assert listing.ports(c) == []
+    c.endpoints = OUT
     c.state.status = "exited"
     assert listing.ports(c) == []
 
@@ -70,7 +76,7 @@ ALL = [
     container(3, status="created", image="other", image_id="sha256:other"),
     container(
         4, {"HostConfig": {"NetworkMode": "host"}}, status="paused", name="web2",
-        ports={"80/tcp": [{"HostIp": "", "HostPort": "8080"}]},
+        ports={"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}, endpoints={"other": OUT["bridge"]},
     ),
 ]  # fmt: skip
 

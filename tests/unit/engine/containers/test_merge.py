@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.fakes.containers import documents
 
 from carrack.engine import defaults
@@ -162,18 +160,6 @@ def test_ports_are_written_one_way() -> None:
     }
 
 
-@given(st.text(max_size=10) | st.from_regex(r"[0-9]{1,6}(/[a-zA-Z]{0,4})?", fullmatch=True))
-def test_a_port_key_is_a_port_or_refused(text: str) -> None:
-    try:
-        key = merge.port_key(text)
-    except InvalidArgument:
-        return
-    number, protocol = key.split("/")
-    assert 1 <= int(number) <= 65535
-    assert protocol in ("tcp", "udp", "sctp")
-    assert merge.port_key(key) == key
-
-
 @pytest.mark.parametrize(
     ("body", "text"),
     [
@@ -198,9 +184,3 @@ def test_the_hosts_names_exclude_an_own_one() -> None:
     config, host, _ = documents({"Hostname": "x", "HostConfig": {"UTSMode": "host"}})
     with pytest.raises(InvalidArgument, match=r"^conflicting options: hostname and the UTS mode$"):
         merge.check_together(config, host)
-
-
-def test_endpoints_before_the_start() -> None:
-    assert merge.unconnected("container:x") == {}
-    assert list(merge.unconnected("host")) == ["host"]
-    assert merge.unconnected("bridge")["bridge"]["IPAddress"] == ""

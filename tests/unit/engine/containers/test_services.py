@@ -23,8 +23,9 @@ def test_they_belong_together_and_do_not_change(tmp_path: Path) -> None:
             return {IMAGE_ID}
 
         services = ContainerServices(
-            world.store, world.creator, world.lifecycle, world.remover, world.supervisor, world.attachments,
-            world.execs, Files(fakes.snapshots, world.volumes, fakes.events), fakes.events, world.paths,
+            world.store, world.creator, world.lifecycle, world.changes, world.live, world.links, world.remover,
+            world.supervisor, world.attachments, world.execs,
+            Files(fakes.snapshots, world.volumes, fakes.events), fakes.events, world.paths,
             lambda c: {"Name": "fake"}, lambda c: 0, ids,
         )  # fmt: skip
         c = await world.create()
