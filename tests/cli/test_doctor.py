@@ -65,17 +65,34 @@ def well(ours: CommandLine, check: str) -> bool:
 def test_who_can_reach_what(ours: CommandLine) -> None:
     image = "busybox"
     ours("run", "-d", "--name", "web", "-p", "8080:80", "-p", "127.0.0.1:5432:5432", image, "sleep", "100")
-    ours("run", "-d", "--name", "api", "-p", "8443:443,allow=10.0.0.0/8,fd00::/8", image, "sleep", "100")
+    ours(
+        "run",
+        "-d",
+        "--name",
+        "api",
+        "-p",
+        "0.0.0.0:8443:443,allow=10.0.0.0/8",
+        "-p",
+        "[::]:8443:443,allow=fd00::/8",
+        image,
+        "sleep",
+        "100",
+    )
+    ours("run", "-d", "--name", "six", "-p", "[::1]:8444:443", image, "sleep", "100")
     ours("run", "-d", "--name", "range", "-p", "9000-9010:9000-9010/udp", image, "sleep", "100")
     ours("run", "-d", "--name", "shares", "--network", "host", image, "sleep", "100")
     form = "{{.Name}} {{.Published}} {{.Port}} {{.Reach}} {{.Network}}"
-    told = [line for line in ours("system", "ports", "--format", form).stdout.splitlines() if "[::]" not in line]
+    told = ours("system", "ports", "--format", form).stdout.splitlines()
     assert told == [
-        "api 0.0.0.0:8443/tcp 443 10.0.0.0/8, fd00::/8 bridge",
+        "api 0.0.0.0:8443/tcp 443 10.0.0.0/8 bridge",
+        "api [::]:8443/tcp 443 fd00::/8 bridge",
         "range 0.0.0.0:9000-9010/udp 9000-9010 anywhere bridge",
+        "range [::]:9000-9010/udp 9000-9010 anywhere bridge",
         "shares - - anywhere host",
+        "six [::1]:8444/tcp 443 this host bridge",
         "web 0.0.0.0:8080/tcp 80 anywhere bridge",
         "web 127.0.0.1:5432/tcp 5432 this host bridge",
+        "web [::]:8080/tcp 80 anywhere bridge",
     ]
     assert "whatever it listens on" in ours("system", "ports").stdout
     ours("stop", "-t", "0", "web")

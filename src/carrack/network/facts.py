@@ -14,8 +14,6 @@ from carrack.linux.netlink import NETLINK_NETFILTER, NLM_F_CREATE, NLM_F_EXCL, M
 from carrack.linux.rtnetlink import RTM_NEWLINK
 from carrack.network import foreign, sysctl
 
-Dump = foreign.Dump
-
 _IFLA_LINKINFO, _IFLA_INFO_KIND = 18, 1
 _LINK_HEADER_BYTES = 16
 #: kernel features that show as a file: name → its path below /proc/sys
@@ -72,12 +70,14 @@ class Wall:
 class Facts:
     """What is so at one moment. ``forwarding`` and ``bridge_filtered`` by IP version; ``tables`` are nftables' names.
 
+    ``doors`` are the same as ``walls`` for what comes to programs of the host itself, a relay of ours among them.
     ``legacy``: packet filters of the old kind are in use, whose rules cannot be read here.
     """
 
     forwarding: dict[int, bool] = field(default_factory=dict)
     bridge_filtered: dict[int, bool] = field(default_factory=dict)
     walls: tuple[Wall, ...] = ()
+    doors: tuple[Wall, ...] = ()
     tables: frozenset[str] = frozenset()
     legacy: bool = False
     features: dict[str, bool] = field(default_factory=dict)
@@ -88,7 +88,8 @@ def gather(own_tables: Collection[str], root: str = "/", open_netlink: Callable[
     """Read everything. OSError where the kernel cannot be asked at all."""
     switches = os.path.join(root, "proc/sys")
     with open_netlink(NETLINK_NETFILTER) as netlink:
-        walls, tables = _filters(netlink.dump, own_tables)
+        rules, chains = foreign.rules(netlink.dump), foreign.base_chains(netlink.dump)
+    others = [chain for chain in chains if chain.table not in own_tables]
     with open_netlink(0) as netlink:
         features = {name: _has_kind(netlink, kind) for name, kind in _BY_KIND.items()}
     features |= {name: sysctl.read(switches, path) is not None for name, path in _BY_FILE.items()}
@@ -102,8 +103,9 @@ def gather(own_tables: Collection[str], root: str = "/", open_netlink: Callable[
             4: sysctl.read(switches, "net/bridge/bridge-nf-call-iptables") == "1",
             6: sysctl.read(switches, "net/bridge/bridge-nf-call-ip6tables") == "1",
         },
-        walls,
-        tables,
+        _walls([chain for chain in others if chain.hook == foreign.FORWARD], rules),
+        _walls([chain for chain in others if chain.hook == foreign.INPUT], rules),
+        frozenset({chain.table for chain in chains} | {table for _, table in rules}),
         "filter" in _words(os.path.join(root, "proc/net/ip_tables_names")),
         features,
         nameservers("\n".join(_lines(os.path.join(root, "etc/resolv.conf")))),
@@ -116,16 +118,13 @@ def nameservers(text: str) -> tuple[str, ...]:
     return tuple(each[1] for each in words if len(each) > 1 and each[0] == "nameserver")
 
 
-def _filters(dump: Dump, own_tables: Collection[str]) -> tuple[tuple[Wall, ...], frozenset[str]]:
-    rules, walls = foreign.rules(dump), []
-    chains = foreign.base_chains(dump)
+def _walls(chains: list[foreign.BaseChain], rules: dict[tuple[str, str], list[foreign.Rule]]) -> tuple[Wall, ...]:
+    found = []
     for chain in chains:
-        if chain.hook != foreign.FORWARD or chain.table in own_tables:
-            continue
         of_table = rules.get((chain.family, chain.table), [])
         if chain.drops or any(_refuses_the_rest(rule) for rule in of_table if rule.chain == chain.name):
-            walls.append(_wall(chain, of_table))
-    return tuple(walls), frozenset({chain.table for chain in chains} | {table for _, table in rules})
+            found.append(_wall(chain, of_table))
+    return tuple(found)
 
 
 def _refuses_the_rest(rule: foreign.Rule) -> bool:

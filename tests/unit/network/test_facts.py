@@ -21,8 +21,8 @@ def listed(family: int, *parts: bytes) -> bytes:
     return struct.pack(">BBH", family, 0, 0) + b"".join(parts)
 
 
-def chain(table: str, name: str, policy: int, family: int = 2) -> bytes:
-    place = nested(4, be32(1, FORWARD), attribute(2, struct.pack(">i", 0)))
+def chain(table: str, name: str, policy: int, family: int = 2, hook: int = FORWARD) -> bytes:
+    place = nested(4, be32(1, hook), attribute(2, struct.pack(">i", 0)))
     return listed(family, text(1, table), text(3, name), place, be32(5, policy), text(7, "filter"))
 
 
@@ -155,6 +155,12 @@ def test_a_chain_that_accepts_is_no_wall(tmp_path: Path) -> None:
     assert not gather([], str(tmp_path), Netlink([chain("filter", "FORWARD", nft.ACCEPT)], rules)).walls
     (wall,) = gather([], str(tmp_path), Netlink([chain("filter", "FORWARD", nft.DROP)], rules)).walls
     assert wall.admits("any")
+
+
+def test_doors(tmp_path: Path) -> None:
+    chains = [chain("filter", "INPUT", nft.DROP, hook=1), chain("filter", "FORWARD", nft.ACCEPT)]
+    facts = gather([], str(tmp_path), Netlink(chains, []))
+    assert (facts.walls, [door.name for door in facts.doors]) == ((), ["ip filter INPUT"])
 
 
 def test_small_things() -> None:

@@ -25,7 +25,7 @@ _REACH = {
     "host": "this host",
     "containers": "this host and its containers",
     "local": "the local network",
-    "anywhere": "anywhere",
+    "routed": "whoever has a route to it",
 }
 
 

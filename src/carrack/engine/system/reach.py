@@ -6,13 +6,13 @@ every address of the host counts as reachable from anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from carrack.errors import InvalidArgument
 from carrack.model.ports import parse_range
-from carrack.network.facts import Facts, is_loopback
+from carrack.network.facts import Facts, Wall, is_loopback
 
 if TYPE_CHECKING:
     from carrack.engine.containers.record import Container
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 #: values of ``Reach``
-HOST, CONTAINERS, LOCAL, ANYWHERE, ALLOWED = "host", "containers", "local", "anywhere", "allowed"
+HOST, CONTAINERS, LOCAL, ROUTED, ANYWHERE = "host", "containers", "local", "routed", "anywhere"
+ALLOWED, NOBODY = "allowed", "nobody"
 _WILDCARDS = ("", "0.0.0.0", "::")
 _BRIDGE_NAME = "com.docker.network.bridge.name"
 
@@ -51,10 +52,16 @@ def obstacle(facts: Facts, version: int, bridge: str) -> str:
     """What keeps packets from elsewhere from a port published behind a bridge, in words; empty for nothing."""
     if not facts.forwarding.get(version, True):
         return f"IPv{version} forwarding is off on this host"
-    for wall in facts.walls:
-        if wall.sees(version) and not wall.admits(bridge):
-            return f"{wall.owner or 'another program'} drops it, unless a rule of its allows it ({wall.name})"
-    return ""
+    return next((_dropped(wall) for wall in facts.walls if wall.sees(version) and not wall.admits(bridge)), "")
+
+
+def _dropped(wall: Wall) -> str:
+    return f"{wall.owner or 'another program'} drops it, unless a rule of its allows it ({wall.name})"
+
+
+def _at_the_door(facts: Facts, version: int) -> str:
+    """The same for a port that a relay of ours serves, which is a program of the host as any other."""
+    return next((_dropped(door) for door in facts.doors if door.sees(version) and "*" not in door.into), "")
 
 
 def _of_host(c: Container) -> Document:
@@ -68,15 +75,27 @@ def _published(c: Container, networks: Mapping[str, Document], facts: Facts) -> 
     for key, bindings in c.ports.items():
         port, _, protocol = key.partition("/")
         for binding in bindings or ():
-            address, allowed = binding["HostIp"], allowed_by(c, key, binding)
-            where = _reach(address, allowed, address in gateways)
-            version = 6 if ":" in address else 4
+            place = binding if binding["HostPort"] else _of_container(c, network["Name"], binding, port)
+            version = 6 if ":" in place["HostIp"] else 4
+            asked = allowed_by(c, key, binding)
+            allowed = [block for block in asked if (":" in block) == (version == 6)]
+            where = NOBODY if asked and not allowed else _reach(place["HostIp"], allowed, gateways)
+            if place is not binding and where not in (NOBODY, ALLOWED):
+                where = ROUTED
             relayed = version == 6 and not network.get("EnableIPv6")
-            blocked = where not in (HOST, CONTAINERS) and not relayed and obstacle(facts, version, bridge_of(network))
+            blocked = _at_the_door(facts, version) if relayed else obstacle(facts, version, bridge_of(network))
+            blocked = "" if where in (HOST, CONTAINERS, NOBODY) else blocked
             yield _row(
-                c, network["Name"], protocol, address, binding["HostPort"], port, where, allowed,
+                c, network["Name"], protocol, place["HostIp"], place["HostPort"], port, where, allowed,
                 [blocked] if blocked else [],
             )  # fmt: skip
+
+
+def _of_container(c: Container, network: str, binding: Document, port: str) -> Document:
+    """The place of a port that no address of the host stands for: the container's own (the gateway mode ``routed``)."""
+    endpoint = c.endpoints.get(network) or {}
+    address = endpoint.get("GlobalIPv6Address" if ":" in binding["HostIp"] else "IPAddress") or ""
+    return {"HostIp": address, "HostPort": port}
 
 
 def _way(c: Container, networks: Mapping[str, Document]) -> str:
@@ -104,12 +123,12 @@ def _covers(wanted: str, given: str) -> bool:
         return False
 
 
-def _reach(address: str, allowed: list[str], gateway: bool) -> str:
+def _reach(address: str, allowed: list[str], gateways: Collection[object]) -> str:
     if address and is_loopback(address):
         return HOST
     if allowed:
         return ALLOWED
-    if gateway:
+    if address in gateways:
         return CONTAINERS
     if address not in _WILDCARDS and not ip_address(address).is_global:
         return LOCAL

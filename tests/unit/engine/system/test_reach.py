@@ -65,6 +65,22 @@ def test_for_whom() -> None:
     assert (row["Reach"], row["From"]) == ("host", [])
 
 
+def test_for_nobody_of_a_family() -> None:
+    limited = {"80/tcp": [{"HostIp": "", "HostPort": "80", "Allow": ["10.0.0.0/8"]}]}
+    ports = {"80/tcp": [place("0.0.0.0", "80"), place("::", "80")]}
+    rows = reach([container(ports, bindings=limited)], [FRONT], OPEN)
+    assert [(row["Reach"], row["From"]) for row in rows] == [("allowed", ["10.0.0.0/8"]), ("nobody", [])]
+
+
+def test_by_its_own_address() -> None:
+    c = container({"80/tcp": [place("0.0.0.0", "")], "81/tcp": [place("0.0.0.0", "", Allow=["10.0.0.0/8"])]})
+    c.endpoints["front"]["IPAddress"] = "10.9.0.2"
+    rows = reach([c], [FRONT], OPEN)
+    assert [(row["HostIp"], row["HostPort"], row["Reach"]) for row in rows] == [
+        ("10.9.0.2", "80", "routed"), ("10.9.0.2", "81", "allowed"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("wanted", "found", "limited"),
     [
@@ -120,6 +136,17 @@ def test_what_stands_in_the_way() -> None:
     ports = {"80/tcp": [place(), place("127.0.0.1", "81"), place("::", "82")]}
     rows = reach([container(ports)], [FRONT], closed)
     assert [bool(row["Warnings"]) for row in rows] == [True, False, False]
+
+
+def test_a_relay_comes_by_another_door() -> None:
+    ports = {"80/tcp": [place("::", "82"), place("::1", "83"), place("0.0.0.0", "84")]}
+    rows = reach([container(ports)], [FRONT], Facts({4: True}, doors=(Wall("inet", "mine", "in"),)))
+    assert [row["Warnings"] for row in rows if row["HostIp"] == "::"] == [
+        ["another program drops it, unless a rule of its allows it (inet mine in)"]
+    ]
+    assert not any(row["Warnings"] for row in rows if row["HostIp"] != "::")
+    opened = Facts({4: True}, doors=(Wall("inet", "mine", "in", into=frozenset({"*"})),))
+    assert not any(row["Warnings"] for row in reach([container(ports)], [FRONT], opened))
 
 
 def test_bridges() -> None:
