@@ -43,6 +43,7 @@ _NAMES = {
     "full": ("counter", "Questions refused because too many were under way"),
     "kept": ("counter", "Questions refused because their container has no way to the outside"),
     "strange": ("counter", "Packets of other name servers that answer something else, which are dropped"),
+    "defects": ("counter", "Packets that brought a defect of the resolver to light, which are dropped"),
     "waiting": ("gauge", "Questions to other name servers that are under way"),
     "sandboxes": ("gauge", "Containers whose questions are answered"),
 }

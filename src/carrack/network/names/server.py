@@ -10,6 +10,7 @@ import _socket
 import gc
 import os
 import resource
+import sys
 
 from carrack.network.names import streams, wire
 from carrack.network.names.host_servers import HostServers
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: collections of garbage are put off: hardly anything here refers to itself
 _GARBAGE = 50_000
+#: defects of which the traceback is written
+_TOLD = 10
 _SUMMED = ("asked", "malformed", "unsent")
 
 
@@ -36,7 +39,7 @@ class Server:
         self._loop = Loop()
         self._zones = Zones()
         self._sandboxes: dict[str, Sandbox] = {}
-        self.counts = dict.fromkeys((*_SUMMED, "forwarded", "failed", "full", "kept", "strange"), 0)
+        self.counts = dict.fromkeys((*_SUMMED, "forwarded", "failed", "full", "kept", "strange", "defects"), 0)
         self.upstream = Upstream(self._loop, host or HostServers(), self.counts)
         self._over = False
         self._orders: dict[str, Callable[..., None]] = {
@@ -51,9 +54,15 @@ class Server:
         self._loop.first = control.fileno()  # what was said before a question counts for it
 
     def serve(self) -> None:
-        """Until the daemon has gone."""
+        """Until the daemon has gone. A defect that some packet brings to light must not leave all others without names:
+        what came is dropped, and a few of them are told on standard error, the daemon's log."""
         while not self._over:
-            self._loop.turn()
+            try:
+                self._loop.turn()
+            except Exception:
+                self.counts["defects"] += 1
+                if self.counts["defects"] <= _TOLD:
+                    sys.excepthook(*sys.exc_info())
 
     def _obey(self) -> None:
         """Do all that the daemon has said."""

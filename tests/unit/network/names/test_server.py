@@ -113,6 +113,26 @@ def test_attached_again_the_latest_sockets_count(desk: Desk) -> None:
     assert desk.counts()["sandboxes"] == 1
 
 
+def test_a_defect_spoils_one_packet_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asking = packet.question
+
+    def faulty(data: bytes) -> packet.Question:
+        if b"evil" in data:
+            raise ZeroDivisionError("a defect")
+        return asking(data)
+
+    monkeypatch.setattr(packet, "question", faulty)
+    desk.endpoint("net", "c1", "one", 1)
+    address = desk.attach("c1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(dns.query("evil"), address)
+    assert ask(address, "one").texts == ["10.0.0.1"]
+    assert desk.counts()["defects"] == 1
+    assert "a defect" in capfd.readouterr().err
+
+
 def test_what_was_counted_outlives_the_container(desk: Desk) -> None:
     desk.endpoint("net", "c1", "one", 1)
     address = desk.attach("c1")
