@@ -18,8 +18,9 @@ from carrack.errors import Conflict, InvalidArgument
 from carrack.linux import nft_expressions, nft_messages, rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.linux.nftables import Nftables
-from carrack.network import bridge
+from carrack.network import bridge, graves
 from carrack.network.bridge import BridgeSettings
+from carrack.network.cabling import Cabling
 from carrack.network.firewall import Firewall
 from carrack.network.mappings import PortMapping
 from carrack.network.sandbox import Sandbox
@@ -66,8 +67,9 @@ def test_bridge_is_made_brought_into_shape_and_removed() -> None:
         moved = BridgeSettings(SETTINGS.name, "10.233.0.1/24", 1400)
         assert bridge.ensure(netlink, moved) == index
         assert rtnetlink.addresses(netlink, index) == ["10.233.0.1/24"]
-        bridge.remove(netlink, SETTINGS.name)
-        bridge.remove(netlink, SETTINGS.name)
+        wire = Cabling(SETTINGS)
+        graves.delete(netlink, wire.retire(netlink))
+        assert wire.retire(netlink) == 0
         assert rtnetlink.find_link(netlink, SETTINGS.name) is None
 
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -74,6 +75,12 @@ def way_out(inside: Namespace, *family: str) -> str:
     return " ".join(words[2:5:2]) if words else ""
 
 
+def until_gone(host: Netlink) -> None:
+    """Wait until nothing retired is left."""
+    while any(link.name.startswith("gone") for link in rtnetlink.links(host)):
+        time.sleep(0.01)
+
+
 def ask6(address: str, port: int, timeout: float = 2.0) -> str | None:
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as client:
         client.settimeout(timeout)
@@ -126,6 +133,9 @@ def test_a_running_container_joins_and_leaves() -> None:
         await fabric.remove(BACK.id)
         with Netlink() as host:
             assert rtnetlink.find_link(host, "br-222222222222") is None
+            await fabric.create(BACK)
+            await fabric.remove(BACK.id)
+            await asyncio.to_thread(until_gone, host)
 
     with_fabric(FRONT)(scene)
 

@@ -164,10 +164,3 @@ def _address(netlink: Netlink, index: int, settings: BridgeSettings) -> None:
     others = [a for a in present if a not in wanted and not a.startswith("fe80:")]
     netlink.batch([rtnetlink.delete_address(index, other) for other in others])
     netlink.batch([rtnetlink.add_address(index, address) for address in wanted if address not in present])
-
-
-def remove(netlink: Netlink, name: str, mark: str = "") -> None:
-    """Delete the bridge, with ``mark`` only when it carries that; one that is gone already is no error."""
-    link = rtnetlink.find_link(netlink, name)
-    if link is not None and mark in ("", link.alias):
-        netlink.batch([rtnetlink.delete_link(link.index)])

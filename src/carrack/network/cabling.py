@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from carrack.errors import Conflict
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
-from carrack.network import bridge, endpoint, sysctl
+from carrack.network import bridge, endpoint, graves, sysctl
 from carrack.network.bridge import BridgeSettings
 from carrack.network.endpoint import Endpoint, ParkedVeth, Socket
 from carrack.network.ipam import Addresses
@@ -62,9 +62,12 @@ class Cabling(Wire):
         """Let the bridge carry what comes from 127.0.0.1; the firewall must stand before."""
         sysctl.ensure(self._sys_root, sysctl.route_localnet(self.settings.name), "1")
 
-    def remove(self, host: Netlink) -> None:
-        """Take the bridge away, unless it was lent; one that is gone already is no error."""
-        bridge.remove(host, self.settings.name, self._mark if self.settings.lent else "")
+    def retire(self, host: Netlink) -> int:
+        """The bridge, unless it was lent."""
+        link = rtnetlink.find_link(host, self.settings.name)
+        if link is None or link.kind != "bridge" or (self.settings.lent and link.alias != self._mark):
+            return 0
+        return graves.retire(host, link)
 
     def adopt(self, container_id: str, link: rtnetlink.Link) -> None:
         """Remember the host's end of a surviving container's cable."""

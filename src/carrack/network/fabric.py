@@ -16,6 +16,7 @@ from carrack.linux.linkwatch import LinkListener
 from carrack.model.ports import PublishedPort
 from carrack.network import cabling, endpoint, sysctl
 from carrack.network.endpoint import ParkedVeth
+from carrack.network.graves import Graves
 from carrack.network.kernel import Kernel
 from carrack.network.nets import Document, Nets
 from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
@@ -45,6 +46,7 @@ class Fabric:
         self._direct_routing = direct_routing
         self._sys_root = sys_root
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._graves = Graves()
         self._nets: Nets | None = None
         self._links: LinkListener | None = None
         self._watches: list[tuple[Watch, Callable[[], Awaitable[str]]]] = []
@@ -110,7 +112,7 @@ class Fabric:
         """Take a network away. Conflict while containers are on it; one that is gone already is no error."""
         self._follow(but=network_id)
         try:
-            await self._run(self._open.remove, network_id)
+            self._graves.bury(await self._run(self._open.remove, network_id))
         finally:
             self._follow()
 
@@ -240,6 +242,7 @@ class Fabric:
             if kernel.relays is not None:
                 kernel.relays.close()
         self._thread.shutdown()
+        await asyncio.to_thread(self._graves.close)
 
     async def teardown(self) -> None:
         """Remove bridges and rules from the host, then `close`; harmless when nothing was set up.

@@ -16,7 +16,7 @@ from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.linux.nft_expressions import DROP
 from carrack.model.ports import PublishedPort
-from carrack.network import bridge_options, gateways, survivors, sysctl
+from carrack.network import bridge_options, gateways, graves, survivors, sysctl
 from carrack.network.bindings import PLAIN, Way
 from carrack.network.endpoint import ParkedVeth, unplug
 from carrack.network.firewall import Firewall
@@ -110,7 +110,7 @@ class Nets:
         net = Net(plan, self._sys_root, self.kernel.firewall.table)
         net.wire.check([other.wire for other in self._nets.values()])
         with ExitStack() as undo:
-            undo.callback(net.wire.remove, self.kernel.host)
+            undo.callback(self._delete, net)
             net.wire.lay(self.kernel.host)
             if net.settings is not None:
                 self.kernel.firewall.include(net.settings)
@@ -121,18 +121,23 @@ class Nets:
             undo.pop_all()
         self._nets[plan.id] = net
 
-    def remove(self, network_id: str) -> None:
-        """Take a network away. Conflict while containers are on it; one that is gone already is no error."""
+    def _delete(self, net: Net) -> None:
+        graves.delete(self.kernel.host, net.wire.retire(self.kernel.host))
+
+    def remove(self, network_id: str) -> int:
+        """Take a network away; returns the interface that is to be deleted, 0 for none. Conflict while containers are
+        on it; one that is gone already is no error."""
         net = self._nets.get(network_id)
         if net is None:
-            return
+            return 0
         if users := self.members.on(network_id):
             raise Conflict(f"network {net.plan.name} has active endpoints: {', '.join(users)}")
-        net.wire.remove(self.kernel.host)
+        index = net.wire.retire(self.kernel.host)
         if net.settings is not None:
             self.kernel.firewall.exclude(net.settings.name)
             self._except()
         del self._nets[network_id]
+        return index
 
     def routes(self) -> list[tuple[str, str]]:
         """(destination, interface name) of the host's routes of both families."""
@@ -276,7 +281,7 @@ class Nets:
         Forwarding goes off if it was us who needed it, and nobody else seems to by now.
         """
         for net in self._nets.values():
-            net.wire.remove(self.kernel.host)
+            self._delete(net)
         self._beside.remove()
         self._forwarding.stop()
         self.kernel.firewall.uninstall()

@@ -14,7 +14,7 @@ from carrack.errors import Conflict, InvalidArgument, NotSupported, Unavailable
 from carrack.linux import rtnetlink, rtnetlink_kinds
 from carrack.linux.netlink import Message, Netlink
 from carrack.linux.rtnetlink import Link
-from carrack.network import endpoint
+from carrack.network import endpoint, graves
 from carrack.network.endpoint import Endpoint, ParkedVeth
 from carrack.network.ipam import Addresses
 from carrack.network.plan import MACVLAN
@@ -169,11 +169,10 @@ class Sublinks(Wire):
         self.lay(host)
         return "put down" if link is not None else "deleted (containers on it must be connected again)"
 
-    def remove(self, host: Netlink) -> None:
-        """Take a parent of ours away."""
+    def retire(self, host: Netlink) -> int:
+        """A parent of ours."""
         link = rtnetlink.find_link(host, self.settings.parent)
-        if link is not None and link.alias == self._mark:
-            host.batch([rtnetlink.delete_link(link.index)])
+        return graves.retire(host, link) if link is not None and link.alias == self._mark else 0
 
 
 def _lacking(error: OSError, what: str) -> Exception:

@@ -64,6 +64,6 @@ class Wire(Protocol):
         """Mend what somebody has done to it; what was wrong, in words, empty when nothing."""
         ...
 
-    def remove(self, host: Netlink) -> None:
-        """Take away what is ours; what is gone already is no error."""
+    def retire(self, host: Netlink) -> int:
+        """Put what is ours out of use at once; the interface that is to be deleted (`graves`), 0 for none."""
         ...

@@ -47,7 +47,7 @@ def test_a_parent_of_others_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) ->
     host, one = Host(monkeypatch, eth0=Link(3)), wire()
     one.lay(host)
     one.open()
-    one.remove(host)
+    assert one.retire(host) == 0
     assert (one.index, one.followed, one.restore(host), host.sent) == (3, 0, "", [])
 
 
@@ -58,8 +58,9 @@ def test_a_vlans_parent_is_made_marked_and_removed(monkeypatch: pytest.MonkeyPat
     assert host.sent == ["create vlan eth0.10", "mark interface eth0.10", "change interface 9"]
     del host.links["eth0.10"]
     assert one.restore(host).startswith("deleted")
-    one.remove(host)
-    assert host.sent[-1] == "delete interface 9"
+    host.links["eth0.10"] = Link(9, MARK)
+    assert one.retire(host) == 9
+    assert host.sent[-1] == "change interface gone9"
 
 
 def test_without_a_parent_a_dummy_is_made_or_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
