@@ -17,7 +17,7 @@ def doctor(services: Services) -> NetworkDoctor:
     table = services.fabric.table
 
     async def resolver() -> str:
-        return await silent(getattr(services, "resolver", None))
+        return await silent(services.resolving.resolver)
 
     return NetworkDoctor(
         services.store,
@@ -29,8 +29,8 @@ def doctor(services: Services) -> NetworkDoctor:
     )
 
 
-async def silent(resolver: Resolver | None) -> str:
+async def silent(resolver: Resolver) -> str:
     """What is wrong with the resolver's process, in words; one that nobody needs yet is not missed."""
-    if resolver is None or not resolver.pid or await resolver.counts():
+    if not resolver.pid or await resolver.counts():
         return ""
     return f"the resolver of names (process {resolver.pid}) does not answer: containers find no names"

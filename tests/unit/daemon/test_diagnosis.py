@@ -20,7 +20,6 @@ def test_a_silent_resolver() -> None:
     async def asked(resolver: Any) -> str:
         return await diagnosis.silent(resolver)
 
-    assert asyncio.run(asked(None)) == ""
     assert asyncio.run(asked(SimpleNamespace(pid=0, counts=nothing))) == ""
     assert asyncio.run(asked(SimpleNamespace(pid=7, counts=answers))) == ""
     assert "process 7" in asyncio.run(asked(SimpleNamespace(pid=7, counts=nothing)))
@@ -40,6 +39,7 @@ def test_it_looks_at_this_daemons_own(monkeypatch: Any) -> None:
     monkeypatch.setattr("carrack.network.facts.gather", gather)
     services: Any = SimpleNamespace(
         store=[],
+        resolving=SimpleNamespace(resolver=SimpleNamespace(pid=0)),
         fabric=SimpleNamespace(table="mine", routes=routes),
         networks=SimpleNamespace(select=lambda filters: [network]),
     )

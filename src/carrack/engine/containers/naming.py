@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Naming:
     """The names of all running containers. ``gateway`` is the host's address on the default network.
 
-    On networks of the user's own a container is known as NAME.NETWORK, too. On the default one names are told unless
-    Docker's strictness is wanted; a container that is on no network with names has no resolver.
+    A container is known as NAME.NETWORK, too. On the default network names are told unless Docker's strictness is
+    wanted; a container that is on no network with names has no resolver.
     """
 
     def __init__(
@@ -94,8 +94,7 @@ class Naming:
         endpoint = c.endpoints[name]
         addresses = [a for a in (endpoint["IPAddress"], endpoint["GlobalIPv6Address"]) if a]
         if addresses and has_names(name, self._given):
-            full = name if endpoints.user_defined(name) else ""
-            self._resolver.endpoint(endpoint["NetworkID"], c.id, names(c, name), addresses, full)
+            self._resolver.endpoint(endpoint["NetworkID"], c.id, names(c, name), addresses, name)
 
     def _review(self, changed: Container) -> None:
         """Whose links may lead to a container that has come, gone or moved sees it so."""

@@ -42,7 +42,7 @@ def test_names_on_networks() -> None:
     names.attach(c, [7, 8])
     assert resolver.names == {
         (FRONT, c.id): (("web", "www", c.id[:12]), ("10.77.0.2",), "front"),
-        (BRIDGE, c.id): (("web", c.id[:12]), ("172.17.0.2",), ""),
+        (BRIDGE, c.id): (("web", c.id[:12]), ("172.17.0.2",), "bridge"),
     }
     assert names.knows(c)
     view = resolver.views[c.id]
