@@ -113,12 +113,18 @@ def cable(outside: Namespace, host_name: str, host_address: str, outside_address
 
 
 class EchoServer:
-    """Answers every TCP connection or UDP datagram with the peer's address, from inside a namespace."""
+    """Answers every TCP connection or UDP datagram with the peer's address, from inside a namespace.
+
+    An ``address`` with a colon is one of IPv6, of which ``::`` is IPv4 too.
+    """
 
     def __init__(self, namespace: Namespace, port: int, *, udp: bool = False, address: str = "") -> None:
         kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-        self._socket = namespace.run(lambda: socket.socket(socket.AF_INET, kind))
+        self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = namespace.run(lambda: socket.socket(self._family, kind))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self._family == socket.AF_INET6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         self._socket.bind((address, port))
         self._udp = udp
         if not udp:
@@ -144,7 +150,8 @@ class EchoServer:
         if self._udp:
             self._socket.setblocking(False)
             with contextlib.suppress(OSError):
-                self._socket.sendto(b"stop", ("127.0.0.1", self._socket.getsockname()[1]))
+                host = "::1" if self._family == socket.AF_INET6 else "127.0.0.1"
+                self._socket.sendto(b"stop", (host, self._socket.getsockname()[1]))
         else:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
@@ -152,9 +159,9 @@ class EchoServer:
 
 
 @contextlib.contextmanager
-def echo(namespace: Namespace, port: int, *, udp: bool = False) -> Iterator[None]:
+def echo(namespace: Namespace, port: int, *, udp: bool = False, address: str = "") -> Iterator[None]:
     """An `EchoServer` for a while."""
-    server = EchoServer(namespace, port, udp=udp)
+    server = EchoServer(namespace, port, udp=udp, address=address)
     try:
         yield
     finally:
@@ -164,12 +171,12 @@ def echo(namespace: Namespace, port: int, *, udp: bool = False) -> Iterator[None
 def ask(address: str, port: int, *, udp: bool = False, timeout: float = 2.0) -> str | None:
     """The address under which a server sees us; None when it cannot be reached."""
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as client:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as client:
         client.settimeout(timeout)
         try:
             client.connect((address, port))
             if udp:
                 client.send(b"hello")
-            return client.recv(100).decode()
+            return client.recv(100).decode().removeprefix("::ffff:")
         except OSError:
             return None

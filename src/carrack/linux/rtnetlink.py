@@ -51,6 +51,8 @@ IFLA_INFO_DATA = 2
 _IFLA_INFO_SLAVE_KIND = 4
 _IFLA_INFO_SLAVE_DATA = 5
 VETH_INFO_PEER = 1
+_IFLA_BR_NF_CALL_IPTABLES = 36
+_IFLA_BR_NF_CALL_IP6TABLES = 37
 _IFLA_BRPORT_MODE = 4  # hairpin
 _IFLA_BRPORT_ISOLATED = 33
 _IFLA_INET6_ADDR_GEN_MODE = 8
@@ -148,6 +150,13 @@ def add_bridge(name: str, mtu: int, mac: str) -> Message:
     parts = (text(IFLA_IFNAME, name), u32(IFLA_MTU, mtu), attribute(IFLA_ADDRESS, mac_bytes(mac)))
     body = link_header() + b"".join(parts) + kind
     return Message(RTM_NEWLINK, _CREATE, body, f"create bridge {name}")
+
+
+def filter_bridge(index: int) -> Message:
+    """Have the IP firewall see what passes between a bridge's own ports; only a kernel with br_netfilter can."""
+    data = attribute(_IFLA_BR_NF_CALL_IPTABLES, b"\1") + attribute(_IFLA_BR_NF_CALL_IP6TABLES, b"\1")
+    info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), nested(IFLA_INFO_DATA, data))
+    return Message(RTM_NEWLINK, 0, _link(index) + info, f"filter bridge {index}")
 
 
 def add_veth(host_name: str, peer_name: str, peer_netns_fd: int, mtu: int) -> Message:

@@ -127,8 +127,18 @@ def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PR
         netlink.batch([rtnetlink_kinds.mark(settings.name, mark)])
     _switch_ipv6(settings, sys_root)
     _address(netlink, link.index, settings)
+    if settings.isolated and can_filter(sys_root):
+        netlink.batch([rtnetlink.filter_bridge(link.index)])
     netlink.batch([rtnetlink.set_link(link.index, up=True, mtu=settings.mtu)])
     return link.index
+
+
+def can_filter(sys_root: str) -> bool:
+    """Whether the IP firewall can keep the containers of a bridge apart (br_netfilter), so that its ports need not.
+
+    It must where it can: a published port of a neighbour is then reached over the bridge, which isolated ports forbid.
+    """
+    return sysctl.read(sys_root, sysctl.BRIDGE_FILTER) is not None
 
 
 def _switch_ipv6(settings: BridgeSettings, sys_root: str) -> None:
@@ -137,6 +147,8 @@ def _switch_ipv6(settings: BridgeSettings, sys_root: str) -> None:
             raise Unavailable(f"this kernel has no IPv6: bridge {settings.name} cannot have {settings.address6}")
         return
     sysctl.ensure(sys_root, sysctl.accept_ra(settings.name), "0")
+    if settings.address6:
+        sysctl.ensure(sys_root, sysctl.accept_dad(settings.name), "0")  # or its first second finds no container
     sysctl.ensure(sys_root, sysctl.disable_ipv6(settings.name), "0" if settings.address6 else "1")
 
 

@@ -85,7 +85,7 @@ class Cabling(Wire):
 
     @property
     def _socket(self) -> Socket:
-        return Socket(self.index, self.settings.isolated)
+        return Socket(self.index, self.settings.isolated and not bridge.can_filter(self._sys_root))
 
     def plug(
         self,

@@ -86,7 +86,9 @@ def _keep_listening(root: str, off: bool) -> list[str]:
         return []
     changed = []
     for interface in sorted(os.listdir(os.path.join(root, "net/ipv6/conf"))):
-        if interface not in ("all", "default", "lo") and sysctl.read(root, sysctl.accept_ra(interface)) == "1":
+        if interface in ("all", "default", "lo") or sysctl.read(root, sysctl.disable_ipv6(interface)) == "1":
+            continue
+        if sysctl.read(root, sysctl.accept_ra(interface)) == "1":
             sysctl.ensure(root, sysctl.accept_ra(interface), "2")
             changed.append(interface)
     if changed:

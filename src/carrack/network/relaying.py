@@ -173,11 +173,12 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
         return
     loop = asyncio.get_running_loop()
     pidfd = os.pidfd_open(process.pid)
+    process.returncode = 0  # nobody else is to wait for it
 
     def ended() -> None:
         loop.remove_reader(pidfd)
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         os.close(pidfd)
-        process.wait()
 
     loop.add_reader(pidfd, ended)
 

@@ -4,6 +4,7 @@ import os
 
 PROC_SYS = "/proc/sys"
 IP_FORWARD = "net/ipv4/ip_forward"
+BRIDGE_FILTER = "net/bridge/bridge-nf-call-iptables"
 IP6_FORWARD = "net/ipv6/conf/all/forwarding"
 
 
@@ -41,6 +42,11 @@ def disable_ipv6(interface: str) -> str:
 def accept_ra(interface: str) -> str:
     """Whether the interface takes router advertisements."""
     return f"net/ipv6/conf/{interface}/accept_ra"
+
+
+def accept_dad(interface: str) -> str:
+    """Whether the interface asks around before it uses an address."""
+    return f"net/ipv6/conf/{interface}/accept_dad"
 
 
 def has_ipv6(root: str) -> bool:
