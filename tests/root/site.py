@@ -16,6 +16,7 @@ from tests.root.netns import Namespace, ask, echo
 
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Message, Netlink, attribute
+from carrack.linux.portfds import on_ports
 from carrack.model.ports import PublishedPort, parse_published
 from carrack.network.fabric import Fabric
 from carrack.network.plan import BRIDGE, EndpointPlan, NetworkPlan, Subnet
@@ -83,6 +84,9 @@ class Container:
         """Change its ports."""
         wanted = [p for port in add for p in parse_published(port)]
         done = await self.site.fabric.republish(self.name, wanted, remove, name=self.name)
+        for fd in on_ports(self.site.reserved, done.gone):
+            self.site.reserved.remove(fd)
+            os.close(fd)
         self.site.hold(done)
         return done
 
@@ -91,7 +95,7 @@ class Container:
         for port in ports:
             self.site.held.enter_context(echo(self.inside, port, udp=udp, address="::"))
 
-    def ask(self, address: str, port: int, *, udp: bool = False, timeout: float = 1.0) -> str | None:
+    def ask(self, address: str, port: int, *, udp: bool = False, timeout: float = 3.0) -> str | None:
         """As whom a server sees us, None when it is not reached."""
         return self.inside.run(lambda: ask(address, port, udp=udp, timeout=timeout))
 
@@ -103,6 +107,12 @@ class Site:
         self.fabric = fabric
         self.neighbour = neighbour
         self.held = held
+        self.reserved: list[int] = []
+        held.callback(self._let_go)
+
+    def _let_go(self) -> None:
+        for fd in self.reserved:
+            os.close(fd)
 
     async def container(self, name: str, *plans: NetworkPlan) -> Container:
         """A container that serves ports 80 and 81."""
@@ -114,10 +124,9 @@ class Site:
 
     def hold(self, done: Published) -> None:
         """Keep the ports reserved, as a shim does."""
-        for fd in done.fds:
-            self.held.callback(os.close, fd)
+        self.reserved += done.fds
 
-    def from_outside(self, address: str, port: int, *, udp: bool = False, timeout: float = 0.4) -> str | None:
+    def from_outside(self, address: str, port: int, *, udp: bool = False, timeout: float = 1.5) -> str | None:
         """As `Container.ask`, of the neighbour."""
         return self.neighbour.run(lambda: ask(address, port, udp=udp, timeout=timeout))
 

@@ -61,7 +61,7 @@ def test_a_container_with_ipv6_only() -> None:
         done = await web.publish("8080:80")
         assert done.ports == {"80/tcp": places("8080", "::")}
         assert site.from_outside(HOST6, 8080) == OUTSIDE6
-        assert site.from_outside(HOST, 8080) is None
+        assert site.from_outside(HOST, 8080, timeout=0.3) is None
 
     on_site([SIX], scene)
 

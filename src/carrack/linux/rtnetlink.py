@@ -156,7 +156,7 @@ def filter_bridge(index: int) -> Message:
     """Have the IP firewall see what passes between a bridge's own ports; only a kernel with br_netfilter can."""
     data = attribute(_IFLA_BR_NF_CALL_IPTABLES, b"\1") + attribute(_IFLA_BR_NF_CALL_IP6TABLES, b"\1")
     info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), nested(IFLA_INFO_DATA, data))
-    return Message(RTM_NEWLINK, 0, _link(index) + info, f"filter bridge {index}")
+    return Message(RTM_NEWLINK, 0, link_header(index) + info, f"filter bridge {index}")
 
 
 def add_veth(host_name: str, peer_name: str, peer_netns_fd: int, mtu: int) -> Message:

@@ -11,6 +11,7 @@ from typing import Any
 
 from carrack.errors import NotFound
 from carrack.linux.conntrack import Conntrack
+from carrack.linux.portfds import Place
 from carrack.model.ports import PublishedPort
 from carrack.network import bindings, flows, relaying
 from carrack.network.bindings import Binding, PortsDocument, Way
@@ -27,12 +28,14 @@ _LONG = 64
 class Published:
     """``ports`` as NetworkSettings.Ports has it; ``fds``, few for any number of ports, reserve them for the caller.
 
-    ``later``: some ports are not bound yet; `Publisher.bind` does it.
+    ``later``: some ports are not bound yet; `Publisher.bind` does it. ``gone``: where sockets are to be closed now, for
+    others to have the ports.
     """
 
     ports: PortsDocument
     fds: list[int]
     later: bool = False
+    gone: tuple[Place, ...] = ()
 
 
 @dataclass(slots=True)
@@ -203,7 +206,17 @@ class Publisher:
         self._all[container_id] = own
         self._redirect(before, after)
         self._tell_relay([*gone, *come])
-        return Published(bindings.document(now, own.exposed), fds, bool(own.claimed))
+        self._rebind(own, gone)
+        places = tuple((b.protocol, b.addresses, b.host_port + n) for b in gone if b.host_port for n in range(b.count))
+        return Published(bindings.document(now, own.exposed), fds, bool(own.claimed), places)
+
+    def _rebind(self, own: _Ports, gone: Sequence[Binding]) -> None:
+        """Close our own sockets where ports have gone; of what stays all is bound again, later."""
+        if gone and own.fds:
+            for fd in own.fds:
+                os.close(fd)
+            own.fds = []
+            own.claimed = [binding for binding in own.bindings if binding.host_port]
 
     @staticmethod
     def _parted(found: Sequence[Binding], remove: Sequence[str]) -> tuple[list[Binding], list[Binding]]:

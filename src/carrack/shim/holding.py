@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from carrack.errors import Unavailable
 
 if TYPE_CHECKING:
+    from carrack.linux.portfds import Place
     from carrack.shim.connection import Connection
 
 
@@ -35,6 +36,12 @@ class Holding:
                 os.close(fd)
             raise Unavailable(f"the shim of container {self.container_id} could not send what it holds: try again")
         return fds
+
+    async def release(self, places: "Sequence[Place]") -> None:
+        """Have it close the sockets that it keeps on these ports. Raises as hold() does."""
+        if places:
+            wanted = [[protocol, list(addresses), port] for protocol, addresses, port in places]
+            await self._connected().request("release", places=wanted)
 
     def _connected(self) -> "Connection":
         if self._connection is None or self.exited.done():

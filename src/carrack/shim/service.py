@@ -39,6 +39,7 @@ class Service:
             "stats": lambda _: self._sandbox.cgroup.stats(),
             "pids": lambda _: self._sandbox.cgroup.processes(),
             "resize": self._resize,
+            "release": self._release,
         }
 
     def state(self) -> dict[str, Any]:
@@ -89,6 +90,16 @@ class Service:
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def _release(self, message: Request) -> int:
+        """Let go of the sockets on some ports; says how many there were."""
+        from carrack.linux.portfds import on_ports  # hardly ever
+
+        gone = on_ports(self._running.held_fds, message["places"])
+        self._running.held_fds = [fd for fd in self._running.held_fds if fd not in gone]
+        for fd in gone:
+            os.close(fd)
+        return len(gone)
 
     def _streams(self, message: Request) -> tuple[Stdio, bool]:
         """The streams a request means, and whether they are a terminal."""

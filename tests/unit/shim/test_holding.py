@@ -12,10 +12,12 @@ from carrack.shim.holding import Holding
 class FakeConnection:
     def __init__(self, count: int) -> None:
         self.kept: list[int] = []
+        self.asked: list[tuple[str, Any]] = []
         self._count = count
 
-    async def request(self, operation: str, fds: Sequence[int] = ()) -> int:
+    async def request(self, operation: str, fds: Sequence[int] = (), **message: Any) -> int:
         self.kept += fds
+        self.asked.append((operation, message))
         return len(fds)
 
     async def exchange(self, operation: str) -> tuple[int, list[int]]:
@@ -33,14 +35,19 @@ def run(connection: FakeConnection | None, *, ended: bool = False) -> list[int]:
         holding._connection = kept
         await holding.hold([])
         await holding.hold([0, 1])
+        await holding.release([])
+        await holding.release([("tcp", ("0.0.0.0", "::"), 80)])
         return await holding.held()
 
     return asyncio.run(body())
 
 
 def test_what_is_held_is_given_again() -> None:
-    fds = run(FakeConnection(2))
+    connection = FakeConnection(2)
+    fds = run(connection)
     assert len(fds) == 2
+    assert [operation for operation, _ in connection.asked] == ["hold", "release"]
+    assert connection.asked[1][1] == {"places": [["tcp", ["0.0.0.0", "::"], 80]]}
     for fd in fds:
         os.close(fd)
 

@@ -129,6 +129,17 @@ class FakeRuntime:
         return lambda *words: self.log.append((name, *words))
 
 
+def test_sockets_on_ports_are_let_go() -> None:
+    fake = Fake()
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        gone, stays = os.dup(one.fileno()), os.dup(two.fileno())
+        ask(fake, op="hold", fds=[gone, stays])
+        port = one.getsockname()[1]
+        assert ask(fake, op="release", places=[["tcp", ["127.0.0.1"], port], ["udp", ["127.0.0.1"], port]]) == 1
+        assert fake.held_fds == [stays]
+        os.close(stays)
+
+
 def test_another_runtime_does_itself_what_it_can() -> None:
     fake = Fake()
     fake.runtime = FakeRuntime()
