@@ -64,7 +64,11 @@ def complete(given: Document, host: Document, config: Document, find: Find) -> l
     """
     mode = host["NetworkMode"]
     if mode.startswith("container:"):
-        _no_address(given["EndpointsConfig"].values(), config["MacAddress"])
+        _no_address((), config["MacAddress"])
+        # What clients say of the other's network says nothing; another network is refused at start.
+        others = {name: one for name, one in given["EndpointsConfig"].items() if not name.startswith("container:")}
+        others.pop("default", None)
+        given["EndpointsConfig"] = {name: endpoints.wanted(one) for name, one in others.items()}
         return []
     main = known(find, mode)
     if main is not None and mode not in (main.id, main.name):

@@ -56,6 +56,8 @@ def made(mode: str, given: dict[str, Any] | None = None, mac: str = "") -> tuple
         ("bridge", {"bridge": {}, "back": {}}, "bridge", ["bridge", "back"]),
         ("nope", {}, "nope", ["nope"]),
         ("container:x", {}, "container:x", []),
+        ("container:x", {"container:x": {"MacAddress": MAC}, "default": {}}, "container:x", []),
+        ("container:x", {"front": {}}, "container:x", ["front"]),
     ],
 )
 def test_networks_by_their_names(mode: str, given: dict[str, Any], now: str, names: list[str]) -> None:
