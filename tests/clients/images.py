@@ -74,6 +74,14 @@ NGINX = Recipe(
     "ln -sf /dev/stdout /var/log/nginx/access.log; ln -sf /dev/stderr /var/log/nginx/error.log",
     ('CMD ["nginx", "-g", "daemon off;"]', "EXPOSE 80", "STOPSIGNAL SIGQUIT"),
 )
+PYTHON = Recipe(
+    "python:3",
+    ("python3-minimal", "libpython3-stdlib", "python3-psycopg2", "python3-redis", "bind9-dnsutils", "iperf3"),
+    {},
+    "",
+    ('CMD ["python3"]', "ENV PYTHONUNBUFFERED=1", "ENV PYTHONDONTWRITEBYTECODE=1"),
+)
+"""Python with clients of databases, and what looks at a network from inside: dig, iperf3."""
 DOCKER = Recipe(
     "docker:dind",
     ("docker.io", "iptables", "systemd-sysv", "dbus"),

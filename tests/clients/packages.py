@@ -1,7 +1,9 @@
 """The clients under test: installed from their registries at pinned versions, apart from the project's own packages.
 
-They are kept in `/var/cache/carrack/clients` (`CARRACK_CLIENTS_CACHE`), below a name made of what is pinned, so that a
-changed pin installs anew. Where a registry has no such package the tests that need it are skipped, saying so.
+Compose is Debian's `docker-compose`, taken as it is from a root file system of other engines (`CARRACK_PEERS`) where
+there is one, else out of its package. They are kept in `/var/cache/carrack/clients` (`CARRACK_CLIENTS_CACHE`), below a
+name made of what is pinned, so that a changed pin installs anew. Where a registry has no such package the tests that
+need it are skipped, saying so.
 """
 
 from __future__ import annotations
@@ -22,6 +24,11 @@ CACHE = Path(os.environ.get("CARRACK_CLIENTS_CACHE", "/var/cache/carrack/clients
 _PYTHON_PINS = HERE / "requirements.txt"
 _NODE_PINS = (HERE / "package.json", HERE / "package-lock.json")
 _NODE_AT_LEAST = 20
+_PEERS = Path(os.environ.get("CARRACK_PEERS", "/opt/peers"))
+_COMPOSE_IN_ROOT = "usr/libexec/docker/cli-plugins/docker-compose"
+_COMPOSE_PIN = HERE / "compose.pin"
+_COMPOSE_SUITES = ("forky", "sid")
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 # Sockets that clients leave open, and warnings of their own, are theirs.
@@ -50,6 +57,14 @@ def node_packages() -> Path:
     if int(version.partition(".")[0]) < _NODE_AT_LEAST:
         raise NotToBeHad(f"the clients for node need version {_NODE_AT_LEAST}; this machine has {version}")
     return _cached("node", list(_NODE_PINS), _install_node)
+
+
+def compose() -> Path:
+    """The program docker-compose of the pinned version. Raises NotToBeHad."""
+    installed = _PEERS / "root" / _COMPOSE_IN_ROOT
+    if installed.exists():
+        return installed
+    return _cached("compose", [_COMPOSE_PIN], _install_compose) / _COMPOSE_IN_ROOT
 
 
 def _cached(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:
@@ -81,8 +96,32 @@ def _install_node(folder: Path) -> None:
     _output(["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)])
 
 
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _install_compose(folder: Path) -> None:
+    """Unpack the package out of the first of Debian's suites that has it, by an apt that leaves the machine's alone."""
+    if not Path(_KEYRING).exists() or shutil.which("apt-get") is None:
+        raise NotToBeHad(f"Compose is taken from a package of Debian, whose apt-get or {_KEYRING} is not here")
+    work = folder / "apt"
+    (work / "lists/partial").mkdir(parents=True)
+    sources = work / "sources.list"
+    lines = [f"deb [signed-by={_KEYRING}] http://deb.debian.org/debian {suite} main\n" for suite in _COMPOSE_SUITES]
+    sources.write_text("".join(lines))
+    places = {
+        "Etc::sourcelist": sources,
+        "Etc::sourceparts": "/dev/null",
+        "State::lists": work / "lists",
+        "Cache": work,
+    }
+    apt = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]
+    apt += [word for name, place in places.items() for word in ("-o", f"Dir::{name}={place}")]
+    _output([*apt, "update"])
+    _output([*apt, "download", f"docker-compose={_COMPOSE_PIN.read_text().strip()}"], work)
+    (package,) = work.glob("docker-compose_*.deb")
+    _output(["dpkg-deb", "-x", str(package), str(folder)])
+    shutil.rmtree(work)
+
+
+def _output(command: list[str], folder: Path | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()[-3:]
         raise NotToBeHad(f"{' '.join(command[:4])} ... failed: {' '.join(lines)}")

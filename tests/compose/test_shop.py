@@ -1,0 +1,128 @@
+"""nginx, a service and PostgreSQL that wait for each other's health: the life of an application from up to down."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.compose.project import Project, becomes
+
+pytestmark = [pytest.mark.root, pytest.mark.docker_cli]
+
+
+@pytest.fixture
+def shop(application: Callable[[str], Project]) -> Project:
+    """The shop, up."""
+    project = application("shop")
+    project.up()
+    return project
+
+
+def test_orders_outlive_the_containers(shop: Project) -> None:
+    assert shop.fetch("web") == (200, "welcome to the shop\n")
+    assert shop.fetch("web", "/orders") == (200, "[]")
+    assert shop.fetch("web", "/orders", body=b"tea") == (200, '"added"')
+    assert shop.execute("db", "psql", "-U", "shop", "-At", "-c", "SELECT what FROM orders") == "tea\n"
+    # Health came in order: each was started when what it depends on was healthy.
+    started = [shop.inspect(f"{service}-1")["State"]["StartedAt"] for service in ("db", "api", "web")]
+    assert started == sorted(started)
+    # The back end is not to be had from the front, and the database from nowhere but the back.
+    assert shop("exec", "-T", "web", "getent", "hosts", "db", check=False).returncode == 2
+    assert shop.execute("web", "getent", "hosts", "api").split()[1] == "api"
+    shop.down()
+    assert [name for name in shop.left() if "rows" in name] == [f"{shop.name}_rows"]
+    shop.up()
+    assert shop.fetch("web", "/orders") == (200, '["tea"]')
+
+
+def test_restart_recreate_and_replace(shop: Project) -> None:
+    before = shop.containers()
+    shop("restart", "--timeout", "2", "api")
+    becomes(lambda: shop.fetch("web", "/orders"), (200, "[]"))
+    # Nothing is recreated that did not change; what changed is, and what depends on it restarts.
+    done = shop("up", "-d", "--wait")
+    assert "Recreate" not in done.stderr
+    assert {name: row["ID"] for name, row in shop.containers().items()} == {k: row["ID"] for k, row in before.items()}
+    text = (shop.folder / "compose.yaml").read_text()
+    (shop.folder / "compose.yaml").write_text(text.replace("init: true", "init: true\n    labels: { changed: yes }", 1))
+    shop.up()
+    after = shop.containers()
+    changed = {name for name in before if before[name]["ID"] != after[name]["ID"]}
+    assert changed == {"api-1"}
+    assert shop.inspect("api-1")["Config"]["Labels"]["changed"] == "yes"
+    assert shop.fetch("web", "/orders") == (200, "[]")  # nginx found the new address
+    shop("up", "-d", "--wait", "--force-recreate", "--no-deps", "web")
+    assert shop.containers()["web-1"]["ID"] != after["web-1"]["ID"]
+
+
+def test_what_is_shown_of_it(shop: Project, tmp_path: Path) -> None:
+    rows = shop.containers()
+    assert set(rows) == {"web-1", "api-1", "db-1"}
+    assert [rows[name]["Health"] for name in ("db-1", "api-1", "web-1")] == ["healthy", "healthy", ""]
+    assert {row["State"] for row in rows.values()} == {"running"}
+    (published,) = [p for p in rows["web-1"]["Publishers"] if p["TargetPort"] == 80 and p["URL"] == "127.0.0.1"]
+    assert shop("port", "web", "80").stdout.strip() == f"127.0.0.1:{published['PublishedPort']}"
+    assert shop("ps", "--services", "--status", "running").stdout.split() == ["api", "db", "web"]
+    assert re.search(r"^db +1 .* postgres: shop shop ", shop("top", "db").stdout, re.M)
+    assert (
+        json.loads(shop("ls", "--format", "json", "--filter", f"name={shop.name}").stdout)[0]["Status"] == "running(3)"
+    )
+    assert {row["Repository"] for row in json.loads(shop("images", "--format", "json").stdout)} == {
+        "nginx",
+        "python",
+        "postgres",
+    }
+    figures = [json.loads(line) for line in shop("stats", "--no-stream", "--format", "json").stdout.splitlines()]
+    assert {row["Name"] for row in figures} == {f"{shop.name}-{name}" for name in rows}
+    assert "orders are taken" in shop("logs", "--no-log-prefix", "api").stdout
+    assert "api-1  | " in shop("logs", "--timestamps", "--tail", "1", "api").stdout
+    assert sorted(shop("config", "--services").stdout.split()) == ["api", "db", "web"]
+    assert shop("volumes", "-q").stdout.split() == [f"{shop.name}_rows"]
+    # Files in and out.
+    (tmp_path / "new.html").write_text("new\n")
+    assert shop("cp", str(tmp_path / "new.html"), "web:/tmp/new.html").returncode == 0
+    assert shop.execute("web", "cat", "/tmp/new.html") == "new\n"
+    shop("cp", "web:/tmp/new.html", str(tmp_path / "back.html"))
+    assert (tmp_path / "back.html").read_text() == "new\n"
+    shop("export", "-o", str(tmp_path / "web.tar"), "web")
+    assert (tmp_path / "web.tar").stat().st_size > 1 << 20
+
+
+def test_paused_stopped_killed_and_awaited(shop: Project) -> None:
+    told = shop.start("events", "--json")
+    waiting = shop.start("wait", "db")
+    time.sleep(1)
+    try:
+        shop("pause", "api")
+        assert shop.containers()["api-1"]["State"] == "paused"
+        shop("unpause", "api")
+        assert shop.fetch("web", "/orders") == (200, "[]")
+        shop("stop", "--timeout", "5", "web")
+        assert shop.containers()["web-1"]["State"] == "exited"
+        shop("start", "web")
+        becomes(lambda: shop.fetch("web")[0], 200)
+        shop("kill", "--signal", "KILL", "db")
+        assert waiting.communicate(timeout=20)[0].strip().endswith("137")
+        assert waiting.returncode == 137
+        assert shop.containers()["db-1"]["ExitCode"] == 137
+        shop("rm", "--force", "--stop", "db")
+        assert "db-1" not in shop.containers()
+    finally:
+        told.terminate()
+        lines = told.communicate(timeout=20)[0].splitlines()
+        waiting.kill()
+        waiting.communicate()
+    seen = [(event["service"], event["action"]) for event in map(json.loads, filter(None, lines))]
+    wanted = [
+        ("api", "pause"),
+        ("api", "unpause"),
+        ("web", "stop"),
+        ("web", "start"),
+        ("db", "kill"),
+        ("db", "destroy"),
+    ]
+    assert [event for event in seen if event in wanted] == wanted
