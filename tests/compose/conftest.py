@@ -17,6 +17,7 @@ from tests.cli.running import CommandLine, DaemonProcess
 from tests.clients import images, packages
 from tests.compose.project import Project
 
+_POOL = ("--default-address-pool", "base=10.92.0.0/16,size=24")
 _RECIPES = (images.BASE, images.PYTHON, images.NGINX, images.POSTGRES, images.REDIS)
 
 
@@ -46,7 +47,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     (folder / "client/cli-plugins").mkdir(parents=True)
     (folder / "client/cli-plugins/docker-compose").symlink_to(plugin)
     other = "CARRACK_TEST_ENGINE" in os.environ
-    process = OtherEngine(folder) if other else DaemonProcess(folder)
+    process = OtherEngine(folder) if other else DaemonProcess(folder, *_POOL)
     try:
         if not other:
             process.start()
