@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.compose.project import Project, becomes
+from tests.cli.running import DaemonProcess
+from tests.compose.project import Project, becomes, fetch
 
 pytestmark = [pytest.mark.root, pytest.mark.docker_cli]
 
@@ -126,3 +130,39 @@ def test_paused_stopped_killed_and_awaited(shop: Project) -> None:
         ("db", "destroy"),
     ]
     assert [event for event in seen if event in wanted] == wanted
+
+
+def test_in_the_foreground_until_interrupted(application: Callable[[str], Project]) -> None:
+    shop = application("shop")
+    attached = shop.start("up", "--no-color", "--timeout", "5")
+    try:
+        becomes(lambda: shop.fetch("web", "/orders"), (200, "[]"), 60)
+        attached.send_signal(signal.SIGINT)
+        told = attached.communicate(timeout=30)[0]
+    finally:
+        attached.kill()
+        attached.wait()
+    assert "api-1  | orders are taken" in told
+    assert {row["State"] for row in shop.containers().values()} == {"exited"}
+    assert shop.containers()["db-1"]["ExitCode"] == 0
+
+
+def test_an_application_goes_on_when_the_daemon_is_killed(shop: Project, engine: DaemonProcess) -> None:
+    if "CARRACK_TEST_ENGINE" in os.environ:
+        pytest.skip("another engine is not ours to kill")
+    where = f"http://{shop('port', 'web', '80').stdout.strip()}"
+    before = shop.containers()
+    engine.crash()
+    try:
+        assert fetch(where) == (200, "welcome to the shop\n")
+        # The service asks for the database's name at each order: its question waits until there is someone to answer.
+        with ThreadPoolExecutor() as pool:
+            order = pool.submit(fetch, f"{where}/orders", b"tea")
+            time.sleep(0.2)
+            engine.start()
+            assert order.result() == (200, '"added"')
+    finally:
+        if engine.died:
+            engine.start()
+    assert {name: row["ID"] for name, row in shop.containers().items()} == {k: row["ID"] for k, row in before.items()}
+    assert shop.fetch("web", "/orders") == (200, '["tea"]')
