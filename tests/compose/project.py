@@ -22,12 +22,12 @@ Result = subprocess.CompletedProcess[str]
 
 
 class Project:
-    """One application. ``folder`` is its copy, which a test may write to."""
+    """One application. ``folder`` is its copy, which a test may write to; ``name`` is the project's."""
 
-    def __init__(self, engine: DaemonProcess, application: str, folder: Path) -> None:
+    def __init__(self, engine: DaemonProcess, application: str, folder: Path, name: str = "") -> None:
         self.engine = engine
         self.folder = folder / application
-        self.name = f"apps-{application}"
+        self.name = f"apps-{name or application}"
         shutil.copytree(APPS / application, self.folder, copy_function=shutil.copy)  # as if just written
 
     def __call__(self, *words: str, check: bool = True, stdin: str | None = None, timeout: float = 90) -> Result:

@@ -46,7 +46,7 @@ def test_answers_in_detail(names: Project) -> None:
 
     answer = dig("near")
     assert "status: NOERROR" in answer
-    assert re.search(r"^near\.\s+600\s+IN\s+A\s", answer, re.M)
+    assert re.search(r"^near\.\s+\d+\s+IN\s+A\s", answer, re.M)
     # The family that it has not: known, and nothing there.
     assert "status: NOERROR" in dig("near", "AAAA")
     assert "ANSWER: 0" in dig("near", "AAAA")

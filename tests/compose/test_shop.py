@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +16,20 @@ from tests.cli.running import DaemonProcess
 from tests.compose.project import Project, becomes, fetch
 
 pytestmark = [pytest.mark.root, pytest.mark.docker_cli]
+
+
+@pytest.fixture(scope="module")
+def standing(engine: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A shop that several tests look at; the last of them may take it apart."""
+    folder = tmp_path_factory.mktemp("standing")
+    folder.chmod(0o755)
+    project = Project(engine, "shop", folder, "standing")
+    try:
+        project.up()
+        yield project
+    finally:
+        project.down("--volumes")
+    assert project.left() == []
 
 
 @pytest.fixture
@@ -63,58 +77,59 @@ def test_restart_recreate_and_replace(shop: Project) -> None:
     assert shop.containers()["web-1"]["ID"] != after["web-1"]["ID"]
 
 
-def test_what_is_shown_of_it(shop: Project, tmp_path: Path) -> None:
-    rows = shop.containers()
+def test_what_is_shown_of_it(standing: Project, tmp_path: Path) -> None:
+    rows = standing.containers()
     assert set(rows) == {"web-1", "api-1", "db-1"}
     assert [rows[name]["Health"] for name in ("db-1", "api-1", "web-1")] == ["healthy", "healthy", ""]
     assert {row["State"] for row in rows.values()} == {"running"}
     (published,) = [p for p in rows["web-1"]["Publishers"] if p["TargetPort"] == 80 and p["URL"] == "127.0.0.1"]
-    assert shop("port", "web", "80").stdout.strip() == f"127.0.0.1:{published['PublishedPort']}"
-    assert shop("ps", "--services", "--status", "running").stdout.split() == ["api", "db", "web"]
-    assert re.search(r"^db +1 .* postgres: shop shop ", shop("top", "db").stdout, re.M)
+    assert standing("port", "web", "80").stdout.strip() == f"127.0.0.1:{published['PublishedPort']}"
+    assert standing("ps", "--services", "--status", "running").stdout.split() == ["api", "db", "web"]
+    assert re.search(r"^db +1 .* postgres: shop shop ", standing("top", "db").stdout, re.M)
     assert (
-        json.loads(shop("ls", "--format", "json", "--filter", f"name={shop.name}").stdout)[0]["Status"] == "running(3)"
+        json.loads(standing("ls", "--format", "json", "--filter", f"name={standing.name}").stdout)[0]["Status"]
+        == "running(3)"
     )
-    assert {row["Repository"] for row in json.loads(shop("images", "--format", "json").stdout)} == {
+    assert {row["Repository"] for row in json.loads(standing("images", "--format", "json").stdout)} == {
         "nginx",
         "python",
         "postgres",
     }
-    figures = [json.loads(line) for line in shop("stats", "--no-stream", "--format", "json").stdout.splitlines()]
-    assert {row["Name"] for row in figures} == {f"{shop.name}-{name}" for name in rows}
-    assert "orders are taken" in shop("logs", "--no-log-prefix", "api").stdout
-    assert "api-1  | " in shop("logs", "--timestamps", "--tail", "1", "api").stdout
-    assert sorted(shop("config", "--services").stdout.split()) == ["api", "db", "web"]
-    assert shop("volumes", "-q").stdout.split() == [f"{shop.name}_rows"]
+    figures = [json.loads(line) for line in standing("stats", "--no-stream", "--format", "json").stdout.splitlines()]
+    assert {row["Name"] for row in figures} == {f"{standing.name}-{name}" for name in rows}
+    assert "orders are taken" in standing("logs", "--no-log-prefix", "api").stdout
+    assert "api-1  | " in standing("logs", "--timestamps", "--tail", "1", "api").stdout
+    assert sorted(standing("config", "--services").stdout.split()) == ["api", "db", "web"]
+    assert standing("volumes", "-q").stdout.split() == [f"{standing.name}_rows"]
     # Files in and out.
     (tmp_path / "new.html").write_text("new\n")
-    assert shop("cp", str(tmp_path / "new.html"), "web:/tmp/new.html").returncode == 0
-    assert shop.execute("web", "cat", "/tmp/new.html") == "new\n"
-    shop("cp", "web:/tmp/new.html", str(tmp_path / "back.html"))
+    assert standing("cp", str(tmp_path / "new.html"), "web:/tmp/new.html").returncode == 0
+    assert standing.execute("web", "cat", "/tmp/new.html") == "new\n"
+    standing("cp", "web:/tmp/new.html", str(tmp_path / "back.html"))
     assert (tmp_path / "back.html").read_text() == "new\n"
-    shop("export", "-o", str(tmp_path / "web.tar"), "web")
+    standing("export", "-o", str(tmp_path / "web.tar"), "web")
     assert (tmp_path / "web.tar").stat().st_size > 1 << 20
 
 
-def test_paused_stopped_killed_and_awaited(shop: Project) -> None:
-    told = shop.start("events", "--json")
-    waiting = shop.start("wait", "db")
+def test_paused_stopped_killed_and_awaited(standing: Project) -> None:
+    told = standing.start("events", "--json")
+    waiting = standing.start("wait", "db")
     time.sleep(1)
     try:
-        shop("pause", "api")
-        assert shop.containers()["api-1"]["State"] == "paused"
-        shop("unpause", "api")
-        assert shop.fetch("web", "/orders") == (200, "[]")
-        shop("stop", "--timeout", "5", "web")
-        assert shop.containers()["web-1"]["State"] == "exited"
-        shop("start", "web")
-        becomes(lambda: shop.fetch("web")[0], 200)
-        shop("kill", "--signal", "KILL", "db")
+        standing("pause", "api")
+        assert standing.containers()["api-1"]["State"] == "paused"
+        standing("unpause", "api")
+        assert standing.fetch("web", "/orders") == (200, "[]")
+        standing("stop", "--timeout", "5", "web")
+        assert standing.containers()["web-1"]["State"] == "exited"
+        standing("start", "web")
+        becomes(lambda: standing.fetch("web")[0], 200)
+        standing("kill", "--signal", "KILL", "db")
         assert waiting.communicate(timeout=20)[0].strip().endswith("137")
         assert waiting.returncode == 137
-        assert shop.containers()["db-1"]["ExitCode"] == 137
-        shop("rm", "--force", "--stop", "db")
-        assert "db-1" not in shop.containers()
+        assert standing.containers()["db-1"]["ExitCode"] == 137
+        standing("rm", "--force", "--stop", "db")
+        assert "db-1" not in standing.containers()
     finally:
         told.terminate()
         lines = told.communicate(timeout=20)[0].splitlines()
