@@ -42,6 +42,7 @@ class Sandbox:
         self.streams: set[Stream] = set()
         self.closed = False
         self.asked = self.malformed = self.unsent = 0
+        self._turn = 0
         self._zones = zone
         self._forward = forward
         self._receive, self._send = udp.recvfrom, udp.sendto
@@ -100,6 +101,9 @@ class Sandbox:
         if found is None:
             self._forward(self, data, asked, reply, stream)
             return True
+        if len(found) > 1:  # each dig has a cookie of its own, so that no two of its questions are the same
+            found = found[self._turn % len(found) :] + found[: self._turn % len(found)]
+            self._turn += 1
         turns = itertools.cycle(found)
         if not stream and len(data) <= _PREPARED_SIZE and asked.rcode == packet.NO_ERROR:
             if len(self._prepared) >= _PREPARED:

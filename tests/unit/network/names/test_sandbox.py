@@ -37,6 +37,9 @@ def test_those_who_share_a_name_take_turns(seat: Seat) -> None:
         seat.zones.put("net", f"c{number}", [dns.name_bytes("alias")], [bytes([10, 0, 0, number])], b"\0")
     first = [seat.ask(dns.query("alias")).texts[0] for _ in range(4)]
     assert first == ["10.0.0.3", "10.0.0.4", "10.0.0.3", "10.0.0.4"]
+    # Also when no two questions are the same: every dig sends a cookie of its own.
+    first = [seat.ask(dns.query("alias", size=600 + number)).texts[0] for number in range(4)]
+    assert first == ["10.0.0.4", "10.0.0.3", "10.0.0.4", "10.0.0.3"]
 
 
 def test_what_is_no_query_is_dropped_and_counted(seat: Seat) -> None:
