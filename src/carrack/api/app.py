@@ -25,8 +25,8 @@ from carrack.api.request import Request
 from carrack.api.response import Response, StreamResponse, json_response, text
 from carrack.engine.authorization import Authorizer
 from carrack.errors import InvalidArgument
+from carrack.http.answers import Unanswered, WholeResponse
 from carrack.http.hijack import Hijacked
-from carrack.http.server import Unanswered, WholeResponse
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class Application:
         except stream.ClientGone:
             return Unanswered()
         except ConnectionError as error:
-            if raw.transport is None:
+            if raw.transport is None or raw.transport.is_closing():
                 return Unanswered()
             answer = error_response(error, _named(raw))
         except _Unrouted as refused:
@@ -169,8 +169,9 @@ class Application:
             except Exception as error:
                 answer = error_response(error, _named(raw))
         response = _render(raw, answer, headers)
-        if raw.headers.get("Expect") and (request is None or request.expected_to_continue):
-            # The body that the client holds back is not to be taken for the next request.
+        held_back = raw.headers.get("Expect") and (request is None or request.expected_to_continue)
+        if held_back or (request is not None and request.lent):
+            # A body that the client holds back, or that the engine has not seen, is not to be taken for a request.
             response.force_close()
         return response
 

@@ -17,6 +17,8 @@ from carrack.api.versions import Version
 from carrack.errors import Forbidden, InvalidArgument
 from carrack.http import websocket
 from carrack.http.hijack import MULTIPLEXED, RAW, HijackedStream, hijack
+from carrack.http.lent import Lendable, LentBody
+from carrack.http.server import Connection
 from carrack.http.websocket import WebSocketStream
 from carrack.model import times
 
@@ -137,6 +139,7 @@ class Request:
         "base_headers",
         "guard",
         "hijacked",
+        "lent",
         "path",
         "upgraded",
         "version",
@@ -159,6 +162,7 @@ class Request:
         self.base_headers = base_headers
         self.guard: Guard | None = None
         self.hijacked: HijackedStream | None = None
+        self.lent = False
         self.upgraded: WebSocketStream | None = None
 
     @property
@@ -210,6 +214,20 @@ class Request:
         self._continue()
         async for data in self._raw.content.iter_any():
             yield data
+
+    def source(self) -> Lendable:
+        """The same for who reads it in a thread, which may then take it from the wire itself."""
+        return _Body(self)
+
+    def lend(self) -> LentBody | None:
+        """See `http.lent`."""
+        if self.guard is not None and self.guard.shown is not None:
+            return None
+        self._continue()
+        connection: Connection = self._raw.protocol.connection  # type: ignore[attr-defined]
+        lent = connection.lend(self._raw.content)
+        self.lent = lent is not None
+        return lent
 
     async def body(self, limit: int = MAX_JSON) -> bytes:
         """The whole body. Raises InvalidArgument above `limit` bytes, and when it does not come."""
@@ -301,6 +319,17 @@ class Request:
         self._body_begun = True
         if self._raw.headers.get("Expect", "").lower() == "100-continue" and self._raw.transport is not None:
             self._raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+class _Body(Lendable):
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._request.stream()
+
+    def lend(self) -> LentBody | None:
+        return self._request.lend()
 
 
 def _require_json(content_type: str) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from carrack.engine.whole import ended
+from carrack.http.lent import Lendable, LentBody
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase],
     A failure of `chunks` (a client that went away) goes before the one that the reader then has of its short file. A
     reader may stop early; what is left of `chunks` is not taken.
     """
+    if isinstance(chunks, Lendable) and (lent := chunks.lend()) is not None:
+        return await _directly(lent, reader)
     pipe = _Pipe(asyncio.get_running_loop())
     work = _in_thread(lambda: _read(pipe, reader))
     try:
@@ -43,6 +46,24 @@ async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase],
         if not work.cancelled():
             work.exception()  # looked at, for the failure at hand goes before it
         raise
+
+
+async def _directly(body: LentBody, reader: Callable[[io.RawIOBase], T]) -> T:
+    work = _in_thread(lambda: reader(body))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        body.stop()
+        await ended(work)
+        if not work.cancelled():
+            work.exception()
+        raise
+    except Exception:
+        if body.failure is not None:
+            raise body.failure from None
+        raise
+    finally:
+        body.give_back()
 
 
 class _Pipe(io.RawIOBase):

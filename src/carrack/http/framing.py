@@ -50,6 +50,11 @@ class RequestFramer:
         """Whether a request has begun and its headers have not ended."""
         return self._state == "head" and bool(self._buffer)
 
+    @property
+    def in_chunks(self) -> bool:
+        """Whether the request's body comes in chunks, and the next byte is one of a chunk or begins its size."""
+        return self._state == "chunk_data" or (self._state == "chunk_size" and not self._line)
+
     def end(self) -> None:
         """Nothing more of this connection is a request."""
         self._state = "ended"
@@ -83,6 +88,30 @@ class RequestFramer:
                 out.append(taken)
         self.rest = data
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def payload(self, data: bytearray, size: int) -> list[memoryview]:
+        """For a body in chunks, of which the first `size` bytes of `data` have come: its own bytes in there, without
+        sizes and line ends. What comes after the body gathers in `rest`."""
+        view, place, pieces = memoryview(data), 0, []
+        while place < size and self._state != "done":
+            if self._state != "chunk_data":
+                end = data.find(b"\n", place, size) + 1 or size
+                getattr(self, "_" + self._state)(bytes(view[place:end]))
+                place = end
+                continue
+            step = min(self._remaining, size - place)
+            own = min(step, max(0, self._remaining - 2))
+            if own:
+                pieces.append(view[place : place + own])
+            at = 2 - self._remaining + own
+            if step > own and view[place + own : place + step] != b"\r\n"[at : at + step - own]:
+                raise FramingError(400, "malformed chunk")
+            self._remaining -= step
+            place += step
+            if not self._remaining:
+                self._state = "chunk_size"
+        self.rest = bytes(view[place:size])
+        return pieces
 
     def _head(self, data: bytes) -> tuple[bytes, bytes]:
         # An empty line or two before a request is tolerated (RFC 9112 section 2.2).

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 from aiohttp import web_request
 
-from carrack.http.server import Connection, Unanswered
+from carrack.http.answers import Unanswered
+from carrack.http.server import Connection
 
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"

@@ -8,19 +8,18 @@ connection open until the answer is written; and it tells a streaming answer whe
 from __future__ import annotations
 
 import asyncio
-import functools
 import socket
 import ssl
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from email.utils import formatdate
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from aiohttp import web_protocol, web_request, web_response, web_server
+from aiohttp.streams import StreamReader
 
 from carrack.http.framing import RequestFramer
 from carrack.http.gate import Gate, usual_limit
 from carrack.http.head import MAX_HEAD, FramingError
+from carrack.http.lent import LentBody
 from carrack.http.tls import TlsProtocol
 
 Handler = Callable[[web_request.BaseRequest], Awaitable[web_response.StreamResponse]]
@@ -39,80 +38,9 @@ BACKLOG = 4096
 net.core.somaxconn."""
 
 _HOLD = 64 * 1024
-_BODILESS = (204, 304)
 _RECEIVE = 96 * 1024
 """Bytes that asyncio asks the kernel for at a time. It asks for 256 KiB by itself, a size for which malloc(3) maps
 fresh pages each time: the page faults cost more than the bytes."""
-
-
-class Unanswered(web_response.StreamResponse):
-    """Tells aiohttp that there is nothing to answer, because the client has gone; the connection ends."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.force_close()
-
-    async def prepare(self, request: web_request.BaseRequest) -> None:
-        """aiohttp: there is no head to send."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """aiohttp: nor an end."""
-
-
-class WholeResponse(web_response.StreamResponse):
-    """A whole answer with the headers given and no name of the server but the one among them, written at once.
-
-    aiohttp's own way to write an answer costs more than many a handler.
-    """
-
-    def __init__(self, *, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        super().__init__(status=status)
-        self._whole = body
-        self._fields = headers
-        self._to: web_request.BaseRequest | None = None
-
-    async def prepare(self, request: web_request.BaseRequest) -> None:
-        """aiohttp: the head is written with the body."""
-        self._to = request
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """aiohttp: write it all. Raises ConnectionResetError when the client has gone."""
-        request, self._to = self._to, None
-        if request is None:
-            return
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the client has closed the connection")
-        if self._keep_alive is None:
-            self._keep_alive = request.keep_alive
-        head = self._head(request)
-        body = b"" if request.method == "HEAD" or self.status in _BODILESS else self._whole
-        if len(body) < _HOLD:
-            transport.write(head + body)
-        else:
-            transport.write(head)
-            transport.write(body)
-
-    def _head(self, request: web_request.BaseRequest) -> bytes:
-        """RFC 9112. Raises ValueError when a header would be more than one line."""
-        major, minor = request.version
-        lines = [f"HTTP/{major}.{minor} {self.status} {self.reason}"]
-        lines += [f"{name}: {value}" for name, value in self._fields.items()]
-        if self.status not in _BODILESS and "Content-Length" not in self._fields:
-            lines.append(f"Content-Length: {len(self._whole)}")
-        lines.append(f"Date: {_date(int(time.time()))}")
-        if self._keep_alive and minor == 0:
-            lines.append("Connection: keep-alive")
-        elif not self._keep_alive and minor:
-            lines.append("Connection: close")
-        if any("\r" in line or "\n" in line for line in lines):
-            raise ValueError("a line end within a header of an answer")
-        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-
-
-@functools.lru_cache(2)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
 
 
 class _Engine(web_protocol.RequestHandler):
@@ -163,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._clogged = False
         self._put_off = False
         self._on_gone: Callable[[], None] | None = None
+        self._lent: Callable[[], None] | None = None
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -176,6 +105,29 @@ class Connection(asyncio.Protocol):
         self._on_gone = callback
         if callback is not None and (self._half_closed or self._transport is None):
             self._gone()
+
+    def lend(self, content: StreamReader) -> LentBody | None:
+        """Let a thread read the rest of a chunked body, of which `content` has the beginning, from the socket itself.
+        The engine gets nothing more on this connection, which has to end with its answer.
+
+        None where that cannot be: with TLS, or when the body has a length, has been read already or is half a line.
+        """
+        transport = self.transport
+        if not hasattr(transport, "max_size") or not self._framer.in_chunks or transport.is_closing():
+            return None
+        begun = content.read_nowait()  # which may make aiohttp read on, and so comes before the pause
+        transport.pause_reading()
+        self._lent = content.feed_eof
+        return LentBody(transport.get_extra_info("socket"), self._framer, [begun], self._take_back)
+
+    def _take_back(self, gone: bool) -> None:
+        """What still comes of the body is passed over."""
+        if self._lent is not None and self._framer.complete:
+            self._lent()
+        if self._transport is not None and gone:
+            self._transport.close()
+        elif self._transport is not None:
+            self._transport.resume_reading()
 
     def take_over(self, protocol: asyncio.Protocol) -> bytes:
         """Give the transport to `protocol`; return the bytes that followed the request.
@@ -305,8 +257,11 @@ class Connection(asyncio.Protocol):
                 self._refuse(error)
                 return
             self._watch_head()
-            if wanted:
+            if wanted and self._lent is None:
                 self._engine.data_received(wanted)
+            elif self._lent is not None and framer.complete:
+                self._lent()
+                break
             if not (framer.complete and self._answered_early):
                 break
             self._answered_early = False

@@ -140,3 +140,39 @@ def test_sizes_that_are_none_are_refused_after_a_chunk_too(size: bytes) -> None:
     framer.feed(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
     with pytest.raises(FramingError):
         framer.feed(size + b"\r\nxxxxx\r\n")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.binary(min_size=1, max_size=40), max_size=6),
+    st.sampled_from([b"", b";a=b"]),
+    st.sampled_from([b"", b"Trailer: a\r\n"]),
+    st.binary(max_size=20),
+    st.lists(st.integers(0, 10_000), max_size=8),
+)
+def test_the_bytes_of_a_body_in_chunks(
+    chunks: list[bytes], extension: bytes, trailer: bytes, tail: bytes, cuts: list[int]
+) -> None:
+    framer = RequestFramer()
+    framer.feed(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert framer.in_chunks
+    wire = b"".join(b"%x%b\r\n%b\r\n" % (len(chunk), extension, chunk) for chunk in chunks)
+    wire += b"0\r\n" + trailer + b"\r\n"
+    found, rest = b"", b""
+    for part in pieces(wire + tail, cuts):
+        if framer.complete:
+            rest += part
+            continue
+        buffer = bytearray(part + b"old bytes\n")
+        found += b"".join(framer.payload(buffer, len(part)))
+        rest = framer.rest
+    assert (found, framer.complete, rest) == (b"".join(chunks), True, tail)
+    assert not framer.in_chunks
+
+
+@pytest.mark.parametrize("wire", [b"5\r\nhelloX\n", b"5\r\nhello\rX", b"x\r\n", b"\r\n", b"1" * 5000])
+def test_what_is_no_chunk_is_refused(wire: bytes) -> None:
+    framer = RequestFramer()
+    framer.feed(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    with pytest.raises(FramingError):
+        framer.payload(bytearray(wire), len(wire))

@@ -104,7 +104,7 @@ class _Face:
         await self._s.files.put(
             c,
             query.text("path"),
-            request.stream(),
+            request.source(),
             keep_kinds=query.flag("noOverwriteDirNonDir"),
             copy_owner=query.flag("copyUIDGID"),
         )

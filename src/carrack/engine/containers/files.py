@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -124,7 +124,13 @@ class Files:
                 yield piece
 
     async def put(
-        self, c: Container, path: str, body: AsyncIterator[bytes], *, keep_kinds: bool = False, copy_owner: bool = False
+        self,
+        c: Container,
+        path: str,
+        body: AsyncIterable[bytes],
+        *,
+        keep_kinds: bool = False,
+        copy_owner: bool = False,
     ) -> None:
         """Unpack a tar (plain, gzip, bzip2, xz or zstd) into the directory ``path``.
 

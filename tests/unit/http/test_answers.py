@@ -1,0 +1,45 @@
+"""Whole answers: what they may not hold. How they are written is seen by the server's tests."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.fakes.http_peer import ask, run_with
+
+from carrack.api.app import Route
+from carrack.api.request import Request
+from carrack.api.response import Response
+from carrack.http.answers import Unanswered, WholeResponse
+
+
+def test_the_head_and_the_body_are_written_at_once_and_dated(tmp_path: Path) -> None:
+    async def hello(request: Request) -> Response:
+        return Response(200, b"hello", headers={"X-A": "b"})
+
+    async def client(address: str) -> None:
+        status, headers, body = await ask(address, "/hello")
+        assert (status, headers["x-a"], body, headers["content-length"]) == (200, "b", b"hello", "5")
+        assert headers["date"].endswith("GMT")
+
+    run_with(tmp_path, [Route("GET", "/hello", hello)], client)
+
+
+def test_a_line_end_in_a_header_is_never_written() -> None:
+    request: Any = SimpleNamespace(version=(1, 1))
+    assert b"X-A: b\r\n" in WholeResponse(status=200, body=b"", headers={"X-A": "b"})._head(request)
+    with pytest.raises(ValueError, match="line end"):
+        WholeResponse(status=200, body=b"", headers={"X-A": "b\r\nX-Evil: 1"})._head(request)
+
+
+def test_nothing_is_written_where_nobody_is_left() -> None:
+    async def main() -> None:
+        nobody: Any = None
+        await Unanswered().prepare(nobody)
+        await Unanswered().write_eof()
+        await WholeResponse(status=200, body=b"", headers={}).write_eof()  # never prepared
+
+    asyncio.run(main())
