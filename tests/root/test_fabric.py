@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.root.netns import Namespace, ask, cable, echo, own_network
@@ -292,6 +293,33 @@ def test_options_of_a_bridge_are_seen_in_the_kernel() -> None:
     }
     odd = plan("odd", 6, **options)  # type: ignore[arg-type]
     with_fabric(odd)(scene)
+
+
+@own_network
+def test_a_bridge_that_was_there_before_is_lent_and_left_as_it_was() -> None:
+    async def scene(fabric: Fabric) -> None:
+        await fabric.create(lent)
+        with Namespace() as one, echo(one, 80):
+            await join(fabric, "one", one, lent)
+            assert ask("10.231.7.2", 80) == "10.231.7.1"
+        await fabric.disconnect("one")
+        with pytest.raises(Conflict, match="bridge crklent is another network's"):
+            await fabric.create(plan("other", 8, **options))
+        await fabric.remove(lent.id)
+
+    options: Any = {"bridge__name": "crklent"}
+    lent = plan("lent", 7, **options)
+    with Netlink() as host:
+        host.batch([rtnetlink.add_bridge("crklent", 1500, rtnetlink.random_mac())])
+        bridge = rtnetlink.find_link(host, "crklent")
+        assert bridge is not None
+        host.batch([rtnetlink.add_address(bridge.index, "192.0.2.9/24")])
+        with_fabric(FRONT)(scene)
+        after = rtnetlink.find_link(host, "crklent")
+        assert after is not None
+        assert after.index == bridge.index
+        assert "192.0.2.9/24" in rtnetlink.addresses(host, after.index)
+        assert Path("/proc/sys/net/ipv6/conf/crklent/disable_ipv6").read_text() == "0\n"
 
 
 @own_network

@@ -99,9 +99,9 @@ def _check(address: str, version: int) -> None:
     except ValueError as e:
         raise InvalidArgument(f"invalid bridge address {address!r}: {e}") from None
     network = interface.network
-    edges = (network.network_address, *((network.broadcast_address,) if version == 4 else ()))
-    usable = network.version == version and network.prefixlen <= network.max_prefixlen - 2
-    if not usable or interface.ip in edges:
+    edges = (network.network_address, network.broadcast_address) if network.num_addresses > 2 else ()
+    usable = network.version == version and network.num_addresses > 1
+    if not usable or interface.ip in edges[: 2 if version == 4 else 1]:
         raise InvalidArgument(f"invalid bridge address {address!r}: not a host address of a usable subnet")
 
 
@@ -125,8 +125,9 @@ def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PR
         raise Conflict(f"interface {settings.name} is there already and is not a bridge: choose another bridge name")
     elif mark and link.alias != mark and not settings.lent:
         netlink.batch([rtnetlink_kinds.mark(settings.name, mark)])
-    _switch_ipv6(settings, sys_root)
-    _address(netlink, link.index, settings)
+    theirs = settings.lent and link.alias != mark
+    _switch_ipv6(settings, sys_root, theirs=theirs)
+    _address(netlink, link.index, settings, theirs=theirs)
     if settings.isolated and can_filter(sys_root):
         netlink.batch([rtnetlink.filter_bridge(link.index)])
     netlink.batch([rtnetlink.set_link(link.index, up=True, mtu=settings.mtu)])
@@ -141,7 +142,7 @@ def can_filter(sys_root: str) -> bool:
     return sysctl.read(sys_root, sysctl.BRIDGE_FILTER) is not None
 
 
-def _switch_ipv6(settings: BridgeSettings, sys_root: str) -> None:
+def _switch_ipv6(settings: BridgeSettings, sys_root: str, *, theirs: bool) -> None:
     if not sysctl.has_ipv6(sys_root):
         if settings.address6:
             raise Unavailable(f"this kernel has no IPv6: bridge {settings.name} cannot have {settings.address6}")
@@ -149,7 +150,8 @@ def _switch_ipv6(settings: BridgeSettings, sys_root: str) -> None:
     sysctl.ensure(sys_root, sysctl.accept_ra(settings.name), "0")
     if settings.address6:
         sysctl.ensure(sys_root, sysctl.accept_dad(settings.name), "0")  # or its first second finds no container
-    sysctl.ensure(sys_root, sysctl.disable_ipv6(settings.name), "0" if settings.address6 else "1")
+    if settings.address6 or not theirs:
+        sysctl.ensure(sys_root, sysctl.disable_ipv6(settings.name), "0" if settings.address6 else "1")
 
 
 def damage(netlink: Netlink, settings: BridgeSettings, index: int, sys_root: str = sysctl.PROC_SYS) -> str:
@@ -170,9 +172,9 @@ def damage(netlink: Netlink, settings: BridgeSettings, index: int, sys_root: str
     return ""
 
 
-def _address(netlink: Netlink, index: int, settings: BridgeSettings) -> None:
-    """Link-local addresses are the kernel's own."""
+def _address(netlink: Netlink, index: int, settings: BridgeSettings, *, theirs: bool) -> None:
+    """Link-local addresses are the kernel's own, and others of a lent bridge its owner's."""
     present, wanted = rtnetlink.addresses(netlink, index), settings.own_addresses
-    others = [a for a in present if a not in wanted and not a.startswith("fe80:")]
+    others = [a for a in present if a not in wanted and not a.startswith("fe80:") and not theirs]
     netlink.batch([rtnetlink.delete_address(index, other) for other in others])
     netlink.batch([rtnetlink.add_address(index, address) for address in wanted if address not in present])

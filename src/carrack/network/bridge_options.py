@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 
 from carrack.errors import Forbidden, InvalidArgument
-from carrack.network.bridge import GATEWAY_MODES, NAT, ROUTED, BridgeSettings
+from carrack.network.bridge import GATEWAY_MODES, ISOLATED, NAT, ROUTED, BridgeSettings
 from carrack.network.plan import NetworkPlan, Subnet
 
 PREFIX = "com.docker.network.bridge."
@@ -27,6 +27,8 @@ def settings_of(plan: NetworkPlan) -> BridgeSettings:
     options = plan.options
     four, six = _only(plan, 4), _only(plan, 6)
     mode4, mode6 = _mode(options, 4), _mode(options, 6)
+    if ISOLATED in (mode4, mode6) and not plan.internal:
+        raise InvalidArgument(f"gateway mode '{ISOLATED}' can only be used for an internal network")
     masquerade = truth(options, PREFIX + "enable_ip_masquerade", default=True)
     return BridgeSettings(
         name=bridge_name(plan),

@@ -31,10 +31,10 @@ class Kind:
     on_link: bool = False
     own_mac: bool = True
 
-    def way_out(self, gateways: Addresses) -> Addresses:
-        """Where containers leave by, of the gateways that go with their addresses."""
+    def way_out(self, addresses: Addresses, gateways: Addresses) -> Addresses:
+        """Where a container leaves by that has these addresses, which these gateways go with."""
         if self.on_link:
-            gateways = Addresses(ON_LINK4 if gateways.four else "", ON_LINK6 if gateways.six else "")
+            gateways = Addresses(ON_LINK4 if addresses.four else "", ON_LINK6 if addresses.six else "")
         return Addresses(gateways.four if self.leads4 else "", gateways.six if self.leads6 else "")
 
 

@@ -54,7 +54,7 @@ class Net:
     def gateways(self, addresses: Addresses) -> Addresses:
         """Where those who have these addresses leave by; none on an internal network."""
         own = [str(self._pool(address).gateway or "") if address else "" for address in (addresses.four, addresses.six)]
-        return self._kind.way_out(Addresses(*own))
+        return self._kind.way_out(addresses, Addresses(*own))
 
     def prefix(self, address: str) -> int:
         """The prefix length that goes with one of the network's addresses, 0 for none."""

@@ -16,7 +16,7 @@ def test_bad_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "nonsense", "172.17.0.1/33", "172.17.0.0/16", "172.17.255.255/16", "10.0.0.1/31"]
+    "address", ["", "nonsense", "172.17.0.1/33", "172.17.0.0/16", "172.17.255.255/16", "10.0.0.1/32", "fd00::1/64"]
 )
 def test_bad_addresses(address: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid bridge address"):

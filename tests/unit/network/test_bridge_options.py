@@ -43,7 +43,7 @@ def test_each_option_has_its_place() -> None:
 
 
 def test_an_isolated_network_may_lack_a_gateway() -> None:
-    found = settings_of(plan(Subnet("10.9.0.0/24"), gateway_mode_ipv4="isolated", gateway_mode_ipv6="isolated"))
+    found = settings_of(plan(Subnet("10.9.0.0/24"), internal=True, gateway_mode_ipv4="isolated"))
     assert (found.subnet, found.own_addresses) == ("10.9.0.0/24", ())
 
 
@@ -51,6 +51,7 @@ def test_an_isolated_network_may_lack_a_gateway() -> None:
     ("options", "words"),
     [
         ({"enable_icc": "maybe"}, r'enable_icc value: maybe \(strconv.ParseBool: parsing "maybe": invalid syntax\)'),
+        ({"gateway_mode_ipv6": "isolated"}, "'isolated' can only be used for an internal network"),
         ({"gateway_mode_ipv4": "open"}, "unknown gateway mode open"),
         ({"name": "much-too-long-a-name"}, "invalid bridge name"),
     ],

@@ -43,7 +43,6 @@ def test_who_leads_outside() -> None:
     assert net().gateways(both) == Addresses("10.9.0.1", "fd00:9::1")
     assert net(FOUR).gateways(Addresses("10.9.0.3", "")) == Addresses("10.9.0.1", "")
     assert net(internal=True).gateways(both) == Addresses("", "")
-    assert net(gateway_mode_ipv4="isolated").gateways(both) == Addresses("", "fd00:9::1")
 
 
 def test_the_inside_has_all_that_was_wanted() -> None:

@@ -48,7 +48,8 @@ def check(driver: str, options: Options, *, internal: bool) -> list[str]:
 def gateways(driver: str, options: Options, *, internal: bool) -> dict[int, bool]:
     """By IP version, whether the network has a gateway where its user names none."""
     if driver != "bridge":
-        return {4: False, 6: False}  # whoever leads out of the parent's network is not ours to choose
+        leads = bool(options.get("parent")) and not internal and options.get("ipvlan_mode") in (None, "", "l2")
+        return {4: leads, 6: leads}
     four, six = (options.get(key) != "isolated" for key in _MODES)
     inhibited = internal and truth(options, _BRIDGE + "inhibit_ipv4", default=False)
     return {4: four and not inhibited, 6: six}

@@ -91,6 +91,11 @@ def test_who_needs_a_gateway() -> None:
     assert options.gateways("bridge", inhibited, internal=False)[4]
     assert not options.gateways("bridge", inhibited, internal=True)[4]
     assert options.gateways("macvlan", {}, internal=False) == {4: False, 6: False}
+    parent = {"parent": "eth0"}
+    assert options.gateways("macvlan", parent, internal=False) == {4: True, 6: True}
+    assert options.gateways("macvlan", parent, internal=True) == {4: False, 6: False}
+    assert options.gateways("ipvlan", {**parent, "ipvlan_mode": "l2"}, internal=False) == {4: True, 6: True}
+    assert options.gateways("ipvlan", {**parent, "ipvlan_mode": "l3s"}, internal=False) == {4: False, 6: False}
 
 
 def test_versions_by_option() -> None:
