@@ -33,6 +33,7 @@ _MAX_LABEL = 63
 _RESPONSE, _TRUNCATED, _RECURSION_DESIRED, _RECURSION_AVAILABLE = 0x8000, 0x0200, 0x0100, 0x0080
 _OPCODE = 0x7800
 _DNSSEC_OK = 0x8000
+_TRANSFERS = (251, 252)
 _TO_QUESTION = b"\xc0\x0c"
 
 
@@ -74,8 +75,8 @@ def question(data: bytes) -> Question:
     if end > len(data):
         raise Malformed("the question is cut off")
     asked = Question(flags, data[HEADER:end])
-    if data[end - 2 : end] != b"\0\1":
-        asked.rcode = REFUSED  # another class than that of the internet
+    if data[end - 2 : end] != b"\0\1" or asked.kind in _TRANSFERS:
+        asked.rcode = REFUSED  # another class than that of the internet, or whole zones
     _read_options(asked, data, end, answers + authorities, additional)
     return asked
 

@@ -141,6 +141,7 @@ class Query:
         if ":" in host:
             family = _socket.AF_INET6
             address = (host, self._upstream.port, 0, _scope(scope))
+        _socket.inet_pton(family, host)  # else connecting would ask for the name, and wait
         kind = _socket.SOCK_STREAM if self._stream else _socket.SOCK_DGRAM
         self._sock = sock = self._upstream.socket(self.sandbox, family, kind)
         self._number, self._got = os.urandom(2), b""

@@ -46,6 +46,7 @@ def test_what_is_no_query_is_malformed(data: bytes) -> None:
         (dns.query("a")[:4] + struct.pack(">4H", 2, 0, 0, 0), packet.FORMAT_ERROR),
         (dns.query("a")[:4] + struct.pack(">4H", 0, 0, 0, 0), packet.FORMAT_ERROR),
         (dns.query("a")[:-2] + b"\0\3", packet.REFUSED),  # class CHAOS: version.bind and the like
+        (dns.query("a", 252), packet.REFUSED),  # a whole zone
         (dns.query("a", size=512, version=1), packet.BAD_VERSION),
         (
             dns.query("a", size=512)[:11] + b"\2" + dns.query("a", size=512)[12:] + dns.query("a", size=512)[-11:],

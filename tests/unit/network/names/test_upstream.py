@@ -144,6 +144,13 @@ def test_without_a_way_out_nobody_is_asked(undo: ExitStack) -> None:
     assert seat.counts["kept"] == 1
 
 
+def test_a_name_is_no_server(undo: ExitStack) -> None:
+    """Whoever looked it up would wait for himself."""
+    server = served(undo, lambda data: dns.respond(data, ["192.0.2.7"]))
+    assert seated(undo, server.port, "localhost", "127.1").ask(dns.query("a.example")).code == packet.SERVER_FAILURE
+    assert server.seen == []
+
+
 def test_we_never_ask_ourselves(undo: ExitStack) -> None:
     seat = seated(undo, 53)
     seat.sandbox.see(["net"], ["127.0.0.11"], True, True, {})
