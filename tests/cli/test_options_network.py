@@ -32,6 +32,7 @@ def refused(docker: Cli, image: str, host: dict[str, object], **more: object) ->
     "HostConfig.DnsOptions",
     "HostConfig.DnsSearch",
     "HostConfig.ExtraHosts",
+    "network --add-host name:ip|host-gateway",
 )
 def test_name_files(cli: Cli, image: str) -> None:
     words = ["--dns", "192.0.2.1", "--dns", "192.0.2.2", "--dns-search", "a.test", "--dns-option", "ndots:3"]
