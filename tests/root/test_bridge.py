@@ -68,8 +68,10 @@ def test_bridge_is_made_brought_into_shape_and_removed() -> None:
         assert bridge.ensure(netlink, moved) == index
         assert rtnetlink.addresses(netlink, index) == ["10.233.0.1/24"]
         wire = Cabling(SETTINGS)
-        graves.delete(netlink, wire.retire(netlink))
-        assert wire.retire(netlink) == 0
+        wire.retire(netlink)
+        graves.delete(netlink)
+        wire.retire(netlink)
+        graves.delete(netlink)
         assert rtnetlink.find_link(netlink, SETTINGS.name) is None
 
 

@@ -62,12 +62,11 @@ class Cabling(Wire):
         """Let the bridge carry what comes from 127.0.0.1; the firewall must stand before."""
         sysctl.ensure(self._sys_root, sysctl.route_localnet(self.settings.name), "1")
 
-    def retire(self, host: Netlink) -> int:
+    def retire(self, host: Netlink) -> None:
         """The bridge, unless it was lent."""
         link = rtnetlink.find_link(host, self.settings.name)
-        if link is None or link.kind != "bridge" or (self.settings.lent and link.alias != self._mark):
-            return 0
-        return graves.retire(host, link)
+        if link is not None and link.kind == "bridge" and (not self.settings.lent or link.alias == self._mark):
+            graves.retire(host, link)
 
     def adopt(self, container_id: str, link: rtnetlink.Link) -> None:
         """Remember the host's end of a surviving container's cable."""

@@ -112,7 +112,8 @@ class Fabric:
         """Take a network away. Conflict while containers are on it; one that is gone already is no error."""
         self._follow(but=network_id)
         try:
-            self._graves.bury(await self._run(self._open.remove, network_id))
+            await self._run(self._open.remove, network_id)
+            self._graves.bury()
         finally:
             self._follow()
 

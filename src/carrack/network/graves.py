@@ -1,7 +1,8 @@
 """Interfaces on their way out: the kernel takes long to delete one, and nobody needs to wait for it.
 
-What is retired is down, under a name that nobody wants, and does what a deleted one does, which is nothing. If the
-daemon dies before it is deleted, its mark tells the next one (`marks`).
+What is retired is down, under a name that nobody wants, and does what a deleted one does, which is nothing. All that is
+retired belongs to one group, which the kernel deletes in the time of one. If the daemon dies before that, the marks
+(`marks`) tell the next one.
 """
 
 import errno
@@ -14,41 +15,42 @@ from carrack.linux.rtnetlink import Link
 
 _LOG = logging.getLogger(__name__)
 
-
-def retire(host: Netlink, link: Link) -> int:
-    """Put an interface out of use at once; returns its index, for `Graves.bury`."""
-    host.batch([rtnetlink.set_link(link.index, up=False), rtnetlink.set_link(link.index, name=f"gone{link.index:x}")])
-    return link.index
+#: A group that nobody else puts interfaces in
+GROUP = 0x63726B21
 
 
-def delete(host: Netlink, index: int) -> None:
-    """Delete an interface; one that is gone already, or none (0), is no error."""
+def retire(host: Netlink, link: Link) -> None:
+    """Put an interface out of use at once."""
+    name = f"gone{link.index:x}"
+    host.batch([rtnetlink.set_link(link.index, up=False), rtnetlink.set_link(link.index, name=name, group=GROUP)])
+
+
+def delete(host: Netlink) -> None:
+    """Delete what is retired; nothing is no error."""
     try:
-        if index:
-            host.batch([rtnetlink.delete_link(index)])
+        host.batch([rtnetlink.delete_group(GROUP)])
     except OSError as e:
         if e.errno != errno.ENODEV:
             raise
 
 
 class Graves:
-    """Deletes retired interfaces one after another on a thread of its own; from any thread, until `close`."""
+    """Deletes retired interfaces on a thread of its own; from any thread, until `close`."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="graves")
 
-    def bury(self, index: int) -> None:
-        """Delete an interface soon."""
-        if index:
-            self._thread.submit(self._work, index)
+    def bury(self) -> None:
+        """Delete soon what is retired."""
+        self._thread.submit(self._work)
 
     @staticmethod
-    def _work(index: int) -> None:
+    def _work() -> None:
         try:
             with Netlink() as host:
-                delete(host, index)
+                delete(host)
         except OSError as e:
-            _LOG.warning("interface %d stays until the next start: %s", index, e)
+            _LOG.warning("interfaces that are not needed stay until the next start: %s", e)
 
     def close(self) -> None:
         """Wait until all is deleted."""

@@ -99,11 +99,16 @@ class Nets:
 
     def _sweep(self) -> None:
         """Remove interfaces that a crash left of networks which were never recorded, or are no more."""
-        for link in rtnetlink.links(self.kernel.host):
-            network_id = network_of(link.alias, self.kernel.firewall.table)
-            if network_id and network_id not in self._nets:
-                _LOG.info("interface %s of a network that is no more is removed", link.name)
-                self.kernel.host.batch([rtnetlink.delete_link(link.index)])
+        left = [link for link in rtnetlink.links(self.kernel.host) if self._is_left(link)]
+        for link in left:
+            _LOG.info("interface %s of a network that is no more is removed", link.name)
+            graves.retire(self.kernel.host, link)
+        if left:
+            graves.delete(self.kernel.host)
+
+    def _is_left(self, link: rtnetlink.Link) -> bool:
+        network_id = network_of(link.alias, self.kernel.firewall.table)
+        return bool(network_id) and (network_id not in self._nets or link.name.startswith("gone"))
 
     def create(self, plan: NetworkPlan) -> None:
         """Make one network; all of it or nothing. Conflict when its bridge's name is taken."""
@@ -121,23 +126,24 @@ class Nets:
             undo.pop_all()
         self._nets[plan.id] = net
 
-    def _delete(self, net: Net) -> None:
-        graves.delete(self.kernel.host, net.wire.retire(self.kernel.host))
+    def _delete(self, *nets: Net) -> None:
+        for net in nets:
+            net.wire.retire(self.kernel.host)
+        graves.delete(self.kernel.host)
 
-    def remove(self, network_id: str) -> int:
-        """Take a network away; returns the interface that is to be deleted, 0 for none. Conflict while containers are
-        on it; one that is gone already is no error."""
+    def remove(self, network_id: str) -> None:
+        """Take a network away, but for what `graves` deletes. Conflict while containers are on it; one that is gone
+        already is no error."""
         net = self._nets.get(network_id)
         if net is None:
-            return 0
+            return
         if users := self.members.on(network_id):
             raise Conflict(f"network {net.plan.name} has active endpoints: {', '.join(users)}")
-        index = net.wire.retire(self.kernel.host)
+        net.wire.retire(self.kernel.host)
         if net.settings is not None:
             self.kernel.firewall.exclude(net.settings.name)
             self._except()
         del self._nets[network_id]
-        return index
 
     def routes(self) -> list[tuple[str, str]]:
         """(destination, interface name) of the host's routes of both families."""
@@ -280,8 +286,7 @@ class Nets:
 
         Forwarding goes off if it was us who needed it, and nobody else seems to by now.
         """
-        for net in self._nets.values():
-            self._delete(net)
+        self._delete(*self._nets.values())
         self._beside.remove()
         self._forwarding.stop()
         self.kernel.firewall.uninstall()

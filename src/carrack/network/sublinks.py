@@ -169,10 +169,11 @@ class Sublinks(Wire):
         self.lay(host)
         return "put down" if link is not None else "deleted (containers on it must be connected again)"
 
-    def retire(self, host: Netlink) -> int:
+    def retire(self, host: Netlink) -> None:
         """A parent of ours."""
         link = rtnetlink.find_link(host, self.settings.parent)
-        return graves.retire(host, link) if link is not None and link.alias == self._mark else 0
+        if link is not None and link.alias == self._mark:
+            graves.retire(host, link)
 
 
 def _lacking(error: OSError, what: str) -> Exception:

@@ -64,6 +64,6 @@ class Wire(Protocol):
         """Mend what somebody has done to it; what was wrong, in words, empty when nothing."""
         ...
 
-    def retire(self, host: Netlink) -> int:
-        """Put what is ours out of use at once; the interface that is to be deleted (`graves`), 0 for none."""
+    def retire(self, host: Netlink) -> None:
+        """Put what is ours on the host out of use at once, to be deleted by `graves`; gone already is no error."""
         ...

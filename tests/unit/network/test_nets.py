@@ -11,7 +11,7 @@ from carrack.errors import Conflict, Internal, NotFound
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.model.ports import PublishedPort
-from carrack.network import bridge, endpoint, gateways
+from carrack.network import bridge, endpoint, gateways, graves
 from carrack.network.cabling import Cabling
 from carrack.network.firewall import Firewall
 from carrack.network.kernel import Kernel
@@ -45,6 +45,7 @@ class Scene:
         self.folder = folder
         patch.setattr(bridge, "ensure", self.ensure)
         patch.setattr(Cabling, "retire", self.retire)
+        patch.setattr(graves, "delete", lambda _: None)
         patch.setattr(bridge, "damage", lambda *_: "")
         patch.setattr(endpoint, "park", lambda *_: endpoint.ParkedVeth(7, "veth7"))
         patch.setattr(endpoint, "plug", self.plug)
@@ -70,9 +71,8 @@ class Scene:
         self.notes.append(f"lay {settings.name}")
         return 5
 
-    def retire(self, _: object) -> int:
+    def retire(self, _: object) -> None:
         self.notes.append("retire")
-        return 0
 
     def plug(self, _: object, __: object, ___: object, inside: endpoint.Endpoint, ____: object) -> None:
         if self.fails:
