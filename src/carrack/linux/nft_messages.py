@@ -6,6 +6,7 @@ single part takes ranges as two entries, the first of the range and the first be
 Sources: linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h.
 """
 
+import functools
 import socket
 import struct
 from collections.abc import Iterable, Sequence
@@ -79,14 +80,25 @@ class Element:
 
     def encode(self, *, with_data: bool = True) -> bytes:
         """The NFTA_LIST_ELEM of this entry."""
-        parts = [value(1, self.key)]
+        body = _value_header(1, len(self.key)) + self.key
         if self.key_end:
-            parts.append(value(10, self.key_end))
+            body += _value_header(10, len(self.key_end)) + self.key_end
         if self.ends:
-            parts.append(be32(3, _ELEMENT_ENDS))
+            body += be32(3, _ELEMENT_ENDS)
         if with_data and self.data:
-            parts.append(value(2, self.data))
-        return nested(_LIST_ELEMENT, *parts)
+            body += _value_header(2, len(self.data)) + self.data
+        return _element_header(len(body)) + body
+
+
+@functools.cache
+def _value_header(kind: int, length: int) -> bytes:
+    """What precedes a value of whole words; the same for all entries of a set, of which there may be thousands."""
+    return value(kind, bytes(length))[:-length]
+
+
+@functools.cache
+def _element_header(length: int) -> bytes:
+    return nested(_LIST_ELEMENT, bytes(length))[:-length]
 
 
 def joined(parts: Sequence[bytes]) -> bytes:

@@ -48,14 +48,17 @@ class SockDiag:
         """Close the socket."""
         self._netlink.close()
 
-    def users(self, protocol: int, first: int, last: int) -> list[PortUser]:
+    def users(self, protocol: int, first: int, last: int, *, silent: bool = True) -> list[PortUser]:
         """Sockets of both families that have a port of ``first`` to ``last`` for themselves.
 
-        Nothing for protocols other than TCP and UDP. OSError when the kernel cannot tell.
+        ``silent``: also those of TCP that are bound and do not listen, for which the kernel looks through all there
+        are. Nothing for protocols other than TCP and UDP. OSError when the kernel cannot tell.
         """
         states = _STATES.get(protocol)
         if states is None:
             return []
+        if not silent:
+            states &= ~(1 << _BOUND_ONLY)
         found = []
         for family in (socket.AF_INET, socket.AF_INET6):
             body = _REQUEST.pack(family, protocol, 0, 0, states) + bytes(_SOCKET_ID_BYTES) + _only(first, last)

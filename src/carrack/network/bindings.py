@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.ports import PublishedPort
 from carrack.network.bridge import NAT, ROUTED, BridgeSettings
 from carrack.network.mappings import ANY, ANY6, PortMapping
@@ -55,17 +55,24 @@ class Binding:
     allow: tuple[str, ...] = ()
 
 
-def places(host_ip: str, way: Way) -> tuple[str, ...]:
-    """The host's addresses that a port is published on. InvalidArgument when the container cannot be reached so."""
+def places(host_ip: str, way: Way, protocol: str = "tcp") -> tuple[str, ...]:
+    """The host's addresses that a port is published on. InvalidArgument when the container cannot be reached so.
+
+    What needs the relay is left out for protocols that it does not speak, or refused where it was asked for.
+    """
+    relayed = way.ipv6 if protocol != "sctp" else bool(way.address6)
     if host_ip:
         address = host_address(host_ip)
         if ":" not in address and not way.address4:
             raise InvalidArgument(f"cannot publish on {address}: the container has no IPv4 address")
+        if ":" in address and not (way.address6 or relayed):
+            what = f"{protocol} on {address}" if way.ipv6 else f"on {address}, this host has no IPv6"
+            raise NotSupported(f"cannot publish {what}: the container has no IPv6 address to lead it to")
         return (address,)
     default = way.bridge4.host_binding
     if default not in ("", ANY):
         return (default,) if ":" in default or way.address4 else ()
-    return tuple(a for a, there in ((ANY, way.address4), (ANY6, way.ipv6)) if there)
+    return tuple(a for a, there in ((ANY, way.address4), (ANY6, relayed)) if there)
 
 
 def runs(wanted: Sequence[PublishedPort]) -> Iterator[tuple[PublishedPort, int]]:
@@ -170,11 +177,10 @@ def _mapped(binding: Binding, host_ip: str, target: str, way: Way, direct_routin
     opened = mode == ROUTED or (mode == NAT and (direct_routing or bool(bridge.trusted_interfaces)))
     direct = same_family and opened
     host_port = 0 if way.routed(host_ip) else binding.host_port
-    whole = PortMapping(
-        binding.protocol, host_ip, host_port, target, binding.container_port, binding.count, binding.allow, direct
-    )
+    first = (binding.protocol, host_ip, host_port, target, binding.container_port)
     if host_port == binding.container_port or not host_port or binding.count == 1:
-        yield whole
+        yield PortMapping(*first, binding.count, binding.allow, direct)
         return
     for n in range(binding.count):
-        yield replace(whole, host_port=host_port + n, container_port=binding.container_port + n, count=1)
+        inner = binding.container_port + n
+        yield PortMapping(binding.protocol, host_ip, host_port + n, target, inner, 1, binding.allow, direct)

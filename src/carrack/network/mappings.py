@@ -5,7 +5,7 @@ carries a port would lead all of it to the first.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import collapse_addresses, ip_network
 from socket import AF_INET, AF_INET6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, inet_pton
@@ -101,19 +101,30 @@ def _needs_relay(mapping: PortMapping) -> bool:
 
 def _runs(mappings: Iterable[PortMapping], side: str) -> list[PortMapping]:
     """Neighbours joined by the ports of one side alone, where the other side's do not matter."""
-    found: list[PortMapping] = []
-
-    def key(m: PortMapping) -> tuple[Any, ...]:
-        return m.protocol, m.host_ip if side == "host_port" else m.address, m.allow, m.relayed
-
-    for mapping in sorted(mappings, key=lambda m: (key(m), getattr(m, side))):
-        last = found[-1] if found else None
-        if last and key(last) == key(mapping) and getattr(last, side) + last.count >= getattr(mapping, side):
-            end = max(getattr(last, side) + last.count, getattr(mapping, side) + mapping.count)
-            found[-1] = replace(last, count=end - getattr(last, side))
-        else:
-            found.append(mapping)
+    inside = side == "container_port"
+    groups: dict[tuple[Any, ...], list[PortMapping]] = {}
+    for m in mappings:
+        key = (m.protocol, m.address if inside else m.host_ip, m.allow, m.relayed)
+        groups.setdefault(key, []).append(m)
+    found = []
+    for group in groups.values():
+        for first, count in _joined(sorted((m.container_port if inside else m.host_port, m.count) for m in group)):
+            one = replace(group[0], count=count)
+            found.append(replace(one, container_port=first) if inside else replace(one, host_port=first))
     return found
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Spans (first, count), in order, as few as possible."""
+    begin, end = -1, -1
+    for first, count in spans:
+        if first > end:
+            if begin >= 0:
+                yield begin, end - begin
+            begin, end = first, first
+        end = max(end, first + count)
+    if begin >= 0:
+        yield begin, end - begin
 
 
 def _translation(mapping: PortMapping) -> tuple[str, Element]:

@@ -10,6 +10,7 @@ import os
 from _socket import AF_INET, AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, SHUT_RDWR, SO_RCVBUF, SO_REUSEADDR, SOL_SOCKET
 from _socket import socket as Socket  # the wrapper of the standard library costs more than the bind
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
 from socket import SOCK_DGRAM, SOCK_STREAM
@@ -17,7 +18,8 @@ from socket import SOCK_DGRAM, SOCK_STREAM
 from carrack.errors import Conflict, InvalidArgument, NotSupported, Unavailable
 from carrack.model.ports import parse_range
 from carrack.network import rivals, sysctl
-from carrack.network.mappings import ANY, ANY6, PROTOCOLS, family_of
+from carrack.network.mappings import ANY, ANY6, PROTOCOLS
+from carrack.network.portbook import PortBook, meeting
 
 _EPHEMERAL = "net/ipv4/ip_local_port_range"
 _EPHEMERAL_DEFAULT = (49153, 65535)
@@ -41,7 +43,7 @@ class PortAllocator:
 
     def __init__(self, sys_root: str = sysctl.PROC_SYS) -> None:
         self._sys_root = sys_root
-        self._taken: dict[tuple[str, int], dict[str, str]] = {}  # the addresses on which a port is given out: owners
+        self._book = PortBook()
         self._last: dict[tuple[str, tuple[str, ...]], int] = {}
 
     def reserve(self, protocol: str, addresses: Sequence[str], host_port: str, owner: str = "") -> Reservation:
@@ -61,26 +63,37 @@ class PortAllocator:
         except (Conflict, Unavailable) as e:
             raise type(e)(f"{e}{self._proposal(protocol, places, first)}") from e
 
-    def claim(self, protocol: str, addresses: Sequence[str], first: int, count: int, owner: str = "") -> None:
-        """Give out a range of which no port is in use, to be bound by `bind_claimed`; refuses as `reserve` does."""
-        last = first + count - 1
-        if protocol not in _NUMBERS:
-            raise InvalidArgument(f"invalid proto: {protocol}")
-        ports = range(first, last + 1)
-        for port in [port for port in ports if (protocol, port) in self._taken]:
-            for address in addresses:
-                if (taken := self._holder(protocol, address, port)) is not None:
-                    words = f"{_allocated(address, port, taken)}{self._proposal(protocol, tuple(addresses), port)}"
-                    raise Conflict(words)
-        for user in rivals.users(_NUMBERS[protocol], first, last):
-            if met := _meeting(user.address, addresses):
-                words = _refusal(protocol, met, user.port, errno.EADDRINUSE)
-                raise Unavailable(words + self._proposal(protocol, tuple(addresses), user.port))
-        for port in ports:
-            self.adopt(protocol, addresses, port, owner)
+    def claim(self, protocol: str, addresses: Sequence[str], first: int, count: int, owner: str = "") -> list[int]:
+        """Give out a range, to be bound by `bind_claimed` later; refuses as `reserve` does.
+
+        Whether somebody is there is looked up but for sockets of TCP that are bound and do not listen, which would take
+        long: the first and the last port are bound at once, for another range would meet one of them. Returns their
+        descriptors.
+        """
+        places, last = tuple(addresses), first + count - 1
+        try:
+            self._check(protocol, places, first, count)
+            for user in rivals.users(_NUMBERS[protocol], first, last, silent=False):
+                if met := meeting(user.address, places):
+                    raise Unavailable(_refusal(protocol, met, user.port, errno.EADDRINUSE))
+            fds = self._bound_ends(protocol, places, (first, last))
+        except (Conflict, Unavailable) as e:
+            raise type(e)(f"{e}{self._proposal(protocol, places, last)}") from e
+        self._book.take(protocol, places, first, count, owner)
+        return fds
+
+    def _bound_ends(self, protocol: str, addresses: tuple[str, ...], ends: Iterable[int]) -> list[int]:
+        with ExitStack() as undo:
+            fds = []
+            for port in ends:
+                for fd in _reserved(protocol, addresses, port):
+                    fds.append(fd)
+                    undo.callback(os.close, fd)
+            undo.pop_all()
+        return fds
 
     def bind_claimed(self, protocol: str, addresses: Sequence[str], ports: Iterable[int]) -> list[int]:
-        """Descriptors of sockets on ports that were given out; those that somebody has by now are left out."""
+        """Descriptors of sockets on ports that were given out; those that somebody has (we, for some) are left out."""
         found = []
         for port in ports:
             try:
@@ -89,21 +102,20 @@ class PortAllocator:
                 continue
         return found
 
-    def adopt(self, protocol: str, addresses: Sequence[str], port: int, owner: str = "") -> None:
-        """Remember a port whose socket a surviving shim holds."""
-        places = self._taken.get((protocol, port))
-        if places is None:
-            self._taken[protocol, port] = dict.fromkeys(addresses, owner)
-        else:
-            places.update(dict.fromkeys(addresses, owner))
+    def adopt(self, protocol: str, addresses: Sequence[str], first: int, count: int = 1, owner: str = "") -> None:
+        """Remember ports whose sockets a surviving shim holds."""
+        self._book.take(protocol, addresses, first, count, owner)
 
-    def release(self, protocol: str, addresses: Sequence[str], port: int) -> None:
-        """Forget a port; closing the descriptors is the holders' affair."""
-        places = self._taken.get((protocol, port), {})
-        for address in addresses:
-            places.pop(address, None)
-        if not places:
-            self._taken.pop((protocol, port), None)
+    def release(self, protocol: str, addresses: Sequence[str], first: int, count: int = 1) -> None:
+        """Forget ports; closing the descriptors is the holders' affair."""
+        self._book.give_back(protocol, addresses, first, count)
+
+    def _check(self, protocol: str, addresses: tuple[str, ...], first: int, count: int = 1) -> None:
+        if protocol not in _NUMBERS:
+            raise InvalidArgument(f"invalid proto: {protocol}")
+        if clash := self._book.clash(protocol, addresses, first, count):
+            by = f" to container {clash.owner}" if clash.owner else ""
+            raise Conflict(f"Bind for {clash.address}:{clash.port} failed: port is already allocated{by}")
 
     def _ephemeral(self) -> tuple[int, int]:
         found = (sysctl.read(self._sys_root, _EPHEMERAL) or "").split()
@@ -125,23 +137,10 @@ class PortAllocator:
         raise Unavailable(f"Bind for {addresses[0]}:{first}-{last} failed: all ports are allocated")
 
     def _bind(self, protocol: str, addresses: tuple[str, ...], port: int, owner: str) -> Reservation:
-        for address in addresses:
-            if (taken := self._holder(protocol, address, port)) is not None:
-                raise Conflict(_allocated(address, port, taken))
-        try:
-            fds = tuple(_bound(protocol, addresses, port))
-        except OSError as e:
-            raise Unavailable(_refusal(protocol, addresses[0], port, e.errno or errno.EADDRINUSE)) from e
-        self.adopt(protocol, addresses, port, owner)
+        self._check(protocol, addresses, port)
+        fds = tuple(_reserved(protocol, addresses, port))
+        self._book.take(protocol, addresses, port, 1, owner)
         return Reservation(protocol, addresses, port, fds)
-
-    def _holder(self, protocol: str, address: str, port: int) -> str | None:
-        """The owner of a port that clashes (maybe empty), None when it is free."""
-        places = self._taken.get((protocol, port))
-        if not places:
-            return None
-        other = _meeting(address, places)
-        return None if other is None else places[other]
 
     def _proposal(self, protocol: str, addresses: tuple[str, ...], port: int) -> str:
         """A free port close by, in words."""
@@ -165,18 +164,11 @@ def host_address(host_ip: str) -> str:
         raise InvalidArgument(f"invalid IP address: {host_ip}") from None
 
 
-def _meeting(address: str, others: Iterable[str]) -> str | None:
-    """The first of the others that is the same address, or all of its family, or one of all."""
-    every = family_of(address).any
-    for other in others:
-        if other in (address, every) or (address == every and family_of(other).any == every):
-            return other
-    return None
-
-
-def _allocated(address: str, port: int, owner: str) -> str:
-    by = f" to container {owner}" if owner else ""
-    return f"Bind for {address}:{port} failed: port is already allocated{by}"
+def _reserved(protocol: str, addresses: tuple[str, ...], port: int) -> list[int]:
+    try:
+        return _bound(protocol, addresses, port)
+    except OSError as e:
+        raise Unavailable(_refusal(protocol, addresses[0], port, e.errno or errno.EADDRINUSE)) from e
 
 
 def _refusal(protocol: str, address: str, port: int, code: int) -> str:

@@ -103,7 +103,7 @@ class Publisher:
             return found
         for port, count in bindings.runs(wanted):
             number, _, protocol = port.container.partition("/")
-            all_places = bindings.places(port.host_ip, own.way)
+            all_places = bindings.places(port.host_ip, own.way, protocol)
             routed = tuple(place for place in all_places if own.way.routed(place))
             if routed:
                 found.append(Binding(protocol, routed, 0, int(number), count, port.allow))
@@ -119,7 +119,8 @@ class Publisher:
         number, _, protocol = port.container.partition("/")
         if count >= _LONG:
             first = int(port.host_port)
-            self._ports.claim(protocol, places, first, count, own.name)
+            for fd in self._ports.claim(protocol, places, first, count, own.name):
+                held.add(fd)
             whole = Binding(protocol, places, first, int(number), count, port.allow)
             own.claimed.append(whole)
             return [whole]
@@ -160,8 +161,7 @@ class Publisher:
         own = _Ports(name or container_id[:12], way, exposed, found)
         own.claimed = [binding for binding in found if binding.host_port]
         for binding in own.claimed:
-            for n in range(binding.count):
-                self._ports.adopt(binding.protocol, binding.addresses, binding.host_port + n, own.name)
+            self._ports.adopt(binding.protocol, binding.addresses, binding.host_port, binding.count, own.name)
         self._all[container_id] = own
         self._firewall.adopt(container_id, self._mappings(found, own.way))
         self._tell_relay(found)
@@ -230,8 +230,8 @@ class Publisher:
 
     def _retake(self, own: _Ports, gone: Sequence[Binding]) -> None:
         for binding in gone:
-            for n in range(binding.count if binding.host_port else 0):
-                self._ports.adopt(binding.protocol, binding.addresses, binding.host_port + n, own.name)
+            if binding.host_port:
+                self._ports.adopt(binding.protocol, binding.addresses, binding.host_port, binding.count, own.name)
 
     def withdraw(self, container_id: str) -> None:
         """Close all ports of a container; none published is no error."""
@@ -255,8 +255,7 @@ class Publisher:
     def _release(self, found: Iterable[Binding]) -> None:
         for binding in found:
             if binding.host_port:
-                for n in range(binding.count):
-                    self._ports.release(binding.protocol, binding.addresses, binding.host_port + n)
+                self._ports.release(binding.protocol, binding.addresses, binding.host_port, binding.count)
 
     def _mappings(self, found: Iterable[Binding], way: Way) -> list[PortMapping]:
         return bindings.mappings(found, way, direct_routing=self._firewall.rule_set.direct_routing)

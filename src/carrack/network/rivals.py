@@ -7,11 +7,11 @@ from carrack.linux.sockdiag import PortUser, SockDiag, processes
 _NAMED = 3
 
 
-def users(protocol: int, first: int, last: int) -> Sequence[PortUser]:
-    """The sockets that have one of the ports; OSError when the kernel cannot tell."""
+def users(protocol: int, first: int, last: int, *, silent: bool = True) -> Sequence[PortUser]:
+    """The sockets that have one of the ports, as `SockDiag.users`; OSError when the kernel cannot tell."""
     kernel = SockDiag()
     try:
-        return kernel.users(protocol, first, last)
+        return kernel.users(protocol, first, last, silent=silent)
     finally:
         kernel.close()
 

@@ -1,6 +1,6 @@
 import pytest
 
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.ports import PublishedPort
 from carrack.network import bindings
 from carrack.network.bindings import Binding, Way
@@ -40,6 +40,12 @@ def test_where_a_port_without_an_address_is_published() -> None:
     bound = BridgeSettings("br0", "172.30.0.1/24", host_binding="127.0.0.1")
     assert bindings.places("", Way("172.30.0.2", "", bound)) == ("127.0.0.1",)
     assert bindings.places("::1", FOUR) == ("::1",)
+    assert bindings.places("", FOUR, "sctp") == ("0.0.0.0",), "the relay does not speak it"
+    assert bindings.places("", BOTH, "sctp") == ("0.0.0.0", "::")
+    with pytest.raises(NotSupported, match="sctp on ::1: the container has no IPv6"):
+        bindings.places("::1", FOUR, "sctp")
+    with pytest.raises(NotSupported, match="this host has no IPv6"):
+        bindings.places("::1", Way("172.30.0.2", "", ipv6=False))
     with pytest.raises(InvalidArgument, match="no IPv4 address"):
         bindings.places("127.0.0.1", Way("", "fd00::2"))
 

@@ -85,7 +85,7 @@ def test_first_free_of_a_range(allocator: PortAllocator) -> None:
 
 
 def test_an_adopted_port_is_taken(allocator: PortAllocator) -> None:
-    allocator.adopt("tcp", ["0.0.0.0"], 1, "web")
+    allocator.adopt("tcp", ["0.0.0.0"], 1, 1, "web")
     with pytest.raises(Conflict, match="already allocated"):
         allocator.reserve("tcp", ["0.0.0.0"], "1")
 
@@ -127,14 +127,28 @@ def test_a_claimed_range_is_looked_up_first_and_bound_later(allocator: PortAlloc
         other.bind(("127.0.0.1", first + 5))
         with pytest.raises(Unavailable, match=rf"{first + 5}/udp: address already in use by .*pid {os.getpid()}"):
             allocator.claim("udp", ["0.0.0.0"], first, 10)
-    allocator.claim("udp", ["0.0.0.0"], first, 10, "web")
+    ends = allocator.claim("udp", ["0.0.0.0"], first, 10, "web")
+    assert len(ends) == 2
     with pytest.raises(Conflict, match="already allocated to container web"):
         allocator.claim("udp", ["127.0.0.1"], first + 9, 10)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as quick:
         quick.bind(("127.0.0.1", first + 3))
         fds = allocator.bind_claimed("udp", ["0.0.0.0"], range(first, first + 10))
-    assert len(fds) == 9, "what somebody took meanwhile is left to it"
-    for fd in fds:
+    assert len(fds) == 7, "what somebody took meanwhile is left to it"
+    for fd in ends + fds:
         os.close(fd)
     with pytest.raises(InvalidArgument, match="invalid proto"):
         allocator.claim("icmp", ["0.0.0.0"], 1, 2)
+
+
+def test_a_claim_that_meets_anothers_is_refused_though_neither_listens(allocator: PortAllocator) -> None:
+    first = allocator.reserve("tcp", ["127.0.0.1"], "").port + 1000
+    ends = allocator.claim("tcp", ["0.0.0.0"], first, 10)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Unavailable, match=f"{first + 9}/tcp: address already in use"):
+        PortAllocator().claim("tcp", ["0.0.0.0"], first + 9, 10)
+    with pytest.raises(Unavailable, match=f"{first}/tcp: address already in use"):
+        PortAllocator().claim("tcp", ["0.0.0.0"], first - 9, 10)
+    assert len(os.listdir("/proc/self/fd")) == before
+    for fd in ends:
+        os.close(fd)
