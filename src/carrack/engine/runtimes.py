@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from carrack.errors import InvalidArgument
 from carrack.model.container import Document
-from carrack.shim.client import StartFailed
+from carrack.shim.connection import StartFailed
 
 OWN = "carrack"
 #: offered by themselves where they are installed: Docker's names for them, and the program

@@ -9,6 +9,9 @@ import socket
 
 from carrack.shim import protocol
 
+_LONGEST = 107
+"""Bytes of a socket's path (unix(7)), without the closing NUL."""
+
 _waiting: dict[str, socket.socket] = {}
 
 
@@ -22,19 +25,27 @@ def knock(run_root: str) -> None:
         directory = os.path.join(run_root, "containers", name)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
-            fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                connect(sock, fd)
-            finally:
-                os.close(fd)
+            _reach(sock, directory)
         except OSError:
             sock.close()
         else:
             _waiting[directory] = sock
 
 
+def _reach(sock: socket.socket, directory: str) -> None:
+    path = os.path.join(directory, protocol.SOCKET_FILE)
+    if len(os.fsencode(path)) <= _LONGEST:
+        sock.connect(path)
+        return
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connect(sock, fd)
+    finally:
+        os.close(fd)
+
+
 def connect(sock: socket.socket, directory_fd: int) -> None:
-    """Through /proc/self/fd, because a socket's path may have 107 bytes only. Raises OSError."""
+    """Through /proc/self/fd, for a path that is too long. Raises OSError."""
     sock.connect(f"/proc/self/fd/{directory_fd}/{protocol.SOCKET_FILE}")
 
 

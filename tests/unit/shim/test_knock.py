@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
 from carrack.shim import knock, protocol
 
 
@@ -35,6 +37,20 @@ def test_every_shim_is_connected_to_and_its_words_wait(tmp_path: Path) -> None:
         assert other.recv(100) == b""
         for sock in (ours, other, taken):
             sock.close()
+
+
+def test_long_paths_are_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / ("long" * 20)
+    monkeypatch.chdir(tmp_path)
+    root.mkdir()
+    monkeypatch.chdir(root)
+    with shim(Path(), "a") as listener:
+        knock.knock(str(root))
+        ours, _ = listener.accept()
+        taken = knock.answered(str(root / "containers" / "a"))
+        assert taken is not None
+        taken.close()
+        ours.close()
 
 
 def test_there_may_be_none(tmp_path: Path) -> None:

@@ -142,7 +142,21 @@ class OverlayStack:
 
     def needed(self, keys: Sequence[str]) -> set[str]:
         """The layers that these snapshots are based on."""
-        return {diff_id for key in keys for diff_id in self._layers_if_any(key)}
+        chains: dict[str, Path] = {}  # many containers are of few images
+        for key in keys:
+            path = self._path(key)
+            try:
+                link = os.readlink(path / "chain")
+            except OSError:
+                continue
+            chains.setdefault(link, path / link)
+        found: set[str] = set()
+        for chain in chains.values():
+            try:
+                found.update(self._init.layers(chain))
+            except OSError:
+                continue  # what these were based on is gone
+        return found
 
     def _layers_if_any(self, key: str) -> list[str]:
         try:
