@@ -1,0 +1,151 @@
+"""The daemon's options about networks, seen in containers and in the kernel."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.cli.busybox import IMAGE
+from tests.cli.on_own_host import on_host, on_own_host
+from tests.cli.running import CommandLine
+
+pytestmark = pytest.mark.root
+
+MTU = "com.docker.network.driver.mtu"
+DEFAULT_BRIDGE = [
+    "--bip", "10.9.0.1/16", "--fixed-cidr", "10.9.8.0/24", "--default-gateway", "10.9.0.9",
+    "--ipv6", "--bip6", "fd00:9::1/64", "--fixed-cidr-v6", "fd00:9::8:0/112", "--default-gateway-v6", "fd00:9::9",
+    "--icc=false", "--ip-masq=false", "--mtu", "1400", "--ip", "127.0.0.1", "--default-network-opt", f"bridge={MTU}=1300",
+    "--default-address-pool", "base=10.33.0.0/16,size=24", "--default-address-pool", "base=fd00:33::/56,size=64",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """A daemon with every option about its default bridge."""
+    with on_own_host(tmp_path_factory.mktemp("settled"), *DEFAULT_BRIDGE) as line:
+        yield line
+
+
+def inspected(line: CommandLine, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(line("network", "inspect", name).stdout)[0]
+    return found
+
+
+def inside(line: CommandLine, script: str, *options: str) -> str:
+    return line("run", "--rm", *options, IMAGE, "sh", "-c", script).stdout
+
+
+def test_the_default_bridge_is_shown_as_docker_shows_it(settled: CommandLine) -> None:
+    found = inspected(settled, "bridge")
+    assert found["IPAM"]["Config"] == [
+        {
+            "Subnet": "10.9.0.0/16",
+            "IPRange": "10.9.8.0/24",
+            "Gateway": "10.9.0.1",
+            "AuxiliaryAddresses": {"DefaultGatewayIPv4": "10.9.0.9"},
+        },
+        {
+            "Subnet": "fd00:9::/64",
+            "IPRange": "fd00:9::8:0/112",
+            "Gateway": "fd00:9::1",
+            "AuxiliaryAddresses": {"DefaultGatewayIPv6": "fd00:9::9"},
+        },
+    ]
+    assert found["EnableIPv6"] is True
+    prefix = "com.docker.network.bridge."
+    assert found["Options"] == {
+        prefix + "default_bridge": "true",
+        prefix + "enable_icc": "false",
+        prefix + "enable_ip_masquerade": "false",
+        prefix + "host_binding_ipv4": "127.0.0.1",
+        prefix + "name": settled.daemon.bridge,
+        MTU: "1400",
+    }
+
+
+@pytest.mark.census(
+    *("dockerd --bip6", "dockerd --ipv6", "dockerd --fixed-cidr", "dockerd --fixed-cidr-v6"),
+    *("dockerd --default-gateway", "dockerd --default-gateway-v6", "dockerd --mtu"),
+)
+def test_addresses_and_ways_out_of_containers(settled: CommandLine) -> None:
+    lines = inside(settled, "ip -4 addr show eth0; ip -6 addr show eth0; ip route; ip -6 route").splitlines()
+    words = [line.split() for line in lines]
+    four, six = (next(w[1] for w in words if w[:1] == [kind] and "link" not in w) for kind in ("inet", "inet6"))
+    assert ipaddress.ip_interface(four).ip in ipaddress.ip_network("10.9.8.0/24")
+    assert ipaddress.ip_interface(six).ip in ipaddress.ip_network("fd00:9::8:0/112")
+    assert (four.partition("/")[2], six.partition("/")[2]) == ("16", "64")
+    ways = [line.split()[:3] for line in lines if line.startswith("default")]
+    assert ways == [["default", "via", "10.9.0.9"], ["default", "via", "fd00:9::9"]]
+    assert inside(settled, "cat /sys/class/net/eth0/mtu") == "1400\n"
+    shown = on_host(settled, "ip", "-brief", "address", "show", "dev", settled.daemon.bridge)
+    assert {"10.9.0.1/16", "fd00:9::1/64"} <= set(shown.split())
+
+
+@pytest.mark.census("dockerd --icc")
+def test_containers_reach_each_other_only_where_they_may(settled: CommandLine) -> None:
+    served = settled("run", "-d", IMAGE, "httpd", "-f", "-h", "/www", "-p", "80").stdout.strip()
+    address = settled("inspect", "-f", "{{.NetworkSettings.IPAddress}}", served).stdout.strip()
+    ask = f"wget -q -T 2 -O - http://{address}/"
+    done = settled("run", "--rm", IMAGE, "sh", "-c", ask, check=False)
+    assert done.returncode != 0
+    assert "carrack serves" in on_host(settled, "busybox", *ask.split())
+    settled("rm", "-f", served)
+
+
+@pytest.mark.census("dockerd --ip")
+def test_ports_are_published_where_the_option_says(settled: CommandLine) -> None:
+    named = settled("run", "-d", "-p", "80", IMAGE, "sleep", "60").stdout.strip()
+    assert settled("port", named).stdout.startswith("80/tcp -> 127.0.0.1:")
+    assert len(settled("port", named).stdout.splitlines()) == 1
+    settled("rm", "-f", named)
+
+
+@pytest.mark.census(
+    "dockerd --default-network-opt", "daemon.json default-network-opts", "dockerd --default-address-pool"
+)
+def test_networks_have_usual_options_and_come_from_the_pools(settled: CommandLine) -> None:
+    settled("network", "create", "--ipv6", "one")
+    settled("network", "create", "--opt", f"{MTU}=1200", "two")
+    one, two = inspected(settled, "one"), inspected(settled, "two")
+    assert [pool["Subnet"] for pool in one["IPAM"]["Config"]] == ["10.33.0.0/24", "fd00:33::/64"]
+    assert [pool["Subnet"] for pool in two["IPAM"]["Config"]] == ["10.33.1.0/24"]
+    assert (one["Options"], two["Options"]) == ({MTU: "1300"}, {MTU: "1200"})
+    for network, mtu in ((one, "1300"), (two, "1200")):
+        shown = on_host(settled, "ip", "link", "show", "dev", f"br-{network['Id'][:12]}")
+        assert f"mtu {mtu} " in shown
+    assert inspected(settled, "bridge")["Options"][MTU] == "1400"
+    pools = [{"Base": "10.33.0.0/16", "Size": 24}, {"Base": "fd00:33::/56", "Size": 64}]
+    assert json.loads(settled("info", "--format", "{{json .DefaultAddressPools}}").stdout) == pools
+    settled("network", "rm", "one", "two")
+
+
+@pytest.mark.census("dockerd --bridge", "daemon.json bridge")
+def test_no_default_bridge(tmp_path: Any) -> None:
+    with on_own_host(tmp_path, "--bridge", "none", "--bip", "") as line:
+        assert line("network", "ls", "--format", "{{.Name}}").stdout.split() == ["host", "none"]
+        assert line("network", "inspect", "bridge", check=False).returncode == 1
+        for options in ([], ["--network", "bridge"]):
+            assert inside(line, "ls /sys/class/net", *options) == "lo\n"
+        line("network", "create", "web")
+        assert inside(line, "ls /sys/class/net", "--network", "web") == "eth0\nlo\n"
+        line("network", "rm", "web")
+
+
+def test_a_bridge_that_is_there_keeps_its_address(tmp_path: Any) -> None:
+    made = "ip link add ub0 type bridge; ip addr add 10.7.0.3/24 dev ub0; ip link set ub0 up"
+    with on_own_host(tmp_path, "--bridge", "ub0", "--bip", "", before=made) as line:
+        assert inspected(line, "bridge")["IPAM"]["Config"] == [{"Subnet": "10.7.0.0/24", "Gateway": "10.7.0.3"}]
+        assert "via 10.7.0.3" in inside(line, "ip route")
+
+
+def test_a_subnet_on_the_hosts_way_is_refused(tmp_path: Any) -> None:
+    made = "ip link add vpn0 type bridge; ip addr add 10.66.0.1/16 dev vpn0; ip link set vpn0 up"
+    with on_own_host(tmp_path, before=made) as line:
+        done = line("network", "create", "--subnet", "10.66.5.0/24", "web", check=False)
+        assert done.returncode == 1
+        assert "10.66.5.0/24 overlaps 10.66.0.0/16 of this host, which has a route there by vpn0" in done.stderr
+        assert "web" not in line("network", "ls").stdout
