@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from tests.cli.busybox import IMAGE
 from tests.cli.on_own_host import on_host, on_own_host
-from tests.cli.running import CommandLine
+from tests.cli.running import CommandLine, eventually
 
 pytestmark = pytest.mark.root
 
@@ -18,7 +21,8 @@ MTU = "com.docker.network.driver.mtu"
 DEFAULT_BRIDGE = [
     "--bip", "10.9.0.1/16", "--fixed-cidr", "10.9.8.0/24", "--default-gateway", "10.9.0.9",
     "--ipv6", "--bip6", "fd00:9::1/64", "--fixed-cidr-v6", "fd00:9::8:0/112", "--default-gateway-v6", "fd00:9::9",
-    "--icc=false", "--ip-masq=false", "--mtu", "1400", "--ip", "127.0.0.1", "--default-network-opt", f"bridge={MTU}=1300",
+    "--icc=false", "--ip-masq=false", "--mtu", "1400", "--ip", "127.0.0.1",
+    "--default-network-opt", f"bridge={MTU}=1300",
     "--default-address-pool", "base=10.33.0.0/16,size=24", "--default-address-pool", "base=fd00:33::/56,size=64",
 ]  # fmt: skip
 
@@ -89,10 +93,10 @@ def test_addresses_and_ways_out_of_containers(settled: CommandLine) -> None:
 def test_containers_reach_each_other_only_where_they_may(settled: CommandLine) -> None:
     served = settled("run", "-d", IMAGE, "httpd", "-f", "-h", "/www", "-p", "80").stdout.strip()
     address = settled("inspect", "-f", "{{.NetworkSettings.IPAddress}}", served).stdout.strip()
-    ask = f"wget -q -T 2 -O - http://{address}/"
-    done = settled("run", "--rm", IMAGE, "sh", "-c", ask, check=False)
-    assert done.returncode != 0
-    assert "carrack serves" in on_host(settled, "busybox", *ask.split())
+    ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} 80"
+    eventually(lambda: serves(settled, f"http://{address}/"))
+    assert settled("run", "--rm", IMAGE, "sh", "-c", ask, check=False).stdout == ""
+    assert "carrack serves" in settled("exec", served, "sh", "-c", ask).stdout
     settled("rm", "-f", served)
 
 
@@ -149,3 +153,116 @@ def test_a_subnet_on_the_hosts_way_is_refused(tmp_path: Any) -> None:
         assert done.returncode == 1
         assert "10.66.5.0/24 overlaps 10.66.0.0/16 of this host, which has a route there by vpn0" in done.stderr
         assert "web" not in line("network", "ls").stdout
+
+
+#: what a server says; nothing when none answers
+GET = [
+    sys.executable,
+    "-c",
+    "import sys, urllib.request as r\n"
+    "try: print(r.urlopen(sys.argv[1], timeout=1.5).read().decode())\n"
+    "except OSError: pass",
+]
+OFF = "sysctl -qw net.ipv4.ip_forward=0"
+
+
+@pytest.mark.census("dockerd --ip-forward")
+def test_forwarding_is_left_alone(tmp_path: Any) -> None:
+    with on_own_host(tmp_path, "--ip-forward=false", before=OFF) as line:
+        assert inside(line, "ls /sys/class/net") == "eth0\nlo\n"
+        assert on_host(line, "cat", "/proc/sys/net/ipv4/ip_forward") == "0\n"
+        assert "chain guard" not in on_host(line, "nft", "list", "ruleset")
+
+
+@pytest.mark.census("dockerd --ip-forward-no-drop")
+def test_other_links_are_guarded_unless_told_otherwise(tmp_path: Any) -> None:
+    for options, guarded in ([], True), (["--ip-forward-no-drop"], False):
+        root = tmp_path / str(guarded)
+        root.mkdir()
+        with on_own_host(root, *options, before=OFF) as line:
+            assert on_host(line, "cat", "/proc/sys/net/ipv4/ip_forward") == "1\n"
+            assert ("chain guard" in on_host(line, "nft", "list", "ruleset")) is guarded
+
+
+@pytest.mark.census("dockerd --userland-proxy")
+def test_what_only_the_relay_can_do(tmp_path: Any) -> None:
+    for option, works in ("--userland-proxy", True), ("--userland-proxy=false", False):
+        root = tmp_path / str(works)
+        root.mkdir()
+        with on_own_host(root, option) as line:
+            words = ("run", "-d", "-p", "[::1]:8080:80", IMAGE, "httpd", "-f", "-h", "/www", "-p", "80")
+            done = line(*words, check=False)
+            if not works:
+                assert "the relay is switched off (userland-proxy)" in done.stderr
+                continue
+            assert done.returncode == 0, done.stderr
+            eventually(partial(serves, line, "http://[::1]:8080/"))
+
+
+def serves(line: CommandLine, url: str) -> bool:
+    """Whether a client on the daemon's host is served."""
+    return "carrack serves" in on_host(line, *GET, url)
+
+
+@pytest.mark.census("dockerd --allow-direct-routing", "dockerd --bridge-accept-fwmark")
+@pytest.mark.parametrize(
+    ("options", "published", "unpublished"),
+    [([], False, False), (["--allow-direct-routing"], True, False), (["--bridge-accept-fwmark", "0x7"], True, True)],
+)
+def test_who_may_come_by_a_route(tmp_path: Any, options: list[str], published: bool, unpublished: bool) -> None:
+    """A neighbour that routes to a container; what comes from it is marked 7, which one of the daemons accepts."""
+    with Neighbour() as neighbour, on_own_host(tmp_path, *options) as line:
+        neighbour.meet(line)
+        serve = "httpd -h /www -p 80; httpd -f -h /www -p 81"
+        named = line("run", "-d", "-p", "80", IMAGE, "sh", "-c", serve).stdout.strip()
+        address = line("inspect", "-f", "{{.NetworkSettings.IPAddress}}", named).stdout.strip()
+        eventually(lambda: serves(line, f"http://{address}:81/"))
+        assert neighbour.fetches(f"http://{address}:80/") is published
+        assert neighbour.fetches(f"http://{address}:81/") is unpublished
+
+
+@pytest.mark.census("dockerd --ip-masq")
+@pytest.mark.parametrize("masquerade", [True, False])
+def test_who_leaves_the_default_bridge_is_seen_under(tmp_path: Any, masquerade: bool) -> None:
+    with Neighbour() as neighbour, on_own_host(tmp_path, f"--ip-masq={str(masquerade).lower()}") as line:
+        neighbour.meet(line)
+        with neighbour.listening(9000) as server:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "listening\n"
+            address = inside(line, "nc -w 3 203.0.113.2 9000 </dev/null; hostname -i").split()[0]
+            assert server.stdout.readline().strip() == ("203.0.113.1" if masquerade else address)
+
+
+class Neighbour:
+    """Another host on a cable to the daemon's, which marks what comes from there."""
+
+    def __enter__(self) -> Neighbour:
+        self._life = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._life.kill()
+        self._life.wait()
+
+    def meet(self, line: CommandLine) -> None:
+        subnet, pid = ipaddress.ip_interface(line.daemon.subnet).network, self._life.pid
+        on_host(line, "ip", "link", "add", "out0", "type", "veth", "peer", "name", "out1", "netns", str(pid))
+        on_host(line, "sh", "-ec", "ip addr add 203.0.113.1/24 dev out0; ip link set out0 up")
+        marks = "add table ip marks; add chain ip marks pre { type filter hook prerouting priority -310; }; "
+        on_host(line, "nft", marks + "add rule ip marks pre iifname out0 meta mark set 7")
+        way = f"ip addr add 203.0.113.2/24 dev out1; ip link set out1 up; ip route add {subnet} via 203.0.113.1"
+        self._run("sh", "-ec", way)
+
+    def fetches(self, url: str) -> bool:
+        return "carrack serves" in self._run(*GET, url)
+
+    def listening(self, port: int) -> subprocess.Popen[str]:
+        """A server there that tells who comes."""
+        server = "import socket as s, sys; a = s.create_server(('203.0.113.2', int(sys.argv[1])));"
+        server += "print('listening', flush=True); print(a.accept()[1][0], flush=True)"
+        enter = ["nsenter", "--net", "--target", str(self._life.pid), sys.executable, "-c", server, str(port)]
+        return subprocess.Popen(enter, stdout=subprocess.PIPE, text=True)
+
+    def _run(self, *command: str) -> str:
+        enter = ["nsenter", "--net", "--target", str(self._life.pid), *command]
+        return subprocess.run(enter, capture_output=True, text=True, check=True).stdout

@@ -24,6 +24,7 @@ from carrack.network.cabling import Cabling
 from carrack.network.firewall import Firewall
 from carrack.network.mappings import PortMapping
 from carrack.network.sandbox import Sandbox
+from carrack.network.stance import Stance
 
 pytestmark = pytest.mark.root
 
@@ -253,7 +254,7 @@ _CASES = {
 def test_nft_reads_what_we_mean(case: str) -> None:
     bridges, guard, direct = _CASES[case]
     kernel = Nftables()
-    firewall = Firewall(kernel, direct_routing=direct, relay=40000)
+    firewall = Firewall(kernel, stance=Stance(direct_routing=direct, mark=(16, 240) if direct else None), relay=40000)
     firewall.install(bridges, guard=guard, guard6=guard)
     firewall.publish(
         "c1",

@@ -12,6 +12,7 @@ from typing import Any
 from carrack.daemon import values
 from carrack.engine.networks import options as driver_options
 from carrack.errors import CarrackError, InvalidArgument
+from carrack.network.stance import USUAL, Stance
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MARK = re.compile(r"(0x[0-9a-fA-F]{1,8}|[0-9]{1,10})(?:/(0x[0-9a-fA-F]{1,8}|[0-9]{1,10}))?")
@@ -24,8 +25,7 @@ class NetworkOptions:
     addresses with prefix length, ``fixed`` and ``fixed6`` the parts of its subnets that containers get addresses from,
     ``gateway`` and ``gateway6`` where they leave by instead of the bridge; each may be empty. ``pools`` are (base,
     prefix length) of the subnets of networks. ``binding`` is the default bridge's address of published ports that name
-    none. ``usual``: by driver, the options that networks have unless they say otherwise. ``mark``: packets of this
-    (mark, mask) are let into any bridge.
+    none. ``usual``: by driver, the options that networks have unless they say otherwise.
     """
 
     bridge: str = "carrack0"
@@ -42,11 +42,7 @@ class NetworkOptions:
     mtu: int = 1500
     binding: str = "0.0.0.0"
     usual: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    forward: bool = True
-    guard: bool = True
-    relay: bool = True
-    direct_routing: bool = False
-    mark: tuple[int, int] | None = None
+    stance: Stance = USUAL
 
 
 def network_options(settings: Mapping[str, Any]) -> NetworkOptions:
@@ -66,11 +62,13 @@ def network_options(settings: Mapping[str, Any]) -> NetworkOptions:
         mtu=values.within(settings, "mtu", 1500, 68, 65535, zero=True),
         binding=_address(settings, "ip", None) or "0.0.0.0",
         usual=_usual(settings.get("default-network-opts", {})),
-        forward=settings.get("ip-forward", True),
-        guard=not settings.get("ip-forward-no-drop", False),
-        relay=settings.get("userland-proxy", True),
-        direct_routing=settings.get("allow-direct-routing", False),
-        mark=_mark(settings.get("bridge-accept-fwmark", "")),
+        stance=Stance(
+            forward=settings.get("ip-forward", True),
+            guard=not settings.get("ip-forward-no-drop", False),
+            relay=settings.get("userland-proxy", True),
+            direct_routing=settings.get("allow-direct-routing", False),
+            mark=_mark(settings.get("bridge-accept-fwmark", "")),
+        ),
     )
     _refuse_unused(found)
     _refuse_outside("fixed-cidr", found.fixed, found.address)

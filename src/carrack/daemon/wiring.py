@@ -141,7 +141,7 @@ class Services:
         options, pools = self._config.network, all_pools(self._config.network, engine_id(self._root))
         taken = [Taken(subnet.subnet, network.name) for network in recorded(self.records) for subnet in network.subnets]
         found = await predefined(self.records, look(options, pools, taken))
-        self.fabric = Fabric(table=self._config.firewall_table)
+        self.fabric = Fabric(table=self._config.firewall_table, stance=options.stance)
         self.networks = Networks(
             self.records, self.fabric, partial(on_network, self.store), self.events, pools=pools, usual=options.usual
         )

@@ -41,6 +41,7 @@ REGISTER = 1
 REGISTER32 = 8
 
 # meta keys
+META_MARK = 3
 META_IIFNAME = 6
 META_OIFNAME = 7
 META_L4PROTO = 16
@@ -146,6 +147,12 @@ def _write(offset: int, length: int, checksum: int) -> bytes:
     """Store the first register in the transport header, and mend the checksum there."""
     place = be32(2, _TRANSPORT_HEADER), be32(3, offset), be32(4, length)
     return _expression("payload", *place, be32(5, REGISTER), be32(6, _CHECKSUM_INTERNET), be32(7, checksum))
+
+
+def marked(mark: int, mask: int) -> bytes:
+    """Go on only for packets whose firewall mark has these bits under the mask."""
+    bits = _bitwise_and(struct.pack("=I", mask)) if mask != 0xFFFFFFFF else b""
+    return meta(META_MARK) + bits + compare(struct.pack("=I", mark & mask))
 
 
 def in_subnet(subnet: str, *, equal: bool = True) -> bytes:

@@ -6,6 +6,7 @@ A binding is a run of ports, so that a range of a thousand is one of them on its
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Any
 
 from carrack.errors import InvalidArgument, NotSupported
@@ -24,7 +25,7 @@ PLAIN = BridgeSettings()
 class Way:
     """How a container is reached: its addresses (empty: none in that family), and the bridges that they are on.
 
-    ``ipv6``: the host takes clients over IPv6.
+    ``ipv6``: the host takes clients over IPv6; ``relay``: also for what only the relay can do.
     """
 
     address4: str
@@ -32,6 +33,7 @@ class Way:
     bridge4: BridgeSettings = PLAIN
     bridge6: BridgeSettings = PLAIN
     ipv6: bool = True
+    relay: bool = True
 
     def routed(self, host_ip: str) -> bool:
         """Whether such clients come straight to the container's own address: no port of the host is taken."""
@@ -65,6 +67,9 @@ def places(host_ip: str, way: Way, protocol: str = "tcp") -> tuple[str, ...]:
         address = host_address(host_ip)
         if ":" not in address and not way.address4:
             raise InvalidArgument(f"cannot publish on {address}: the container has no IPv4 address")
+        if ":" in address and not way.relay and (not way.address6 or ip_address(address).is_loopback):
+            lacking = "" if way.address6 else "the container has no IPv6 address, and "
+            raise InvalidArgument(f"cannot publish on [{address}]: {lacking}the relay is switched off (userland-proxy)")
         if ":" in address and not (way.address6 or relayed):
             what = f"{protocol} on {address}" if way.ipv6 else f"on {address}, this host has no IPv6"
             raise NotSupported(f"cannot publish {what}: the container has no IPv6 address to lead it to")

@@ -23,6 +23,7 @@ from carrack.network.plan import EndpointPlan, Existing, NetworkPlan
 from carrack.network.publishing import Published
 from carrack.network.relaying import Row
 from carrack.network.sandbox import Sandbox
+from carrack.network.stance import USUAL, Stance
 from carrack.network.watch import TableListener, Watch
 
 T = TypeVar("T")
@@ -32,18 +33,16 @@ _BIND_SECONDS = 0.2
 
 class Fabric:
     """All networks of one daemon. ``table`` names its nftables table, ``sys_root`` is where /proc/sys is.
-    ``direct_routing``: whoever can route to a container may use its published ports (Docker's allow-direct-routing).
+    ``stance`` says how far it goes on the host.
 
     Life: `setup` once; per network `create` and `remove`; per container `connect`, `publish`, in the end `disconnect`;
     `close` when the daemon ends (containers go on), `teardown` to remove everything from the host. Networks and
     containers are told by their ids.
     """
 
-    def __init__(
-        self, *, table: str = "carrack", sys_root: str = sysctl.PROC_SYS, direct_routing: bool = False
-    ) -> None:
+    def __init__(self, *, table: str = "carrack", sys_root: str = sysctl.PROC_SYS, stance: Stance = USUAL) -> None:
         self._table = table
-        self._direct_routing = direct_routing
+        self._stance = stance
         self._sys_root = sys_root
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._graves = Graves()
@@ -82,7 +81,7 @@ class Fabric:
         self, plans: Sequence[NetworkPlan], existing: Mapping[str, Existing], loop: asyncio.AbstractEventLoop
     ) -> Nets:
         with ExitStack() as undo:
-            kernel = Kernel.open(self._table, self._sys_root, direct_routing=self._direct_routing)
+            kernel = Kernel.open(self._table, self._sys_root, self._stance)
             undo.callback(kernel.abandon)
 
             def tell(rows: list[Row]) -> None:

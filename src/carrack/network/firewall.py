@@ -16,13 +16,14 @@ from carrack.linux.nftables import Nftables
 from carrack.network.bridge import BridgeSettings
 from carrack.network.mappings import Entries, PortMapping, changes, coalesce
 from carrack.network.rules import PLAIN_CHAINS, RuleSet, addition, removal
+from carrack.network.stance import USUAL, Stance
 
 _SAMPLES = 16
 
 
 class Firewall:
     """Owner of one nftables table (of the same name in each family). For one thread at a time; the caller closes
-    ``nftables``. ``direct_routing``, ``families`` and ``relay`` as of `RuleSet`.
+    ``nftables``. ``families`` and ``relay`` as of `RuleSet`.
     """
 
     def __init__(
@@ -30,12 +31,13 @@ class Firewall:
         nftables: Nftables,
         table: str = "carrack",
         *,
-        direct_routing: bool = False,
+        stance: Stance = USUAL,
         families: tuple[Family, ...] = (IPV4, IPV6),
         relay: int = 0,
     ) -> None:
         self.nftables = nftables
-        self.rule_set = RuleSet(table, (), (), direct_routing, families, relay)
+        self.stance = stance
+        self.rule_set = RuleSet(table, (), (), stance.direct_routing, families, relay, stance.mark)
         self._published: dict[str, tuple[PortMapping, ...]] = {}
 
     @property

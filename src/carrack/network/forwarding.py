@@ -29,7 +29,9 @@ class Forwarding:
 
     def start(self, bridges: Sequence[BridgeSettings]) -> None:
         """Load the firewall and switch on what the bridges need. OSError and Internal when the kernel refuses."""
-        guards = [self._is_off(family) or guarded(self._firewall.nftables, family) for family in self._families]
+        nftables, stance = self._firewall.nftables, self._firewall.stance
+        guard = stance.forward and stance.guard
+        guards = [guard and (self._is_off(family) or guarded(nftables, family)) for family in self._families]
         self._firewall.install(bridges, guard=guards[0], guard6=guards[-1])
         self._switch_on(IPV4)
         self.open(bridges)
@@ -48,16 +50,18 @@ class Forwarding:
         return sysctl.read(self._sys_root, _SWITCHES[family]) == "0"
 
     def _switch_on(self, family: Family) -> None:
-        sysctl.ensure(self._sys_root, _SWITCHES[family], "1")
+        if self._firewall.stance.forward:
+            sysctl.ensure(self._sys_root, _SWITCHES[family], "1")
 
     def mend(self) -> list[str]:
         """Switch on what somebody has switched off; what was wrong, in words."""
         damages = []
-        for family in self._families:
+        for family in self._families if self._firewall.stance.forward else ():
             wanted = family is IPV4 or any(bridge.address6 for bridge in self._firewall.rule_set.bridges)
             if wanted and self._is_off(family):
                 damages.append(f"containers were cut off ({_NAMES[family]} forwarding was switched off)")
-                if family not in self._firewall.rule_set.guard:  # somebody wants this host to be no router
+                unguarded = family not in self._firewall.rule_set.guard
+                if unguarded and self._firewall.stance.guard:  # somebody wants this host to be no router
                     guards = {f: True if f is family else None for f in (IPV4, IPV6)}
                     bridges = self._firewall.rule_set.bridges
                     self._firewall.install(bridges, guard=guards[IPV4], guard6=guards[IPV6])

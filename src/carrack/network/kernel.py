@@ -11,13 +11,14 @@ from carrack.linux.nftables import Nftables
 from carrack.network import sysctl
 from carrack.network.firewall import Firewall
 from carrack.network.relaying import Relays, Row
+from carrack.network.stance import USUAL, Stance
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """For one thread at a time; ``relays`` belongs to the event loop, and is None on a host without IPv6."""
+    """For one thread at a time; ``relays`` belongs to the event loop, and is None without IPv6 or the wish for it."""
 
     host: Netlink
     nftables: Nftables
@@ -26,8 +27,8 @@ class Kernel:
     relays: Relays | None = None
 
     @classmethod
-    def open(cls, table: str, sys_root: str = sysctl.PROC_SYS, *, direct_routing: bool = False) -> "Kernel":
-        """OSError when the kernel lacks one of them. ``direct_routing`` as of the firewall."""
+    def open(cls, table: str, sys_root: str = sysctl.PROC_SYS, stance: Stance = USUAL) -> "Kernel":
+        """OSError when the kernel lacks one of them."""
         families = (IPV4, IPV6) if sysctl.has_ipv6(sys_root) else (IPV4,)
         with ExitStack() as undo:
             host = undo.enter_context(Netlink())
@@ -35,9 +36,9 @@ class Kernel:
             undo.callback(nftables.close)
             conntrack = Conntrack()
             undo.callback(conntrack.close)
-            relays = _relays(table) if IPV6 in families else None
+            relays = _relays(table) if IPV6 in families and stance.relay else None
             port = relays.port if relays is not None else 0
-            firewall = Firewall(nftables, table, direct_routing=direct_routing, families=families, relay=port)
+            firewall = Firewall(nftables, table, stance=stance, families=families, relay=port)
             undo.pop_all()
         return cls(host, nftables, conntrack, firewall, relays)
 

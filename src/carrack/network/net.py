@@ -53,8 +53,16 @@ class Net:
 
     def gateways(self, addresses: Addresses) -> Addresses:
         """Where those who have these addresses leave by; none on an internal network."""
-        own = [str(self._pool(address).gateway or "") if address else "" for address in (addresses.four, addresses.six)]
-        return self._kind.way_out(addresses, Addresses(*own))
+        return self._kind.way_out(addresses, Addresses(self._gateway(addresses.four), self._gateway(addresses.six)))
+
+    def _gateway(self, address: str) -> str:
+        """The gateway that goes with an address: on a bridge, one that the plan reserves under Docker's name first."""
+        if not address:
+            return ""
+        pool = self._pool(address)
+        name = f"DefaultGatewayIPv{pool.subnet.version}"
+        named = [subnet.reserved[name] for subnet in self.plan.subnets if name in subnet.reserved]
+        return named[0] if named and self.settings is not None else str(pool.gateway or "")
 
     def prefix(self, address: str) -> int:
         """The prefix length that goes with one of the network's addresses, 0 for none."""

@@ -244,12 +244,14 @@ class Nets:
         four, six = (way if way is not None and way.net.settings is not None else None for way in ways)
         bridge4 = four.net.settings if four is not None else None
         bridge6 = six.net.settings if six is not None else None
+        address6 = six.addresses.six if six is not None else ""
         return Way(
             four.addresses.four if four is not None else "",
-            six.addresses.six if six is not None else "",
+            address6,
             bridge4 or PLAIN,
             bridge6 or PLAIN,
-            ipv6=self.kernel.relays is not None,
+            ipv6=self.kernel.relays is not None or bool(address6),
+            relay=self.kernel.firewall.stance.relay,
         )
 
     def _take_in(self, existing: Mapping[str, Existing]) -> None:

@@ -112,7 +112,8 @@ class RuleSet:
     """One table in each of ``families``: ``bridges`` it serves, and where it must guard the host's forwarding.
 
     ``direct_routing``: who can route to containers may (Docker's ``allow-direct-routing``), to published ports only.
-    ``relay`` is the port of the process that does what the kernel cannot (`relay`), 0 when there is none.
+    ``relay`` is the port of the process that does what the kernel cannot (`relay`), 0 when there is none. ``mark``:
+    packets of this (mark, mask) are let in to any container (Docker's ``bridge-accept-fwmark``).
     """
 
     table: str
@@ -121,6 +122,7 @@ class RuleSet:
     direct_routing: bool = False
     families: tuple[Family, ...] = (IPV4, IPV6)
     relay: int = 0
+    mark: tuple[int, int] | None = None
 
     def chains(self, family: Family = IPV4) -> list[Chain]:
         """The base chains, in the order they are made."""
@@ -131,6 +133,8 @@ class RuleSet:
         found = [*_raw(family), *_ports(family), *_forward(family), *_postrouting(family)]
         if family is IPV6 and self.relay:
             found = _relay(self.relay) + found
+        if self.mark is not None:
+            found = _marked(*self.mark) + found
         if family in self.guard:
             kinds = (("from", nft.META_IIFKIND), ("to", nft.META_OIFKIND))
             found += [_rule(GUARD.name, f"{way} a bridge", _is_bridge(key), nft.ACCEPT) for way, key in kinds]
@@ -257,6 +261,15 @@ def _relay(port: int) -> list[Rule]:
     return [
         Rule(_PORTS, f"{protocol} {COMMENT} {port}", nft.meta(nft.META_L4PROTO) + nft.compare(bytes([number])) + lead)
         for protocol, number in (("tcp", IPPROTO_TCP), ("udp", IPPROTO_UDP))
+    ]
+
+
+def _marked(mark: int, mask: int) -> list[Rule]:
+    """Before all else that decides on packets to containers."""
+    marked = nft.marked(mark, mask)
+    return [
+        _rule(_INNER, "of the accepted mark", marked, nft.ACCEPT),
+        _rule(_FORWARD.name, "of the accepted mark", _in(_OIF, "bridges") + marked, nft.ACCEPT),
     ]
 
 

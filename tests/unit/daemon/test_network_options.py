@@ -8,6 +8,7 @@ import pytest
 
 from carrack.daemon.network_options import NetworkOptions, network_options
 from carrack.errors import InvalidArgument
+from carrack.network.stance import Stance
 
 
 def test_defaults() -> None:
@@ -25,12 +26,12 @@ def test_all_of_them() -> None:
         "bridge-accept-fwmark": "0x10/0xf0",
     }) == NetworkOptions(
         "br7", "10.1.0.1/16", "fd00:1::1/64", "10.1.2.0/24", "fd00:1::8000/113", True, "10.1.0.9", "fd00:1::9",
-        (("fd00:2::/48", 64),), False, False, 1400, "127.0.0.1", mtu, False, False, False, True, (16, 240),
+        (("fd00:2::/48", 64),), False, False, 1400, "127.0.0.1", mtu, Stance(False, False, False, True, (16, 240)),
     )  # fmt: skip
 
 
 def test_mark_without_a_mask() -> None:
-    assert network_options({"bridge-accept-fwmark": "7"}).mark == (7, 2**32 - 1)
+    assert network_options({"bridge-accept-fwmark": "7"}).stance.mark == (7, 2**32 - 1)
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,16 @@ def test_modes_of_the_gateway_open_addresses() -> None:
     assert (four.direct, six.direct) == (True, False)
     [open_to_all] = bindings.mappings([Binding("tcp", ("0.0.0.0",), 80, 80)], FOUR, direct_routing=True)
     assert open_to_all.direct
+
+
+def test_what_only_the_relay_can_do_is_refused_without_it() -> None:
+    four, both = Way("172.30.0.2", "", ipv6=False, relay=False), Way("172.30.0.2", "fd00::2", relay=False)
+    assert bindings.places("", four) == ("0.0.0.0",)
+    assert bindings.places("", both) == ("0.0.0.0", "::")
+    assert bindings.places("2001:db8::1", both) == ("2001:db8::1",)
+    with pytest.raises(
+        InvalidArgument, match=r"publish on \[2001:db8::1\]: the container has no IPv6 address, and the"
+    ):
+        bindings.places("2001:db8::1", four)
+    with pytest.raises(InvalidArgument, match=r"publish on \[::1\]: the relay is switched off \(userland-proxy\)"):
+        bindings.places("::1", both)

@@ -8,6 +8,7 @@ from carrack.linux.nft_expressions import ACCEPT, IPV4, IPV6
 from carrack.network.bridge import BridgeSettings
 from carrack.network.firewall import Firewall
 from carrack.network.forwarding import Forwarding
+from carrack.network.stance import Stance
 
 FOUR = BridgeSettings("br0", "172.30.0.1/24")
 SIX = BridgeSettings("br1", "172.31.0.1/24", address6="fd00:31::1/64")
@@ -80,3 +81,24 @@ def test_it_stays_on_where_another_firewall_lives(root: Path, caplog: pytest.Log
     forwarding.stop()
     assert switches(root)[0] == "1"
     assert "chains filter FORWARD may need it" in caplog.text
+
+
+def test_a_daemon_may_be_told_to_leave_forwarding_alone(root: Path) -> None:
+    firewall = Firewall(FakeNftables(), "t", stance=Stance(forward=False))
+    forwarding = Forwarding(firewall, str(root))
+    forwarding.start([SIX])
+    assert forwarding.mend() == []
+    assert switches(root)[:2] == ("0", "0")
+    assert firewall.rule_set.guard == ()
+    forwarding.stop()
+    assert switches(root)[:2] == ("0", "0")
+
+
+def test_a_daemon_may_be_told_to_guard_nothing(root: Path) -> None:
+    firewall = Firewall(FakeNftables(), "t", stance=Stance(guard=False))
+    forwarding = Forwarding(firewall, str(root))
+    forwarding.start([SIX])
+    assert switches(root)[:2] == ("1", "1")
+    (root / "net/ipv4/ip_forward").write_text("0")
+    assert len(forwarding.mend()) == 1
+    assert firewall.rule_set.guard == ()

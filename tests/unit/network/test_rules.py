@@ -50,3 +50,11 @@ def test_the_relay_is_asked_first_and_only_of_ipv6() -> None:
     ports = [rule.comment for rule in table.rules(IPV6) if rule.chain == "ports"]
     assert ports[:2] == ["tcp relayed by port 4000", "udp relayed by port 4000"]
     assert not any("relayed" in rule.comment for rule in table.rules(IPV4))
+
+
+def test_an_accepted_mark_goes_before_all_that_drops() -> None:
+    table = RuleSet("t", (BRIDGE,), mark=(16, 240))
+    for family in (IPV4, IPV6):
+        for chain in ("inner", "forward"):
+            assert next(r for r in table.rules(family) if r.chain == chain).comment == "of the accepted mark"
+    assert not any("mark" in rule.comment for rule in RuleSet("t", (BRIDGE,)).rules(IPV4))
