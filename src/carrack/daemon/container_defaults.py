@@ -37,7 +37,6 @@ def container_defaults(settings: Mapping[str, Any]) -> ContainerDefaults:
         dns_options=tuple(settings.get("dns-opts", ())),
         bridge_names=settings.get("default-bridge-names", True),
         gateways=_gateways(settings.get("host-gateway-ips", ())),
-        publish_address=_publish_address(settings),
         storage_size=storage_options.usual(settings.get("storage-opts", ())),
         log_driver=settings.get("log-driver") or logconfig.DEFAULT,
         log_options=_log_options(settings),
@@ -126,12 +125,3 @@ def _gateways(words: list[str]) -> tuple[str, ...]:
         if sum(ipaddress.ip_address(word).version == version for word in found) > 1:
             raise InvalidArgument(f"only one IPv{version} host gateway IP address can be specified")
     return tuple(found)
-
-
-def _publish_address(settings: Mapping[str, Any]) -> str:
-    word = settings.get("ip", "")
-    if not word or _address("ip", word) == "0.0.0.0":
-        return ""
-    if ":" in word:
-        raise InvalidArgument(f"ip: {word}: ports are published on IPv4 addresses only; give one of these")
-    return str(word)

@@ -55,8 +55,6 @@ def join(
     gateway = bridge.subnets[0].gateway if bridge is not None and bridge.subnets else ""
     naming, links = Naming(resolver, store, gateway, given), Links(store)
     links.refresh()
-    connector = Connector(
-        fabric, networks, naming, links, NameFiles(paths, gateway, given, remap), store, events, given
-    )
-    live = LiveNetworks(store, networks, fabric, connector, naming, events, given.publish_address)
-    return Joining(naming, connector, links, live, LivePorts(fabric, given.publish_address))
+    connector = Connector(fabric, networks, naming, links, NameFiles(paths, gateway, given, remap), store, events)
+    live = LiveNetworks(store, networks, fabric, connector, naming, events)
+    return Joining(naming, connector, links, live, LivePorts(fabric))

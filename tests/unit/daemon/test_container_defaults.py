@@ -25,7 +25,7 @@ def test_flags_and_file_say_the_same(tmp_path: Path) -> None:
     flags = defaults(
         tmp_path,
         *("--default-ulimit", "nofile=64:128", "--default-ulimit=core=0", "--default-shm-size", "1g", "--init"),
-        *("--default-ipc-mode=shareable", "--default-cgroupns-mode=private", "--no-new-privileges", "--ip=127.0.0.2"),
+        *("--default-ipc-mode=shareable", "--default-cgroupns-mode=private", "--no-new-privileges"),
         *("--dns", "192.0.2.1", "--dns-search", "example.org", "--dns-opt", "ndots:3", "--host-gateway-ip", "10.0.0.9"),
         *("--seccomp-profile", str(profile)),
     )
@@ -38,7 +38,6 @@ def test_flags_and_file_say_the_same(tmp_path: Path) -> None:
         "default-ipc-mode": "shareable",
         "default-cgroupns-mode": "private",
         "no-new-privileges": True,
-        "ip": "127.0.0.2",
         "dns": ["192.0.2.1"],
         "dns-search": ["example.org"],
         "dns-opts": ["ndots:3"],
@@ -47,12 +46,7 @@ def test_flags_and_file_say_the_same(tmp_path: Path) -> None:
         "init": True,
     }
     assert flags == defaults(tmp_path, file=file)
-    assert (flags.shm_size, flags.publish_address, flags.security.profile) == (
-        1 << 30,
-        "127.0.0.2",
-        profile.read_text(),
-    )
-    assert defaults(tmp_path, file={"ip": "0.0.0.0"}) == ContainerDefaults()
+    assert (flags.shm_size, flags.security.profile) == (1 << 30, profile.read_text())
 
 
 @pytest.mark.parametrize(
@@ -70,7 +64,6 @@ def test_flags_and_file_say_the_same(tmp_path: Path) -> None:
         ({"dns": ["one"]}, "dns: invalid IP address: one"),
         ({"dns-search": ["a b"]}, "dns-search: a b is not a valid domain"),
         ({"host-gateway-ips": ["10.0.0.1", "10.0.0.2"]}, "only one IPv4 host gateway"),
-        ({"ip": "::1"}, "IPv4 addresses only"),
         ({"seccomp-profile": "/nosuch"}, "seccomp-profile: /nosuch cannot be read"),
         ({"seccomp-profile": "/etc/hostname"}, "seccomp-profile: /etc/hostname: "),
         ({"features": {"teleport": True}}, "features: teleport is none of"),

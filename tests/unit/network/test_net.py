@@ -45,6 +45,13 @@ def test_who_leads_outside() -> None:
     assert net(internal=True).gateways(both) == Addresses("", "")
 
 
+def test_a_gateway_reserved_under_dockers_name_leads_instead_of_the_bridge() -> None:
+    four = Subnet("10.9.0.0/29", "10.9.0.1", reserved={"DefaultGatewayIPv4": "10.9.0.4"})
+    six = Subnet("fd00:9::/64", "fd00:9::1", reserved={"DefaultGatewayIPv6": "fd00:9::9"})
+    assert net(four, six).gateways(Addresses("10.9.0.3", "fd00:9::2")) == Addresses("10.9.0.4", "fd00:9::9")
+    assert net(four, six, internal=True).gateways(Addresses("10.9.0.3", "fd00:9::2")) == Addresses("", "")
+
+
 def test_the_inside_has_all_that_was_wanted() -> None:
     wanted = EndpointPlan(
         mac="02:00:00:00:00:01",

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.containers import endpoints, naming, networking, publishing
 from carrack.engine.containers.announce import tell_network
-from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, Conflict, Forbidden, Internal, NotFound
 from carrack.model.container import Document
@@ -48,7 +47,6 @@ class Connector:
         files: NameFiles,
         store: ContainerStore,
         events: Events,
-        given: ContainerDefaults | None = None,
     ) -> None:
         self._fabric = fabric
         self._networks = networks
@@ -57,10 +55,11 @@ class Connector:
         self.files = files
         self._store = store
         self._events = events
-        self._given = given or ContainerDefaults()
 
     def check(self, c: Container) -> None:
         """Raise NotFound for a network that there is not, InvalidArgument for those that do not go together."""
+        if c.host_config["NetworkMode"] == "bridge" and networking.known(self._networks.find, "bridge") is None:
+            c.config = {**c.config, "NetworkDisabled": True}  # as dockerd has it without a default bridge
         try:
             if not c.config["NetworkDisabled"]:
                 networking.check_together(c.host_config["NetworkMode"], c.wanted)
@@ -95,7 +94,7 @@ class Connector:
         self.files.hosts(c, self._links.entries(c))
         published = await self._fabric.publish(
             c.id,
-            publishing.wanted(c, self._given.publish_address),
+            publishing.wanted(c),
             exposed=list(c.config["ExposedPorts"] or {}),
             name=c.name,
         ) if publishing.any_wanted(c) else None  # fmt: skip

@@ -17,7 +17,7 @@ from carrack.model.container import Document
 @dataclass(frozen=True, slots=True)
 class ContainerDefaults:
     """``ulimits`` by name, as in a host config; ``gateways`` are what ``host-gateway`` stands for (none: the bridge's
-    own address); ``publish_address`` is where ports are published that name no address. ``seccomp_source``: the word or
+    own address); ``seccomp_source``: the word or
     the file that the filter comes from. ``bridge_names``: whether containers on the default bridge find each other by
     name, which they do not with Docker. ``storage_size`` is what a container may write, in bytes (0: no limit)."""
 
@@ -33,7 +33,6 @@ class ContainerDefaults:
     dns_options: tuple[str, ...] = ()
     bridge_names: bool = True
     gateways: tuple[str, ...] = ()
-    publish_address: str = ""
     storage_size: int = 0
     log_driver: str = "json-file"
     log_options: Mapping[str, str] = field(default_factory=dict)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class LiveNetworks:
-    """Changes the networks of containers that exist. ``publish_address`` is where ports are published by default."""
+    """Changes the networks of containers that exist."""
 
     def __init__(
         self,
@@ -41,7 +41,6 @@ class LiveNetworks:
         connector: Connector,
         naming: Naming,
         events: Events,
-        publish_address: str = "",
     ) -> None:
         self._store = store
         self._networks = networks
@@ -49,7 +48,6 @@ class LiveNetworks:
         self._connector = connector
         self._naming = naming
         self._events = events
-        self._publish_address = publish_address
 
     async def connect(self, network: str, container: str, given: Document | None = None) -> None:
         """Connect a container to a network. NotFound for what there is not, InvalidArgument for what cannot be,
@@ -124,7 +122,7 @@ class LiveNetworks:
         """The ports of a container that had no network when it started."""
         if c.ports or not publishing.any_wanted(c):
             return
-        wanted, exposed = publishing.wanted(c, self._publish_address), list(c.config["ExposedPorts"] or {})
+        wanted, exposed = publishing.wanted(c), list(c.config["ExposedPorts"] or {})
         published = await self._fabric.publish(c.id, wanted, exposed=exposed, name=c.name)
         with closing(published.fds):
             await shim.hold(published.fds)

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 
 class LivePorts:
-    """Changes the published ports of containers. ``publish_address`` is where they are published by default."""
+    """Changes the published ports of containers."""
 
-    def __init__(self, fabric: Fabric, publish_address: str = "") -> None:
+    def __init__(self, fabric: Fabric) -> None:
         self._fabric = fabric
-        self._publish_address = publish_address
 
     async def change(
         self, c: Container, add: Mapping[str, Sequence[Document] | None], remove: Sequence[str], undo: AsyncExitStack
@@ -39,7 +38,7 @@ class LivePorts:
         more = publishing.completed(add)
         bindings = publishing.together(publishing.without(c.host_config["PortBindings"] or {}, remove), more)
         if c.shim is not None and c.wants_cable:
-            await self._change(c, c.shim, publishing.published(more, self._publish_address), remove, undo)
+            await self._change(c, c.shim, publishing.published(more), remove, undo)
         return bindings
 
     async def _change(

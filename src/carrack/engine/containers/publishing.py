@@ -53,23 +53,22 @@ def _place(port: str, given: Document) -> Document:
     return place
 
 
-def published(bindings: Mapping[str, Sequence[Document]], address: str = "") -> list[PublishedPort]:
-    """What is to be published; ``address`` is that of bindings which name none."""
+def published(bindings: Mapping[str, Sequence[Document]]) -> list[PublishedPort]:
+    """What is to be published; bindings that name no address take their network's."""
     return [
-        PublishedPort(port_key(port), place["HostIp"] or address, place["HostPort"], tuple(place.get("Allow") or ()))
+        PublishedPort(port_key(port), place["HostIp"], place["HostPort"], tuple(place.get("Allow") or ()))
         for port, places in bindings.items()
         for place in places or [{"HostIp": "", "HostPort": ""}]
     ]
 
 
-def wanted(c: Container, address: str = "") -> list[PublishedPort]:
+def wanted(c: Container) -> list[PublishedPort]:
     """A container's ports to publish: its bindings and, with ``-P``, every exposed one that has none."""
-    ports = published(c.host_config["PortBindings"] or {}, address)
+    ports = published(c.host_config["PortBindings"] or {})
     if c.host_config["PublishAllPorts"]:
         bound = {port.container for port in ports}
-        ports += [
-            PublishedPort(key, address, "") for key in map(port_key, c.config["ExposedPorts"] or {}) if key not in bound
-        ]
+        exposed = map(port_key, c.config["ExposedPorts"] or {})
+        ports += [PublishedPort(key, "", "") for key in exposed if key not in bound]
     return ports
 
 
