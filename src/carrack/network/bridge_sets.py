@@ -59,7 +59,10 @@ def _of_family(
     translated = mode in (NAT, UNPROTECTED) and masquerade and not bridge.internal
     # Answers to a network that shows its own addresses come to them, and look like any other packet to raw.
     closed = mode == ISOLATED or bridge.internal or (mode == NAT and masquerade and not direct_routing)
-    homes = [_pair(subnet, name), *([_pair(_LINK_LOCAL, name)] if family is IPV6 else [])]
+    own = [subnet, *([_LINK_LOCAL] if family is IPV6 else [])]
+    if subnet.startswith("fe80:"):  # which the other holds
+        own.remove(subnet)
+    homes = [_pair(block, name) for block in own]
     return {
         "bridges": itself,
         "internal": itself if bridge.internal else [],

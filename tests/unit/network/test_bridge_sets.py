@@ -54,3 +54,8 @@ def test_a_chosen_source_takes_the_place_of_the_hosts() -> None:
 def test_a_range_up_to_the_last_address_has_no_end() -> None:
     found = members(BridgeSettings("br0", "255.255.255.1/24"))
     assert len(found[IPV4, "subnets"]) == 1
+
+
+def test_a_link_local_subnet_is_at_home_once() -> None:
+    bridge = BridgeSettings("br0", "172.30.0.1/24", address6="fe80::1/64")
+    assert len(members(bridge)[IPV6, "homes"]) == 1

@@ -160,6 +160,18 @@ def test_a_network_that_was_made_anew_will_do(tmp_path: Path) -> None:
     inside(tmp_path, test)
 
 
+def test_without_a_default_bridge_who_asks_for_it_has_no_network(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        usual, other = await world.create("web"), await world.create("data", networks("front"))
+        world.networks.remove("bridge")
+        for c in (usual, other):
+            world.connector.check(c)
+        assert (usual.config["NetworkDisabled"], other.config["NetworkDisabled"]) == (True, False)
+        assert (usual.wants_cable, other.wants_cable) == (False, True)
+
+    inside(tmp_path, test)
+
+
 def test_whatever_fails_undoes_the_rest(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         body = networks("bridge", "front")
