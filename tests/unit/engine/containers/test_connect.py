@@ -162,7 +162,7 @@ def test_a_network_that_was_made_anew_will_do(tmp_path: Path) -> None:
 
 def test_without_a_default_bridge_who_asks_for_it_has_no_network(tmp_path: Path) -> None:
     async def test(world: World) -> None:
-        usual, other = await world.create("web"), await world.create("data", networks("front"))
+        usual, other = await world.create("web", networks("bridge")), await world.create("data", networks("front"))
         world.networks.remove("bridge")
         for c in (usual, other):
             world.connector.check(c)
