@@ -84,7 +84,7 @@ def test_the_daemon_takes_the_options_of_its_unit() -> None:
     lines = (UNITS / "carrack.service").read_text().splitlines()
     command = next(line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart="))
     program, *options = shlex.split(command)
-    assert Path(program).name in PROJECT["project"]["scripts"]
+    assert f"bin/{Path(program).name}" in PROJECT["tool"]["setuptools"]["script-files"]
     config = load(options, {}).config
     assert config.cgroup_parent == "/carrack.slice/carrack-containers.service"
     assert [address.kind for address in config.addresses] == ["fd"]
