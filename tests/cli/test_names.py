@@ -265,6 +265,9 @@ def test_with_users_of_its_own_and_a_sealed_root(tmp_path_factory: pytest.TempPa
         words = ["--read-only", "--cap-drop", "ALL", "-u", "nobody"]
         out = cli("run", "--rm", *words, image, "nslookup", "db", check=False).stdout
         assert addresses(out) == [address(cli, "db")]
+        with serving(cli, "db", address(cli, "db"), "192.0.2.77"):  # one that is asked from inside
+            out = cli("run", "--rm", *words, "--dns", address(cli, "db"), image, "nslookup", "far", check=False).stdout
+            assert "192.0.2.77" in addresses(out)
 
 
 def test_many_ask_at_once(docker: Cli, image: str) -> None:
