@@ -1,4 +1,4 @@
-"""What kills: the daemon, its zygote, its shims and its layer workers, with -9 at random moments."""
+"""What kills: the daemon, its zygote, its resolver, its shims and its layer workers, with -9 at random moments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from pathlib import Path
 from tests.cli.running import DaemonProcess
 from tests.faults.api import Api
 
-KINDS = ["daemon"] * 3 + ["zygote"] * 2 + ["shim"] * 3 + ["worker"] * 4 + ["daemon while it starts"]
+KINDS = ["daemon"] * 3 + ["zygote"] * 2 + ["resolver"] + ["shim"] * 3 + ["worker"] * 4 + ["daemon while it starts"]
+#: what is in the command line of a resolver
+RESOLVER = "network/names/__main__.py"
 
 
 def children(pid: int) -> list[int]:
@@ -81,7 +83,8 @@ class Striker:
         done = {
             "daemon": lambda: self._daemon_dies(0),
             "daemon while it starts": lambda: self._daemon_dies(self._chance.randint(1, 3)),
-            "zygote": self._zygote_dies,
+            "zygote": lambda: self._child_dies("zygote"),
+            "resolver": lambda: self._child_dies(RESOLVER),
             "shim": self._shim_dies,
             "worker": self._worker_dies,
         }[kind]()
@@ -112,11 +115,11 @@ class Striker:
             self.down = False
         return f"pid {pid}, and {again} that started"
 
-    def _zygote_dies(self) -> str:
-        zygotes = [pid for pid in children(self.pid()) if "zygote" in command(pid)]
-        for pid in zygotes:
+    def _child_dies(self, word: str) -> str:
+        found = [pid for pid in children(self.pid()) if word in command(pid)]
+        for pid in found:
             kill(pid)
-        return f"pids {zygotes}" if zygotes else ""
+        return f"pids {found}" if found else ""
 
     def _shim_dies(self) -> str:
         folder = self._daemon.root / "run/containers"

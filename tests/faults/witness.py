@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import re
+import subprocess
 import time
 from contextlib import closing
 from typing import Any
@@ -75,4 +76,17 @@ class Witness:
         if not numbers or numbers != list(range(1, len(numbers) + 1)):
             gaps = [(a, b) for a, b in itertools.pairwise(numbers) if b != a + 1]
             found.append(f"the counter's log has gaps: {gaps[:5]} of {len(numbers)}")
-        return found + [text for text in [self.serves()] if text]
+        return found + [text for text in [self.serves(), self.resolves()] if text]
+
+    def resolves(self) -> str:
+        """What is wrong with the name of one in the network of the other; asked while a daemon runs."""
+        pid, _, wanted = self._before[self._server]
+        words = ["nsenter", f"--net=/proc/{self._before[self._counter][0]}/ns/net"]
+        words += ["busybox", "nslookup", "-type=a", "witness-server", "127.0.0.11"]
+        said = ""
+        for _ in range(3):
+            said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+            if f"Address: {wanted}\n" in said:
+                return ""
+            time.sleep(0.5)
+        return f"the name of the untouched container {pid} leads to {said!r}, not to {wanted}"
