@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,10 @@ def own(tmp_path_factory: pytest.TempPathFactory, daemon: DaemonProcess, image: 
 
 
 def _daemon(folder: Path, daemon: DaemonProcess, image: str, *options: str) -> Iterator[CommandLine]:
-    process = DaemonProcess(folder, *options)
+    yield from _run(DaemonProcess(folder, *options), daemon, image)
+
+
+def _run(process: DaemonProcess, daemon: DaemonProcess, image: str) -> Iterator[CommandLine]:
     cli = CommandLine("carrack", process)
     try:
         process.start()
@@ -176,6 +179,28 @@ def test_a_name_server_may_run_in_the_container(docker: Cli, image: str) -> None
             docker, "web", f"print(dns.read(dns.ask_stream(('{where}', 53), dns.query('a'))[0]).texts)"
         ) as asked:
             assert asked.communicate()[0] == "['192.0.2.77']\n"
+
+
+def test_resolvers_on_the_hosts_loopback_serve_containers(
+    tmp_path_factory: pytest.TempPathFactory, daemon: DaemonProcess, image: str
+) -> None:
+    """As systemd-resolved and dnsmasq are there; and another one does as soon as resolv.conf names it."""
+    folder = tmp_path_factory.mktemp("loopback")
+    file = folder / "resolv.conf"
+    file.write_text("nameserver 127.77.0.1\nsearch corp.example\n")
+    process = DaemonProcess(folder)
+    process.wrapper = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(file)]
+    with ExitStack() as undo:
+        for number in (1, 2):
+            answer = f"192.0.2.{number}"
+            server = dns.Server(lambda data, answer=answer: dns.respond(data, [answer]), f"127.77.0.{number}", 53)  # type: ignore[misc]
+            undo.callback(server.close)
+        for cli in _run(process, daemon, image):
+            cli("run", "-d", "--name", "web", image, "sleep", "1000")
+            assert "search corp.example" in cli("exec", "web", "cat", "/etc/resolv.conf").stdout
+            assert "192.0.2.1" in resolved(cli, "web", "far.example")
+            file.write_text("nameserver 127.77.0.2\n")
+            eventually(lambda cli=cli: "192.0.2.2" in resolved(cli, "web", "far.example"))  # type: ignore[misc]
 
 
 @pytest.mark.census("network --dns/--dns-search/--dns-option")
