@@ -102,7 +102,8 @@ class DaemonProcess:
         """End it and remove what it may have left."""
         self.end()
         subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True, check=False)
-        subprocess.run(["nft", "delete", "table", "ip", self.table], capture_output=True, check=False)
+        for family in ("ip", "ip6"):
+            subprocess.run(["nft", "delete", "table", family, self.table], capture_output=True, check=False)
         for hierarchy in Path("/sys/fs/cgroup").iterdir():
             for folder in sorted((hierarchy / self.cgroup[1:]).glob("**/"), reverse=True):
                 folder.rmdir()
