@@ -136,6 +136,7 @@ class FakeShim:
         self.figures: dict[str, Any] = {}
         self.sockets: list[socket.socket] = []
         self.kept = 0
+        self.freed: list[Any] = []
         self.closed = False
 
     def end(self, code: int = 0, *, at: float = 2000.0, oom: bool = False, lost: bool = False) -> None:
@@ -167,6 +168,9 @@ class FakeShim:
         if self.refusal is not None:
             raise self.refusal
         self.kept += len(fds)
+
+    async def release(self, places: Sequence[Any]) -> None:
+        self.freed += places
 
     async def cpu(self) -> Any:
         return self.figures["cpu"]

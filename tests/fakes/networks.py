@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from carrack.engine.containers.publishing import host_ports
 from carrack.errors import NotFound
 from carrack.model.container import Document
 from carrack.model.ports import PublishedPort
@@ -127,7 +128,7 @@ class FakeFabric:
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
-        shown: dict[str, Any] = dict(self.ports.get(identity, {}))
+        before = shown = dict[str, Any](self.ports.get(identity, {}))
         for word in remove:
             host, _, port = word.rpartition(":")
             left = [place for place in shown.get(port) or () if host and place["HostPort"] != host]
@@ -138,7 +139,8 @@ class FakeFabric:
             shown[one.container] = [*(shown.get(one.container) or ()), place]
             fds.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
         self.ports[identity] = shown
-        return Published(shown, fds)
+        gone = tuple(place for place in host_ports(before) if place not in host_ports(shown))
+        return Published(shown, fds, gone=gone)
 
     async def disconnect(self, identity: str, network: str | None = None, *, sandbox: object = None) -> None:
         own = self.connected.get(identity, {})

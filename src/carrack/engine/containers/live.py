@@ -119,8 +119,8 @@ class LiveNetworks:
             self._connector.write_hosts(c)
 
     async def _publish(self, c: Container, shim: Shim) -> None:
-        """The ports of a container that had no network when it started."""
-        if c.ports or not publishing.any_wanted(c):
+        """The ports of a container that no network led out of before."""
+        if any(c.ports.values()) or not publishing.any_wanted(c):
             return
         wanted, exposed = publishing.wanted(c), list(c.config["ExposedPorts"] or {})
         published = await self._fabric.publish(c.id, wanted, exposed=exposed, name=c.name)
@@ -184,10 +184,12 @@ class LiveNetworks:
             await self._drop(c, network.name)
             await self._fabric.disconnect(c.id, network.id, sandbox=sandbox)
         self._naming.left(c, network.id)
-        if not any(endpoint["EndpointID"] for endpoint in c.endpoints.values()):
+        before = c.ports
+        if not c.endpoints:
             c.ports = {}
         if not shim.exited.done():
             self._connector.write_hosts(c)
+            await shim.release(publishing.host_ports({} if c.endpoints else before))
 
 
 @contextmanager

@@ -51,14 +51,18 @@ class LivePorts:
     ) -> None:
         before = c.ports
         published = await self._fabric.republish(c.id, add, remove, name=c.name)
-        undo.push_async_callback(self._restore, c, before, dict(published.ports))
+        undo.push_async_callback(self._restore, c, shim, before, dict(published.ports))
         with closing(published.fds):
             await shim.hold(published.fds)
+            await shim.release(published.gone)
         c.ports = dict(published.ports)
 
-    async def _restore(self, c: Container, before: Document, after: Document) -> None:
+    async def _restore(self, c: Container, shim: Shim, before: Document, after: Document) -> None:
         lost = {port: [place for place in places or () if place not in (after.get(port) or ())]
                 for port, places in before.items()}  # fmt: skip
         again = publishing.published({port: places for port, places in lost.items() if places})
-        await self._fabric.republish(c.id, again, publishing.as_words(before, after), name=c.name)
+        published = await self._fabric.republish(c.id, again, publishing.as_words(before, after), name=c.name)
+        with closing(published.fds):
+            await shim.hold(published.fds)
+            await shim.release(published.gone)
         c.ports = before

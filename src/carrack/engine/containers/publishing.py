@@ -119,6 +119,16 @@ def _same_place(one: Document, other: Document) -> bool:
     return (one["HostIp"], one["HostPort"]) == (other["HostIp"], other["HostPort"])
 
 
+def host_ports(ports: Ports) -> list[tuple[str, tuple[str, ...], int]]:
+    """The host's ports in NetworkSettings.Ports: protocol, address, number."""
+    return [
+        (port.partition("/")[2], (place["HostIp"],), int(place["HostPort"]))
+        for port, places in ports.items()
+        for place in places or ()
+        if place["HostPort"]
+    ]
+
+
 def as_words(before: Ports, after: Ports) -> list[str]:
     """What ``after`` has more than ``before``, as words for its removal."""
     return [

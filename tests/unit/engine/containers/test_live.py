@@ -212,6 +212,21 @@ def test_who_had_no_network_gets_names_and_ports_with_the_first(tmp_path: Path) 
     inside(tmp_path, test)
 
 
+def test_ports_of_who_could_not_be_reached_before(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        host = {"NetworkMode": "inner", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}
+        c, shim = await world.started("web", {"HostConfig": host})
+        c.ports = {}
+        await world.live.connect("front", "web")
+        assert c.ports == {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}
+        await world.live.disconnect("front", "web")
+        assert (list(c.ports), shim.freed) == (["80/tcp"], [])
+        await world.live.disconnect("inner", "web")
+        assert (c.ports, shim.freed) == ({}, [("tcp", ("0.0.0.0",), 8080)])
+
+    inside(tmp_path, test)
+
+
 def test_one_that_goes_is_not_connected(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         c, shim = await world.started("web", FRONT)

@@ -35,7 +35,7 @@ def test_of_a_running_one_at_once(tmp_path: Path) -> None:
         await world.changes.update(c, {"PublishAdd": {"53/udp": None}, "PublishRemove": ["8080:80/tcp"]})
         assert c.ports == {"53/udp": [{"HostIp": "0.0.0.0", "HostPort": "49153"}]}
         assert c.host_config["PortBindings"] == {"53/udp": [{"HostIp": "", "HostPort": ""}]}
-        assert shim.kept == 1
+        assert (shim.kept, shim.freed) == (1, [("tcp", ("0.0.0.0",), 8080)])
         assert world.events.seen[-1][1] == "update"
         await world.changes.update(c, {"PublishRemove": ["49153:53/udp"]})
         assert (c.ports, c.host_config["PortBindings"]) == ({}, {})
