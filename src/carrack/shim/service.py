@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
+from carrack.linux.portfds import on_ports
 from carrack.shim import external
 from carrack.shim.protocol import StartError
 from carrack.shim.start import describe
@@ -93,8 +94,6 @@ class Service:
 
     def _release(self, message: Request) -> int:
         """Let go of the sockets on some ports; says how many there were."""
-        from carrack.linux.portfds import on_ports  # hardly ever
-
         gone = on_ports(self._running.held_fds, message["places"])
         self._running.held_fds = [fd for fd in self._running.held_fds if fd not in gone]
         for fd in gone:

@@ -131,9 +131,10 @@ def host_ports(ports: Ports) -> list[tuple[str, tuple[str, ...], int]]:
 
 def as_words(before: Ports, after: Ports) -> list[str]:
     """What ``after`` has more than ``before``, as words for its removal."""
-    return [
+    words = (
         f"{place['HostPort']}:{port}"
         for port, places in after.items()
         for place in places or ()
         if place not in (before.get(port) or ())
-    ]
+    )
+    return list(dict.fromkeys(words))  # once for all its addresses
