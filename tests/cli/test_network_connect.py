@@ -171,10 +171,10 @@ def test_while_it_runs(own: CommandLine, image: str, paused: bool) -> None:
     assert not answers(own, "other", "www")
     assert api(own.daemon, "POST", "/networks/bridge/connect", {"Container": "live"})[0] == 200
     assert list(interfaces(own, "live")) == ["eth0"]
-    told = own(
+    heard = own(
         "events", "--since", since, "--until", str(int(time.time()) + 1), "-f", "type=network", "--format", "{{json .}}"
     )  # fmt: skip
-    found = [json.loads(line) for line in told.stdout.splitlines()]
+    found = [json.loads(line) for line in heard.stdout.splitlines()]
     identity = own("inspect", "-f", "{{.Id}}", "live").stdout.strip()
     ours = [event for event in found if event["Actor"]["Attributes"].get("container") == identity]
     lines = [" ".join((e["Action"], *(e["Actor"]["Attributes"][key] for key in ("name", "type")))) for e in ours]
