@@ -137,6 +137,12 @@ DIFFERENCES: tuple[Difference, ...] = (
         "the host's address is what is wrong, wherever the port was to lead",
     ),
     Difference(
+        "networks.connecting_the_stopped",
+        r"network <id 1> not found",
+        "network back not found",
+        "a name says more than the id of what is gone",
+    ),
+    Difference(
         "networks.refused",
         r'plugin "nosuch" not found$',
         'plugin "nosuch" not found: the network drivers here are bridge, macvlan and ipvlan',

@@ -20,12 +20,6 @@ from tests.cli.running import CommandLine, DaemonProcess
 
 pytestmark = pytest.mark.root
 _PORTS = {"docker": 43_000, "carrack": 44_000}
-# scenarios of what is being built, recorded ahead of it
-AHEAD = {
-    f"networks.{name}"
-    for name in """configurations connecting connecting_refused connecting_the_stopped creating_with_ipv6 events links
-    removing running_on""".split()
-}
 Plays = dict[tuple[str, str], Future[Play]]
 
 
@@ -71,13 +65,7 @@ def plays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(
-            name,
-            marks=[
-                pytest.mark.census(*getattr(scenario, "census", ())),
-                *([pytest.mark.xfail(reason="recorded ahead", strict=False)] if name in AHEAD else []),
-            ],
-        )
+        pytest.param(name, marks=pytest.mark.census(*getattr(scenario, "census", ())))
         for name, scenario in golden.SCENARIOS.items()
     ],
 )

@@ -27,6 +27,7 @@ class Network:
     driver: str
     created: int = 0
     chosen_subnets: tuple[str, ...] = ()
+    config_only: bool = False
     internal: bool = False
     subnets: tuple[Subnet, ...] = ()
 

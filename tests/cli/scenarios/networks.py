@@ -7,7 +7,8 @@ import time
 from tests.cli.play import Play, census
 
 # what ours adds to Docker's words, with addresses that would be numbered
-_EXPLAINED = r"(overlaps with other one on this address space): .*"
+_EXPLAINED = {r"(overlaps with other one on this address space): .*": r"\1"}
+_WHICH = {r"(Address already in use): .*": r"\1"}
 _CREATED = {r'"Created": ".*"': '"Created": "<time>"'}
 _ENDPOINTS = "'{{range $name, $e := .NetworkSettings.Networks}}{{$name}} {{json $e.IPAMConfig}} {{$e.Aliases}} {{$e.GwPriority}}\n{{end}}'"
 _ADDRESSES = "'{{range $name, $e := .NetworkSettings.Networks}}{{$name}} {{$e.IPAddress}}/{{$e.IPPrefixLen}} {{$e.Gateway}}\n{{end}}'"
@@ -111,7 +112,7 @@ def refused(play: Play) -> None:
         "-o com.docker.network.bridge.name=a_name_that_is_far_too_long", "-o com.docker.network.bridge.gateway_mode_ipv4=sideways",
         "--label =x", "--ipv6=x", "--config-from nosuch", "--config-only --internal", "--ingress",
     )):  # fmt: skip
-        play(f"network create {words} n{number}", hide={_EXPLAINED: r"\1"})
+        play(f"network create {words} n{number}", hide=_EXPLAINED)
     play("network ls --filter type=custom --format '{{.Name}}'")
 
 
@@ -240,7 +241,7 @@ def connecting_refused(play: Play) -> None:
         "--driver-opt x front two", "--link a:b:c front two", "--link nosuch front two", "--gw-priority x front two",
         "--alias x bridge nosuch", "--link-local-ip nonsense front two",
     ):  # fmt: skip
-        play(f"network connect {words}")
+        play(f"network connect {words}", hide=_WHICH)
     for words in (
         "nosuch two",
         "front nosuch",
@@ -302,12 +303,12 @@ def running_on(play: Play) -> None:
         "--network front --network front", "--network front --network host", "--network front --network nosuch",
         "--network name=front,colour=red", "--network alias=x", "--network name=front,gw-priority=x", "--network name=front,driver-opt=x",
         "--network name=front,alias=x --network-alias y", "--network name=front,ip=10.230.19.9 --ip 10.230.19.10",
-        "--ip 10.210.0.9", "--network host --ip 10.230.19.9", "--network none --ip 10.230.19.9", "--network-alias x",
-        "--network bridge --network-alias x", "--network container:web --ip 10.230.19.9", "--network container:web --mac-address 02:00:00:00:00:09",
-        "--network container:web -p 80:80", "--network container:nosuch", "--network front --mac-address nonsense", "--network front --ip6 fd00::9",
+        "--network host --ip 10.230.19.9", "--network none --ip 10.230.19.9", "--network-alias x",
+        "--network bridge --network-alias x", "--network container:web --ip 10.230.19.9",
+        "--network container:web --mac-address 02:00:00:00:00:09", "--network container:web -p 80:80", "--network container:nosuch", "--network front --mac-address nonsense", "--network front --ip6 fd00::9",
         "--network front --link nosuch", "--network ''",
     ):  # fmt: skip
-        play(f"run --rm --name refused {words} busybox true")
+        play(f"run --rm --name refused {words} busybox true", hide=_WHICH)
     play("ps -a --format '{{.Names}}'", unordered=True)
 
 

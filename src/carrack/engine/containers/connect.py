@@ -109,6 +109,7 @@ class Connector:
         """Connect all networks; the parked cable serves the first bridge, whose interface is the first."""
         veth, found = parked.veth, {}
         for network in self._ordered(c):
+            networking.check_joinable(network)
             wanted = c.wanted[network.name]
             cable = veth if network.driver == BRIDGE else None
             veth = None if cable is not None else veth

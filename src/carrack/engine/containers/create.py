@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine import resources, spec, storage_options, userns
 from carrack.engine.containers import merge, names, networking
+from carrack.engine.containers.endpoints import user_defined
 from carrack.engine.containers.linking import Links
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -124,7 +125,8 @@ class Creator:
         merge.host_config(host, cgroup_version=self._facts.cgroup_version, given=self._facts.given)
         told = networking.complete(networks, host, config, self._find_network)
         merge.check_together(config, host)
-        host["Links"] = self._links.resolved(host["Links"])
+        # on networks of the user's own a link is a name, looked up when it is used: it is said of the endpoint
+        host["Links"] = None if user_defined(host["NetworkMode"]) else self._links.resolved(host["Links"])
         if spec.remapped(host, self._facts) is not None:
             userns.check(host)
         sandbox_files.hosts((), host["ExtraHosts"] or (), ("0.0.0.0",))  # refuses malformed entries

@@ -94,6 +94,8 @@ class Lifecycle:
     async def _failed(self, c: Container, failure: Exception) -> None:
         tell_mounts(self._events, c, "unmount")
         code = exit_code(failure)
+        if not isinstance(failure, StartFailed):  # no program was tried: that of the run before stays, as Docker's
+            code = c.state.exit_code or code
         c.state.status = "exited" if c.state.finished_at else "created"
         c.state.pid, c.state.exit_code, c.state.error = 0, code, str(start_error(failure) if isinstance(failure, StartFailed) else failure)  # fmt: skip  # noqa: E501
         c.state.started_at = 0 if c.state.status == "created" else c.state.started_at

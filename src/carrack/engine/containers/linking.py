@@ -133,8 +133,8 @@ class Links:
         if not slash:
             self._store.find(path)
             raise Internal("Conflict, cannot remove the default link name of the container")
-        c = self._store.find(name)
-        if not any(one == alias for _, one in self.of(c)):
+        c = self._target(name)
+        if c is None or not any(one == alias for _, one in self.of(c)):
             raise NotFound(f"No such container: {path.strip('/')}")
         return c, alias
 

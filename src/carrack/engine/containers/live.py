@@ -93,6 +93,7 @@ class LiveNetworks:
     async def _join(
         self, c: Container, shim: Shim, sandbox: Sandbox, network: Network, wanted: Document, undo: AsyncExitStack
     ) -> None:
+        networking.check_joinable(network)
         undo.push_async_callback(self._restore, c, shim, (c.networking, c.endpoints, c.ports), network)
         undo.push_async_callback(self._fabric.disconnect, c.id, network.id, sandbox=sandbox)
         plan = endpoints.plan(wanted)

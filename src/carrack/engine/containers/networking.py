@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from carrack.engine.containers import endpoints
 from carrack.engine.containers.endpoints import IFNAME
-from carrack.errors import InvalidArgument, NotFound
+from carrack.errors import Forbidden, InvalidArgument, NotFound
 from carrack.model.container import Document
 from carrack.network.plan import Subnet
 
@@ -32,6 +32,8 @@ class Known(Protocol):
     def name(self) -> str: ...
     @property
     def driver(self) -> str: ...
+    @property
+    def config_only(self) -> bool: ...
     @property
     def chosen_subnets(self) -> Sequence[str]: ...
     @property
@@ -65,6 +67,8 @@ def complete(given: Document, host: Document, config: Document, find: Find) -> l
     mode = host["NetworkMode"]
     if mode.startswith("container:"):
         _no_address((), config["MacAddress"])
+        for one in given["EndpointsConfig"].values():
+            check(endpoints.wanted(one), mode, None)
         # What clients say of the other's network says nothing; another network is refused at start.
         others = {name: one for name, one in given["EndpointsConfig"].items() if not name.startswith("container:")}
         others.pop("default", None)
@@ -130,6 +134,12 @@ def check(endpoint: Document, name: str, network: Known | None, told: str = "inv
         endpoints.check(endpoint, name, subnets)
     except InvalidArgument as error:
         raise InvalidArgument(f"{told.format(name)}{error}") from None
+
+
+def check_joinable(network: Known) -> None:
+    """Raise Forbidden for what is only the configuration of other networks."""
+    if network.config_only:
+        raise Forbidden("cannot create endpoint on configuration-only network")
 
 
 def check_together(mode: str, names: Iterable[str]) -> None:

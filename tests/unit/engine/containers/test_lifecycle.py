@@ -97,6 +97,17 @@ def test_a_failed_start_is_recorded_and_undone(
     inside(tmp_path, test)
 
 
+def test_an_earlier_exit_code_stays_where_no_program_was_tried(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c = await world.create("web", {"HostConfig": {"NetworkMode": "gone"}})
+        c.state.status, c.state.exit_code, c.state.finished_at = "exited", 137, 1
+        with pytest.raises(NotFound, match="network gone not found"):
+            await world.lifecycle.start(c)
+        assert (c.state.status, c.state.exit_code) == ("exited", 137)
+
+    inside(tmp_path, test)
+
+
 def test_a_container_that_asked_for_it_is_removed_when_it_cannot_start(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         c = await world.create("web", {"HostConfig": {"AutoRemove": True}})

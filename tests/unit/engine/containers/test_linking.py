@@ -121,7 +121,7 @@ def test_a_link_is_found_by_its_name() -> None:
     assert links.without(web, "data") == [f"{db.id}:db"]
     for path, kind, told in (
         ("web/nope", NotFound, "No such container: web/nope"),
-        ("nope/data", NotFound, "No such container: nope"),
+        ("nope/data", NotFound, "No such container: nope/data"),
         ("web", Internal, "cannot remove the default link name"),
         ("nope", NotFound, "No such container: nope"),
     ):

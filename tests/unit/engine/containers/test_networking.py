@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from carrack.engine.containers import networking
-from carrack.errors import InvalidArgument, NotFound
+from carrack.errors import Forbidden, InvalidArgument, NotFound
 from carrack.model import container as model
 from carrack.model import schema
 from carrack.network.plan import Subnet
@@ -22,6 +22,7 @@ class Net:
     name: str
     driver: str = "bridge"
     chosen_subnets: tuple[str, ...] = ("10.77.0.0/24",)
+    config_only: bool = False
     subnets: tuple[Subnet, ...] = ()
 
 
@@ -72,8 +73,18 @@ def test_what_a_network_cannot_give_is_told_with_its_name() -> None:
         "invalid config for network front: invalid endpoint settings:\n"
         "no configured subnet or ip-range contain the IP address 10.99.0.1"
     )
+    with pytest.raises(
+        InvalidArgument, match=r"(?s)invalid config for network container:x: .*user defined networks only"
+    ):
+        made("container:x", {"container:x": {"IPAMConfig": {"IPv4Address": "10.77.0.9"}}})
     with pytest.raises(InvalidArgument, match="network front is given twice, as 1111 and as front"):
         made("front", {"1111": {}, "front": {}})
+
+
+def test_a_configuration_is_no_network() -> None:
+    networking.check_joinable(KNOWN[1])
+    with pytest.raises(Forbidden, match="cannot create endpoint on configuration-only network"):
+        networking.check_joinable(Net("3" * 64, "base", config_only=True))
 
 
 def test_the_address_of_the_container_is_that_of_its_network() -> None:
