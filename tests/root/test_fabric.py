@@ -296,6 +296,19 @@ def test_options_of_a_bridge_are_seen_in_the_kernel() -> None:
 
 
 @own_network
+@pytest.mark.census("daemon.json default-gateway")
+def test_another_gateway_than_the_bridge_leads_out() -> None:
+    async def scene(fabric: Fabric) -> None:
+        with Namespace() as one:
+            found = await join(fabric, "one", one, other)
+            assert (found["Gateway"], way_out(one)) == ("10.231.9.9", "10.231.9.9 eth0")
+
+    subnet = Subnet("10.231.9.0/24", "10.231.9.1", reserved={"DefaultGatewayIPv4": "10.231.9.9"})
+    other = NetworkPlan("9" * 64, "other", BRIDGE, (subnet,))
+    with_fabric(other)(scene)
+
+
+@own_network
 def test_a_bridge_that_was_there_before_is_lent_and_left_as_it_was() -> None:
     async def scene(fabric: Fabric) -> None:
         await fabric.create(lent)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from carrack.errors import CarrackError, Conflict, Internal, NotFound
+from carrack.errors import CarrackError, Conflict, Internal, NotFound, Unavailable
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.linux.nft_expressions import DROP
@@ -32,7 +32,7 @@ from carrack.network.ports import PortAllocator
 from carrack.network.publishing import Published, Publisher
 from carrack.network.relaying import Row
 from carrack.network.rules import GUARD
-from carrack.network.sandbox import Sandbox
+from carrack.network.sandbox import Sandbox, open_sandbox
 
 _LOG = logging.getLogger(__name__)
 
@@ -208,7 +208,8 @@ class Nets:
     def disconnect(self, container_id: str, network_id: str | None, sandbox: Sandbox | None) -> None:
         """Take one endpoint away, or all; one that is not there is no error.
 
-        A cable dies with its sandbox; it is cut here only when the sandbox, which is given then, lives on.
+        A cable dies with its sandbox; it is cut here only when the sandbox, which is given then, lives on. That goes by
+        its next way out before it loses the old one, so that no crash leaves it without.
         """
         wanted = [m for m in self.members.of(container_id) if network_id in (None, m.net.plan.id)]
         before = self.members.ways(container_id)
@@ -222,8 +223,8 @@ class Nets:
                 each.callback(self.publisher.withdraw, container_id)
             elif left != before:
                 each.callback(self.publisher.move, container_id, self._way(left))
-        if wanted and sandbox is not None and left != before:
-            self._lead(sandbox, left)
+            if wanted and sandbox is not None and left != before:
+                each.callback(self._lead, sandbox, left)
 
     def publish(
         self, container_id: str, ports: Sequence[PublishedPort], exposed: Collection[str], name: str = ""
@@ -257,22 +258,29 @@ class Nets:
     def _take_in(self, existing: Mapping[str, Existing]) -> None:
         links = rtnetlink.links(self.kernel.host) if existing else []
         for container_id, past in existing.items():
+            strays = []
             for member, cable in survivors.members(self.kernel.host, links, container_id, past, self._nets):
-                if member is None:
-                    self._cut(container_id, cable)
-                    continue
-                self.members.add(container_id, member)
+                if member is not None:
+                    self.members.add(container_id, member)
                 if cable is not None:
-                    member.net.wire.adopt(container_id, cable)
+                    strays.append(cable) if member is None else member.net.wire.adopt(container_id, cable)
+            if strays:
+                self._cut(container_id, strays, past.pid)
             if self.members.of(container_id):
                 self.publisher.adopt(container_id, self._way(self.members.ways(container_id)), past.ports, past.name)
         for net in self._nets.values():
             net.wire.replug(self.kernel.host)
 
-    def _cut(self, container_id: str, cable: rtnetlink.Link | None) -> None:
-        if cable is not None:
+    def _cut(self, container_id: str, strays: Sequence[rtnetlink.Link], pid: int) -> None:
+        """Take away what a crash left of a connect or disconnect, and lead the container by what it has on record."""
+        for cable in strays:
             _LOG.warning("container %s loses interface %s, which nobody has on record", container_id, cable.name)
             unplug(self.kernel.host, ParkedVeth(cable.index, cable.name))
+        try:
+            with open_sandbox(pid) as sandbox:
+                self._lead(sandbox, self.members.ways(container_id))
+        except Unavailable:
+            _LOG.debug("container %s has ended", container_id)
 
     def mend(self) -> str:
         """Bring bridges, the cables on them and the host's forwarding into shape; what was wrong, in words."""

@@ -125,11 +125,11 @@ def test_interfaces_are_numbered_and_the_best_network_leads(scene: Scene) -> Non
     assert scene.notes[-2:] == ["plug eth0 10.1.0.2/24 by 10.1.0.1", "plug eth1 10.0.0.2/24 by 10.0.0.1"]
     scene.links.remove("eth0")
     scene.disconnect("c1", plan(0))
-    assert scene.notes[-2:] == ["cut", "lead 10.1.0.2"]
+    assert scene.notes[-2:] == ["lead 10.1.0.2", "cut"]
     scene.connect("c1", plan(0), EndpointPlan(priority=-1, interface="lan"))
     assert scene.notes[-1] == "plug lan 10.0.0.3/24 by "
     scene.disconnect("c1", None)
-    assert scene.notes[-3:] == ["cut", "cut", "lead None"]
+    assert scene.notes[-3:] == ["lead None", "cut", "cut"]
 
 
 def test_ports_follow_the_way_out(scene: Scene) -> None:
