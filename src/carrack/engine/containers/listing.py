@@ -101,8 +101,9 @@ def ports(c: Container) -> list[Document]:
         for binding in bindings or [None]:
             entry: Document = {"PrivatePort": int(number), "Type": protocol}
             if binding is not None:
-                entry = {"IP": binding["HostIp"], "PrivatePort": int(number),
-                         "PublicPort": int(binding["HostPort"]), "Type": protocol}  # fmt: skip
+                # a port that is reached at the container's own address (gateway mode routed) has none of the host
+                public = {"PublicPort": int(binding["HostPort"])} if binding["HostPort"] else {}
+                entry = {"IP": binding["HostIp"], "PrivatePort": int(number), **public, "Type": protocol}
             result.append(entry)
     return sorted(result, key=lambda e: (e["PrivatePort"], e.get("PublicPort", 0), e["Type"]))
 

@@ -42,7 +42,7 @@ class Settings:
     live_restore: bool = False
     experimental: bool = False
     firewall: str = "nftables"
-    networks: tuple[str, ...] = ("bridge", "host", "null")
+    networks: tuple[str, ...] = ("bridge", "host", "ipvlan", "macvlan", "null")
     logs: tuple[str, ...] = ("fluentd", "gelf", "journald", "json-file", "local", "splunk", "syslog")
     log_driver: str = "json-file"
     pools: tuple[tuple[str, int], ...] = ()

@@ -63,6 +63,8 @@ def test_ports_of_a_running_container() -> None:
         {"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
         {"PrivatePort": 90, "Type": "udp"},
     ]
+    c.ports = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": ""}]}  # routed
+    assert listing.ports(c) == [{"IP": "0.0.0.0", "PrivatePort": 80, "Type": "tcp"}]
     c.endpoints = {"inner": {"Gateway": "", "IPAddress": "10.0.0.2"}}
     assert listing.ports(c) == []
     c.endpoints = OUT
