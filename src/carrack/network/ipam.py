@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from carrack.errors import Forbidden, InvalidArgument, Unavailable
+from carrack.errors import Forbidden, Internal, InvalidArgument, Unavailable
 from carrack.network.plan import Subnet
 
 Address = IPv4Address | IPv6Address
@@ -104,7 +104,7 @@ class Pools:
         return bool(self.pools)
 
     def allocate(self, wanted: str = "") -> Address:
-        """As a pool's; without a wish the first that has one left gives it."""
+        """As a pool's; without a wish the first that has one left gives it. Internal, as with Docker, when none has."""
         if wanted:
             return self._owner(wanted).allocate(wanted)
         for pool in self.pools[:-1]:
@@ -117,7 +117,7 @@ class Pools:
         except Unavailable as e:
             version = self.pools[-1].subnet.version
             words = f"no available IPv{version} addresses on this network's address pools"
-            raise Unavailable(f"{words}: {self._network}") from e
+            raise Internal(f"{words}: {self._network}") from e
 
     def release(self, address: str) -> None:
         """Give an address back; one of no pool is ignored."""

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrack.errors import Forbidden, InvalidArgument, Unavailable
+from carrack.errors import Forbidden, Internal, InvalidArgument, Unavailable
 from carrack.network.ipam import AddressPool, Pools
 from carrack.network.plan import Subnet
 
@@ -82,7 +82,7 @@ def test_a_network_of_several_pools_fills_one_after_another() -> None:
     subnets = [Subnet("10.1.0.0/30", "10.1.0.1"), Subnet("10.2.0.0/30", "10.2.0.1")]
     pools = Pools(subnets, "lan (ab12)")
     assert [str(pools.allocate()) for _ in range(2)] == ["10.1.0.2", "10.2.0.2"]
-    with pytest.raises(Unavailable, match=r"no available IPv4 addresses on this network's address pools: lan \(ab12\)"):
+    with pytest.raises(Internal, match=r"no available IPv4 addresses on this network's address pools: lan \(ab12\)"):
         pools.allocate()
     assert str(pools.of("10.2.0.2").gateway) == "10.2.0.1"
     pools.release("10.1.0.2")
