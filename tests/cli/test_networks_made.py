@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,29 +223,29 @@ def test_names_are_free(line: CommandLine, name: str) -> None:
 def test_networks_outlive_a_killed_daemon(line: CommandLine) -> None:
     """With their containers, whose names they keep; one whose bridge is somebody else's now is kept and told."""
     daemon = line.daemon
-    web, lost = made(line, EnableIPv6=True), made(line, "lost", Options={B + "name": "lost0"})
+    web, lost = made(line, EnableIPv6=True), made(line, "lost", Options={B + "name": "lost0", D + "driver.mtu": "1000"})
     served = line("run", "-d", "--name", "in", "--network", "web", IMAGE, "httpd", "-f", "-h", "/www").stdout.strip()
     pid = (daemon.root / "pid").read_text().strip()
-    holder = subprocess.Popen(["nsenter", "--net", "--target", pid, "sleep", "60"])
-    try:
-        daemon.crash()
-        script = "ip link delete lost0; ip link add lost0 type veth peer name lost1"
-        enter = ["nsenter", "--net", "--target", str(holder.pid), "sh", "-ec", script]
-        assert (done := subprocess.run(enter, capture_output=True, text=True)).returncode == 0, done.stderr
-        wrapper, daemon.wrapper = daemon.wrapper, ["nsenter", "--net", "--target", str(holder.pid)]
-        daemon.start()
-        daemon.wrapper = wrapper
-        assert inspected(line, "web")["Containers"][served]["Name"] == "in"
-        assert {**inspected(line, "web"), "Containers": {}} == web
-        assert inspected(line, "lost") == lost
-        assert "network lost cannot be used" in daemon.log.read_text()
-        there = line("inspect", "-f", "{{.NetworkSettings.Networks.web.IPAddress}}", served).stdout.strip()
-        assert "carrack serves" in inside(line, f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {there} 80")
-        on_host(line, "ip", "link", "delete", "lost0")
-        assert inside(line, "ls /sys/class/net", network="lost") == "eth0\nlo\n"
-    finally:
-        holder.kill()
-        holder.wait()
+    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    enter = ["nsenter", f"--net=/proc/{os.getpid()}/fd/{there}"]
+    daemon.crash()
+    script = "ip link delete lost0; ip link add lost0 type veth peer name lost1"
+    subprocess.run([*enter, "sh", "-ec", script], check=True)
+    daemon.wrapper = enter
+    daemon.start()
+    os.close(there)
+    assert inspected(line, "web")["Containers"][served]["Name"] == "in"
+    assert {**inspected(line, "web"), "Containers": {}} == web
+    assert inspected(line, "lost") == lost
+    assert "network lost cannot be used" in daemon.log.read_text()
+    address = line("inspect", "-f", "{{.NetworkSettings.Networks.web.IPAddress}}", served).stdout.strip()
+    assert "carrack serves" in inside(line, f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} 80")
+    on_host(line, "ip", "link", "delete", "lost0")
+    assert inside(line, "ls /sys/class/net; cat /sys/class/net/eth0/mtu", network="lost").split() == [
+        "eth0",
+        "lo",
+        "1000",
+    ]
 
 
 def test_records_of_the_version_before(tmp_path: Path) -> None:

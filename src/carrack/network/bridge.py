@@ -147,6 +147,8 @@ def _switch_ipv6(settings: BridgeSettings, sys_root: str, *, theirs: bool) -> No
         if settings.address6:
             raise Unavailable(f"this kernel has no IPv6: bridge {settings.name} cannot have {settings.address6}")
         return
+    if not settings.address6 and sysctl.read(sys_root, sysctl.disable_ipv6(settings.name)) is None:
+        return  # the kernel takes IPv6 from an interface of less than 1280 bytes
     sysctl.ensure(sys_root, sysctl.accept_ra(settings.name), "0")
     if settings.address6:
         sysctl.ensure(sys_root, sysctl.accept_dad(settings.name), "0")  # or its first second finds no container

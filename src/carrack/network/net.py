@@ -8,6 +8,9 @@ from carrack.network.ipam import Addresses, AddressPool, Pools
 from carrack.network.kinds import kind_of
 from carrack.network.plan import EndpointPlan, NetworkPlan
 
+#: in bytes; the kernel takes IPv6 from interfaces with less (RFC 8200, 5)
+SMALLEST_MTU6 = 1280
+
 
 class Net:
     """``table`` names the daemon that it belongs to. For one thread at a time."""
@@ -81,7 +84,7 @@ class Net:
             mac if self._kind.own_mac else "",
             self._kind.mtu,
             interface,
-            self._kernel_has_ipv6,
+            self._kernel_has_ipv6 and not 0 < self._kind.mtu < SMALLEST_MTU6,
             tuple((_path(name), value) for name, value in wanted.sysctls),
         )
 

@@ -80,3 +80,9 @@ def test_the_inside_has_all_that_was_wanted() -> None:
 def test_switches_that_are_not_the_interfaces_are_refused(name: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid sysctl"):
         net().inside(Addresses("10.9.0.3", ""), "eth0", Addresses("", ""), EndpointPlan(sysctls=((name, "1"),)))
+
+
+def test_a_small_interface_has_no_ipv6_to_be_switched() -> None:
+    small = NetworkPlan("a" * 64, "web", BRIDGE, (FOUR,), options={"com.docker.network.driver.mtu": "1279"})
+    nowhere = Addresses("", "")
+    assert not Net(small).inside(Addresses("10.9.0.3", ""), "eth0", nowhere, EndpointPlan()).kernel_has_ipv6

@@ -20,7 +20,7 @@ ENABLE = {4: _DOCKER + "enable_ipv4", 6: _DOCKER + "enable_ipv6"}
 """Options that stand for a network's ``--ipv4`` and ``--ipv6``, of any driver."""
 
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
-_LARGEST_MTU, _SMALLEST_MTU = 65535, 68
+_LARGEST_MTU, _SMALLEST_MTU, _SMALLEST_MTU6 = 65535, 68, 1280
 _INTERFACE = re.compile(r"[^/\s:%]{1,15}")
 _PREFIX = re.compile(r"[^/\s:%]{1,13}")
 _GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
@@ -29,8 +29,8 @@ Options = Mapping[str, str]
 Check = Callable[[str, str], None]
 
 
-def check(driver: str, options: Options, *, internal: bool) -> list[str]:
-    """Refuse options that say nothing to a driver; returns those that it does not know.
+def check(driver: str, options: Options, *, internal: bool, ipv6: bool = False) -> list[str]:
+    """Refuse options that say nothing to a driver of such a network; returns those that it does not know.
 
     InvalidArgument names the option; NotFound when there is no such driver.
     """
@@ -42,6 +42,8 @@ def check(driver: str, options: Options, *, internal: bool) -> list[str]:
             known[key](key, value)
     if not internal and any(options.get(key) == "isolated" for key in _MODES):
         raise InvalidArgument("gateway mode 'isolated' can only be used for an internal network")
+    if ipv6 and 0 < int(options.get(MTU) or 0) < _SMALLEST_MTU6:
+        raise InvalidArgument(f"invalid MTU number: {options[MTU]}: IPv6 needs {_SMALLEST_MTU6} at least")
     return [key for key in options if key not in known]
 
 

@@ -164,7 +164,7 @@ def _settled(
         found = replace(found, **_ipam(body))
     if not found.ipv4 and not found.ipv6:
         raise InvalidArgument("IPv4 or IPv6 must be enabled")
-    unknown = options.check(found.driver, found.options, internal=body["Internal"])
+    unknown = options.check(found.driver, found.options, internal=body["Internal"], ipv6=found.ipv6)
     _refuse_ipam_driver(found, pools)
     return (
         replace(found, internal=body["Internal"], attachable=body["Attachable"], scope=body["Scope"] or found.scope),

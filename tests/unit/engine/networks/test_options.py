@@ -104,3 +104,11 @@ def test_versions_by_option() -> None:
     assert options.enabled({D + "enable_ipv4": "0"}, 4) is False
     with pytest.raises(InvalidArgument, match=r'driver-opt "com.docker.network.enable_ipv6" is not a valid bool'):
         options.enabled({D + "enable_ipv6": "cake"}, 6)
+
+
+def test_ipv6_needs_room() -> None:
+    small = {D + "driver.mtu": "1279"}
+    assert options.check("bridge", small, internal=False) == []
+    assert options.check("bridge", {D + "driver.mtu": "0"}, internal=False, ipv6=True) == []
+    with pytest.raises(InvalidArgument, match="IPv6 needs 1280"):
+        options.check("bridge", small, internal=False, ipv6=True)
