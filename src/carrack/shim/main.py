@@ -22,7 +22,7 @@ from carrack.shim.execs import Execs
 from carrack.shim.loop import Loop
 from carrack.shim.protocol import StartError
 from carrack.shim.reaper import Reaper
-from carrack.shim.service import Service
+from carrack.shim.service import HOLDING, Service, hold, unused
 from carrack.shim.start import Running, describe, retire_socket, start, write_exit, write_file
 
 TYPE_CHECKING = False
@@ -152,20 +152,23 @@ class Shim:
         return control
 
     def _connect(self, _: int) -> None:
-        listener = socket.socket(fileno=self._running.listener.fileno())
+        listener: Any = self._running.listener
         try:
-            sock, _address = listener.accept()
+            fd, _address = listener._accept()  # the socket class's own way wakes more code than all the rest
         except OSError:
             return
-        finally:
-            listener.detach()
-        self._accept(sock).send(self._state(), (self._sandbox.child.pidfd,))
+        self._accept(channel.bare(fd)).send(self._state(), (self._sandbox.child.pidfd,))
 
     def _state(self) -> dict[str, Any]:
-        return {"event": "state", **self._service.state(), "exit": self._exit}
+        """Told to each daemon that comes back: the service is not made for that alone."""
+        known = unused(self._sandbox, self._running) if self._used is None else self._used.state()
+        return {"event": "state", **known, "exit": self._exit}
 
     def _request(self, control: Control, message: dict[str, Any], fds: list[int]) -> None:
-        self._service.handle(control, message, fds)
+        if self._used is None and message.get("op") in HOLDING:
+            hold(self._running, control, message, fds)
+        else:
+            self._service.handle(control, message, fds)
 
     def _exec_exited(self, name: str, exit: dict[str, Any]) -> None:
         self._tell({"event": "exec_exit", "exec": name, **exit})

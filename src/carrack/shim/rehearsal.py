@@ -8,10 +8,11 @@ and a shim is smaller and faster by it. Nothing is left: all takes place in a fi
 from __future__ import annotations
 
 import os
+import socket
 
 from carrack.runtime import channel
 from carrack.runtime.spawn import Child
-from carrack.shim import main, reaper, stub
+from carrack.shim import knock, main, reaper, stub
 from carrack.shim.loop import Loop
 from carrack.shim.reaper import Reaper
 from carrack.shim.slot import Sandbox
@@ -74,13 +75,30 @@ def _once(kernel: Kernel, hierarchy: Hierarchy, place: int) -> None:
     os.write(arranged.packed[2], b"first words\n")
     loop.turn()
     channel.receive(daemon)
+    _come_back(loop, daemon, place)
     os.close(arranged.packed[2])
     shim.close()
     for fd in (sandbox.null_fd, sandbox.child.pidfd, fds[message["log_directory"][0]]):
         os.close(fd)
     sandbox.release_namespaces()
-    for end in (theirs, daemon):
-        end.close()
+    theirs.close()
+
+
+def _come_back(loop: Loop, daemon: Any, place: int) -> None:
+    """The daemon ends, and another one asks what there is, and ends too."""
+    daemon.close()
+    loop.turn()
+    other = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    knock.connect(other, place)
+    loop.turn()
+    for fd in channel.receive(other)[1]:
+        os.close(fd)
+    channel.send(other, {"id": 1, "op": "held"})
+    loop.turn()
+    for fd in channel.receive(other)[1]:
+        os.close(fd)
+    other.close()
+    loop.turn()
 
 
 def _arrange(plan: stub.Plan, daemon: Any, control: Any, place: int) -> stub.Arranged:

@@ -24,6 +24,30 @@ if TYPE_CHECKING:
     Request = dict[str, Any]
 
 
+def unused(sandbox: Sandbox, running: Running) -> dict[str, Any]:
+    """The state of a container whose shim has been asked for nothing yet."""
+    return {
+        "container": running.container,
+        "pid": sandbox.child.pid,
+        "cgroup": sandbox.cgroup.path,
+        "paused": False,
+        "execs": {},
+    }
+
+
+HOLDING = ("hold", "held")
+
+
+def hold(running: Running, control: Control, message: Request, fds: list[int]) -> None:
+    """Keep these descriptors too, or give duplicates of what is kept: a daemon that comes back asks this of all."""
+    if message["op"] == "hold":
+        running.held_fds += fds
+        control.send({"id": message.get("id"), "ok": len(fds)})
+    else:
+        held = tuple(running.held_fds)
+        control.send({"id": message.get("id"), "ok": len(held)}, held)
+
+
 class Service:
     """Answers requests; each is answered once, by ``ok`` or by ``error``."""
 
@@ -45,13 +69,7 @@ class Service:
 
     def state(self) -> dict[str, Any]:
         """What a daemon that connects anew has to know."""
-        return {
-            "container": self._running.container,
-            "pid": self._sandbox.child.pid,
-            "cgroup": self._sandbox.cgroup.path,
-            "paused": self._paused,
-            "execs": self.execs.state(),
-        }
+        return {**unused(self._sandbox, self._running), "paused": self._paused, "execs": self.execs.state()}
 
     def handle(self, control: Control, message: Request, fds: list[int]) -> None:
         """Obey one request; descriptors that it does not keep are closed."""
@@ -68,14 +86,9 @@ class Service:
                 self._attach(message, left)
                 control.send({"id": number, "ok": None})
                 return
-            if name == "hold":
+            if name in HOLDING:
                 left, fds = fds, []
-                self._running.held_fds += left
-                control.send({"id": number, "ok": len(left)})
-                return
-            if name == "held":
-                held = tuple(self._running.held_fds)
-                control.send({"id": number, "ok": len(held)}, held)
+                hold(self._running, control, message, left)
                 return
             operation = self._operations.get(str(name))
             if operation is None:

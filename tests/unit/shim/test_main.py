@@ -72,6 +72,12 @@ def test_the_exit_is_on_file_before_it_is_told_and_told_to_all(tmp_path: Path) -
         assert (message["event"], message["container"], message["pid"], len(fds)) == ("state", "c", 42, 1)
         os.close(fds[0])
         daemons.append(sock)
+    channel.send(daemons[0], {"id": 1, "op": "held"})
+    loop.turn()
+    answer, fds = channel.receive(daemons[0])
+    assert (answer, len(fds)) == ({"id": 1, "ok": 1}, 1)
+    os.close(fds[0])
+    assert shim._used is None  # nothing of all this wakes the service
     daemons.pop().close()  # one daemon was killed
     loop.turn()
     reaper.ended = [(7, 0), (42, 5 << 8)]
