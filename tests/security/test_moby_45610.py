@@ -11,8 +11,10 @@ import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.root import site as site_module
 from tests.root.netns import Namespace, ask, cable, echo, own_network
 from tests.root.one_network import OneNetwork
+from tests.root.site import Site, network, on_site
 
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Message, Netlink, attribute
@@ -121,3 +123,69 @@ def test_every_bridge_has_its_drop() -> None:
     held = rules.RuleSet(TABLE, bridges).entries()
     assert len(held[IPV4, "subnets"]) == 4, "the first address of each, and the one behind the last"
     assert len(held[IPV6, "subnets"]) == 2
+
+
+#: Networks of which one publishes a port on the host's own addresses, and one nothing
+FIRST, SECOND = network(1, ipv6=True), network(2, ipv6=True)
+LOOPBACKS = (("127.0.0.1", 8080), ("::1", 8080))
+
+
+async def attacked(site: Site) -> dict[str, bool]:
+    """What a neighbour reaches that routes all our networks, and 127.0.0.1, by the host."""
+    one, two = await site.container("one", FIRST), await site.container("two", SECOND)
+    await one.publish("127.0.0.1:8080:80", "[::1]:8080:80")
+    site.route_by_us("10.231.0.0/16", "fd00:231::/32")
+    site.neighbour.run(lambda: give_up_loopback(site_module.HOST))
+    aims = {f"port {port} of {c.name}, IPv{v}": (a, port)
+            for c in (one, two) for v, a in ((4, c.address), (6, c.address6)) for port in (80, 81)}  # fmt: skip
+    aims |= {f"gateway {v}": (a, 8080) for v, a in ((4, "10.231.1.1"), (6, "fd00:231:1::1"))}
+    aims |= {"127.0.0.1": ("127.0.0.1", 8080)}
+    tries = [asyncio.to_thread(site.from_outside, *where, timeout=2) for where in aims.values()]
+    return {aim: answer is not None for aim, answer in zip(aims, await asyncio.gather(*tries), strict=True)}
+
+
+@own_network
+def test_neighbours_are_kept_out_of_many_networks_over_both_families() -> None:
+    async def scene(site: Site) -> None:
+        reached = await attacked(site)
+        assert not any(reached.values()), reached
+        for address, port in LOOPBACKS:
+            assert await asyncio.to_thread(ask, address, port) is not None, "the host itself gets in"
+
+    on_site([FIRST, SECOND], scene)
+
+
+EARLY = ("to loopback from outside", "as loopback from outside", "routed around a bridge")
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *comments: str) -> None:
+    """The firewall lacks these rules."""
+    whole = RuleSet.rules
+    monkeypatch.setattr(RuleSet, "rules", lambda self, f: [r for r in whole(self, f) if r.comment not in comments])
+
+
+@own_network
+def test_with_rules_as_docker_had_them_before_28_they_get_to_the_hosts_own_ports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without the drops before tracking what is forwarded is left to the forward chain, as Docker left it."""
+    without(monkeypatch, *EARLY)
+
+    async def scene(site: Site) -> None:
+        reached = await attacked(site)
+        assert reached.pop("127.0.0.1")
+        assert not any(value for aim, value in reached.items() if not aim.startswith("gateway")), "forward keeps these"
+
+    on_site([FIRST, SECOND], scene)
+
+
+@own_network
+def test_with_a_forward_chain_that_accepts_they_get_in_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on the many hosts whose policy it was."""
+    without(monkeypatch, *EARLY, "into a bridge")
+
+    async def scene(site: Site) -> None:
+        reached = await attacked(site)
+        assert all(value for aim, value in reached.items() if not aim.startswith("gateway")), reached
+
+    on_site([FIRST, SECOND], scene)

@@ -83,19 +83,20 @@ def places(host_ip: str, way: Way, protocol: str = "tcp") -> tuple[str, ...]:
 def runs(wanted: Sequence[PublishedPort]) -> Iterator[tuple[PublishedPort, int]]:
     """Neighbours with numbers of their own (on both sides one more) as the first of them and how many they are."""
     first: PublishedPort | None = None
-    count, host, container, protocol = 0, -1, -1, ""
+    count = host = inner = 0
+    protocol = next_host = next_container = ""
     for port in wanted:
-        number, _, kind = port.container.partition("/")
-        same = first is not None and (first.host_ip, first.allow) == (port.host_ip, port.allow) and kind == protocol
-        follows = same and port.host_port == str(host + count) and number == str(container + count)
-        if follows:
+        follows = first is not None and port.container == next_container and port.host_port == next_host
+        if follows and first is not None and (first.host_ip, first.allow) == (port.host_ip, port.allow):
             count += 1
+            next_host, next_container = str(host + count), f"{inner + count}/{protocol}"
             continue
         if first is not None:
             yield first, count
-        fixed = port.host_port.isdigit() and port.host_port != "0"
-        first, count, protocol = port, 1, kind
-        host, container = (int(port.host_port) if fixed else -1 << 20), int(number)
+        first, count = port, 1
+        number, _, protocol = port.container.partition("/")
+        host, inner = int(port.host_port) if port.host_port.isdigit() else 0, int(number)
+        next_host, next_container = str(host + 1) if host else "", f"{inner + 1}/{protocol}" if host else ""
     if first is not None:
         yield first, count
 
@@ -119,31 +120,34 @@ def parse(ports: Mapping[str, Any]) -> list[Binding]:
     found: list[Binding] = []
     for key, listed in ports.items():
         number, _, protocol = key.partition("/")
+        groups: dict[tuple[str, tuple[str, ...]], list[list[str]]] = {}
         for place in listed or ():
-            port = int(place["HostPort"] or 0)
-            one = Binding(protocol, (place["HostIp"],), port, int(number), 1, tuple(place.get("Allow") or ()))
-            last = found[-1] if found else None
-            if last and last == replace(one, addresses=last.addresses) and place["HostIp"] not in last.addresses:
-                found[-1] = replace(last, addresses=(*last.addresses, *one.addresses))
-            else:
-                found.append(one)
+            rows = groups.setdefault((place["HostPort"], tuple(place.get("Allow") or ())), [[]])
+            if place["HostIp"] in rows[-1]:
+                rows.append([])
+            rows[-1].append(place["HostIp"])
+        for (port, allow), rows in groups.items():
+            found += [Binding(protocol, tuple(row), int(port or 0), int(number), 1, allow) for row in rows]
     return joined(found)
 
 
 def joined(bindings: Iterable[Binding]) -> list[Binding]:
     """Neighbours as runs."""
     found: list[Binding] = []
+    last, count = None, 0
     for one in sorted(bindings, key=lambda b: (b.protocol, b.addresses, b.allow, b.container_port, b.host_port)):
-        last = found[-1] if found else None
-        if last is not None and last.host_port and one == replace(_behind(last), count=one.count):
-            found[-1] = replace(last, count=last.count + one.count)
-        else:
-            found.append(one)
-    return found
+        if last is not None and last.host_port and _is_behind(one, last, count):
+            count += one.count
+            continue
+        if last is not None:
+            found.append(replace(last, count=count))
+        last, count = one, one.count
+    return [*found, replace(last, count=count)] if last is not None else found
 
 
-def _behind(last: Binding) -> Binding:
-    return replace(last, host_port=last.host_port + last.count, container_port=last.container_port + last.count)
+def _is_behind(one: Binding, last: Binding, count: int) -> bool:
+    same = (one.protocol, one.addresses, one.allow) == (last.protocol, last.addresses, last.allow)
+    return same and (one.host_port - last.host_port, one.container_port - last.container_port) == (count, count)
 
 
 def without(bindings: Iterable[Binding], word: str) -> tuple[list[Binding], list[Binding]]:

@@ -6,10 +6,11 @@ transaction; the tables are loaded whole only at the start and when somebody has
 """
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from carrack.errors import Conflict, Internal, Unavailable
+from carrack.linux.netlink import Message
 from carrack.linux.nft_expressions import IPV4, IPV6, Family
 from carrack.linux.nft_messages import delete_table
 from carrack.linux.nftables import Nftables
@@ -65,7 +66,7 @@ class Firewall:
         """Serve one more bridge. OSError with the kernel's reason, Internal when it is not found afterwards."""
         wanted = replace(self.rule_set, bridges=(*self.rule_set.bridges, bridge))
         found = wanted.members(bridge)
-        self.nftables.commit(addition(self.table, found))
+        self._commit(addition(self.table, found))
         self.rule_set = wanted
         if missing := self._lacking(found):
             raise Internal(f"firewall: {missing} of bridge {bridge.name} vanished as soon as they were added")
@@ -133,7 +134,7 @@ class Firewall:
         before, wanted = self._published.get(key, ()), tuple(coalesce(mappings))
         gone, come = changes(self.rule_set.ports(before), self.rule_set.ports(wanted))
         try:
-            self.nftables.commit(removal(self.table, gone) + addition(self.table, come))
+            self._commit(removal(self.table, gone) + addition(self.table, come))
         except OSError as e:
             if e.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 raise Conflict(f"a port of {key} leads to another container already: {e.strerror or e}") from e
@@ -157,6 +158,16 @@ class Firewall:
     def published(self, key: str) -> tuple[PortMapping, ...]:
         """The ports of one container."""
         return self._published.get(key, ())
+
+    def _commit(self, messages: Sequence[Message]) -> None:
+        """Once more with tables loaded anew, when another program has just taken them away."""
+        try:
+            self.nftables.commit(messages)
+        except OSError as e:
+            if e.errno != errno.ENOENT:
+                raise
+            self.install(self.rule_set.bridges)
+            self.nftables.commit(messages)
 
     def _swap(self, gone: Entries, come: Entries) -> None:
         try:

@@ -123,6 +123,16 @@ def test_what_was_taken_is_noticed_and_put_back(kernel: FakeNftables, firewall: 
     assert len(kernel.elements("t", "published")) == 1
 
 
+def test_tables_that_were_just_taken_are_loaded_before_a_change(kernel: FakeNftables, firewall: Firewall) -> None:
+    firewall.publish("c1", [mapping(8080)])
+    kernel.tables.clear()
+    firewall.publish("c2", [mapping(8081, "172.30.0.3")])
+    firewall.verify()
+    kernel.tables6.clear()
+    firewall.include(BridgeSettings("br1", "172.31.0.1/24", address6="fd00:31::1/64"))
+    firewall.verify()
+
+
 def test_withdrawal_survives_a_flush(kernel: FakeNftables, firewall: Firewall) -> None:
     firewall.publish("c1", [mapping(8080)])
     firewall.publish("c2", [mapping(8081, "172.30.0.3")])

@@ -1,10 +1,12 @@
+import errno
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.fakes.nftables import FakeNftables
 
-from carrack.errors import Conflict, NotFound
+from carrack.errors import Conflict, NotFound, Unavailable
 from carrack.model.ports import PublishedPort
 from carrack.network.bindings import Way
 from carrack.network.firewall import Firewall
@@ -20,12 +22,12 @@ class NoConntrack:
 
 
 class Scene:
-    def __init__(self) -> None:
+    def __init__(self, relay: Callable[[list[Any]], None] | None = None) -> None:
         self.nft = FakeNftables()
         self.firewall = Firewall(self.nft, "t")
         self.firewall.install([])
         conntrack: Any = NoConntrack()
-        self.publisher = Publisher(self.firewall, conntrack, PortAllocator())
+        self.publisher = Publisher(self.firewall, conntrack, PortAllocator(), relay)
 
     def open(self) -> list[tuple[int, str]]:
         """(host port, container address) of what the kernel leads on."""
@@ -94,3 +96,47 @@ def test_ports_of_survivors_are_taken_again(scene: Scene) -> None:
     assert scene.open() == [(int(port), "10.9.0.2")]
     scene.publisher.withdraw("c1")
     assert scene.open() == []
+
+
+def test_a_firewall_that_refuses_leaves_nothing_published(scene: Scene) -> None:
+    port = free_port()
+    scene.nft.refuse = errno.EPERM
+    with pytest.raises(PermissionError):
+        scene.publisher.publish("c1", Way("10.9.0.2", "", ipv6=False), [PublishedPort("80/tcp", "", port)])
+    assert scene.open() == []
+    done = scene.publisher.publish("c2", Way("10.9.0.3", "", ipv6=False), [PublishedPort("80/tcp", "", port)])
+    close(done.fds)
+    scene.nft.refuse = errno.EPERM
+    with pytest.raises(PermissionError):
+        scene.publisher.republish("c2", Way("10.9.0.3", "", ipv6=False), [], ["80"])
+    assert scene.open() == [(int(port), "10.9.0.3")]
+    with pytest.raises(Conflict):
+        scene.publisher.publish("c1", Way("10.9.0.2", "", ipv6=False), [PublishedPort("80/tcp", "", port)])
+
+
+def test_a_long_range_is_bound_afterwards_and_told_to_the_relay() -> None:
+    told: list[list[Any]] = []
+    scene = Scene(told.append)
+    first = int(free_port()) + 2000
+    wanted = [PublishedPort(f"{80 + n}/tcp", "", str(first + n)) for n in range(100)]
+    way = Way("10.9.0.2", "")
+    done = scene.publisher.publish("c1", way, wanted, name="web")
+    assert done.later
+    assert len(done.fds) == 2, "its ends are held at once"
+    assert told == [[("tcp", "::", first, "10.9.0.2", 80, 100)]]
+    bound = scene.publisher.bind("c1")
+    assert len(bound) == 98
+    assert scene.publisher.bind("c1") == []
+    with pytest.raises(Unavailable):
+        PortAllocator().reserve("tcp", ["0.0.0.0"], str(first + 50))
+    changed = scene.publisher.republish("c1", way, [], [f"{first + 50}:130/tcp"])
+    assert changed.later
+    assert changed.gone == (("tcp", ("0.0.0.0", "::"), first + 50),)
+    close(list(PortAllocator().reserve("tcp", ["0.0.0.0"], str(first + 50)).fds))
+    scene.publisher.bind("c1")
+    scene.publisher.withdraw("c1")
+    close(done.fds)
+    assert told[-1] == []
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(bound[0])
+    close(list(PortAllocator().reserve("tcp", ["0.0.0.0", "::"], str(first + 51)).fds))

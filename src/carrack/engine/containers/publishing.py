@@ -6,6 +6,7 @@ reached; bindings of a container stand by port (``80/tcp``) in ``HostConfig.Port
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ Bindings = dict[str, list[Document]]
 Ports = Mapping[str, Sequence[Document] | None]
 
 
+@functools.lru_cache(2048)  # a range of a thousand ports is asked for at each of its container's steps
 def port_key(text: str) -> str:
     """``80/tcp`` of ``80`` or ``80/TCP``. Raises InvalidArgument."""
     number, _, protocol = text.partition("/")
