@@ -18,6 +18,7 @@ from tests.cli.remapped import docker_on, remapping
 from tests.cli.running import Cli, CommandLine, DaemonProcess, eventually
 from tests.cli.test_access import free_port
 from tests.fakes import dns
+from tests.root.test_sublinks import needs_macvlan
 
 pytestmark = pytest.mark.root
 
@@ -129,6 +130,26 @@ def test_those_who_share_an_alias_take_turns(docker: Cli, image: str, network: C
     docker("stop", "-t", "0", "two")
     assert len(resolved(docker, "one", "pool")) == 2
     assert "name = one.names-shop" in docker("exec", "three", "nslookup", resolved(docker, "three", "one")[0]).stdout
+
+
+@needs_macvlan
+def test_names_on_a_network_of_the_hosts_own_link(docker: Cli, image: str, network: Callable[..., str]) -> None:
+    """Without any bridge, whose cable brings the resolver's sockets otherwise."""
+    parent = f"crkn{os.getpid() % 100_000}"
+    subprocess.run(["ip", "link", "add", parent, "type", "veth", "peer", "name", f"{parent}p"], check=True)
+    try:
+        for link in (parent, f"{parent}p"):
+            subprocess.run(["ip", "link", "set", link, "up"], check=True)
+        lan = network("names-lan", "-d", "macvlan", "-o", f"parent={parent}", "--subnet", "10.219.7.0/24")
+        for number in (2, 3):
+            words = ["--network", lan, "--ip", f"10.219.7.{number}"]
+            docker("run", "-d", "--name", f"n{number}", *words, image, "sleep", "1000")
+        assert resolved(docker, "n2", "n3") == ["10.219.7.3"]
+        docker("restart", "-t", "0", "n2")
+        assert resolved(docker, "n2", "n3") == ["10.219.7.3"]
+        docker("rm", "-f", "n2", "n3")
+    finally:
+        subprocess.run(["ip", "link", "delete", parent], check=False)
 
 
 def test_networks_do_not_know_each_other_and_internal_ones_ask_nobody(

@@ -51,6 +51,10 @@ class FakeSlots:
         self.given: list[FakeSlot] = []
         self.asked: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
+        self.answered: list[Parked] = []
+
+    async def answer(self, parked: Parked) -> None:
+        self.answered.append(parked)
 
     async def take(self, *wanted: Any, identity: str = "") -> Parked:
         slot: Any = FakeSlot()

@@ -74,6 +74,10 @@ class Connector:
         """Whether a parked cable is of use to a container that passed `check`: it leads to a bridge."""
         return c.wants_cable and any(self._networks.find(name).driver == BRIDGE for name in c.wanted)
 
+    def wants_names(self, c: Container) -> bool:
+        """Whether its questions are to be answered."""
+        return self._naming.wanted(c)
+
     async def connect(self, c: Container, parked: Parked, undo: AsyncExitStack, held: ExitStack) -> list[int]:
         """Give a starting container its networks and its published ports; returns descriptors for its shim to hold.
 

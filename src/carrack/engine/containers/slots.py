@@ -190,6 +190,11 @@ class SlotPool:
                 return parked
         return await self._make(namespaces, join, cgroup_parent, cable)
 
+    async def answer(self, parked: Parked) -> None:
+        """Give a slot without a cable the resolver's sockets: its container is on networks that lay their own."""
+        if not parked.names and self._answer is not None:
+            parked.names = tuple(await self._answer(parked.slot))
+
     def _shelf(self, kind: Kind) -> _Shelf:
         """The shelf of a kind, which will be filled now that the kind is asked for."""
         shelf = self._shelves.setdefault(kind, _Shelf(min(self._size, 1), IDLE_OTHERS))

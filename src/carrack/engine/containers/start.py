@@ -155,6 +155,8 @@ class Starter:
         parked = await self._slots.take(names, join, parent, self._connector.wants_cable(c), identity=c.id)
         held.callback(parked.let_go)
         undo.push_async_callback(_discard, parked.slot)
+        if not parked.names and self._connector.wants_names(c):
+            await self._slots.answer(parked)
         return parked, [*names, *join]
 
     def _joined(self, mode: str, file: str) -> Container:
