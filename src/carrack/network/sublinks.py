@@ -7,6 +7,7 @@ kernel has it.
 import errno
 import logging
 import os
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -23,6 +24,9 @@ from carrack.network.sublink_options import SublinkSettings
 from carrack.network.wire import Wire
 
 _LOG = logging.getLogger(__name__)
+
+#: seconds that the kernel may take to clear away a sandbox, and between two looks
+_LEAVING, _PAUSE = 2.0, 0.005
 
 
 class Sublinks(Wire):
@@ -113,10 +117,24 @@ class Sublinks(Wire):
     def plug(
         self, host: Netlink, sandbox: Sandbox, container_id: str, inside: Endpoint, cable: ParkedVeth | None
     ) -> None:
-        """Give the sandbox an interface on the parent; a cable that was parked there goes."""
-        with ExitStack() as undo, Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
-            if cable is not None:
-                endpoint.unplug(host, cable)
+        """Give the sandbox an interface on the parent; a cable that was parked there goes.
+
+        The MAC address may still be in use for a moment, by a container that has ended.
+        """
+        if cable is not None:
+            endpoint.unplug(host, cable)
+        deadline = time.monotonic() + _LEAVING
+        while True:
+            try:
+                self._plug(host, sandbox, inside)
+                return
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE)
+
+    def _plug(self, host: Netlink, sandbox: Sandbox, inside: Endpoint) -> None:
+        with Netlink(fd=os.dup(sandbox.netlink_fd)) as inner, ExitStack() as undo:
             self._add(host, sandbox.netns_fd, inside.interface)
             link = rtnetlink.find_link(inner, inside.interface)
             if link is None:
