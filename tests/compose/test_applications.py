@@ -261,3 +261,41 @@ def test_a_hardened_server(application: Application) -> None:
     becomes(lambda: hardened.inspect("fails-1")["State"]["Status"], "exited")
     assert hardened.inspect("fails-1")["RestartCount"] == 2
     assert hardened("--profile", "failing", "logs", "--no-log-prefix", "fails").stdout == "tried\n" * 3
+
+
+def test_the_rest_of_what_a_file_may_say(application: Application) -> None:
+    everything = application("everything")
+    everything.up()
+
+    def inside(service: str, text: str, *options: str) -> str:
+        return everything("exec", "-T", *options, service, "sh", "-c", text).stdout
+
+    # Interfaces have the names they were given, the one to leave by was chosen, and more addresses came along.
+    assert set(inside("wired", "ls /sys/class/net").split()) == {"lo", "wan0", "lan0"}
+    assert " dev lan0" in inside("wired", "ip route show default")
+    assert "inet 169.254.77.7/16" in inside("wired", "ip addr show wan0")
+    assert inside("wired", "cat /proc/sys/net/ipv4/conf/wan0/arp_filter") == "1\n"
+    assert inside("limited", "ls /sys/class/net | grep nic") == "nic0\n"
+    ports = everything.inspect("wired-1")["NetworkSettings"]["Ports"]
+    assert {port for port, bindings in ports.items() if bindings} == {
+        *(f"{number}/tcp" for number in (7000, 7001, 7002, 7003, 7100)),
+        "7000/udp",
+    }
+    # Neighbours of a network without icc do not reach each other.
+    silent = everything("exec", "-T", "-u", "root", "limited", "ping", "-c", "1", "-W", "1", "wired", check=False)
+    assert "(10.91.8." in silent.stdout
+    assert silent.returncode == 1
+    # Namespaces of others.
+    assert inside("shared", "hostname; ls /sys/class/net") == inside("wired", "hostname; ls /sys/class/net")
+    assert inside("shared", "readlink /proc/self/ns/ipc") == inside("owner", "readlink /proc/self/ns/ipc")
+    assert inside("owner", "ps").count("sleep 3600") >= 2
+    assert inside("owner", "hostname").strip() == os.uname().nodename
+    # One service with all else.
+    assert inside("limited", "umask; id -G; pwd").split() == ["0022", *inside("limited", "id -G").split(), "/tmp"]
+    assert "50" in inside("limited", "id -G").split()
+    assert inside("limited", 'echo "$PLAIN|${EMPTY-none}|${UNSET-none}"') == "value with spaces||none\n"
+    assert inside("limited", "test -c /dev/nothing && stat -c %a /cache") == "1777\n"
+    assert "attempts:1" in inside("limited", "cat /etc/resolv.conf")
+    shown = everything.inspect("limited-1")
+    assert (shown["Config"]["Labels"]["from.file"], shown["Config"]["Tty"]) == ("yes", True)
+    assert (shown["HostConfig"]["CpuQuota"], shown["HostConfig"]["CpusetCpus"]) == (25000, "0")

@@ -109,8 +109,8 @@ def _process(c: Container, facts: HostFacts, guard: Security, linked: Sequence[s
 
 
 def wants_init(host: Document, facts: HostFacts) -> bool:
-    """Whether an init is the first process; by default not where another PID namespace has one."""
-    return bool(facts.given.init and not host["PidMode"] if host["Init"] is None else host["Init"])
+    """Whether an init is the first process: never in a PID namespace of others, which has one."""
+    return not host["PidMode"] and bool(facts.given.init if host["Init"] is None else host["Init"])
 
 
 def capability_sets(names: list[str]) -> Capabilities:

@@ -183,3 +183,9 @@ def test_who_opts_out_or_joins_another_has_none_of_its_own(host: dict[str, str])
 def test_the_hosts_message_queues_are_bound_where_they_cannot_be_mounted() -> None:
     mounts = spec.build(container(1, {"HostConfig": {"IpcMode": "host"}}), REMAPPED, [], "/x")["mounts"]
     assert [m["type"] for m in mounts if m["destination"] == "/dev/mqueue"] == ["bind"]
+
+
+@pytest.mark.parametrize(("host", "first"), [({}, spec.INIT), ({"PidMode": "host"}, "true")])
+def test_no_second_init_joins_a_pid_namespace_of_others(host: dict[str, Any], first: str) -> None:
+    c = container(1, {"Cmd": ["true"], "HostConfig": {"Init": True, **host}})
+    assert spec.build(c, FACTS, [], "/x")["process"]["args"][0] == first
