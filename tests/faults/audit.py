@@ -14,10 +14,12 @@ from typing import Any
 
 from tests.cli.running import DaemonProcess
 from tests.faults.api import Api
+from tests.faults.networker import differences as inside
 from tests.faults.strikes import RESOLVER, children, command, parent
 
 CGROUPS = Path("/sys/fs/cgroup")
 _SLOT = "slot-"
+_NAME = "com.docker.network.bridge.name"
 
 
 class Auditor:
@@ -134,9 +136,8 @@ class Auditor:
                      for path in self._groups() if path.name == c["Id"])  # fmt: skip
         if frozen != c["State"]["Paused"]:
             found.append(f"Paused is {c['State']['Paused']}, its cgroup is {'frozen' if frozen else 'thawed'}")
-        address = c["NetworkSettings"]["Networks"].get("bridge", {}).get("IPAddress", "")
-        if address and f" {address}/" not in _inside(pid, "ip", "-o", "-4", "address"):
-            found.append(f"{address} is not among its addresses")
+        if c["HostConfig"]["NetworkMode"] != "host" and (wrong := inside(pid, c["NetworkSettings"]["Networks"])):
+            found.append(wrong)
         return found
 
     def _processes(self, running: dict[str, Any]) -> list[str]:
@@ -187,18 +188,33 @@ class Auditor:
             for key, value in item.get("map", {}).get("elem", ()):
                 there.add((key["concat"][-1], value["concat"][0] if isinstance(value, dict) else value))
         right = {
-            (int(place["HostPort"]), c["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
+            (int(place["HostPort"]), c["Id"])
             for c in running.values()
             for places in c["NetworkSettings"]["Ports"].values()
             for place in places or ()
         }
-        return [f"published ports: the kernel has {there}, inspect shows {right}"] if there != right else []
+        owners = {e["IPAddress"]: c["Id"] for c in running.values() for e in c["NetworkSettings"]["Networks"].values()}
+        led = {(port, owners.get(address, address)) for port, address in there}
+        return [f"published ports: the kernel has {there}, inspect shows {right}"] if led != right else []
 
     def _links(self, running: dict[str, Any]) -> list[str]:
-        folder = Path(f"/sys/class/net/{self._daemon.bridge}/brif")
-        there = len(list(folder.iterdir())) if folder.is_dir() else -1
-        right = sum(bool(c["NetworkSettings"]["Networks"].get("bridge", {}).get("IPAddress")) for c in running.values())
-        return [f"{there} cables on the bridge of {right} containers"] if there != right else []
+        """The bridges of networks, and the cables on them."""
+        found, bridges = [], {}
+        for row in self._api.listed("/networks"):
+            if row["Driver"] == "bridge":
+                bridges[row["Options"].get(_NAME, "br-" + row["Id"][:12])] = row["Name"]
+        for bridge, name in bridges.items():
+            folder = Path(f"/sys/class/net/{bridge}/brif")
+            there = len(list(folder.iterdir())) if folder.is_dir() else -1
+            endpoints = [c["NetworkSettings"]["Networks"].get(name, {}) for c in running.values()]
+            right = sum(bool(e.get("IPAddress") or e.get("GlobalIPv6Address")) for e in endpoints)
+            if there != right:
+                found.append(f"{there} cables on the bridge {bridge} of {right} containers")
+        marked = f"carrack {self._daemon.table} "
+        for path in Path("/sys/class/net").glob("*/ifalias"):
+            if path.parent.name not in bridges and path.read_text().startswith(marked):
+                found.append(f"interface {path.parent.name} is of no network")
+        return found
 
     def _images(self) -> list[str]:
         """Layers on disk that no image and no container needs."""
@@ -228,6 +244,9 @@ def remains(daemon: DaemonProcess, reaper: int) -> list[str]:
     found += [f"cgroup {path}" for path in CGROUPS.glob(f"*{daemon.cgroup}")]
     if Path(f"/sys/class/net/{daemon.bridge}").exists():
         found.append(f"bridge {daemon.bridge}")
+    marked = f"carrack {daemon.table} "
+    aliases = [path for path in Path("/sys/class/net").glob("*/ifalias") if path.read_text().startswith(marked)]
+    found += [f"interface {path.parent.name}" for path in aliases]
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
     if daemon.table in tables.split():
         found.append(f"table {daemon.table}")
@@ -257,8 +276,3 @@ def _link(path: str) -> str:
         return os.readlink(path)
     except OSError:
         return ""
-
-
-def _inside(pid: int, *words: str) -> str:
-    done = subprocess.run(["nsenter", "-t", str(pid), "-n", *words], capture_output=True, text=True, check=False)
-    return done.stdout

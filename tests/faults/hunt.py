@@ -19,12 +19,14 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from urllib.parse import quote
 
 from tests.cli.running import CommandLine, DaemonProcess
 from tests.faults.api import Api
 from tests.faults.audit import Auditor, remains
 from tests.faults.load import Findings, Worker
 from tests.faults.loader import Loader
+from tests.faults.networker import Networker
 from tests.faults.strikes import Striker, children, kill
 from tests.faults.victim import sacrifice
 from tests.faults.witness import Witness
@@ -68,8 +70,9 @@ class Hunt:
         self.striker.after = lambda kind: self._ask(witness, kind)
         workers = [self._worker(number) for number in range(WORKERS)]
         loader = Loader(self.api, self.striker, random.Random(self._seed), self.findings)
+        networker = Networker(self.api, self.striker, random.Random(self._seed + 7), self.findings)
         over = threading.Event()
-        works = [*(worker.run for worker in workers), loader.run]
+        works = [*(worker.run for worker in workers), loader.run, networker.run]
         threads = [threading.Thread(target=work, args=(over,)) for work in works]
         for thread in threads:
             thread.start()
@@ -86,10 +89,12 @@ class Hunt:
             for thread in threads:
                 thread.join()
         self._audit(workers, witness)
+        networker.verify()
         loader.finish()
         self.daemon.crash()
         self.daemon.start()
         self._audit(workers, witness)
+        networker.verify()
 
     def _worker(self, number: int) -> Worker:
         return Worker(number, self.api, self.striker, random.Random(self._seed * 100 + number), self.findings)
@@ -129,6 +134,10 @@ class Hunt:
                 gone = self.api("DELETE", f"/containers/{row['Id']}?force=1&v=1")
                 if gone.status not in (204, 404):
                     self.findings.add(f"rm of {row['Names']}: {gone.status} {gone.message}")
+            for row in self.api.listed("/networks?filters=" + quote('{"type":["custom"]}')):
+                gone = self.api("DELETE", f"/networks/{row['Id']}")
+                if gone.status != 204:
+                    self.findings.add(f"rm of network {row['Name']}: {gone.status} {gone.message}")
             self.findings.wrong += self._at_rest()
             time.sleep(1)  # slots are parked again
             worn = self.auditor.descriptors()

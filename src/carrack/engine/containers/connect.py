@@ -178,11 +178,12 @@ class Connector:
         c.ports = {}
 
     def existing(self) -> dict[str, Existing]:
-        """The endpoints of containers that survived the last daemon."""
+        """The endpoints of containers that survived the last daemon, also of those that are on no network: what they
+        have without a record is what a crash left."""
         found = {}
         for c in self._store:
             ours = {e["NetworkID"]: e for e in c.endpoints.values() if e["IPAddress"] or e["GlobalIPv6Address"]}
-            if c.shim is not None and ours:
+            if c.shim is not None and c.has_sandbox:
                 found[c.id] = Existing(ours, c.ports, c.state.pid)
         return found
 

@@ -201,6 +201,10 @@ def test_a_new_daemon_learns_what_survivors_have(tmp_path: Path) -> None:
         assert world.connector.existing()[c.id].endpoints == {
             "1" * 64: c.endpoints["front"], "2" * 64: c.endpoints["back"],
         }  # fmt: skip
+        alone = await world.create("alone", {"HostConfig": {"NetworkMode": "front"}})
+        await world.live.disconnect("front", "alone")
+        alone.shim = shim
+        assert dict(world.connector.existing()[alone.id].endpoints) == {}
         world.resolver.attached.clear()
         world.connector.rejoin()
         assert world.resolver.attached == [0]
