@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,3 +155,27 @@ def test_routes_that_overlap(ours: CommandLine, daemon: DaemonProcess) -> None:
     assert f"the host's route {within} dev tun9" in found["Text"]
     on_its_host(daemon, "ip link delete tun9")
     assert well(ours, "routes")
+
+
+def test_a_resolver_that_is_silent(ours: CommandLine, daemon: DaemonProcess) -> None:
+    ours("network", "create", "names")
+    ours("run", "-d", "--name", "web", "--network", "names", "busybox", "sleep", "100")
+    (resolver,) = [pid for pid in children(daemon) if b"names/__main__.py" in command_line(pid)]
+    os.kill(resolver, signal.SIGSTOP)
+    try:
+        assert f"process {resolver}) does not answer" in wrong(ours, "names")["Text"]
+    finally:
+        os.kill(resolver, signal.SIGCONT)
+    assert well(ours, "names")
+    ours("rm", "-f", "web")
+    ours("network", "rm", "names")
+
+
+def children(daemon: DaemonProcess) -> list[int]:
+    pid = (daemon.root / "pid").read_text().strip()
+    found = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(word) for text in found for word in text.split()]
+
+
+def command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
