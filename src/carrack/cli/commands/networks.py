@@ -110,6 +110,8 @@ def _list(session: "Session", parsed: "Parsed") -> int:
     form, full = wanted_form(parsed, session.settings.text("networksFormat")), parsed.flag("no-trunc")
     found = networks.listing(session.daemon, wanted_filters(parsed))
     found.sort(key=lambda network: natural(network["Name"]))
+    if parsed.flag("tree"):
+        return _tree(session, parsed, found)
     rows = [_row(network, full) for network in found]
     if parsed.flag("quiet") and form in ("", "table"):
         for row in rows:
@@ -118,6 +120,18 @@ def _list(session: "Session", parsed: "Parsed") -> int:
     from carrack.cli.render.table import print_rows
 
     print_rows(rows, HEADINGS, "ID Name Driver Scope", form, "*network.networkContext")
+    return 0
+
+
+def _tree(session: "Session", parsed: "Parsed", found: "list[Document]") -> int:
+    for name in ("format", "json", "no-trunc", "quiet"):
+        if parsed.given(name):
+            raise InvalidArgument(f"conflicting options: cannot specify both --tree and --{name}")
+    from carrack.cli.network_tree import tree
+    from carrack.client import containers
+
+    for line in tree(found, containers.listing(session.daemon, everything=True)):
+        write(line)
     return 0
 
 
@@ -233,6 +247,12 @@ LIST = Command(
     "[OPTIONS]",
     "List networks",
     _list,
-    (FILTER, *FORMAT, NO_TRUNC, ("quiet", "q", "bool", "Only display network IDs")),
-    example="carrack network ls",
+    (
+        FILTER,
+        *FORMAT,
+        NO_TRUNC,
+        ("quiet", "q", "bool", "Only display network IDs"),
+        ("tree", "", "bool", "Draw the networks with the containers on them"),
+    ),
+    example="carrack network ls\ncarrack network ls --tree --filter type=custom",
 )

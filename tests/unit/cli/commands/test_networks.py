@@ -116,6 +116,18 @@ def test_ls_counts_as_people_do(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == "web2 true true \nweb10 false false k=v\n"
 
 
+def test_ls_as_a_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    endpoint = {"Networks": {"web2": {"IPAddress": "10.1.0.2"}}}
+    containers = [{"Id": ID, "Names": ["/db"], "State": "running", "NetworkSettings": endpoint}]
+    sent(tmp_path, "network", "ls", "--tree", answers={"GET /containers/json": (200, containers)})
+    assert capsys.readouterr().out == "web2  macvlan  internal\n└── db  10.1.0.2\nweb10  bridge\n"
+
+
+def test_a_tree_has_one_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sent(tmp_path, "network", "ls", "--tree", "-q", code=1)
+    assert "cannot specify both --tree and --quiet" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
