@@ -366,3 +366,47 @@ def events(play: Play) -> None:
     play(f"events --since {begin} --until {end} --filter type=network --format {shown}")
     play(f"events --since {begin} --until {end} --filter network=two --format '{{{{.Action}}}}'")
     play(f"events --since {begin} --until {end} --filter event=connect --format '{{{{.Actor.Attributes.name}}}}'")
+
+
+@census("network connect --link-local-ip", "run --link-local-ip", "create --link-local-ip")
+def endpoint_options(play: Play) -> None:
+    play.quietly("network create --subnet 10.230.23.0/24 front")
+    play.quietly("network create --subnet 10.230.24.0/24 back")
+    addresses = 'sh -c \'ip -o -4 addr | tr -s " " | cut -d" " -f2,4 | grep -v ^lo | sort\''
+    play(f"run --rm --network front --ip 10.230.23.9 --link-local-ip 169.254.9.9 busybox {addresses}")
+    play(f"run --rm --network name=front,ip=10.230.23.9,link-local-ip=169.254.9.8 busybox {addresses}")
+    named = "driver-opt=com.docker.network.endpoint.ifname=lan0"
+    play(f"run --rm --network name=front,{named} busybox sh -c 'ls /sys/class/net'")
+    play("run -d --name one --network front --ip 10.230.23.7 busybox sleep 100")
+    sysctls = "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1"
+    play(f"network connect --ip 10.230.24.7 --link-local-ip 169.254.9.7 --driver-opt {sysctls} back one")
+    play(f"exec one {addresses}")
+    play("exec one sh -c 'cat /proc/sys/net/ipv4/conf/eth1/log_martians'")
+    play("network disconnect back one")
+    play(f"network connect --ip 10.230.24.7 --driver-opt {sysctls.replace('IFNAME', 'eth9')} back one")
+    play("network connect --ip 10.230.24.7 --driver-opt com.docker.network.endpoint.ifname=lan1 back one")
+    play("exec one sh -c 'ls /sys/class/net'")
+    play("network connect --driver-opt com.docker.network.endpoint.sysctls=kernel.hostname=x bridge one")
+    play("exec one sh -c 'ls /sys/class/net'")
+
+
+def documents(play: Play) -> None:
+    """All that inspect tells of a container's networks: before, during and after its life."""
+    play.quietly("network create --subnet 10.230.25.0/24 --subnet fd9c:5a:230::/64 --ipv6 front")
+    play.quietly("network create --internal --subnet 10.230.26.0/24 back")
+    play.quietly(
+        "create --name one -h box --network name=front,alias=www,ip=10.230.25.7 --network back busybox sleep 100"
+    )
+    settings = "inspect one -f '{{json .NetworkSettings.Networks}}'"
+    play(settings)
+    play.quietly("start one")
+    play(settings)
+    play("inspect one -f '{{.NetworkSettings.IPAddress}} {{.NetworkSettings.Gateway}} {{json .NetworkSettings.Ports}}'")
+    play("network inspect front -f '{{json .Containers}} {{json .IPAM}}'")
+    play("network inspect back -f '{{json .Containers}}'")
+    play("exec one cat /etc/hosts", hide={r"(?m)^(?!10\.|fd9c).*\n": ""})
+    play("exec one cat /etc/resolv.conf", hide={r"(?m)^(?!nameserver|options).*\n": "", "(?m)^options.*\n": ""})
+    play.quietly("stop -t 0 one")
+    play(settings)
+    play("network inspect front -f '{{json .Containers}}'")
+    play("ps -a --format '{{.Names}} {{.Networks}}'", hide={"back,front": "front,back"})
