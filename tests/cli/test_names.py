@@ -242,6 +242,18 @@ def test_docker_s_strictness_can_be_had(
         text = cli("run", "--rm", "--dns", "192.0.2.1", image, "cat", "/etc/resolv.conf").stdout
         assert "nameserver 192.0.2.1" in text.splitlines()
         assert "127.0.0.11" not in text
+        # until it is on a network where names are
+        cli("network", "create", "names-late")
+        cli("run", "-d", "--name", "db", "--network", "names-late", image, "sleep", "1000")
+        cli("network", "connect", "names-late", "web")
+        assert "127.0.0.11" in cli("exec", "web", "cat", "/etc/resolv.conf").stdout
+        eventually(lambda cli=cli: len(resolved(cli, "web", "db")) == 1)  # type: ignore[misc]
+        cli.daemon.crash()
+        cli.daemon.start()
+        assert len(resolved(cli, "web", "db")) == 1
+        assert resolved(cli, "db", "web.bridge") == []
+        cli("rm", "-f", "web", "db")
+        cli("network", "rm", "names-late")
 
 
 def test_a_restart_of_the_daemon_is_a_pause(own: CommandLine, image: str) -> None:

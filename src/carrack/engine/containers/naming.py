@@ -107,7 +107,9 @@ class Naming:
         """What a container sees by its present endpoints."""
         connected = [n for n in networking.order(c.wanted) if c.endpoints.get(n, {}).get("EndpointID")]
         outside = any(_leads_out(c.endpoints[name]) for name in connected)
-        found: dict[str, tuple[str, ...]] = dict.fromkeys(HOST_NAMES, tuple(self._gateways)) if outside else {}
+        # of a daemon without a default network, the host is where the container goes out
+        host = tuple(filter(None, self._gateways)) or tuple(filter(None, (_gateway(c, name) for name in connected)))[:1]
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(HOST_NAMES, host) if outside else {}
         for name in connected:
             found.update(self._links(c, name))
         servers = tuple(c.host_config["Dns"] or self._given.dns)
@@ -126,6 +128,10 @@ class Naming:
             if any(addresses):
                 found[alias] = tuple(address for address in addresses if address)
         return found
+
+
+def _gateway(c: Container, network: str) -> str:
+    return str(c.endpoints[network]["Gateway"] or c.endpoints[network]["IPv6Gateway"])
 
 
 def has_names(network: str, given: ContainerDefaults) -> bool:

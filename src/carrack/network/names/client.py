@@ -32,6 +32,8 @@ _FLAGS = ("-I", "-S", "-E", "-B", "-X", "utf8")
 #: a process that ended sooner than this is followed by the next only after a pause as long (seconds)
 _SHORT_LIFE = 1.0
 _FAREWELL = 5.0
+#: of one container on one network: what fits a message, however long they are
+_NAMES = 200
 _ANSWER_SECONDS = 2.0
 
 
@@ -113,8 +115,10 @@ class Resolver:
         """
         every = [*names, *(f"{name}.{network}" for name in names if network)]
         keys = [key for name in every if (key := wire_name(name)) is not None]
+        if len(keys) > _NAMES:
+            _LOG.warning("container %s is known by %d of its %d names", container_id, _NAMES, len(keys))
         full = wire_name(f"{names[0]}.{network}" if network else names[0]) if names else None
-        body = wire.encode("endpoint", network_id, container_id, keys, packed(tuple(addresses)), full or b"\0")
+        body = wire.encode("endpoint", network_id, container_id, keys[:_NAMES], packed(tuple(addresses)), full or b"\0")
         self._endpoints[network_id, container_id] = body
         self._send(body)
 

@@ -122,7 +122,7 @@ def _end_of_name(data: bytes, at: int, *, pointers: bool = True) -> int:
 
 def wire_name(text: str) -> bytes | None:
     """A name as it travels, in lower case; None when it cannot: a label is empty or over 63 bytes, or all over 255."""
-    labels = text.rstrip(".").lower().encode().split(b".")
+    labels = text.rstrip(".").lower().encode("utf-8", "replace").split(b".")
     if any(not 0 < len(label) <= _MAX_LABEL for label in labels):
         return None
     name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"

@@ -69,6 +69,13 @@ def test_servers_of_the_container_or_of_the_daemon() -> None:
     assert view.names["host.docker.internal"] == ("10.0.0.9",)
 
 
+def test_without_a_default_network_the_host_is_the_own_gateway() -> None:
+    resolver, c = FakeResolver(), on(bare(1), "front", FRONT, "10.77.0.2", gateway="10.77.0.1")
+    parts: Sequence[Any] = (resolver, Store(c))
+    view = Naming(parts[0], parts[1], "").view(c)
+    assert view.names["host.docker.internal"] == ("10.77.0.1",)
+
+
 def test_nobody_outside_is_asked_for_who_cannot_go_there() -> None:
     c = on(bare(1), "inner", FRONT, "10.77.0.2", gateway="")
     names, _ = naming(c)

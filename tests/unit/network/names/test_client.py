@@ -145,6 +145,17 @@ def test_a_process_ends_with_its_resolver() -> None:
         os.kill(pids[0], 0)
 
 
+def test_names_are_many_and_odd() -> None:
+    async def test(resolver: Resolver, shims: Shims) -> None:
+        names = [f"{number:03}.{'x' * 60}" for number in range(300)]
+        resolver.endpoint("net", "c1", [*names, "\ud800", "", "a..b"], ["10.0.0.2"], "y" * 60)
+        resolver.attach("c1", shims.make("c1"), VIEW)
+        assert (await shims.ask("c1", names[0])).texts == ["10.0.0.2"]
+        assert (await shims.ask("c1", names[299])).code == 2
+
+    run(test)
+
+
 def test_an_address_that_is_none_is_refused() -> None:
     async def test(resolver: Resolver, shims: Shims) -> None:
         with pytest.raises(ValueError, match="nonsense"):
