@@ -265,8 +265,9 @@ class SlotPool:
                 await self._clear(shelf)
 
     async def _clear(self, shelf: _Shelf) -> None:
-        while shelf.slots:
-            await self._discard(shelf.slots.popleft())
+        parked = list(shelf.slots)
+        shelf.slots.clear()
+        await asyncio.gather(*(self._discard(each) for each in parked))
 
     async def _discard(self, parked: Parked) -> None:
         gone = asyncio.get_running_loop().create_future()
