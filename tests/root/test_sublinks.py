@@ -233,7 +233,7 @@ def test_ipvlan_shares_the_parents_mac_address(mode: str) -> None:
                 assert found["Gateway"] == ""
                 assert shown(one, "route", "show", "default").split()[:3] == ["default", "dev", "eth0"]
             with pytest.raises(CarrackError, match="do not support custom mac"):
-                await join(fabric, "one", two, plan, EndpointPlan(mac="02:00:00:00:00:09"))
+                await join(fabric, "three", two, plan, EndpointPlan(mac="02:00:00:00:00:09"))
             await fabric.disconnect("two", plan.id, sandbox=box(two))
             assert "eth0" not in shown(two, "-o", "link")
 

@@ -103,12 +103,14 @@ class Fabric:
 
         InvalidArgument for a bad option, Conflict when the bridge's name is taken, OSError when the kernel refuses.
         """
+        self._graves.rest()
         await self._safe()
         await self._run(self._open.create, plan)
         self._follow()
 
     async def remove(self, network_id: str) -> None:
         """Take a network away. Conflict while containers are on it; one that is gone already is no error."""
+        self._graves.rest()
         self._follow(but=network_id)
         try:
             await self._run(self._open.remove, network_id)
@@ -242,7 +244,7 @@ class Fabric:
             if kernel.relays is not None:
                 kernel.relays.close()
         self._thread.shutdown()
-        await asyncio.to_thread(self._graves.close)
+        await self._graves.close()
 
     async def teardown(self) -> None:
         """Remove bridges and rules from the host, then `close`; harmless when nothing was set up.

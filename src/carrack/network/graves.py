@@ -5,6 +5,7 @@ retired belongs to one group, which the kernel deletes in the time of one. If th
 (`marks`) tell the next one.
 """
 
+import asyncio
 import errno
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 #: A group that nobody else puts interfaces in
 GROUP = 0x63726B21
+_PAUSE_SECONDS, _LATEST_SECONDS = 0.25, 3.0
 
 
 def retire(host: Netlink, link: Link) -> None:
@@ -35,13 +37,33 @@ def delete(host: Netlink) -> None:
 
 
 class Graves:
-    """Deletes retired interfaces on a thread of its own; from any thread, until `close`."""
+    """Deletes retired interfaces on a thread of its own, when no network has come or gone for a moment: all that change
+    networks wait for each other in the kernel. To be used in the event loop."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="graves")
+        self._timer: asyncio.TimerHandle | None = None
+        self._latest = 0.0
 
     def bury(self) -> None:
         """Delete soon what is retired."""
+        if self._timer is None:
+            self._latest = asyncio.get_running_loop().time() + _LATEST_SECONDS
+        self._set()
+
+    def rest(self) -> None:
+        """Something else is about to change networks: later."""
+        if self._timer is not None:
+            self._set()
+
+    def _set(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(min(loop.time() + _PAUSE_SECONDS, self._latest), self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
         self._thread.submit(self._work)
 
     @staticmethod
@@ -52,6 +74,9 @@ class Graves:
         except OSError as e:
             _LOG.warning("interfaces that are not needed stay until the next start: %s", e)
 
-    def close(self) -> None:
-        """Wait until all is deleted."""
-        self._thread.shutdown()
+    async def close(self) -> None:
+        """Delete what is left, and wait until that is done."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._begin()
+        await asyncio.to_thread(self._thread.shutdown)
