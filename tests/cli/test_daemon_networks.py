@@ -108,9 +108,7 @@ def test_ports_are_published_where_the_option_says(settled: CommandLine) -> None
     settled("rm", "-f", named)
 
 
-@pytest.mark.census(
-    "dockerd --default-network-opt", "daemon.json default-network-opts", "dockerd --default-address-pool"
-)
+@pytest.mark.census("dockerd --default-network-opt", "daemon default-network-opts", "dockerd --default-address-pool")
 def test_networks_have_usual_options_and_come_from_the_pools(settled: CommandLine) -> None:
     settled("network", "create", "--ipv6", "one")
     settled("network", "create", "--opt", f"{MTU}=1200", "two")
@@ -174,7 +172,7 @@ def test_forwarding_is_left_alone(tmp_path: Any) -> None:
         assert "chain guard" not in on_host(line, "nft", "list", "ruleset")
 
 
-@pytest.mark.census("dockerd --ip-forward-no-drop")
+@pytest.mark.census("dockerd --ip-forward-no-drop", "network ip-forward-no-drop")
 def test_other_links_are_guarded_unless_told_otherwise(tmp_path: Any) -> None:
     for options, guarded in ([], True), (["--ip-forward-no-drop"], False):
         root = tmp_path / str(guarded)
@@ -184,7 +182,7 @@ def test_other_links_are_guarded_unless_told_otherwise(tmp_path: Any) -> None:
             assert ("chain guard" in on_host(line, "nft", "list", "ruleset")) is guarded
 
 
-@pytest.mark.census("dockerd --userland-proxy")
+@pytest.mark.census("dockerd --userland-proxy", "network userland-proxy")
 def test_what_only_the_relay_can_do(tmp_path: Any) -> None:
     for option, works in ("--userland-proxy", True), ("--userland-proxy=false", False):
         root = tmp_path / str(works)
@@ -204,7 +202,12 @@ def serves(line: CommandLine, url: str) -> bool:
     return "carrack serves" in on_host(line, *GET, url)
 
 
-@pytest.mark.census("dockerd --allow-direct-routing", "dockerd --bridge-accept-fwmark")
+@pytest.mark.census(
+    "dockerd --allow-direct-routing",
+    "network allow-direct-routing",
+    "dockerd --bridge-accept-fwmark",
+    "network bridge-accept-fwmark",
+)
 @pytest.mark.parametrize(
     ("options", "published", "unpublished"),
     [([], False, False), (["--allow-direct-routing"], True, False), (["--bridge-accept-fwmark", "0x7"], True, True)],

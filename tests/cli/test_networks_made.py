@@ -137,12 +137,14 @@ def test_what_is_only_said_is_shown(line: CommandLine) -> None:
     assert (network["Attachable"], network["Scope"]) == (True, "local")
 
 
-@pytest.mark.census("POST /networks/create Labels")
+@pytest.mark.census("POST /networks/create Labels", "network network prune")
 def test_labels_find_networks(line: CommandLine) -> None:
     made(line, Labels={"tier": "front", "empty": ""})
     made(line, "other")
     for label in ("tier", "tier=front", "empty="):
         assert line("network", "ls", "--filter", f"label={label}", "--format", "{{.Name}}").stdout == "web\n"
+    assert line("network", "prune", "-f", "--filter", "label!=tier").stdout.split() == ["Deleted", "Networks:", "other"]
+    assert inspected(line, "web")
 
 
 @pytest.mark.census("POST /networks/create Options")
@@ -188,7 +190,11 @@ def test_a_configuration_makes_networks(line: CommandLine) -> None:
 
 
 @pytest.mark.census(
-    "POST /networks/create Ingress", "network --ingress", "network overlay", "network IPAM default|null|windows|plugin"
+    "POST /networks/create Ingress",
+    "network --ingress",
+    "network overlay",
+    "network remote plugin",
+    "network IPAM default|null|windows|plugin",
 )
 @pytest.mark.parametrize(
     ("body", "status", "told"),

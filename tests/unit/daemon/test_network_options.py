@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from carrack.daemon.config import load
 from carrack.daemon.network_options import NetworkOptions, network_options
 from carrack.errors import InvalidArgument
 from carrack.network.stance import Stance
@@ -74,3 +77,32 @@ def test_mark_without_a_mask() -> None:
 def test_refusals(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         network_options(settings)
+
+
+@pytest.mark.census(
+    *("dockerd --iptables", "daemon.json iptables", "dockerd --ip6tables", "daemon.json ip6tables"),
+    *("dockerd --userland-proxy-path", "daemon.json userland-proxy-path", "daemon userland-proxy-path"),
+    *("dockerd --firewall-backend", "daemon.json firewall-backend"),
+    *("network iptables backend", "network nftables backend (29 experimental)"),
+)
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("iptables", True, False),
+        ("ip6tables", True, False),
+        ("firewall-backend", "nftables", "iptables"),
+        ("userland-proxy-path", "", "/usr/bin/docker-proxy"),
+    ],
+)
+def test_rules_and_relay_are_this_engines_own(tmp_path: Path, key: str, good: Any, bad: Any) -> None:
+    file = tmp_path / "daemon.json"
+    for value in (good, bad):
+        flag = f"--{key}={str(value).lower() if isinstance(value, bool) else value}"
+        for document, words in (({}, [flag]), ({key: value}, [])):
+            file.write_text(json.dumps(document))
+            command = ["--config-file", str(file), *words]
+            if value == good:
+                assert load(command, {}).config.network == NetworkOptions()
+                continue
+            with pytest.raises(InvalidArgument, match=f"{key}: .*not supported by this engine"):
+                load(command, {})
