@@ -78,6 +78,7 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("streams/logs since a duration*.status", "500 for a bad value would be a defect"),
     ("images/list by *.status", "500 for a bad value would be a defect"),
     ("networks-connected/*IPv6Address", "an address is not given again as soon as it is free"),
+    ("networks-connected/list: link-local*.LinkLocalIPs", "what was asked for is listed, too"),
     ("networks-connected/list dangling*", "a network that a container is on is not dangling"),
     ("networks-connected/connect: a long interface's name*", "what no interface can be called is told at once"),
     ("networks-connected/connect: a present interface's name*", "container and interface are named"),

@@ -142,6 +142,7 @@ def test_the_profile_of_all_that_name_none(configured: Json) -> None:
     "daemon.json host-gateway-ips",
     "daemon.json host-gateway-ip",
     "dockerd --host-gateway-ip",
+    "daemon host-gateway-ip",
     "daemon.json ip",
     "dockerd --ip",
 )

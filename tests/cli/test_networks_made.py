@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.cli.busybox import IMAGE
 from tests.cli.on_own_host import on_host, on_own_host
-from tests.cli.running import CommandLine, api
+from tests.cli.running import CommandLine, api, created
 
 pytestmark = pytest.mark.root
 
@@ -224,6 +224,24 @@ def test_names_are_free(line: CommandLine, name: str) -> None:
     assert inside(line, "ls /sys/class/net", network=network["Id"]) == "eth0\nlo\n"
     assert line("network", "inspect", "-f", "{{.Name}}", network["Id"][:12]).stdout == f"{name}\n"
     line("network", "rm", network["Id"])
+
+
+@pytest.mark.census(
+    "GET /containers/json → [].NetworkSettings.Networks{}.IPAMConfig.*",
+    "GET /system/df → Containers[].NetworkSettings.Networks{}.IPAMConfig.*",
+)
+def test_wanted_addresses_are_listed(line: CommandLine) -> None:
+    made(line, EnableIPv6=True, IPAM={"Config": [{"Subnet": "10.70.0.0/24"}, {"Subnet": "fd00:70::/64"}]})
+    wanted = {"IPv4Address": "10.70.0.7", "IPv6Address": "fd00:70::7", "LinkLocalIPs": ["169.254.7.7", "fe80::7"]}
+    endpoints = {"EndpointsConfig": {"web": {"IPAMConfig": wanted}}}
+    named = created(line.daemon, IMAGE, ["sleep", "60"], {"NetworkMode": "web"}, NetworkingConfig=endpoints)
+    line("start", named)
+    shown = line("exec", named, "ip", "addr", "show", "eth0").stdout
+    assert all(f"{text}/" in shown for text in ("10.70.0.7", "fd00:70::7", "169.254.7.7", "fe80::7"))
+    _, listed = api(line.daemon, "GET", "/containers/json")
+    _, usage = api(line.daemon, "GET", "/system/df")
+    for rows in (json.loads(listed), json.loads(usage)["Containers"]):
+        assert rows[0]["NetworkSettings"]["Networks"]["web"]["IPAMConfig"] == wanted
 
 
 def test_networks_outlive_a_killed_daemon(line: CommandLine) -> None:

@@ -152,7 +152,9 @@ def test_published_ports_serve(cli: Cli, image: str) -> None:
     assert "port is already allocated" in taken.stderr or "address already in use" in taken.stderr
 
 
-@pytest.mark.census("run --network", "run --net", "HostConfig.NetworkMode", "namespace network")
+@pytest.mark.census(
+    "run --network", "run --net", "HostConfig.NetworkMode", "namespace network", "network host", "network none/null"
+)
 def test_networks(cli: Cli, image: str) -> None:
     cli("run", "-d", "--name", "one", image, "httpd", "-f", "-h", "/www")
     address = cli("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "one").stdout.strip()

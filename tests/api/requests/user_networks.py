@@ -231,6 +231,8 @@ def connected() -> Scenario:
         for name, endpoint in good.items():
             yield put(name, endpoint)
             yield Step(f"container: {name}", "GET", "/containers/on/json")
+            if "IPAMConfig" in endpoint:
+                yield Step(f"list: {name}", "GET", "/containers/json")
             yield Step(f"disconnect: {name}", "POST", net + "/disconnect", json=here)
         for name, endpoint in bad.items():
             yield put(name, endpoint)
