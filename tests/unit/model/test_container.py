@@ -43,7 +43,7 @@ def test_zero_values_of_what_is_not_built_pass_as_clients_send_them() -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        {"Links": ["a:b"]},
+        {"Cgroup": "x"},
     ],
 )
 def test_what_is_not_built_is_refused_by_name(document: dict[str, object]) -> None:
@@ -78,6 +78,6 @@ def test_every_field_that_is_not_built_is_refused_by_its_name(table: Table) -> N
             check({name: _sample(field)}, table)
 
 
-def test_update_takes_the_limits_and_the_restart_policy_only() -> None:
-    assert set(model.UPDATE) == {*model.RESOURCES, "RestartPolicy"}
+def test_update_takes_the_limits_the_restart_policy_and_ports_only() -> None:
+    assert set(model.UPDATE) == {*model.RESOURCES, "RestartPolicy", "PublishAdd", "PublishRemove"}
     assert set(model.RESOURCES) <= set(model.HOST_CONFIG)
