@@ -44,7 +44,9 @@ def test_its_modules_serve(run: Run, provide: Callable[[images.Recipe], str]) ->
         provide(recipe)
     done = run("testcontainers_modules.py")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["postgres works", "redis works", "nginx works", "plain works"]
+    assert done.stdout.splitlines() == [
+        "postgres works", "redis works", "nginx works", "plain works", "networks works",
+    ]  # fmt: skip
 
 
 def test_what_a_dead_test_leaves_is_reaped(run: Run, daemon: DaemonProcess) -> None:

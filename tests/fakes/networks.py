@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from carrack.engine.containers.publishing import host_ports
@@ -30,6 +30,7 @@ class Network:
     config_only: bool = False
     internal: bool = False
     subnets: tuple[Subnet, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class FakeNetworks:

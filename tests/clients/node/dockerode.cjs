@@ -164,6 +164,27 @@ test("volumes and what cannot be had", async () => {
   await assert.rejects(docker.getContainer("not-there").start(), { statusCode: 404 });
 });
 
+test("networks", async () => {
+  const network = await docker.createNetwork({ Name: "front", Labels: { kind: "node" }, CheckDuplicate: true });
+  const container = await docker.createContainer({
+    Image: "busybox", Cmd: ["sleep", "600"], HostConfig: { NetworkMode: "front" },
+    NetworkingConfig: { EndpointsConfig: { front: { Aliases: ["www"] } } },
+  });
+  await container.start();
+  assert.deepEqual(Object.keys((await network.inspect()).Containers), [container.id]);
+  const second = await docker.createNetwork({ Name: "back", Internal: true });
+  await second.connect({ Container: container.id, EndpointConfig: { Aliases: ["store"] } });
+  assert.deepEqual(Object.keys((await container.inspect()).NetworkSettings.Networks), ["back", "front"]);
+  await assert.rejects(second.connect({ Container: container.id }), { statusCode: 403 });
+  await assert.rejects(second.remove(), { statusCode: 403 });
+  await second.disconnect({ Container: container.id, Force: true });
+  assert.deepEqual((await docker.listNetworks({ filters: { label: ["kind=node"] } })).map((one) => one.Name), ["front"]);
+  assert.deepEqual((await docker.pruneNetworks({ filters: { "label!": ["kind=node"] } })).NetworksDeleted, ["back"]);
+  await container.remove({ force: true });
+  await network.remove();
+  await assert.rejects(network.inspect(), { statusCode: 404 });
+});
+
 test("many at once", async () => {
   await Promise.all(Array.from({ length: 8 }, async (_, number) => {
     const out = new PassThrough();

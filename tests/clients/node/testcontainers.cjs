@@ -2,7 +2,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
-const { GenericContainer, Wait, getContainerRuntimeClient } = require("testcontainers");
+const { GenericContainer, Network, Wait, getContainerRuntimeClient } = require("testcontainers");
 const { PostgreSqlContainer } = require("@testcontainers/postgresql");
 const { RedisContainer } = require("@testcontainers/redis");
 
@@ -75,4 +75,24 @@ test("a container that does not get ready is removed with its log told", async (
   const client = await getContainerRuntimeClient();
   const left = (await client.container.list()).filter((one) => !one.Image.includes("ryuk"));
   assert.deepEqual(left, []);
+});
+
+test("containers on a network find each other by alias", async () => {
+  const network = await new Network().start();
+  const server = await new GenericContainer("busybox")
+    .withCommand(["httpd", "-f", "-h", "/www"])
+    .withNetwork(network)
+    .withNetworkAliases("web", "site")
+    .start();
+  const client = await new GenericContainer("busybox").withCommand(["sleep", "600"]).withNetwork(network).start();
+  for (const name of ["web", "site"]) {
+    const { exitCode, output } = await client.exec(["wget", "-qO-", `http://${name}/index.html`]);
+    assert.equal(exitCode, 0, output);
+    assert.match(output, /carrack serves/);
+  }
+  assert.match(server.getIpAddress(network.getName()), /^\d+(\.\d+){3}$/);
+  assert.ok(server.getNetworkNames().includes(network.getName()));
+  await client.stop();
+  await server.stop();
+  await network.stop();
 });

@@ -12,6 +12,7 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.community.redis import RedisContainer
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
 
 
@@ -59,8 +60,17 @@ def plain() -> None:
         assert container.get_container_info().State.Running
 
 
+def networks() -> None:
+    with Network() as network:
+        web = DockerContainer("busybox").with_command("httpd -f -h /www").with_network(network)
+        client = DockerContainer("busybox").with_command("sleep 600").with_network(network)
+        with web.with_network_aliases("web", "site"), client as asking:
+            for name in ("web", "site"):
+                assert b"carrack serves" in asking.exec(f"wget -qO- http://{name}/index.html").output
+
+
 def main() -> None:
-    for part in (postgres, redis, nginx, plain):
+    for part in (postgres, redis, nginx, plain, networks):
         part()
         print(part.__name__, "works")
     running = DockerClient().client.containers.list()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from carrack.engine.networks.store import Networks
     from carrack.network.fabric import Fabric
 
+_ICC = "com.docker.network.bridge.enable_icc"
 _FAILED = "failed to set up container networking: "
 
 
@@ -69,6 +70,13 @@ class Connector:
         except CarrackError as error:
             raise type(error)(f"{_FAILED}{error}") from error
         self._links.check(c)
+        if c.host_config["Links"] and "bridge" in c.wanted:
+            self._check_linkable(c)
+
+    def _check_linkable(self, c: Container) -> None:
+        if self._networks.find("bridge").options.get(_ICC) == "false":
+            told = "containers on the default bridge cannot reach each other here (icc is off)"
+            raise Conflict(f"container {c.name} cannot have links: {told}; put them on a network of their own instead")
 
     def wants_cable(self, c: Container) -> bool:
         """Whether a parked cable is of use to a container that passed `check`: it leads to a bridge."""
