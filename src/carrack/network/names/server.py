@@ -12,10 +12,11 @@ import os
 import resource
 import sys
 
-from carrack.network.names import streams, wire
+from carrack.network.names import wire
 from carrack.network.names.host_servers import HostServers
 from carrack.network.names.loop import Loop
 from carrack.network.names.sandbox import Sandbox
+from carrack.network.names.streams import Streams
 from carrack.network.names.upstream import Upstream
 from carrack.network.names.zones import Zones
 
@@ -38,6 +39,7 @@ class Server:
         self._control = control
         self._loop = Loop()
         self._zones = Zones()
+        self._streams = Streams(self._loop)
         self._sandboxes: dict[str, Sandbox] = {}
         self.counts = dict.fromkeys((*_SUMMED, "forwarded", "failed", "full", "kept", "strange", "defects"), 0)
         self.upstream = Upstream(self._loop, host or HostServers(), self.counts)
@@ -88,7 +90,7 @@ class Server:
         sandbox.see(*view)
         self._sandboxes[container] = sandbox
         self._loop.watch(udp.fileno(), sandbox.question)
-        self._loop.watch(tcp.fileno(), lambda: streams.accept(self._loop, sandbox))
+        self._loop.watch(tcp.fileno(), lambda: self._streams.accept(sandbox))
 
     def _change(self, container: str, view: tuple[Any, ...]) -> None:
         if container in self._sandboxes:

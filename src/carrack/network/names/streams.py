@@ -20,34 +20,67 @@ if TYPE_CHECKING:
 MOST = 32
 #: seconds without a whole query after which a connection is closed
 IDLE = 10.0
+#: how often that is looked at (seconds)
+SWEEP = 1.0
 #: bytes of answers that may wait for their reader
 _UNREAD = 256 * 1024
 _CHUNK = 4096
 _NONBLOCK = int(_socket.SOCK_NONBLOCK)
 
 
-class Stream:
-    """One connection; `accept` makes them."""
+class Streams:
+    """The connections of all sandboxes."""
 
-    def __init__(self, loop: Loop, sandbox: Sandbox, sock: _socket.socket) -> None:
-        self._loop = loop
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.open: set[Stream] = set()
+        self._sweeping = False
+
+    def accept(self, sandbox: Sandbox) -> None:
+        """Take one connection; one too many is closed at once."""
+        try:
+            fd, _ = sandbox.tcp._accept()  # type: ignore[attr-defined]
+        except OSError:
+            return
+        sock = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _NONBLOCK, 0, fd)
+        sock.setblocking(False)
+        if len(sandbox.streams) >= MOST:
+            sock.close()
+            return
+        Stream(self, sandbox, sock)
+        if not self._sweeping:
+            self._sweeping = True
+            self.loop.later(SWEEP, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close those that have been idle for too long; one look for all, however many came and went meanwhile."""
+        latest = time.monotonic() - IDLE
+        for stream in [stream for stream in self.open if stream.idle_since(latest)]:
+            stream.close()
+        self._sweeping = bool(self.open)
+        if self._sweeping:
+            self.loop.later(SWEEP, self._sweep)
+
+
+class Stream:
+    """One connection."""
+
+    def __init__(self, streams: Streams, sandbox: Sandbox, sock: _socket.socket) -> None:
+        self._streams = streams
+        self._loop = streams.loop
         self._sandbox = sandbox
         self._sock = sock
         self._got = b""
         self._unsent = b""
         self._asked = time.monotonic()
         self._waiting = 0
+        streams.open.add(self)
         sandbox.streams.add(self)
-        loop.watch(sock.fileno(), self._ready)
-        loop.later(IDLE, self._look)
+        self._loop.watch(sock.fileno(), self._ready)
 
-    def _look(self) -> None:
-        """Has it been idle for too long?"""
-        rest = self._asked + IDLE - time.monotonic()
-        if rest <= 0 and not self._waiting:
-            self.close()
-        elif self._sock.fileno() >= 0:
-            self._loop.later(max(rest, 1.0), self._look)
+    def idle_since(self, latest: float) -> bool:
+        """Whether it has not asked since then, nor waits for an answer."""
+        return self._asked <= latest and not self._waiting
 
     def _ready(self) -> None:
         if self._unsent:
@@ -104,17 +137,4 @@ class Stream:
             self._loop.forget(self._sock.fileno())
             self._sock.close()
             self._sandbox.streams.discard(self)
-
-
-def accept(loop: Loop, sandbox: Sandbox) -> None:
-    """Take one connection; one too many is closed at once."""
-    try:
-        fd, _ = sandbox.tcp._accept()  # type: ignore[attr-defined]
-    except OSError:
-        return
-    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _NONBLOCK, 0, fd)
-    sock.setblocking(False)
-    if len(sandbox.streams) >= MOST:
-        sock.close()
-        return
-    Stream(loop, sandbox, sock)
+            self._streams.open.discard(self)

@@ -13,6 +13,7 @@ import _socket
 import errno
 import os
 import struct
+import time
 
 from carrack.linux.namespaces import CLONE_NEWNET
 from carrack.network.names import loop as events
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: seconds for one attempt by UDP, and by TCP
 PATIENCE, STREAM_PATIENCE = 2.0, 4.0
+#: how often it is looked whether someone has waited for too long (seconds)
+_SWEEP = 0.1
 #: questions under way, of everyone and of one sandbox
 MOST, MOST_OF_ONE = 1024, 128
 PORT = 53
@@ -46,6 +49,7 @@ class Upstream:
         self.port = port
         self.waiting: set[Query] = set()
         self._host = host
+        self._sweeping = False
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def forward(
@@ -59,6 +63,22 @@ class Upstream:
             return
         self.counts["forwarded"] += 1
         Query(self, sandbox, data, asked, reply, servers, stream).next()
+
+    def look_after(self, query: Query) -> None:
+        """Have it ask the next server if it waits for too long."""
+        self.waiting.add(query)
+        if not self._sweeping:
+            self._sweeping = True
+            self.loop.later(_SWEEP, self._sweep)
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for query in [query for query in self.waiting if query.deadline <= now]:
+            if query in self.waiting:
+                query.next()
+        self._sweeping = bool(self.waiting)
+        if self._sweeping:
+            self.loop.later(_SWEEP, self._sweep)
 
     def _servers(self, sandbox: Sandbox) -> Sequence[str]:
         """Whom to ask: nobody for a sandbox that has no way to the outside and no servers of its own."""
@@ -89,7 +109,7 @@ class Upstream:
 
 
 class Query:
-    """One question on its way through the servers."""
+    """One question on its way through the servers; ``deadline``: until when the present one may answer."""
 
     def __init__(
         self,
@@ -111,9 +131,9 @@ class Query:
         self._last = data[:2] + packet.answer(asked, rcode=packet.SERVER_FAILURE)
         self._sock: _socket.socket | None = None
         self._number = b""
-        self._attempt = 0
         self._got = b""
-        upstream.waiting.add(self)
+        self.deadline = 0.0
+        upstream.look_after(self)
         sandbox.waiting += 1
 
     @staticmethod
@@ -148,18 +168,13 @@ class Query:
         error = sock.connect_ex(address)
         if error not in (0, errno.EINPROGRESS):
             raise OSError(error, os.strerror(error))
-        self._attempt = attempt = self._attempt + 1
         loop = self._upstream.loop
         if self._stream:
             loop.watch(sock.fileno(), self._connected, events.OUT)
         else:
             sock.send(self._number + self._data[2:])
             loop.watch(sock.fileno(), self._heard)
-        loop.later(STREAM_PATIENCE if self._stream else PATIENCE, lambda: self._late(attempt))
-
-    def _late(self, attempt: int) -> None:
-        if attempt == self._attempt and self._sock is not None:
-            self.next()
+        self.deadline = time.monotonic() + (STREAM_PATIENCE if self._stream else PATIENCE)
 
     def _heard(self) -> None:
         if self._sock is None:

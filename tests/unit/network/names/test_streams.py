@@ -8,12 +8,14 @@ from tests.fakes import dns
 from tests.unit.network.names.seat import Seat
 
 from carrack.network.names import streams
+from carrack.network.names.streams import Streams
 
 
 @pytest.fixture
 def seat() -> Iterator[Seat]:
     seat = Seat()
-    seat.loop.watch(seat.sandbox.tcp.fileno(), lambda: streams.accept(seat.loop, seat.sandbox))
+    taken = Streams(seat.loop)
+    seat.loop.watch(seat.sandbox.tcp.fileno(), lambda: taken.accept(seat.sandbox))
     yield seat
     seat.close()
 
@@ -75,6 +77,7 @@ def test_who_sends_something_else_is_hung_up_on(seat: Seat, data: bytes) -> None
 
 def test_who_says_nothing_is_hung_up_on(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "IDLE", 0.05)
+    monkeypatch.setattr(streams, "SWEEP", 0.02)
     with socket.create_connection(seat.address) as sock:
         turn(seat, 20)
         assert ended(seat, sock)
