@@ -51,14 +51,16 @@ class Network:
     @property
     def plan(self) -> NetworkPlan:
         """What the fabric is to make of it; options that say nothing are left out."""
-        options = {key: value for key, value in self.options.items() if (key, value) not in _NOTHING}
+        options = dict(self.options)
+        if options.get(_BINDING) == "0.0.0.0":
+            del options[_BINDING]
+        if mtu := options.pop(_MTU, ""):
+            options |= {_MTU: str(int(mtu))} if int(mtu) else {}
         return NetworkPlan(self.id, self.name, self.driver, self.subnets, self.internal, options)
 
 
-_NOTHING = {
-    ("com.docker.network.driver.mtu", "0"),
-    ("com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"),
-}
+_BINDING = "com.docker.network.bridge.host_binding_ipv4"
+_MTU = "com.docker.network.driver.mtu"
 
 
 def encode(network: Network) -> str:

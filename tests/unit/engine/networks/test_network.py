@@ -41,3 +41,9 @@ def test_plan_leaves_out_options_that_say_nothing() -> None:
     plan = Network("a", "web", "bridge", 7, subnets=FULL.subnets, internal=True, options=options).plan
     assert plan == NetworkPlan("a", "web", "bridge", FULL.subnets, True, {"x": "y"})
     assert json.loads(encode(FULL))["name"] == "web"
+
+
+def test_plan_has_the_mtu_as_a_plain_number() -> None:
+    assert Network("a", "web", "bridge", 7, options={"com.docker.network.driver.mtu": "+01400"}).plan.options == {
+        "com.docker.network.driver.mtu": "1400"
+    }
