@@ -103,6 +103,9 @@ class FakeNftables(Nftables):
     def chains(self, family: Family = IPV4) -> list[tuple[str, str]]:
         return [(name, chain) for name, table in self._family(family).items() for chain in table.chains]
 
+    def base_chain(self, table: str, name: str, family: Family = IPV4) -> BaseChain | None:
+        return self.base_chains(family).get((table, name))
+
     def base_chains(self, family: Family = IPV4) -> dict[tuple[str, str], BaseChain]:
         found = self._family(family).items()
         return {(name, chain): how for name, table in found for chain, how in table.chains.items() if how}

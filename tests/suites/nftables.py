@@ -45,6 +45,10 @@ def check_table(kernel: Nftables, family: Family) -> None:
     assert kernel.has_table(TABLE, family)
     chains = RULES.chains(family)
     assert kernel.base_chains(family) == {(TABLE, c.name): (c.kind, c.hook, c.priority, c.policy) for c in chains}
+    raw = chains[0]
+    assert kernel.base_chain(TABLE, raw.name, family) == (raw.kind, raw.hook, raw.priority, raw.policy)
+    assert kernel.base_chain(TABLE, "inner", family) is None
+    assert kernel.base_chain(TABLE, "none", family) is None
     rules = RULES.rules(family)
     for chain in {rule.chain for rule in rules}:
         wanted = [(rule.chain, rule.comment) for rule in rules if rule.chain == chain]

@@ -10,6 +10,7 @@ Sources: RFC 3549, netlink(7), linux/netlink.h.
 import errno
 import os
 import struct
+import time
 from _socket import MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, socket
 from collections.abc import Iterator, Sequence
 
@@ -199,11 +200,15 @@ class Netlink:
             raise error
 
     def dump(self, message: Message) -> list[bytes]:
-        """The bodies of all answers to a dump request; asked again when the tables changed meanwhile."""
-        for _ in range(8):
+        """The bodies of all answers to a dump request; asked again when the tables changed meanwhile.
+
+        Others may change theirs all the time: it goes on for a second, less and less often.
+        """
+        for attempt in range(30):
             answers, interrupted = self._answers(message, NLM_F_DUMP)
             if not interrupted:
                 return answers
+            time.sleep(min(0.0005 * attempt**2, 0.05))
         raise OSError(errno.EINTR, f"{message.what}: the kernel's tables kept changing")
 
     def get(self, message: Message) -> list[bytes]:

@@ -134,16 +134,24 @@ class Nftables:
         found = self._netlink.dump(message(GETCHAIN, 0, b"", "list nftables chains", family))
         return [(_string(parts[1]), _string(parts[3])) for parts in (attributes(body[4:]) for body in found)]
 
+    def base_chain(self, table: str, name: str, family: Family = IPV4) -> BaseChain | None:
+        """Where one chain hooks in; None when it is not there, or is no base chain."""
+        request = message(GETCHAIN, 0, text(1, table) + text(3, name), f"look up nftables chain {table} {name}", family)
+        try:
+            found = [attributes(body[4:]) for body in self._netlink.get(request)]
+        except OSError as e:
+            if e.errno == errno.ENOENT:
+                return None
+            raise
+        return next((_base_chain(parts) for parts in found if _HOOK in parts), None)
+
     def base_chains(self, family: Family = IPV4) -> dict[tuple[str, str], BaseChain]:
         """All base chains of a family, everybody's: (table, name) → (kind, hook, priority, policy)."""
         found = {}
         for body in self._netlink.dump(message(GETCHAIN, 0, b"", "list nftables chains", family)):
             parts = attributes(body[4:])
             if _HOOK in parts:
-                place = attributes(parts[_HOOK])
-                hook, priority = struct.unpack(">i", place[1])[0], struct.unpack(">i", place[2])[0]
-                key = _string(parts[1]), _string(parts[3])
-                found[key] = (_string(parts[7]), hook, priority, int.from_bytes(parts[5], "big"))
+                found[_string(parts[1]), _string(parts[3])] = _base_chain(parts)
         return found
 
     def rules(self, table: str, family: Family = IPV4) -> list[tuple[str, str]]:
@@ -187,6 +195,12 @@ class Nftables:
                 return False
             raise
         return any(data == element.data for answer in answers for _, data in _entries(answer))
+
+
+def _base_chain(parts: dict[int, bytes]) -> BaseChain:
+    place = attributes(parts[_HOOK])
+    hook, priority = struct.unpack(">i", place[1])[0], struct.unpack(">i", place[2])[0]
+    return _string(parts[7]), hook, priority, int.from_bytes(parts[5], "big")
 
 
 def _entries(answer: bytes) -> Iterable[tuple[tuple[bytes, bytes, bool], bytes]]:

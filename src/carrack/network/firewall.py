@@ -93,9 +93,9 @@ class Firewall:
         return self._lacking(self.rule_set.entries(self._mappings()))
 
     def _missing_rules(self, family: Family) -> str:
-        chains = self.nftables.base_chains(family)
         for chain in self.rule_set.chains(family):
-            if chains.get((self.table, chain.name)) != (chain.kind, chain.hook, chain.priority, chain.policy):
+            wanted_place = (chain.kind, chain.hook, chain.priority, chain.policy)
+            if self.nftables.base_chain(self.table, chain.name, family) != wanted_place:
                 return f"chain {chain.name}"
         wanted: dict[str, list[str]] = {name: [] for name in PLAIN_CHAINS}
         for rule in self.rule_set.rules(family):

@@ -71,7 +71,7 @@ class Beside:
         return bool(new)
 
     def _applies(self, family: Family) -> bool:
-        chain = self._kernel.base_chains(family).get((_TABLE, _CHAIN))
+        chain = self._kernel.base_chain(_TABLE, _CHAIN, family)
         if chain is None or chain[1] != FORWARD or chain[3] != DROP:
             return False
         names = {name for table, name in self._kernel.chains(family) if table == _TABLE}

@@ -85,3 +85,18 @@ def test_an_empty_batch_asks_nothing() -> None:
     with Netlink() as socket:
         socket.batch([])
         assert socket.receive(wait=False) == b""
+
+
+def test_a_dump_is_asked_for_until_nothing_changed_meanwhile() -> None:
+    class Busy(Netlink):
+        def __init__(self, times: int) -> None:
+            self.left = times
+
+        def _answers(self, message: Message, flags: int) -> tuple[list[bytes], bool]:
+            self.left -= 1
+            return [b"x"], self.left >= 0
+
+    request = Message(0, 0, b"", "list things")
+    assert Busy(10).dump(request) == [b"x"]
+    with pytest.raises(OSError, match="list things: the kernel's tables kept changing"):
+        Busy(1000).dump(request)
