@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.running import CommandLine, DaemonProcess, eventually
@@ -23,6 +26,8 @@ from carrack.network.marks import network_of
 pytestmark = pytest.mark.root
 
 STRIKES = 6
+MANY = int(os.environ.get("CARRACK_TEST_MANY", "30"))
+"""Containers on ten networks; 100 in the long run."""
 _NUMBERS = itertools.count()
 
 
@@ -151,3 +156,40 @@ def test_interfaces_and_record_agree_after_every_kill(daemon: DaemonProcess) -> 
         assert all(f" {network['IPAddress']}/" in addresses for network in networks)
         routes = ours("exec", "one", "ip", "route").stdout
         assert routes.count("default via") == 1, routes
+
+
+def test_a_hundred_containers_on_ten_networks_leave_nothing(daemon: DaemonProcess) -> None:
+    """As many as `MANY` says."""
+    api = Api(daemon.socket)
+    before = in_kernel(daemon)
+
+    def networks(number: int) -> str:
+        answer = api("POST", "/networks/create", {"Name": f"many-{number}"})
+        assert answer.status == 201, answer
+        return str(answer.json()["Id"])
+
+    def container(number: int) -> str:
+        host = {"NetworkMode": f"many-{number % 10}"}
+        config: Any = {"EndpointsConfig": {f"many-{n % 10}": {} for n in (number, number + 1)}}
+        body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": host, "NetworkingConfig": config}
+        identity = str(api("POST", f"/containers/create?name=many-{number}", body).json()["Id"])
+        answer = api("POST", f"/containers/{identity}/start")
+        assert answer.status == 204, answer
+        return identity
+
+    with ThreadPoolExecutor(8) as workers:
+        made = list(workers.map(networks, range(10)))
+        running = list(workers.map(container, range(MANY)))
+        cables = sum(len(os.listdir(f"/sys/class/net/{in_kernel(daemon)[one]}/brif")) for one in made)
+        assert cables == 2 * MANY
+        addresses = [
+            network["IPAddress"]
+            for one in running
+            for network in api.listed(f"/containers/{one}/json")["NetworkSettings"]["Networks"].values()
+        ]
+        assert len(set(addresses)) == len(addresses) == 2 * MANY
+        for answer in workers.map(lambda one: api("DELETE", f"/containers/{one}?force=1"), running):
+            assert answer.status == 204, answer
+        for answer in workers.map(lambda one: api("DELETE", f"/networks/{one}"), made):
+            assert answer.status == 204, answer
+    eventually(lambda: in_kernel(daemon) == before)

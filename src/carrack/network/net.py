@@ -96,7 +96,7 @@ def _with_prefix(link_local: str) -> str:
 def _path(name: str) -> str:
     """``net.ipv4.conf.IFNAME.forwarding`` as the path that it is. InvalidArgument for what is no switch of the one."""
     parts = name.split(".")
-    if len(parts) < 5 or parts[0] != "net" or parts[3] != ANY_INTERFACE or not all(parts):
+    if len(parts) < 5 or parts[0] != "net" or parts[3] != ANY_INTERFACE or not all(parts) or "/" in name:
         raise InvalidArgument(f"invalid sysctl {name}: one of an endpoint is net.X.Y.{ANY_INTERFACE}.Z")
     return "/".join(parts)
 

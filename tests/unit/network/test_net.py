@@ -76,7 +76,16 @@ def test_the_inside_has_all_that_was_wanted() -> None:
     assert (plain.mac, plain.named_switches("eth0")) == ("02:42:0a:09:00:03", [])
 
 
-@pytest.mark.parametrize("name", ["net.ipv4.ip_forward", "kernel.IFNAME.x.IFNAME.y", "net.ipv4.conf.eth0.forwarding"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "net.ipv4.ip_forward",
+        "kernel.IFNAME.x.IFNAME.y",
+        "net.ipv4.conf.eth0.forwarding",
+        "net.ipv4.conf.IFNAME.a/b",
+        "net.ipv4.conf.IFNAME../../x",
+    ],
+)
 def test_switches_that_are_not_the_interfaces_are_refused(name: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid sysctl"):
         net().inside(Addresses("10.9.0.3", ""), "eth0", Addresses("", ""), EndpointPlan(sysctls=((name, "1"),)))
