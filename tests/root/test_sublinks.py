@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -17,7 +18,7 @@ from carrack.errors import CarrackError, Conflict, NotSupported
 from carrack.linux import rtnetlink, rtnetlink_kinds
 from carrack.linux.netlink import Netlink
 from carrack.network.fabric import Fabric
-from carrack.network.plan import IPVLAN, MACVLAN, EndpointPlan, NetworkPlan, Subnet
+from carrack.network.plan import IPVLAN, MACVLAN, EndpointPlan, Existing, NetworkPlan, Subnet
 
 pytestmark = pytest.mark.root
 
@@ -253,6 +254,35 @@ def test_private_ipvlans_do_not_see_each_other() -> None:
 
     plan = lan(IPVLAN, parent="lan0", ipvlan_flag="private")
     on_a_lan(scene, plan)
+
+
+@needs_macvlan
+@own_network
+def test_a_joining_that_was_never_recorded_is_undone_by_the_next_daemon() -> None:
+    async def first(one: Namespace) -> Existing:
+        fabric = Fabric(table=TABLE)
+        await fabric.setup([FRONT, plan])
+        found = await join(fabric, "one", one, FRONT)
+        await join(fabric, "one", one, plan, EndpointPlan(priority=1))
+        assert way_out(one) == f"{NEIGHBOUR} eth1"
+        await fabric.close()
+        return Existing({FRONT.id: found}, {}, process.pid)
+
+    async def second(past: Existing) -> None:
+        fabric = Fabric(table=TABLE)
+        await fabric.setup([FRONT, plan], {"one": past})
+        await fabric.teardown()
+
+    plan = lan(parent="lan0")
+    with Namespace() as neighbour, Namespace() as one:
+        cable(neighbour, "lan0", f"{HOST}/24", f"{NEIGHBOUR}/24")
+        process = one.run(lambda: subprocess.Popen(["cat"], stdin=subprocess.PIPE))
+        try:
+            asyncio.run(second(asyncio.run(first(one))))
+            assert "eth1" not in shown(one, "-o", "link")
+            assert way_out(one) == "10.231.1.1 eth0"
+        finally:
+            process.communicate()
 
 
 @needs_macvlan

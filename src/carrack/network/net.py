@@ -67,6 +67,10 @@ class Net:
         named = [subnet.reserved[name] for subnet in self.plan.subnets if name in subnet.reserved]
         return named[0] if named and self.settings is not None else str(pool.gateway or "")
 
+    def holds(self, address: str) -> bool:
+        """Whether an address is of one of its subnets."""
+        return any(pool.holds(address) for pools in (self._four, self._six) for pool in pools.pools)
+
     def prefix(self, address: str) -> int:
         """The prefix length that goes with one of the network's addresses, 0 for none."""
         return self._pool(address).subnet.prefixlen if address else 0

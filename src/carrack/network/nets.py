@@ -264,7 +264,8 @@ class Nets:
                     self.members.add(container_id, member)
                 if cable is not None:
                     strays.append(cable) if member is None else member.net.wire.adopt(container_id, cable)
-            if strays:
+            of_others = survivors.remove_hidden(container_id, past.pid, self.members.of(container_id), self._nets)
+            if strays or of_others:
                 self._cut(container_id, strays, past.pid)
             if self.members.of(container_id):
                 self.publisher.adopt(container_id, self._way(self.members.ways(container_id)), past.ports, past.name)

@@ -7,18 +7,18 @@ from typing import Any
 
 from carrack.errors import CarrackError, NotFound, Unavailable
 from carrack.linux.netlink import Netlink
-from carrack.linux.rtnetlink import Link, all_addresses
+from carrack.linux.rtnetlink import Link, all_addresses, delete_link, links
 from carrack.network.endpoint import cables_of
 from carrack.network.members import Member
 from carrack.network.net import Net
-from carrack.network.plan import EndpointPlan, Existing
+from carrack.network.plan import IPVLAN, MACVLAN, EndpointPlan, Existing
 from carrack.network.sandbox import open_sandbox
 
 _LOG = logging.getLogger(__name__)
 
 
 def members(
-    host: Netlink, links: Sequence[Link], container_id: str, past: Existing, nets: Mapping[str, Net]
+    host: Netlink, ends: Sequence[Link], container_id: str, past: Existing, nets: Mapping[str, Net]
 ) -> Iterator[tuple[Member | None, Link | None]]:
     """The container's endpoints, whose addresses are taken now, and the host's ends of their cables where these are.
 
@@ -31,7 +31,7 @@ def members(
             found.append(_member(network_id, document, nets))
         except CarrackError as e:
             _LOG.warning("container %s stays without its ports: %s", container_id, e)
-    cables = cables_of(host, links, past.pid) if past.pid else []
+    cables = cables_of(host, ends, past.pid) if past.pid else []
     matched = _matched(found, cables, past.pid)
     yield from zip(found, matched, strict=True)
     if len(cables) > len(found) == len(past.endpoints):
@@ -61,3 +61,26 @@ def _matched(found: Sequence[Member], cables: Sequence[Link], pid: int) -> list[
         return [None for _ in found]
     by_peer = {cable.peer: cable for cable in cables}
     return [next((by_peer.get(owners.get(a, 0)) for a in member.addresses), None) for member in found]
+
+
+def remove_hidden(container_id: str, pid: int, found: Sequence[Member], nets: Mapping[str, Net]) -> bool:
+    """Delete interfaces inside that belong to a network without a bridge which the container is not on by its record:
+    a crash left them. From the host they cannot be seen. True when there was one."""
+    strange = [net for net in nets.values() if net.settings is None and all(net is not m.net for m in found)]
+    if not strange or not pid:
+        return False
+    try:
+        with open_sandbox(pid) as sandbox, Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
+            kinds = {link.index: link.kind for link in links(inner)}
+            left = {
+                index
+                for index, address in all_addresses(inner)
+                if kinds.get(index) in (MACVLAN, IPVLAN)
+                and any(net.holds(address.partition("/")[0]) for net in strange)
+            }
+            for index in left:
+                _LOG.warning("container %s loses interface %d, which nobody has on record", container_id, index)
+                inner.batch([delete_link(index)])
+            return bool(left)
+    except Unavailable:
+        return False

@@ -52,6 +52,12 @@ def test_a_gateway_reserved_under_dockers_name_leads_instead_of_the_bridge() -> 
     assert net(four, six, internal=True).gateways(Addresses("10.9.0.3", "fd00:9::2")) == Addresses("", "")
 
 
+def test_which_addresses_are_its_own() -> None:
+    assert net().holds("10.9.0.7")
+    assert net().holds("fd00:9::ffff")
+    assert not net(FOUR).holds("fd00:9::ffff")
+
+
 def test_the_inside_has_all_that_was_wanted() -> None:
     wanted = EndpointPlan(
         mac="02:00:00:00:00:01",

@@ -76,3 +76,8 @@ def test_a_place_that_cannot_be_had_again_is_told(
     assert find(monkeypatch, past, []) == []
     assert f"network {'c' * 64} not found" in caplog.text
     assert "10.9.0.2: It does not belong" in caplog.text
+
+
+def test_nobody_looks_inside_where_all_networks_have_bridges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survivors, "open_sandbox", None)
+    assert not survivors.remove_hidden("c1", 42, [], nets())
