@@ -85,8 +85,8 @@ def test_who_can_reach_what(ours: CommandLine) -> None:
     form = "{{.Name}} {{.Published}} {{.Port}} {{.Reach}} {{.Network}}"
     told = ours("system", "ports", "--format", form).stdout.splitlines()
     assert told == [
-        "api 0.0.0.0:8443/tcp 443 10.0.0.0/8 bridge",
-        "api [::]:8443/tcp 443 fd00::/8 bridge",
+        "api 0.0.0.0:8443/tcp 443 this host, 10.0.0.0/8 bridge",
+        "api [::]:8443/tcp 443 this host, fd00::/8 bridge",
         "range 0.0.0.0:9000-9010/udp 9000-9010 anywhere bridge",
         "range [::]:9000-9010/udp 9000-9010 anywhere bridge",
         "shares - - anywhere host",

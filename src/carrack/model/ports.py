@@ -88,12 +88,15 @@ def parse_allowed(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def limit(port: PublishedPort, allowed: tuple[str, ...]) -> PublishedPort:
-    """The port for those networks only. Refuses where none of them can ever reach its address."""
+    """The port for those networks only. Refuses where none of them can ever reach its address.
+
+    The host's own programs may reach it whatever is allowed.
+    """
     version6 = ":" in port.host_ip
     if port.host_ip and not any((":" in network) == version6 for network in allowed):
         kind = "IPv6" if version6 else "IPv4"
         raise InvalidArgument(
-            f"allow={','.join(allowed)} lets nobody reach {port.host_ip}: name {kind} networks, or another address"
+            f"allow={','.join(allowed)} names nobody who could reach {port.host_ip}: name {kind} networks"
         )
     return PublishedPort(port.container, port.host_ip, port.host_port, allowed)
 

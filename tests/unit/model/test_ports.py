@@ -56,8 +56,8 @@ def test_what_is_unlimited_has_docker_s_binding() -> None:
         ("80:80,allow=10.0.0.0/33", 'invalid network "10.0.0.0/33"'),
         ("80:80,allow=anyone", 'invalid network "anyone"'),
         ("80:80,allow=10.0.0.1/8", "did you mean 10.0.0.0/8 or 10.0.0.1"),
-        ("127.0.0.1:80:80,allow=fd00::/8", "lets nobody reach 127.0.0.1: name IPv4 networks"),
-        ("[::1]:80:80,allow=10.0.0.0/8", "lets nobody reach ::1: name IPv6 networks"),
+        ("127.0.0.1:80:80,allow=fd00::/8", "names nobody who could reach 127.0.0.1: name IPv4 networks"),
+        ("[::1]:80:80,allow=10.0.0.0/8", "names nobody who could reach ::1: name IPv6 networks"),
     ],
 )
 def test_impossible_limits(text: str, message: str) -> None:

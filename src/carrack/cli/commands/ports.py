@@ -22,6 +22,7 @@ HEADINGS = {
     "Warning": "WARNING",
 }
 _REACH = {
+    "allowed": "this host",  # and those that are named
     "host": "this host",
     "containers": "this host and its containers",
     "local": "the local network",
@@ -48,7 +49,7 @@ def row(item: "Document") -> "dict[str, Any]":
         "Name": item["Name"],
         "Published": f"{host}:{item['HostPort']}/{item['Protocol']}" if item["HostPort"] else "-",
         "Port": item["ContainerPort"] or "-",
-        "Reach": ", ".join(item["From"]) or _REACH.get(item["Reach"], item["Reach"]),
+        "Reach": ", ".join([_REACH.get(str(item["Reach"]), ""), *item["From"]]),
         "Network": item["Network"],
         "Warning": "; ".join(item["Warnings"]),
     }

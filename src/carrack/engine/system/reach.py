@@ -21,7 +21,7 @@ Document = dict[str, Any]
 
 #: values of ``Reach``
 HOST, CONTAINERS, LOCAL, ROUTED, ANYWHERE = "host", "containers", "local", "routed", "anywhere"
-ALLOWED, NOBODY = "allowed", "nobody"
+ALLOWED = "allowed"
 _WILDCARDS = ("", "0.0.0.0", "::")
 _BRIDGE_NAME = "com.docker.network.bridge.name"
 
@@ -30,8 +30,8 @@ def reach(containers: Iterable[Container], networks: Iterable[Document], facts: 
     """One document per published port or run of neighbouring ports, by container and port.
 
     ``Container`` and ``Name``, ``Network`` (by which it is published), ``Protocol``, ``HostIp``, ``HostPort`` and
-    ``ContainerPort`` (``8000-8010`` for a run), ``Reach`` with ``From`` (networks, for ``allowed``), ``Warnings``. A
-    container on the host's own network has one without ports.
+    ``ContainerPort`` (``8000-8010`` for a run), ``Reach`` with ``From`` (for ``allowed``: networks, besides this host),
+    ``Warnings``. A container on the host's own network has one without ports.
     """
     known = {str(network["Name"]): network for network in networks}
     rows: list[Document] = []
@@ -79,12 +79,12 @@ def _published(c: Container, networks: Mapping[str, Document], facts: Facts) -> 
             version = 6 if ":" in place["HostIp"] else 4
             asked = allowed_by(c, key, binding)
             allowed = [block for block in asked if (":" in block) == (version == 6)]
-            where = NOBODY if asked and not allowed else _reach(place["HostIp"], allowed, gateways)
-            if place is not binding and where not in (NOBODY, ALLOWED):
+            where = HOST if asked and not allowed else _reach(place["HostIp"], allowed, gateways)
+            if place is not binding and not asked:
                 where = ROUTED
             relayed = version == 6 and not network.get("EnableIPv6")
             blocked = _at_the_door(facts, version) if relayed else obstacle(facts, version, bridge_of(network))
-            blocked = "" if where in (HOST, CONTAINERS, NOBODY) else blocked
+            blocked = "" if where in (HOST, CONTAINERS) else blocked
             yield _row(
                 c, network["Name"], protocol, place["HostIp"], place["HostPort"], port, where, allowed,
                 [blocked] if blocked else [],

@@ -38,7 +38,7 @@ def test_by_a_template(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.splitlines() == [
         "web 0.0.0.0:8080/tcp 80 anywhere front",
         "web [::1]:90-91/udp 90-91 this host front",
-        "db 0.0.0.0:8080/tcp 80 10.0.0.0/8, fd00::/8 front",
+        "db 0.0.0.0:8080/tcp 80 this host, 10.0.0.0/8, fd00::/8 front",
     ]
 
 

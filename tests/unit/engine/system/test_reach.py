@@ -65,11 +65,11 @@ def test_for_whom() -> None:
     assert (row["Reach"], row["From"]) == ("host", [])
 
 
-def test_for_nobody_of_a_family() -> None:
+def test_for_none_of_a_family() -> None:
     limited = {"80/tcp": [{"HostIp": "", "HostPort": "80", "Allow": ["10.0.0.0/8"]}]}
     ports = {"80/tcp": [place("0.0.0.0", "80"), place("::", "80")]}
     rows = reach([container(ports, bindings=limited)], [FRONT], OPEN)
-    assert [(row["Reach"], row["From"]) for row in rows] == [("allowed", ["10.0.0.0/8"]), ("nobody", [])]
+    assert [(row["Reach"], row["From"]) for row in rows] == [("allowed", ["10.0.0.0/8"]), ("host", [])]
 
 
 def test_by_its_own_address() -> None:
