@@ -27,6 +27,7 @@ _REACH = {
     "containers": "this host and its containers",
     "local": "the local network",
     "routed": "whoever has a route to it",
+    "anywhere": "anywhere",
 }
 
 
