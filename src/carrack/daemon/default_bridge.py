@@ -29,15 +29,19 @@ def all_pools(options: NetworkOptions, identity: str) -> tuple[Pool, ...]:
 def look(options: NetworkOptions, given: Sequence[Pool], networks: Sequence[Taken]) -> DefaultBridge | None:
     """The default bridge beside networks that are there; None when the daemon is to have none.
 
-    InvalidArgument when no subnet is free for it.
+    InvalidArgument when no subnet is free for it, Forbidden when a network has the one that was asked for.
     """
     if options.bridge == NO_BRIDGE:
         return None
     with Netlink() as netlink:
         link = rtnetlink.find_link(netlink, options.bridge)
         present = rtnetlink.addresses(netlink, link.index) if link is not None else []
-        routes = [block for block, _ in rtnetlink.routes(netlink) if block not in _NO_MASK]
-    return choose(options, present, given, [*networks, *(Taken(block, "this host") for block in routes)])
+        routes = [block for version in (4, 6) for block, _ in rtnetlink.routes(netlink, version)]
+    others = [Taken(block, "this host") for block in routes if block not in _NO_MASK]
+    found = choose(options, present, given, [*networks, *others])
+    for subnet in found.subnets:
+        pools.refuse_overlaps(subnet.subnet, networks)
+    return found
 
 
 def choose(

@@ -47,9 +47,8 @@ from carrack.engine.events import Events
 from carrack.engine.images.service import Images
 from carrack.engine.jobs import Jobs
 from carrack.engine.meter import Meter
-from carrack.engine.networks.pools import Taken
 from carrack.engine.networks.predefined import predefined
-from carrack.engine.networks.store import Networks, recorded
+from carrack.engine.networks.store import Networks, recorded, taken
 from carrack.engine.plugins.registry import Plugins
 from carrack.engine.runtimes import Runtimes
 from carrack.engine.spec import usual_namespaces, usual_spec
@@ -139,8 +138,7 @@ class Services:
 
     async def _build_network(self) -> None:
         options, pools = self._config.network, all_pools(self._config.network, engine_id(self._root))
-        taken = [Taken(subnet.subnet, network.name) for network in recorded(self.records) for subnet in network.subnets]
-        found = await predefined(self.records, look(options, pools, taken))
+        found = await predefined(self.records, look(options, pools, taken(recorded(self.records))))
         self.fabric = Fabric(table=self._config.firewall_table, stance=options.stance)
         self.networks = Networks(
             self.records, self.fabric, partial(on_network, self.store), self.events, pools=pools, usual=options.usual

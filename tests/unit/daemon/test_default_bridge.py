@@ -8,7 +8,7 @@ from carrack.daemon import default_bridge
 from carrack.daemon.network_options import NetworkOptions
 from carrack.engine.networks import pools
 from carrack.engine.networks.pools import Taken
-from carrack.errors import InvalidArgument
+from carrack.errors import Forbidden, InvalidArgument
 from carrack.network.plan import Subnet
 
 OWN = ("fd12:3456:789a::/48", 64)
@@ -85,3 +85,9 @@ def test_pools_of_a_version_that_the_user_left_out() -> None:
     assert default_bridge.all_pools(NetworkOptions(pools=(("10.0.0.0/8", 24),)), "id") == (("10.0.0.0/8", 24), own)
     six = NetworkOptions(pools=(("fd00::/48", 64),))
     assert default_bridge.all_pools(six, "id") == (("fd00::/48", 64), *pools.DEFAULT)
+
+
+def test_a_networks_subnet_is_not_given_to_the_default_bridge() -> None:
+    web = Taken("10.1.0.0/16", "network web (0123456789ab)")
+    with pytest.raises(Forbidden, match=r"10\.1\.2\.0/24 overlaps 10\.1\.0\.0/16 of network web"):
+        default_bridge.look(NetworkOptions(bridge="absent0", address="10.1.2.1/24"), POOLS, [web])

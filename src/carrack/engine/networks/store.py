@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from carrack.engine.networks import filters as filtering
@@ -129,17 +129,12 @@ class Networks:
     async def _room(self, wanted: Wanted) -> Room:
         """What is taken; an interface that is to be the network's own bridge may have its subnet already."""
         own = ("lo", wanted.network.options.get(BRIDGE_NAME, ""))
-        given = [
-            Taken(subnet.subnet, f"network {network.name} ({network.id[:12]})")
-            for network in self._networks.values()
-            for subnet in network.subnets
-        ]
         routes = [
             Taken(block, f"this host, which has a route there by {interface}")
             for block, interface in await self._fabric.routes()
             if interface not in own and not block.startswith(_NOBODYS)
         ]
-        return Room(self._pools, given, routes)
+        return Room(self._pools, taken(self._networks.values()), routes)
 
     async def _make(self, network: Network) -> None:
         row = (network.id, encode(network))
@@ -206,6 +201,11 @@ class Networks:
 
     def _tell(self, action: str, network: Network) -> None:
         self._events.publish("network", action, network.id, {"name": network.name, "type": network.driver})
+
+
+def taken(networks: Iterable[Network]) -> list[Taken]:
+    """The subnets that networks have."""
+    return [Taken(s.subnet, f"network {n.name} ({n.id[:12]})") for n in networks for s in n.subnets]
 
 
 def recorded(records: Records) -> list[Network]:
