@@ -299,6 +299,17 @@ def test_the_resolver_may_be_killed(own: CommandLine, image: str) -> None:
     eventually(lambda: figure(own, "names_sandboxes") == 0)
 
 
+def test_who_has_left_all_networks_is_let_go_at_his_end(own: CommandLine, image: str) -> None:
+    own("network", "create", "names-left")
+    own("run", "-d", "--name", "web", "--network", "names-left", image, "sleep", "1000")
+    assert resolved(own, "web", "web")
+    own("network", "disconnect", "names-left", "web")
+    assert figure(own, "names_sandboxes") == 1
+    own("rm", "-f", "web")
+    eventually(lambda: figure(own, "names_sandboxes") == 0)
+    own("network", "rm", "names-left")
+
+
 def figure(cli: CommandLine, name: str) -> float:
     (place,) = (word for word in cli.daemon._options if word.startswith("127.0.0.1:"))
     with urllib.request.urlopen(f"http://{place}/metrics", timeout=20) as answer:

@@ -150,8 +150,8 @@ class Connector:
         return {n.name: {**self.shown(c, n), "EndpointID": secrets.token_hex(32)} for n in found}
 
     async def _give_up(self, c: Container) -> None:
-        await self._fabric.disconnect(c.id)
         self._naming.detach(c, [endpoint["NetworkID"] for endpoint in c.endpoints.values()])
+        await self._fabric.disconnect(c.id)
         self._publish("disconnect", c)
         c.endpoints, c.ports = networking.shown(c.wanted), {}
 
@@ -172,10 +172,10 @@ class Connector:
 
     async def disconnect(self, c: Container) -> None:
         """Release what an ended container had; its addresses and ports may be given to another at once."""
-        had = [endpoint["NetworkID"] for endpoint in c.endpoints.values() if endpoint["IPAddress"]]
+        had = [e["NetworkID"] for e in c.endpoints.values() if e["IPAddress"] or e["GlobalIPv6Address"]]
+        self._naming.detach(c, had)  # first: as long as its sockets are held, so are its network and its addresses
         await self._fabric.disconnect(c.id)
         if had:
-            self._naming.detach(c, had)
             self._publish("disconnect", c)
         self.forget(c)
         self._tell_linked(c)
