@@ -22,13 +22,13 @@ from tests.cli.transcript import Transcript
 
 # the first of a thousand host ports that a play may publish on; told as these, whichever they are
 PORTS = 42_000
-# the blocks of addresses for networks of a play: 10.N and fd9c:5a:N; told as these, whichever they are
+# the blocks of addresses for networks of a play, 10.N and fd9c:5a:N, and a bridge; told as these, whichever they are
 BLOCK = 230
 Scenario = Callable[["Play"], None]
 
 
-def _blocks(number: int) -> tuple[str, str]:
-    return f"10.{number}.", f"fd9c:5a:{number}:"
+def _blocks(number: int) -> tuple[str, ...]:
+    return f"10.{number}.", f"fd9c:5a:{number}:", f"crkgold{number}"
 
 
 class Play:

@@ -93,7 +93,12 @@ CREATE_FLAGS: "tuple[Flag, ...]" = (
     ("pids-limit", "", "int", "Tune container pids limit (set -1 for unlimited)"),
     ("platform", "", "string", "Set platform if server is multi-platform capable"),
     ("privileged", "", "bool", "Give extended privileges to this container"),
-    ("publish", "p", "list", "Publish a container's port(s) to the host"),
+    (
+        "publish",
+        "p",
+        "list",
+        "Publish a container's port(s) to the host ([ADDRESS:][HOST:]PORT[/PROTOCOL][,allow=CIDR,...])",
+    ),
     ("publish-all", "P", "bool", "Publish all exposed ports to random ports"),
     ("pull", "", "string", 'Pull image before running ("always", "missing", "never") (default "missing")'),
     ("quiet", "q", "bool", "Suppress the pull output"),

@@ -62,7 +62,7 @@ def creating(play: Play) -> None:
     words = (
         "--subnet 10.230.7.0/24 --gateway 10.230.7.254 --ip-range 10.230.7.128/25 --aux-address printer=10.230.7.130"
     )
-    play(f"network create {words} -o com.docker.network.bridge.name=crkgold0 three")
+    play(f"network create {words} -o com.docker.network.bridge.name=crkgold230 three")
     play("network inspect three -f '{{json .IPAM}} {{json .Options}}'")
     play("network create --ipam-driver default --ipam-opt a=b four")
     play("network inspect four -f '{{json .IPAM.Options}}'")
