@@ -33,6 +33,11 @@ def create_request(body: Document, version: Version) -> Document:
     return {**_without(body, "HostConfig"), "HostConfig": host}
 
 
+def network_request(body: Document, version: Version) -> Document:
+    """A request for a network: one without IPv4 came with 1.48."""
+    return body if version >= (1, 48) else _without(body, "EnableIPv4")
+
+
 def container_rows(rows: list[Document], version: Version) -> list[Document]:
     """The list of containers: annotations came with 1.46."""
     if version >= (1, 46):

@@ -29,6 +29,14 @@ def _made(name: str, **body: Any) -> Iterator[Step]:
     yield Step(f"remove: {name}", "DELETE", target)
 
 
+def _of_version(version: str) -> Iterator[Step]:
+    """What an older version has not is no part of a request."""
+    body = {"Name": "old", "EnableIPv4": False, "EnableIPv6": True}
+    yield Step(f"create of {version}", "POST", "/networks/create", json=body, versions=(version,))
+    yield Step(f"inspect of {version}", "GET", "/networks/old", versions=(version, "1.51"))
+    yield Step(f"remove of {version}", "DELETE", "/networks/old", versions=(version,))
+
+
 def created() -> Scenario:
     """Each field of a create request, and what inspect shows of it."""
     both = [_pool("10.201.0.0/24"), _pool("fd00:201::/64")]
@@ -76,6 +84,7 @@ def created() -> Scenario:
     steps = [step for name, body in ways.items() for step in _made(name, **body)]
     return [
         *steps,
+        *(step for version in ("1.41", "1.47", "1.48") for step in _of_version(version)),
         Step("make", "POST", "/networks/create", json={"Name": "api", "Labels": {"a": "1"}, **_ipam(_pool("10.208.0.0/24"))}, hidden=True, save={"api": "Id"}),
         Step("inspect in all versions", "GET", "/networks/api", versions=ALL),
         Step("list in all versions", "GET", "/networks?filters=" + quote('{"name":["api"]}', safe=""), versions=ALL),

@@ -92,3 +92,9 @@ def test_info(version: tuple[int, int], more: set[str], less: set[str]) -> None:
         assert list(shown) == sorted(shown)
     assert ("AllowNondistributableArtifactsCIDRs" in shown["RegistryConfig"]) == (version < (1, 47))
     assert shown["RuncCommit"].get("Expected") == ("r" if version < (1, 49) else None)
+
+
+def test_a_network_without_ipv4_is_of_a_later_version() -> None:
+    body = {"Name": "web", "enableipv4": False, "EnableIPv6": True}
+    assert older.network_request(body, (1, 48)) == body
+    assert older.network_request(body, (1, 47)) == {"Name": "web", "EnableIPv6": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from carrack.api import older
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, json_response
@@ -94,7 +95,8 @@ class _Face:
         return json_response(found)
 
     async def create(self, request: Request) -> Response:
-        body = schema.check(await request.json_object("network.CreateRequest"), _CREATE, "CreateRequest")
+        given = await request.json_object("network.CreateRequest")
+        body = schema.check(older.network_request(given, request.version), _CREATE, "CreateRequest")
         network, warning = await self._networks.create(body)
         return json_response({"Id": network.id, "Warning": warning}, status=201)
 
