@@ -1,7 +1,7 @@
 """From a network's plan, with options as Docker names them, to the settings of its bridge."""
 
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from carrack.errors import Forbidden, InvalidArgument
 from carrack.network.bridge import GATEWAY_MODES, ISOLATED, NAT, ROUTED, BridgeSettings
@@ -93,4 +93,4 @@ def _gateway(subnet: Subnet | None) -> str:
     if subnet is None:
         return ""
     network = ip_network(subnet.subnet)
-    return f"{subnet.gateway or network[1]}/{network.prefixlen}"
+    return f"{ip_address(subnet.gateway) if subnet.gateway else network[1]}/{network.prefixlen}"

@@ -23,6 +23,11 @@ def test_without_options_it_is_dockers_usual_bridge() -> None:
     assert (found.gateway_mode4, found.gateway_mode6, found.host_binding) == ("nat", "nat", "")
 
 
+def test_addresses_are_written_as_the_kernel_writes_them() -> None:
+    found = settings_of(plan(Subnet("fd00:0009::/64", "fd00:0009:0::0001")))
+    assert (found.address, found.address6, found.subnet6) == ("", "fd00:9::1/64", "fd00:9::/64")
+
+
 def test_each_option_has_its_place() -> None:
     options = {
         "name": "br9", "enable_icc": "0", "host_binding_ipv4": "127.0.0.1", "gateway_mode_ipv6": "routed",
