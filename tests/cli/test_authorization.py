@@ -101,6 +101,23 @@ def test_what_is_denied_does_not_happen(
     cli("container", "prune", "-f")
 
 
+def test_what_is_ours_is_asked_of_them_too(judged: DaemonProcess, plugins: dict[str, fake.Plugin]) -> None:
+    cli, policy = CommandLine("carrack", judged), plugins["policy"]
+
+    def no_looking(document: dict[str, Any]) -> dict[str, Any]:
+        looks = "/system/ports" in document["RequestUri"] or "/system/doctor" in document["RequestUri"]
+        return {"Allow": not looks, "Msg": "who is reachable is not for you"}
+
+    policy.answers[REQUEST] = no_looking
+    try:
+        for words in (("system", "ports"), ("doctor", "net")):
+            told = cli(*words, check=False)
+            assert "authorization denied by plugin policy: who is reachable is not for you" in told.stderr
+            assert (told.returncode, told.stdout) == (1, "")
+    finally:
+        policy.answers[REQUEST] = no_privileges
+
+
 def test_a_plugin_that_is_down_lets_nothing_pass(judged: DaemonProcess, plugins: dict[str, fake.Plugin]) -> None:
     cli = CommandLine("carrack", judged)
     plugins["policy"].stop()
