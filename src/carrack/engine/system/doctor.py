@@ -187,5 +187,7 @@ def _servers(facts: Facts) -> Iterator[Finding]:
         text = "the host names no DNS server: containers know only each other's names"
         yield PROBLEM, text, "echo 'nameserver 9.9.9.9' >>/etc/resolv.conf"
     elif all(map(is_loopback, servers)) and _STUB not in servers:
-        text = f"the host's DNS server listens only on {' '.join(servers)}, where no container reaches it by itself"
-        yield NOTE, text, 'add "dns": ["SERVER"] to daemon.json to give containers another'
+        text = (
+            f"the host's DNS server listens only on {' '.join(servers)}: the engine's resolver asks it for containers"
+        )
+        yield NOTE, f"{text}, which do not reach it themselves", 'add "dns": ["SERVER"] to daemon.json to name another'
