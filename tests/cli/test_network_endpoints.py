@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 from tests.cli.running import Cli, DaemonProcess
 
+from carrack.linux import rtnetlink_kinds
+from carrack.linux.netlink import Netlink
+
 pytestmark = pytest.mark.root
 
 OPTION = "com.docker.network.endpoint"
@@ -78,3 +81,44 @@ def test_its_own_name_belongs_to_its_address(cli: Cli, net: Net, image: str) -> 
     assert shown.startswith("alpha\nalpha.example.org\n")
     assert f"{net.four}.2\talpha.example.org alpha\n" in shown
     assert f"{net.six}:2\talpha.example.org alpha\n" in shown
+
+
+@pytest.mark.census("network macvlan")
+def test_macvlan_without_a_parent(cli: Cli, daemon: DaemonProcess, image: str) -> None:
+    """On a parent of the host's, and in every mode: tests/root/test_sublinks.py."""
+    if not kernel_has("macvlan"):
+        assert "this kernel has no macvlan" in cli("network", "create", "-d", "macvlan", "alone", check=False).stderr
+        return
+    subnet = f"10.{int(daemon.subnet.split('.')[1]) - 99}.{daemon.subnet.split('.')[2]}.0/24"
+    cli("network", "create", "-d", "macvlan", "--subnet", subnet, "alone")
+    try:
+        cli("run", "-d", "--name", "one", "--network", "alone", image, "sleep", "1000")
+        said = cli("run", "--rm", "--network", "alone", image, "sh", "-c", "ip route; ping -c 1 -W 2 one").stdout
+        assert "default" not in said
+        assert "1 packets received" in said
+        cli("network", "connect", "bridge", "one")
+        assert "eth1" in cli("exec", "one", "ip", "route", "show", "default").stdout
+        cli("network", "disconnect", "alone", "one")
+        assert "eth0" not in cli("exec", "one", "ip", "-o", "link").stdout
+        cli("rm", "-f", "one")
+    finally:
+        cli("network", "rm", "alone")
+
+
+@pytest.mark.census("network ipvlan")
+def test_ipvlan_where_the_kernel_has_it(cli: Cli, image: str) -> None:
+    if not kernel_has("ipvlan"):
+        refused = cli("network", "create", "-d", "ipvlan", "alone", check=False)
+        assert refused.returncode == 1
+        assert "this kernel has no ipvlan: use another driver" in refused.stderr
+        assert "alone" not in cli("network", "ls").stdout
+        return
+    cli("network", "create", "-d", "ipvlan", "alone")
+    shown = cli("run", "--rm", "--network", "alone", image, "ip", "-o", "link").stdout
+    cli("network", "rm", "alone")
+    assert "eth0" in shown
+
+
+def kernel_has(kind: str) -> bool:
+    with Netlink() as netlink:
+        return rtnetlink_kinds.knows(netlink, kind)
