@@ -7,6 +7,7 @@ container is on a bridge only when the bridge's rules stand.
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -148,9 +149,9 @@ class Nets:
     def routes(self) -> list[tuple[str, str]]:
         """(destination, interface name) of the host's routes of both families."""
         host = self.kernel.host
-        names = {link.index: link.name for link in rtnetlink.links(host)}
         found = rtnetlink.routes(host) + rtnetlink.routes(host, 6)
-        return [(destination, names.get(index, "")) for destination, index in found]
+        names = {index: _name(index) for index in {index for _, index in found}}  # there may be thousands without one
+        return [(destination, names[index]) for destination, index in found]
 
     def connect(
         self, sandbox: Sandbox, container_id: str, network_id: str, wanted: EndpointPlan, veth: ParkedVeth | None
@@ -301,6 +302,13 @@ class Nets:
         self._beside.remove()
         self._forwarding.stop()
         self.kernel.firewall.uninstall()
+
+
+def _name(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:  # it went meanwhile, or the route has none
+        return ""
 
 
 def _netlink(sandbox: Sandbox) -> Netlink:
