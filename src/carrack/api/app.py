@@ -6,7 +6,6 @@ Routes are looked up on the decoded path, like dockerd's router does, so `%2F` i
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import posixpath
 import re
@@ -16,13 +15,12 @@ from urllib.parse import quote, unquote_to_bytes
 
 from aiohttp import web_request, web_response
 
-from carrack import __version__
 from carrack.api import stream, versions
 from carrack.api.auth import Door
 from carrack.api.errors import error_response
 from carrack.api.guard import Guard
 from carrack.api.request import Request
-from carrack.api.response import Response, StreamResponse, json_response, text
+from carrack.api.response import HEADERS, Response, StreamResponse, fields_of, json_response, text
 from carrack.engine.authorization import Authorizer
 from carrack.errors import InvalidArgument
 from carrack.http.answers import Unanswered, WholeResponse
@@ -31,13 +29,6 @@ from carrack.http.hijack import Hijacked
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-HEADERS = {
-    "Api-Version": versions.text(versions.CURRENT),
-    "Docker-Experimental": "false",
-    "Ostype": "linux",
-    "Server": f"Carrack/{__version__} (linux)",
-}
 
 _VERSION = re.compile(r"/v([0-9.]+)(?=/)")
 _PART = re.compile(r"\{([a-z_]+)(?::\.\*)?\}")
@@ -96,44 +87,21 @@ class Router:
 
 
 class Application:
-    """The callable that `http.server.Server` serves.
-
-    Without ``routes`` it begins with those of `begin`; requests for others wait until `complete` brings them.
-    """
+    """The callable that `http.server.Server` serves."""
 
     def __init__(
         self,
-        routes: Iterable[Route] | None,
+        routes: Iterable[Route],
         door: Door | None = None,
         authorizer: Authorizer | None = None,
         minimum: versions.Version = versions.MINIMUM,
         experimental: bool = False,
     ) -> None:
-        self._router = Router(routes or ())
-        self._whole = asyncio.Event()
-        if routes is not None:
-            self._whole.set()
+        self._router = Router(routes)
         self._door = door or Door()
         self._authorizer = authorizer
         self._minimum = minimum
         self._headers = {**HEADERS, "Docker-Experimental": str(experimental).lower()}
-
-    def begin(self, routes: Iterable[Route]) -> None:
-        """What can be answered already."""
-        self._router = Router(routes)
-
-    def complete(self, routes: Iterable[Route], authorizer: Authorizer | None) -> None:
-        """All there is; whatever waits for it goes on."""
-        self._router = Router(routes)
-        self._authorizer = authorizer
-        self._whole.set()
-
-    async def later(self, method: str, path: str) -> Handler:
-        """The handler of a fixed path among all routes, once they are there."""
-        await self._whole.wait()
-        found = self._router.find(method, path)
-        assert found is not None, path
-        return found[0]
 
     async def __call__(self, raw: web_request.BaseRequest) -> web_response.StreamResponse:
         """Answer one request."""
@@ -141,7 +109,7 @@ class Application:
         headers: Mapping[str, str] = self._headers
         try:
             self._door.check(raw)
-            handler, request = await self._resolve(raw)
+            handler, request = self._resolve(raw)
             if self._authorizer is not None and self._authorizer.names:
                 await request.admit(Guard(self._authorizer, raw, *_split(raw.raw_path)))
             answer = await handler(request)
@@ -175,7 +143,7 @@ class Application:
             response.force_close()
         return response
 
-    async def _resolve(self, raw: web_request.BaseRequest) -> tuple[Handler, Request]:
+    def _resolve(self, raw: web_request.BaseRequest) -> tuple[Handler, Request]:
         if raw.method == "OPTIONS" and raw.raw_path == "*":
             raise _Unrouted(Response(200), {})
         path, query = _split(raw.raw_path)
@@ -184,16 +152,13 @@ class Application:
             raise _Unrouted(Response(301, headers={"Location": quote(clean) + (f"?{query}" if query else "")}), {})
         version = versions.CURRENT
         match = _VERSION.match(path)
-        handler, parts = await self._find(raw.method, path[match.end() :] if match else path)
+        handler, parts = self._find(raw.method, path[match.end() :] if match else path)
         if match:
             version = _version(match[1], self._minimum)
         return handler, Request(raw, parts, query, version, self._headers)
 
-    async def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
+    def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
         found = (_options, {}) if method == "OPTIONS" else self._router.find(method, path)
-        if found is None and not self._whole.is_set():
-            await self._whole.wait()
-            found = self._router.find(method, path)
         if found is None:
             raise _Unrouted(json_response({"message": "page not found"}, status=404), {})
         return found
@@ -261,9 +226,7 @@ async def _options(request: Request) -> Response:
 
 
 def _render(raw: web_request.BaseRequest, answer: Response, base: Mapping[str, str]) -> web_response.StreamResponse:
-    headers = {**base, **answer.headers}
-    if answer.content_type:
-        headers["Content-Type"] = answer.content_type
+    headers = fields_of(answer, base)
     if raw.method == "HEAD":
         headers["Content-Length"] = str(len(answer.body))
     return WholeResponse(status=answer.status, body=answer.body, headers=headers)

@@ -6,10 +6,21 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from carrack import __version__
+from carrack.api import versions
+
 if TYPE_CHECKING:
     from carrack.api.stream import StreamWriter
 
 JSON = "application/json"
+
+HEADERS = {
+    "Api-Version": versions.text(versions.CURRENT),
+    "Docker-Experimental": "false",
+    "Ostype": "linux",
+    "Server": f"Carrack/{__version__} (linux)",
+}
+"""Of every answer."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -76,6 +87,12 @@ def empty(status: int = 204, *, headers: Mapping[str, str] | None = None) -> Res
 def text(value: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Plain text."""
     return Response(status, value.encode(), "text/plain; charset=utf-8", headers)
+
+
+def fields_of(answer: Response, base: Mapping[str, str]) -> dict[str, str]:
+    """The header fields of an answer that has these ``base`` ones."""
+    kind = {"Content-Type": answer.content_type} if answer.content_type else {}
+    return {**base, **answer.headers, **kind}
 
 
 def stream(

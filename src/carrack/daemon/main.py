@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -27,9 +28,9 @@ from carrack.errors import CarrackError
 from carrack.shim import knock
 
 if TYPE_CHECKING:
-    from carrack.api.app import Application
     from carrack.daemon.survey import Survey
     from carrack.daemon.wiring import Services
+    from carrack.http.porch import Porch
     from carrack.http.server import Server
 
     Build = Callable[[Config, Survey], Awaitable[Services]]
@@ -112,27 +113,19 @@ class _Daemon:
 
     async def serve(self, build: Build) -> None:
         knock.knock(str(self._config.exec_root))
-        without_client()
         # Only a daemon that runs pays for these imports; --version and --validate do not.
-        from carrack.api.app import Application
-        from carrack.api.auth import Door
         from carrack.daemon.survey import Survey
-        from carrack.http.server import Server
 
         self._handle_signals()
-        config, survey, door = self._config, Survey(self._config), Door(names(self._config))
-        app = Application(None, door, minimum=config.minimum_version, experimental=config.experimental)
-        server = Server(app)
+        config, survey = self._config, Survey(self._config)
         try:
             await survey.take()
-            if survey.holds and not config.authorization_plugins:
-                await self._answer_first(app, survey, server)
+            porch = await self._answer_first(survey)
+            without_client()
             self._services = services = await build(config, survey)
             await self._start(services)
             try:
-                app.complete(services.routes, services.authorizer)
-                measured = Server(Application(services.metrics_routes, door), most=_SCRAPERS)
-                await self._listen(server, measured)
+                servers = await self._open(services, porch)
                 # What start-up made stays for the daemon's life; the collector need not look at it at all.
                 gc.freeze()
                 gc.enable()
@@ -140,29 +133,43 @@ class _Daemon:
                 await self._stopping.wait()
                 notify(config.notify_socket, "STOPPING=1")
                 await self._stop_containers(services)
-                await asyncio.gather(server.close(), measured.close())
+                await asyncio.gather(*(server.close() for server in servers))
             finally:
                 await services.stop()
         finally:
             await asyncio.to_thread(survey.close)
         log.info("stopped")
 
-    async def _answer_first(self, app: Application, survey: Survey, server: Server) -> None:
-        """Listen already, and answer what can be: other requests wait for the rest of the start."""
-        from carrack.api.routes import early
+    async def _answer_first(self, survey: Survey) -> Porch:
+        """Answer already what can be, where nobody has to be judged: other requests wait for the rest of the start."""
+        from carrack.api.early import Early
+        from carrack.http.porch import Porch
 
-        app.begin(early.routes(survey.store, app.later))
-        await self._listen(server)
-        for _ in range(_FIRST_TURNS):  # those who ask already have their answer before the next imports
-            await asyncio.sleep(0)
+        config = self._config
+        porch = Porch(Early(survey.store, config.minimum_version, config.experimental).answer)
+        if survey.holds and not config.authorization_plugins:
+            for endpoint in self._endpoints:
+                if endpoint.socket.family == socket.AF_UNIX and not endpoint.metrics:
+                    await porch.listen(endpoint.socket)
+            for _ in range(_FIRST_TURNS):  # those who ask already have their answer before the next imports
+                await asyncio.sleep(0)
+        return porch
 
-    async def _listen(self, server: Server, measured: Server | None = None) -> None:
-        """Listen at the endpoints for which there is a server, if not yet."""
-        for endpoint in list(self._endpoints):
-            if chosen := measured if endpoint.metrics else server:
-                self._endpoints.remove(endpoint)
-                await chosen.listen(endpoint.socket, endpoint.tls)
-                log.info("listening on %s", endpoint.name)
+    async def _open(self, services: Services, porch: Porch) -> list[Server]:
+        """Serve everything; returns what does."""
+        from carrack.api.app import Application
+        from carrack.api.auth import Door
+        from carrack.http.server import Server
+
+        config, door = self._config, Door(names(self._config))
+        oldest, experimental = config.minimum_version, config.experimental
+        server = Server(Application(services.routes, door, services.authorizer, oldest, experimental))
+        measured = Server(Application(services.metrics_routes, door), most=_SCRAPERS)
+        porch.move(server)
+        for endpoint in self._endpoints:
+            await (measured if endpoint.metrics else server).listen(endpoint.socket, endpoint.tls)
+            log.info("listening on %s", endpoint.name)
+        return [server, measured]
 
     async def _start(self, services: Services) -> None:
         try:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Mapping
-from email.utils import formatdate
 
 from aiohttp import web_request, web_response
 
+from carrack.http.answer_head import BODILESS, answer_head
+
 _HOLD = 64 * 1024
-_BODILESS = (204, 304)
 
 
 class Unanswered(web_response.StreamResponse):
@@ -53,31 +51,14 @@ class WholeResponse(web_response.StreamResponse):
             raise ConnectionResetError("the client has closed the connection")
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
-        head = self._head(request)
-        body = b"" if request.method == "HEAD" or self.status in _BODILESS else self._whole
+        head = answer_head(
+            *(self.status, self.reason, self._fields, len(self._whole)),
+            minor=request.version.minor,
+            keep_alive=self._keep_alive,
+        )
+        body = b"" if request.method == "HEAD" or self.status in BODILESS else self._whole
         if len(body) < _HOLD:
             transport.write(head + body)
         else:
             transport.write(head)
             transport.write(body)
-
-    def _head(self, request: web_request.BaseRequest) -> bytes:
-        """RFC 9112. Raises ValueError when a header would be more than one line."""
-        major, minor = request.version
-        lines = [f"HTTP/{major}.{minor} {self.status} {self.reason}"]
-        lines += [f"{name}: {value}" for name, value in self._fields.items()]
-        if self.status not in _BODILESS and "Content-Length" not in self._fields:
-            lines.append(f"Content-Length: {len(self._whole)}")
-        lines.append(f"Date: {_date(int(time.time()))}")
-        if self._keep_alive and minor == 0:
-            lines.append("Connection: keep-alive")
-        elif not self._keep_alive and minor:
-            lines.append("Connection: close")
-        if any("\r" in line or "\n" in line for line in lines):
-            raise ValueError("a line end within a header of an answer")
-        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-
-
-@functools.lru_cache(2)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)

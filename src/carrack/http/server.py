@@ -332,6 +332,16 @@ class Server:
             listener = await loop.create_server(self._protocol_factory(tls), sock=sock, backlog=BACKLOG)
         self._listeners.append(listener)
 
+    def adopt(self, transport: asyncio.Transport, data: bytes, *, ended: bool) -> None:
+        """Go on with a connection that somebody else has accepted: see `http.porch`."""
+        connection = Connection(self._factory(), self._connections, self._head_timeout, self._gate)
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        if data:
+            connection.data_received(data)
+        if ended and not connection.eof_received():
+            transport.close()
+
     @property
     def connections(self) -> int:
         """How many client connections are open."""

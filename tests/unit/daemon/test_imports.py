@@ -40,3 +40,11 @@ def test_what_is_imported_already_stays() -> None:
         "import sys; without_client('no-such-package'); print(sys.modules['aiohttp'] is aiohttp)"
     )
     assert run(program) == "True\n"
+
+
+def test_the_list_can_be_answered_without_aiohttp() -> None:
+    program = (
+        "import sys, carrack.daemon.main, carrack.daemon.survey, carrack.api.early, carrack.http.porch\n"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('aiohttp', 'yarl', 'attr')])"
+    )
+    assert run(program) == "[]\n"

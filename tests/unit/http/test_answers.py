@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from tests.fakes.http_peer import ask, run_with
 
 from carrack.api.app import Route
@@ -26,13 +24,6 @@ def test_the_head_and_the_body_are_written_at_once_and_dated(tmp_path: Path) -> 
         assert headers["date"].endswith("GMT")
 
     run_with(tmp_path, [Route("GET", "/hello", hello)], client)
-
-
-def test_a_line_end_in_a_header_is_never_written() -> None:
-    request: Any = SimpleNamespace(version=(1, 1))
-    assert b"X-A: b\r\n" in WholeResponse(status=200, body=b"", headers={"X-A": "b"})._head(request)
-    with pytest.raises(ValueError, match="line end"):
-        WholeResponse(status=200, body=b"", headers={"X-A": "b\r\nX-Evil: 1"})._head(request)
 
 
 def test_nothing_is_written_where_nobody_is_left() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Protocol
 
-from carrack.api import older
+from carrack.api import early, older
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, json_response, stream
-from carrack.api.routes import early, later
+from carrack.api.routes import later
 from carrack.api.stream import StreamWriter
 from carrack.engine.events import Events, matcher
 from carrack.engine.system.info import SystemInfo
@@ -31,7 +31,8 @@ def routes(system: System) -> list[Route]:
     """The route table."""
     face = _Face(system)
     return [
-        *early.pings(),
+        Route("GET", "/_ping", face.ping),
+        Route("HEAD", "/_ping", face.ping),
         Route("GET", "/version", face.version),
         Route("GET", "/info", face.info),
         Route("GET", "/events", face.events),
@@ -45,6 +46,9 @@ def routes(system: System) -> list[Route]:
 class _Face:
     def __init__(self, system: System) -> None:
         self._system = system
+
+    async def ping(self, request: Request) -> Response:
+        return early.ping(request.method)
 
     async def version(self, request: Request) -> Response:
         return json_response(self._system.info.version())
