@@ -63,6 +63,7 @@ def test_what_a_link_gives(docker: Cli, image: str, db: str) -> None:
     assert docker("inspect", "-f", "{{.Name}}", "web/data-base").stdout.strip() == "/db"
     docker("rename", "web", "site")
     docker("rename", "db", "store")
+    assert f"{target}\tdata-base dbhost store" in hosts(docker, "site")
     assert names(docker, "store") == ["/store", "/site/data-base", "/site/db"]
 
 

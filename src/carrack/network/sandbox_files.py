@@ -51,10 +51,16 @@ def own_names(hostname: str, domain: str) -> str:
     return f"{hostname}.{domain} {hostname}" if domain else hostname
 
 
-def changed(text: str, entries: Iterable[Entry], names: Collection[str]) -> str:
-    """A file that was perhaps edited inside, with new entries for these names instead of those it has."""
-    kept = [line for line in text.splitlines() if line.partition("\t")[2] not in names]
-    return "".join(f"{line}\n" for line in kept) + _lines(entries)
+def changed(text: str, entries: Iterable[Entry], own: str, aliases: Collection[str]) -> str:
+    """A file that was perhaps edited inside, with these entries instead of those it has for the container's ``own``
+    names, and for names that begin with one of the ``aliases``.
+    """
+
+    def ours(line: str) -> bool:
+        names = line.partition("\t")[2]
+        return names == own or (names.partition(" ")[0] in aliases)
+
+    return "".join(f"{line}\n" for line in text.splitlines() if not ours(line)) + _lines(entries)
 
 
 def _lines(entries: Iterable[Entry]) -> str:

@@ -22,11 +22,11 @@ def test_hosts_without_a_network() -> None:
 
 
 def test_what_was_edited_inside_stays() -> None:
-    before = sandbox_files.hosts([("172.17.0.2", "web"), ("172.17.0.9", "db")], ["x:10.0.0.5"])
+    before = sandbox_files.hosts([("172.17.0.2", "web"), ("172.17.0.9", "db dbhost old")], ["x:10.0.0.5"])
     edited = before.replace("localhost\n", "localhost mine\n", 1) + "10.1.1.1 other"
-    after = sandbox_files.changed(edited, [("10.77.0.2", "web")], {"web", "db"})
-    assert after == edited.replace("172.17.0.2\tweb\n172.17.0.9\tdb\n", "") + "\n10.77.0.2\tweb\n"
-    assert sandbox_files.changed(after, [("10.77.0.2", "web")], {"web"}) == after
+    after = sandbox_files.changed(edited, [("10.77.0.2", "web")], "web", {"db"})
+    assert after == edited.replace("172.17.0.2\tweb\n172.17.0.9\tdb dbhost old\n", "") + "\n10.77.0.2\tweb\n"
+    assert sandbox_files.changed(after, [("10.77.0.2", "web")], "web", ()) == after
 
 
 @pytest.mark.parametrize("entry", ["", "db", ":10.0.0.1", "db:", "a b:10.0.0.1", "db:nonsense", "x\n1.1.1.1:10.0.0.1"])

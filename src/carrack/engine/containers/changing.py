@@ -74,6 +74,7 @@ class Changes:
         self._naming.renamed(c)
         if c.host_config["Links"] or c.link_names:
             self._links.refresh()
+            self._connector.tell_linked(c)
         self._events.publish("container", "rename", c.id, {**attributes(c), "oldName": "/" + old})
 
     async def update(self, c: Container, body: Document) -> list[str]:

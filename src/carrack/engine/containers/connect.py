@@ -126,9 +126,10 @@ class Connector:
             cable = veth if network.driver == BRIDGE else None
             veth = None if cable is not None else veth
             plan, slot = endpoints.plan(wanted), parked.slot
+            self.check_mac(c, network, plan.mac)
             with worded(c, plan):
                 given = await self._fabric.connect(c.id, slot.netns_fd, slot.netlink_fd, network.id, plan, cable)
-            found[network.name] = endpoints.connected(self.shown(c, network), given)
+            found[network.name] = endpoints.connected(naming.shown(c, network), given)
         return dict(sorted(found.items())) if len(found) > 1 else found
 
     def _ordered(self, c: Container) -> list[Network]:
@@ -137,17 +138,19 @@ class Connector:
         found = [self._networks.find(name) for name in networking.order(c.wanted)]
         return sorted(found, key=lambda network: network.driver != BRIDGE)
 
-    def shown(self, c: Container, network: Network) -> Document:
-        """A container's endpoint before it has addresses; names are shown on networks of the user's own."""
-        told = naming.names(c, network.name) if endpoints.user_defined(network.name) else None
-        return endpoints.shown(c.wanted[network.name], network_id=network.id, names=told)
+    def check_mac(self, c: Container, network: Network, mac: str) -> None:
+        """Raise Forbidden for an interface's address that another has on the network: neither would be reached."""
+        for other in self._store if mac else ():
+            endpoint = other.endpoints.get(network.name, {})
+            if other is not c and endpoint.get("EndpointID") and endpoint["MacAddress"] == mac:
+                raise Forbidden(f"MAC address {mac} is in use on network {network.name}: container {other.name} has it")
 
     def _uncabled(self, c: Container) -> dict[str, Document]:
         """What is shown of a container without any interface: on the host's network, on none, or on no network."""
         if c.config["NetworkDisabled"]:
             return {}
         found = (self._networks.find(name) for name in c.wanted)
-        return {n.name: {**self.shown(c, n), "EndpointID": secrets.token_hex(32)} for n in found}
+        return {n.name: {**naming.shown(c, n), "EndpointID": secrets.token_hex(32)} for n in found}
 
     async def _give_up(self, c: Container) -> None:
         self._naming.detach(c, [endpoint["NetworkID"] for endpoint in c.endpoints.values()])
@@ -159,16 +162,17 @@ class Connector:
         """Tell that a container whose program runs is on its networks, also to those who are linked to it."""
         if c.wants_cable:
             self._publish("connect", c)
-            self._tell_linked(c)
+            self.tell_linked(c)
 
-    def _tell_linked(self, c: Container) -> None:
+    def tell_linked(self, c: Container) -> None:
+        """Bring /etc/hosts of those who are linked to a container up to date."""
         for source in self._links.sources(c):
             if source.state.status in ("running", "paused"):
                 self.write_hosts(source)
 
     def write_hosts(self, c: Container, links: Sequence[str] | None = None) -> None:
         """Bring /etc/hosts of a running container up to date; ``links`` are those that it had, if they change."""
-        self.files.change_hosts(c, self._links.entries(c), self._links.names(c, links))
+        self.files.change_hosts(c, self._links.entries(c), self._links.aliases(c, links))
 
     async def disconnect(self, c: Container) -> None:
         """Release what an ended container had; its addresses and ports may be given to another at once."""
@@ -178,7 +182,7 @@ class Connector:
         if had:
             self._publish("disconnect", c)
         self.forget(c)
-        self._tell_linked(c)
+        self.tell_linked(c)
 
     def forget(self, c: Container) -> None:
         """Show no more addresses and ports of a container that has ended."""
@@ -220,4 +224,9 @@ def worded(c: Container, plan: EndpointPlan) -> Iterator[None]:
         if failure.errno == errno.EEXIST and plan.interface:
             told = f"container {c.name} has an interface {plan.interface} already: choose another name"
             raise Internal(f"failed to add an interface: {told}") from failure
+        if "/proc/sys/" in str(failure.filename):
+            why = (
+                "is not a sysctl file" if failure.errno == errno.ENOENT else f"takes no such value: {failure.strerror}"
+            )
+            raise Internal(f"failed to add an interface to container {c.name}: {failure.filename} {why}") from failure
         raise

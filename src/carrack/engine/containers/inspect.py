@@ -126,7 +126,7 @@ def network_settings(c: Container) -> Document:
     running = c.state.status in ("running", "paused")
     return {
         "Bridge": "",
-        "SandboxID": _sandbox(c) if running and c.endpoints else "",
+        "SandboxID": _sandbox(c) if running and (c.has_sandbox or c.host_config["NetworkMode"] == "host") else "",
         "SandboxKey": f"/proc/{c.state.pid}/ns/net" if running and c.state.pid else "",
         "Ports": ports(c),
         "HairpinMode": False,

@@ -43,10 +43,10 @@ class Links:
             found.append(f"{other.id}:{alias}")
         return found
 
-    def of(self, c: Container, given: Sequence[str] | None = None) -> list[tuple[Container, str]]:
-        """The targets of a container's links (or of these) and their aliases; those that are removed are left out."""
+    def of(self, c: Container) -> list[tuple[Container, str]]:
+        """The targets of a container's links and their aliases; those that are removed are left out."""
         found = []
-        for text in given or c.host_config["Links"] or ():
+        for text in c.host_config["Links"] or ():
             target, alias = links.parse(text)
             if (other := self._target(target)) is not None:
                 found.append((other, alias))
@@ -97,13 +97,9 @@ class Links:
             found += links.hosts(alias, other.name, other.config["Hostname"], addresses)
         return found
 
-    def names(self, c: Container, given: Sequence[str] | None = None) -> set[str]:
-        """What may stand in /etc/hosts of a container for its links (or for these), and is to be replaced."""
-        return {
-            names
-            for other, alias in self.of(c, given)
-            for _, names in links.hosts(alias, other.name, other.config["Hostname"], ["any"])
-        }
+    def aliases(self, c: Container, given: Sequence[str] | None = None) -> set[str]:
+        """With which names the lines of a container's links (or of these) begin in its /etc/hosts."""
+        return {links.parse(text)[1] for text in given or c.host_config["Links"] or ()}
 
     def told(self, c: Container) -> list[str] | None:
         """A container's links as inspect shows them."""

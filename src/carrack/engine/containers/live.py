@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from carrack.engine.containers import endpoints, networking, publishing
+from carrack.engine.containers import endpoints, naming, networking, publishing
 from carrack.engine.containers.announce import tell_network
 from carrack.engine.containers.connect import Connector, worded
 from carrack.engine.containers.record import Container
@@ -39,14 +39,14 @@ class LiveNetworks:
         networks: Networks,
         fabric: Fabric,
         connector: Connector,
-        naming: Naming,
+        names: Naming,
         events: Events,
     ) -> None:
         self._store = store
         self._networks = networks
         self._fabric = fabric
         self._connector = connector
-        self._naming = naming
+        self._naming = names
         self._events = events
 
     async def connect(self, network: str, container: str, given: Document | None = None) -> None:
@@ -82,7 +82,7 @@ class LiveNetworks:
         shown = dict(c.endpoints)
         shown.pop(network.name, None)
         if network.name in wanted:
-            shown[network.name] = {**self._connector.shown(c, network), "NetworkID": ""}
+            shown[network.name] = {**naming.shown(c, network), "NetworkID": ""}
         c.endpoints = dict(sorted(shown.items()))
         try:
             await self._store.save(c)
@@ -97,10 +97,11 @@ class LiveNetworks:
         undo.push_async_callback(self._restore, c, shim, (c.networking, c.endpoints, c.ports), network)
         undo.push_async_callback(self._fabric.disconnect, c.id, network.id, sandbox=sandbox)
         plan = endpoints.plan(wanted)
+        self._connector.check_mac(c, network, plan.mac)
         with worded(c, plan):
             given = await self._fabric.connect(c.id, sandbox.netns_fd, sandbox.netlink_fd, network.id, plan)
         c.networking = {"EndpointsConfig": dict(sorted({**c.wanted, network.name: wanted}.items()))}
-        now = endpoints.connected(self._connector.shown(c, network), given)
+        now = endpoints.connected(naming.shown(c, network), given)
         c.endpoints = dict(sorted({**c.endpoints, network.name: now}.items()))
         await self._publish(c, shim)
         await self._name(c, network)

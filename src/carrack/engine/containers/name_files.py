@@ -81,14 +81,14 @@ class NameFiles:
         entries = [*linked, *own_entries(c)]
         self._write(c, "hosts", sandbox_files.hosts(entries, c.host_config["ExtraHosts"] or (), self._gateways))
 
-    def change_hosts(self, c: Container, linked: Sequence[Entry], names: Collection[str]) -> None:
+    def change_hosts(self, c: Container, linked: Sequence[Entry], aliases: Collection[str]) -> None:
         """Bring the addresses in /etc/hosts of a running container up to date; what was edited inside stays.
 
-        ``names`` are those of links that may stand there.
+        ``aliases`` are those of links that may stand there.
         """
         text = _read(self._paths.file(c.id, "hosts"))
         own = sandbox_files.own_names(c.config["Hostname"], c.config["Domainname"])
-        self._write(c, "hosts", sandbox_files.changed(text, [*linked, *own_entries(c)], {own, *names}))
+        self._write(c, "hosts", sandbox_files.changed(text, [*linked, *own_entries(c)], own, aliases))
 
     def _write(self, c: Container, name: str, text: str | None) -> None:
         """Write in place, for the file may be mounted; None: it need only be there. It is the container's root's."""

@@ -18,6 +18,7 @@ from carrack.network.names.view import HOST_NAMES, View
 
 if TYPE_CHECKING:
     from carrack.engine.containers.store import ContainerStore
+    from carrack.engine.networks.network import Network
     from carrack.network.names.client import Resolver
 
 
@@ -132,6 +133,12 @@ class Naming:
 
 def _gateway(c: Container, network: str) -> str:
     return str(c.endpoints[network]["Gateway"] or c.endpoints[network]["IPv6Gateway"])
+
+
+def shown(c: Container, network: Network) -> Document:
+    """A container's endpoint before it has addresses; names are shown on networks of the user's own."""
+    told = names(c, network.name) if endpoints.user_defined(network.name) else None
+    return endpoints.shown(c.wanted[network.name], network_id=network.id, names=told)
 
 
 def has_names(network: str, given: ContainerDefaults) -> bool:

@@ -85,11 +85,11 @@ def test_what_a_link_gives() -> None:
         ("172.17.0.2", "data dbhost db"), ("fd00::2", "data dbhost db"),
         ("172.17.0.2", "db dbhost"), ("fd00::2", "db dbhost"),
     ]  # fmt: skip
-    assert links.names(web) == {"data dbhost db", "db dbhost"}
+    assert links.aliases(web) == {"data", "db"}
     assert (links.entries(db), links.environment(db)) == ([], [])
     db.endpoints = {"bridge": endpoints.ended(db.endpoints["bridge"])}
     assert (links.entries(web), links.environment(web)) == ([], [])
-    assert links.names(web) == {"data dbhost db", "db dbhost"}
+    assert links.aliases(web, ["x:y"]) == {"y"}
 
 
 def test_a_start_needs_the_targets() -> None:

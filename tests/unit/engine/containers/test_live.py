@@ -240,3 +240,21 @@ def test_one_that_goes_is_not_connected(tmp_path: Path) -> None:
             await world.live.disconnect("front", "web")
 
     inside(tmp_path, test)
+
+
+def test_an_interface_s_address_that_another_has(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        mac = "02:00:00:00:00:09"
+        wanted = {"EndpointsConfig": {"front": {"MacAddress": mac}}}
+        first, _ = await world.started("first", {**FRONT, "NetworkingConfig": wanted})
+        await world.started("other", {"HostConfig": {"NetworkMode": "back"}})
+        told = f"MAC address {mac} is in use on network front: container first has it"
+        with pytest.raises(Forbidden, match=told):
+            await world.live.connect("front", "other", endpoints.wanted({"MacAddress": mac.replace(":", "-")}))
+        second = await world.create("second", {**FRONT, "NetworkingConfig": wanted})
+        with pytest.raises(Forbidden, match=told):
+            await world.lifecycle.start(second)
+        await world.lifecycle.stop(first)
+        await world.lifecycle.start(second)
+
+    inside(tmp_path, test)

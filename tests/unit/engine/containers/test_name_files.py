@@ -50,7 +50,7 @@ def test_every_address_has_its_line(tmp_path: Path) -> None:
     ]  # fmt: skip
     path.write_text(path.read_text() + "10.1.1.1 edited\n")
     del c.endpoints["front"]
-    made.change_hosts(c, [], {"db dbhost"})
+    made.change_hosts(c, [], {"db"})
     assert path.read_text().splitlines()[-4:] == ["10.0.0.9\tup", "fd00::9\tup", "10.1.1.1 edited", "172.17.0.2\tweb"]
     assert os.stat(path).st_ino == inode
 
