@@ -90,7 +90,7 @@ def within(cli: Cli, network: str, number: int) -> str:
 
 
 @pytest.mark.census(
-    *(f"{ENDPOINT}{field}" for field in ("", ".Aliases", ".DriverOpts", ".GwPriority", ".IPAMConfig", ".MacAddress")),
+    *(f"{ENDPOINT}{field}" for field in (".Aliases", ".DriverOpts", ".GwPriority", ".IPAMConfig", ".MacAddress")),
     *(f"{ENDPOINT}.IPAMConfig.{field}" for field in ("IPv4Address", "IPv6Address")),
     *(f"{ENDPOINT}.{field}" for field in OPERATIONAL), "NetworkingConfig", "NetworkingConfig.EndpointsConfig",
     "sysctl net.<IFNAME> per endpoint*", "HostConfig.NetworkMode",

@@ -158,7 +158,7 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--icc=false"], "icc"),
+        (["--iptables=false"], "iptables"),
         (["--log-driver", "awslogs"], "logging driver 'awslogs' is not supported"),
         (["--registry-mirror", "https://x"], "registry-mirror"),
         (["--selinux-enabled"], "selinux-enabled"),
