@@ -45,6 +45,8 @@ def test_orders_outlive_the_containers(shop: Project) -> None:
     assert shop.fetch("web", "/orders") == (200, "[]")
     assert shop.fetch("web", "/orders", body=b"tea") == (200, '"added"')
     assert shop.execute("db", "psql", "-U", "shop", "-At", "-c", "SELECT what FROM orders") == "tea\n"
+    client = ["run", "--rm", "-T", "--no-deps", "-e", "PGPASSWORD=open-sesame", "db", "psql", "-h", "db", "-U", "shop"]
+    assert shop(*client, "-At", "-c", "SELECT what FROM orders").stdout == "tea\n"  # from a container of its own
     # Health came in order: each was started when what it depends on was healthy.
     started = [shop.inspect(f"{service}-1")["State"]["StartedAt"] for service in ("db", "api", "web")]
     assert started == sorted(started)
