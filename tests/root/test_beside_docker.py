@@ -93,6 +93,7 @@ def test_containers_get_past_the_policy_and_the_log_says_how(caplog: pytest.LogC
 
 
 @own_network
+@pytest.mark.census("network DOCKER-USER chain")
 def test_what_the_admin_and_docker_closed_stays_closed() -> None:
     async def scene(site: Site) -> None:
         a, b = await inhabited(site)

@@ -251,6 +251,7 @@ _CASES = {
 @pytest.mark.skipif(not shutil.which("nft"), reason="the nft program is not installed")
 @pytest.mark.parametrize("case", _CASES)
 @own_network
+@pytest.mark.census("network nftables backend (29 experimental)")
 def test_nft_reads_what_we_mean(case: str) -> None:
     bridges, guard, direct = _CASES[case]
     kernel = Nftables()

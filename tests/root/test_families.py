@@ -16,6 +16,7 @@ FOUR, BOTH, SIX = network(1), network(2, ipv6=True), network(3, ipv4=False, ipv6
 
 
 @own_network
+@pytest.mark.census("network userland-proxy", "port IPv6 [::1]:p:p", "port dual-stack binding")
 @pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 def test_ipv6_reaches_a_container_without_it_by_the_relay(udp: bool) -> None:
     async def scene(site: Site) -> None:
@@ -98,6 +99,7 @@ def test_containers_with_ipv6_leave_under_the_hosts_address() -> None:
 
 
 @own_network
+@pytest.mark.census("port range:range")
 @pytest.mark.parametrize("shift", [0, 1000], ids=["equal", "shifted"])
 def test_each_port_of_a_range_by_the_relay_and_without(shift: int) -> None:
     async def scene(site: Site) -> None:

@@ -114,6 +114,7 @@ def test_container_reaches_host_and_outside() -> None:
 
 
 @own_network
+@pytest.mark.census("port hostPort:contPort", "port /tcp /udp /sctp")
 @pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 def test_published_port_is_reached_from_every_side(udp: bool) -> None:
     async def scene(world: World) -> None:
@@ -138,6 +139,7 @@ def test_published_port_is_reached_from_every_side(udp: bool) -> None:
 
 
 @own_network
+@pytest.mark.census("port hostIP:hostPort:contPort")
 def test_port_on_one_address_is_closed_on_the_others() -> None:
     async def scene(world: World) -> None:
         await world.publish(PublishedPort("80/tcp", "127.0.0.1", "8080"), PublishedPort("80/tcp", HOST, "8081"))

@@ -46,7 +46,7 @@ def test_a_container_on_two_networks_reaches_both() -> None:
 
 
 @own_network
-@pytest.mark.census("network create --opt com.docker.network.bridge.enable_icc")
+@pytest.mark.census("network create --opt")
 def test_without_icc_only_published_ports_are_open_to_each_other() -> None:
     apart = network(2, ipv6=True, enable_icc="false")
 
@@ -120,7 +120,6 @@ class echo_here:
 
 
 @own_network
-@pytest.mark.census("network create --opt com.docker.network.bridge.enable_ip_masquerade")
 def test_without_masquerade_the_outside_sees_the_container() -> None:
     plain = network(2, ipv6=True, enable_ip_masquerade="false")
 
@@ -138,8 +137,6 @@ def test_without_masquerade_the_outside_sees_the_container() -> None:
 
 
 @own_network
-@pytest.mark.census("network create --opt com.docker.network.bridge.gateway_mode_ipv4")
-@pytest.mark.census("network create --opt com.docker.network.bridge.gateway_mode_ipv6")
 def test_gateway_mode_routed_opens_published_ports_where_they_are() -> None:
     routed = network(2, ipv6=True, gateway_mode_ipv4="routed", gateway_mode_ipv6="routed")
 
@@ -213,7 +210,6 @@ def test_gateway_mode_isolated_has_no_address_of_the_host() -> None:
 
 
 @own_network
-@pytest.mark.census("network create --opt com.docker.network.bridge.trusted_host_interfaces")
 def test_who_comes_by_a_trusted_interface_reaches_published_ports_directly() -> None:
     trusting = network(2, trusted_host_interfaces="uplink")
 
@@ -231,6 +227,7 @@ def test_who_comes_by_a_trusted_interface_reaches_published_ports_directly() -> 
 
 
 @own_network
+@pytest.mark.census("network allow-direct-routing")
 def test_direct_routing_of_the_daemon() -> None:
     async def scene(site: Site) -> None:
         a, b = await site.container("a", ONE), await site.container("b", TWO)
@@ -245,7 +242,6 @@ def test_direct_routing_of_the_daemon() -> None:
 
 
 @own_network
-@pytest.mark.census("network create --opt com.docker.network.bridge.host_binding_ipv4")
 def test_the_address_of_ports_that_name_none() -> None:
     bound = network(2, host_binding_ipv4="127.0.0.1")
 
