@@ -6,10 +6,11 @@ transaction; the tables are loaded whole only at the start and when somebody has
 """
 
 import errno
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from carrack.errors import Conflict, Internal, Unavailable
+from carrack.errors import Conflict, Internal, NotSupported, Unavailable
 from carrack.linux.netlink import Message
 from carrack.linux.nft_expressions import IPV4, IPV6, Family
 from carrack.linux.nft_messages import delete_table
@@ -19,7 +20,10 @@ from carrack.network.mappings import Entries, PortMapping, changes, coalesce
 from carrack.network.rules import PLAIN_CHAINS, RuleSet, addition, removal
 from carrack.network.stance import USUAL, Stance
 
+_LOG = logging.getLogger(__name__)
 _SAMPLES = 16
+#: What a kernel says that lacks IPv6 in nf_tables, or address translation for it
+_LACKING = (errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
 class Firewall:
@@ -58,17 +62,34 @@ class Firewall:
         kept = self.rule_set.guard
         now = tuple(f for f in self.rule_set.families if (f in kept if guards[f] is None else guards[f]))
         wanted = replace(self.rule_set, bridges=tuple(bridges), guard=now)
-        self.nftables.commit(wanted.replacement(self._mappings()))
-        self.rule_set = wanted
+        try:
+            self.nftables.commit(wanted.replacement(self._mappings()))
+        except OSError as e:
+            if e.errno not in _LACKING or IPV6 not in wanted.families or any(b.address6 for b in wanted.bridges):
+                raise
+            self._do_without_ipv6(wanted, e)
+        else:
+            self.rule_set = wanted
         self.verify()
+
+    def _do_without_ipv6(self, wanted: RuleSet, reason: OSError) -> None:
+        """A kernel may lack a part that only the table of IPv6 needs; where IPv4 lacks it too, that is an error."""
+        four = tuple(family for family in wanted.families if family is not IPV6)
+        wanted = replace(wanted, families=four, guard=tuple(f for f in wanted.guard if f in four))
+        self.nftables.commit(wanted.replacement(self._mappings()))
+        _LOG.warning("this kernel cannot filter IPv6: networks have none, ports are published on IPv4 (%s)", reason)
+        self.rule_set = wanted
 
     def include(self, bridge: BridgeSettings) -> None:
         """Serve one more bridge. OSError with the kernel's reason, Internal when it is not found afterwards."""
+        if bridge.address6 and IPV6 not in self.rule_set.families:
+            raise NotSupported(f"this kernel cannot filter IPv6: bridge {bridge.name} cannot have {bridge.address6}")
         wanted = replace(self.rule_set, bridges=(*self.rule_set.bridges, bridge))
         found = wanted.members(bridge)
         self._commit(addition(self.table, found))
         self.rule_set = wanted
         if missing := self._lacking(found):
+            self.exclude(bridge.name)
             raise Internal(f"firewall: {missing} of bridge {bridge.name} vanished as soon as they were added")
 
     def exclude(self, name: str) -> None:

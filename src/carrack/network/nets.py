@@ -15,7 +15,7 @@ from typing import Any
 from carrack.errors import CarrackError, Conflict, Internal, NotFound, Unavailable
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
-from carrack.linux.nft_expressions import DROP
+from carrack.linux.nft_expressions import DROP, IPV6
 from carrack.model.ports import PublishedPort
 from carrack.network import bridge_options, gateways, graves, survivors, sysctl
 from carrack.network.bindings import PLAIN, Way
@@ -252,7 +252,7 @@ class Nets:
             address6,
             bridge4 or PLAIN,
             bridge6 or PLAIN,
-            ipv6=self.kernel.relays is not None or bool(address6),
+            ipv6=bool(address6) or (self.kernel.relays is not None and IPV6 in self.kernel.firewall.rule_set.families),
             relay=self.kernel.firewall.stance.relay,
         )
 

@@ -1,11 +1,13 @@
 import errno
+from collections.abc import Sequence
 
 import pytest
 from tests.fakes.nftables import FakeNftables
 from tests.suites.nftables import check_nftables
 
-from carrack.errors import Conflict, Internal, Unavailable
-from carrack.linux.nft_expressions import IPV4
+from carrack.errors import Conflict, Internal, NotSupported, Unavailable
+from carrack.linux.netlink import Message
+from carrack.linux.nft_expressions import IPV4, IPV6
 from carrack.network.bridge import BridgeSettings
 from carrack.network.firewall import Firewall
 from carrack.network.mappings import PortMapping
@@ -153,3 +155,25 @@ def test_uninstall_twice(kernel: FakeNftables, firewall: Firewall) -> None:
     firewall.uninstall()
     firewall.uninstall()
     assert kernel.tables == {}
+
+
+class WithoutSix(FakeNftables):
+    """A kernel whose nf_tables has no IPv6."""
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        if any(message.body[0] == IPV6.number for message in messages):
+            raise OSError(errno.EOPNOTSUPP, "no")
+        super().commit(messages)
+
+
+def test_a_kernel_that_cannot_filter_ipv6_serves_ipv4(caplog: pytest.LogCaptureFixture) -> None:
+    kernel = WithoutSix()
+    firewall = Firewall(kernel, "t")
+    firewall.install([BRIDGE], guard=True, guard6=True)
+    assert "cannot filter IPv6" in caplog.text
+    firewall.publish("c1", [mapping(8080)])
+    firewall.verify()
+    with pytest.raises(NotSupported, match="bridge br1 cannot have fd00::1/64"):
+        firewall.include(BridgeSettings("br1", "172.31.0.1/24", address6="fd00::1/64"))
+    with pytest.raises(OSError, match="no"):
+        Firewall(kernel, "u").install([BridgeSettings("br1", "172.31.0.1/24", address6="fd00::1/64")])
