@@ -7,8 +7,10 @@ import pytest
 from tests.root.netns import ask, echo, own_network
 from tests.root.site import HOST, HOST6, OUTSIDE, OUTSIDE6, TABLE, Site, network, on_site, places, until
 
+from carrack.errors import NotSupported
 from carrack.network.fabric import Fabric
 from carrack.network.plan import Existing
+from carrack.network.stance import Stance
 
 pytestmark = pytest.mark.root
 
@@ -141,3 +143,20 @@ def test_the_relay_comes_when_it_is_needed_and_survives_the_daemon() -> None:
 def _is_zombie(pid: int) -> bool:
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         return file.read().rpartition(")")[2].split()[0] == "Z"
+
+
+@own_network
+def test_without_the_relay_a_container_without_ipv6_has_none() -> None:
+    """Docker's ``userland-proxy: false``."""
+
+    async def scene(site: Site) -> None:
+        web, both = await site.container("web", FOUR), await site.container("both", BOTH)
+        done = await web.publish("8080:80")
+        assert done.ports == {"80/tcp": places("8080", "0.0.0.0")}
+        with pytest.raises(NotSupported):
+            await web.publish("[::1]:8081:80")
+        more = await both.publish("8082:80")
+        assert more.ports == {"80/tcp": places("8082")}
+        assert site.from_outside(HOST6, 8082) == OUTSIDE6
+
+    on_site([FOUR, BOTH], scene, stance=Stance(relay=False))

@@ -8,6 +8,7 @@ from tests.root.netns import ask, echo, own_network
 from tests.root.site import HOST, HOST6, OUTSIDE, OUTSIDE6, Site, network, on_site, places
 
 from carrack.errors import Internal, NotFound
+from carrack.network.stance import Stance
 
 pytestmark = pytest.mark.root
 
@@ -238,7 +239,7 @@ def test_direct_routing_of_the_daemon() -> None:
             assert site.from_outside(address, 81, timeout=0.3) is None
             assert b.ask(address, 80, timeout=0.3) is None
 
-    on_site([ONE, TWO], scene, direct_routing=True)
+    on_site([ONE, TWO], scene, stance=Stance(direct_routing=True))
 
 
 @own_network
