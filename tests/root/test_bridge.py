@@ -13,6 +13,7 @@ import pytest
 from tests.root.netns import Namespace, ask, cable, echo, own_network
 from tests.root.one_network import OneNetwork
 from tests.suites.nftables import check_nftables
+from tests.suites.wires import check_wire
 
 from carrack.errors import Conflict, InvalidArgument
 from carrack.linux import nft_expressions, nft_messages, rtnetlink
@@ -54,6 +55,12 @@ def test_kernel_keeps_the_contract() -> None:
     kernel = Nftables()
     check_nftables(kernel)
     kernel.close()
+
+
+@own_network
+def test_a_bridge_is_a_wire() -> None:
+    settings = BridgeSettings(SETTINGS.name, "10.236.0.1/24")
+    check_wire(lambda: Cabling(settings, "carrack test ab"), SETTINGS.name)
 
 
 @own_network

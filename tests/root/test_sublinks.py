@@ -13,12 +13,15 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.root.netns import Namespace, ask, cable, echo, own_network
 from tests.root.test_fabric import FRONT, box, join, shown, way_out
+from tests.suites.wires import check_wire
 
 from carrack.errors import CarrackError, Conflict, NotSupported
 from carrack.linux import rtnetlink, rtnetlink_kinds
 from carrack.linux.netlink import Netlink
 from carrack.network.fabric import Fabric
 from carrack.network.plan import IPVLAN, MACVLAN, EndpointPlan, Existing, NetworkPlan, Subnet
+from carrack.network.sublink_options import SublinkSettings
+from carrack.network.sublinks import Sublinks
 
 pytestmark = pytest.mark.root
 
@@ -61,6 +64,13 @@ def on_a_lan(scene: Callable[[Fabric, Namespace], Awaitable[None]], *plans: Netw
 
 def reaches(inside: Namespace, address: str, timeout: float = 2.0) -> str | None:
     return inside.run(lambda: ask(address, 80, timeout=timeout))
+
+
+@needs_macvlan
+@own_network
+def test_interfaces_on_a_parent_are_a_wire() -> None:
+    settings = SublinkSettings(MACVLAN, "dm-test", "bridge", hollow=True)
+    check_wire(lambda: Sublinks(settings, "carrack test ab"), "dm-test")
 
 
 @needs_macvlan
