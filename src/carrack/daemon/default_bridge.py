@@ -10,11 +10,11 @@ from carrack.daemon.network_options import NO_BRIDGE, NetworkOptions
 from carrack.engine.networks import pools
 from carrack.engine.networks.pools import Pool, Taken
 from carrack.engine.networks.predefined import DefaultBridge
+from carrack.errors import InvalidArgument
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
 from carrack.network.plan import Subnet
 
-_NO_MASK = ("0.0.0.0/0", "::/0")
 _BRIDGE = "com.docker.network.bridge."
 
 
@@ -37,8 +37,11 @@ def look(options: NetworkOptions, given: Sequence[Pool], networks: Sequence[Take
         link = rtnetlink.find_link(netlink, options.bridge)
         present = rtnetlink.addresses(netlink, link.index) if link is not None else []
         routes = [block for version in (4, 6) for block, _ in rtnetlink.routes(netlink, version)]
-    others = [Taken(block, "this host") for block in routes if block not in _NO_MASK]
-    found = choose(options, present, given, [*networks, *others])
+    others = [Taken(block, "this host") for block in routes if block not in pools.EVERYWHERE]
+    try:
+        found = choose(options, present, given, [*networks, *others])
+    except InvalidArgument:
+        found = choose(options, present, given, [*networks, *pools.but_wide(others, given)])
     for subnet in found.subnets:
         pools.refuse_overlaps(subnet.subnet, networks)
     return found

@@ -68,11 +68,18 @@ def allot(wish: Wish, room: Room) -> Allotted:
         if len(given) > 1 and not wish.several:
             raise Forbidden("bridge driver doesn't support multiple subnets")
         if not given:
-            free = pools.choose(room.pools, version, [*room.networks, *room.routes])
+            free = _free(room, version)
             gateway = str(ipaddress.ip_network(free)[1]) if wish.gateways[version] else ""
             subnets.append(Subnet(free, gateway))
             config.append({"Subnet": free, **({"Gateway": gateway} if gateway else {})})
     return Allotted(tuple(config), tuple(subnets), chosen)
+
+
+def _free(room: Room, version: int) -> str:
+    try:
+        return pools.choose(room.pools, version, [*room.networks, *room.routes])
+    except InvalidArgument:
+        return pools.choose(room.pools, version, [*room.networks, *pools.but_wide(room.routes, room.pools)])
 
 
 def _subnet(pool: Document, wish: Wish) -> Subnet:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from carrack.errors import Forbidden, InvalidArgument
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Pool = tuple[str, int]
 """A block, and the prefix length of the subnets that it is cut into."""
 
@@ -22,6 +23,10 @@ DEFAULT: tuple[Pool, ...] = (
     ("192.168.0.0/16", 20),
 )
 """Docker's."""
+
+
+EVERYWHERE = ("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0", "::/1", "8000::/1", "2000::/3")
+"""Destinations of default routes, and of the halves that a VPN puts before them: they are nobody's subnet."""
 
 
 class Taken(NamedTuple):
@@ -53,6 +58,17 @@ def choose(pools: Iterable[Pool], version: int, taken: Sequence[Taken]) -> str:
         f"all predefined address pools have been fully subnetted: no IPv{version} subnet is left: remove networks that "
         "nobody uses (network prune), give this one a subnet, or the daemon more pools (--default-address-pool)"
     )
+
+
+def but_wide(taken: Iterable[Taken], pools: Iterable[Pool]) -> list[Taken]:
+    """Without blocks around whole pools: of a VPN's to all private networks nothing else would be left."""
+    bases = [ipaddress.ip_network(base) for base, _ in pools]
+    blocks = ((one, ipaddress.ip_network(one.block)) for one in taken)
+    return [one for one, block in blocks if not any(_around(block, base) for base in bases)]
+
+
+def _around(block: Network, base: Network) -> bool:
+    return block.version == base.version and block.prefixlen < base.prefixlen and block.overlaps(base)
 
 
 def _free(start: int, end: int, step: int, used: Sequence[tuple[int, int]]) -> int | None:

@@ -20,7 +20,7 @@ from carrack.engine.networks.document import Attached, document
 from carrack.engine.networks.filters import Filters
 from carrack.engine.networks.network import Network, decode, encode
 from carrack.engine.networks.options import BRIDGE_NAME
-from carrack.engine.networks.pools import Pool, Taken
+from carrack.engine.networks.pools import EVERYWHERE, Pool, Taken
 from carrack.engine.networks.wanted import Usual, Wanted
 from carrack.engine.whole import whole
 from carrack.errors import CarrackError, Conflict, Forbidden, InvalidArgument, NotFound
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Where everything leads, and what is on every interface.
-_NOBODYS = ("0.0.0.0/0", "::/0", "fe80:", "ff")
+# What is on every interface.
+_NOBODYS = ("fe80:", "ff")
 
 
 class Kernel(Protocol):
@@ -132,7 +132,7 @@ class Networks:
         routes = [
             Taken(block, f"this host, which has a route there by {interface}")
             for block, interface in await self._fabric.routes()
-            if interface not in own and not block.startswith(_NOBODYS)
+            if interface not in own and block not in EVERYWHERE and not block.startswith(_NOBODYS)
         ]
         return Room(self._pools, taken(self._networks.values()), routes)
 

@@ -90,3 +90,12 @@ def test_collisions() -> None:
         allot(Wish([pool("172.17.5.0/24")], [4], GATEWAYS), room)
     on_link = Wish([pool("172.17.5.0/24")], [4], GATEWAYS, shares_link=True)
     assert allot(on_link, room).subnets[0].subnet == "172.17.5.0/24"
+
+
+def test_a_vpn_to_all_private_networks_leaves_something() -> None:
+    vpn = Room(POOLS, (), [Taken("172.16.0.0/12", "tun0"), Taken("fd01::/48", "tun0")])
+    assert allot(Wish((), [4], GATEWAYS), vpn).subnets[0].subnet == "172.17.0.0/16"
+    with pytest.raises(InvalidArgument, match="fully subnetted"):
+        allot(Wish((), [6], GATEWAYS), vpn)
+    with pytest.raises(Forbidden, match="of tun0"):
+        allot(Wish([pool("172.17.0.0/16")], [4], GATEWAYS), vpn)

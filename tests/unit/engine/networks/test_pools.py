@@ -53,3 +53,13 @@ def test_overlaps_name_the_other() -> None:
         "invalid pool request: Pool overlaps with other one on this address space: 10.0.0.0/24 overlaps 10.0.0.0/8 of "
         "this host, which has a route there by eth0: choose another subnet"
     )
+
+
+def test_routes_around_whole_pools_are_left_out_where_nothing_else_is_left() -> None:
+    vpn = [Taken(block, "tun0") for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+    lan = Taken("172.17.5.0/24", "eth0")
+    with pytest.raises(InvalidArgument):
+        pools.choose(pools.DEFAULT, 4, [*vpn, lan])
+    left = pools.but_wide([*vpn, lan], pools.DEFAULT)
+    assert [one.block for one in left] == ["10.0.0.0/8", "192.168.0.0/16", "fc00::/7", "172.17.5.0/24"]
+    assert pools.choose(pools.DEFAULT, 4, left) == "172.18.0.0/16"

@@ -135,7 +135,8 @@ def test_a_kill_between_record_and_kernel_leaves_a_network(world: World) -> None
 
 def test_subnets_are_nobody_elses(world: World) -> None:
     world.fabric.given_routes = [
-        ("0.0.0.0/0", "eth0"), ("172.18.0.0/16", "eth1"), ("10.0.0.0/8", "tun0"), ("127.0.0.0/8", "lo"),
+        ("0.0.0.0/0", "eth0"), ("0.0.0.0/1", "tun0"), ("128.0.0.0/1", "tun0"),
+        ("172.18.0.0/16", "eth1"), ("10.0.0.0/8", "tun0"), ("127.0.0.0/8", "lo"),
         ("fe80::/64", "eth0"),
     ]  # fmt: skip
     first = world.create("web")
@@ -149,7 +150,7 @@ def test_subnets_are_nobody_elses(world: World) -> None:
 
 
 def test_pools_run_out(world: World) -> None:
-    world.fabric.given_routes = [("172.16.0.0/12", "x"), ("192.168.0.0/16", "y")]
+    world.fabric.given_routes = [(f"172.{n}.0.0/16", "x") for n in range(17, 32)] + [("192.168.0.0/16", "y")]
     with pytest.raises(InvalidArgument, match="fully subnetted"):
         world.create("web")
     assert world.on_record == []
