@@ -7,7 +7,7 @@ import pytest
 from tests.root.netns import ask, echo, own_network
 from tests.root.site import HOST, HOST6, OUTSIDE, OUTSIDE6, TABLE, Site, network, on_site, places, until
 
-from carrack.errors import NotSupported
+from carrack.errors import InvalidArgument
 from carrack.network.fabric import Fabric
 from carrack.network.plan import Existing
 from carrack.network.stance import Stance
@@ -153,7 +153,7 @@ def test_without_the_relay_a_container_without_ipv6_has_none() -> None:
         web, both = await site.container("web", FOUR), await site.container("both", BOTH)
         done = await web.publish("8080:80")
         assert done.ports == {"80/tcp": places("8080", "0.0.0.0")}
-        with pytest.raises(NotSupported):
+        with pytest.raises(InvalidArgument, match="the relay is switched off"):
             await web.publish("[::1]:8081:80")
         more = await both.publish("8082:80")
         assert more.ports == {"80/tcp": places("8082")}
