@@ -28,6 +28,7 @@ from typing import Protocol
 from carrack.linux.conntrack import Conntrack
 from carrack.linux.nft_expressions import IPV6
 from carrack.linux.nftables import Nftables
+from carrack.linux.syscalls import LINUX
 
 #: What the firewall's rule says of itself, with the port
 COMMENT = "relayed by port"
@@ -35,6 +36,8 @@ _ORIGINAL_DESTINATION = 80  # IP6T_SO_ORIGINAL_DST
 _CHUNK = 1 << 17
 _TURNS = 32
 _IDLE_SECONDS = 90.0
+_PR_SET_NO_NEW_PRIVS = 38
+_NET_ADMIN = 1 << 12
 _ORPHAN_SECONDS = 2.0
 _DATAGRAM_BYTES = 65536
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
@@ -346,6 +349,8 @@ def _original(client: socket.socket) -> Target | None:
 
 def main(arguments: list[str]) -> None:
     """Serve on descriptors given by number."""
+    LINUX.prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    LINUX.capset(_NET_ADMIN, _NET_ADMIN, 0)  # to ask the kernel where datagrams were sent
     control, tcp, udp = (socket.socket(fileno=int(number)) for number in arguments[1:4])
     Relay(arguments[0], control, tcp, udp).run()
 
