@@ -35,6 +35,8 @@ _FAREWELL = 5.0
 #: of one container on one network: what fits a message, however long they are
 _NAMES = 200
 _ANSWER_SECONDS = 2.0
+#: how many are asked at once for the sockets that they hold, and how long they may take (seconds)
+_AT_ONCE, _HELD_SECONDS = 16, 10.0
 
 
 class Resolver:
@@ -166,20 +168,20 @@ class Resolver:
             if self._process is None:
                 await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
                 self._begin()
-            container_id = next(iter(self._wanted))
-            del self._wanted[container_id]
-            if container_id in self._views:
-                await self._give_one(container_id)
+            some = list(itertools.islice(self._wanted, _AT_ONCE))
+            for container_id in some:
+                del self._wanted[container_id]
+            await asyncio.gather(*(self._give_one(each) for each in some if each in self._views))
 
     async def _give_one(self, container_id: str) -> None:
         fds: Sequence[int] = ()
         try:
-            fds = await self._held(container_id) if self._held is not None else ()
+            fds = await asyncio.wait_for(self._held(container_id), _HELD_SECONDS) if self._held is not None else ()
             own = sockets.ours(fds)
             if own and (view := self._views.get(container_id)) is not None:
                 self._send(wire.encode("attach", container_id, view.message()), own)
         except (OSError, CarrackError) as error:
-            _LOG.error("container %s is without names: %s", container_id, error)
+            _LOG.error("container %s is without names: %s", container_id, str(error) or "its shim does not answer")
         finally:
             for fd in fds:
                 os.close(fd)

@@ -35,6 +35,8 @@ _SWEEP = 0.1
 MOST, MOST_OF_ONE = 1024, 128
 PORT = 53
 _OURS = "127.0.0.11"
+#: as many as the C library would ask
+_SERVERS = 3
 _DATAGRAM = 65535
 #: another server may know better
 _TRY_NEXT = (packet.SERVER_FAILURE, packet.REFUSED, packet.NOT_IMPLEMENTED, packet.FORMAT_ERROR)
@@ -83,7 +85,7 @@ class Upstream:
     def _servers(self, sandbox: Sandbox) -> Sequence[str]:
         """Whom to ask: nobody for a sandbox that has no way to the outside and no servers of its own."""
         if sandbox.own_servers:
-            return [server for server in sandbox.servers if server != _OURS]
+            return [server for server in sandbox.servers if server != _OURS][:_SERVERS]
         return self._host.current() if sandbox.outside else ()
 
     def socket(self, sandbox: Sandbox, family: int, kind: int) -> _socket.socket:

@@ -22,6 +22,7 @@ class Shims:
     def __init__(self) -> None:
         self.held: dict[str, tuple[int, int]] = {}
         self.addresses: dict[str, tuple[str, int]] = {}
+        self.silent: set[str] = set()
 
     def make(self, container: str) -> tuple[int, int]:
         udp, tcp = listening()
@@ -32,6 +33,8 @@ class Shims:
     async def __call__(self, container: str) -> Sequence[int]:
         if container not in self.held:
             raise NotFound(f"no such container: {container}")
+        if container in self.silent:
+            await asyncio.sleep(1000)
         return [os.dup(fd) for fd in self.held[container]]
 
     async def ask(self, container: str, name: str) -> dns.Answer:
@@ -106,6 +109,25 @@ def test_a_process_that_was_killed_is_followed_by_one_that_knows_all(monkeypatch
         answers = await asyncio.gather(*(shims.ask(name, "web") for name in ("c1", "c2")))
         assert [answer.texts for answer in answers] == [["10.0.0.2"]] * 2
         assert resolver.pid != first
+
+    run(test)
+
+
+def test_a_holder_that_does_not_answer_keeps_nobody_else_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client, "_HELD_SECONDS", 0.2)
+
+    async def test(resolver: Resolver, shims: Shims) -> None:
+        resolver.endpoint("net", "c1", ["web"], ["10.0.0.2"])
+        shims.silent.add("stuck")
+        for name in ("stuck", "c1"):
+            shims.make(name)
+            resolver.attach(name, (), VIEW)
+        assert (await shims.ask("c1", "web")).texts == ["10.0.0.2"]
+        assert resolver._giving is not None
+        await asyncio.wait_for(resolver._giving, 20)
+        assert "stuck is without names: its shim does not answer" in caplog.text
 
     run(test)
 
