@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,26 @@ def test_an_endpoint_is_as_it_was_wanted() -> None:
             assert web.run(lambda: Path("/proc/sys/net/ipv4/neigh/wan/gc_stale_time").read_text()) == "77\n"
 
     with_fabric(FRONT)(scene)
+
+
+@own_network
+def test_an_address_that_moves_to_another_card_is_found_there_at_once() -> None:
+    async def scene(fabric: Fabric) -> None:
+        with Namespace() as one, Namespace() as two, Namespace() as asking, echo(one, 80), echo(two, 80):
+            wanted = EndpointPlan(address="10.231.4.9", address6="fd00:231:4::9")
+            with echo6(one, 81), echo6(two, 81):
+                await join(fabric, "one", one, both, wanted)
+                await join(fabric, "asking", asking, both)
+                assert asking.run(lambda: ask("10.231.4.9", 80)) is not None
+                assert asking.run(lambda: ask6("fd00:231:4::9", 81)) is not None
+                await fabric.disconnect("one", sandbox=box(one))
+                await join(fabric, "two", two, both, replace(wanted, mac="02:00:00:00:00:99"))
+                assert asking.run(lambda: ask("10.231.4.9", 80, timeout=0.9)) is not None
+                assert asking.run(lambda: ask6("fd00:231:4::9", 81, timeout=0.9)) is not None
+                assert "02:00:00:00:00:99" in shown(asking, "neigh")
+
+    both = plan("both", 4, six=True)
+    with_fabric(both)(scene)
 
 
 @own_network

@@ -18,6 +18,7 @@ from carrack.linux.netlink import Netlink
 from carrack.linux.nft_expressions import DROP, IPV6
 from carrack.model.ports import PublishedPort
 from carrack.network import bridge_options, gateways, graves, survivors, sysctl
+from carrack.network.announcing import announce
 from carrack.network.bindings import PLAIN, Way
 from carrack.network.endpoint import ParkedVeth, unplug
 from carrack.network.firewall import Firewall
@@ -180,6 +181,7 @@ class Nets:
             if not net.wire.index:
                 net.wire.lay(self.kernel.host)
             net.wire.plug(self.kernel.host, sandbox, container_id, inside, veth)
+            announce(sandbox.netns_fd, inside)
             undo.callback(net.wire.pull, self.kernel.host, container_id, addresses, sandbox)
             if (ways := self.members.ways(container_id)) != before:
                 self.publisher.move(container_id, self._way(ways))
