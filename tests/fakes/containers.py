@@ -86,7 +86,8 @@ class FakeEvents:
 
     @property
     def actions(self) -> list[str]:
-        return [action for _, action, _, _ in self.seen]
+        """What happened, but for coming to networks and going."""
+        return [action for type, action, _, _ in self.seen if type != "network"]
 
 
 class FakeRecords:

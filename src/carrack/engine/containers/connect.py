@@ -160,8 +160,8 @@ class Connector:
 
     def announce(self, c: Container) -> None:
         """Tell that a container whose program runs is on its networks, also to those who are linked to it."""
+        self._publish("connect", c)
         if c.wants_cable:
-            self._publish("connect", c)
             self.tell_linked(c)
 
     def tell_linked(self, c: Container) -> None:
@@ -179,7 +179,7 @@ class Connector:
         had = [e["NetworkID"] for e in c.endpoints.values() if e["IPAddress"] or e["GlobalIPv6Address"]]
         self._naming.detach(c, had)  # first: as long as its sockets are held, so are its network and its addresses
         await self._fabric.disconnect(c.id)
-        if had:
+        if any(endpoint["EndpointID"] for endpoint in c.endpoints.values()):
             self._publish("disconnect", c)
         self.forget(c)
         self.tell_linked(c)

@@ -27,7 +27,7 @@ from carrack.model.container import Document
 from carrack.network import sandbox_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from carrack.engine.containers.idmaps import IdMaps
     from carrack.engine.containers.store import ContainerStore
@@ -92,7 +92,7 @@ class Creator:
         _check_platform(platform, config["Image"], dict(image.config))
         merge.config(config, dict(image.config.get("config") or {}))
         merge.ports(config, host)
-        identity = self._identity(config, host)
+        identity = self._identity(config, host, networks["EndpointsConfig"])
         config["Hostname"] = config["Hostname"] or self._hostname(host, identity)
         path, args = merge.command(config)
         chosen = names.check(name) if name else names.invent(self._store.names)
@@ -112,10 +112,10 @@ class Creator:
         self._events.publish("container", "create", identity, attributes(container))
         return container, warnings
 
-    def _identity(self, config: Document, host: Document) -> str:
+    def _identity(self, config: Document, host: Document, networks: Iterable[str]) -> str:
         """That of a slot which waits under a container's name already, if there is one: see slots.py."""
         names = tuple(n["type"] for n in spec.namespaces(host, self._facts))
-        cable = host["NetworkMode"] == "bridge" and not config["NetworkDisabled"]  # the usual ones only
+        cable = not config["NetworkDisabled"] and not {"host", "none"}.issuperset(networks)
         found = self._waiting(names, cable) if not host["CgroupParent"] and host["Runtime"] == OWN else None
         return found or secrets.token_hex(32)
 
