@@ -192,6 +192,8 @@ class Networks:
                 continue
             try:
                 await self.remove(network.id)
+            except NotFound:  # somebody else was faster
+                continue
             except CarrackError as error:
                 log.warning("network %s could not be pruned: %s", network.name, error)
             else:

@@ -210,6 +210,16 @@ def test_pruned(world: World) -> None:
     assert world.names == ["bridge", "host", "none", "used", "conf"]
 
 
+def test_pruned_twice_at_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    async def twice() -> list[Any]:
+        return await asyncio.gather(*(world.networks.prune({}) for _ in range(2)))
+
+    world.create("one")
+    world.create("two")
+    assert sorted(name for removed in world.run(twice) for name in removed) == ["one", "two"]
+    assert caplog.text == ""
+
+
 def test_one_of_a_name_made_twice_at_once(world: World) -> None:
     async def twice() -> list[Any]:
         made = (world.networks.create(request("web")) for _ in range(2))
