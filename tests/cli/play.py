@@ -6,6 +6,7 @@ import http.client
 import inspect
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -139,6 +140,7 @@ class Play:
     def _words(self, command: str) -> list[str]:
         for told, own in self._blocks.items():
             command = command.replace(told, own)
+        command = re.sub(rf"\b{PORTS // 1000}(?=\d{{3}}\b)", str(self.ports // 1000), command)
         return [*self._program, *shlex.split(command)]
 
 

@@ -19,7 +19,9 @@ from tests.cli.play import Play
 from tests.cli.running import CommandLine, DaemonProcess
 
 pytestmark = pytest.mark.root
-_PORTS = {"docker": 43_000, "carrack": 44_000}
+# several runs on one host must not meet
+_BASE = 33_000 + os.getpid() % 12 * 2000
+_PORTS = {"docker": _BASE, "carrack": _BASE + 1000}
 Plays = dict[tuple[str, str], Future[Play]]
 
 
