@@ -31,7 +31,7 @@ def hosts(docker: Cli, container: str) -> list[str]:
     return docker("exec", container, "cat", "/etc/hosts").stdout.splitlines()
 
 
-@pytest.mark.census("run --link", "create --link", "HostConfig.Links")
+@pytest.mark.census("run --link", "create --link", "HostConfig.Links", "network legacy links")
 def test_what_a_link_gives(docker: Cli, image: str, db: str) -> None:
     docker(
         "run",

@@ -37,6 +37,12 @@ def test_the_form_of_ps(configured: Configured, cli: Cli, image: str) -> None:
     assert len(configured("ps", "-aq", psFormat="{{.Names}}").strip()) == 12
 
 
+@pytest.mark.census("cli-config networksFormat")
+def test_networks_are_listed_in_the_format_of_the_configuration(configured: Configured) -> None:
+    shown = configured("network", "ls", "--filter", "driver=host", networksFormat="{{.Name}} by {{.Driver}}")
+    assert shown == "host by host\n"
+
+
 @pytest.mark.census("cli-config imagesFormat", "cli-config volumesFormat", "cli-config statsFormat")
 def test_the_form_of_other_tables(configured: Configured, cli: Cli, image: str) -> None:
     assert configured("images", "busybox:latest", imagesFormat="{{.Repository}}!") == "busybox!\n"

@@ -109,6 +109,7 @@ def test_systemd_resolved_is_well() -> None:
     assert found(nameservers=("127.0.0.53",))[-1]["Level"] == "ok"
 
 
+@pytest.mark.census("network firewalld zone")
 @pytest.mark.parametrize(
     ("wall", "command"),
     [
