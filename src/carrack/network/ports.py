@@ -59,7 +59,7 @@ class PortAllocator:
         if first != last:
             return self._any(protocol, places, first, last, owner)
         try:
-            return self._bind(protocol, places, first, owner)
+            return self._bind(protocol, places, first, owner, blame=True)
         except (Conflict, Unavailable) as e:
             raise type(e)(f"{e}{self._proposal(protocol, places, first)}") from e
 
@@ -86,7 +86,7 @@ class PortAllocator:
         with ExitStack() as undo:
             fds = []
             for port in ends:
-                for fd in _reserved(protocol, addresses, port):
+                for fd in _reserved(protocol, addresses, port, blame=True):
                     fds.append(fd)
                     undo.callback(os.close, fd)
             undo.pop_all()
@@ -136,9 +136,11 @@ class PortAllocator:
             return reservation
         raise Unavailable(f"Bind for {addresses[0]}:{first}-{last} failed: all ports are allocated")
 
-    def _bind(self, protocol: str, addresses: tuple[str, ...], port: int, owner: str) -> Reservation:
+    def _bind(
+        self, protocol: str, addresses: tuple[str, ...], port: int, owner: str, *, blame: bool = False
+    ) -> Reservation:
         self._check(protocol, addresses, port)
-        fds = tuple(_reserved(protocol, addresses, port))
+        fds = tuple(_reserved(protocol, addresses, port, blame=blame))
         self._book.take(protocol, addresses, port, 1, owner)
         return Reservation(protocol, addresses, port, fds)
 
@@ -164,16 +166,17 @@ def host_address(host_ip: str) -> str:
         raise InvalidArgument(f"invalid IP address: {host_ip}") from None
 
 
-def _reserved(protocol: str, addresses: tuple[str, ...], port: int) -> list[int]:
+def _reserved(protocol: str, addresses: tuple[str, ...], port: int, *, blame: bool) -> list[int]:
     try:
         return _bound(protocol, addresses, port)
     except OSError as e:
-        raise Unavailable(_refusal(protocol, addresses[0], port, e.errno or errno.EADDRINUSE)) from e
+        raise Unavailable(_refusal(protocol, addresses[0], port, e.errno or errno.EADDRINUSE, blame=blame)) from e
 
 
-def _refusal(protocol: str, address: str, port: int, code: int) -> str:
+def _refusal(protocol: str, address: str, port: int, code: int, *, blame: bool = True) -> str:
+    """Docker's words; to name who has the port takes a look at every process of the host."""
     words = os.strerror(code).lower()
-    who = rivals.who(_NUMBERS[protocol], port) if code == errno.EADDRINUSE else ""
+    who = rivals.who(_NUMBERS[protocol], port) if blame and code == errno.EADDRINUSE else ""
     return f"failed to bind host port {address}:{port}/{protocol}: {words}{' by ' + who if who else ''}"
 
 
