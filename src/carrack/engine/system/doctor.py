@@ -106,19 +106,27 @@ def _rules(facts: Facts, table: str) -> Iterator[Finding]:
 
 def _firewalls(facts: Facts, networks: Sequence[Document]) -> Iterator[Finding]:
     for wall in facts.walls:
+        behind: dict[str, list[Document]] = {}
         for network in networks:
-            bridge = bridge_of(network)
-            versions = [4, 6] if network.get("EnableIPv6") else [4]
-            if not bridge or not any(map(wall.sees, versions)):
-                continue
-            closed = [
-                *([] if wall.admits(bridge) else ["to its published ports from elsewhere"]),
-                *([] if wall.lets_out(bridge) or network.get("Internal") else ["from its containers to the outside"]),
-            ]
-            if closed:
-                who = wall.owner or "another program"
-                text = f"{who} drops, unless a rule of its allows it, what goes {' and '.join(closed)}"
-                yield PROBLEM, f"network {network['Name']}: {text} ({wall.name})", mend(wall, bridge)
+            if what := _closed(wall, network):
+                behind.setdefault(what, []).append(network)
+        for what, found in behind.items():
+            names = ", ".join(network["Name"] for network in found)
+            who = f"network{'s' if len(found) > 1 else ''} {names}: {wall.owner or 'another program'}"
+            text = f"{who} drops, unless a rule of its allows it, what goes {what} ({wall.name})"
+            yield PROBLEM, text, " && ".join(mend(wall, bridge_of(network)) for network in found)
+
+
+def _closed(wall: Wall, network: Document) -> str:
+    """What the wall drops of a network's packets, in words; empty for nothing."""
+    bridge, versions = bridge_of(network), [4, 6] if network.get("EnableIPv6") else [4]
+    if not bridge or not any(map(wall.sees, versions)):
+        return ""
+    ways = {
+        "to its published ports from elsewhere": wall.admits(bridge),
+        "from its containers to the outside": wall.lets_out(bridge) or network.get("Internal"),
+    }
+    return " and ".join(way for way, is_open in ways.items() if not is_open)
 
 
 def mend(wall: Wall, bridge: str) -> str:

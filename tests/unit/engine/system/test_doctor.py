@@ -105,6 +105,14 @@ def test_a_wall_with_a_gate() -> None:
     assert {each["Level"] for each in found([internal], walls=(wall,))} == {"ok"}
 
 
+def test_networks_behind_one_wall_are_told_together() -> None:
+    other = {**FRONT, "Name": "other", "Id": "a" * 64}
+    (bad,) = [each for each in found([FRONT, other], walls=(UFW,)) if each["Level"] != "ok"]
+    assert bad["Text"].startswith("networks front, other: ufw drops")
+    assert bad["Mend"].count(" && ") == 3
+    assert bad["Mend"].count("br-aaaaaaaaaaaa") == 2
+
+
 def test_systemd_resolved_is_well() -> None:
     assert found(nameservers=("127.0.0.53",))[-1]["Level"] == "ok"
 
