@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 from tests.root.netns import ask, echo, own_network
@@ -338,3 +339,30 @@ def test_ports_follow_a_container_to_another_network() -> None:
         assert (site.from_outside(HOST, 8080), site.from_outside(HOST6, 8080)) == (OUTSIDE, OUTSIDE6)
 
     on_site([ONE, TWO], scene)
+
+
+def filter_bridges(switch: str) -> None:
+    """Whether the IP firewall sees what stays within bridges, as the host has it."""
+    for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
+        path = Path("/proc/sys/net/bridge", name)
+        if not path.exists():
+            pytest.skip("this kernel has no br_netfilter")
+        path.write_text(switch)
+
+
+@own_network
+@pytest.mark.parametrize("switch", ["0", "1"])
+@pytest.mark.parametrize("icc", ["true", "false"])
+def test_ports_of_neighbours_on_one_bridge_whether_bridges_are_filtered_or_not(switch: str, icc: str) -> None:
+    plan = network(2, ipv6=True, enable_icc=icc)
+
+    async def scene(site: Site) -> None:
+        a, b = await site.container("a", plan), await site.container("b", plan)
+        await b.publish("8080:80")
+        for c in (a, b):
+            assert (c.ask(HOST, 8080), c.ask(HOST6, 8080)) == ("10.231.2.1", "fd00:231:2::1")
+        direct = [a.ask(address, 81, timeout=3 if icc == "true" else 0.3) for address in (b.address, b.address6)]
+        assert direct == ([a.address, a.address6] if icc == "true" else [None, None])
+        assert (site.from_outside(HOST, 8080), site.from_outside(HOST6, 8080)) == (OUTSIDE, OUTSIDE6)
+
+    on_site([plan], scene, prepare=lambda: filter_bridges(switch))
