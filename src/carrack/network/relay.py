@@ -39,6 +39,7 @@ _IDLE_SECONDS = 90.0
 _PR_SET_NO_NEW_PRIVS = 38
 _NET_ADMIN = 1 << 12
 _ORPHAN_SECONDS = 2.0
+_FULL_SECONDS = 0.05
 _DATAGRAM_BYTES = 65536
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
@@ -260,7 +261,9 @@ class Relay:
     def _accept(self, listener: socket.socket) -> None:
         try:
             client, _ = listener.accept()
-        except OSError:
+        except OSError as e:
+            if e.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(_FULL_SECONDS)  # until somebody has hung up
             return
         wanted = _original(client)
         target = self._table.find("tcp", *wanted) if wanted else None
