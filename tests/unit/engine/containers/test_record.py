@@ -101,3 +101,31 @@ def test_an_older_record_gets_the_fields_it_did_not_know() -> None:
     old = Container.from_document({**document, "host_config": host, "config": config})
     assert (old.host_config["Memory"], old.host_config["CpuShares"]) == (0, 0)
     assert old.config["StopTimeout"] is None
+
+
+def test_records_of_before_there_were_many_networks() -> None:
+    mac = "02:00:00:00:00:09"
+    c = container(1, {"MacAddress": mac})
+    document = c.to_document()
+    document["networking"] = {"EndpointsConfig": {}}
+    again = Container.from_document(document)
+    assert (list(again.wanted), again.wanted["bridge"]["MacAddress"], again.wants_cable) == (["bridge"], mac, True)
+    gone = container(2).to_document()
+    gone["networking"], gone["endpoints"] = {"EndpointsConfig": {}}, {}
+    assert Container.from_document(gone).wanted == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "sandbox", "cable"),
+    [
+        ({}, True, True),
+        ({"HostConfig": {"NetworkMode": "none"}}, True, False),
+        ({"HostConfig": {"NetworkMode": "host"}}, False, False),
+        ({"HostConfig": {"NetworkMode": "container:x"}}, False, False),
+        ({"NetworkDisabled": True}, False, False),
+        ({"HostConfig": {"NetworkMode": "front"}}, True, True),
+    ],
+)
+def test_who_has_a_network_of_its_own(body: dict[str, object], sandbox: bool, cable: bool) -> None:
+    c = container(1, body)
+    assert (c.has_sandbox, c.wants_cable) == (sandbox, cable)
