@@ -98,3 +98,31 @@ def test_a_false_router_finds_nobody(disabled: bool) -> None:
         await network.teardown()
 
     asyncio.run(play())
+
+
+@own_network
+def test_a_false_router_finds_nobody_on_a_network_with_ipv6_either() -> None:
+    """Addresses and routes there are the engine's: advertisements are not taken, by containers or by the bridge."""
+
+    async def play() -> None:
+        settings = BridgeSettings(SETTINGS.name, SETTINGS.address, address6="fd00:231::1/64")
+        network = OneNetwork(settings, "n" * 64, table=f"crk-test-{os.getpid()}")
+        await network.setup()
+        with Namespace() as attacker, Namespace() as victim:
+            for inside in (attacker, victim):
+                inside.run(disable_ipv6)
+            await network.connect("c1", attacker.fd, attacker.netlink_fd)
+            await network.connect("c2", victim.fd, victim.netlink_fd)
+            for _ in range(20):
+                attacker.run(advertise)
+                await asyncio.sleep(0.02)
+            held = victim.run(lambda: Path("/proc/thread-self/net/if_inet6").read_text())
+            assert "fd000231" in held
+            assert "fd001234" not in held
+            assert "fd001234" not in Path("/proc/thread-self/net/if_inet6").read_text()
+            routes = victim.run(lambda: Path("/proc/thread-self/net/ipv6_route").read_text())
+            defaults = [line.split()[4] for line in routes.splitlines() if line.startswith("0" * 32 + " 00")]
+            assert [one for one in defaults if one.startswith("fe80")] == []
+        await network.teardown()
+
+    asyncio.run(play())
