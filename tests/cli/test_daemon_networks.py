@@ -182,6 +182,17 @@ def test_other_links_are_guarded_unless_told_otherwise(tmp_path: Any) -> None:
             assert ("chain guard" in on_host(line, "nft", "list", "ruleset")) is guarded
 
 
+def test_ports_may_be_published_on_an_ipv6_address_by_default(tmp_path: Any) -> None:
+    with on_own_host(tmp_path, "--ip", "::1") as line:
+        served = line("run", "-d", "-p", "8080:80", IMAGE, "httpd", "-f", "-h", "/www").stdout.strip()
+        assert line("port", served).stdout == "80/tcp -> [::1]:8080\n"
+        eventually(partial(serves, line, "http://[::1]:8080/"))
+        assert not serves(line, "http://127.0.0.1:8080/")
+        line("network", "create", "web")
+        other = line("run", "-d", "-p", "8081:80", "--network", "web", IMAGE, "sleep", "60").stdout.strip()
+        assert line("port", other).stdout.splitlines() == ["80/tcp -> 0.0.0.0:8081", "80/tcp -> [::]:8081"]
+
+
 @pytest.mark.census("dockerd --userland-proxy", "network userland-proxy")
 def test_what_only_the_relay_can_do(tmp_path: Any) -> None:
     for option, works in ("--userland-proxy", True), ("--userland-proxy=false", False):
