@@ -104,18 +104,20 @@ class LiveNetworks:
         now = endpoints.connected(naming.shown(c, network), given)
         c.endpoints = dict(sorted({**c.endpoints, network.name: now}.items()))
         await self._publish(c, shim)
+        _check_runs(c, shim)
         await self._name(c, network)
         self._connector.write_hosts(c)
         await self._store.save(c)
-        if shim.exited.done():
-            raise Conflict(f"container {c.name} has ended while it was being connected to network {network.name}")
+        _check_runs(c, shim)
 
     async def _restore(
         self, c: Container, shim: Shim, before: tuple[Document, Document, Document], network: Network
     ) -> None:
         c.networking, c.endpoints, c.ports = before
         if shim.exited.done():
-            self._connector.forget(c)
+            self._naming.detach(c, [network.id])
+            if c.shim is not shim:  # else its end comes yet, and takes back what it had before
+                self._connector.forget(c)
         else:
             self._naming.left(c, network.id)
             self._connector.write_hosts(c)
@@ -212,9 +214,13 @@ async def inside(c: Container, shim: Shim) -> AsyncIterator[Sandbox]:
             sandbox = await asyncio.to_thread(held.enter_context, open_sandbox(shim.pid))
         except Unavailable as error:
             raise Conflict(f"container {c.name} has just ended") from error
-        if shim.exited.done():
-            raise Conflict(f"container {c.name} has just ended")
+        _check_runs(c, shim)
         yield sandbox
+
+
+def _check_runs(c: Container, shim: Shim) -> None:
+    if shim.exited.done():
+        raise Conflict(f"container {c.name} has just ended")
 
 
 def _running(c: Container) -> Shim | None:

@@ -182,7 +182,7 @@ def test_whatever_fails_nothing_is_left(tmp_path: Path, what: str) -> None:
                 shim.end()
 
             world.store.save = ends  # type: ignore[assignment]
-        with pytest.raises((OSError, Conflict), match=r"it failed|has ended"):
+        with pytest.raises((OSError, Conflict), match=r"it failed|has just ended"):
             await world.live.connect("back", "web")
         assert list(world.fabric.connected.get(c.id, ["1" * 64])) == ["1" * 64]
         assert list(c.wanted) == list(c.endpoints) == ["front"]
@@ -191,7 +191,9 @@ def test_whatever_fails_nothing_is_left(tmp_path: Path, what: str) -> None:
             assert (hosts(world, c), world.resolver.views[c.id]) == before[3:]
             assert ("2" * 64, c.id) not in world.resolver.names
         else:
+            await world.supervisor.settled(c)
             assert c.endpoints["front"]["IPAddress"] == ""
+            assert (world.resolver.views, world.resolver.names) == ({}, {})
 
     inside(tmp_path, test)
 
