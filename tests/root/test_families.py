@@ -2,10 +2,14 @@
 
 import asyncio
 import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from tests.root.netns import ask, echo, own_network
-from tests.root.site import HOST, HOST6, OUTSIDE, OUTSIDE6, TABLE, Site, network, on_site, places, until
+from tests.root.site import HOST, HOST6, OUTSIDE, OUTSIDE6, TABLE, Container, Site, network, on_site, places, until
 
 from carrack.errors import InvalidArgument
 from carrack.network.fabric import Fabric
@@ -160,3 +164,52 @@ def test_without_the_relay_a_container_without_ipv6_has_none() -> None:
         assert site.from_outside(HOST6, 8082) == OUTSIDE6
 
     on_site([FOUR, BOTH], scene, stance=Stance(relay=False))
+
+
+@own_network
+def test_the_relay_ends_what_is_connected_to_a_container_that_has_gone_and_then_itself() -> None:
+    async def scene(site: Site) -> None:
+        web, other = await site.container("web", FOUR), await site.container("other", FOUR)
+        await web.publish("8080:85", "8080:80/udp")
+        await other.publish("8081:80")
+        web.serve(80, udp=True)
+        with held_open(web, 85), socket.create_connection((HOST6, 8080), 5) as client:
+            assert await asyncio.to_thread(client.recv, 5) == b"hello"
+            assert await asyncio.to_thread(ask, HOST6, 8080, udp=True) is not None
+            pid = relay_of(site)
+            await site.fabric.disconnect("web")
+            client.settimeout(5)
+            with pytest.raises(ConnectionResetError):
+                await asyncio.to_thread(client.recv, 5)
+        assert await asyncio.to_thread(ask, HOST6, 8081) is not None
+        assert relay_of(site) == pid
+        await site.fabric.disconnect("other")
+        await until(lambda: not os.path.exists(f"/proc/{pid}") or _is_zombie(pid))
+
+    on_site([FOUR], scene)
+
+
+def relay_of(site: Site) -> int:
+    relays = site.fabric._nets.kernel.relays  # type: ignore[union-attr]
+    assert relays is not None
+    return relays.pid
+
+
+@contextmanager
+def held_open(container: Container, port: int) -> Iterator[None]:
+    """A server that greets its first client and leaves it connected."""
+    server = container.inside.run(lambda: socket.create_server(("0.0.0.0", port)))
+    greeted: list[socket.socket] = []
+
+    def greet() -> None:
+        greeted.append(server.accept()[0])
+        greeted[0].sendall(b"hello")
+
+    thread = threading.Thread(target=greet)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        for end in (*greeted, server):
+            end.close()

@@ -8,9 +8,10 @@ asked of the kernel. Bytes of TCP go from socket to socket by splice(2) and are 
     python -m carrack.network.relay TABLE CONTROL TCP UDP      (descriptors)
     control, from the daemon: one line of JSON a change, the whole table
         [["tcp", "::", 8080, "172.17.0.2", 80, 1], …]          protocol, host address and port, target, how many ports
-        null                                                   no more: serve who is connected, then end
+        null                                                   no more: hang up and end
 
-When the daemon ends the relay goes on, until the firewall leads to another, and then until its connections have ended.
+A container that is in no row any more has gone, and what is connected to it is ended. When the daemon ends the relay
+goes on until the firewall leads to another, and then until its connections have ended.
 """
 
 import errno
@@ -36,6 +37,7 @@ _ORIGINAL_DESTINATION = 80  # IP6T_SO_ORIGINAL_DST
 _CHUNK = 1 << 17
 _TURNS = 32
 _IDLE_SECONDS = 90.0
+_ALIVE_SECONDS = 60
 _PR_SET_NO_NEW_PRIVS = 38
 _NET_ADMIN = 1 << 12
 _ORPHAN_SECONDS = 2.0
@@ -55,6 +57,10 @@ class Table:
         for protocol, host_ip, host_port, address, port, count in rows:
             for n in range(count):
                 self._ports.setdefault((protocol, host_port + n), []).append((host_ip, (address, port + n)))
+
+    def leads_to(self, address: str) -> bool:
+        """Whether any port leads to a container's address."""
+        return any(target[0] == address for found in self._ports.values() for _, target in found)
 
     def find(self, protocol: str, address: str, port: int) -> Target | None:
         """The target of what was sent to an address of this host."""
@@ -117,12 +123,15 @@ class Connection:
 
     def __init__(self, client: socket.socket, target: Target, ended: Callable[["Connection"], None]) -> None:
         self.client = client
+        self.target = target
         self.server = socket.socket(socket.AF_INET6 if ":" in target[0] else socket.AF_INET, socket.SOCK_STREAM)
         self._ended = ended
         self._ways: tuple[_Direction, ...] = ()
         for end in (client, self.server):
             end.setblocking(False)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # or who vanishes is waited for until the end
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ALIVE_SECONDS)
         self._connecting = True
         self.server.connect_ex(target)
 
@@ -175,6 +184,7 @@ class Talk:
         self.server = socket.socket(socket.AF_INET6 if ":" in target[0] else socket.AF_INET, socket.SOCK_DGRAM)
         self.server.setblocking(False)
         self.server.connect(target)
+        self.target = target
         self._answer = answer
         self.last = time.monotonic()
 
@@ -255,8 +265,9 @@ class Relay:
         rows = json.loads(lines[-1]) if lines else ()
         if rows is None:
             self._stop()
-        elif lines:
-            self._table = Table(rows)
+        if lines:
+            self._table = Table(rows or ())
+            self._hang_up()
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -318,10 +329,22 @@ class Relay:
     def _look_around(self, now: float) -> None:
         for key, talk in list(self._talks.items()):
             if now - talk.last > _IDLE_SECONDS:
-                del self._talks[key], self._flows[talk.server.fileno()]
-                talk.server.close()
+                self._end(key, talk)
         if self._control is None and self._tcp is not None and not self._is_led_to():
             self._stop()
+
+    def _hang_up(self) -> None:
+        """End what goes on with containers that have no ports any more: they have gone."""
+        for key, talk in list(self._talks.items()):
+            if not self._table.leads_to(talk.target[0]):
+                self._end(key, talk)
+        for flow in list(self._flows.values()):
+            if isinstance(flow, Connection) and not self._table.leads_to(flow.target[0]):
+                flow.close(reset=True)
+
+    def _end(self, key: tuple[object, ...], talk: Talk) -> None:
+        del self._talks[key], self._flows[talk.server.fileno()]
+        talk.server.close()
 
     def _stop(self) -> None:
         """Take nobody new."""

@@ -16,6 +16,8 @@ def test_a_table_finds_by_address_and_port() -> None:
     assert table.find("tcp", "2001:db8::1", 443) is None
     assert table.find("udp", "::1", 8000) is None
     assert table.find("tcp", "::1", 8010) is None
+    assert table.leads_to("172.30.0.2")
+    assert not Table().leads_to("172.30.0.2")
 
 
 @pytest.fixture
