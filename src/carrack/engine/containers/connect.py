@@ -196,7 +196,7 @@ class Connector:
         for c in self._store:
             ours = {e["NetworkID"]: e for e in c.endpoints.values() if e["IPAddress"] or e["GlobalIPv6Address"]}
             if c.shim is not None and c.has_sandbox:
-                found[c.id] = Existing(ours, c.ports, c.state.pid)
+                found[c.id] = Existing(ours, c.ports, c.state.pid, c.name)
         return found
 
     def rejoin(self) -> None:
