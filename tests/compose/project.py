@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.running import DaemonProcess
+from tests.clients import packages
 
 APPS = Path(__file__).parent / "apps"
 _PLAIN = ("--progress", "plain", "--ansi", "never")
@@ -47,9 +48,10 @@ class Project:
         return done
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """The same in the background, both outputs in one pipe."""
+        """The same in the background, both outputs in one pipe; by the program itself, since older docker commands
+        keep signals from their plugins."""
         return subprocess.Popen(
-            self._command(*words),
+            [str(packages.compose()), *self._command(*words)[2:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

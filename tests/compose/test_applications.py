@@ -27,6 +27,8 @@ def test_a_counter_in_redis_whose_files_are_watched(application: Application) ->
 
     watch = counter.start("watch", "--no-up")
     try:
+        assert watch.stdout is not None
+        assert any("Watch enabled" in line for line in watch.stdout)  # before that, changes are not noticed
         becomes(page("/pages/index.html"), "first page\n")  # the sync at the beginning
         (counter.folder / "pages/index.html").write_text("second page\n")
         (counter.folder / "pages/deep").mkdir()
