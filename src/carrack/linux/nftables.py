@@ -35,7 +35,6 @@ from carrack.linux.nft_messages import (
     DELSET,
     DELSETELEM,
     DELTABLE,
-    ELEMENTS_PER_MESSAGE,
     GETCHAIN,
     GETRULE,
     GETSETELEM,
@@ -58,6 +57,9 @@ _NEW_CHAIN = SUBSYSTEM << 8 | NEWCHAIN
 _GONE_RULE = SUBSYSTEM << 8 | DELRULE
 _HOOK = 4
 _FORWARD = b"FORWARD\0"
+
+#: As many entries are looked up one by one; of more the whole set is read
+_FEW = 32
 
 #: kind, hook, priority, policy
 BaseChain = tuple[str, int, int, int]
@@ -180,7 +182,7 @@ class Nftables:
 
     def lacks(self, table: str, name: str, elements: Sequence[Element], family: Family = IPV4) -> list[Element]:
         """Those of the elements that the kernel does not hold with the same data."""
-        if len(elements) > ELEMENTS_PER_MESSAGE or any(not e.key_end and not e.data for e in elements):
+        if len(elements) > _FEW:
             held = self.elements(table, name, family)
             return [element for element in elements if held.get(element.place) != element.data]
         return [element for element in elements if not self._holds(table, name, element, family)]
