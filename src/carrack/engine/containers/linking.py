@@ -6,6 +6,7 @@ network; on other networks names are resolved anyway.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from carrack.engine.containers.store import ContainerStore
 
 BRIDGE = "bridge"
+_ALIAS = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
 class Links:
@@ -37,6 +39,8 @@ class Links:
                 other = self._store.find(target)
             except CarrackError as error:
                 raise InvalidArgument(f"could not get container for {target}: {error}") from error
+            if not _ALIAS.fullmatch(alias):
+                raise InvalidArgument(f"invalid alias {alias!r} of link {text}: {_ALIAS.pattern} can be a host's name")
             if other.host_config["NetworkMode"] == "host":
                 told = "host type networking can't be used with links. This would result in undefined behavior"
                 raise InvalidArgument(f"conflicting options: {told}")

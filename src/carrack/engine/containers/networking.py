@@ -18,6 +18,8 @@ from carrack.network.plan import Subnet
 SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
 NO_HOST = "cannot connect container to host network - container must be created in host network mode"
 NO_NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+#: bytes of a part of a name (RFC 1035 section 2.3.4)
+_LABEL = 63
 _DEPRECATED_MAC = (
     "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
 )
@@ -83,6 +85,11 @@ def complete(given: Document, host: Document, config: Document, find: Find) -> l
     warnings = _address(given["EndpointsConfig"], name, config)
     for network, endpoint in given["EndpointsConfig"].items():
         check(endpoint, network, known(find, network))
+        warnings += [
+            f"The alias {alias} cannot be looked up: a name has at most {_LABEL} characters between its dots"
+            for alias in endpoint["Aliases"] or ()
+            if max(map(len, alias.encode().split(b"."))) > _LABEL
+        ]
     return warnings
 
 

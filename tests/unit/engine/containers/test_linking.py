@@ -67,11 +67,12 @@ def test_links_are_kept_by_the_targets_id() -> None:
     [
         (["nope:x"], InvalidArgument, "could not get container for nope: No such container: nope"),
         (["a:b:c"], Internal, "bad format for links: a:b:c"),
+        (["idle:a b"], InvalidArgument, "invalid alias 'a b' of link idle:a b"),
         (["hosty:x"], InvalidArgument, "conflicting options: host type networking can't be used with links"),
     ],
 )
 def test_links_that_cannot_be(given: list[str], kind: type[Exception], told: str) -> None:
-    store: Any = Store(container(3, {"HostConfig": {"NetworkMode": "host"}}, name="hosty"))
+    store: Any = Store(container(3, {"HostConfig": {"NetworkMode": "host"}}, name="hosty"), container(4, name="idle"))
     with pytest.raises(kind, match=told):
         Links(store).resolved(given)
 

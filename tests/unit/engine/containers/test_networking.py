@@ -138,6 +138,13 @@ def test_networks_that_do(mode: str, names: list[str]) -> None:
     networking.check_together(mode, names)
 
 
+def test_a_name_that_nobody_can_ask_for_is_told() -> None:
+    _, endpoints, _, warnings = made("front", {"front": {"Aliases": ["a" * 63 + ".b", "c" * 70]}})
+    assert len(endpoints["front"]["Aliases"]) == 2
+    [told] = warnings
+    assert told.startswith(f"The alias {'c' * 70} cannot be looked up")
+
+
 def test_interfaces_have_always_the_same_order() -> None:
     named = {"DriverOpts": {"com.docker.network.endpoint.ifname": "eth0"}}
     _, wanted, _, _ = made("z", {"z": {}, "a": {}, "bridge": {}, "best": {"GwPriority": 9}, "x": named})
