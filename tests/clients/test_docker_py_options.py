@@ -135,7 +135,7 @@ def test_privileges(run: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"links": {"other": "alias"}}, "Links"),
+        ({"links": {"other": "alias"}}, "No such container: other"),
         ({"isolation": "hyperv"}, "isolation"),
         ({"runtime": "no-such"}, "runtime"),
         ({"volume_driver": "no-such", "volumes": ["x:/x"]}, "no-such"),
