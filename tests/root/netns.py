@@ -10,34 +10,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from carrack.linux import rtnetlink
 from carrack.linux.namespaces import CLONE_NEWNET
 from carrack.linux.netlink import Netlink
 from carrack.linux.syscalls import LINUX
+from carrack.network.sandbox import in_thread, run_inside
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def in_thread(work: Callable[[], T]) -> T:
-    """The result of ``work`` done in a thread of its own; its failure is raised here."""
-    outcome: list[Any] = []
-
-    def body() -> None:
-        try:
-            outcome.extend((True, work()))
-        except BaseException as e:
-            outcome.extend((False, e))
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    if not outcome[0]:
-        raise outcome[1]
-    result: T = outcome[1]
-    return result
 
 
 def own_network(test: Callable[P, T]) -> Callable[P, T]:
@@ -75,11 +57,7 @@ class Namespace:
     def run(self, work: Callable[[], T]) -> T:
         """Do something inside."""
 
-        def body() -> T:
-            LINUX.setns(self.fd, CLONE_NEWNET)
-            return work()
-
-        return in_thread(body)
+        return run_inside(self.fd, work)
 
     def netlink(self) -> Netlink:
         """A netlink socket of the inside, to be closed by the caller."""

@@ -43,11 +43,20 @@ def open_sandbox(pid: int) -> Iterator[Sandbox]:
 
 def run_inside(netns_fd: int, work: Callable[[], T]) -> T:
     """The result of ``work`` done inside, by a thread of its own; its failure is raised here."""
+
+    def entered() -> T:
+        LINUX.setns(netns_fd, CLONE_NEWNET)
+        return work()
+
+    return in_thread(entered)
+
+
+def in_thread(work: Callable[[], T]) -> T:
+    """The result of ``work`` done by a thread that ends with it, wherever it goes; its failure is raised here."""
     outcome: list[Any] = []
 
     def body() -> None:
         try:
-            LINUX.setns(netns_fd, CLONE_NEWNET)
             outcome.extend((True, work()))
         except BaseException as e:
             outcome.extend((False, e))

@@ -20,15 +20,13 @@ import errno
 import secrets
 import socket
 import struct
-import threading
 from collections.abc import Iterable
 
 from carrack.linux import nft_expressions as nft
 from carrack.linux import nft_messages as nftables
-from carrack.linux.namespaces import CLONE_NEWNET
 from carrack.linux.netlink import Message
 from carrack.linux.nftables import Nftables
-from carrack.linux.syscalls import LINUX
+from carrack.network.sandbox import run_inside
 
 ADDRESS = "127.0.0.11"
 PORT = 53
@@ -52,22 +50,7 @@ def open_inside(netns_fd: int) -> list[int]:
     Blocking, from any thread: the work is done in one of its own, which ends in the foreign namespace. Called again
     for the same namespace, the redirect leads to the latest sockets. OSError with the kernel's reason.
     """
-    outcome: list[list[int] | BaseException] = []
-
-    def work() -> None:
-        try:
-            LINUX.setns(netns_fd, CLONE_NEWNET)
-            outcome.append(_open())
-        except BaseException as error:  # raised again by the caller
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, name="names")
-    thread.start()
-    thread.join()
-    (result,) = outcome
-    if isinstance(result, BaseException):
-        raise result
-    return result
+    return run_inside(netns_fd, _open)
 
 
 def ours(fds: Iterable[int]) -> list[int]:
