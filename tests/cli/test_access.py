@@ -6,21 +6,15 @@ import grp
 import http.client
 import os
 import shutil
-import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cli.host_ports import free_port
 from tests.cli.running import CommandLine, DaemonProcess
 
 pytestmark = pytest.mark.root
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from tests.cli.host_ports import free_port
 from tests.cli.running import CommandLine, DaemonProcess, eventually
-from tests.cli.test_access import free_port
 from tests.cli.test_logs import logger_of
 
 pytestmark = [

@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from tests.cli.host_ports import free_port
 from tests.cli.remapped import docker_on, remapping
 from tests.cli.running import Cli, CommandLine, DaemonProcess, eventually
-from tests.cli.test_access import free_port
 from tests.fakes import dns
 from tests.root.test_sublinks import needs_macvlan
 

@@ -7,8 +7,8 @@ import socket
 from typing import Any
 
 import pytest
+from tests.cli.host_ports import free_port, is_free
 from tests.cli.running import CommandLine, api, eventually
-from tests.cli.test_access import free_port
 from tests.cli.test_network_connect import own
 
 __all__ = ["own"]
@@ -39,15 +39,6 @@ def heard(port: int) -> bytes:
             return connection.recv(100)
     except OSError:
         return b""
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def test_at_once_and_through_restarts(own: CommandLine, image: str) -> None:

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from tests.cli.host_ports import free_port
 from tests.cli.running import Cli, eventually
 
 pytestmark = pytest.mark.root
@@ -91,8 +92,3 @@ def test_who_has_a_port_is_named(cli: Cli, image: str, web: str) -> None:
         assert re.search(rf"{free}/tcp: address already in use by python\S* \(pid \d+\); port \d+", refused.stderr)
         assert refused.returncode == 125
     cli("rm", "-f", web)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 from tests.cli.busybox import IMPORT, root_file_system
+from tests.cli.host_ports import free_port, is_free
 from tests.cli.running import CommandLine, DaemonProcess, api, eventually
-from tests.cli.test_published import free_port, heard
+from tests.cli.test_published import heard
 
 pytestmark = pytest.mark.root
 
@@ -33,15 +33,6 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 
 def server(name: str) -> list[str]:
     return ["sh", "-c", f"nc -ll -p 80 -e echo {name}"]
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def test_over_both_families_and_a_range(own: CommandLine) -> None:
