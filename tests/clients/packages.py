@@ -96,6 +96,16 @@ def _install_node(folder: Path) -> None:
     _output(["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)])
 
 
+def _mirror() -> str:
+    """Where this machine has Debian's packages from. Raises NotToBeHad."""
+    told = _output(["apt-get", "indextargets", "--format", "$(ORIGIN) $(SUITE) $(REPO_URI)", "Created-By: Packages"])
+    for line in told.splitlines():
+        origin, suite, address = line.split()
+        if origin == "Debian" and not suite.endswith("-security"):
+            return address
+    raise NotToBeHad("Compose is taken from a package of Debian, of which this machine's apt knows no source")
+
+
 def _install_compose(folder: Path) -> None:
     """Unpack the package out of the first of Debian's suites that has it, by an apt that leaves the machine's alone."""
     if not Path(_KEYRING).exists() or shutil.which("apt-get") is None:
@@ -103,7 +113,7 @@ def _install_compose(folder: Path) -> None:
     work = folder / "apt"
     (work / "lists/partial").mkdir(parents=True)
     sources = work / "sources.list"
-    lines = [f"deb [signed-by={_KEYRING}] http://deb.debian.org/debian {suite} main\n" for suite in _COMPOSE_SUITES]
+    lines = [f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main\n" for suite in _COMPOSE_SUITES]
     sources.write_text("".join(lines))
     places = {
         "Etc::sourcelist": sources,
