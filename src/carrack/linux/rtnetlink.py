@@ -323,6 +323,11 @@ def all_addresses(netlink: Netlink) -> list[tuple[int, str]]:
     return found
 
 
+def owners(netlink: Netlink) -> dict[str, int]:
+    """The interface that has each address of the socket's namespace: ``172.17.0.2`` → index."""
+    return {address.partition("/")[0]: index for index, address in all_addresses(netlink)}
+
+
 def addresses(netlink: Netlink, index: int) -> list[str]:
     """The addresses of an interface, as ``172.17.0.1/16`` and, after those, ``fd00::1/64``."""
     return [address for owner, address in all_addresses(netlink) if owner == index]

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import os
 import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -110,7 +109,7 @@ class Cabling(Wire):
 
     def _plug(self, host: Netlink, sandbox: Sandbox, cable: ParkedVeth, inside: Endpoint) -> None:
         """A bridge that was taken away a moment ago is made again."""
-        with Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
+        with sandbox.netlink() as inner:
             try:
                 endpoint.plug(host, inner, cable, inside, self._socket)
             except OSError:

@@ -20,7 +20,7 @@ _LINK_HEADER_BYTES = 16
 _BY_FILE = {
     "conntrack": "net/netfilter/nf_conntrack_max",
     "sctp": "net/netfilter/nf_conntrack_sctp_timeout_established",
-    "br_netfilter": "net/bridge/bridge-nf-call-iptables",
+    "br_netfilter": sysctl.BRIDGE_FILTER,
 }
 #: kinds of interfaces: name → what rtnetlink calls it
 _BY_KIND = {"macvlan": "macvlan", "ipvlan": "ipvlan", "8021q": "vlan"}
@@ -97,10 +97,10 @@ def gather(own_tables: Collection[str], root: str = "/", open_netlink: Callable[
     return Facts(
         {
             4: sysctl.read(switches, sysctl.IP_FORWARD) == "1",
-            6: sysctl.read(switches, "net/ipv6/conf/all/forwarding") == "1",
+            6: sysctl.read(switches, sysctl.IP6_FORWARD) == "1",
         },
         {
-            4: sysctl.read(switches, "net/bridge/bridge-nf-call-iptables") == "1",
+            4: sysctl.read(switches, sysctl.BRIDGE_FILTER) == "1",
             6: sysctl.read(switches, "net/bridge/bridge-nf-call-ip6tables") == "1",
         },
         _walls([chain for chain in others if chain.hook == foreign.FORWARD], rules),

@@ -9,7 +9,7 @@ from carrack.network.members import Ways
 
 def lead(inner: Netlink, ways: Ways) -> None:
     """Make the routes inside lead by these endpoints, or nowhere. ``inner`` is a socket of the sandbox."""
-    owners = {address.partition("/")[0]: index for index, address in rtnetlink.all_addresses(inner)}
+    owners = rtnetlink.owners(inner)
     four, six = ways
     _route(inner, 4, owners, *((four.addresses.four, four.gateways.four) if four else ("", "")))
     _route(inner, 6, owners, *((six.addresses.six, six.gateways.six) if six else ("", "")))

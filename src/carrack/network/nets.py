@@ -5,7 +5,6 @@ container is on a bridge only when the bridge's rules stand.
 """
 
 import logging
-import os
 import secrets
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,7 +13,6 @@ from typing import Any
 
 from carrack.errors import CarrackError, Conflict, Internal, NotFound, Unavailable
 from carrack.linux import rtnetlink
-from carrack.linux.netlink import Netlink
 from carrack.linux.nft_expressions import DROP, IPV6
 from carrack.model.ports import PublishedPort
 from carrack.network import bridge_options, gateways, graves, survivors, sysctl
@@ -193,7 +191,7 @@ class Nets:
         prefix = net.interface_prefix
         if veth is not None and not self.members.of(container_id):
             return f"{prefix}0"
-        with _netlink(sandbox) as inner:
+        with sandbox.netlink() as inner:
             taken = {link.name for link in rtnetlink.links(inner)}
         return next(name for n in range(len(taken) + 1) if (name := f"{prefix}{n}") not in taken)
 
@@ -205,7 +203,7 @@ class Nets:
 
     @staticmethod
     def _lead(sandbox: Sandbox, ways: Ways) -> None:
-        with _netlink(sandbox) as inner:
+        with sandbox.netlink() as inner:
             gateways.lead(inner, ways)
 
     def disconnect(self, container_id: str, network_id: str | None, sandbox: Sandbox | None) -> None:
@@ -311,10 +309,6 @@ def _name(index: int) -> str:
         return socket.if_indextoname(index)
     except OSError:  # it went meanwhile, or the route has none
         return ""
-
-
-def _netlink(sandbox: Sandbox) -> Netlink:
-    return Netlink(fd=os.dup(sandbox.netlink_fd))
 
 
 def _warn_of_others(firewall: Firewall) -> None:

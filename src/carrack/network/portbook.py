@@ -41,9 +41,7 @@ class PortBook:
     def give_back(self, protocol: str, addresses: Sequence[str], first: int, count: int = 1) -> None:
         """Strike ports out; those that are not given out are ignored."""
         last = first + count - 1
-        for port in (
-            [p for kind, p in self._single if kind == protocol and first <= p <= last] if count > 1 else [first]
-        ):
+        for port in self._singles(protocol, first, last):
             places = self._single.get((protocol, port), {})
             for address in addresses:
                 places.pop(address, None)

@@ -27,6 +27,10 @@ class Sandbox:
     netns_fd: int
     netlink_fd: int
 
+    def netlink(self) -> Netlink:
+        """The socket, by a descriptor of the caller's own, which closing it closes."""
+        return Netlink(fd=os.dup(self.netlink_fd))
+
 
 @contextmanager
 def open_sandbox(pid: int) -> Iterator[Sandbox]:

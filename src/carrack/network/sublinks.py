@@ -6,7 +6,6 @@ kernel has it.
 
 import errno
 import logging
-import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -134,7 +133,7 @@ class Sublinks(Wire):
             time.sleep(_PAUSE)
 
     def _plug(self, host: Netlink, sandbox: Sandbox, inside: Endpoint) -> None:
-        with Netlink(fd=os.dup(sandbox.netlink_fd)) as inner, ExitStack() as undo:
+        with sandbox.netlink() as inner, ExitStack() as undo:
             self._add(host, sandbox.netns_fd, inside.interface)
             link = rtnetlink.find_link(inner, inside.interface)
             if link is None:
@@ -165,8 +164,8 @@ class Sublinks(Wire):
         """The interface is found by its addresses, whatever it is called by now."""
         if sandbox is None:
             return
-        with Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
-            owners = {address.partition("/")[0]: index for index, address in rtnetlink.all_addresses(inner)}
+        with sandbox.netlink() as inner:
+            owners = rtnetlink.owners(inner)
             index = next((owners[address] for address in addresses if address in owners), 0)
             if index:
                 inner.batch([rtnetlink.delete_link(index)])

@@ -1,13 +1,12 @@
 """Containers that outlived the last daemon: their places on the networks, and the cables that lead to them."""
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from carrack.errors import CarrackError, NotFound, Unavailable
 from carrack.linux.netlink import Netlink
-from carrack.linux.rtnetlink import Link, all_addresses, delete_link, links
+from carrack.linux.rtnetlink import Link, all_addresses, delete_link, links, owners
 from carrack.network.endpoint import cables_of
 from carrack.network.members import Member
 from carrack.network.net import Net
@@ -55,12 +54,12 @@ def _matched(found: Sequence[Member], cables: Sequence[Link], pid: int) -> list[
     if len(found) == len(cables) == 1:
         return [cables[0]]
     try:
-        with open_sandbox(pid) as sandbox, Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
-            owners = {address.partition("/")[0]: index for index, address in all_addresses(inner)}
+        with open_sandbox(pid) as sandbox, sandbox.netlink() as inner:
+            by_address = owners(inner)
     except Unavailable:
         return [None for _ in found]
     by_peer = {cable.peer: cable for cable in cables}
-    return [next((by_peer.get(owners.get(a, 0)) for a in member.addresses), None) for member in found]
+    return [next((by_peer.get(by_address.get(a, 0)) for a in member.addresses), None) for member in found]
 
 
 def remove_hidden(container_id: str, pid: int, found: Sequence[Member], nets: Mapping[str, Net]) -> bool:
@@ -70,7 +69,7 @@ def remove_hidden(container_id: str, pid: int, found: Sequence[Member], nets: Ma
     if not strange or not pid:
         return False
     try:
-        with open_sandbox(pid) as sandbox, Netlink(fd=os.dup(sandbox.netlink_fd)) as inner:
+        with open_sandbox(pid) as sandbox, sandbox.netlink() as inner:
             kinds = {link.index: link.kind for link in links(inner)}
             left = {
                 index

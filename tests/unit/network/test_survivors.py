@@ -55,7 +55,7 @@ def test_cables_of_several_are_told_apart_inside(monkeypatch: pytest.MonkeyPatch
             yield Sandbox(-1, inner.fileno())
 
     monkeypatch.setattr(survivors, "open_sandbox", open_sandbox)
-    monkeypatch.setattr(survivors, "all_addresses", lambda _: [(3, "10.2.0.2/24"), (4, "10.1.0.2/24")])
+    monkeypatch.setattr(survivors, "owners", lambda _: {"10.2.0.2": 3, "10.1.0.2": 4})
     assert find(monkeypatch, PAST, [Cable(7, 3), Cable(8, 4)]) == [("10.1.0.2", 8), ("10.2.0.2", 7)]
     one = Existing({"a" * 64: PAST.endpoints["a" * 64]}, pid=42)
     assert find(monkeypatch, one, [Cable(7, 3), Cable(8, 4)]) == [("10.1.0.2", 8), (None, 7)]
