@@ -65,6 +65,15 @@ def test_at_once_and_through_restarts(own: CommandLine, image: str) -> None:
     assert (ports(own, "web"), is_free(second)) == ({}, True)
 
 
+def test_by_our_command(own: CommandLine, image: str) -> None:
+    first, second = free_port(), free_port()
+    own("run", "-d", "--name", "web", "-p", f"127.0.0.1:{first}:81", "--network", "front", image, *SERVER)
+    eventually(lambda: heard(first) == b"port 81\n")
+    own("update", "--publish-add", f"127.0.0.1:{second}:82", "--publish-rm", f"{first}:81", "web")
+    assert (heard(first), heard(second)) == (b"", b"port 82\n")
+    assert ports(own, "web") == {"82/tcp": [second]}
+
+
 def test_conflicts_change_nothing(own: CommandLine, image: str) -> None:
     first, second = free_port(), free_port()
     own("run", "-d", "--name", "web", "-p", f"127.0.0.1:{first}:81", "--network", "front", image, *SERVER)

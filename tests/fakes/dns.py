@@ -105,11 +105,6 @@ def _raw_name(data: bytes) -> bytes:
     return data[12 : at + 1]
 
 
-def asked_name(data: bytes) -> str:
-    """The name in a query."""
-    return _name(data, 12)[0]
-
-
 Behaviour = Callable[[bytes], bytes | None]
 
 

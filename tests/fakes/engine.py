@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.fakes.containers import (
     FakeShim,
     FakeSlot,
     FakeSnapshotter,
+    run,
 )
 from tests.fakes.networks import FakeFabric, FakeNetworks, FakeResolver
 
@@ -160,3 +162,14 @@ class World:
     async def close(self) -> None:
         await self.supervisor.close()
         await self.jobs.close()
+
+
+def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
+    """Run a test in a world of its own below ``folder``, which ends well."""
+
+    async def main() -> None:
+        world = World(folder)
+        await test(world)
+        await world.close()
+
+    run(main)

@@ -111,13 +111,6 @@ class Api:
         assert answer.status == 200, (target, answer)
         return answer.json()
 
-    def wait_ready(self, seconds: float = 30) -> None:
-        """Until the daemon answers."""
-        end = time.monotonic() + seconds
-        while self("GET", "/_ping").status != 200:
-            assert time.monotonic() < end, "the daemon does not answer"
-            time.sleep(0.05)
-
 
 def _whole(got: bytes) -> bool:
     """Whether an answer of a stated length is complete: a refusal, after which the connection stays open."""

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import run
-from tests.fakes.engine import World
+from tests.fakes.engine import World, inside
 
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound
 
 BRIDGE = {"HostConfig": {"NetworkMode": "bridge"}}
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 @pytest.mark.parametrize(

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import FakeShim, FakeSlot, run
-from tests.fakes.engine import World
+from tests.fakes.containers import FakeShim, FakeSlot
+from tests.fakes.engine import World, inside
 
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.slots import Parked
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 async def connected(world: World, c: Container, veth: Any = None, names: tuple[int, ...] = ()) -> list[int]:

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import FakeImage, run
-from tests.fakes.engine import World
+from tests.fakes.containers import FakeImage
+from tests.fakes.engine import World, inside
 
 from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 def trace(world: World) -> tuple[Any, ...]:

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import run, settle
-from tests.fakes.engine import World
+from tests.fakes.containers import settle
+from tests.fakes.engine import World, inside
 
 from carrack.engine.containers import exec as module
 from carrack.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable
 from carrack.shim.client import Exit, StartFailed
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 def test_a_life(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import FakeShim, run
-from tests.fakes.engine import World
+from tests.fakes.containers import FakeShim
+from tests.fakes.engine import World, inside
 
 from carrack.errors import Unavailable
 from carrack.http.stdcopy import frame
@@ -49,15 +49,6 @@ class Answers:
         self.killed += 1
         os.close(self._open.pop(exec_id))
         self._shim.execs[exec_id].set_result(Exit(137, 2000.0, False, False))
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 async def started(world: World, check: Document, *answers: tuple[int | None, bytes]) -> tuple[Any, Answers]:

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.fakes.containers import run, settle
-from tests.fakes.engine import World
+from tests.fakes.containers import settle
+from tests.fakes.engine import World, inside
 
 from carrack.engine.containers import lifecycle as module
 from carrack.engine.containers.lifecycle import Lifecycle
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound, NotModified
 from carrack.shim.client import StartFailed
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 def test_start_and_the_programs_own_end(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.engine import World
-from tests.unit.engine.containers.test_changing import inside
+from tests.fakes.engine import World, inside
 
 from carrack.engine.containers import endpoints, live, networking
 from carrack.engine.containers.record import Container

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.engine import World
-from tests.unit.engine.containers.test_changing import BRIDGE, inside
+from tests.fakes.engine import World, inside
+from tests.unit.engine.containers.test_changing import BRIDGE
 
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound
 

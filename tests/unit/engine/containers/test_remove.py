@@ -5,26 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import run
-from tests.fakes.engine import World
+from tests.fakes.engine import World, inside
 
 from carrack.engine.containers import remove as remover
 from carrack.engine.containers.record import Container
 from carrack.errors import Conflict, InvalidArgument, NotFound
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 async def remove(world: World, c: Container, **how: bool) -> None:

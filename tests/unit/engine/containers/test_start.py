@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.fakes.containers import run
-from tests.fakes.engine import World
+from tests.fakes.engine import World, inside
 
 from carrack.engine.containers.start import seccomp_program
 from carrack.engine.privileges import USUAL
 from carrack.errors import Conflict, Internal
 from carrack.shim.client import StartFailed
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 def test_the_request_says_it_all(tmp_path: Path) -> None:

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.containers import FakeShim, run, settle
-from tests.fakes.engine import World
+from tests.fakes.containers import FakeShim, settle
+from tests.fakes.engine import World, inside
 
 from carrack.engine.containers import rootfs
 from carrack.engine.containers import supervisor as module
 from carrack.errors import NotFound
 from carrack.shim.client import Exit, Shim, StartFailed
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 @pytest.fixture(autouse=True)

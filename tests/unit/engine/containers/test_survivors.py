@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.fakes.containers import FakeShim, run
-from tests.fakes.engine import World
+from tests.fakes.containers import FakeShim
+from tests.fakes.engine import World, inside
 
 from carrack.engine.containers import survivors
 from carrack.errors import NotFound, Unavailable
 from carrack.shim.client import Exit, Shim
-
-
-def inside(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World(folder)
-        await test(world)
-        await world.close()
-
-    run(main)
 
 
 class Shims:
