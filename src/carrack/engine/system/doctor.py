@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
+from carrack.engine.networks.pools import EVERYWHERE
 from carrack.engine.system.reach import Document, bridge_of, reach
 from carrack.network.facts import Facts, Wall, is_loopback
 
@@ -31,8 +32,8 @@ _FEATURES = {
     "sctp": ("published SCTP ports", "nf_conntrack"),
     "br_netfilter": ("rules of the host's firewall between containers on one bridge", "br_netfilter"),
 }
-# where everything leads, and what is on every interface
-_NOWHERE = ("0.0.0.0/0", "::/0", "fe80:", "ff")
+# what is on every interface
+_NOBODYS = ("fe80:", "ff")
 _NEEDED = ("conntrack",)
 
 
@@ -155,7 +156,11 @@ def _within_bridges(facts: Facts, networks: Sequence[Document]) -> Iterator[Find
 
 def _routes(networks: Sequence[Document], routes: Routes) -> Iterator[Finding]:
     bridges = {bridge_of(network) for network in networks}
-    foreign = [route for route in routes if route[1] not in bridges and not route[0].startswith(_NOWHERE)]
+    foreign = [
+        (block, interface)
+        for block, interface in routes
+        if interface not in bridges and block not in EVERYWHERE and not block.startswith(_NOBODYS)
+    ]
     for network in networks:
         pools = ((network.get("IPAM") or {}).get("Config") or ()) if bridge_of(network) else ()
         for pool in pools:

@@ -46,7 +46,8 @@ def found(
 
 
 def test_all_is_well() -> None:
-    told = found(routes=(("0.0.0.0/0", "eth0"), ("10.9.0.0/24", "br-ffffffffffff"), ("192.168.0.0/16", "eth0")))
+    everywhere = (("0.0.0.0/0", "eth0"), ("0.0.0.0/1", "tun0"), ("128.0.0.0/1", "tun0"))  # the halves are a VPN's
+    told = found(routes=(*everywhere, ("10.9.0.0/24", "br-ffffffffffff"), ("192.168.0.0/16", "eth0")))
     assert [each["Check"] for each in told] == [
         "forwarding", "rules", "firewalls", "bridges", "routes", "kernel", "names", "dns",
     ]  # fmt: skip
