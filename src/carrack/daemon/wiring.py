@@ -138,12 +138,13 @@ class Services:
 
     async def _build_network(self) -> None:
         options, pools = self._config.network, all_pools(self._config.network, engine_id(self._root))
-        found = await predefined(self.records, look(options, pools, taken(recorded(self.records))))
+        on_record = recorded(self.records)
+        found = await predefined(self.records, on_record, look(options, pools, taken(on_record)))
         self.fabric = Fabric(table=self._config.firewall_table, stance=options.stance)
         self.networks = Networks(
             self.records, self.fabric, partial(on_network, self.store), self.events, pools=pools, usual=options.usual
         )
-        self.networks.load(found)
+        self.networks.load(found, on_record)
         self.resolving = Resolving(self.store)
         self.joining = join(
             self.fabric, self.networks, self.resolving.resolver, self.store, self.events, self.paths,

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv6Address
 
 from carrack.engine.containers import links
+from carrack.engine.networks.addresses import address_of, listed
 from carrack.errors import InvalidArgument
 from carrack.model import schema
 from carrack.model.container import ENDPOINT, Document
@@ -73,28 +73,20 @@ def check(wanted: Document, name: str, subnets: Sequence[str] | None) -> None:
         raise InvalidArgument(f"invalid MAC address {wanted['MacAddress']}")
     errors += _option_errors(wanted["DriverOpts"] or {})
     if errors:
-        listed = errors[0] if len(errors) == 1 else "\n".join(f"* {error}" for error in errors)
-        raise InvalidArgument(f"invalid endpoint settings:\n{listed}")
+        raise InvalidArgument(f"invalid endpoint settings:\n{listed(errors)}")
     for text in more:
-        if (found := _address(text)) is not None and not found.is_link_local:
+        if (found := address_of(text)) is not None and not found.is_link_local:
             raise InvalidArgument(f"invalid link local IP address: {text}")
     for link in wanted["Links"] or ():
         links.parse(link)
 
 
 def _bad(text: str, version: int) -> bool:
-    return bool(text) and ((found := _address(text)) is None or found.version != version or found.is_unspecified)
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text) if "%" not in text else None
-    except ValueError:
-        return None
+    return bool(text) and ((found := address_of(text)) is None or found.version != version or found.is_unspecified)
 
 
 def _given(text: str) -> bool:
-    return (found := _address(text)) is not None and not found.is_unspecified
+    return (found := address_of(text)) is not None and not found.is_unspecified
 
 
 def _outside(text: str, version: int, subnets: Sequence[str]) -> str:
@@ -104,7 +96,7 @@ def _outside(text: str, version: int, subnets: Sequence[str]) -> str:
     networks = [found for found in map(ipaddress.ip_network, subnets) if found.version == version]
     if not networks:
         return "user specified IP address is supported only when connecting to networks with user configured subnets"
-    address = _address(text)
+    address = address_of(text)
     if address is not None and any(address in network for network in networks):
         return ""
     return f"no configured subnet or ip-range contain the IP address {text}"

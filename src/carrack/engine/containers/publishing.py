@@ -39,11 +39,11 @@ def completed(given: Mapping[str, Sequence[Document] | None]) -> Bindings:
     found: Bindings = {}
     for key, places in given.items():
         port = port_key(key)
-        found.setdefault(port, []).extend(_place(port, place) for place in places or [{}])
+        found.setdefault(port, []).extend(_place(place) for place in places or [{}])
     return found
 
 
-def _place(port: str, given: Document) -> Document:
+def _place(given: Document) -> Document:
     place = {"HostIp": given.get("HostIp", ""), "HostPort": given.get("HostPort", "")}
     if place["HostPort"]:
         try:

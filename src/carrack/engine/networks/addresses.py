@@ -24,8 +24,12 @@ def check(pools: Sequence[Document]) -> None:
     """Refuse pools (IPAM.Config) of which any word is wrong. Raises InvalidArgument with everything that is."""
     errors = [error for pool in pools for error in _errors(pool)]
     if errors:
-        listed = errors[0] if len(errors) == 1 else "\n".join(f"* {error}" for error in errors)
-        raise InvalidArgument(f"invalid network config:\n{listed}")
+        raise InvalidArgument(f"invalid network config:\n{listed(errors)}")
+
+
+def listed(errors: Sequence[str]) -> str:
+    """All that is wrong, each of several on a line of its own."""
+    return errors[0] if len(errors) == 1 else "\n".join(f"* {error}" for error in errors)
 
 
 def network_of(text: str) -> tuple[IPAddress, IPNetwork] | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from carrack.engine.networks.network import DRIVERS, Network
-from carrack.engine.networks.store import recorded
 from carrack.model import times
 from carrack.network.plan import Subnet
 
@@ -26,9 +25,12 @@ class DefaultBridge:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-async def predefined(records: Records, bridge: DefaultBridge | None) -> list[Network]:
-    """All three, recorded the first time; without ``bridge`` if the daemon is to have no default bridge."""
-    known = {network.name: network for network in recorded(records) if network.name in DRIVERS}
+async def predefined(records: Records, on_record: Iterable[Network], bridge: DefaultBridge | None) -> list[Network]:
+    """All three, recorded the first time; without ``bridge`` if the daemon is to have no default bridge.
+
+    ``on_record``: what `recorded` has read of ``records``.
+    """
+    known = {network.name: network for network in on_record if network.name in DRIVERS}
     new = [Network(secrets.token_hex(32), name, DRIVERS[name], times.now()) for name in DRIVERS if name not in known]
     rows = [(n.id, json.dumps({"id": n.id, "name": n.name, "driver": n.driver, "created": n.created})) for n in new]
     if rows:

@@ -76,10 +76,10 @@ class Networks:
         self._networks: dict[str, Network] = {}
         self._turn = asyncio.Lock()
 
-    def load(self, predefined: Sequence[Network]) -> None:
-        """Read the records; a record that says nothing is left alone."""
+    def load(self, predefined: Sequence[Network], on_record: Iterable[Network]) -> None:
+        """Take up what is on record, as `recorded` has read it."""
         self._networks = {network.id: network for network in predefined}
-        found = [network for network in recorded(self._records) if not network.predefined]
+        found = [network for network in on_record if not network.predefined]
         self._networks.update((network.id, network) for network in sorted(found, key=lambda n: n.created))
 
     def plans(self) -> list[NetworkPlan]:

@@ -41,7 +41,7 @@ def answers(tmp_path: Path, *requests: tuple[str, str, Any], live: FakeLive | No
     records = Records(tmp_path / "meta.db")
     records.start()
     networks = Networks(records, FakeFabric(), lambda identity: {}, Events(), pools=DEFAULT)
-    networks.load([BRIDGE, Network("ff" * 32, "none", "null", 1)])
+    networks.load([BRIDGE, Network("ff" * 32, "none", "null", 1)], [])
 
     async def client(address: str) -> None:
         for method, target, body in requests:

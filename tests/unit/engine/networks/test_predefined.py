@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from carrack.engine.networks.predefined import DefaultBridge, predefined
+from carrack.engine.networks.store import recorded
 from carrack.network.plan import Subnet
 from carrack.storage.records import Records
 
@@ -15,9 +16,10 @@ BRIDGE = DefaultBridge([Subnet("172.17.0.0/16", "172.17.0.1", reserved={"a": "17
 def test_ids_stay_and_the_bridge_follows_the_options(tmp_path: Path) -> None:
     records = Records(tmp_path / "meta.db")
     records.start()
-    first = asyncio.run(predefined(records, BRIDGE))
-    again = asyncio.run(predefined(records, DefaultBridge([Subnet("10.0.0.0/24"), Subnet("fd00::/64", "fd00::1")])))
-    without = asyncio.run(predefined(records, None))
+    first = asyncio.run(predefined(records, recorded(records), BRIDGE))
+    other = DefaultBridge([Subnet("10.0.0.0/24"), Subnet("fd00::/64", "fd00::1")])
+    again = asyncio.run(predefined(records, recorded(records), other))
+    without = asyncio.run(predefined(records, recorded(records), None))
     records.close()
     assert [(network.name, network.driver) for network in first] == [
         ("bridge", "bridge"),

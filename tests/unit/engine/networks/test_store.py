@@ -15,7 +15,7 @@ from carrack.engine.events import Events
 from carrack.engine.networks.document import Attached
 from carrack.engine.networks.network import Network
 from carrack.engine.networks.pools import DEFAULT
-from carrack.engine.networks.store import Networks
+from carrack.engine.networks.store import Networks, recorded
 from carrack.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from carrack.network.plan import Subnet
 from carrack.storage.records import Records
@@ -44,7 +44,7 @@ class World:
         networks = Networks(
             self.records, self.fabric, lambda found: self.attached.get(found, {}), self.events, pools=DEFAULT
         )
-        networks.load(PREDEFINED)
+        networks.load(PREDEFINED, recorded(self.records))
         return networks
 
     def run(self, work: Callable[[], Awaitable[Any]]) -> Any:
