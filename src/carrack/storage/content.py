@@ -2,6 +2,7 @@
 
     <root>/blobs/sha256/<hex>    a finished blob, mode 0600
     <root>/ingest/<name>         one being written; garbage after a crash
+    <root>/partial/<hex>         what has come of one from a registry, for the next try: see carrack.storage.partial
 
 A blob gets its name only after its digest was checked and its bytes are on disk: temporary file, fsync, rename,
 fsync of the directory.
@@ -20,6 +21,7 @@ from typing import BinaryIO
 from carrack.errors import Internal, InvalidArgument
 from carrack.oci import digest as digests
 from carrack.storage.durable import FLUSH, start_writeback
+from carrack.storage.partial import FOLDER, Partial
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -123,7 +125,8 @@ class ContentStore:
         self.root = Path(root)
         self._blobs = self.root / "blobs" / "sha256"
         self._ingest = self.root / "ingest"
-        for directory in (self._blobs, self._ingest):
+        self._partial = self.root / FOLDER
+        for directory in (self._blobs, self._ingest, self._partial):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def path(self, digest: str) -> Path:
@@ -173,8 +176,12 @@ class ContentStore:
         """Begin to store content of unknown digest."""
         return Ingest(self, self._ingest / secrets.token_hex(16), room)
 
+    def partial(self, digest: str) -> Partial:
+        """What has come of a blob so far, to be gone on with. Raises Conflict while another is at it."""
+        return Partial(self._partial / self.path(digest).name)
+
     def publish(self, path: Path, blob: Blob) -> None:
-        """Give a finished file its name (for Ingest.commit)."""
+        """Give a finished file its name (for Ingest.commit), which is the digest of what is in it."""
         target = self.path(blob.digest)
         if target.is_file():
             path.unlink(missing_ok=True)

@@ -18,7 +18,8 @@ from carrack.oci.reference import Reference
 class Image:
     """An image of the store. `size` is the bytes of its layers' tars; times are nanoseconds since 1970, 0 for unknown.
 
-    `references` are its names in full; `manifest` is the digest of the manifest it came with, "" for none.
+    `references` are its names in full; `manifest` is the digest of the manifest it came with and `index` that of the
+    index which led there, "" for none. Images of one index are each other's siblings: one image for several platforms.
     """
 
     id: str
@@ -28,11 +29,17 @@ class Image:
     parent: str = ""
     manifest: str = ""
     last_tagged: int = 0
+    index: str = ""
 
     @property
     def diff_ids(self) -> tuple[str, ...]:
         """The layers, base first."""
         return tuple(self.config["rootfs"]["diff_ids"])
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The digests of the blobs that describe it: config, manifest and index, as far as it has them."""
+        return tuple(digest for digest in (self.id, self.manifest, self.index) if digest)
 
     @property
     def created(self) -> int:
@@ -59,6 +66,7 @@ class Image:
         document: dict[str, Any] = {
             "parent": self.parent,
             "manifest": self.manifest,
+            "index": self.index,
             "last_tagged": self.last_tagged,
             # Said again, so that a damaged config blob does not make the layers look unused.
             "layers": self.diff_ids,

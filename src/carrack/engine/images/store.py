@@ -20,6 +20,7 @@ from carrack.errors import CarrackError, InvalidArgument, NotFound
 from carrack.model import times
 from carrack.oci import digest as digests
 from carrack.oci import image_config, reference
+from carrack.oci import platform as platforms
 from carrack.oci.reference import Reference
 from carrack.storage.gc import ImageRoots
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from carrack.engine.events import Events
     from carrack.engine.images.layers import LayerStore
+    from carrack.oci.platform import Platform
     from carrack.storage.content import ContentStore
     from carrack.storage.records import Records
 
@@ -77,7 +79,7 @@ class ImageStore:
                 config = _lost_config(record["layers"])
             image = Image(
                 identity, config, 0, tuple(names.get(identity, ())), record.get("parent", ""),
-                record.get("manifest", ""), record.get("last_tagged", 0),
+                record.get("manifest", ""), record.get("last_tagged", 0), record.get("index", ""),
             )  # fmt: skip
             self._put(replace(image, size=self._layers.size(image.diff_ids)))
         await asyncio.to_thread(self._content.sweep)
@@ -89,11 +91,31 @@ class ImageStore:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    async def resolve(self, text: str) -> Image:
-        """The image of a name (tag `latest` by default), an id, or a unique prefix of an id.
+    async def resolve(self, text: str, wanted: Platform | None = None) -> Image:
+        """The image of a name (tag `latest` by default), an id, or a unique prefix of an id; with `wanted`, that of
+        it and its siblings which is for this platform.
 
         Raises InvalidArgument on a malformed name, NotFound("No such image: NAME:TAG").
         """
+        found = self._find(text)
+        if wanted is None:
+            return found
+        for image in (found, *self.siblings(found)):
+            if platforms.matches(wanted, image_config.platform_of(image.config)):
+                return image
+        offered = image_config.platform_of(found.config)
+        raise NotFound(
+            f"image with reference {text} was found but its platform ({offered}) "
+            f"does not match the specified platform ({wanted})"
+        )
+
+    def siblings(self, image: Image) -> list[Image]:
+        """The other images here that came by the same index, which are the same thing for other platforms."""
+        if not image.index:
+            return []
+        return [other for other in self._by_id.values() if other.index == image.index and other.id != image.id]
+
+    def _find(self, text: str) -> Image:
         identity = reference.parse_id(text)
         if identity is not None:
             if identity not in self._by_id:
@@ -124,9 +146,11 @@ class ImageStore:
         *,
         parent: str = "",
         manifest: bytes = b"",
+        index: bytes = b"",
         tagged: bool = False,
     ) -> tuple[Image, list[tuple[Reference, str]]]:
-        """Record an image whose layers are all there (and held by the caller), with its names.
+        """Record an image whose layers are all there (and held by the caller), with its names, and the manifest and
+        the index that it came by.
 
         Returns it, and which names it took from which other image. ``tagged``: the names are somebody's wish now, not
         an archive's. Raises InvalidArgument on a bad config.
@@ -136,7 +160,7 @@ class ImageStore:
         missing = [diff_id for diff_id in parsed["rootfs"]["diff_ids"] if not self._layers.has(diff_id)]
         if missing:
             raise InvalidArgument(f"image {identity}: layer {missing[0]} is missing")
-        blobs = {identity: config, **({digests.of(manifest): manifest} if manifest else {})}
+        blobs = {digests.of(data): data for data in (config, manifest, index) if data}
         async with self._layers.hold(blobs), self._change:
             for data in blobs.values():
                 await whole(asyncio.to_thread(self._content.put, data))
@@ -144,6 +168,8 @@ class ImageStore:
             image = known or Image(identity, parsed, self._layers.size(parsed["rootfs"]["diff_ids"]), parent=parent)
             if manifest:
                 image = replace(image, manifest=digests.of(manifest))
+            if index:
+                image = replace(image, index=digests.of(index))
             if tagged:
                 image = replace(image, last_tagged=times.now())
             moved = await whole(self._write(image, names, blobs))
@@ -200,10 +226,7 @@ class ImageStore:
         self._names = {name: other for name, other in self._names.items() if other != identity}
 
     def _roots(self) -> list[ImageRoots]:
-        return [
-            ImageRoots(image.diff_ids, (image.id, image.manifest) if image.manifest else (image.id,))
-            for image in self._by_id.values()
-        ]
+        return [ImageRoots(image.diff_ids, image.documents) for image in self._by_id.values()]
 
     def _by_prefix(self, text: str) -> str | None:
         prefix = text.removeprefix("sha256:")

@@ -31,7 +31,8 @@ def test_a_time_that_is_none_is_unknown() -> None:
 
 
 def test_record() -> None:
-    assert json.loads(image().record()) == {"parent": B, "manifest": "", "last_tagged": 0, "layers": [A, B]}
+    record = {"parent": B, "manifest": "", "index": "", "last_tagged": 0, "layers": [A, B]}
+    assert json.loads(image().record()) == record
 
 
 def test_chain_ids() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.images import World, config_for, docker_archive, sha, stream, tar
 
 from carrack.errors import InvalidArgument, NotFound
-from carrack.oci import reference
+from carrack.oci import platform, reference
 
 BASE = tar({"etc/hosts": b"x"})
 CONFIG = config_for([BASE])
@@ -115,3 +115,36 @@ def test_tagging_what_is_gone(loaded: World) -> None:
 def test_children(loaded: World) -> None:
     assert loaded.store.children(ID) == []
     assert [image.id for image in loaded.store] == [ID]
+
+
+def test_images_of_one_index_are_siblings(loaded: World) -> None:
+    arm = config_for([BASE], architecture="arm64")
+    amd = config_for([BASE], architecture="amd64", author="x")
+    name = reference.parse("multi:1")
+
+    async def add() -> None:
+        await loaded.store.add(arm, index=b"the index")
+        await loaded.store.add(amd, [name], index=b"the index", manifest=b"the manifest")
+
+    asyncio.run(add())
+    asyncio.run(loaded.reopen())
+    found = resolve(loaded, "multi:1")
+    assert (found.id, found.index) == (sha(amd), sha(b"the index"))
+    assert [image.id for image in loaded.store.siblings(found)] == [sha(arm)]
+    assert loaded.store.siblings(resolve(loaded, ID)) == []
+    assert loaded.content.read(sha(b"the index"), 100) == b"the index", "the collector keeps it"
+    wanted = platform.parse("linux/arm64")
+    assert asyncio.run(loaded.store.resolve("multi:1", wanted)).id == sha(arm)
+    assert asyncio.run(loaded.store.resolve("multi:1", platform.parse("linux/amd64"))).id == sha(amd)
+    with pytest.raises(NotFound, match=r"multi:1 was found but its platform \(linux/amd64\) does not match"):
+        asyncio.run(loaded.store.resolve("multi:1", platform.parse("linux/s390x")))
+
+    async def drop() -> None:
+        for image in (found, resolved_arm):
+            await loaded.store.remove(image)
+        await loaded.store.collect()
+
+    resolved_arm = resolve(loaded, sha(arm))
+    asyncio.run(drop())
+    assert not loaded.content.has(sha(b"the index"))
+    assert not loaded.content.has(sha(b"the manifest"))
