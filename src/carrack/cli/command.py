@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from carrack.cli.flags import Flag
     from carrack.client.context import Tls
+    from carrack.client.credentials import Credentials
 
 PROGRAM = "carrack"
 
@@ -73,6 +74,13 @@ class Session:
             version = self.environment.get("DOCKER_API_VERSION") or None
             self._daemon = Daemon(host, version, self.settings.headers())
         return self._daemon
+
+    @property
+    def credentials(self) -> "Credentials":
+        """The user's accounts at registries."""
+        from carrack.client.credentials import Credentials
+
+        return Credentials(configuration(self.config, self.environment), self.environment, write_error)
 
     @property
     def context_name(self) -> str:

@@ -44,6 +44,26 @@ class RawMode:
         termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
 
 
+class NoEcho:
+    """While entered, the terminal at ``fd`` does not show what is typed; its line editing goes on."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __enter__(self) -> None:
+        import termios
+
+        self._saved = termios.tcgetattr(self._fd)
+        mode = termios.tcgetattr(self._fd)
+        mode[3] &= ~termios.ECHO
+        termios.tcsetattr(self._fd, termios.TCSADRAIN, mode)
+
+    def __exit__(self, *_: object) -> None:
+        import termios
+
+        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+
+
 def size(fd: int = 1) -> tuple[int, int]:
     """Height and width of the terminal at ``fd`` in characters; zeros when it is none."""
     try:

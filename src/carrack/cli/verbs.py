@@ -106,12 +106,14 @@ TOP: dict[str, str] = {
     "info": _SYSTEM["info"],
     "events": _SYSTEM["events"],
     "inspect": "inspect:ANY",
+    "login": "login:LOGIN",
+    "logout": "login:LOGOUT",
     "version": "version:VERSION",
     "completion": "completion:COMPLETION",
     "__complete": "completion:COMPLETE",
 }
 # known to the docker command, and not built here
-_REFUSED = """pull push login logout search build builder buildx bake compose checkpoint manifest plugin trust
+_REFUSED = """pull push search build builder buildx bake compose checkpoint manifest plugin trust
 config node secret service stack swarm"""
 _REFUSED_IN_GROUPS = {
     "image": "pull push build",

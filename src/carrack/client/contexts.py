@@ -12,7 +12,7 @@ Every file is replaced as a whole, keys before the metadata that makes them coun
 import os
 from hashlib import sha256
 
-from carrack.client import document
+from carrack.client import config_file, document
 from carrack.errors import Conflict, InvalidArgument, NotFound, Unavailable
 
 TYPE_CHECKING = False
@@ -112,8 +112,9 @@ class Store:
         """Keep a context in place of the one of its name."""
         _remove_tree(self.tls_path(context.name))
         for file, data in context.tls.items():
-            _write(f"{self._keys(context.name)}/{file}", data, 0o600, folder_mode=0o700)
-        _write(self.meta_path(context.name) + "/meta.json", document.dumps(context.metadata()).encode(), 0o644)
+            config_file.write(f"{self._keys(context.name)}/{file}", data, 0o600, folder_mode=0o700)
+        meta = document.dumps(context.metadata()).encode()
+        config_file.write(self.meta_path(context.name) + "/meta.json", meta, 0o644)
 
     def remove(self, name: str) -> None:
         _remove_tree(self.meta_path(name))
@@ -121,22 +122,15 @@ class Store:
 
     def current(self) -> str:
         """The context that ``use`` chose, empty for the default."""
-        value = self._settings().get("currentContext")
+        value = config_file.load(self.directory).get("currentContext")
         return value if isinstance(value, str) else ""
 
     def use(self, name: str) -> None:
         """Choose a context (empty: the default) in ``config.json``, whose other settings stay as they are."""
-        settings = self._settings()
-        settings.pop("currentContext", None)
-        if name:
-            settings["currentContext"] = name
-        path = os.path.realpath(f"{self.directory}/config.json")
-        mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o600
-        lines = [
-            line.replace(" ", "\t", len(line) - len(line.lstrip(" ")))
-            for line in document.indented(settings, 1).split("\n")
-        ]
-        _write(path, "\n".join(lines).encode(), mode, folder_mode=0o700)
+        with config_file.change(self.directory) as settings:
+            settings.pop("currentContext", None)
+            if name:
+                settings["currentContext"] = name
 
     def meta_path(self, name: str) -> str:
         return f"{self.directory}/contexts/meta/{sha256(name.encode()).hexdigest()}"
@@ -146,18 +140,6 @@ class Store:
 
     def _keys(self, name: str) -> str:
         return self.tls_path(name) + "/docker"
-
-    def _settings(self) -> "Document":
-        path = f"{self.directory}/config.json"
-        try:
-            settings = document.loads(_read(path))
-        except FileNotFoundError:
-            return {}
-        except Unavailable:
-            raise InvalidArgument(f"{path}: it is not JSON") from None
-        if not isinstance(settings, dict):
-            raise InvalidArgument(f"{path}: an object is expected")
-        return settings
 
 
 def check_name(name: str) -> None:
@@ -187,20 +169,3 @@ def _remove_tree(path: str) -> None:
 
     if os.path.lexists(path):
         shutil.rmtree(path)
-
-
-def _write(path: str, data: bytes, mode: int, folder_mode: int = 0o755) -> None:
-    """Write a file that appears only when complete and on the disk."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, folder_mode, exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from carrack.http.client import Response, Stream
 
     Query = Mapping[str, Any]  # texts, numbers, truths, lists of texts and documents
+    Headers = Sequence[tuple[str, str]]
 
 NEWEST_VERSION = "1.51"
 OLDEST_VERSION = "1.41"
@@ -45,16 +46,16 @@ class Daemon:
     ``headers`` go with every request.
     """
 
-    def __init__(self, host: "Host", version: str | None = None, headers: "Sequence[tuple[str, str]]" = ()) -> None:
+    def __init__(self, host: "Host", version: str | None = None, headers: "Headers" = ()) -> None:
         self.host = host
         self.headers = tuple(headers)
         self.version = version or NEWEST_VERSION
         self._agreed = version is not None
         self._spare: Connection | None = None
 
-    def get(self, path: str, query: "Query | None" = None) -> "Any":
+    def get(self, path: str, query: "Query | None" = None, headers: "Headers" = ()) -> "Any":
         """The document at ``path``; :class:`Refused` with the daemon's message otherwise."""
-        return self._document(self.call("GET", path, query))
+        return self._document(self.call("GET", path, query, headers=headers))
 
     def post(self, path: str, query: "Query | None" = None, body: "Any" = None) -> "Any":
         """Send a document (or none) and return the one that answers, None when the answer is empty."""
@@ -63,12 +64,14 @@ class Daemon:
     def delete(self, path: str, query: "Query | None" = None) -> "Any":
         return self._document(self.call("DELETE", path, query))
 
-    def call(self, method: str, path: str, query: "Query | None" = None, body: "Any" = None) -> "Response":
+    def call(
+        self, method: str, path: str, query: "Query | None" = None, body: "Any" = None, headers: "Headers" = ()
+    ) -> "Response":
         """Send a request whose body is a document; the answer's body is the caller's to read or to close."""
-        headers, data = [], None
+        sent, data = list(headers), None
         if body is not None:
-            headers, data = [("Content-Type", "application/json")], document.dumps(body).encode()
-        return self._versioned(method, path, query, headers, data)
+            sent, data = [*sent, ("Content-Type", "application/json")], document.dumps(body).encode()
+        return self._versioned(method, path, query, sent, data)
 
     def ask(self, path: str, query: "Query | None" = None, method: str = "POST") -> "Callable[[], Response]":
         """Send a request without a body on a connection of its own; the result waits for the answer, which it gives.
@@ -107,9 +110,9 @@ class Daemon:
         response = self._versioned("POST", path, query, headers, data)
         return response.hijack(), response.headers
 
-    def events(self, method: str, path: str, query: "Query | None" = None) -> "Iterator[Any]":
+    def events(self, method: str, path: str, query: "Query | None" = None, headers: "Headers" = ()) -> "Iterator[Any]":
         """The values of a streaming answer, as they come."""
-        return document.stream(self.call(method, path, query).chunks())
+        return document.stream(self.call(method, path, query, headers=headers).chunks())
 
     def agree(self) -> str:
         """The API version both speak, asked of the daemon when no answer has confirmed it yet."""

@@ -25,6 +25,20 @@ def test_raw_mode_is_undone() -> None:
         os.close(slave)
 
 
+def test_what_is_typed_does_not_show_for_a_while() -> None:
+    master, slave = pty.openpty()
+    try:
+        before = termios.tcgetattr(slave)
+        with suppress(KeyboardInterrupt), terminal.NoEcho(slave):
+            during = termios.tcgetattr(slave)
+            assert (during[3] & termios.ECHO, bool(during[3] & termios.ICANON)) == (0, True)
+            raise KeyboardInterrupt
+        assert termios.tcgetattr(slave) == before
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
 def test_size() -> None:
     master, slave = pty.openpty()
     try:
