@@ -16,9 +16,11 @@ from tests.fakes.layers import FakeLayers
 from carrack.engine.events import Event, Events
 from carrack.engine.images.delete import Remover, Use
 from carrack.engine.images.import_ import Importer
+from carrack.engine.images.keeper import Keeper
 from carrack.engine.images.layers import LayerStore
 from carrack.engine.images.listing import Lister
 from carrack.engine.images.load import Loader
+from carrack.engine.images.policy import Disk
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
 from carrack.oci.platform import Platform
@@ -36,6 +38,7 @@ class World:
         self.files = FakeLayers(folder / "layers", keeps_tar=keeps_tar)
         self.uses: list[Use] = []
         self.held: list[str] = []
+        self.disk = Disk(total=1000, free=500)
         self.open()
 
     def open(self) -> None:
@@ -50,6 +53,9 @@ class World:
         self.importer = Importer(self.store, self.layers, self.content, HOST)
         self.remover = Remover(self.store, lambda: self.uses, self.events)
         self.lister = Lister(self.store, self.layers, lambda: self.uses, "fake")
+        self.keeper = Keeper(
+            self.store, self.layers, self.content, self.remover, lambda: self.uses, self.events, lambda: self.disk
+        )
 
     async def reopen(self) -> None:
         self.records.close()

@@ -57,6 +57,10 @@ MIGRATIONS: tuple[str, ...] = (
     DROP TABLE lease;
     PRAGMA application_id = 0x43524b44;
     """,
+    # When each image was last used, in nanoseconds since 1970.
+    """
+    CREATE TABLE used (key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 

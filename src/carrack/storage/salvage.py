@@ -24,6 +24,7 @@ KEYS = {
     "volume": "name",
     "network": "id",
     "setting": "key",
+    "used": "key",
 }
 """The tables and their primary keys; a tag whose image is lost is not taken."""
 

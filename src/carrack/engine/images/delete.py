@@ -16,6 +16,7 @@ from carrack.oci import reference
 if TYPE_CHECKING:
     from carrack.engine.events import Events
     from carrack.engine.images.store import ImageStore
+    from carrack.oci.reference import Reference
 
 Answer = dict[str, str]
 
@@ -76,20 +77,24 @@ class Remover:
                 continue
             if not all(test(image) for test in tests):
                 continue
-            answers += await self._prune_one(image)
+            answers += await self.discard(image, image.references)
         freed = await self._store.collect()
         self._events.publish("image", "prune", "", {"reclaimed": str(freed)})
         return answers, freed
 
-    async def _prune_one(self, image: Image) -> list[Answer]:
+    async def discard(self, image: Image, names: Iterable[Reference]) -> list[Answer]:
+        """Take these names from an unused image, which goes with its last one, as one without names does at once.
+
+        One that has come into use meanwhile stays. What it alone needed goes with the store's next collect().
+        """
         answers: list[Answer] = []
         try:
-            for name in image.references:
+            for name in names:
                 answers += await self._remove(await self._store.resolve(name.familiar), name.familiar, False, True)
             if not image.references:
                 answers += await self._remove(image, image.id, False, True)
         except Conflict:
-            pass  # came into use meanwhile: then it is not unused
+            pass
         return answers
 
     async def _remove(self, image: Image, text: str, force: bool, prune: bool) -> list[Answer]:

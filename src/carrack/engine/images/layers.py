@@ -156,13 +156,21 @@ class LayerStore:
         `images` and `held_layers` are asked when nobody is between making a thing and naming it.
         """
         async with self._turn:
-            leased = {key for key, count in self._held.items() if count > 0} | set(self._coming)
-            found = garbage(images(), held_layers(), leased, await asyncio.to_thread(self._stored))
+            found = await self._find(images, held_layers)
             if not found:
                 return 0
             freed = self.size(found.layer_rows)
             await whole(self._delete(found))
             return freed
+
+    async def unneeded(self, images: Callable[[], list[ImageRoots]], held: Callable[[], Iterable[str]]) -> Garbage:
+        """What collect() would delete now."""
+        async with self._turn:
+            return await self._find(images, held)
+
+    async def _find(self, images: Callable[[], list[ImageRoots]], held: Callable[[], Iterable[str]]) -> Garbage:
+        leased = {key for key, count in self._held.items() if count > 0} | set(self._coming)
+        return garbage(images(), held(), leased, await asyncio.to_thread(self._stored))
 
     async def _delete(self, found: Garbage) -> None:
         await self._records.write(lambda connection: _delete_rows(connection, found), spare=True)

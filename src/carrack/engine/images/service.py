@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,9 +15,11 @@ from carrack.engine.images.commit import Committer, Source
 from carrack.engine.images.delete import Remover, Use
 from carrack.engine.images.documents import Document
 from carrack.engine.images.import_ import Importer
+from carrack.engine.images.keeper import Keeper
 from carrack.engine.images.layers import Apply, LayerStore
 from carrack.engine.images.listing import Lister
 from carrack.engine.images.load import Loader
+from carrack.engine.images.policy import Disk
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
 from carrack.engine.whole import whole
@@ -91,6 +94,7 @@ class Images:
     lister: Lister
     bootstrapper: Bootstrapper
     commits: ContainerCommits
+    keeper: Keeper
 
     @classmethod
     def build(
@@ -120,6 +124,7 @@ class Images:
         store = ImageStore(records, content, layers, events, held_layers)
         importer = Importer(store, layers, content, host)
         committer = Committer(store, layers, content)
+        remover = Remover(store, users, events)
         return cls(
             store=store,
             layers=layers,
@@ -127,10 +132,11 @@ class Images:
             saver=Saver(store, layers, content),
             importer=importer,
             committer=committer,
-            remover=Remover(store, users, events),
+            remover=remover,
             lister=Lister(store, layers, users, snapshotter.name),
             bootstrapper=Bootstrapper(importer, content, content.root / "bootstrap", host),
             commits=ContainerCommits(store, committer, containers, snapshotter, events),
+            keeper=Keeper(store, layers, content, remover, users, events, partial(_room, content.root)),
         )
 
     async def start(self) -> None:
@@ -141,6 +147,11 @@ class Images:
     async def documents(self) -> list[Document]:
         """What `system df` shows of images."""
         return await self.lister.usage()
+
+
+def _room(root: Path) -> Disk:
+    status = os.statvfs(root)
+    return Disk(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
 
 
 def _worker(settings: WorkerSettings) -> Apply:

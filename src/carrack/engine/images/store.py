@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carrack.engine.images.image import Image
+from carrack.engine.images.uses import Uses
 from carrack.engine.whole import whole
 from carrack.errors import CarrackError, InvalidArgument, NotFound
 from carrack.model import times
@@ -22,7 +23,7 @@ from carrack.oci import digest as digests
 from carrack.oci import image_config, reference
 from carrack.oci import platform as platforms
 from carrack.oci.reference import Reference
-from carrack.storage.gc import ImageRoots
+from carrack.storage.gc import Garbage, ImageRoots
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -52,6 +53,7 @@ class ImageStore:
         self._layers = layers
         self._events = events
         self._held_layers = held_layers
+        self.uses = Uses(records)
         self._by_id: dict[str, Image] = {}
         self._names: dict[str, str] = {}
         self._change = asyncio.Lock()
@@ -59,6 +61,7 @@ class ImageStore:
     async def start(self) -> None:
         """Read the records, then sweep what a crash may have left. An unreadable image is reported, never fatal."""
         self._layers.load()
+        self.uses.load()
         names: dict[str, list[Reference]] = {}
         for text, identity in self._records.read("SELECT reference, image_id FROM tag ORDER BY reference"):
             try:
@@ -200,9 +203,14 @@ class ImageStore:
         """Delete layers and blobs that nothing needs any more; returns the bytes of the layers."""
         return await self._layers.collect(self._roots, self._held_layers)
 
+    async def unneeded(self) -> Garbage:
+        """What collect() would delete now."""
+        return await self._layers.unneeded(self._roots, self._held_layers)
+
     @asynccontextmanager
     async def hold(self, image: Image) -> AsyncIterator[None]:
-        """While inside, the image's layers stay, even if it is removed: for making a container from it."""
+        """While inside, the image's layers stay, even if it is removed: for making a container from it, a use of it."""
+        self.uses.touch(image.id)
         async with self._layers.hold([image.id, *image.diff_ids]):
             yield
 
@@ -247,6 +255,7 @@ class ImageStore:
             connection.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?)", tags)
 
         await self._records.write(write)
+        self.uses.touch(image.id)
         moved = []
         for name in names:
             previous = self._names.get(str(name))

@@ -53,7 +53,7 @@ def serve(world: World, tmp_path: Path) -> Callable[[Callable[[str], Awaitable[N
     commits: Any = Commits(world, tmp_path / "upper")
     images = Images(
         world.store, world.layers, world.loader, world.saver, world.importer, commits.committer, world.remover,
-        world.lister, Bootstrapper(world.importer, world.content, tmp_path / "b", HOST), commits,
+        world.lister, Bootstrapper(world.importer, world.content, tmp_path / "b", HOST), commits, world.keeper,
     )  # fmt: skip
     return lambda client: run_with(tmp_path, routes(images), client)
 

@@ -1,0 +1,172 @@
+"""Garbage collection by rules: what `policy` plans is done with the means of `rmi`, and what nothing needs is swept.
+
+`plan` touches nothing; `run` makes a plan of its own and does it. Whatever came into use between the two stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from carrack.engine.images import policy
+from carrack.errors import NotFound
+from carrack.model import times
+
+if TYPE_CHECKING:
+    from carrack.engine.events import Events
+    from carrack.engine.images.delete import Remover, Users
+    from carrack.engine.images.image import Image
+    from carrack.engine.images.layers import LayerStore
+    from carrack.engine.images.policy import Candidate, Disk, Plan, Rules, Step
+    from carrack.engine.images.store import ImageStore
+    from carrack.storage.content import ContentStore
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+Room = Callable[[], "Disk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The plan that was made or done, the bytes of what nothing needed anyway, and whether it was done."""
+
+    plan: Plan
+    swept: int
+    done: bool
+
+    def document(self) -> Document:
+        """As the API shows it."""
+        now = times.now()
+        steps = [_shown(step, now) for step in self.plan.steps]
+        return {
+            "Done": self.done,
+            "Steps": steps,
+            "Swept": self.swept,
+            "SpaceReclaimed": self.swept + sum(step.frees for step in self.plan.steps),
+            "Size": self.plan.size,
+            "SizeAfter": self.plan.size_after,
+            "Notes": list(self.plan.notes),
+        }
+
+
+def _shown(step: Step, now: int) -> Document:
+    return {
+        "Image": step.image,
+        "Names": [name.familiar for name in step.names],
+        "Deletes": step.deletes,
+        "Reason": step.reason,
+        "Reclaims": step.frees,
+        "UnusedFor": max(0, now - step.last_used) // 1_000_000_000,
+    }
+
+
+class Keeper:
+    """The collector. ``rules`` are those of the configuration, none at first; ``room`` tells of the file system of the
+    data root."""
+
+    def __init__(
+        self,
+        store: ImageStore,
+        layers: LayerStore,
+        content: ContentStore,
+        remover: Remover,
+        users: Users,
+        events: Events,
+        room: Room,
+    ) -> None:
+        self.rules = policy.Rules()
+        self._store = store
+        self._layers = layers
+        self._content = content
+        self._events = events
+        self._remover = remover
+        self._users = users
+        self._room = room
+        self._one = asyncio.Lock()
+
+    async def note_uses(self) -> None:
+        """Write down what is used just now, and what was used since the last time."""
+        used = {use.image_id for use in self._users()}
+        await self._store.uses.keep([image.id for image in self._store], used)
+
+    def short_of_room(self) -> bool:
+        """Whether less is free than the rules want."""
+        disk = self._room()
+        return disk.free < self.rules.floor(disk.total)
+
+    async def plan(self, rules: Rules) -> Outcome:
+        """What `run` would do now."""
+        found = await self._store.unneeded()
+        blobs = await asyncio.to_thread(self._blob_sizes, found.blob_files)
+        swept = self._layers.size(found.layer_rows) + sum(blobs.values())
+        return Outcome(await self._plan(rules), swept, False)
+
+    async def run(self, rules: Rules) -> Outcome:
+        """Remove what the rules let go, and sweep. One at a time; others wait."""
+        async with self._one:
+            outcome = await self.plan(rules)
+            done = [step for step in outcome.plan.steps if await self._do(step)]
+            await self._store.collect()
+            await self.note_uses()
+        freed = outcome.swept + sum(step.frees for step in done)
+        if done:
+            self._events.publish("image", "prune", "", {"reclaimed": str(freed)})
+            log.info("garbage collection: %s images or names removed, %s bytes freed", len(done), freed)
+        size_after = outcome.plan.size - sum(step.frees for step in done)
+        plan = policy.Plan(tuple(done), outcome.plan.size, size_after, outcome.plan.notes)
+        return Outcome(plan, outcome.swept, True)
+
+    async def _plan(self, rules: Rules) -> Plan:
+        used = {use.image_id for use in self._users()}
+        images = list(self._store)
+        sizes = await asyncio.to_thread(self._sizes, images)
+        candidates = [self._candidate(image, image.id in used) for image in images]
+        return policy.plan(candidates, sizes, rules, self._room(), times.now())
+
+    def _candidate(self, image: Image, used: bool) -> Candidate:
+        return policy.Candidate(
+            id=image.id,
+            names=image.references,
+            tagged=image.last_tagged or image.created,
+            last_used=times.now() if used else self._store.uses.last(image.id),
+            parts=frozenset((*image.diff_ids, *map(_blob, self._blobs(image)))),
+            used=used,
+            parent=image.parent,
+        )
+
+    def _blobs(self, image: Image) -> list[str]:
+        return [*image.documents, *(blob for diff_id in image.diff_ids if (blob := self._kept(diff_id)))]
+
+    def _kept(self, diff_id: str) -> str | None:
+        try:
+            return self._layers.get(diff_id).blob
+        except NotFound:
+            return None
+
+    def _sizes(self, images: list[Image]) -> dict[str, int]:
+        sizes = {diff_id: self._layers.size([diff_id]) for image in images for diff_id in image.diff_ids}
+        blobs = self._blob_sizes({blob for image in images for blob in self._blobs(image)})
+        return sizes | {_blob(digest): size for digest, size in blobs.items()}
+
+    def _blob_sizes(self, digests: Iterable[str]) -> dict[str, int]:
+        return {digest: self._content.size(digest) for digest in digests if self._content.has(digest)}
+
+    async def _do(self, step: Step) -> bool:
+        """Whether the image was still as unused as when the plan was made."""
+        if self._store.uses.last(step.image) > step.last_used:
+            return False
+        try:
+            image = await self._store.resolve(step.image)
+        except NotFound:
+            return False
+        names = image.references if step.deletes else step.names
+        return bool(await self._remover.discard(image, names))
+
+
+def _blob(digest: str) -> str:
+    """The key of a blob among an image's parts; a layer's is its diff id, which may be the digest of a blob, too."""
+    return f"blob {digest}"
