@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -109,19 +109,10 @@ class Images:
     ) -> Images:
         """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
         apply = _worker(WorkerSettings(snapshotter.name, layers_root or content.root / "layers"))
-
-        def users() -> Iterable[Use]:
-            mounted = [(c, point["Image"]) for c in containers for point in c.mounts if point["Type"] == "image"]
-            made = [(c, c.image_id) for c in containers]
-            return [Use(c.id, image, c.state.running) for c, image in (*made, *mounted)]
-
-        def held_layers() -> Iterable[str]:
-            mounted = [point["Layers"] for c in containers for point in c.mounts if point["Type"] == "image"]
-            return [diff_id for layers in (*(c.layers for c in containers), *mounted) for diff_id in layers]
-
+        users = partial(_users, containers)
         host = of_machine(os.uname().machine)
         layers = LayerStore(records, content, snapshotter, apply)
-        store = ImageStore(records, content, layers, events, held_layers)
+        store = ImageStore(records, content, layers, events, partial(_held_layers, containers))
         importer = Importer(store, layers, content, host)
         committer = Committer(store, layers, content)
         remover = Remover(store, users, events)
@@ -147,6 +138,17 @@ class Images:
     async def documents(self) -> list[Document]:
         """What `system df` shows of images."""
         return await self.lister.usage()
+
+
+def _users(containers: Containers) -> list[Use]:
+    mounted = [(c, point["Image"]) for c in containers for point in c.mounts if point["Type"] == "image"]
+    made = [(c, c.image_id) for c in containers]
+    return [Use(c.id, image, c.state.running) for c, image in (*made, *mounted)]
+
+
+def _held_layers(containers: Containers) -> list[str]:
+    mounted = [point["Layers"] for c in containers for point in c.mounts if point["Type"] == "image"]
+    return [diff_id for layers in (*(c.layers for c in containers), *mounted) for diff_id in layers]
 
 
 def _room(root: Path) -> Disk:
