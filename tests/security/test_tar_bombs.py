@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
 import io
 import os
 import zlib
@@ -17,9 +18,10 @@ from tests.suites.tarballs import END, file, header
 
 from carrack.errors import InvalidArgument
 from carrack.linux.syscalls import LINUX
-from carrack.storage.apply import apply
+from carrack.storage.apply import Expected, apply
 from carrack.storage.compression import Budget, CompressionError
 from carrack.storage.content import ContentStore
+from carrack.storage.receive import receive
 from carrack.storage.snapshots.probe import layer_store
 from carrack.storage.tar import TarError, TarLimits, TarReader
 
@@ -86,8 +88,9 @@ def test_extension_records_without_end_are_refused() -> None:
 def test_a_full_disk_is_a_clean_error_that_leaves_nothing(driver: str, tmp_path: Path) -> None:
     with _small_disk(tmp_path) as disk:
         blob = gzip.compress(file(b"fill", os.urandom(3 << 20)) + END)
+        expected = Expected("sha256:" + hashlib.sha256(blob).hexdigest(), None, len(blob))
         with pytest.raises(OSError, match="No space") as caught:
-            apply(io.BytesIO(blob), layer_store(driver, disk), content=ContentStore(disk))
+            receive(io.BytesIO(blob), layer_store(driver, disk), ContentStore(disk), expected)
         assert caught.value.errno == errno.ENOSPC
         assert [path for path in disk.rglob("*") if path.is_file()] == []
         small = gzip.compress(file(b"small", b"x") + END)

@@ -295,6 +295,7 @@ class Services:
             ("slots", self._close_slots),
             ("resolving", lambda: self.resolving.resolver.close()),
             ("fabric", self._close_fabric),
+            ("images", lambda: self.images.close()),
         ]
 
     def _favor_dynmods(self) -> None:

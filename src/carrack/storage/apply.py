@@ -1,9 +1,8 @@
 """From a layer as it travels to a layer on disk, in one pass over its bytes::
 
     source ─▶ sha256 = digest ─▶ decompress ─▶ sha256 = diff id ─▶ layer writer
-           └▶ content store (optional: the blob as it came)
 
-Nothing is given a name before both digests are known and right; a failure, wherever, leaves neither layer nor blob.
+Nothing is given a name before both digests are known and right; a failure, wherever, leaves no layer.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from carrack.errors import InvalidArgument
 from carrack.storage.compression import PLAIN, Budget, Decompressed
 
 if TYPE_CHECKING:
-    from carrack.storage.content import ContentStore, Ingest
     from carrack.storage.snapshots.base import LayerStore
     from carrack.storage.tar import ByteSource
 
@@ -47,21 +45,19 @@ def apply(
     source: ByteSource,
     layers: LayerStore,
     *,
-    content: ContentStore | None = None,
     expected: Expected | None = None,
     budget: Budget | None = None,
 ) -> Applied:
-    """Store the layer that the whole of ``source`` is, and in ``content`` the source's bytes as they came.
+    """Store the layer that the whole of ``source`` is.
 
     InvalidArgument (with its kinds TarError and CompressionError) when the source is not what it should be, OSError
     when the disk or the source fails.
     """
     expected = expected or Expected()
     with contextlib.ExitStack() as undo:
-        ingest = undo.enter_context(content.ingest()) if content else None
         writer = layers.layer_writer()
         undo.callback(writer.abort)
-        tee = _Tee(source, ingest, expected.size)
+        tee = _Tee(source, expected.size)
         stream = Decompressed(tee, budget)
         digest = None if stream.kind == PLAIN else hashlib.sha256()  # the same bytes need hashing once
         while chunk := stream.read_chunk():
@@ -69,16 +65,14 @@ def apply(
                 digest.update(chunk)
             writer.write(chunk)
         applied = Applied(
-            diff_id=f"sha256:{digest.hexdigest()}" if digest else tee.digest(),
+            diff_id=f"sha256:{digest.hexdigest()}" if digest else tee.digest,
             tar_size=stream.size,
-            blob_digest=tee.digest(),
+            blob_digest=tee.digest,
             blob_size=tee.size,
             compression=stream.kind,
         )
         _verify(applied, expected)
         writer.commit(applied.diff_id)
-        if ingest:
-            ingest.commit(applied.blob_digest, applied.blob_size)
     return applied
 
 
@@ -101,11 +95,10 @@ def take_over(fd: int, layers: LayerStore, spooled: Spooled, expected: Expected)
 
 
 class _Tee:
-    """Counts, hashes and stores what is read through it."""
+    """Counts and hashes what is read through it."""
 
-    def __init__(self, source: ByteSource, ingest: Ingest | None, limit: int | None) -> None:
+    def __init__(self, source: ByteSource, limit: int | None) -> None:
         self._source = source
-        self._ingest = ingest
         self._limit = limit
         self._hash = hashlib.sha256()
         self.size = 0
@@ -115,14 +108,12 @@ class _Tee:
         self.size += count
         if self._limit is not None and self.size > self._limit:
             raise InvalidArgument(f"layer is longer than the {self._limit} bytes it was said to have")
-        if self._ingest:
-            self._ingest.write(buffer[:count])  # which computes the digest
-        else:
-            self._hash.update(buffer[:count])
+        self._hash.update(buffer[:count])
         return count
 
+    @property
     def digest(self) -> str:
-        return self._ingest.finish().digest if self._ingest else f"sha256:{self._hash.hexdigest()}"
+        return f"sha256:{self._hash.hexdigest()}"
 
 
 def _verify(applied: Applied, expected: Expected) -> None:

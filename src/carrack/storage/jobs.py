@@ -1,4 +1,7 @@
-"""Layer work for the daemon's event loop: each layer in a process of its own (:mod:`carrack.storage.worker`)."""
+"""Layer work for the daemon's event loop: each layer in a process apart (:mod:`carrack.storage.worker`).
+
+To start one costs about as much as to store a small layer, so it is kept for a while after it has done one well.
+"""
 
 from __future__ import annotations
 
@@ -7,99 +10,223 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import carrack
 from carrack import errors
 from carrack.storage.apply import Applied, Expected, Spooled
 from carrack.storage.compression import Budget
 from carrack.storage.snapshots.layerdirs import LayerDirectories
-from carrack.storage.worker import WorkerRequest
+from carrack.storage.worker import PACKET, WorkerRequest
 
 _PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL; removing a half-unpacked layer takes a while
+_IDLE = 5.0  # seconds that a process waits for another layer
+_LARGE = 96 << 10  # KiB of memory from which a process is not kept
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """``driver`` is the chosen Snapshotter's name and ``root`` what ``choose`` was given; ``content`` the root of the
-    content store, None to keep no blobs."""
+    content store."""
 
     driver: str
     root: Path
-    content: Path | None = None
+    content: Path
     budget: Budget = field(default_factory=Budget)
     python: str = sys.executable
+    idle: float = _IDLE
 
 
-async def apply_layer(
-    settings: WorkerSettings, source_fd: int, expected: Expected | None = None, spooled: Spooled | None = None
-) -> Applied:
-    """Store the layer that is read from a descriptor (file, pipe or socket; the caller keeps and closes its own).
+class Workers:
+    """The processes. ``close`` ends those that wait."""
 
-    ``spooled``: the descriptor is of such a file, for reading and writing; it may become the layer, or be read.
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._idle: list[_Process] = []
+        self._leaving: list[_Process] = []
 
-    Raises what ``apply`` raises, and Internal if the worker dies. When cancelled, the worker is stopped and has
-    cleaned up before the cancellation goes on.
-    """
-    expected = expected or Expected()
-    request: WorkerRequest = {
-        "driver": settings.driver,
-        "root": str(settings.root),
-        "content": str(settings.content) if settings.content else None,
-        "digest": expected.digest,
-        "diff_id": expected.diff_id,
-        "size": expected.size,
-        "budget": dataclasses.astuple(settings.budget),
-        "spooled": dataclasses.astuple(spooled) if spooled else None,
-        "parent": os.getpid(),
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(settings.python, "-P", "-s", "-m", "carrack.storage.worker", json.dumps(request)),
-        stdin=source_fd,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PYTHONPATH": str(Path(carrack.__file__).parent.parent), "LC_ALL": "C.UTF-8"},
-        cwd="/",
-    )
-    try:
-        output, complaints = await process.communicate()
-    except BaseException:
-        await asyncio.shield(_stop(process))
-        if process.returncode != 1:  # it did not come to clean up
-            await asyncio.shield(asyncio.to_thread(_sweep, settings))
-        raise
-    if process.returncode not in (0, 1):
-        await asyncio.to_thread(_sweep, settings)
-    return _answer(output, complaints, process.returncode)
+    async def apply(
+        self,
+        source_fd: int,
+        expected: Expected | None = None,
+        spooled: Spooled | None = None,
+        *,
+        resume: int | None = None,
+    ) -> Applied:
+        """Store the layer that is read from a descriptor (file, pipe or socket; the caller keeps and closes its own).
+
+        ``spooled``: the descriptor is of such a file, for reading and writing; it may become the layer, or be read.
+        ``resume``: see carrack.storage.receive; the blob is kept.
+
+        Raises what ``apply`` and ``receive`` raise, and Internal if the worker dies. When cancelled, the worker is
+        stopped and has cleaned up before the cancellation goes on.
+        """
+        request = json.dumps(self._request(expected or Expected(), spooled, resume)).encode()
+        process = await self._send(request, source_fd)
+        try:
+            answer = await process.answer()
+        except BaseException:
+            await asyncio.shield(self._stop(process))
+            raise
+        if answer is None:
+            raise errors.Internal(f"the process storing a layer died: {await self._reason(process)}")
+        return await self._judge(process, answer)
+
+    async def warm(self) -> None:
+        """Have a process waiting."""
+        if not self._idle:
+            self._wait(await _Process.start(self._settings.python))
+
+    async def close(self) -> None:
+        """End the waiting processes."""
+        for process in [*self._idle, *self._leaving]:
+            await process.end()
+        self._idle, self._leaving = [], []
+
+    async def _send(self, request: bytes, fd: int) -> _Process:
+        while self._idle:
+            process = self._idle.pop()
+            process.stay()
+            if process.send(request, fd):
+                return process
+            await process.end()
+        process = await _Process.start(self._settings.python)
+        process.send(request, fd)  # should it have died already, its answer tells
+        return process
+
+    async def _judge(self, process: _Process, answer: dict[str, Any]) -> Applied:
+        if "error" not in answer:
+            if answer.pop("memory") < _LARGE:
+                self._wait(process)
+            else:
+                await process.end()
+            return Applied(**answer)
+        await process.end()
+        if answer["error"] == "OSError":
+            raise OSError(answer["errno"], answer["message"])
+        raise getattr(errors, answer["error"])(answer["message"])
+
+    def _wait(self, process: _Process) -> None:
+        self._idle.append(process)
+        process.expiry = asyncio.get_running_loop().call_later(self._settings.idle, self._retire, process)
+
+    def _retire(self, process: _Process) -> None:
+        self._idle.remove(process)
+        process.let_go()
+        self._leaving = [*(other for other in self._leaving if other.alive), process]
+
+    async def _stop(self, process: _Process) -> None:
+        if await process.stop() != 1:  # it did not come to clean up
+            await asyncio.to_thread(self._sweep)
+
+    async def _reason(self, process: _Process) -> str:
+        complaints, code = await process.obituary()
+        await asyncio.to_thread(self._sweep)
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}; nothing of the layer was kept, try again"
+        return complaints.decode(errors="replace").strip().rpartition("\n")[2] or str(code)
+
+    def _sweep(self) -> None:
+        """Remove what a worker that was killed had begun; what others are at is locked."""
+        LayerDirectories(self._settings.root / self._settings.driver).sweep()
+
+    def _request(self, expected: Expected, spooled: Spooled | None, resume: int | None) -> WorkerRequest:
+        settings = self._settings
+        return {
+            "driver": settings.driver,
+            "root": str(settings.root),
+            "content": str(settings.content),
+            "digest": expected.digest,
+            "diff_id": expected.diff_id,
+            "size": expected.size,
+            "budget": dataclasses.astuple(settings.budget),
+            "spooled": dataclasses.astuple(spooled) if spooled else None,
+            "resume": resume,
+        }
 
 
-def _sweep(settings: WorkerSettings) -> None:
-    """Remove what a worker that was killed had begun; what others are at is locked."""
-    LayerDirectories(settings.root / settings.driver).sweep()
+class _Process:
+    """One worker and our end of its socket."""
 
+    def __init__(self, process: asyncio.subprocess.Process, ours: socket.socket) -> None:
+        self._process = process
+        self._socket = ours
+        self.expiry: asyncio.TimerHandle | None = None
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.communicate(), _PATIENCE)
-    except TimeoutError:
-        process.kill()
-        await process.communicate()
+    @classmethod
+    async def start(cls, python: str) -> _Process:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(python, "-P", "-s", "-m", "carrack.storage.worker", str(os.getpid())),
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env={"PYTHONPATH": str(Path(carrack.__file__).parent.parent), "LC_ALL": "C.UTF-8"},
+                cwd="/",
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(process, ours)
 
+    def send(self, request: bytes, fd: int) -> bool:
+        """Give it a layer; False when it is dead."""
+        try:
+            socket.send_fds(self._socket, [request], [fd])
+        except ConnectionError:
+            return False
+        return True
 
-def _answer(output: bytes, complaints: bytes, code: int | None) -> Applied:
-    try:
-        answer = json.loads(output)
-    except ValueError:
-        reason = complaints.decode(errors="replace").strip().rpartition("\n")[2]
-        if code is not None and code < 0:
-            reason = f"killed by {signal.Signals(-code).name}; nothing of the layer was kept, try again"
-        raise errors.Internal(f"the process storing a layer died: {reason or code}") from None
-    if "error" not in answer:
-        return Applied(**answer)
-    if answer["error"] == "OSError":
-        raise OSError(answer["errno"], answer["message"])
-    raise getattr(errors, answer["error"])(answer["message"])
+    async def answer(self) -> dict[str, Any] | None:
+        """What it says of the layer; None when it is dead."""
+        try:
+            data = await asyncio.get_running_loop().sock_recv(self._socket, PACKET)
+        except ConnectionError:
+            return None
+        return json.loads(data) if data else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is not known to have ended."""
+        return self._process.returncode is None
+
+    def stay(self) -> None:
+        """It waits no more for its time to be over."""
+        if self.expiry is not None:
+            self.expiry.cancel()
+
+    def let_go(self) -> None:
+        """It ends as soon as it sees that nothing will come any more."""
+        self.stay()
+        self._socket.close()
+
+    async def end(self) -> None:
+        """Let it go, and wait until it has."""
+        self.let_go()
+        await self._process.communicate()
+
+    async def stop(self) -> int:
+        """Make it clean up and go; returns its exit code."""
+        self._socket.close()
+        if self._process.returncode is None:
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.communicate(), _PATIENCE)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.communicate()
+        return self._process.returncode or 0
+
+    async def obituary(self) -> tuple[bytes, int]:
+        """What a dead one said last, and its exit code."""
+        self._socket.close()
+        _, complaints = await self._process.communicate()
+        return complaints, self._process.returncode or 0

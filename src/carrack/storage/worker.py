@@ -1,10 +1,10 @@
-"""The process that stores one layer: ``python -m carrack.storage.worker REQUEST``, started by carrack.storage.jobs.
+"""The process that stores layers: ``python -m carrack.storage.worker PARENT``, started by carrack.storage.jobs.
 
 Hostile bytes are parsed here and not in the daemon, within limits of memory, and the daemon's interpreter lock stays
-free. Standard input is the layer; REQUEST is a JSON object (see ``WorkerRequest``); one JSON object comes back on
-standard output: an ``Applied``, or ``{"error": kind, "message": text, "errno": number or null}``.
-
-SIGTERM makes it clean up and go; so does the death of the daemon.
+free. Standard input is a socket of packets (SOCK_SEQPACKET): a request is a JSON object (see ``WorkerRequest``) that
+comes with one descriptor, the layer's bytes; one JSON object goes back: an ``Applied`` and the process's ``memory`` in
+KiB, or ``{"error": kind, "message": text, "errno": number or null}``, after which it ends. So it does when no more
+requests come, at SIGTERM, and when the daemon dies; whatever it was at is cleaned up, but for a blob's first bytes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -23,6 +24,7 @@ from carrack.linux.syscalls import LINUX
 from carrack.storage.apply import Applied, Expected, Spooled, apply, take_over
 from carrack.storage.compression import Budget
 from carrack.storage.content import ContentStore
+from carrack.storage.receive import receive
 from carrack.storage.snapshots.probe import layer_store
 
 if TYPE_CHECKING:
@@ -30,34 +32,58 @@ if TYPE_CHECKING:
 
 _MEMORY = 6 << 30  # of address space: a tree of two million files needs about two thirds of it
 _PR_SET_PDEATHSIG = 1
+PACKET = 64 << 10  # bytes of a request or an answer at most
 
 
 class WorkerRequest(TypedDict):
-    """``driver`` and ``root`` as for ``layer_store``; ``content``: root of the content store, None to keep no blob;
-    ``spooled``: the fields of a ``Spooled`` when the layer is one, and standard input its file, at the tar's begin."""
+    """``driver`` and ``root`` as for ``layer_store``; ``digest``, ``diff_id`` and ``size`` as of ``Expected``;
+    ``content``: root of the content store.
+
+    ``spooled``: the fields of a ``Spooled`` when the layer is one, and the descriptor that of its file, at the tar's
+    begin. ``resume``: the descriptor gives the blob from this byte on, what is before it is in its partial file, and
+    the blob is kept; None otherwise.
+    """
 
     driver: str
     root: str
-    content: str | None
+    content: str
     digest: str | None
     diff_id: str | None
     size: int | None
     budget: tuple[int, int, int]
     spooled: tuple[str, int, int] | None
-    parent: int
+    resume: int | None
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve the one request."""
-    request: WorkerRequest = json.loads(arguments[0])
+    """Serve one request after another."""
+    _confine(int(arguments[0]))
+    with socket.socket(fileno=sys.stdin.fileno()) as requests:
+        while True:
+            request, fds, _, _ = socket.recv_fds(requests, PACKET, 1)
+            if not request:
+                return 0
+            answer = serve(json.loads(request), fds[0])
+            requests.send(json.dumps(answer).encode())
+            if "error" in answer:
+                return 1
+
+
+def serve(request: WorkerRequest, fd: int) -> dict[str, Any]:
+    """The answer to one request; closes the descriptor."""
     try:
-        _confine(request["parent"])
-        answer: dict[str, Any] = dataclasses.asdict(_apply(request))
+        applied = dataclasses.asdict(_apply(request, fd))
     except (errors.CarrackError, OSError, MemoryError) as error:
-        answer = describe(error)
-    sys.stdout.write(json.dumps(answer))
-    sys.stdout.flush()
-    return 1 if "error" in answer else 0
+        return describe(error)
+    finally:
+        os.close(fd)
+    return {**applied, "memory": _memory()}
+
+
+def _memory() -> int:
+    """KiB in use now; see proc_pid_statm(5)."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * (resource.getpagesize() >> 10)
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -71,21 +97,18 @@ def describe(error: BaseException) -> dict[str, Any]:
     return {"error": kind, "message": str(error), "errno": None}
 
 
-def _apply(request: WorkerRequest) -> Applied:
-    content, spooled = request["content"], request["spooled"]
+def _apply(request: WorkerRequest, fd: int) -> Applied:
+    spooled = request["spooled"]
     layers = layer_store(request["driver"], Path(request["root"]))
     expected = Expected(request["digest"], request["diff_id"], request["size"])
-    if spooled and not content and (taken := take_over(sys.stdin.fileno(), layers, Spooled(*spooled), expected)):
+    if spooled and (taken := take_over(fd, layers, Spooled(*spooled), expected)):
         return taken
-    os.set_blocking(sys.stdin.fileno(), True)
-    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as source:
-        return apply(
-            source,
-            layers,
-            content=ContentStore(content) if content else None,
-            expected=expected,
-            budget=Budget(*request["budget"]),
-        )
+    os.set_blocking(fd, True)
+    with open(fd, "rb", buffering=0, closefd=False) as source:
+        budget = Budget(*request["budget"])
+        if request["resume"] is None:
+            return apply(source, layers, expected=expected, budget=budget)
+        return receive(source, layers, ContentStore(request["content"]), expected, request["resume"], budget)
 
 
 def _confine(parent: int) -> None:

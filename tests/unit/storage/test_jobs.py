@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import gzip
 import hashlib
 import os
@@ -10,10 +12,10 @@ from pathlib import Path
 import pytest
 from tests.suites.tarballs import END, file
 
-from carrack.errors import Internal, InvalidArgument
-from carrack.storage.apply import Expected
+from carrack.errors import Internal, InvalidArgument, Unavailable
+from carrack.storage.apply import Applied, Expected
 from carrack.storage.content import ContentStore
-from carrack.storage.jobs import WorkerSettings, apply_layer
+from carrack.storage.jobs import Workers, WorkerSettings
 from carrack.storage.snapshots.probe import layer_store
 
 ARCHIVE = file(b"a", b"x" * 100_000) + END
@@ -28,22 +30,31 @@ def files(path: Path) -> list[str]:
     return [str(found) for found in path.rglob("*") if found.is_file()]
 
 
-def feed(settings: WorkerSettings, data: bytes, expected: Expected | None = None) -> object:
-    async def run() -> object:
-        source, sink = os.pipe()
-        os.set_blocking(source, False)
-        job = asyncio.to_thread(_write, sink, data)
-        try:
-            applied, _ = await asyncio.gather(apply_layer(settings, source, expected), job)
-            return applied
-        finally:
-            os.close(source)
+def feed(settings: WorkerSettings, data: bytes, expected: Expected | None = None, resume: int | None = None) -> Applied:
+    return asyncio.run(_feed(settings, data, expected, resume))
 
-    return asyncio.run(run())
+
+async def _feed(settings: WorkerSettings, data: bytes, expected: Expected | None, resume: int | None) -> Applied:
+    workers = Workers(settings)
+    try:
+        return await store(workers, data, expected, resume)
+    finally:
+        await workers.close()
+
+
+async def store(workers: Workers, data: bytes, expected: Expected | None = None, resume: int | None = None) -> Applied:
+    source, sink = os.pipe()
+    os.set_blocking(source, False)
+    job = asyncio.to_thread(_write, sink, data)
+    try:
+        applied, _ = await asyncio.gather(workers.apply(source, expected, resume=resume), job)
+        return applied
+    finally:
+        os.close(source)
 
 
 def _write(sink: int, data: bytes) -> None:
-    with open(sink, "wb") as file_object:
+    with contextlib.suppress(BrokenPipeError), open(sink, "wb", buffering=0) as file_object:
         file_object.write(data)
 
 
@@ -51,8 +62,43 @@ def test_a_layer_through_a_pipe(settings: WorkerSettings) -> None:
     blob = gzip.compress(ARCHIVE)
     applied = feed(settings, blob)
     diff_id = "sha256:" + hashlib.sha256(ARCHIVE).hexdigest()
+    assert applied.diff_id == diff_id
     assert layer_store("erofs", settings.root).layers() == [diff_id]
-    assert ContentStore(settings.root.parent / "content").has(getattr(applied, "blob_digest", ""))
+    assert not ContentStore(settings.content).has(applied.blob_digest)
+
+
+def test_a_blob_from_a_registry_is_gone_on_with_and_kept(settings: WorkerSettings) -> None:
+    blob = gzip.compress(ARCHIVE)
+    content = ContentStore(settings.content)
+    digest = "sha256:" + hashlib.sha256(blob).hexdigest()
+    expected = Expected(digest, None, len(blob))
+    with pytest.raises(Unavailable, match=f"only 50 of {len(blob)} bytes"):
+        feed(settings, blob[:50], expected, 0)
+    feed(settings, blob[50:], expected, 50)
+    assert content.read(digest, 1 << 20) == blob
+    assert files(settings.content / "partial") == []
+
+
+def test_a_process_is_kept_for_the_next_layer(settings: WorkerSettings) -> None:
+    async def run() -> None:
+        workers = Workers(dataclasses.replace(settings, idle=0.2))
+        await workers.warm()
+        first = _child()
+        await store(workers, ARCHIVE)
+        await store(workers, file(b"b") + END)
+        assert _child() == first
+        await asyncio.sleep(0.5)
+        assert _child() == 0, "none is kept for long"
+        await store(workers, file(b"c") + END)
+        os.kill(_child(), signal.SIGKILL)
+        await asyncio.sleep(0.1)
+        assert _child() == 0
+        await store(workers, file(b"d") + END)  # by a new one
+        await workers.close()
+        assert _child() == 0
+
+    asyncio.run(run())
+    assert len(layer_store("erofs", settings.root).layers()) == 4
 
 
 def test_refusals_come_back_as_what_they_are(settings: WorkerSettings, tmp_path: Path) -> None:
@@ -62,13 +108,13 @@ def test_refusals_come_back_as_what_they_are(settings: WorkerSettings, tmp_path:
         feed(settings, ARCHIVE, Expected(digest="sha256:" + "0" * 64))
     not_for_reading = os.open("/dev/null", os.O_WRONLY)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        asyncio.run(apply_layer(settings, not_for_reading))
+        asyncio.run(Workers(settings).apply(not_for_reading))
     os.close(not_for_reading)
     assert files(tmp_path) == []
 
 
 def test_a_dead_worker_is_our_fault(settings: WorkerSettings) -> None:
-    broken = WorkerSettings("unheard-of", settings.root)
+    broken = WorkerSettings("unheard-of", settings.root, settings.content)
     with pytest.raises(Internal, match="unheard-of"):
         feed(broken, b"")
 
@@ -78,7 +124,7 @@ def test_cancelling_stops_the_worker_and_leaves_nothing(settings: WorkerSettings
         source, sink = os.pipe()
         try:
             async with asyncio.TaskGroup() as group:
-                job = group.create_task(apply_layer(settings, source))
+                job = group.create_task(Workers(settings).apply(source))
                 os.write(sink, ARCHIVE[:60_000])
                 while not files(tmp_path):  # noqa: ASYNC110 - another process makes them
                     await asyncio.sleep(0.01)
@@ -95,7 +141,7 @@ def test_a_killed_worker_says_so_and_leaves_nothing(settings: WorkerSettings, tm
     async def run() -> None:
         source, sink = os.pipe()
         try:
-            job = asyncio.get_running_loop().create_task(apply_layer(settings, source))
+            job = asyncio.get_running_loop().create_task(Workers(settings).apply(source))
             os.write(sink, ARCHIVE[:60_000])
             while not files(settings.root):  # noqa: ASYNC110 - another process makes them
                 await asyncio.sleep(0.01)
@@ -106,14 +152,13 @@ def test_a_killed_worker_says_so_and_leaves_nothing(settings: WorkerSettings, tm
             os.close(source)
             os.close(sink)
 
-    settings = WorkerSettings(settings.driver, settings.root)
     asyncio.run(run())
     assert files(tmp_path) == []
     assert list((settings.root / "erofs" / "ingest").iterdir()) == []
 
 
 def _child() -> int:
-    """The worker among our children."""
+    """The worker among our children, 0 when there is none."""
     tasks = Path("/proc/self/task").glob("*/children")
     pids = [pid for task in tasks for pid in task.read_text().split()]
-    return next(int(pid) for pid in pids if b"storage.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    return next((int(pid) for pid in pids if b"storage.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()), 0)

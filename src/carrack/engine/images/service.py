@@ -26,7 +26,7 @@ from carrack.engine.whole import whole
 from carrack.errors import Conflict
 from carrack.oci.platform import of_machine
 from carrack.storage.apply import Expected, Spooled
-from carrack.storage.jobs import WorkerSettings, apply_layer
+from carrack.storage.jobs import Workers, WorkerSettings
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
@@ -95,6 +95,7 @@ class Images:
     bootstrapper: Bootstrapper
     commits: ContainerCommits
     keeper: Keeper
+    workers: Workers
 
     @classmethod
     def build(
@@ -108,10 +109,10 @@ class Images:
         layers_root: Path | None = None,
     ) -> Images:
         """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
-        apply = _worker(WorkerSettings(snapshotter.name, layers_root or content.root / "layers"))
+        workers = Workers(WorkerSettings(snapshotter.name, layers_root or content.root / "layers", content.root))
         users = partial(_users, containers)
         host = of_machine(os.uname().machine)
-        layers = LayerStore(records, content, snapshotter, apply)
+        layers = LayerStore(records, content, snapshotter, _apply(workers))
         store = ImageStore(records, content, layers, events, partial(_held_layers, containers))
         importer = Importer(store, layers, content, host)
         committer = Committer(store, layers, content)
@@ -128,12 +129,17 @@ class Images:
             bootstrapper=Bootstrapper(importer, content, content.root / "bootstrap", host),
             commits=ContainerCommits(store, committer, containers, snapshotter, events),
             keeper=Keeper(store, layers, content, remover, users, events, partial(_room, content.root)),
+            workers=workers,
         )
 
     async def start(self) -> None:
         """Read the records and sweep what a crash has left; containers must have been read before."""
         await self.store.start()
         await self.bootstrapper.start()
+
+    async def close(self) -> None:
+        """End what runs."""
+        await self.workers.close()
 
     async def documents(self) -> list[Document]:
         """What `system df` shows of images."""
@@ -156,11 +162,11 @@ def _room(root: Path) -> Disk:
     return Disk(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
 
 
-def _worker(settings: WorkerSettings) -> Apply:
+def _apply(workers: Workers) -> Apply:
     async def apply(fd: int, diff_id: str, spool: Ingest) -> int:
         blob = spool.finish()
         spooled = Spooled(blob.digest, blob.size, spool.room) if spool.room else None
-        return (await apply_layer(settings, fd, Expected(diff_id=diff_id), spooled)).tar_size
+        return (await workers.apply(fd, Expected(diff_id=diff_id), spooled)).tar_size
 
     return apply
 

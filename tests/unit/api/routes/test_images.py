@@ -51,10 +51,21 @@ def world(tmp_path: Path) -> Iterator[World]:
 def serve(world: World, tmp_path: Path) -> Callable[[Callable[[str], Awaitable[None]]], None]:
     (tmp_path / "upper").mkdir()
     commits: Any = Commits(world, tmp_path / "upper")
+    absent: Any = None
     images = Images(
-        world.store, world.layers, world.loader, world.saver, world.importer, commits.committer, world.remover,
-        world.lister, Bootstrapper(world.importer, world.content, tmp_path / "b", HOST), commits, world.keeper,
-    )  # fmt: skip
+        store=world.store,
+        layers=world.layers,
+        loader=world.loader,
+        saver=world.saver,
+        importer=world.importer,
+        committer=commits.committer,
+        remover=world.remover,
+        lister=world.lister,
+        bootstrapper=Bootstrapper(world.importer, world.content, tmp_path / "b", HOST),
+        commits=commits,
+        keeper=world.keeper,
+        workers=absent,
+    )
     return lambda client: run_with(tmp_path, routes(images), client)
 
 
