@@ -41,6 +41,8 @@ _CONTEXT = {
 _DOCTOR = {"net": "doctor:NET"}
 _IMAGE = {
     "bootstrap": "bootstrap:BOOTSTRAP",
+    "diff": "explain:DIFF",
+    "explain": "explain:EXPLAIN",
     "history": "history:HISTORY",
     "import": "load:IMPORT",
     "inspect": "inspect:IMAGE",

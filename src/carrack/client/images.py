@@ -33,6 +33,19 @@ def history(daemon: "Daemon", image: str, platform: str = "") -> "list[Document]
     return answer
 
 
+def explain(daemon: "Daemon", image: str, most: int) -> "Document":
+    """What of an image is waste (our extension), with at most so many findings of each kind."""
+    answer: Document = daemon.get("/carrack" + path(image, "explain"), {"limit": most})
+    return answer
+
+
+def diff(daemon: "Daemon", old: str, new: str, *, full: bool, most: int) -> "Document":
+    """How the second image differs from the first (our extension)."""
+    query = {"from": old, "to": new, "full": full, "limit": most}
+    answer: Document = daemon.get("/carrack/images/diff", query)
+    return answer
+
+
 def tag(daemon: "Daemon", image: str, repository: str, tag_name: str) -> None:
     daemon.post(path(image, "tag"), {"repo": repository, "tag": tag_name or None})
 

@@ -57,7 +57,7 @@ class WorkerRequest(TypedDict):
 
 def main(arguments: Sequence[str]) -> int:
     """Serve one request after another."""
-    _confine(int(arguments[0]))
+    confine(int(arguments[0]))
     with socket.socket(fileno=sys.stdin.fileno()) as requests:
         while True:
             request, fds, _, _ = socket.recv_fds(requests, PACKET, 1)
@@ -111,7 +111,8 @@ def _apply(request: WorkerRequest, fd: int) -> Applied:
         return receive(source, layers, ContentStore(request["content"]), expected, request["resume"], budget)
 
 
-def _confine(parent: int) -> None:
+def confine(parent: int) -> None:
+    """Bind this process to its parent's life and to limits, as one must be that reads foreign bytes."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     LINUX.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

@@ -10,6 +10,7 @@ from carrack.api.app import Route
 from carrack.api.json_text import parse_json
 from carrack.api.request import Request
 from carrack.api.response import Response, empty, json_response, stream
+from carrack.api.routes import image_reports
 from carrack.api.stream import StreamWriter
 from carrack.engine.images import progress
 from carrack.engine.images.service import Images
@@ -44,6 +45,7 @@ def routes(images: Images) -> list[Route]:
         Route("DELETE", "/images/{name:.*}", face.remove),
         Route("POST", "/commit", transfer.commit),
         Route("POST", "/carrack/images/bootstrap", transfer.bootstrap),
+        *image_reports.routes(images.looker),
     ]
 
 

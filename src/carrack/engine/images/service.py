@@ -19,6 +19,7 @@ from carrack.engine.images.keeper import Keeper
 from carrack.engine.images.layers import Apply, LayerStore
 from carrack.engine.images.listing import Lister
 from carrack.engine.images.load import Loader
+from carrack.engine.images.looking import Look, Looker
 from carrack.engine.images.policy import Disk
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
@@ -27,6 +28,7 @@ from carrack.errors import Conflict
 from carrack.oci.platform import of_machine
 from carrack.storage.apply import Expected, Spooled
 from carrack.storage.jobs import Workers, WorkerSettings
+from carrack.storage.looks import ImageLayers, LookSettings, look
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
@@ -92,6 +94,7 @@ class Images:
     committer: Committer
     remover: Remover
     lister: Lister
+    looker: Looker
     bootstrapper: Bootstrapper
     commits: ContainerCommits
     keeper: Keeper
@@ -109,7 +112,8 @@ class Images:
         layers_root: Path | None = None,
     ) -> Images:
         """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
-        workers = Workers(WorkerSettings(snapshotter.name, layers_root or content.root / "layers", content.root))
+        root = layers_root or content.root / "layers"
+        workers = Workers(WorkerSettings(snapshotter.name, root, content.root))
         users = partial(_users, containers)
         host = of_machine(os.uname().machine)
         layers = LayerStore(records, content, snapshotter, _apply(workers))
@@ -126,6 +130,7 @@ class Images:
             committer=committer,
             remover=remover,
             lister=Lister(store, layers, users, snapshotter.name),
+            looker=Looker(store, layers, _look(LookSettings(snapshotter.name, root, content.root))),
             bootstrapper=Bootstrapper(importer, content, content.root / "bootstrap", host),
             commits=ContainerCommits(store, committer, containers, snapshotter, events),
             keeper=Keeper(store, layers, content, remover, users, events, partial(_room, content.root)),
@@ -169,6 +174,13 @@ def _apply(workers: Workers) -> Apply:
         return (await workers.apply(fd, Expected(diff_id=diff_id), spooled)).tar_size
 
     return apply
+
+
+def _look(settings: LookSettings) -> Look:
+    async def looked(images: Sequence[ImageLayers], full: bool, most: int) -> Document:
+        return await look(settings, images, full=full, most=most)
+
+    return looked
 
 
 class ContainerCommits:

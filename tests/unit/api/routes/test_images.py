@@ -61,6 +61,7 @@ def serve(world: World, tmp_path: Path) -> Callable[[Callable[[str], Awaitable[N
         committer=commits.committer,
         remover=world.remover,
         lister=world.lister,
+        looker=world.looker,
         bootstrapper=Bootstrapper(world.importer, world.content, tmp_path / "b", HOST),
         commits=commits,
         keeper=world.keeper,
