@@ -34,8 +34,20 @@ def build_prune(daemon: "Daemon", query: "dict[str, Any]") -> "Document":
     return answer
 
 
+def explained(daemon: "Daemon") -> "Document":
+    """Who has each byte of the data root; ours, as are the next."""
+    answer: Document = daemon.get("/system/df/explain")
+    return answer
+
+
+def collect(daemon: "Daemon", rules: "dict[str, str]", *, plan: bool = False) -> "Document":
+    """Garbage collection by these rules, or the daemon's own where there are none; only planned with ``plan``."""
+    answer: Document = daemon.post("/system/gc", {**rules, "plan": plan})
+    return answer
+
+
 def ports(daemon: "Daemon") -> "list[Document]":
-    """Who can reach what; ours, as is the next."""
+    """Who can reach what."""
     answer: list[Document] = daemon.get("/system/ports")
     return answer
 

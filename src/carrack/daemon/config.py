@@ -21,6 +21,8 @@ from carrack.daemon.container_defaults import container_defaults
 from carrack.daemon.network_options import NetworkOptions, network_options
 from carrack.engine import cdi
 from carrack.engine.containers.container_defaults import ContainerDefaults
+from carrack.engine.images.policy import Rules
+from carrack.engine.images.policy import parse as parse_rules
 from carrack.engine.plugins import discovery
 from carrack.engine.runtimes import OWN, Runtime
 from carrack.errors import InvalidArgument
@@ -66,6 +68,7 @@ class Config:
     realtime: tuple[int, int] = (0, 0)
     cgroup_favor_dynmods: str = "auto"
     storage_driver: str | None = None
+    gc: Rules = Rules()  # noqa: RUF009 - frozen
     slots: int = 2
     authorization_plugins: tuple[str, ...] = ()
     metrics_address: Address | None = None
@@ -201,6 +204,7 @@ def build(
         realtime=values.realtime(settings),
         cgroup_favor_dynmods=values.one_of(settings, "cgroup-favor-dynmods", "auto", dynmods.MODES),
         storage_driver=settings.get("storage-driver") or None,
+        gc=parse_rules(values.rules(settings, "gc")),
         runtimes=runtimes.parse(settings.get("runtimes") or {}),
         default_runtime=settings.get("default-runtime") or OWN,
         slots=values.within(settings, "slots", 2, 0, 64),

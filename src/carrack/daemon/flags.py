@@ -143,7 +143,14 @@ def _network(flag: str, value: str) -> tuple[str, dict[str, str]]:
     return driver, {name: word}
 
 
-_PARTS = {"pools": _pool, "ulimits": _ulimit, "map": _pair, "bool map": _switch, "network options": _network}
+_PARTS = {
+    "pools": _pool,
+    "ulimits": _ulimit,
+    "map": _pair,
+    "rules": _pair,
+    "bool map": _switch,
+    "network options": _network,
+}
 """What reads one value of a flag that may be given several times, by its kind."""
 
 

@@ -68,6 +68,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("feature", "features", "bool map", "Switch a feature: NAME=true or NAME=false"),
     Option("firewall-table", "firewall-table", "string", "Name of the nftables table"),
     Option("experimental", "experimental", "bool", "Say that this daemon is experimental; there is nothing that is"),
+    Option("gc", "gc", "rules", "Rule of garbage collection: unused-for=30d, keep-last=3, max-size=20GB, min-free=10%"),
     Option("group", "group", "string", "Group of the unix socket", "G"),
     Option("host", "hosts", "list", "Where to listen: unix://PATH, tcp://HOST:PORT (with --tlsverify), fd://", "H"),
     Option("host-name", "host-names", "list", "Another name under which TCP clients may speak to this daemon"),

@@ -24,6 +24,7 @@ RELOADABLE = (
     "debug",
     "default_runtime",
     "features",
+    "gc",
     "labels",
     "live_restore",
     "log_level",

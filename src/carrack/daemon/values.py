@@ -40,6 +40,10 @@ def _is_ulimit(value: Any) -> bool:
     return isinstance(value, dict) and all(type(item) is kinds.get(name) for name, item in value.items())
 
 
+def _is_rule(value: Any) -> bool:
+    return isinstance(value, str) or type(value) is int or _is_list_of(value, lambda item: isinstance(item, str))
+
+
 KINDS: dict[str, Callable[[Any], bool]] = {
     "bool": lambda value: isinstance(value, bool),
     "int": lambda value: type(value) is int,
@@ -51,6 +55,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "map": lambda value: _is_map_of(value, lambda item: isinstance(item, str)),
     "network options": lambda value: _is_map_of(value, KINDS["map"]),
     "runtimes": lambda value: isinstance(value, dict),
+    "rules": lambda value: _is_map_of(value, _is_rule),
     "bool map": lambda value: _is_map_of(value, lambda item: isinstance(item, bool)),
 }
 
@@ -181,3 +186,11 @@ def labels(values: Sequence[str]) -> tuple[str, ...]:
         if seen.setdefault(key, value) != value:
             raise InvalidArgument(f"labels: conflict labels for {key}={value} and {key}={seen[key]}")
     return tuple(dict.fromkeys(values))
+
+
+def rules(settings: Mapping[str, Any], key: str) -> dict[str, str]:
+    """Rules as words: a number is one as well as its digits, a list is its words with commas."""
+    return {
+        name: ",".join(value) if isinstance(value, list) else str(value)
+        for name, value in settings.get(key, {}).items()
+    }

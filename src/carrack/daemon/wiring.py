@@ -19,7 +19,7 @@ from typing import Any
 from carrack.api import versions
 from carrack.api.app import Route
 from carrack.api.routes import containers, exec, images, metrics, networks, reach, streams, system, volumes
-from carrack.daemon import diagnosis, measure
+from carrack.daemon import diagnosis, keeping, measure
 from carrack.daemon.config import Config
 from carrack.daemon.default_bridge import all_pools, look
 from carrack.daemon.facts import host_facts, info_settings, reloaded
@@ -103,6 +103,7 @@ class Services:
             *volumes.routes(self.volumes),
             *networks.routes(self.networks, self.joining.live),
             *reach.routes(diagnosis.doctor(self)),
+            *keeping.routes(self, self._config),
         ]
 
     @property
@@ -244,6 +245,7 @@ class Services:
         keys = set(await asyncio.to_thread(self.snapshotter.keys)) - kept
         if not self.records.put_aside:  # else it may be what a damaged database told of
             self.jobs.start(self._sweep(kept, garbage, keys), "sweep what a crash left")
+        self.jobs.start(keeping.janitor(self, self._config), "collect garbage by rules")
         if to_start:
             self.jobs.start(boot.start_all(to_start, self.store.find, self._revive), "start containers")
 
@@ -336,6 +338,7 @@ class Services:
         """Take the reloadable options of `config` over."""
         self.runtimes.change(config.runtimes, config.default_runtime)
         self._config = config
+        self.images.keeper.rules = config.gc
         now = reloaded(self.info.settings, config)
         self.info.change(now)
         if config.authorization_plugins != self.authorizer.names:

@@ -192,3 +192,14 @@ def test_socket_activation_is_for_this_process_only(tmp_path: Path) -> None:
     assert (config.listen_fds, config.notify_socket) == ((3, 4), "/n")
     assert load(arguments, environment, pid=8).config.listen_fds == ()
     assert load(arguments, {**environment, "LISTEN_FDS": "x"}, pid=7).config.listen_fds == ()
+
+
+def test_rules_of_garbage_collection(tmp_path: Path) -> None:
+    given = {"gc": {"keep-last": 3, "unused-for": "30d", "min-free": "10%", "keep": ["team/*", "base:1"]}}
+    rules = configured(tmp_path, file=given).gc
+    assert (rules.keep_last, rules.min_free_percent, rules.keep) == (3, 10, ("team/*", "base:1"))
+    assert configured(tmp_path, "--gc", "keep-last=3", "--gc=max-size=1g").gc.max_size == 1 << 30
+    with pytest.raises(InvalidArgument, match="gc: unused-for: 'soon' is no time"):
+        configured(tmp_path, file={"gc": {"unused-for": "soon"}})
+    with pytest.raises(InvalidArgument, match="is not a rules"):
+        configured(tmp_path, file={"gc": {"keep-last": 1.5}})

@@ -54,3 +54,11 @@ def test_a_default_runtime_that_there_is_not_changes_nothing(tmp_path: Path) -> 
     assert reload(config) is config
     path.write_text('{"runtimes": {"mine": {"path": "/x"}}, "default-runtime": "mine"}')
     assert (reload(config).default_runtime, list(reload(config).runtimes)) == ("mine", ["mine"])
+
+
+def test_rules_of_garbage_collection_are_reloaded(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text("{}")
+    config = load(["--config-file", str(path)], {}).config
+    path.write_text('{"gc": {"keep-last": 2}}')
+    assert reload(config).gc.keep_last == 2

@@ -23,6 +23,7 @@ from carrack.errors import InvalidArgument
         ("ulimits", {"core": {"Name": "core", "Soft": 1, "Hard": 2}}, {"core": {"Soft": True}}),
         ("pools", [{"base": "10.0.0.0/8", "size": 24}], [{"base": "10.0.0.0/8"}]),
         ("bytes", "64m", 64),
+        ("rules", {"keep-last": 3, "keep": ["a/*", "b"], "unused-for": "30d"}, {"keep-last": True}),
     ],
 )
 def test_kinds(kind: str, good: Any, bad: Any) -> None:

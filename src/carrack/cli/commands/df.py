@@ -5,6 +5,7 @@ from carrack.cli.commands import images, ps, volumes
 from carrack.cli.render.fields import FORMAT, NO_VALUE, wanted_form
 from carrack.cli.render.table import print_rows, write_columns
 from carrack.client import system
+from carrack.errors import InvalidArgument
 from carrack.model.units import human_size
 
 TYPE_CHECKING = False
@@ -21,6 +22,12 @@ _ACTIVE = ("running", "paused", "restarting")
 
 def _df(session: "Session", parsed: "Parsed") -> int:
     form = wanted_form(parsed)
+    if parsed.flag("explain"):
+        if parsed.flag("verbose"):
+            raise InvalidArgument("conflicting options: cannot specify both --explain and --verbose")
+        from carrack.cli.commands.owners import show
+
+        return show(session, form)
     usage = system.disk_usage(session.daemon)
     if parsed.flag("verbose") and form:
         _templated(usage, form)
@@ -113,6 +120,10 @@ DF = Command(
     "[OPTIONS]",
     "Show disk usage",
     _df,
-    (*FORMAT, ("verbose", "v", "bool", "Show detailed information on space usage")),
-    example="carrack system df -v",
+    (
+        *FORMAT,
+        ("explain", "", "bool", "Show who has each byte of the data root, and what nobody has"),
+        ("verbose", "v", "bool", "Show detailed information on space usage"),
+    ),
+    example="carrack system df -v\ncarrack system df --explain",
 )

@@ -139,13 +139,7 @@ class Keeper:
         )
 
     def _blobs(self, image: Image) -> list[str]:
-        return [*image.documents, *(blob for diff_id in image.diff_ids if (blob := self._kept(diff_id)))]
-
-    def _kept(self, diff_id: str) -> str | None:
-        try:
-            return self._layers.get(diff_id).blob
-        except NotFound:
-            return None
+        return [*image.documents, *self._layers.blobs(image.diff_ids)]
 
     def _sizes(self, images: list[Image]) -> dict[str, int]:
         sizes = {diff_id: self._layers.size([diff_id]) for image in images for diff_id in image.diff_ids}

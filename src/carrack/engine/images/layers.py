@@ -94,6 +94,11 @@ class LayerStore:
         """The bytes of these layers' tars together."""
         return sum(self._known[diff_id].size for diff_id in diff_ids if diff_id in self._known)
 
+    def blobs(self, diff_ids: Iterable[str]) -> list[str]:
+        """The blobs that are kept of these layers."""
+        known = (self._known.get(diff_id) for diff_id in diff_ids)
+        return [layer.blob for layer in known if layer is not None and layer.blob is not None]
+
     def total_size(self) -> int:
         """The bytes of all layers, each once."""
         return self.size(self._known)

@@ -143,8 +143,9 @@ class Images:
         await self.bootstrapper.start()
 
     async def close(self) -> None:
-        """End what runs."""
+        """End what runs, and write down what was used."""
         await self.workers.close()
+        await self.keeper.note_uses()
 
     async def documents(self) -> list[Document]:
         """What `system df` shows of images."""
