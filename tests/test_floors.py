@@ -14,7 +14,7 @@ FLOORS = {
     "errors": 0, "oci": 0, "model": 0, "dockerfile": 0,
     "linux": 1, "http": 1,
     "storage": 2, "network": 2, "registry": 2, "runtime": 2, "shim": 2, "etcd": 2,
-    "engine": 3,
+    "engine": 3, "registry_server": 3,
     "api": 4,
     "daemon": 5,
 }  # fmt: skip

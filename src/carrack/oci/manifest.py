@@ -58,11 +58,17 @@ class Index:
     media_type: str
     manifests: tuple[Descriptor, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+    artifact_type: str = ""
+    subject: Descriptor | None = None
 
     def document(self) -> dict[str, Any]:
         """As the JSON object of the specification."""
-        manifests = [entry.document() for entry in self.manifests]
-        result: dict[str, Any] = {"schemaVersion": 2, "mediaType": self.media_type, "manifests": manifests}
+        result: dict[str, Any] = {"schemaVersion": 2, "mediaType": self.media_type}
+        if self.artifact_type:
+            result["artifactType"] = self.artifact_type
+        result["manifests"] = [entry.document() for entry in self.manifests]
+        if self.subject:
+            result["subject"] = self.subject.document()
         if self.annotations:
             result["annotations"] = dict(self.annotations)
         return result
@@ -112,19 +118,28 @@ def _is_index(value: Mapping[str, Any], said: str, what: str) -> bool:
 
 
 def _index(value: Mapping[str, Any], said: str, what: str) -> Index:
-    entries = _descriptors(value, "manifests", ENTRY_LIMIT, what)
-    return Index(said, entries, document.text_map(value, "annotations", what) or {})
+    return Index(
+        said,
+        _descriptors(value, "manifests", ENTRY_LIMIT, what),
+        document.text_map(value, "annotations", what) or {},
+        artifact_type=descriptors.media_type(value, "artifactType", what),
+        subject=_subject(value, what),
+    )
+
+
+def _subject(value: Mapping[str, Any], what: str) -> Descriptor | None:
+    subject = value.get("subject")
+    return descriptors.from_document(subject, f"{what}: subject") if subject is not None else None
 
 
 def _manifest(value: Mapping[str, Any], said: str, what: str) -> Manifest:
-    subject = value.get("subject")
     return Manifest(
         media_type=said,
         config=descriptors.from_document(value.get("config"), f"{what}: config"),
         layers=_descriptors(value, "layers", LAYER_LIMIT, what),
         annotations=document.text_map(value, "annotations", what) or {},
         artifact_type=descriptors.media_type(value, "artifactType", what),
-        subject=descriptors.from_document(subject, f"{what}: subject") if subject is not None else None,
+        subject=_subject(value, what),
     )
 
 

@@ -1,0 +1,87 @@
+"""Clients beside each other, to a limit, and the end of it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from carrack.registry_server.message import Answer, Request
+from carrack.registry_server.server import Server
+
+_ASK = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def _connect(port: int) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.settimeout(10)
+    return sock
+
+
+def _start(server: Server) -> int:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.listen(listener)
+    return int(listener.getsockname()[1])
+
+
+def test_clients_are_served_beside_each_other_to_a_limit() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def handler(request: Request) -> Answer:
+        both.wait()
+        return Answer(200)
+
+    server = Server(handler, most=2)
+    port = _start(server)
+    clients = [_connect(port) for _ in range(2)]
+    for client in clients:
+        client.sendall(_ASK)
+    assert all(client.recv(1000).startswith(b"HTTP/1.1 200") for client in clients)
+    assert server.connections == 2
+    with _connect(port) as third:
+        assert b"503" in third.recv(1000)
+    clients[0].close()
+    server.close(grace=5)
+    assert clients[1].recv(10) == b""
+    clients[1].close()
+    assert server.connections == 0
+
+
+def test_close_lets_a_request_end() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def handler(request: Request) -> Answer:
+        begun.set()
+        assert go_on.wait(10)
+        return Answer(200, body=b"done")
+
+    server = Server(handler)
+    client = _connect(_start(server))
+    client.sendall(_ASK)
+    assert begun.wait(10)
+    closing = threading.Thread(target=server.close)
+    closing.start()
+    go_on.set()
+    received = b""
+    while more := client.recv(1000):
+        received += more
+    closing.join(10)
+    client.close()
+    assert received.endswith(b"done")
+    assert server.connections == 0
+
+
+def test_close_does_not_wait_for_ever() -> None:
+    stuck = threading.Event()
+
+    def handler(request: Request) -> Answer:
+        b"".join(request.body.pieces())
+        stuck.set()
+        return Answer(200)
+
+    server = Server(handler)
+    client = _connect(_start(server))
+    client.sendall(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
+    server.close(grace=0.1)
+    assert client.recv(10) == b""
+    client.close()
+    assert not stuck.is_set()
