@@ -358,3 +358,25 @@ class SnapshotterContract:
         driver.remove("key")
         driver.remove_layer(layer)
         assert driver.layers() == []
+
+    def test_a_damaged_layer_is_found_set_aside_and_made_again(self, driver: Snapshotter, tmp_path: Path) -> None:
+        layer, other = store(driver, *BASE), store(driver, file(b"other"))
+        driver.prepare("key", [layer])
+        os.close(driver.mount("key"))
+        assert (driver.damage(layer), driver.damage(other)) == ("", "")
+        (notes,) = tmp_path.glob(f"**/layers/{layer.partition(':')[2]}/notes")
+        notes.write_bytes(b"{")
+        assert "its notes cannot be read" in driver.damage(layer)
+        aside = notes.parents[2] / "aside"
+        driver.set_aside(layer, aside)
+        assert (aside / "notes").read_bytes() == b"{"
+        assert driver.layers() == [other]
+        with pytest.raises(NotFound):
+            driver.damage(layer)
+        with pytest.raises(NotFound):
+            driver.set_aside(layer, tmp_path / "again")
+        assert store(driver, *BASE) == layer
+        assert driver.damage(layer) == ""
+        with mounted(driver.mount("key")) as root:
+            assert (root / "etc/passwd").read_bytes() == b"root"
+        driver.remove("key")

@@ -80,8 +80,17 @@ class LayerStore(Protocol):
         """Exactly the bytes that came in, where the driver keeps them. NotFound for an unknown layer."""
         ...
 
+    def damage(self, diff_id: str) -> str:
+        """What is wrong with a layer, as far as its content can be compared with what it was; "" for nothing.
+        NotFound."""
+        ...
+
     def remove_layer(self, diff_id: str) -> None:
         """Forget a layer; Conflict while a snapshot uses it, nothing when it is not here."""
+
+    def set_aside(self, diff_id: str, target: Path) -> None:
+        """Move a damaged layer away, so that it can be made again; ``target`` lies on the same file system, and is not
+        there. Snapshots go on with what they have mounted, and are mounted with the new one the next time. NotFound."""
 
 
 class Snapshotter(LayerStore, Protocol):

@@ -23,7 +23,7 @@ from carrack.storage.copytree import copy_tree
 from carrack.storage.durable import write_all
 from carrack.storage.extract import Extractor, hide
 from carrack.storage.removal import remove_tree
-from carrack.storage.snapshots import init_layer
+from carrack.storage.snapshots import damage, init_layer
 from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
@@ -72,9 +72,17 @@ class CopyLayers:
         """See LayerStore."""
         return open(self.directories.find(diff_id) / _TAR, "rb", buffering=0)
 
+    def damage(self, diff_id: str) -> str:
+        """See LayerStore."""
+        return damage.of_layer(self.directories, diff_id, self.open_tar)
+
     def remove_layer(self, diff_id: str) -> None:
         """See LayerStore; the caller knows that nothing uses it."""
         self.directories.remove(diff_id)
+
+    def set_aside(self, diff_id: str, target: Path) -> None:
+        """See LayerStore."""
+        damage.set_aside(self.directories, diff_id, target)
 
 
 class CopySnapshotter(CopyLayers):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from carrack.oci import digest as digests
 from carrack.storage import erofs
 from carrack.storage.durable import FLUSH, start_writeback, write_all
+from carrack.storage.snapshots import damage
 from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.mounts import LayerMounts
@@ -75,9 +76,22 @@ class ErofsLayers:
         notes = self.directories.notes(diff_id)
         return cast("BinaryIO", _TarRange(self.image(diff_id), notes.tar_size))
 
+    def damage(self, diff_id: str) -> str:
+        """See LayerStore."""
+        found = damage.of_layer(self.directories, diff_id, self.open_tar)
+        if found:
+            return found
+        size, image = self.directories.notes(diff_id).tar_size, self.image(diff_id)
+        with image.open("rb") as file:
+            return damage.of_image(image, size, diff_id, _scan(file.fileno(), size, self._limits))
+
     def remove_layer(self, diff_id: str) -> None:
         """See LayerStore; the caller knows that nothing uses it."""
         self.directories.remove(diff_id)
+
+    def set_aside(self, diff_id: str, target: Path) -> None:
+        """See LayerStore."""
+        damage.set_aside(self.directories, diff_id, target)
 
     def image(self, diff_id: str) -> Path:
         """The image of a layer. NotFound."""
@@ -112,6 +126,12 @@ class ErofsSnapshotter(Stacked, ErofsLayers):
             self._stack.forget_layer(diff_id)
             self.mounts.release(diff_id)
             super().remove_layer(diff_id)
+
+    def set_aside(self, diff_id: str, target: Path) -> None:
+        """See LayerStore."""
+        with self._stack.lock:
+            self.mounts.release(diff_id)
+            super().set_aside(diff_id, target)
 
     def sweep(self, keys: Collection[str]) -> None:
         """See Snapshotter."""

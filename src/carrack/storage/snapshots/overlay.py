@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from carrack.linux.syscalls import LINUX
 from carrack.storage.extract import Extractor
+from carrack.storage.snapshots import damage
 from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.overlaymount import OverlayMounter
@@ -61,9 +62,17 @@ class OverlayLayers:
         self.directories.find(diff_id)
         return None
 
+    def damage(self, diff_id: str) -> str:
+        """See LayerStore."""
+        return damage.of_layer(self.directories, diff_id, self.open_tar)
+
     def remove_layer(self, diff_id: str) -> None:
         """See LayerStore; the caller knows that nothing uses it."""
         self.directories.remove(diff_id)
+
+    def set_aside(self, diff_id: str, target: Path) -> None:
+        """See LayerStore."""
+        damage.set_aside(self.directories, diff_id, target)
 
     def files(self, diff_id: str) -> Path:
         """The directory of a layer's files. NotFound."""
