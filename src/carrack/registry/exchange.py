@@ -1,0 +1,219 @@
+"""One request and its answer on a connection that may serve more of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+
+from carrack.registry import head as heads
+from carrack.registry.channel import Channel
+from carrack.registry.head import Headers, Malformed
+
+_LINE_LIMIT = 4096
+_SENT_AT_ONCE = 64 * 1024
+
+Body = bytes | AsyncIterator[bytes]
+
+
+class Broken(OSError):
+    """The connection ended, or stalled, before all of an answer had come. `begun` is whether any of it had."""
+
+    def __init__(self, text: str, *, begun: bool) -> None:
+        super().__init__(None, text)
+        self.begun = begun
+
+
+class Connection:
+    """A channel with what has been read of it too far."""
+
+    def __init__(self, channel: Channel, patience: float) -> None:
+        self._channel = channel
+        self._patience = patience
+        self._rest = b""
+        self.fresh = True
+        """Whether it has served nobody yet."""
+
+    def idle(self) -> bool:
+        """Whether it is open and the other side has said nothing unasked."""
+        try:
+            return not self._rest and self._channel.ready() is None
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """End it at once."""
+        self._channel.close()
+
+    async def receive(self) -> bytes:
+        """What comes next; b"" at the end. Raises Broken."""
+        if self._rest:
+            data, self._rest = self._rest, b""
+            return data
+        try:
+            return await self._channel.receive(self._patience)
+        except TimeoutError:
+            raise Broken(f"nothing came for {self._patience:.0f} seconds", begun=True) from None
+        except OSError as error:
+            raise Broken(error.strerror or str(error), begun=True) from error
+
+    def unread(self, data: bytes) -> None:
+        """Give back what belongs to what follows."""
+        self._rest = data + self._rest
+
+    async def until(self, mark: bytes, limit: int) -> bytes:
+        """The bytes before `mark`. Raises Broken, and Malformed when it does not come within `limit`."""
+        data = b""
+        while (at := data.find(mark)) < 0:
+            if len(data) > limit:
+                raise Malformed(None, "an answer with a line or head that is too long")
+            more = await self.receive()
+            if not more:
+                raise Broken("the connection was closed", begun=bool(data))
+            data += more
+        self.unread(data[at + len(mark) :])
+        return data[:at]
+
+    async def ask(self, method: str, target: str, headers: Mapping[str, str], body: Body) -> Answer:
+        """Send a request; the answer is there when its head is. Raises Broken or Malformed."""
+        self.fresh = False
+        await self._send(_head(method, target, headers), body)
+        while True:
+            head = heads.parse(await self._until_head())
+            if head.status >= 200:
+                return Answer(self, head, heads.body_length(method, head))
+            if head.status == 101:
+                raise Malformed(None, "the server changes to another protocol")
+
+    async def _until_head(self) -> bytes:
+        data = b""
+        try:
+            while not (data := data + await self.until(b"\n", heads.HEAD_LIMIT)).strip():
+                data = b""  # empty lines before an answer are none of it
+            lines = [data.rstrip(b"\r")]
+            while line := (await self.until(b"\n", heads.HEAD_LIMIT)).rstrip(b"\r"):
+                lines.append(line)
+                if len(lines) > heads.FIELD_LIMIT:
+                    break
+        except Broken as error:
+            raise Broken(str(error.strerror), begun=bool(data)) from error
+        return b"\n".join(lines)
+
+    async def _send(self, head: bytes, body: Body) -> None:
+        """Write it all, unless the server answers before that: then the answer counts, not what is left unsaid."""
+        try:
+            if isinstance(body, bytes) and len(body) <= _SENT_AT_ONCE:
+                await self._channel.send(head + body, self._patience)
+                return
+            await self._channel.send(head, self._patience)
+            async for part in _parts(body):
+                if (early := self._channel.ready()) is not None:
+                    self.unread(early)
+                    return
+                await self._channel.send(part, self._patience)
+        except TimeoutError:
+            raise Broken(f"nothing was taken for {self._patience:.0f} seconds", begun=False) from None
+        except OSError as error:
+            # What the server said before it hung up may still be there to be read.
+            with contextlib.suppress(OSError):
+                self.unread(self._channel.ready() or b"")
+            if not self._rest:
+                raise Broken(error.strerror or str(error), begun=False) from error
+
+
+async def _parts(body: Body) -> AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        for at in range(0, len(body), _SENT_AT_ONCE):
+            yield body[at : at + _SENT_AT_ONCE]
+        return
+    async for part in body:
+        yield part
+
+
+class Answer:
+    """Status and headers, and the body as it comes. `close` it, or leave it by `async with`."""
+
+    def __init__(self, connection: Connection, head: heads.Head, length: int) -> None:
+        self.status: int = head.status
+        self.headers: Headers = head.headers
+        self.length = length
+        """Bytes of the body, negative when the server did not say."""
+        self.url = ""
+        """Where it came from in the end, after redirects."""
+        self.done: Callable[[Connection, bool], None] = lambda connection, reusable: connection.close()
+        """Called once with the connection, and whether it may serve another request."""
+        self._connection: Connection | None = connection
+        self._persistent = head.persistent and length != heads.UNTIL_CLOSE
+        self._chunks = self._body(connection)
+        self._ended = length == 0
+
+    async def __aenter__(self) -> Answer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connection back; one with a body that was not read to its end is closed."""
+        connection, self._connection = self._connection, None
+        await self._chunks.aclose()
+        if connection is not None:
+            self.done(connection, self._ended and self._persistent)
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises Broken when it ends too early, Malformed when its framing is wrong."""
+        return self._chunks
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises Malformed when it is longer than `limit` bytes, and as `chunks` does."""
+        if self.length > limit:
+            raise Malformed(None, f"an answer of {self.length} bytes where at most {limit} are read")
+        parts, size = [], 0
+        async for chunk in self._chunks:
+            size += len(chunk)
+            if size > limit:
+                raise Malformed(None, f"an answer of more than {limit} bytes")
+            parts.append(chunk)
+        return b"".join(parts)
+
+    async def _body(self, connection: Connection) -> AsyncGenerator[bytes, None]:
+        if self.length == heads.CHUNKED:
+            while size := _chunk_size(await connection.until(b"\n", _LINE_LIMIT)):
+                async for data in _exactly(connection, size):
+                    yield data
+                if (await connection.until(b"\n", _LINE_LIMIT)).strip(b"\r"):
+                    raise Malformed(None, "a chunk that is longer than it said")
+            while (await connection.until(b"\n", _LINE_LIMIT)).strip(b"\r"):
+                pass  # trailers
+        elif self.length == heads.UNTIL_CLOSE:
+            while data := await connection.receive():
+                yield data
+        else:
+            async for data in _exactly(connection, self.length):
+                yield data
+        self._ended = True
+
+
+async def _exactly(connection: Connection, size: int) -> AsyncIterator[bytes]:
+    while size > 0:
+        data = await connection.receive()
+        if not data:
+            raise Broken(f"the connection was closed {size} bytes before the end", begun=True)
+        if len(data) > size:
+            connection.unread(data[size:])
+            data = data[:size]
+        size -= len(data)
+        yield data
+
+
+def _chunk_size(line: bytes) -> int:
+    digits = line.partition(b";")[0].strip()
+    if not 0 < len(digits) <= 16 or not all(c in b"0123456789abcdefABCDEF" for c in digits):
+        raise Malformed(None, f"a chunk of size {digits[:20]!r}")
+    return int(digits, 16)
+
+
+def _head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    if any(c in line for line in lines for c in "\r\n\0"):
+        raise ValueError("a line end within a request head")
+    return "\r\n".join(lines).encode("latin-1", "replace")

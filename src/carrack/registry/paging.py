@@ -1,0 +1,45 @@
+"""Lists that come in pages: tags; and picking referrers by type. Pure.
+
+Source: OCI distribution specification 1.1, "Listing Tags" (`Link: <…>; rel="next"`) and "Listing Referrers".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from carrack.errors import Unavailable
+from carrack.oci import document
+from carrack.oci.manifest import Index
+from carrack.registry import origin
+from carrack.registry.exchange import Answer
+
+PAGE_LIMIT = 8 * 1024 * 1024
+TAGS_LIMIT = 1_000_000
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_NEXT = re.compile(r"<([^<>]{1,8192})>\s*;[^,<]*\brel=\"?next\"?")
+
+
+def tags(data: bytes, what: str) -> list[str]:
+    """The tags of one page, those that are none left out. Raises InvalidArgument for what is no such document."""
+    listed = document.texts(document.parse(data, limit=PAGE_LIMIT, what=what), "tags", what)
+    return [tag for tag in listed or [] if _TAG.fullmatch(tag)]
+
+
+def following(answer: Answer) -> str:
+    """The absolute URL of the next page, "" at the last one. Raises Unavailable when it is on another server."""
+    match = _NEXT.search(answer.headers.get("link"))
+    if match is None:
+        return ""
+    url = origin.join(answer.url, match[1])
+    here, there = origin.split(answer.url)[0], origin.split(url, "next page")[0]
+    if here != there:
+        raise Unavailable(f"{here} says that its list goes on at {there}, which is not asked")
+    return url
+
+
+def of_type(index: Index, artifact_type: str) -> Index:
+    """The entries of one artifact type: registries need not filter themselves."""
+    if not artifact_type:
+        return index
+    return replace(index, manifests=tuple(entry for entry in index.manifests if entry.artifact_type == artifact_type))

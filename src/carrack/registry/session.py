@@ -1,0 +1,272 @@
+"""Requests to one registry in one user's name: its scheme is found, its challenges met, passing faults outlived."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from carrack.errors import CarrackError, Unavailable
+from carrack.registry import challenge, dial, failures
+from carrack.registry import origin as origins
+from carrack.registry.challenge import Challenge
+from carrack.registry.credentials import ANONYMOUS, Credentials
+from carrack.registry.dial import NotReached, TlsFailed
+from carrack.registry.exchange import Answer, Body, Broken
+from carrack.registry.head import Malformed
+from carrack.registry.settings import RegistrySettings, bare
+from carrack.registry.tokens import Service, Tokens, basic
+from carrack.registry.transport import Transport
+
+HUB = "registry-1.docker.io"
+_HOSTS = {"docker.io": HUB}
+"""Registries whose API is not at the host that stands in names."""
+_PASSING = (429, 500, 502, 503, 504)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_PATIENT = 60.0
+"""A `Retry-After` of more seconds is told instead of waited for."""
+_NO_HINT_ATTEMPTS = 2
+"""How often a 429 that does not say for how long is tried."""
+
+
+@dataclass(slots=True)
+class Host:
+    """What is known of one registry. `name` is host[:port] as in image names; `base` is "" until it is found."""
+
+    name: str
+    insecure: bool = False
+    base: str = ""
+    verify: bool = True
+    challenges: list[Challenge] = field(default_factory=list)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def address(self) -> str:
+        """host[:port] of the API."""
+        return _HOSTS.get(self.name, self.name)
+
+
+class Session:
+    """Requests to `host`. Paths begin with `/v2/`."""
+
+    def __init__(
+        self, transport: Transport, tokens: Tokens, settings: RegistrySettings, host: Host, credentials: Credentials
+    ) -> None:
+        self.host = host
+        self.credentials = credentials
+        self._transport = transport
+        self._tokens = tokens
+        self._settings = settings
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        body: Callable[[], Body] = bytes,
+        attempts: int = 1,
+        passed: tuple[int, ...] = (),
+    ) -> Answer:
+        """The answer to a request that succeeds, or has one of the statuses in `passed`.
+
+        `what` is the action for texts ("pull of alpine:3"); `path` may be an absolute URL of this registry. Tried
+        `attempts` times as long as what fails may pass. Raises errors by meaning, see failures.
+        """
+        tried = 1
+        while True:
+            try:
+                answer = await self._authorized(method, path, scopes, headers or {}, body)
+            except OSError as error:
+                failure, pause = self._failed(error, what), None
+            else:
+                if answer.status < 300 or answer.status in passed:
+                    return answer
+                failure, pause = await self._refused(answer, what), retry_after(answer)
+                if answer.status not in _PASSING or (answer.status == 429 and not pause and tried >= _NO_HINT_ATTEMPTS):
+                    raise failure
+            if isinstance(failure, failures.Unreachable | failures.Untrue) or tried >= attempts:
+                raise failure
+            if pause is not None and pause > _PATIENT:
+                raise failure
+            usual = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tried - 1)) * random.uniform(0.75, 1.25)
+            await asyncio.sleep(pause if pause is not None else usual)
+            tried += 1
+
+    async def base(self) -> str:
+        """`https://host[:port]`, or http where that is declared insecure and all there is. Raises OSError."""
+        host = self.host
+        async with host.lock:
+            if not host.base:
+                if host.insecure or self._settings.declared_insecure(host.address):
+                    await self._probe()
+                elif self.credentials:
+                    await self._greet()
+                else:
+                    host.base = f"https://{host.address}"
+        return host.base
+
+    async def _greet(self) -> None:
+        """Ask what the registry wants to be convinced with, so that no request is sent in vain."""
+        url = f"https://{self.host.address}"
+        async with await self._transport.ask("GET", f"{url}/v2/", {}, hosts=(self.host.name,)) as answer:
+            self._learn(answer)
+            await answer.read(failures.ERROR_LIMIT)
+        self.host.base = url
+
+    async def _probe(self) -> None:
+        """Find whether the registry speaks TLS, which need not be trusted, or plain HTTP."""
+        host = self.host
+        try:
+            async with await self._transport.ask(
+                "GET", f"https://{host.address}/v2/", {}, verify=False, hosts=(host.name,)
+            ) as answer:
+                self._learn(answer)
+                await answer.read(failures.ERROR_LIMIT)
+            host.base, host.verify = f"https://{host.address}", False
+        except (NotReached, TlsFailed) as error:
+            other_port = bare(host.address) == host.address.strip("[]")
+            if not getattr(error, "plain", False) and not other_port:
+                raise
+            host.base = f"http://{host.address}"
+
+    async def _authorized(
+        self, method: str, path: str, scopes: tuple[str, ...], headers: Mapping[str, str], body: Callable[[], Body]
+    ) -> Answer:
+        try:
+            return await self._convinced(method, path, scopes, headers, body)
+        except (NotReached, TlsFailed):
+            # A host that does not speak trusted TLS may yet lie in a network that is declared insecure.
+            if self.host.insecure or not await self._insecure_by_address():
+                raise
+        self.host.insecure, self.host.base = True, ""
+        return await self._convinced(method, path, scopes, headers, body)
+
+    async def _convinced(
+        self, method: str, path: str, scopes: tuple[str, ...], headers: Mapping[str, str], body: Callable[[], Body]
+    ) -> Answer:
+        base = await self.base()
+        url = path if "://" in path else base + path
+        if origins.split(url)[0] != origins.split(base)[0]:
+            return await self._elsewhere(method, url, headers, body)
+        for attempt in range(3):
+            authorization = await self._authorization(scopes)
+            sent = {**headers, "Authorization": authorization} if authorization else headers
+            answer = await self._transport.ask(
+                method, url, sent, body(), verify=self.host.verify, hosts=(self.host.name,)
+            )
+            ours = origins.split(answer.url)[0] == origins.split(base)[0]
+            if answer.status != 401 or not ours or attempt == 2:
+                break
+            self._tokens.drop(authorization.removeprefix("Bearer "))
+            self._learn(answer)
+            if not self._can_answer(authorization):
+                break
+            if authorization:
+                scopes = (*scopes, *(scope for scope in self._wanted_scopes() if scope not in scopes))
+            await answer.close()
+        return answer
+
+    async def _elsewhere(self, method: str, url: str, headers: Mapping[str, str], body: Callable[[], Body]) -> Answer:
+        """A request that the registry leads to another server: without credentials."""
+        there, _ = origins.split(url)
+        if self.host.base.startswith("https:") and there.scheme != "https":
+            raise Unavailable(f"{self.host.name} leads from https to {there}, which is refused")
+        return await self._transport.ask(
+            method, url, headers, body(), verify=not self._settings.declared_insecure(there.authority)
+        )
+
+    def _can_answer(self, authorization: str) -> bool:
+        """Whether trying again with what the challenges ask for is of any use."""
+        if any(_is_bearer(one) for one in self.host.challenges):
+            return not self.credentials.registry_token
+        if any(c.scheme == "basic" for c in self.host.challenges):
+            return bool(self.credentials.password) and not authorization
+        return False
+
+    def _wanted_scopes(self) -> list[str]:
+        scopes = (c.parameters.get("scope", "") for c in self.host.challenges if c.scheme == "bearer")
+        return [word for scope in scopes for word in scope.split()]
+
+    async def _insecure_by_address(self) -> bool:
+        name = bare(self.host.address)
+        try:
+            found = await dial.addresses(name, 443)
+        except OSError:
+            return False
+        return self._settings.insecure_address(str(address[0]) for _, address in found)
+
+    def _learn(self, answer: Answer) -> None:
+        if answer.status == 401:
+            self.host.challenges = challenge.parse(answer.headers.all("www-authenticate"))
+
+    async def _authorization(self, scopes: tuple[str, ...]) -> str:
+        """The value of `Authorization` for what is known of the registry, "" for none."""
+        if self.credentials.registry_token:
+            return f"Bearer {self.credentials.registry_token}"
+        if service := self.bearer():
+            return f"Bearer {await self._tokens.get(service, self.credentials, scopes)}"
+        if self.credentials.password and any(one.scheme == "basic" for one in self.host.challenges):
+            return basic(self.credentials)
+        return ""
+
+    def bearer(self) -> Service | None:
+        """Where tokens are got, once the registry has said so."""
+        return next((self._service(one) for one in self.host.challenges if _is_bearer(one)), None)
+
+    def _service(self, one: Challenge) -> Service:
+        realm, secure = one.parameters["realm"], self.host.base.startswith("https:")
+        there, _ = origins.split(realm, f"{self.host.name} sends for tokens to")
+        own = there == origins.split(self.host.base)[0]
+        verify = self.host.verify if own else not self._settings.declared_insecure(there.authority)
+        return Service(realm, one.parameters.get("service", ""), self.host.name, secure, verify)
+
+    def _failed(self, error: OSError, what: str) -> CarrackError:
+        text = f"{what} from {self.host.name}: {error.strerror or error}"
+        if isinstance(error, TlsFailed):
+            return failures.Unreachable(f"{text}: {_tls_remedy(self.host.address, error)}")
+        if isinstance(error, NotReached):
+            return failures.Unreachable(f"{text}: check the registry's name, the network and the proxy")
+        if isinstance(error, Malformed):
+            return failures.Untrue(f"{text}: this is no registry that keeps to the protocol")
+        if isinstance(error, Broken):
+            return failures.Interrupted(f"{text}: try again")
+        return Unavailable(text)
+
+    async def _refused(self, answer: Answer, what: str) -> CarrackError:
+        try:
+            body = await answer.read(failures.ERROR_LIMIT)
+        except OSError:
+            body = b""
+        finally:
+            await answer.close()
+        return failures.refusal(answer.status, body, what, self.host.name, retry_after(answer))
+
+
+def _is_bearer(one: Challenge) -> bool:
+    return one.scheme == "bearer" and bool(one.parameters.get("realm"))
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds to wait by the field `Retry-After`, a number or a date; None without one."""
+    text = answer.headers.get("retry-after").strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time()) if text else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _tls_remedy(address: str, error: TlsFailed) -> str:
+    if error.plain:
+        return f"if it speaks plain HTTP, name {address} in insecure-registries of the daemon's configuration"
+    return f"put its authority's certificate into certs.d/{address}/ca.crt, or name it in insecure-registries"
+
+
+__all__ = ["ANONYMOUS", "Host", "Session", "retry_after"]
