@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from typing import Any
@@ -112,7 +113,7 @@ async def _limited(host: str, port: int, family: socket.AddressFamily, address: 
     except TimeoutError:
         raise NotReached(f"{host}:{port} does not answer") from None
     except OSError as error:
-        told = (error.strerror or str(error)).lower()
+        told = os.strerror(error.errno).lower() if error.errno else str(error)
         refused = isinstance(error, ConnectionRefusedError)
         raise NotReached(f"connect to {host}:{port}: {told}", refused=refused) from error
 

@@ -141,6 +141,8 @@ class Answer:
         """Where it came from in the end, after redirects."""
         self.done: Callable[[Connection, bool], None] = lambda connection, reusable: connection.close()
         """Called once with the connection, and whether it may serve another request."""
+        self.data = b""
+        """The body, once it is loaded."""
         self._connection: Connection | None = connection
         self._persistent = head.persistent and length != heads.UNTIL_CLOSE
         self._chunks = self._body(connection)
@@ -174,6 +176,12 @@ class Answer:
                 raise Malformed(None, f"an answer of more than {limit} bytes")
             parts.append(chunk)
         return b"".join(parts)
+
+    async def load(self, limit: int) -> Answer:
+        """Read the whole body into `data`, and give the connection back. Raises as `read` does."""
+        async with self:
+            self.data = await self.read(limit)
+        return self
 
     async def _body(self, connection: Connection) -> AsyncGenerator[bytes, None]:
         if self.length == heads.CHUNKED:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 256
 _MOST_DIGITS = 18
+_STATUS = re.compile("[1-9][0-9]{2}")
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -57,8 +59,8 @@ def parse(data: bytes) -> Head:
     """The head in `data`, without the empty line that ends it. Raises Malformed."""
     lines = data.decode("latin-1").replace("\r\n", "\n").split("\n")
     version, _, rest = lines[0].partition(" ")
-    status = rest[:3]
-    if version not in ("HTTP/1.0", "HTTP/1.1") or not (status.isascii() and status.isdigit() and status >= "100"):
+    status, _, _ = rest.partition(" ")
+    if version not in ("HTTP/1.0", "HTTP/1.1") or not _STATUS.fullmatch(status):
         raise Malformed(None, f"no HTTP answer: {lines[0][:80]!r}")
     if len(lines) > FIELD_LIMIT:
         raise Malformed(None, f"more than {FIELD_LIMIT} header fields")

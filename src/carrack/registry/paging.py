@@ -12,7 +12,7 @@ from carrack.errors import Unavailable
 from carrack.oci import document
 from carrack.oci.manifest import Index
 from carrack.registry import origin
-from carrack.registry.exchange import Answer
+from carrack.registry.head import Headers
 
 PAGE_LIMIT = 8 * 1024 * 1024
 TAGS_LIMIT = 1_000_000
@@ -26,15 +26,18 @@ def tags(data: bytes, what: str) -> list[str]:
     return [tag for tag in listed or [] if _TAG.fullmatch(tag)]
 
 
-def following(answer: Answer) -> str:
-    """The absolute URL of the next page, "" at the last one. Raises Unavailable when it is on another server."""
-    match = _NEXT.search(answer.headers.get("link"))
+def following(here: str, headers: Headers) -> str:
+    """The absolute URL of the page after that at `here`, "" at the last one.
+
+    Raises Unavailable when it is on another server.
+    """
+    match = _NEXT.search(headers.get("link"))
     if match is None:
         return ""
-    url = origin.join(answer.url, match[1])
-    here, there = origin.split(answer.url)[0], origin.split(url, "next page")[0]
-    if here != there:
-        raise Unavailable(f"{here} says that its list goes on at {there}, which is not asked")
+    url = origin.join(here, match[1])
+    asked, there = origin.split(here)[0], origin.split(url, "next page")[0]
+    if asked != there:
+        raise Unavailable(f"{asked} says that its list goes on at {there}, which is not asked")
     return url
 
 

@@ -66,8 +66,8 @@ class Repository:
         async def get(place: Place, session: Session, attempts: int) -> Fetched:
             headers = {"Accept": ", ".join(accept)}
             path = f"/v2/{place.path}/manifests/{quote(reference, safe=':')}"
-            async with await self._ask(place, session, "GET", path, what, attempts, headers) as answer:
-                return await _fetched(answer, reference, f"{what} from {place.host}")
+            answer = await self._ask(place, session, "GET", path, what, attempts, headers, limit=manifests.SIZE_LIMIT)
+            return _fetched(answer, reference, f"{what} from {place.host}")
 
         return await self._first(get, digest=digests.is_digest(reference))
 
@@ -194,10 +194,12 @@ class Repository:
             query = f"?{urlencode({'artifactType': artifact_type})}" if artifact_type else ""
             path = f"/v2/{place.path}/referrers/{digest}{query}"
             headers = {"Accept": types.OCI_INDEX}
-            async with await self._ask(place, session, "GET", path, what, attempts, headers, passed=(404,)) as answer:
-                if answer.status != 404:
-                    return manifests.parse_index(await answer.read(manifests.SIZE_LIMIT), types.OCI_INDEX, what)
-            return await self._tagged_referrers(digest)
+            answer = await self._ask(
+                place, session, "GET", path, what, attempts, headers, (404,), limit=manifests.SIZE_LIMIT
+            )
+            if answer.status == 404:
+                return await self._tagged_referrers(digest)
+            return manifests.parse_index(answer.data, types.OCI_INDEX, what)
 
         return paging.of_type(await self._first(get, digest=True), artifact_type)
 
@@ -212,15 +214,22 @@ class Repository:
     async def _tag_page(
         self, place: Place, session: Session, path: str, what: str, attempts: int
     ) -> tuple[list[str], str]:
-        async with await self._ask(place, session, "GET", path, what, attempts) as answer:
-            return paging.tags(await answer.read(paging.PAGE_LIMIT), what), paging.following(answer)
+        answer = await self._ask(place, session, "GET", path, what, attempts, limit=paging.PAGE_LIMIT)
+        return paging.tags(answer.data, what), paging.following(answer.url, answer.headers)
 
     async def _ask(
         self, place: Place, session: Session, method: str, path: str, what: str, attempts: int,
-        headers: dict[str, str] | None = None, passed: tuple[int, ...] = (),
+        headers: dict[str, str] | None = None, passed: tuple[int, ...] = (), limit: int = 0,
     ) -> Answer:  # fmt: skip
         return await session.ask(
-            method, path, what, scopes=self._scopes(place), headers=headers, attempts=attempts, passed=passed
+            method,
+            path,
+            what,
+            scopes=self._scopes(place),
+            headers=headers,
+            attempts=attempts,
+            passed=passed,
+            limit=limit,
         )
 
     async def _first(self, ask: Callable[[Place, Session, int], Awaitable[_Result]], *, digest: bool) -> _Result:
@@ -232,7 +241,7 @@ class Repository:
                 return await ask(place, session, 1)
             except CarrackError as error:
                 missed.append(str(error))
-                if isinstance(error, failures.Unreachable):
+                if isinstance(error, failures.Unreachable) and (place, session) in self._sessions:
                     self._sessions.remove((place, session))
         if not asked:
             raise Unavailable(
@@ -256,8 +265,8 @@ class Repository:
         return f"{self.name.familiar_name}{'@' if digests.is_digest(reference) else ':'}{reference}"
 
 
-async def _fetched(answer: Answer, reference: str, what: str) -> Fetched:
-    data = await _whole_body(answer, what)
+def _fetched(answer: Answer, reference: str, what: str) -> Fetched:
+    data = answer.data
     digest = _own_digest(reference, data)
     told = answer.headers.get("docker-content-digest")
     if digests.is_digest(reference) and digest != reference:
@@ -269,13 +278,6 @@ async def _fetched(answer: Answer, reference: str, what: str) -> Fetched:
     source = origin.split(answer.url)[0].authority
     descriptor = Descriptor(_media_type(answer, data, what), digest, len(data))
     return Fetched(descriptor, data, source, limits.parse(answer.headers))
-
-
-async def _whole_body(answer: Answer, what: str) -> bytes:
-    try:
-        return await answer.read(manifests.SIZE_LIMIT)
-    except OSError as error:
-        raise Untrue(f"{what}: {error.strerror or error}") from error
 
 
 def _media_type(answer: Answer, data: bytes, what: str) -> str:

@@ -33,11 +33,9 @@ async def search(session: Session, term: str, limit: int) -> list[dict[str, Any]
         raise InvalidArgument(f"limit {limit} is outside the range of [1, {_MOST}]")
     host = session.host.name
     path = f"/v1/search?{urlencode({'q': term, 'n': limit or 25})}"
-    answer = await session.ask("GET", path, f"search for {term}")
-    async with answer:
-        data = await answer.read(_LIMIT)
+    answer = await session.ask("GET", path, f"search for {term}", limit=_LIMIT)
     try:
-        document: Any = json.loads(data)
+        document: Any = json.loads(answer.data)
     except (ValueError, RecursionError):
         document = None
     results = document.get("results") if isinstance(document, dict) else None

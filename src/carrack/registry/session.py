@@ -26,6 +26,7 @@ _HOSTS = {"docker.io": HUB}
 """Registries whose API is not at the host that stands in names."""
 _PASSING = (429, 500, 502, 503, 504)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_NO_CONNECTION = (NotReached, TlsFailed)
 _PATIENT = 60.0
 """A `Retry-After` of more seconds is told instead of waited for."""
 _NO_HINT_ATTEMPTS = 2
@@ -72,27 +73,27 @@ class Session:
         body: Callable[[], Body] = bytes,
         attempts: int = 1,
         passed: tuple[int, ...] = (),
+        limit: int = 0,
     ) -> Answer:
         """The answer to a request that succeeds, or has one of the statuses in `passed`.
 
         `what` is the action for texts ("pull of alpine:3"); `path` may be an absolute URL of this registry. Tried
-        `attempts` times as long as what fails may pass. Raises errors by meaning, see failures.
+        `attempts` times as long as what fails may pass. With a `limit` its body is read, too, to Answer.data. Raises
+        errors by meaning, see failures.
         """
         tried = 1
         while True:
             try:
                 answer = await self._authorized(method, path, scopes, headers or {}, body)
-            except OSError as error:
-                failure, pause = self._failed(error, what), None
-            else:
                 if answer.status < 300 or answer.status in passed:
-                    return answer
+                    return await answer.load(limit) if limit else answer
+            except OSError as error:
+                failure, pause, last = self._failed(error, what), None, isinstance(error, (Malformed, *_NO_CONNECTION))
+            else:
                 failure, pause = await self._refused(answer, what), retry_after(answer)
-                if answer.status not in _PASSING or (answer.status == 429 and not pause and tried >= _NO_HINT_ATTEMPTS):
-                    raise failure
-            if isinstance(failure, failures.Unreachable | failures.Untrue) or tried >= attempts:
-                raise failure
-            if pause is not None and pause > _PATIENT:
+                last = answer.status not in _PASSING or (pause or 0) > _PATIENT
+                last = last or (answer.status == 429 and pause is None and tried >= _NO_HINT_ATTEMPTS)
+            if last or tried >= attempts:
                 raise failure
             usual = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tried - 1)) * random.uniform(0.75, 1.25)
             await asyncio.sleep(pause if pause is not None else usual)

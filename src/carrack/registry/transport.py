@@ -45,6 +45,7 @@ class Transport:
         self._settings = settings
         self._idle: dict[_Key, list[tuple[float, Connection]]] = {}
         self._contexts: dict[tuple[bool, tuple[tuple[str, int], ...]], ssl.SSLContext] = {}
+        self._closed = False
 
     async def ask(
         self,
@@ -79,7 +80,8 @@ class Transport:
         raise Unavailable(f"{first} redirects more than {REDIRECTS} times")
 
     async def close(self) -> None:
-        """Close what is kept; requests under way are not waited for."""
+        """Close what is kept, and keep nothing more; requests under way are not waited for."""
+        self._closed = True
         for kept in self._idle.values():
             for _, connection in kept:
                 connection.close()
@@ -126,10 +128,10 @@ class Transport:
         return None
 
     def _give(self, key: _Key, connection: Connection, reusable: bool) -> None:
-        kept = self._idle.setdefault(key, [])
-        if not reusable or len(kept) >= _IDLE_MOST:
+        if not reusable or self._closed or len(self._idle.get(key, ())) >= _IDLE_MOST:
             connection.close()
             return
+        kept = self._idle.setdefault(key, [])
         kept.append((time.monotonic(), connection))
         asyncio.get_running_loop().call_later(IDLE_SECONDS, self._expire, key)
 
