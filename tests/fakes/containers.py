@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from carrack.model import schema
 from carrack.model.container import Document, MountPoint
 from carrack.oci.image_config import ImageConfigDocument
 from carrack.shim.client import Exit
+from carrack.storage.walk import opened
 
 FACTS = spec.HostFacts(last_capability=40, cgroup_version=1)
 IMAGE_ID = "sha256:" + "1" * 64
@@ -253,6 +254,11 @@ class FakeSnapshotter:
 
     def upper(self, key: str) -> Path:
         return self.folder / key
+
+    @contextmanager
+    def changes(self, key: str) -> Iterator[int]:
+        with opened(self.folder / key) as fd:
+            yield fd
 
     def remove(self, key: str) -> None:
         shutil.rmtree(self.folder / key, ignore_errors=True)

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
+from tests.suites.disks import btrfs_disk
 
 from carrack.errors import CarrackError
 from carrack.linux.mount import MNT_DETACH, read_mountinfo
 from carrack.linux.syscalls import LINUX
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.storage.snapshots import probe
+from carrack.storage.snapshots.drivers import DRIVERS
 
 if TYPE_CHECKING:
     from carrack.oci.runtime_spec import LinuxResources
@@ -49,15 +53,19 @@ def series(release: str) -> str:
 
 
 def drivers(place: Path) -> tuple[str, list[str]]:
-    """The driver that a fresh data root on that file system gets, and all that work there."""
+    """The driver that a fresh data root on that file system gets, and all that work there; btrfs on a disk in a file."""
     working = []
-    for name in probe.DRIVERS:
+    for name in DRIVERS:
         with tempfile.TemporaryDirectory(prefix="crk-facts-", dir=place) as folder:
-            with suppress(OSError, CarrackError):
-                probe.choose(Path(folder, "data"), Path(folder, "run"), LINUX, name)
+            with suppress(OSError, CarrackError, pytest.skip.Exception), _disk(name, Path(folder)) as disk:
+                probe.choose(disk / "data", Path(folder, "run"), LINUX, name)
                 working.append(name)
             _unmount_below(folder)
     return working[0], working
+
+
+def _disk(driver: str, folder: Path) -> AbstractContextManager[Path]:
+    return btrfs_disk(folder / "disk") if driver == "btrfs" else nullcontext(folder)
 
 
 def lowers() -> str:

@@ -21,16 +21,12 @@ from carrack.runtime.idmap import user_namespace
 from carrack.runtime.inroot import Procfs
 from carrack.storage.snapshots.base import Owners, Snapshotter
 from carrack.storage.snapshots.copy import CopySnapshotter
+from carrack.storage.snapshots.drivers import file_mounts_are_safe, takes_detached_mounts, takes_lowers_one_by_one
 from carrack.storage.snapshots.erofs import ErofsSnapshotter
 from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.snapshots.mappedparts import MOUNTER
 from carrack.storage.snapshots.overlay import OverlaySnapshotter
-from carrack.storage.snapshots.probe import (
-    file_mounts_are_safe,
-    takes_detached_mounts,
-    takes_lowers_one_by_one,
-    trial,
-)
+from carrack.storage.snapshots.probe import trial
 
 pytestmark = pytest.mark.root
 RELEASE = os.uname().release

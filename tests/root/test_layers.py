@@ -25,6 +25,7 @@ from carrack.linux.mount import MNT_DETACH, read_mountinfo
 from carrack.linux.syscalls import LINUX
 from carrack.storage.snapshots.copy import CopySnapshotter
 from carrack.storage.snapshots.erofs import ErofsSnapshotter
+from carrack.storage.snapshots.erofspages import PagedErofsSnapshotter
 from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.snapshots.overlay import OverlaySnapshotter
 from carrack.storage.tar import TarReader
@@ -98,6 +99,7 @@ def test_all_agree_with_gnu_tar(members: list[Member]) -> None:
         assert timeless(comparable(on_disk(str(place / "gnu")), implicit)) == timeless(expected)
         for driver in (
             ErofsSnapshotter(LayerDirectories(place / "erofs"), place / "run", LINUX),
+            PagedErofsSnapshotter(LayerDirectories(place / "pages"), place / "run2", LINUX, through_loop=True),
             OverlaySnapshotter(LayerDirectories(place / "overlay"), place / "run", LINUX),
             CopySnapshotter(LayerDirectories(place / "copy"), LINUX),
         ):
@@ -157,11 +159,18 @@ def test_what_the_image_costs_is_its_metadata_only(tmp_path: Path) -> None:
     assert hashlib.sha256(stored).hexdigest() == layer.removeprefix("sha256:")
 
 
-def test_the_edges_of_the_image_format(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [ErofsSnapshotter, PagedErofsSnapshotter])
+def test_the_edges_of_the_image_format(kind: type[ErofsSnapshotter], tmp_path: Path) -> None:
     """Inline data next to block ends, attributes across blocks, directories of many blocks: read by the kernel."""
-    driver = ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+    driver = kind(
+        LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX, through_loop=kind is PagedErofsSnapshotter
+    )
     blocks = [directory(b"links"), directory(b"xattrs"), directory(b"many"), directory(b"empty")]
-    lengths = [*range(1, 40), *range(430, 460), 511, 512, 513, 1024, 4000]
+    lengths = [*range(1, 40), *range(430, 460), 511, 512, 513, 1024, *range(4020, 4040), 4095]
+    edges = range(55, 72)  # with these names a directory and its inode come to 4096 bytes, or nearly
+    for length in edges:
+        for name in (*(b"%0250d" % number for number in range(15)), b"n" * length):
+            blocks.append(pax({b"path": b"edge%d/%s" % (length, name)}) + file(b""))
     for length in lengths:
         blocks.append(pax({b"linkpath": b"t" * length}) + symlink(b"links/%d" % length, b""))
     sizes = [0, 1, 3, 4, 400, 431, 432, 433, 3000, 4000]
@@ -184,6 +193,9 @@ def test_the_edges_of_the_image_format(tmp_path: Path) -> None:
         assert sorted(os.listdir(root / "many")) == [f"{index:05}" for index in range(20_000)]
         assert stat.S_IMODE((root / "many/00777").stat().st_mode) == 777 % 0o1000
         assert os.listdir(root / "empty") == []
+        for length in edges:
+            assert len(os.listdir(root / f"edge{length}")) == 16
+            assert (root / f"edge{length}" / ("n" * length)).is_file()
         for stamp in (-(2**33), 0, 2**40):
             assert (root / f"time{stamp}").stat().st_mtime_ns == stamp * 10**9 + (
                 123456789 if stamp >= 0 else -123456789

@@ -7,16 +7,14 @@ import hashlib
 import io
 import os
 import shutil
-import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.suites.disks import btrfs_disk
 
-from carrack.linux import loop
-from carrack.linux.mount import AT_FDCWD, MNT_DETACH
 from carrack.linux.syscalls import LINUX
 from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.snapshots.overlay import OverlaySnapshotter
@@ -35,22 +33,8 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     if request.param == "image":
         yield root
         return
-    if not shutil.which("mkfs.btrfs") or "btrfs" not in Path("/proc/filesystems").read_text():
-        pytest.skip("btrfs is not to be had")
-    disk = tmp_path / "btrfs.img"
-    with disk.open("wb") as file:
-        file.truncate(256 << 20)
-    subprocess.run(["mkfs.btrfs", "-q", disk], check=True)
-    fd = os.open(disk, os.O_RDWR)
-    device = loop.attach(fd)
-    mounted = LINUX.new_mount("btrfs", [("source", device.path)])
-    LINUX.move_mount(mounted, AT_FDCWD, str(root))
-    for each in (fd, device.fd, mounted):
-        os.close(each)
-    try:
-        yield root
-    finally:
-        LINUX.umount(str(root), MNT_DETACH)
+    with btrfs_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 def snapshotter(data: Path, tmp_path: Path) -> OverlaySnapshotter:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.suites.disks import btrfs_disk
 from tests.suites.namespace import private_mounts
 from tests.suites.snapshotter import Make, SnapshotterContract, mounted, store
 from tests.suites.tarballs import file
@@ -15,11 +17,15 @@ from tests.suites.tarballs import file
 from carrack.errors import Unavailable
 from carrack.linux.mount import MNT_DETACH, read_mountinfo
 from carrack.linux.syscalls import LINUX
+from carrack.storage.snapshots.btrfs import BtrfsSnapshotter, volume_directories
 from carrack.storage.snapshots.copy import CopySnapshotter
+from carrack.storage.snapshots.drivers import file_mounts_are_safe, takes_lowers_one_by_one
 from carrack.storage.snapshots.erofs import ErofsSnapshotter
+from carrack.storage.snapshots.erofspages import PagedErofsSnapshotter
+from carrack.storage.snapshots.fuse import FuseSnapshotter
 from carrack.storage.snapshots.layerdirs import LayerDirectories
 from carrack.storage.snapshots.overlay import OverlaySnapshotter
-from carrack.storage.snapshots.probe import choose, file_mounts_are_safe, takes_lowers_one_by_one
+from carrack.storage.snapshots.probe import choose
 
 pytestmark = pytest.mark.root
 RELEASE = os.uname().release
@@ -31,6 +37,12 @@ one_by_one = pytest.mark.skipif(not takes_lowers_one_by_one(RELEASE), reason="th
 def _namespace() -> Iterator[None]:
     with private_mounts():
         yield
+
+
+@pytest.fixture(scope="module")
+def btrfs(tmp_path_factory: pytest.TempPathFactory, _namespace: None) -> Iterator[Path]:
+    with btrfs_disk(tmp_path_factory.mktemp("btrfs")) as path:
+        yield path
 
 
 @pytest.fixture
@@ -85,6 +97,14 @@ class TestErofsThroughLoop(SnapshotterContract):
         )
 
 
+class TestErofsOfPages(SnapshotterContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path, short_path: Path) -> Make:
+        return lambda: PagedErofsSnapshotter(
+            LayerDirectories(tmp_path / "root"), short_path, LINUX, through_loop=True, one_by_one=False
+        )
+
+
 @one_by_one
 class TestOverlay(SnapshotterContract):
     @pytest.fixture
@@ -93,7 +113,7 @@ class TestOverlay(SnapshotterContract):
 
 
 class TestOverlayWithClassicOptions(SnapshotterContract):
-    """As on kernels before 6.8; the colon and the comma need escapes there."""
+    """As on kernels before 6.8, whose options a colon and a comma would cut."""
 
     @pytest.fixture
     def make(self, tmp_path: Path, short_path: Path) -> Make:
@@ -108,13 +128,41 @@ class TestCopy(SnapshotterContract):
         return lambda: CopySnapshotter(LayerDirectories(tmp_path / "root"), LINUX)
 
 
+class TestBtrfs(SnapshotterContract):
+    @pytest.fixture
+    def make(self, btrfs: Path, tmp_path: Path) -> Make:
+        root = btrfs / tmp_path.name
+        return lambda: BtrfsSnapshotter(volume_directories(root, "btrfs", LINUX), LINUX)
+
+
+@pytest.mark.skipif(not shutil.which("fuse-overlayfs"), reason="fuse-overlayfs is not installed")
+class TestFuse(SnapshotterContract):
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Make:
+        return lambda: FuseSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+
+
+@pytest.mark.skipif(not shutil.which("fuse-overlayfs"), reason="fuse-overlayfs is not installed")
+class TestFuseOnOverlay(SnapshotterContract):
+    """Where it is what is left: the data root lies on an overlay itself."""
+
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Make:
+        for name in ("lower", "upper", "work", "data"):
+            (tmp_path / name).mkdir()
+        options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+        LINUX.mount("overlay", str(tmp_path / "data"), "overlay", 0, options)
+        return lambda: FuseSnapshotter(LayerDirectories(tmp_path / "data/root"), tmp_path / "run", LINUX)
+
+
 def test_what_is_chosen_on_file_systems_that_cannot_do_all(tmp_path: Path) -> None:
     for name in ("lower", "upper", "work", "overlay", "tmpfs"):
         (tmp_path / name).mkdir()
     options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
     LINUX.mount("overlay", str(tmp_path / "overlay"), "overlay", 0, options)
     LINUX.mount("tmpfs", str(tmp_path / "tmpfs"), "tmpfs", 0, "")
-    assert choose(tmp_path / "overlay/root", tmp_path / "run", LINUX).name == "copy"
+    left = "fuse-overlayfs" if shutil.which("fuse-overlayfs") else "copy"
+    assert choose(tmp_path / "overlay/root", tmp_path / "run", LINUX).name == left
     assert choose(tmp_path / "tmpfs/root", tmp_path / "run", LINUX).name in ("erofs", "overlay")
     with pytest.raises(Unavailable, match=r"not supported as upperdir|mount: Invalid argument"):
         choose(tmp_path / "overlay/other", tmp_path / "run", LINUX, "overlay")

@@ -12,13 +12,15 @@ import os
 import struct
 
 SUPER_MAGIC = 0x9123683E
+_SNAP_CREATE = 0x50009401
 _SUBVOL_CREATE = 0x5000940E
+_SNAP_DESTROY = 0x5000940F
 _QUOTA_CTL = 0xC0109428
 _QGROUP_CREATE = 0x4010942A
 _QGROUP_LIMIT = 0x8030942B
 _INO_LOOKUP = 0xD0009412
 _ENABLE = 1
-_MAX_RFER = 1
+_MAX_RFER, _MAX_EXCL = 1, 2
 _NAME_LIMIT = 255
 _FIRST_FREE = 256
 #: struct btrfs_ioctl_vol_args, _quota_ctl_args, _qgroup_create_args, _qgroup_limit_args, _ino_lookup_args
@@ -34,10 +36,31 @@ def create_subvolume(parent_fd: int, name: str) -> None:
     _ask(parent_fd, _SUBVOL_CREATE, _VOLUME.pack(0, os.fsencode(name)[:_NAME_LIMIT]), f"making subvolume {name}")
 
 
-def limit(subvolume_fd: int, size: int) -> None:
-    """Let the subvolume refer to no more bytes than that; writing more fails with EDQUOT. Raises OSError."""
+def create_snapshot(source_fd: int, parent_fd: int, name: str) -> None:
+    """A subvolume in a directory with all that the source subvolume has, which costs nothing until one of the two
+    changes. Raises OSError."""
+    _ask(parent_fd, _SNAP_CREATE, _VOLUME.pack(source_fd, os.fsencode(name)[:_NAME_LIMIT]), f"making snapshot {name}")
+
+
+def destroy(parent_fd: int, name: str) -> None:
+    """Remove a subvolume with all that is in it, however much that is. OSError, of EINVAL when it is none."""
+    _ask(parent_fd, _SNAP_DESTROY, _VOLUME.pack(0, os.fsencode(name)[:_NAME_LIMIT]), f"removing subvolume {name}")
+
+
+def limit(subvolume_fd: int, size: int, *, exclusive: bool = False) -> None:
+    """Let the subvolume refer to no more bytes than that, or to no more that it shares with none; writing more fails
+    with EDQUOT. Raises OSError."""
     _ask(subvolume_fd, _QUOTA_CTL, _QUOTA.pack(_ENABLE, 0), "counting what subvolumes use")
-    _ask(subvolume_fd, _QGROUP_LIMIT, _LIMIT.pack(0, _MAX_RFER, size, 0, 0, 0), "limiting a subvolume")
+    flags, referred, own = (_MAX_EXCL, 0, size) if exclusive else (_MAX_RFER, size, 0)
+    _ask(subvolume_fd, _QGROUP_LIMIT, _LIMIT.pack(0, flags, referred, own, 0, 0), "limiting a subvolume")
+
+
+def is_subvolume(path: str | os.PathLike[str]) -> bool:
+    """Whether a path on btrfs leads to a subvolume and not to another directory."""
+    try:
+        return os.lstat(path).st_ino == _FIRST_FREE
+    except FileNotFoundError:
+        return False
 
 
 def identity(subvolume_fd: int) -> int:

@@ -37,7 +37,7 @@ def copy_tree(kernel: FileKernel, source_fd: int, target_fd: int) -> None:
 
 
 def _copy(kernel: FileKernel, source: int, target: int) -> None:
-    copier = _Copier(kernel, target)
+    copier = Copier(kernel, target)
     try:
         with closing(walk(source, leave=copier.leave)) as nodes:
             for node in nodes:
@@ -48,12 +48,12 @@ def _copy(kernel: FileKernel, source: int, target: int) -> None:
     finally:
         copier.close()
     found = os.fstat(source)
-    _dress(target, found, xattrs(source, _copied))
+    dress(target, found, xattrs(source, is_copied))
     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-class _Copier:
-    """Holds the target's open directories along the walk's present path."""
+class Copier:
+    """Holds the target's open directories along the walk's present path; ``place`` alone copies single files."""
 
     def __init__(self, kernel: FileKernel, target_fd: int) -> None:
         self._kernel = kernel
@@ -67,13 +67,15 @@ class _Copier:
 
     def add(self, node: Node) -> None:
         parent = self._open[-1] if self._open else self._root
+        if stat.S_ISDIR(node.stat.st_mode):
+            self._open.append(copy_directory(node, parent))
+        else:
+            self.place(node, parent)
+
+    def place(self, node: Node, parent: int) -> None:
+        """Copy what is no directory into a directory of the target, of the same path as the node's."""
         mode = node.stat.st_mode
-        if stat.S_ISDIR(mode):
-            os.mkdir(node.name, 0o700, dir_fd=parent)
-            fd = os.open(node.name, _DIRECTORY, dir_fd=parent)
-            self._open.append(fd)
-            _dress(fd, node.stat, xattrs(node.fd, _copied))
-        elif stat.S_ISREG(mode):
+        if stat.S_ISREG(mode):
             self._file(node, parent)
         elif stat.S_ISLNK(mode):
             target = read_link(node.parent_fd, node.name)
@@ -106,7 +108,7 @@ class _Copier:
             target = os.open(node.name, _NEW_FILE, 0o600, dir_fd=parent)
             try:
                 _copy_data(source, target, found.st_size)
-                _dress(target, found, xattrs(source, _copied))
+                dress(target, found, xattrs(source, is_copied))
                 os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
             finally:
                 os.close(target)
@@ -124,7 +126,16 @@ class _Copier:
             os.close(fd)
 
 
-def _dress(fd: int, found: os.stat_result, attributes: dict[bytes, bytes] | None) -> None:
+def copy_directory(node: Node, parent: int) -> int:
+    """A new, empty directory like a walked one, and its descriptor; the caller sets its times when it is filled."""
+    os.mkdir(node.name, 0o700, dir_fd=parent)
+    fd = os.open(node.name, _DIRECTORY, dir_fd=parent)
+    dress(fd, node.stat, xattrs(node.fd, is_copied))
+    return fd
+
+
+def dress(fd: int, found: os.stat_result, attributes: dict[bytes, bytes] | None) -> None:
+    """Give an open file the owner, mode and extended attributes found of another."""
     os.fchown(fd, found.st_uid, found.st_gid)  # before mode and capabilities: chown clears both
     os.fchmod(fd, stat.S_IMODE(found.st_mode))
     for key, value in (attributes or {}).items():
@@ -135,7 +146,8 @@ def _dress(fd: int, found: os.stat_result, attributes: dict[bytes, bytes] | None
                 raise
 
 
-def _copied(name: bytes) -> bool:
+def is_copied(name: bytes) -> bool:
+    """Whether an extended attribute belongs to a file, and not to overlayfs."""
     return not name.startswith(_NOT_COPIED)
 
 

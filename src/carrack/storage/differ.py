@@ -2,8 +2,9 @@
 
 The upper directory holds what was written: a device 0:0 stands for a deleted name, `trusted.overlay.opaque` on a
 directory hides what lies below it. In a layer the same is said by names: `.wh.NAME` and `.wh..wh..opq` (OCI image
-specification, layer.md, "Whiteouts"). The overlay must be mounted with redirect_dir and metacopy off, so that the
-upper directory is complete. Kinds and order of changes are those of Docker's `diff`.
+specification, layer.md, "Whiteouts"). Where no such devices can be made, the upper directory has those names itself.
+The overlay must be mounted with redirect_dir and metacopy off, so that the upper directory is complete. Kinds and
+order of changes are those of Docker's `diff`.
 """
 
 import os
@@ -38,6 +39,8 @@ from carrack.storage.walk import (
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
 OPAQUE = "trusted.overlay.opaque"
+#: how a file's name says that another is removed, and what it says of a whole directory
+_MARK, _ALL = ".wh.", ".wh..opq"
 _SECOND = 1_000_000_000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -195,8 +198,11 @@ def _is_opaque(fd: int) -> bool:
 
 def _compare(upper_fd: int, lower_fd: int | None, prefix: str, all_new: bool) -> Iterator[Change]:
     """Changes inside one directory; `all_new`: its lower counterpart is hidden or absent."""
-    present = set(os.listdir(upper_fd))
-    hidden = set(os.listdir(lower_fd)) - present if lower_fd is not None and _is_opaque(upper_fd) else set()
+    present, removed = _names(upper_fd)
+    hidden: set[str] = set()
+    if lower_fd is not None and (removed or _is_opaque(upper_fd)):
+        below = set(os.listdir(lower_fd))
+        hidden = (below if _hides_all(upper_fd, removed) else below & removed) - present
     for name in sorted(present | hidden, key=os.fsencode):
         if name in hidden:
             yield Change(DELETED, prefix + name)
@@ -214,6 +220,17 @@ def _compare(upper_fd: int, lower_fd: int | None, prefix: str, all_new: bool) ->
             yield Change(ADDED, prefix + name)
         elif _differs(new, old):
             yield Change(MODIFIED, prefix + name)
+
+
+def _names(upper_fd: int) -> tuple[set[str], set[str]]:
+    """What is in an upper directory, and the names that are removed by files."""
+    names = set(os.listdir(upper_fd))
+    marks = {name for name in names if name.startswith(_MARK)}
+    return names - marks, {name[len(_MARK) :] for name in marks}
+
+
+def _hides_all(upper_fd: int, removed: set[str]) -> bool:
+    return _ALL in removed or _is_opaque(upper_fd)
 
 
 def _directory(

@@ -7,6 +7,10 @@ and so are blocks here. Only metadata is written, after the tar::
     4096   the uncompressed layer tar, T bytes
     M      metadata, M = 4096 + T rounded up to 4096: inodes with xattrs and short links, then directory blocks
 
+Kernels before 6.4 know no blocks smaller than a page. For them blocks are of 4096 bytes, and in the tar's place are
+the files' data alone, each file from a block of its own on; whoever writes the image moves their offsets. Small
+directories then lie beside their inodes, since most would leave a block of their own all but empty.
+
 On-disk format: Linux, fs/erofs/erofs_fs.h and Documentation/filesystems/erofs.rst. Inodes are the extended form
 (64 bytes), node ids count 32-byte slots from M. Pure: a :class:`Tree` in, bytes out.
 """
@@ -24,8 +28,9 @@ if TYPE_CHECKING:
 
 #: where the tar starts in the image, and what the metadata is aligned to
 TAR_OFFSET: Final = 4096
-_BITS = 9
-_BLOCK = 1 << _BITS
+#: log2 of the bytes of a block: for tars as they are, and for what every kernel with EROFS mounts
+TAR_BITS: Final = 9
+PAGE_BITS: Final = 12
 _SLOT = 32
 _MAX_BLOCK = 0xFFFFFFFF
 
@@ -60,18 +65,19 @@ def metadata_offset(tar_size: int) -> int:
     return -(-(TAR_OFFSET + tar_size) // TAR_OFFSET) * TAR_OFFSET
 
 
-def build(tree: Tree, tar_size: int, uuid: bytes) -> tuple[bytes, bytes]:
+def build(tree: Tree, tar_size: int, uuid: bytes, bits: int = TAR_BITS) -> tuple[bytes, bytes]:
     """``(head, metadata)``: what to write at byte 0 (last!) and at ``metadata_offset(tar_size)``. Once per tree.
 
-    ``uuid``: 16 bytes naming the image. TarError when the tree does not fit the format (2 TiB of data, 256 KiB of
-    attributes on one inode).
+    ``uuid``: 16 bytes naming the image; ``bits``: of its blocks, to whose bounds all offsets of data are aligned.
+    TarError when the tree does not fit the format (2 TiB of data with blocks of 512 bytes, 256 KiB of attributes on
+    one inode).
     """
-    start = metadata_offset(tar_size) >> _BITS
-    layout = _Layout(tree.root)
+    start = metadata_offset(tar_size) >> bits
+    layout = _Layout(tree.root, bits)
     body = layout.body(start)
-    blocks = start + len(body) // _BLOCK
+    blocks = start + (len(body) >> bits)
     superblock = _SUPERBLOCK.pack(
-        *(_MAGIC, 0, _COMPAT_MTIME, _BITS, 0, tree.root.nid, len(layout.inodes), 0, 0, blocks, start, 0),
+        *(_MAGIC, 0, _COMPAT_MTIME, bits, 0, tree.root.nid, len(layout.inodes), 0, 0, blocks, start, 0),
         *(uuid, b"", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
     )
     return bytes(1024) + superblock, body
@@ -80,9 +86,12 @@ def build(tree: Tree, tar_size: int, uuid: bytes) -> tuple[bytes, bytes]:
 class _Layout:
     """Places every inode, then writes: inodes first, then blocks of directories and of long links."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, bits: int) -> None:
+        self._bits = bits
+        self._block = 1 << bits
         self.inodes: list[tuple[Node, int, bytes]] = []  # node, its byte position, its xattr area
         self.directories: list[tuple[Node, Node]] = []  # directory, parent
+        self._small: list[tuple[Node, Node]] = []  # those whose content lies beside their inode
         self._long_links: list[Node] = []
         self._blocks: dict[int, int] = {}  # nid → first block, of directories and long links
         self._sizes: dict[int, int] = {}  # nid → bytes, of directories
@@ -90,19 +99,19 @@ class _Layout:
 
     def body(self, first_block: int) -> bytes:
         """The whole metadata area, when it starts at that block of the image."""
-        area_start = -(-self._end // _BLOCK)
+        area_start = -(-self._end // self._block)
         block = first_block + area_start
         data: list[bytes] = []
         for node, content in self._contents():
             self._blocks[node.nid] = block
             self._sizes[node.nid] = len(content)
-            padded = content + bytes(-len(content) % _BLOCK)
+            padded = content + bytes(-len(content) % self._block)
             data.append(padded)
-            block += len(padded) >> _BITS
+            block += len(padded) >> self._bits
         if block > _MAX_BLOCK:
-            raise TarError(f"layer of {block} blocks: the image format holds 2 TiB")
+            raise TarError(f"layer of {block} blocks: the image format holds {self._most()}")
         inodes = self._inode_area()
-        return b"".join((inodes, bytes(area_start * _BLOCK - len(inodes)), *data))
+        return b"".join((inodes, bytes(area_start * self._block - len(inodes)), *data))
 
     def _place_all(self, root: Node) -> int:
         """Give every inode reachable its place; directories before their children, so that the root is first."""
@@ -112,22 +121,32 @@ class _Layout:
             node, parent = todo.pop()
             xattrs = _xattr_area(node) if node.xattrs or node.opaque else b""
             size = _INODE.size + len(xattrs)
-            if stat.S_ISLNK(node.mode):
-                if xattrs or size + node.size > _BLOCK:
-                    self._long_links.append(node)
-                else:
-                    size += node.size
-                    if position % _BLOCK + size > _BLOCK:  # inline data must not cross a block
-                        position += -position % _BLOCK
+            beside = self._beside(node, parent, size, bool(xattrs))
+            if beside and position % self._block + size + beside > self._block:  # such data must not cross a block
+                position += -position % self._block
+            size += beside
             self.inodes.append((node, position, xattrs))
             node.nid = position // _SLOT
             if node.children is not None:
-                self._visit(node, parent, todo)
+                self._visit(node, todo)
             position = -(-(position + size) // _SLOT) * _SLOT
         return position
 
-    def _visit(self, node: Node, parent: Node, todo: list[tuple[Node, Node]]) -> None:
-        self.directories.append((node, parent))
+    def _beside(self, node: Node, parent: Node, size: int, has_xattrs: bool) -> int:
+        """Bytes of content that go right behind an inode of that size; what does not is put down for later."""
+        if stat.S_ISLNK(node.mode):
+            if not has_xattrs and size + node.size <= self._block:
+                return node.size
+            self._long_links.append(node)
+        elif node.children is not None:
+            length = _directory_length(node) if self._bits == PAGE_BITS else self._block
+            if size + length <= self._block:
+                self._small.append((node, parent))
+                return length
+            self.directories.append((node, parent))
+        return 0
+
+    def _visit(self, node: Node, todo: list[tuple[Node, Node]]) -> None:
         node.links = 2
         for child in (node.children or {}).values():
             if child.children is not None:
@@ -139,7 +158,7 @@ class _Layout:
                     todo.append((child, node))
 
     def _contents(self) -> list[tuple[Node, bytes]]:
-        contents = [(node, _directory(node, parent)) for node, parent in self.directories]
+        contents = [(node, _directory(node, parent, self._block)) for node, parent in self.directories]
         contents += [(node, node.link) for node in self._long_links]
         return contents
 
@@ -147,13 +166,17 @@ class _Layout:
         out: list[bytes] = []
         written = 0
         pack, blocks, sizes = _INODE.pack, self._blocks, self._sizes
+        small = {node.nid: _directory(node, parent, self._block) for node, parent in self._small}
         for index, (node, position, xattrs) in enumerate(self.inodes, 1):
             layout, union, size, tail = _PLAIN, 0, node.size, b""
             kind = stat.S_IFMT(node.mode)
             if kind == stat.S_IFREG:
-                union = _data_block(node)
-            elif kind == stat.S_IFDIR or node.nid in blocks:
+                union = self._data_block(node)
+            elif node.nid in blocks:
                 union, size = blocks[node.nid], sizes[node.nid]
+            elif kind == stat.S_IFDIR:
+                layout, tail = _INLINE, small[node.nid]
+                size = len(tail)
             elif kind == stat.S_IFLNK:
                 layout, tail = _INLINE, node.link
             else:
@@ -171,17 +194,25 @@ class _Layout:
             written = position + _INODE.size + len(xattrs) + len(tail)
         return b"".join(out)
 
+    def _data_block(self, node: Node) -> int:
+        if not node.size:
+            return 0
+        block = (TAR_OFFSET + node.offset) >> self._bits
+        if block > _MAX_BLOCK:
+            raise TarError(f"file data beyond {self._most()}: the image format cannot point there")
+        return block
 
-def _data_block(node: Node) -> int:
-    if not node.size:
-        return 0
-    block = (TAR_OFFSET + node.offset) >> _BITS
-    if block > _MAX_BLOCK:
-        raise TarError("file data beyond 2 TiB: the image format cannot point there")
-    return block
+    def _most(self) -> str:
+        return f"{(_MAX_BLOCK + 1 << self._bits) >> 40} TiB"
 
 
-def _directory(node: Node, parent: Node) -> bytes:
+def _directory_length(node: Node) -> int:
+    """Bytes of a directory's content, if that is one block; of "." and ".." too."""
+    names = node.children or {}
+    return _DIRENT.size * (len(names) + 2) + sum(map(len, names)) + 3
+
+
+def _directory(node: Node, parent: Node, block: int) -> bytes:
     """The content of a directory: blocks of entries sorted by name, each block with its names behind."""
     entries = [(b".", node.nid, 2), (b"..", parent.nid, 2)]
     for name, child in (node.children or {}).items():
@@ -191,8 +222,8 @@ def _directory(node: Node, parent: Node) -> bytes:
     first, used = 0, 0
     for index, entry in enumerate(entries):
         length = _DIRENT.size + len(entry[0])
-        if used + length > _BLOCK:
-            blocks.append(_directory_block(entries[first:index]).ljust(_BLOCK, b"\0"))
+        if used + length > block:
+            blocks.append(_directory_block(entries[first:index]).ljust(block, b"\0"))
             first, used = index, 0
         used += length
     blocks.append(_directory_block(entries[first:]))

@@ -29,7 +29,7 @@ from carrack.storage.tarheader import (
     TarEntry,
     normalise,
 )
-from carrack.storage.tree import Tree
+from carrack.storage.tree import OPAQUE, WHITEOUT, Tree, is_whiteout_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,16 +49,17 @@ _NODES = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIF
 class Extractor:
     """Push a layer into the directory ``root_fd``: ``entry`` for each member, ``data`` for its bytes, ``finish``.
 
-    ``close`` in any case. With ``overlay`` the result is a layer for overlayfs (whiteouts are devices, opaque
-    directories are marked); without, it is applied to the tree that is there, from which ``hide`` has removed what
-    the layer's whiteouts name. OSError carries the member's path.
+    ``close`` in any case. With ``overlay`` the result is a layer for overlayfs: whiteouts are devices, opaque
+    directories are marked; ``by_name``: both by files, as in the archive. Without, it is applied to the tree that is
+    there, from which ``hide`` has removed what the layer's whiteouts name. OSError carries the member's path.
     """
 
-    def __init__(self, root_fd: int, kernel: FileKernel, *, overlay: bool) -> None:
+    def __init__(self, root_fd: int, kernel: FileKernel, *, overlay: bool, by_name: bool = False) -> None:
         self.tree = Tree()
         self._root = root_fd
         self._kernel = kernel
         self._overlay = overlay
+        self._by_name = by_name
         self._parents: dict[bytes, int] = {}
         self._file = -1
         self._present: TarEntry | None = None
@@ -69,7 +70,7 @@ class Extractor:
         if not self.tree.add(entry):
             return
         path = normalise(entry.path)
-        if path:
+        if path and not (self._by_name and is_whiteout_device(entry)):
             with _naming(entry.path):
                 self._make(entry, path)
 
@@ -198,7 +199,9 @@ class Extractor:
             os.close(fd)
             return
         try:
-            if self._overlay:
+            if self._by_name:
+                _mark_by_name(fd, node)
+            elif self._overlay:
                 for name, child in (node.children or {}).items():
                     if child.is_whiteout and not _exists(fd, name):
                         os.mknod(name, stat.S_IFCHR, 0, dir_fd=fd)
@@ -257,6 +260,12 @@ def _open_or_replace(root_fd: int, path: bytes, kernel: FileKernel) -> int:
     finally:
         os.close(parent)
     return -1
+
+
+def _mark_by_name(fd: int, node: Node) -> None:
+    marks = [WHITEOUT + name for name, child in (node.children or {}).items() if child.is_whiteout]
+    for mark in [*marks, OPAQUE] if node.opaque else marks:
+        os.close(os.open(mark, _CREATE, 0o600, dir_fd=fd))
 
 
 def _make_plain_directory(name: bytes, parent: int) -> None:

@@ -151,10 +151,11 @@ def apply_pax(entry: TarEntry, records: Mapping[bytes, bytes]) -> None:
 def permitted_xattr(name: bytes) -> bool:
     """Whether an archive may set this attribute.
 
-    ``trusted.overlay.*`` and ``user.overlay.*`` would let a layer redirect a name to data of other layers, so they
-    are dropped; so is every name space that Linux does not have.
+    ``trusted.overlay.*`` and ``user.overlay.*`` would let a layer redirect a name to data of other layers, and
+    ``user.fuseoverlayfs.*`` are the like of another program, so they are dropped; so is every name space that Linux
+    does not have.
     """
-    if name.startswith((b"trusted.overlay.", b"user.overlay.")):
+    if name.startswith((b"trusted.overlay.", b"user.overlay.", b"user.fuseoverlayfs.")):
         return False
     if name in (b"system.posix_acl_access", b"system.posix_acl_default"):
         return True

@@ -41,7 +41,7 @@ _IMPLICIT_MODE = stat.S_IFDIR | 0o755
 _MAX_HOPS = 40  # as the kernel follows symbolic links, path_resolution(7)
 _MAX_DEPTH = 2048  # a path of PATH_MAX bytes cannot be deeper
 WHITEOUT = b".wh."
-_OPAQUE = b".wh..wh..opq"
+OPAQUE = b".wh..wh..opq"
 _RESERVED = b".wh..wh."  # AUFS's own files: of no meaning outside AUFS
 
 
@@ -179,7 +179,7 @@ class Tree:
                 raise TarError(f"entry below a whiteout: {parent_path + b'/' + name!r}")
         if not name.startswith(WHITEOUT):
             return False
-        if name == _OPAQUE:
+        if name == OPAQUE:
             self._directory(parent_path).opaque = True
         elif not name.startswith(_RESERVED):
             self._hide(self._directory(parent_path), name[len(WHITEOUT) :])
@@ -284,6 +284,11 @@ class Tree:
         self._any_implicit = True
         children[name] = made
         return made
+
+
+def is_whiteout_device(entry: TarEntry) -> bool:
+    """Whether an entry is a whiteout as overlayfs has them, and not by its name."""
+    return entry.kind == CHARACTER and not entry.major and not entry.minor
 
 
 def _implicit_directory() -> Node:

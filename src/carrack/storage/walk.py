@@ -9,7 +9,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from carrack.linux import mount
 from carrack.linux.kernel import FileKernel
@@ -95,6 +96,16 @@ def walk(
 def reopen(fd: int) -> int:
     """The directory that any descriptor holds (O_PATH too, as those of mounts are), opened for listing."""
     return os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A directory (and no link to one) open for listing. Raises OSError."""
+    fd = os.open(path, _DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 #: uid and gid as others know them

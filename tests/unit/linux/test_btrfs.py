@@ -11,6 +11,9 @@ import pytest
 
 from carrack.linux import btrfs
 
+#: of snapshots, of removal, and of a second limit
+NEWER = [0x50009401, 0x5000940F, 0xC0109428, 0x8030942B]
+
 
 class Asked:
     """Requests in place of an ioctl."""
@@ -35,12 +38,18 @@ def test_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     btrfs.limit(3, 1 << 20)
     assert btrfs.identity(3) == 300
     btrfs.forget_limit(3, 300)
+    btrfs.create_snapshot(7, 3, "copy")
+    btrfs.destroy(3, "copy")
+    btrfs.limit(3, 1 << 20, exclusive=True)
     numbers = [request for request, _ in asked.requests]
-    assert numbers == [0x5000940E, 0xC0109428, 0x8030942B, 0xD0009412, 0x4010942A]
+    assert numbers == [0x5000940E, 0xC0109428, 0x8030942B, 0xD0009412, 0x4010942A, *NEWER]
     assert asked.requests[0][1][8:15] == b"volume\0"
     assert asked.requests[2][1][:24] == struct.pack("=QQQ", 0, 1, 1 << 20)
     assert asked.requests[4][1] == struct.pack("=QQ", 0, 300)
-    assert [len(argument) for _, argument in asked.requests] == [4096, 16, 48, 4096, 16]
+    assert asked.requests[5][1][:13] == struct.pack("=q", 7) + b"copy\0"
+    assert asked.requests[6][1][:13] == struct.pack("=q", 0) + b"copy\0"
+    assert asked.requests[8][1][:32] == struct.pack("=QQQQ", 0, 2, 0, 1 << 20)
+    assert [len(argument) for _, argument in asked.requests] == [4096, 16, 48, 4096, 16, 4096, 4096, 16, 48]
 
 
 def test_failures_say_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,15 +170,12 @@ class Files:
         return await asyncio.to_thread(self._changes, c) or None
 
     def _changes(self, c: Container) -> list[dict[str, Any]]:
-        upper = os.open(self._snapshotter.upper(c.id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        with self._snapshotter.changes(c.id) as upper:
             view = self._snapshotter.view(c.layers)
             try:
                 found = [{"Path": change.path, "Kind": change.kind} for change in differ.changes(upper, view)]
             finally:
                 os.close(view)
-        finally:
-            os.close(upper)
         return sorted(found, key=lambda change: str(change["Path"]))
 
     async def size(self, c: Container) -> int:

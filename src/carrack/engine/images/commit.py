@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,6 @@ from carrack.oci.image_config import RunConfig
 from carrack.storage import differ
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from carrack.engine.images.layers import LayerStore
     from carrack.engine.images.store import ImageStore
     from carrack.oci.reference import Reference
@@ -35,10 +33,11 @@ _MAPS = ("ExposedPorts", "Volumes", "Labels")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The container to commit: its own config as Docker's API has it, its upper directory, its image."""
+    """The container to commit: its own config as Docker's API has it, how its changes are had (see Snapshotter), its
+    image."""
 
     container_config: Mapping[str, Any]
-    upper: Path
+    changes: Callable[[], AbstractContextManager[int]]
     parent: Image
 
 
@@ -63,12 +62,12 @@ class Committer:
         """Make the image of the container's config, or `overrides` (a request's) where it says more, changed by
         `instructions`.
 
-        Raises InvalidArgument on a bad instruction, OSError when the upper directory cannot be read.
+        Raises InvalidArgument on a bad instruction, OSError when the changes cannot be read.
         """
         own = run_config(source.container_config)
         run = merge(changes.apply(run_config(overrides) if overrides else own, instructions), own)
         with self._content.ingest(self._layers.room) as spool:
-            await whole(asyncio.to_thread(_pack, source.upper, spool))
+            await whole(asyncio.to_thread(_pack, source, spool))
             diff_id = spool.finish().digest
             step: dict[str, Any] = {
                 "created": times.rfc3339(times.now()),
@@ -144,9 +143,6 @@ def _config(parent: Image, run: RunConfig, diff_ids: list[str], step: dict[str, 
     return config
 
 
-def _pack(upper: Path, spool: Ingest) -> None:
-    fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        differ.pack_upper(fd, spool.write)
-    finally:
-        os.close(fd)
+def _pack(source: Source, spool: Ingest) -> None:
+    with source.changes() as upper:
+        differ.pack_upper(upper, spool.write)

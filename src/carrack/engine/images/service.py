@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -215,7 +214,6 @@ class ContainerCommits:
         if found.state.status in ("removing", "dead"):
             raise Conflict(f"cannot commit container {found.id[:12]}: it is being removed")
         parent = await self._store.resolve(found.image_id)
-        upper = await asyncio.to_thread(self._snapshotter.upper, found.id)
         frozen = pause and found.state.status == "running" and found.shim is not None
         shim = found.shim if frozen else None
         if shim is not None:
@@ -223,7 +221,7 @@ class ContainerCommits:
             self._tell("pause", found)
         try:
             image = await self._committer.commit(
-                Source(found.config, upper, parent),
+                Source(found.config, lambda: self._snapshotter.changes(found.id), parent),
                 name,
                 overrides=overrides,
                 instructions=instructions,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -119,7 +120,14 @@ class Snapshotter(LayerStore, Protocol):
         ...
 
     def upper(self, key: str) -> Path:
-        """The directory of the snapshot's own changes in overlayfs form. NotFound; NotSupported by ``copy``."""
+        """The directory of the snapshot's own changes in overlayfs form. NotFound; NotSupported by ``copy`` and
+        ``btrfs``, which have none."""
+        ...
+
+    def changes(self, key: str) -> AbstractContextManager[int]:
+        """The snapshot's own changes in overlayfs form, or with what is removed named as in layers (see
+        carrack.storage.differ): the descriptor of a directory, valid within the context, in which nothing may be
+        written. Drivers without ``upper`` compare all files first. NotFound."""
         ...
 
     def remove(self, key: str) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from carrack.oci import digest as digests
 from carrack.storage.durable import sync_directory, sync_tree, write_file
-from carrack.storage.removal import remove_tree
 from carrack.storage.snapshots.base import chain_id
 
 if TYPE_CHECKING:
@@ -26,12 +25,19 @@ if TYPE_CHECKING:
 
 
 class ChainCache:
-    """One such folder. ``build`` fills a directory for a chain; what it makes must not matter after a power cut
-    before ``ensure`` returns."""
+    """One such folder. ``build`` fills a directory for a chain, or puts another in its place; ``flush`` brings what it
+    has made to the disk, so that the name is given to what is whole also after a power cut."""
 
-    def __init__(self, layers: LayerDirectories, name: str, build: Callable[[Path, Sequence[str]], None]) -> None:
+    def __init__(
+        self,
+        layers: LayerDirectories,
+        name: str,
+        build: Callable[[Path, Sequence[str]], None],
+        flush: Callable[[Path], None] = sync_tree,
+    ) -> None:
         self._layers = layers
         self._build = build
+        self._flush = flush
         self._root = layers.root / name
         self._root.mkdir(mode=0o700, exist_ok=True)
         self._lock = threading.RLock()  # a chain's directory may be built on that of a shorter chain
@@ -52,7 +58,7 @@ class ChainCache:
                 made.mkdir(mode=0o755)
                 self._build(made, layers)
                 write_file(staging / "layers", "\n".join(layers).encode())
-                sync_tree(made)
+                self._flush(made)
                 sync_directory(staging)
                 self._layers.publish(staging, path.parent)
             finally:
@@ -72,4 +78,4 @@ class ChainCache:
             except FileNotFoundError:
                 concerned = True  # not one of ours, or damaged
             if concerned:
-                remove_tree(path)
+                self._layers.discard(path)

@@ -4,13 +4,16 @@
 
     <root>/layers/<hex>/layer.tar       the layer as it came
     <root>/chains/<hex>/fs/             a chain unpacked (chaincache): its parent's copy, and the top layer applied
-    <root>/containers/<key>/fs/         the snapshot; ``chain`` beside it points to what it was copied from
+    <root>/init/<hex>/fs/               the init layer of a chain (chaincache, init_layer)
+    <root>/containers/<key>/fs/         the snapshot: the chain's copy, the init layer laid over
+                            chain       symbolic link to the chain, made last of all
 
-There is no directory of changes, so ``upper`` is refused, and with it everything built on it (diff, commit).
+There is no directory of changes, so ``upper`` is refused; ``changes`` compares all files (treechanges).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -28,11 +31,13 @@ from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.skeleton import Attributes, file_mode
+from carrack.storage.snapshots.treechanges import Origin, collect
 from carrack.storage.tar import TarEntry, TarLimits, TarReader, TarScanner
 from carrack.storage.tree import Tree
+from carrack.storage.walk import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
 
 _TAR = "layer.tar"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class CopyLayers:
@@ -95,7 +100,8 @@ class CopySnapshotter(CopyLayers):
         self._kernel = kernel
         self._containers = directories.root / "containers"
         self._containers.mkdir(mode=0o700, exist_ok=True)
-        self._chains = ChainCache(directories, "chains", self._build_chain)
+        self._chains = ChainCache(directories, "chains", self._build_chain, self._flush)
+        self._init = ChainCache(directories, "init", self._build_init)
 
     def remove_layer(self, diff_id: str) -> None:
         """See LayerStore."""
@@ -103,23 +109,23 @@ class CopySnapshotter(CopyLayers):
             if diff_id in self._layers_of(key):
                 raise Conflict(f"layer {diff_id} is in use by the snapshot of container {key}")
         self._chains.forget_layer(diff_id)
+        self._init.forget_layer(diff_id)
         super().remove_layer(diff_id)
 
     def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
         """See Snapshotter."""
         if size:
-            raise NotSupported(
-                "storage-opt size: the copy driver cannot limit what a container writes: use erofs or overlay"
-            )
+            self.check_size(size)
         target = self._path(key)
         if target.is_dir():
             raise Conflict(f"a snapshot {key} exists already")
-        chain = self._chains.ensure(layers)
+        chain, init = self._chains.ensure(layers), self._init.ensure(layers)
         staging = self.directories.begin()
         try:
-            (staging / "fs").mkdir(mode=0o755)
-            self._copy(chain, staging / "fs")
-            self._add_init_layer(chain, staging)
+            self.duplicate(chain, staging / "fs")
+            self._lay(init, staging / "fs")
+            if size:
+                self.limit(staging / "fs", size)
             os.symlink(os.path.relpath(chain, target), staging / "chain")
             os.rename(staging, target)
         finally:
@@ -145,17 +151,32 @@ class CopySnapshotter(CopyLayers):
 
     def upper(self, key: str) -> Path:
         """See Snapshotter."""
-        raise NotSupported("the copy driver does not keep a container's changes apart: use erofs or overlay")
+        raise NotSupported(f"the {self.name} driver does not keep a container's changes apart: use erofs or overlay")
+
+    @contextlib.contextmanager
+    def changes(self, key: str) -> Iterator[int]:
+        """See Snapshotter."""
+        path = self._path(key)
+        if not (path / "fs").is_dir():
+            raise NotFound(f"no snapshot {key}")
+        layers = self._layers_of(key)
+        since = os.lstat(path / "chain").st_mtime_ns
+        staging = self.directories.begin()
+        try:
+            (staging / "changes").mkdir(mode=0o755)
+            origin = Origin(self._chains.ensure(layers), self._init.ensure(layers), since, self._kernel)
+            try:
+                collect(path / "fs", origin, staging / "changes", self._kernel)
+            finally:
+                origin.close()
+            with opened(staging / "changes") as fd:
+                yield fd
+        finally:
+            self.directories.discard(staging)
 
     def remove(self, key: str) -> None:
         """See Snapshotter."""
-        staging = self.directories.begin()
-        try:
-            os.rename(self._path(key), staging / "removed")
-        except FileNotFoundError:
-            pass
-        finally:
-            self.directories.discard(staging)
+        self.directories.discard(self._path(key))
 
     def keys(self) -> list[str]:
         """See Snapshotter."""
@@ -177,18 +198,38 @@ class CopySnapshotter(CopyLayers):
         except FileNotFoundError:
             return []
 
+    def check_size(self, size: int) -> None:
+        """Refuse a size that cannot be given to ``limit``."""
+        raise NotSupported(
+            "storage-opt size: the copy driver cannot limit what a container writes: use erofs or overlay"
+        )
+
+    def limit(self, place: Path, size: int) -> None:
+        """Let a snapshot's tree grow by so many bytes; only after ``check_size``."""
+
+    def duplicate(self, source: Path | None, target: Path) -> None:
+        """Make ``target`` a copy of a tree; without one, an empty directory."""
+        target.mkdir(mode=0o755)
+        if source is not None:
+            with opened(source) as source_fd, opened(target) as target_fd:
+                copy_tree(self._kernel, source_fd, target_fd)
+
     def _build_chain(self, target: Path, layers: Sequence[str]) -> None:
-        if not layers:
-            return
-        self.directories.find(layers[-1])
-        if len(layers) > 1:
-            self._copy(self._chains.ensure(layers[:-1]), target)
-        root = os.open(target, _DIRECTORY)
-        try:
-            self._apply(root, layers[-1])
-            self._kernel.syncfs(root)
-        finally:
-            os.close(root)
+        target.rmdir()
+        if layers:
+            self.directories.find(layers[-1])
+        self.duplicate(self._chains.ensure(layers[:-1]) if len(layers) > 1 else None, target)
+        if layers:
+            with opened(target) as root:
+                self._apply(root, layers[-1])
+
+    def _flush(self, path: Path) -> None:
+        with opened(path) as fd:
+            self._kernel.syncfs(fd)
+
+    def _build_init(self, target: Path, layers: Sequence[str]) -> None:
+        with opened(self._chains.ensure(layers)) as view:
+            init_layer.build(target, view, Attributes.read(view), self._kernel)
 
     def _apply(self, root: int, diff_id: str) -> None:
         path = self.directories.find(diff_id) / _TAR
@@ -209,31 +250,15 @@ class CopySnapshotter(CopyLayers):
         finally:
             extractor.close()
 
-    def _copy(self, source: Path, target: Path) -> None:
-        source_fd, target_fd = os.open(source, _DIRECTORY), os.open(target, _DIRECTORY)
-        try:
-            copy_tree(self._kernel, source_fd, target_fd)
-        finally:
-            os.close(target_fd)
-            os.close(source_fd)
-
-    def _add_init_layer(self, chain: Path, staging: Path) -> None:
-        """Make the init layer and lay it over the copy, as overlayfs would."""
-        made = staging / "init"
-        made.mkdir(mode=0o755)
-        view, root = os.open(chain, _DIRECTORY), os.open(staging / "fs", _DIRECTORY)
-        try:
-            init_layer.build(made, view, Attributes.read(view), self._kernel)
-            for folder, directories, files in os.walk(made):
-                below = os.path.relpath(folder, made)
+    def _lay(self, init: Path, target: Path) -> None:
+        """Lay an init layer over a copy, as overlayfs would."""
+        with opened(target) as root:
+            for folder, directories, files in os.walk(init):
+                below = os.path.relpath(folder, init)
                 for name in directories:
                     self._lay_directory(root, os.path.normpath(f"{below}/{name}"))
                 for name in files:
                     self._lay_file(root, os.path.normpath(f"{below}/{name}"), os.path.join(folder, name))
-        finally:
-            os.close(root)
-            os.close(view)
-        remove_tree(made)
 
     def _lay_directory(self, root: int, path: str) -> None:
         if not stat.S_ISDIR(file_mode(root, path, self._kernel) or 0):
@@ -241,8 +266,16 @@ class CopySnapshotter(CopyLayers):
             os.mkdir(path, 0o755, dir_fd=root)
 
     def _lay_file(self, root: int, path: str, source: str) -> None:
+        """An empty file or a symbolic link."""
         remove_tree(path, dir_fd=root)
-        os.rename(source, path, dst_dir_fd=root)
+        found = os.lstat(source)
+        if stat.S_ISLNK(found.st_mode):
+            os.symlink(os.readlink(source), path, dir_fd=root)
+        else:
+            fd = os.open(path, _NEW_FILE, 0o600, dir_fd=root)
+            os.fchmod(fd, stat.S_IMODE(found.st_mode))
+            os.close(fd)
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns), dir_fd=root, follow_symlinks=False)
 
 
 class CopyWriter:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from carrack.oci import digest as digests
 from carrack.storage import erofs
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from carrack.linux.kernel import Kernel
 
-_IMAGE = "layer.erofs"
+#: the name of the image in a layer's directory
+IMAGE: Final = "layer.erofs"
 _GLANCE = 4096  # bytes read at a time where mostly headers matter
 
 
@@ -62,10 +63,10 @@ class ErofsLayers:
         """See LayerStore."""
         staging = self.directories.begin()
         try:
-            if not _link(fd, staging / _IMAGE):
+            if not _link(fd, staging / IMAGE):
                 return False
             os.ftruncate(fd, self.room + size)  # an attempt before this one may have gone half-way
-            notes = _complete(fd, _scan(fd, size, self._limits), size, diff_id, self.directories.step)
+            notes = complete(fd, _scan(fd, size, self._limits), size, diff_id, self.directories.step)
             self.directories.commit(staging, diff_id, notes)
             return True
         finally:
@@ -95,7 +96,7 @@ class ErofsLayers:
 
     def image(self, diff_id: str) -> Path:
         """The image of a layer. NotFound."""
-        return self.directories.find(diff_id) / _IMAGE
+        return self.directories.find(diff_id) / IMAGE
 
 
 class ErofsSnapshotter(Stacked, ErofsLayers):
@@ -150,7 +151,7 @@ class ErofsWriter:
 
     def __init__(self, directories: LayerDirectories, limits: TarLimits) -> None:
         self._directories = directories
-        self._staging, self._fd = directories.begin_file(_IMAGE)
+        self._staging, self._fd = directories.begin_file(IMAGE)
         os.lseek(self._fd, erofs.TAR_OFFSET, os.SEEK_SET)
         self._scanner = TarScanner(limits)
         self._tree = Tree()
@@ -168,7 +169,7 @@ class ErofsWriter:
     def commit(self, diff_id: str) -> None:
         """See LayerWriter."""
         self._scanner.finish()
-        notes = _complete(self._fd, self._tree, self._scanner.offset, diff_id, self._directories.step)
+        notes = complete(self._fd, self._tree, self._scanner.offset, diff_id, self._directories.step)
         self._close()
         self._directories.commit(self._staging, diff_id, notes)
 
@@ -217,12 +218,26 @@ def _scan(fd: int, size: int, limits: TarLimits) -> Tree:
     return tree
 
 
-def _complete(fd: int, tree: Tree, size: int, diff_id: str, step: Callable[[str], None]) -> LayerNotes:
-    """Make an image of a file that has its tar, and put it on disk; the superblock is written last."""
+def complete(
+    fd: int,
+    tree: Tree,
+    size: int,
+    diff_id: str,
+    step: Callable[[str], None],
+    *,
+    bits: int = erofs.TAR_BITS,
+    held: int | None = None,
+) -> LayerNotes:
+    """Make an image of a file that has its data, and put it on disk; the superblock is written last.
+
+    ``size``: bytes of the layer's tar; ``bits`` of a block and ``held``, the bytes that the image has of it, where it
+    is not the tar as it came.
+    """
     notes = LayerNotes.of(tree, size)
-    head, metadata = erofs.build(tree, size, bytes.fromhex(digests.encoded(diff_id))[:16])
+    held = size if held is None else held
+    head, metadata = erofs.build(tree, held, bytes.fromhex(digests.encoded(diff_id))[:16], bits)
     step("metadata")
-    os.lseek(fd, erofs.metadata_offset(size), os.SEEK_SET)
+    os.lseek(fd, erofs.metadata_offset(held), os.SEEK_SET)
     write_all(fd, metadata)
     step("superblock")
     os.lseek(fd, 0, os.SEEK_SET)

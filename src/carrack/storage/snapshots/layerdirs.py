@@ -77,11 +77,18 @@ def _nothing(step: str) -> None:
 
 class LayerDirectories:
     """The tree of directories drawn above. ``step`` is told the name of each durable step before it is done, for tests
-    of crashes."""
+    of crashes; ``remove`` removes a directory with all that is in it."""
 
-    def __init__(self, root: Path, *, step: Callable[[str], None] = _nothing) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        step: Callable[[str], None] = _nothing,
+        remove: Callable[[Path], None] = remove_tree,
+    ) -> None:
         self.root = root
         self.step = step
+        self._remove = remove
         self._layers = root / "layers"
         self._ingest = root / "ingest"
         self._locks: dict[Path, int] = {}
@@ -186,7 +193,7 @@ class LayerDirectories:
         """
         staging = path if path in self._locks else self._take_away(path)
         if staging is not None:
-            remove_tree(staging)
+            self._remove(staging)
             self._unlock(staging)
 
     def _take_away(self, path: Path) -> Path | None:
@@ -218,7 +225,7 @@ class LayerDirectories:
             except FileNotFoundError:
                 continue
             if lock >= 0:
-                remove_tree(path)
+                self._remove(path)
                 os.close(lock)
 
     def _unlock(self, staging: Path) -> None:

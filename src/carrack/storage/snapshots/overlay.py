@@ -30,9 +30,10 @@ _FILES = "fs"
 
 
 class OverlayLayers:
-    """The layers alone, as a worker process needs them: no mounts."""
+    """The layers alone, as a worker process needs them: no mounts. ``by_name``: see Extractor."""
 
     room = 0
+    by_name = False
 
     def __init__(
         self, directories: LayerDirectories, limits: TarLimits | None = None, kernel: FileKernel = LINUX
@@ -51,7 +52,7 @@ class OverlayLayers:
 
     def layer_writer(self) -> LayerWriter:
         """See LayerStore."""
-        return OverlayWriter(self.directories, self._limits, self._files)
+        return OverlayWriter(self.directories, self._limits, self._files, by_name=self.by_name)
 
     def take_over(self, fd: int, size: int, diff_id: str) -> bool:
         """See LayerStore: directories are made of its files, not of the tar."""
@@ -80,7 +81,7 @@ class OverlayLayers:
 
 
 class OverlaySnapshotter(Stacked, OverlayLayers):
-    """See Snapshotter. ``one_by_one``: see OverlayMounter."""
+    """See Snapshotter. ``one_by_one``, ``by_descriptor``: see OverlayMounter, whose place ``mounter`` may take."""
 
     name = "overlay"
 
@@ -93,9 +94,10 @@ class OverlaySnapshotter(Stacked, OverlayLayers):
         one_by_one: bool = True,
         by_descriptor: bool = False,
         limits: TarLimits | None = None,
+        mounter: OverlayMounter | None = None,
     ) -> None:
         super().__init__(directories, limits, kernel)
-        self._mounter = OverlayMounter(run_root, kernel, one_by_one=one_by_one, by_descriptor=by_descriptor)
+        self._mounter = mounter or OverlayMounter(run_root, kernel, one_by_one=one_by_one, by_descriptor=by_descriptor)
         rooms = Rooms(directories.root, run_root, kernel)
         self._stack = OverlayStack(directories, self._mounter, kernel, self.files, rooms)
 
@@ -116,7 +118,9 @@ class OverlaySnapshotter(Stacked, OverlayLayers):
 class OverlayWriter:
     """See LayerWriter. One flush of the whole file system at the end (syncfs(2)) instead of one per file."""
 
-    def __init__(self, directories: LayerDirectories, limits: TarLimits, kernel: FileKernel) -> None:
+    def __init__(
+        self, directories: LayerDirectories, limits: TarLimits, kernel: FileKernel, *, by_name: bool = False
+    ) -> None:
         self._directories = directories
         self._kernel = kernel
         self._staging = directories.begin()
@@ -127,7 +131,7 @@ class OverlayWriter:
             directories.discard(self._staging)
             raise
         self._scanner = TarScanner(limits)
-        self._extractor = Extractor(self._fd, kernel, overlay=True)
+        self._extractor = Extractor(self._fd, kernel, overlay=True, by_name=by_name)
 
     def write(self, data: bytes | memoryview) -> None:
         """See LayerWriter."""

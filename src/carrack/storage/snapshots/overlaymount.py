@@ -2,7 +2,8 @@
 
 Since Linux 6.8 directories are handed over one by one (``lowerdir+``), each in a string of at most 255 bytes. Before,
 all had to fit into the one page of mount(2)'s options. Both limits are met the same way: directories with long names
-go by short symbolic links, made for the call and removed after it.
+go by short symbolic links, made for the call and removed after it; these are named by way of a descriptor, so that the
+length of the run root does not count.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from carrack.errors import InvalidArgument
 from carrack.linux.mount import AT_FDCWD, MNT_DETACH, MS_RDONLY, OPEN_TREE_CLONE
 from carrack.storage.removal import remove_tree
 from carrack.storage.snapshots.mappedparts import MappedParts
+from carrack.storage.walk import opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +32,15 @@ _MAX_LOWERS = 500  # OVL_MAX_STACK
 
 
 class OverlayMounter:
-    """``one_by_one``: whether the kernel knows ``lowerdir+`` (6.8 and later); ``by_descriptor``: see MappedParts."""
+    """``one_by_one``: whether the kernel knows ``lowerdir+`` (6.8 and later); ``by_descriptor``: see MappedParts.
+    ``scratch``: where short names are made."""
 
     def __init__(self, run_root: Path, kernel: MountKernel, *, one_by_one: bool, by_descriptor: bool = False) -> None:
         self._mapped = MappedParts(run_root, kernel, by_descriptor=one_by_one and by_descriptor)
-        self._scratch = run_root / "o"  # short: its length counts once per layer
+        self.scratch = run_root / "o"
         self._kernel = kernel
         self._one_by_one = one_by_one
-        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def mount(
         self,
@@ -65,27 +68,28 @@ class OverlayMounter:
         return self._mount_linked([str(name) for name in names], lowers)
 
     def _mount_linked(self, names: list[str], lowers: int) -> int:
-        place = self._scratch / secrets.token_hex(3)
+        place = self.scratch / secrets.token_hex(3)
         place.mkdir(mode=0o700)
         try:
-            links = [str(place / str(index)) for index in range(len(names))]
-            for name, link in zip(names, links, strict=True):
-                os.symlink(name, link)
-            if self._one_by_one:
-                return self._mount_new(links, lowers)
-            return self._mount_classic(links, lowers, place / "m")
+            with opened(place) as fd:
+                for index, name in enumerate(names):
+                    os.symlink(name, str(index), dir_fd=fd)
+                links = [f"/proc/self/fd/{fd}/{index}" for index in range(len(names))]
+                if self._one_by_one:
+                    return self._mount_new(links, lowers)
+                return self._mount_classic(links, lowers, place / "m")
         finally:
             remove_tree(place)
 
     def sweep(self) -> None:
         """Remove what a crash in the middle of a call has left."""
         self._mapped.sweep()
-        for name in os.listdir(self._scratch):
+        for name in os.listdir(self.scratch):
             try:
-                self._kernel.umount(str(self._scratch / name / "m"), MNT_DETACH)
+                self._kernel.umount(str(self.scratch / name / "m"), MNT_DETACH)
             except OSError:
                 pass  # most have no mount
-            remove_tree(self._scratch / name)
+            remove_tree(self.scratch / name)
 
     def _mount_new(self, names: Sequence[str | int], lowers: int) -> int:
         options: list[tuple[str, str | int | None]] = [("source", "overlay")]
@@ -96,9 +100,8 @@ class OverlayMounter:
         return self._kernel.new_mount("overlay", [*options, *_OPTIONS])
 
     def _mount_classic(self, names: list[str], lowers: int, target: Path) -> int:
-        escaped = [name.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,") for name in names]
-        data = "lowerdir=" + ":".join(escaped[:lowers])
-        for option, name in zip(("upperdir", "workdir"), escaped[lowers:], strict=False):
+        data = "lowerdir=" + ":".join(names[:lowers])
+        for option, name in zip(("upperdir", "workdir"), names[lowers:], strict=False):
             data += f",{option}={name}"
         data += "".join(f",{key}={value}" for key, value in _OPTIONS)
         if len(os.fsencode(data)) > _LONGEST_DATA:

@@ -13,14 +13,10 @@ import hashlib
 import io
 import logging
 import os
-import re
 from typing import TYPE_CHECKING, Final
 
-from carrack.errors import CarrackError, InvalidArgument, Unavailable
-from carrack.storage.snapshots.copy import CopyLayers, CopySnapshotter
-from carrack.storage.snapshots.erofs import ErofsLayers, ErofsSnapshotter
-from carrack.storage.snapshots.layerdirs import LayerDirectories
-from carrack.storage.snapshots.overlay import OverlayLayers, OverlaySnapshotter
+from carrack.errors import CarrackError, Unavailable
+from carrack.storage.snapshots import drivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,18 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: what ``choose`` tries, in this order; the two forms of erofs share their layers
-DRIVERS: Final = ("erofs", "erofs-loop", "overlay", "copy")
-#: Docker's names for the same
-_ALIASES: Final = {"overlay2": "overlay", "vfs": "copy"}
-
 #: in the run root, which a reboot empties: where a trial went well
 TRIED: Final = "storage/driver"
 
-_FIXED_6_12 = 20  # the fix is in much earlier stable releases; nothing is lost by asking for one that surely has it
-_FILE_MOUNTS = (6, 12)
-_ONE_BY_ONE = (6, 8)
-_BY_DESCRIPTOR = (6, 15)
 _FILES = 10
 
 
@@ -50,19 +37,17 @@ def choose(root: Path, run_root: Path, kernel: Kernel, wanted: str | None = None
     """The first driver that works, or the wanted one; where there are layers already, only the driver that has them.
 
     Each keeps its files under ``root/<driver>``. Unavailable, with every reason, when none works; InvalidArgument
-    for an unknown name. ``release``: as of uname(2), of the running kernel by default.
+    for what is no driver. ``release``: as of uname(2), of the running kernel by default.
     """
     release = release or os.uname().release
-    wanted = _ALIASES.get(wanted, wanted) if wanted else None
-    if wanted is not None and wanted not in DRIVERS:
-        raise InvalidArgument(f"unknown storage driver {wanted!r}: choose one of {', '.join(DRIVERS)}")
+    candidates = [drivers.find(wanted)] if wanted else drivers.with_layers(root) or drivers.DRIVERS
     reasons = []
-    for driver in [wanted] if wanted else _candidates(root):
-        if driver == "erofs" and not file_mounts_are_safe(release):
+    for driver in candidates:
+        if driver == "erofs" and not drivers.file_mounts_are_safe(release):
             reasons.append(f"erofs: kernel {release} may not mount images from files (CVE-2024-56750)")
             continue
         try:
-            snapshotter = _open(driver, root, run_root, kernel, release)
+            snapshotter = drivers.open_driver(driver, root, run_root, kernel, release)
             if not _tried(run_root, _circumstances(driver, root, release)):
                 _try(snapshotter)
                 _note(run_root, _circumstances(driver, root, release))
@@ -109,31 +94,7 @@ def _note(run_root: Path, circumstances: str) -> None:
 
 def layer_store(name: str, root: Path, step: Callable[[str], None] | None = None) -> LayerStore:
     """The layers of a driver by its ``name``, without its mounts: what a worker process writes to."""
-    kinds: dict[str, Callable[[LayerDirectories], LayerStore]] = {
-        "erofs": ErofsLayers,
-        "overlay": OverlayLayers,
-        "copy": CopyLayers,
-    }
-    directories = LayerDirectories(root / name, step=step) if step else LayerDirectories(root / name)
-    return kinds[name](directories)
-
-
-def file_mounts_are_safe(release: str) -> bool:
-    """Whether that kernel is known to survive mounting our images from files."""
-    version = _version(release)
-    if version[:2] == _FILE_MOUNTS:
-        return version[2] >= _FIXED_6_12
-    return version[:2] > _FILE_MOUNTS
-
-
-def takes_lowers_one_by_one(release: str) -> bool:
-    """Whether that kernel's overlayfs has ``lowerdir+``."""
-    return _version(release)[:2] >= _ONE_BY_ONE
-
-
-def takes_detached_mounts(release: str) -> bool:
-    """Whether that kernel's overlayfs has directories by descriptor, of mounts that are attached nowhere."""
-    return _version(release)[:2] >= _BY_DESCRIPTOR
+    return drivers.open_layers(name, root, step)
 
 
 def trial(snapshotter: Snapshotter, owners: Owners | None = None) -> None:
@@ -186,34 +147,3 @@ def _archive() -> bytes:
         info.size = 16  # two daemons on one data root must not take each other's trial for theirs
         archive.addfile(info, io.BytesIO(os.urandom(16)))
     return out.getvalue()
-
-
-def _open(driver: str, root: Path, run_root: Path, kernel: Kernel, release: str) -> Snapshotter:
-    one_by_one, by_descriptor = takes_lowers_one_by_one(release), takes_detached_mounts(release)
-    if driver == "copy":
-        return CopySnapshotter(LayerDirectories(root / "copy"), kernel)
-    if driver == "overlay":
-        return OverlaySnapshotter(
-            LayerDirectories(root / "overlay"), run_root, kernel, one_by_one=one_by_one, by_descriptor=by_descriptor
-        )
-    through_loop = driver == "erofs-loop"
-    directories = LayerDirectories(root / "erofs")
-    return ErofsSnapshotter(
-        directories, run_root, kernel, through_loop=through_loop, one_by_one=one_by_one, by_descriptor=by_descriptor
-    )
-
-
-def _candidates(root: Path) -> list[str]:
-    """All drivers in order, unless one has layers: choosing another would lose sight of every image."""
-    used = [driver for driver in DRIVERS if _has_layers(root / driver.partition("-")[0] / "layers")]
-    return used or list(DRIVERS)
-
-
-def _has_layers(path: Path) -> bool:
-    return path.is_dir() and bool(os.listdir(path))
-
-
-def _version(release: str) -> tuple[int, int, int]:
-    """Of ``6.12.38+deb13-amd64``; all 0 when it is not of that form."""
-    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", release)
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)

@@ -57,13 +57,7 @@ class Rooms:
 
     def check(self, size: int) -> None:
         """Raise InvalidArgument for a size that cannot be, NotSupported (with the reason) where none can."""
-        if size < SMALLEST:
-            raise InvalidArgument(f"storage-opt size: {size} bytes is too small: at least {SMALLEST >> 20}m is needed")
-        status = os.statvfs(self._root)
-        whole = status.f_blocks * status.f_frsize
-        if size > whole:
-            told = f"is more than the file system of {self._root} holds ({whole} bytes)"
-            raise InvalidArgument(f"storage-opt size: {size} bytes {told}")
+        check_size(self._root, size)
         if not self._on_btrfs():
             _program()
             if not os.path.exists(f"{self._dev}/loop-control"):
@@ -211,6 +205,17 @@ class Rooms:
         root = os.path.realpath(self._mounts)
         places = (mount.mount_point.rpartition("/") for mount in mounts if mount.fstype == "ext4")
         return {name for parent, _, name in places if parent == root}
+
+
+def check_size(root: Path, size: int) -> None:
+    """Raise InvalidArgument for a size that cannot be on the file system of ``root``."""
+    if size < SMALLEST:
+        raise InvalidArgument(f"storage-opt size: {size} bytes is too small: at least {SMALLEST >> 20}m is needed")
+    status = os.statvfs(root)
+    whole = status.f_blocks * status.f_frsize
+    if size > whole:
+        told = f"is more than the file system of {root} holds ({whole} bytes)"
+        raise InvalidArgument(f"storage-opt size: {size} bytes {told}")
 
 
 def _format(program: str, image: Path, size: int) -> None:

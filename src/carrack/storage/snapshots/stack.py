@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,10 @@ from carrack.errors import Conflict, InvalidArgument, NotFound
 from carrack.storage.snapshots import implicit, init_layer
 from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.skeleton import PLAIN, Attributes, directory_attributes
+from carrack.storage.walk import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
@@ -268,6 +270,12 @@ class Stacked:
     def upper(self, key: str) -> Path:
         """See Snapshotter."""
         return self._stack.upper(key)
+
+    @contextmanager
+    def changes(self, key: str) -> Iterator[int]:
+        """See Snapshotter."""
+        with opened(self._stack.upper(key)) as fd:
+            yield fd
 
     def remove(self, key: str) -> None:
         """See Snapshotter."""

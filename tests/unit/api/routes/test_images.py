@@ -17,6 +17,7 @@ from carrack.engine.images.bootstrap import Bootstrapper
 from carrack.engine.images.commit import Committer, Source
 from carrack.engine.images.service import Images
 from carrack.errors import NotFound
+from carrack.storage.walk import opened
 
 BASE = tar({"etc/hosts": b"x" * 30_000})
 CONFIG = config_for([BASE])
@@ -36,7 +37,7 @@ class Commits:
         if container != "box":
             raise NotFound(f"No such container: {container}")
         self.paused.append(pause)
-        source = Source({"Cmd": ["sh"]}, self.upper, await self.world.store.resolve("app:1"))
+        source = Source({"Cmd": ["sh"]}, lambda: opened(self.upper), await self.world.store.resolve("app:1"))
         return await self.committer.commit(source, name, **options)
 
 

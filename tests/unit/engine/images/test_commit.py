@@ -9,6 +9,7 @@ from tests.fakes.images import World, config_for, docker_archive, sha, stream, t
 
 from carrack.engine.images.commit import EMPTY_LAYER, Committer, Source, merge
 from carrack.oci import reference
+from carrack.storage.walk import opened
 
 BASE = tar({"etc/hosts": b"x"})
 CONFIG = config_for([BASE], author="someone", docker_version="1")
@@ -29,7 +30,7 @@ def committer(world: World) -> Committer:
 
 def commit(world: World, committer: Committer, upper: Path, name: str = "", **options: Any) -> Any:
     async def run() -> Any:
-        source = Source(CONTAINER, upper, await world.store.resolve("app:1"))
+        source = Source(CONTAINER, lambda: opened(upper), await world.store.resolve("app:1"))
         return await committer.commit(source, reference.parse(name) if name else None, **options)
 
     return asyncio.run(run())

@@ -12,6 +12,7 @@ from carrack.engine.images.commit import Committer
 from carrack.engine.images.service import ContainerCommits
 from carrack.errors import Conflict, NotFound
 from carrack.oci import reference
+from carrack.storage.walk import opened
 
 BASE = tar({"etc/hosts": b"x"})
 CONFIG = config_for([BASE])
@@ -39,7 +40,7 @@ class Containers(list[Any]):
 def commits(world: World, tmp_path: Path) -> ContainerCommits:
     asyncio.run(world.loader.load(stream(docker_archive([(CONFIG, [BASE], ["app:1"])]))))
     (tmp_path / "upper").mkdir()
-    snapshotter: Any = SimpleNamespace(upper=lambda key: tmp_path / "upper" if key == "box" else tmp_path / "gone")
+    snapshotter: Any = SimpleNamespace(changes=lambda key: opened(tmp_path / ("upper" if key == "box" else "gone")))
     committer = Committer(world.store, world.layers, world.content)
     return ContainerCommits(world.store, committer, Containers(), snapshotter, world.events)
 
