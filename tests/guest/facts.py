@@ -53,7 +53,7 @@ def series(release: str) -> str:
 
 
 def drivers(place: Path) -> tuple[str, list[str]]:
-    """The driver that a fresh data root on that file system gets, and all that work there; btrfs on a disk in a file."""
+    """The driver that a fresh data root on that file system gets, and all that work there (btrfs on its own)."""
     working = []
     for name in DRIVERS:
         with tempfile.TemporaryDirectory(prefix="crk-facts-", dir=place) as folder:
