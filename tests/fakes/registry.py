@@ -286,12 +286,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _read(answer: Answer, fault: Fault, start: int, size: int) -> Iterator[bytes]:
     """`size` bytes of the body from `start` on, in pieces, turned over where the fault says."""
-    if fault.fill is not None:
-        zeros = bytes(PIECE)
-        for at in range(0, size, PIECE):
-            yield zeros[: min(PIECE, size - at)]
-        return
     small = PIECE if not fault.speed else max(1, min(PIECE, fault.speed // 20))
+    if fault.fill is not None:
+        zeros = bytes(small)
+        for at in range(0, size, small):
+            yield zeros[: min(small, size - at)]
+        return
     if isinstance(answer.body, Path):
         with answer.body.open("rb") as file:
             file.seek(start)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 _LIMIT = 8 * 1024
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # One bounded step at a time, each anchored: no input makes this backtrack.
-_SCHEME = re.compile(rf"\s*,?\s*({_TOKEN})(?:\s+|\s*$|(?=\s*,))")
-_PARAMETER = re.compile(rf'\s*,?\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))')
+_SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?:\s+|\s*$|(?=\s*,))")
+_PARAMETER = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))')
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from carrack.registry import head as heads
@@ -11,6 +13,9 @@ from carrack.registry.head import Headers, Malformed
 
 _LINE_LIMIT = 4096
 _SENT_AT_ONCE = 64 * 1024
+_INTERIM_MOST = 16
+_SLOWEST = 1024
+"""Bytes a second, over as long as one may be patient, below which a server is held to be broken, or to hold us up."""
 
 Body = bytes | AsyncIterator[bytes]
 
@@ -24,19 +29,21 @@ class Broken(OSError):
 
 
 class Connection:
-    """A channel with what has been read of it too far."""
+    """A channel with what has been read of it too far: `_rest` from `_at` on, so that a short line costs no copy."""
 
     def __init__(self, channel: Channel, patience: float) -> None:
         self._channel = channel
         self._patience = patience
         self._rest = b""
+        self._at = 0
+        self._waited, self._came = 0.0, 0
         self.fresh = True
         """Whether it has served nobody yet."""
 
     def idle(self) -> bool:
         """Whether it is open and the other side has said nothing unasked."""
         try:
-            return not self._rest and self._channel.ready() is None
+            return self._at >= len(self._rest) and self._channel.ready() is None
         except OSError:
             return False
 
@@ -44,59 +51,79 @@ class Connection:
         """End it at once."""
         self._channel.close()
 
-    async def receive(self) -> bytes:
-        """What comes next; b"" at the end. Raises Broken."""
-        if self._rest:
-            data, self._rest = self._rest, b""
-            return data
-        try:
-            return await self._channel.receive(self._patience)
-        except TimeoutError:
-            raise Broken(f"nothing came for {self._patience:.0f} seconds", begun=True) from None
-        except OSError as error:
-            raise Broken(error.strerror or str(error), begun=True) from error
-
-    def unread(self, data: bytes) -> None:
-        """Give back what belongs to what follows."""
-        self._rest = data + self._rest
+    async def receive(self, most: int = sys.maxsize) -> bytes:
+        """What comes next, at most so many bytes; b"" at the end. Raises Broken."""
+        if self._at >= len(self._rest):
+            data = await self._more()
+            if len(data) <= most:
+                return data
+            self._rest, self._at = data, 0
+        data = self._rest[self._at : self._at + most]
+        self._at += len(data)
+        if self._at >= len(self._rest):
+            self._rest, self._at = b"", 0
+        return data
 
     async def until(self, mark: bytes, limit: int) -> bytes:
         """The bytes before `mark`. Raises Broken, and Malformed when it does not come within `limit`."""
-        data = b""
-        while (at := data.find(mark)) < 0:
-            if len(data) > limit:
+        searched = self._at
+        while (found := self._rest.find(mark, searched, self._at + limit + len(mark))) < 0:
+            held = len(self._rest) - self._at
+            if held >= limit + len(mark):
                 raise Malformed(None, "an answer with a line or head that is too long")
-            more = await self.receive()
+            more = await self._more()
             if not more:
-                raise Broken("the connection was closed", begun=bool(data))
-            data += more
-        self.unread(data[at + len(mark) :])
-        return data[:at]
+                raise Broken("the connection was closed", begun=bool(held))
+            self._rest, self._at = self._rest[self._at :] + more, 0
+            searched = max(0, held - len(mark) + 1)
+        data, self._at = self._rest[self._at : found], found + len(mark)
+        return data
 
     async def ask(self, method: str, target: str, headers: Mapping[str, str], body: Body) -> Answer:
         """Send a request; the answer is there when its head is. Raises Broken or Malformed."""
         self.fresh = False
         await self._send(_head(method, target, headers), body)
-        while True:
+        for _ in range(_INTERIM_MOST):
             head = heads.parse(await self._until_head())
             if head.status >= 200:
                 return Answer(self, head, heads.body_length(method, head))
             if head.status == 101:
                 raise Malformed(None, "the server changes to another protocol")
+        raise Malformed(None, "answers that announce another without end")
 
     async def _until_head(self) -> bytes:
-        data = b""
+        self._waited, self._came = 0.0, 0
+        lines: list[bytes] = []
+        left = heads.HEAD_LIMIT
         try:
-            while not (data := data + await self.until(b"\n", heads.HEAD_LIMIT)).strip():
-                data = b""  # empty lines before an answer are none of it
-            lines = [data.rstrip(b"\r")]
-            while line := (await self.until(b"\n", heads.HEAD_LIMIT)).rstrip(b"\r"):
-                lines.append(line)
-                if len(lines) > heads.FIELD_LIMIT:
+            while len(lines) <= heads.FIELD_LIMIT and left > 0:
+                line = await self.until(b"\n", left)
+                left -= len(line) + 1
+                if line.rstrip(b"\r"):
+                    lines.append(line.rstrip(b"\r"))
+                elif lines:  # empty lines before an answer are none of it
+                    self._waited, self._came = 0.0, 0
                     break
+            return b"\n".join(lines)
         except Broken as error:
-            raise Broken(str(error.strerror), begun=bool(data)) from error
-        return b"\n".join(lines)
+            raise Broken(str(error.strerror), begun=bool(lines) or self._at < len(self._rest)) from error
+
+    async def _more(self) -> bytes:
+        """What the channel has next; b"" at the end. Only time spent on waiting counts as slowness of the server."""
+        begun = time.monotonic()
+        try:
+            data = await self._channel.receive(self._patience)
+        except TimeoutError:
+            raise Broken(f"nothing came for {self._patience:.0f} seconds", begun=True) from None
+        except OSError as error:
+            raise Broken(error.strerror or str(error), begun=True) from error
+        self._came += len(data)
+        self._waited += time.monotonic() - begun
+        if self._waited > self._patience:
+            if self._came < _SLOWEST * self._waited:
+                raise Broken(f"only {self._came} bytes came in {self._waited:.0f} seconds", begun=True)
+            self._waited, self._came = 0.0, 0
+        return data
 
     async def _send(self, head: bytes, body: Body) -> None:
         """Write it all, unless the server answers before that: then the answer counts, not what is left unsaid."""
@@ -107,7 +134,7 @@ class Connection:
             await self._channel.send(head, self._patience)
             async for part in _parts(body):
                 if (early := self._channel.ready()) is not None:
-                    self.unread(early)
+                    self._rest += early
                     return
                 await self._channel.send(part, self._patience)
         except TimeoutError:
@@ -115,7 +142,7 @@ class Connection:
         except OSError as error:
             # What the server said before it hung up may still be there to be read.
             with contextlib.suppress(OSError):
-                self.unread(self._channel.ready() or b"")
+                self._rest += self._channel.ready() or b""
             if not self._rest:
                 raise Broken(error.strerror or str(error), begun=False) from error
 
@@ -190,8 +217,11 @@ class Answer:
                     yield data
                 if (await connection.until(b"\n", _LINE_LIMIT)).strip(b"\r"):
                     raise Malformed(None, "a chunk that is longer than it said")
-            while (await connection.until(b"\n", _LINE_LIMIT)).strip(b"\r"):
-                pass  # trailers
+            for _ in range(heads.FIELD_LIMIT):
+                if not (await connection.until(b"\n", _LINE_LIMIT)).strip(b"\r"):
+                    break  # after the trailers
+            else:
+                raise Malformed(None, "trailers without end")
         elif self.length == heads.UNTIL_CLOSE:
             while data := await connection.receive():
                 yield data
@@ -203,12 +233,9 @@ class Answer:
 
 async def _exactly(connection: Connection, size: int) -> AsyncIterator[bytes]:
     while size > 0:
-        data = await connection.receive()
+        data = await connection.receive(size)
         if not data:
             raise Broken(f"the connection was closed {size} bytes before the end", begun=True)
-        if len(data) > size:
-            connection.unread(data[size:])
-            data = data[:size]
         size -= len(data)
         yield data
 

@@ -43,8 +43,11 @@ def split(url: str, what: str = "URL") -> tuple[Origin, str]:
 
 
 def join(base: str, location: str) -> str:
-    """The absolute URL that a `Location` or `Link` means beside `base`."""
-    return urljoin(base, location)
+    """The absolute URL that a `Location` or `Link` means beside `base`. Raises errors.Unavailable for no URL."""
+    try:
+        return urljoin(base, location)
+    except ValueError as error:
+        raise Unavailable(f"{split(base)[0]} leads to {location[:160]!r}: {error}") from None
 
 
 def _problem(url: str) -> str:

@@ -15,15 +15,15 @@ from carrack.registry import origin
 from carrack.registry.head import Headers
 
 PAGE_LIMIT = 8 * 1024 * 1024
-TAGS_LIMIT = 1_000_000
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+PAGES_LIMIT = 5_000
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _NEXT = re.compile(r"<([^<>]{1,8192})>\s*;[^,<]*\brel=\"?next\"?")
 
 
 def tags(data: bytes, what: str) -> list[str]:
     """The tags of one page, those that are none left out. Raises InvalidArgument for what is no such document."""
     listed = document.texts(document.parse(data, limit=PAGE_LIMIT, what=what), "tags", what)
-    return [tag for tag in listed or [] if _TAG.fullmatch(tag)]
+    return [tag for tag in listed or [] if TAG.fullmatch(tag)]
 
 
 def following(here: str, headers: Headers) -> str:

@@ -51,7 +51,7 @@ def parse(text: str, what: str = "proxy") -> Proxy:
     authorization = ""
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = "Basic " + base64.b64encode(pair.encode()).decode()
+        authorization = "Basic " + base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode()
     return Proxy(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], authorization)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
-from carrack.errors import CarrackError, NotFound, Unavailable
+from carrack.errors import CarrackError, InvalidArgument, NotFound, Unavailable
 from carrack.oci import digest as digests
 from carrack.oci import document
 from carrack.oci import manifest as manifests
@@ -61,7 +61,7 @@ class Repository:
 
     async def manifest(self, reference: str, accept: Sequence[str] = ALL) -> Fetched:
         """The manifest of a tag or digest, its digest checked. Raises errors by meaning, and Untrue."""
-        what = f"manifest of {self._named(reference)}"
+        what = f"manifest of {self._named(_checked(reference))}"
 
         async def get(place: Place, session: Session, attempts: int) -> Fetched:
             headers = {"Accept": ", ".join(accept)}
@@ -73,7 +73,7 @@ class Repository:
 
     async def head(self, reference: str) -> Descriptor | None:
         """What a tag or digest leads to, without its content; None when the registry does not tell."""
-        what = f"manifest of {self._named(reference)}"
+        what = f"manifest of {self._named(_checked(reference))}"
 
         async def get(place: Place, session: Session, attempts: int) -> Descriptor | None:
             path = f"/v2/{place.path}/manifests/{quote(reference, safe=':')}"
@@ -87,7 +87,7 @@ class Repository:
     @contextlib.asynccontextmanager
     async def blob(self, descriptor: Descriptor, offset: int = 0) -> AsyncIterator[BlobStream]:
         """The blob's bytes from `offset` on, or from 0: the stream says which. See BlobStream."""
-        what = f"blob {digests.short(descriptor.digest)} of {self.name.familiar_name}"
+        what = f"blob {digests.short(digests.validate(descriptor.digest))} of {self.name.familiar_name}"
 
         async def get(place: Place, session: Session, attempts: int) -> BlobStream:
             async def ask(headers: dict[str, str], passed: tuple[int, ...]) -> Answer:
@@ -104,7 +104,7 @@ class Repository:
 
     async def size_of(self, digest: str) -> int | None:
         """A blob's size in bytes; None when it is not there (0 when the registry does not say)."""
-        what = f"blob {digests.short(digest)} of {self.name.familiar_name}"
+        what = f"blob {digests.short(digests.validate(digest))} of {self.name.familiar_name}"
 
         async def get(place: Place, session: Session, attempts: int) -> int | None:
             path = f"/v2/{place.path}/blobs/{digest}"
@@ -116,7 +116,7 @@ class Repository:
     async def mount(self, digest: str, from_path: str) -> bool:
         """Have the registry take a blob over from another repository of it; False when it must be uploaded."""
         place, session = self._target()
-        what = f"mount of blob {digests.short(digest)} from {from_path}"
+        what = f"mount of blob {digests.short(digests.validate(digest))} from {from_path}"
         path = f"/v2/{place.path}/blobs/uploads/?{urlencode({'mount': digest, 'from': from_path})}"
         scopes = (f"repository:{place.path}:{self._actions}", f"repository:{from_path}:pull")
         try:
@@ -145,7 +145,7 @@ class Repository:
     async def put_manifest(self, reference: str, data: bytes, media_type: str) -> str:
         """Put a manifest under a tag or digest; the digest that it has. Raises errors by meaning, and Untrue."""
         place, session = self._target()
-        what = f"push of {self._named(reference)}"
+        what = f"push of {self._named(_checked(reference))}"
         path = f"/v2/{place.path}/manifests/{quote(reference, safe=':')}"
         answer = await session.ask(
             "PUT", path, what, scopes=self._scopes(place), headers={"Content-Type": media_type},
@@ -160,7 +160,7 @@ class Repository:
     async def delete_manifest(self, reference: str) -> None:
         """Remove a tag, or a manifest by its digest. Raises errors by meaning."""
         place, session = self._target()
-        path = f"/v2/{place.path}/manifests/{quote(reference, safe=':')}"
+        path = f"/v2/{place.path}/manifests/{quote(_checked(reference), safe=':')}"
         scopes = (f"repository:{place.path}:{self._actions},delete",)
         async with await session.ask("DELETE", path, f"removal of {self._named(reference)}", scopes=scopes):
             pass
@@ -177,18 +177,17 @@ class Repository:
             )
 
         place, session, page, following = await self._first(get, digest=False)
-        seen = 0
-        while True:
+        for _ in range(paging.PAGES_LIMIT):
             for tag in page:
                 yield tag
-            seen += len(page)
-            if not following or not page or seen > paging.TAGS_LIMIT:
+            if not following or not page:
                 return
             page, following = await self._tag_page(place, session, following, what, self._attempts)
+        raise Untrue(f"{what} from {place.host}: a list without end")
 
     async def referrers(self, digest: str, artifact_type: str = "") -> Index:
         """What refers to the manifest `digest` by `subject`, of one type or all; empty when nothing does."""
-        what = f"referrers of {digests.short(digest)} in {self.name.familiar_name}"
+        what = f"referrers of {digests.short(digests.validate(digest))} in {self.name.familiar_name}"
 
         async def get(place: Place, session: Session, attempts: int) -> Index:
             query = f"?{urlencode({'artifactType': artifact_type})}" if artifact_type else ""
@@ -278,6 +277,13 @@ def _fetched(answer: Answer, reference: str, what: str) -> Fetched:
     source = origin.split(answer.url)[0].authority
     descriptor = Descriptor(_media_type(answer, data, what), digest, len(data))
     return Fetched(descriptor, data, source, limits.parse(answer.headers))
+
+
+def _checked(reference: str) -> str:
+    """A tag or digest, of which a URL may be made. Raises InvalidArgument for what is neither."""
+    if not digests.is_digest(reference) and not paging.TAG.fullmatch(reference):
+        raise InvalidArgument(f"{reference[:160]!r} is no tag and no digest")
+    return reference
 
 
 def _media_type(answer: Answer, data: bytes, what: str) -> str:

@@ -96,7 +96,7 @@ def _load(text: str) -> dict[str, Any]:
         raise InvalidArgument(f"larger than {FILE_LIMIT} bytes")
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one, so is a number too long to be read
         raise InvalidArgument(f"not TOML: {error}") from None
     _known(document, ("offline", "registry", *_OTHER_TABLES), "the file")
     return document

@@ -116,20 +116,19 @@ class Session:
         """Ask what the registry wants to be convinced with, so that no request is sent in vain."""
         url = f"https://{self.host.address}"
         async with await self._transport.ask("GET", f"{url}/v2/", {}, hosts=(self.host.name,)) as answer:
-            self._learn(answer)
+            self._learn(answer, url)
             await answer.read(failures.ERROR_LIMIT)
         self.host.base = url
 
     async def _probe(self) -> None:
         """Find whether the registry speaks TLS, which need not be trusted, or plain HTTP."""
         host = self.host
+        url = f"https://{host.address}"
         try:
-            async with await self._transport.ask(
-                "GET", f"https://{host.address}/v2/", {}, verify=False, hosts=(host.name,)
-            ) as answer:
-                self._learn(answer)
+            async with await self._transport.ask("GET", f"{url}/v2/", {}, verify=False, hosts=(host.name,)) as answer:
+                self._learn(answer, url)
                 await answer.read(failures.ERROR_LIMIT)
-            host.base, host.verify = f"https://{host.address}", False
+            host.base, host.verify = url, False
         except (NotReached, TlsFailed) as error:
             other_port = bare(host.address) == host.address.strip("[]")
             if not getattr(error, "plain", False) and not other_port:
@@ -161,11 +160,9 @@ class Session:
             answer = await self._transport.ask(
                 method, url, sent, body(), verify=self.host.verify, hosts=(self.host.name,)
             )
-            ours = origins.split(answer.url)[0] == origins.split(base)[0]
-            if answer.status != 401 or not ours or attempt == 2:
+            if attempt == 2 or not self._learn(answer, base):
                 break
             self._tokens.drop(authorization.removeprefix("Bearer "))
-            self._learn(answer)
             if not self._can_answer(authorization):
                 break
             if authorization:
@@ -202,9 +199,12 @@ class Session:
             return False
         return self._settings.insecure_address(str(address[0]) for _, address in found)
 
-    def _learn(self, answer: Answer) -> None:
-        if answer.status == 401:
-            self.host.challenges = challenge.parse(answer.headers.all("www-authenticate"))
+    def _learn(self, answer: Answer, base: str) -> bool:
+        """Take up what the registry wants to be convinced with; whom it redirects to has no say in that."""
+        if answer.status != 401 or origins.split(answer.url)[0] != origins.split(base)[0]:
+            return False
+        self.host.challenges = challenge.parse(answer.headers.all("www-authenticate"))
+        return True
 
     async def _authorization(self, scopes: tuple[str, ...]) -> str:
         """The value of `Authorization` for what is known of the registry, "" for none."""

@@ -23,6 +23,7 @@ from carrack.registry.transport import Transport
 _LIMIT = 1024 * 1024
 _LEAST_SECONDS = 60.0
 """A token that says less is held to live so long (the specification's default)."""
+_MOST_SECONDS = 86400.0
 _MARGIN = 10.0
 _MOST = 256
 CLIENT_ID = "carrack"
@@ -160,6 +161,6 @@ def _read(document: Mapping[str, Any], registry: str, there: str) -> Token:
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         raise Unavailable(f"{registry}: {there} answers without a token")
     lives = document.get("expires_in")
-    seconds = max(_LEAST_SECONDS, float(lives)) if isinstance(lives, int | float) else _LEAST_SECONDS
+    seconds = max(_LEAST_SECONDS, min(lives, _MOST_SECONDS)) if isinstance(lives, int | float) else _LEAST_SECONDS
     refresh = document.get("refresh_token")
     return Token(value, time.monotonic() + seconds - _MARGIN, refresh if isinstance(refresh, str) else "")
