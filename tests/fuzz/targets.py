@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import archives, documents, names, streams
+from tests.fuzz import archives, documents, names, registries, streams
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "tar": archives.tar,
@@ -40,6 +40,13 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "dns-question": names.questions,
     "dns-answer": names.answers,
     "resolv-conf": names.server_files,
+    "challenge": registries.challenges,
+    "registry-auth": registries.auth_headers,
+    "registry-answer": registries.answers,
+    "registry-refusal": registries.refusals,
+    "registry-retry": registries.waits,
+    "registry-rules": registries.rule_files,
+    "registry-url": registries.urls,
 }
 CORPUS = Path(__file__).parent / "corpus"
 

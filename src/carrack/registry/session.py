@@ -16,7 +16,7 @@ from carrack.registry.challenge import Challenge
 from carrack.registry.credentials import ANONYMOUS, Credentials
 from carrack.registry.dial import NotReached, TlsFailed
 from carrack.registry.exchange import Answer, Body, Broken
-from carrack.registry.head import Malformed
+from carrack.registry.head import Headers, Malformed
 from carrack.registry.settings import RegistrySettings, bare
 from carrack.registry.tokens import Service, Tokens, basic
 from carrack.registry.transport import Transport
@@ -90,7 +90,7 @@ class Session:
             except OSError as error:
                 failure, pause, last = self._failed(error, what), None, isinstance(error, (Malformed, *_NO_CONNECTION))
             else:
-                failure, pause = await self._refused(answer, what), retry_after(answer)
+                failure, pause = await self._refused(answer, what), retry_after(answer.headers)
                 last = answer.status not in _PASSING or (pause or 0) > _PATIENT
                 last = last or (answer.status == 429 and pause is None and tried >= _NO_HINT_ATTEMPTS)
             if last or tried >= attempts:
@@ -246,16 +246,16 @@ class Session:
             body = b""
         finally:
             await answer.close()
-        return failures.refusal(answer.status, body, what, self.host.name, retry_after(answer))
+        return failures.refusal(answer.status, body, what, self.host.name, retry_after(answer.headers))
 
 
 def _is_bearer(one: Challenge) -> bool:
     return one.scheme == "bearer" and bool(one.parameters.get("realm"))
 
 
-def retry_after(answer: Answer) -> float | None:
+def retry_after(headers: Headers) -> float | None:
     """Seconds to wait by the field `Retry-After`, a number or a date; None without one."""
-    text = answer.headers.get("retry-after").strip()
+    text = headers.get("retry-after").strip()
     if text.isascii() and text.isdigit() and len(text) < 10:
         return float(text)
     try:
