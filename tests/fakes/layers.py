@@ -36,6 +36,13 @@ class FakeLayers:
     def remove_layer(self, diff_id: str) -> None:
         (self.folder / diff_id).unlink(missing_ok=True)
 
+    def damage(self, diff_id: str) -> str:
+        data = (self.folder / diff_id).read_bytes()
+        return "" if "sha256:" + hashlib.sha256(data).hexdigest() == diff_id else "its content has another digest"
+
+    def set_aside(self, diff_id: str, target: Path) -> None:
+        (self.folder / diff_id).rename(target)
+
     def layers(self) -> Iterable[str]:
         return [path.name for path in self.folder.iterdir()]
 

@@ -46,6 +46,11 @@ def collect(daemon: "Daemon", rules: "dict[str, str]", *, plan: bool = False) ->
     return answer
 
 
+def check(daemon: "Daemon", *, repair: bool = False, read: bool = True) -> "Iterator[Any]":
+    """What is wrong with the data root, as it is found; a summary (without ``Level``) comes last."""
+    return daemon.events("POST", "/system/fsck", {"repair": repair, "read": "1" if read else "0"})
+
+
 def ports(daemon: "Daemon") -> "list[Document]":
     """Who can reach what."""
     answer: list[Document] = daemon.get("/system/ports")

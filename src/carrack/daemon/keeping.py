@@ -1,13 +1,18 @@
-"""Gives what keeps the disk in order its services: the account of the data root, the garbage collection by itself."""
+"""Gives what keeps the disk in order its services: the account of the data root, its check, and garbage collection."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from carrack.api.routes import disk
+from carrack.engine.images.checks import ImageChecks
+from carrack.engine.images.service import held_layers
+from carrack.engine.system.fsck import Fsck
 from carrack.engine.system.janitor import Janitor
 from carrack.engine.system.owners import Accountant
+from carrack.storage.content import ContentStore
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
 def routes(services: Services, config: Config) -> list[Route]:
     """The routes about the disk of services that are built."""
-    return disk.routes(services.images.keeper, accountant(services, config))
+    return disk.routes(services.images.keeper, accountant(services, config), fsck(services, config))
 
 
 def accountant(services: Services, config: Config) -> Accountant:
@@ -31,6 +36,22 @@ def accountant(services: Services, config: Config) -> Accountant:
         services.store,
         lambda: [volume.name for volume in services.volumes.recorded],
         services.snapshotter.name,
+    )
+
+
+def fsck(services: Services, config: Config) -> Fsck:
+    """What compares the data root with the records."""
+    images, content = services.images, ContentStore(config.data_root)
+    held = partial(held_layers, services.store)
+    return Fsck(
+        Path(config.data_root),
+        services.records,
+        images.store,
+        ImageChecks(images.store, images.layers, content, services.snapshotter, held),
+        content,
+        services.store,
+        services.snapshotter,
+        lambda: [volume.name for volume in services.volumes.recorded],
     )
 
 

@@ -15,10 +15,11 @@ from carrack.engine.images.policy import Rules
 def services() -> Any:
     volume = SimpleNamespace(name="data")
     return SimpleNamespace(
-        images=SimpleNamespace(keeper=SimpleNamespace(rules=Rules()), store=[], layers=None),
+        images=SimpleNamespace(keeper=SimpleNamespace(rules=Rules()), store=[], layers=None, checks=None),
         store=[],
         volumes=SimpleNamespace(recorded=[volume]),
-        snapshotter=SimpleNamespace(name="erofs"),
+        snapshotter=SimpleNamespace(name="erofs", keys=list),
+        records=SimpleNamespace(path="meta.db"),
     )
 
 
@@ -29,7 +30,7 @@ def test_the_account_is_of_this_data_root(tmp_path: Path) -> None:
     assert account["Root"] == str(tmp_path)
     assert ["data"] in [row["Owners"] for row in account["Rows"]]
     paths = {route.path for route in keeping.routes(services(), Config(data_root=tmp_path))}
-    assert {"/system/df/explain", "/system/gc"} <= paths
+    assert {"/system/df/explain", "/system/gc", "/system/fsck"} <= paths
 
 
 def test_rules_of_the_configuration_count() -> None:

@@ -1,18 +1,22 @@
-"""Ours, beside Docker's API: who has the bytes of the data root, and garbage collection by rules."""
+"""Ours, beside Docker's API: who has the bytes of the data root, whether they are right, and garbage collection."""
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import replace
 
 from carrack.api.app import Route
 from carrack.api.request import Request
-from carrack.api.response import Response, json_response
+from carrack.api.response import Response, json_response, stream
+from carrack.api.stream import StreamWriter
 from carrack.engine.images import policy
+from carrack.engine.images.checks import How
 from carrack.engine.images.keeper import Keeper
+from carrack.engine.system.fsck import Fsck, summary
 from carrack.engine.system.owners import Accountant
 
 
-def routes(keeper: Keeper, accountant: Accountant) -> list[Route]:
+def routes(keeper: Keeper, accountant: Accountant, fsck: Fsck) -> list[Route]:
     """The route table."""
 
     async def explain(_: Request) -> Response:
@@ -26,4 +30,22 @@ def routes(keeper: Keeper, accountant: Accountant) -> list[Route]:
         outcome = await (keeper.plan(rules) if request.query.flag("plan") else keeper.run(rules))
         return json_response(outcome.document())
 
-    return [Route("GET", "/system/df/explain", explain), Route("POST", "/system/gc", collect)]
+    async def check(request: Request) -> Response:
+        how = How(mend=request.query.flag("repair"), read=request.query.flag("read", True))
+
+        async def produce(writer: StreamWriter) -> None:
+            await writer.start()
+            findings = []
+            async with aclosing(fsck.run(how)) as running:
+                async for finding in running:
+                    findings.append(finding)
+                    await writer.json(finding.document())
+            await writer.json(summary(findings, how))
+
+        return stream(produce)
+
+    return [
+        Route("GET", "/system/df/explain", explain),
+        Route("POST", "/system/gc", collect),
+        Route("POST", "/system/fsck", check),
+    ]

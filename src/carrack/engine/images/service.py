@@ -116,7 +116,7 @@ class Images:
         users = partial(_users, containers)
         host = of_machine(os.uname().machine)
         layers = LayerStore(records, content, snapshotter, _apply(workers))
-        store = ImageStore(records, content, layers, events, partial(_held_layers, containers))
+        store = ImageStore(records, content, layers, events, partial(held_layers, containers))
         importer = Importer(store, layers, content, host)
         committer = Committer(store, layers, content)
         remover = Remover(store, users, events)
@@ -157,7 +157,8 @@ def _users(containers: Containers) -> list[Use]:
     return [Use(c.id, image, c.state.running) for c, image in (*made, *mounted)]
 
 
-def _held_layers(containers: Containers) -> list[str]:
+def held_layers(containers: Containers) -> list[str]:
+    """The diff ids of the layers that containers stand on, or have mounted."""
     mounted = [point["Layers"] for c in containers for point in c.mounts if point["Type"] == "image"]
     return [diff_id for layers in (*(c.layers for c in containers), *mounted) for diff_id in layers]
 

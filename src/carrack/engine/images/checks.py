@@ -1,0 +1,220 @@
+"""Whether images are still what they were: every blob and layer that one needs is read again and hashed.
+
+What is damaged is, when mending is wanted, put into quarantine, where nothing looks for it any more; a layer is then
+made again of the blob that it came as, if that is kept and whole. Nothing is done under somebody's hands: what is
+looked at is held, and containers that run go on with what they have mounted.
+
+::
+
+    <data root>/quarantine/<hex>-<random>       a damaged blob, or layer
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from carrack.engine.whole import whole
+from carrack.errors import CarrackError, NotFound
+from carrack.oci import digest as digests
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from carrack.engine.images.image import Image
+    from carrack.engine.images.layers import LayerStore
+    from carrack.engine.images.store import ImageStore
+    from carrack.storage.content import ContentStore
+    from carrack.storage.gc import Garbage
+
+log = logging.getLogger(__name__)
+
+PROBLEM, GARBAGE, NOTE = "problem", "garbage", "note"
+
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be. ``mended``: what was done about it, "" for nothing."""
+
+    level: str
+    check: str
+    subject: str
+    text: str
+    mended: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {
+            "Level": self.level,
+            "Check": self.check,
+            "Subject": self.subject,
+            "Text": self.text,
+            "Mended": self.mended,
+        }
+
+
+@dataclass(slots=True)
+class How:
+    """``mend``: whether to do something about it; ``read``: whether to read everything. ``seen`` counts bytes read."""
+
+    mend: bool = False
+    read: bool = True
+    seen: int = 0
+
+
+class Files(Protocol):
+    """What is needed of a snapshotter."""
+
+    def has_layer(self, diff_id: str) -> bool: ...
+    def damage(self, diff_id: str) -> str: ...
+    def set_aside(self, diff_id: str, target: Path) -> None: ...
+
+
+class ImageChecks:
+    """``held`` tells the layers that containers stand on."""
+
+    def __init__(
+        self,
+        store: ImageStore,
+        layers: LayerStore,
+        content: ContentStore,
+        files: Files,
+        held: Callable[[], Iterable[str]],
+    ) -> None:
+        self._store = store
+        self._layers = layers
+        self._content = content
+        self._files = files
+        self._held = held
+
+    async def run(self, how: How) -> AsyncGenerator[Finding, None]:
+        """All of it: blobs first, so that layers are made again of those that are whole."""
+        for check in (self._blobs(how), self._all_layers(how), self._garbage(how)):
+            async with aclosing(check):
+                async for finding in check:
+                    yield finding
+
+    async def _blobs(self, how: How) -> AsyncGenerator[Finding, None]:
+        for digest in sorted({digest for image in self._store for digest in self._blobs_of(image)}):
+            users = _names(image for image in self._store if digest in self._blobs_of(image))
+            if not users:
+                continue  # removed meanwhile
+            async with self._layers.hold([digest]):
+                wrong = await asyncio.to_thread(self._blob_damage, digest, how)
+                if not wrong:
+                    continue
+                text = f"the blob {digest} of {users} {wrong}: {self._loss(digest)}"
+                mended = ""
+                if how.mend and self._content.has(digest):
+                    await asyncio.to_thread(os.rename, self._content.path(digest), self._quarantine(digest))
+                    mended = "put into quarantine"
+                yield Finding(PROBLEM, "content", digest, text, mended)
+
+    async def _all_layers(self, how: How) -> AsyncGenerator[Finding, None]:
+        needed = {diff_id for image in self._store for diff_id in image.diff_ids} | set(self._held())
+        for diff_id in sorted(needed):
+            async with self._layers.hold([diff_id]):
+                wrong = await asyncio.to_thread(self._layer_damage, diff_id, how)
+                if wrong:
+                    yield await self._layer(diff_id, wrong, how)
+
+    async def _layer(self, diff_id: str, wrong: str, how: How) -> Finding:
+        users = _names(image for image in self._store if diff_id in image.diff_ids) or "a container of a removed image"
+        text = f"the layer {diff_id} of {users} {wrong}"
+        mended = await whole(self._mend(diff_id)) if how.mend else ""
+        if how.mend and "made again" not in mended:
+            text += "; it cannot be made again here: remove the image, and pull or load it again"
+        return Finding(PROBLEM, "layers", diff_id, text, mended)
+
+    async def _garbage(self, how: How) -> AsyncGenerator[Finding, None]:
+        found = await self._store.unneeded()
+        if how.mend and found:
+            await self._store.collect()
+        for subject, text in _told(found):
+            yield Finding(GARBAGE, "content", subject, text, "removed" if how.mend else "")
+
+    async def _mend(self, diff_id: str) -> str:
+        """Put the layer aside and make it again; what was done, in words."""
+        done = []
+        if self._files.has_layer(diff_id):
+            await asyncio.to_thread(self._files.set_aside, diff_id, self._quarantine(diff_id))
+            done.append("put into quarantine")
+        try:
+            blob = self._layers.get(diff_id).blob
+            if blob is not None and self._content.has(blob):
+                with self._content.ingest() as spool:
+                    await asyncio.to_thread(self._copy, blob, spool.write)
+                    await self._layers.ensure(diff_id, spool)
+                done.append(f"made again of {blob}")
+        except (OSError, CarrackError) as error:
+            log.warning("layer %s could not be made again: %s", diff_id, error)
+        return ", ".join(done)
+
+    def _blobs_of(self, image: Image) -> tuple[str, ...]:
+        return (*image.documents, *self._layers.blobs(image.diff_ids))
+
+    def _loss(self, digest: str) -> str:
+        config = any(image.id == digest for image in self._store)
+        loss = "the image is lost" if config else "it cannot be pushed or saved as it came"
+        return f"{loss}; remove it, and pull or load it again"
+
+    def _blob_damage(self, digest: str, how: How) -> str:
+        if not self._content.has(digest):
+            return "is missing"
+        if not how.read:
+            return ""
+        found = hashlib.sha256()
+        try:
+            how.seen += self._copy(digest, found.update)
+        except OSError as error:
+            return f"cannot be read ({error.strerror or error})"
+        return "" if found.hexdigest() == digests.encoded(digest) else "has changed: its digest is another one"
+
+    def _layer_damage(self, diff_id: str, how: How) -> str:
+        if not self._layers.has(diff_id):
+            return "is missing"
+        if not how.read:
+            return ""
+        try:
+            wrong = self._files.damage(diff_id)
+        except NotFound:
+            return "is missing"
+        except (OSError, CarrackError) as error:
+            return f"cannot be read ({error})"
+        how.seen += self._layers.size([diff_id])
+        return f"is damaged: {wrong}" if wrong else ""
+
+    def _copy(self, digest: str, write: Callable[[memoryview], object]) -> int:
+        buffer, size = memoryview(bytearray(_PIECE)), 0
+        with self._content.open(digest) as file:
+            while count := file.readinto(buffer):  # type: ignore[attr-defined]
+                write(buffer[:count])
+                size += count
+        return size
+
+    def _quarantine(self, digest: str) -> Path:
+        folder = self._content.root / "quarantine"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder / f"{digests.encoded(digest)}-{secrets.token_hex(4)}"
+
+
+def _names(images: Iterable[Image]) -> str:
+    """The images in words, "" for none."""
+    found = sorted({(*image.tags, *image.repo_digests, digests.short(image.id))[0] for image in images})
+    return f"image {found[0]}" if len(found) == 1 else f"images {', '.join(found)}" if found else ""
+
+
+def _told(found: Garbage) -> list[tuple[str, str]]:
+    """What nothing needs: subject and text. A thing with a row and a file is told once."""
+    layers = [(diff_id, f"nothing needs the layer {diff_id}") for diff_id in found.layer_rows | found.layer_files]
+    blobs = [(digest, f"nothing needs the blob {digest}") for digest in found.blob_rows | found.blob_files]
+    return sorted(layers) + sorted(blobs)
