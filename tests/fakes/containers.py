@@ -288,6 +288,9 @@ class FakeImages:
             raise NotFound(f"No such image: {reference}")
         return self.images[reference]
 
+    def siblings(self, image: FakeImage) -> list[FakeImage]:
+        return []
+
     @asynccontextmanager
     async def hold(self, image: FakeImage) -> AsyncIterator[None]:
         yield

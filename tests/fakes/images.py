@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from carrack.engine.images.looking import Looker
 from carrack.engine.images.policy import Disk
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
+from carrack.engine.images.variants import Variants
 from carrack.oci.platform import Platform
 from carrack.storage.content import ContentStore
 from carrack.storage.looks import ImageLayers
@@ -54,7 +55,8 @@ class World:
         self.saver = Saver(self.store, self.layers, self.content)
         self.importer = Importer(self.store, self.layers, self.content, HOST)
         self.remover = Remover(self.store, lambda: self.uses, self.events)
-        self.lister = Lister(self.store, self.layers, lambda: self.uses, "fake")
+        self.variants = Variants(self.store, self.layers, self.content, lambda: self.uses)
+        self.lister = Lister(self.store, self.layers, lambda: self.uses, "fake", self.variants)
         self.looker = Looker(self.store, self.layers, self.look)
         self.keeper = Keeper(
             self.store, self.layers, self.content, self.remover, lambda: self.uses, self.events, lambda: self.disk
@@ -155,3 +157,58 @@ def oci_layout(config: bytes, layers: list[bytes], name: str = "", /, **index: A
 
 def pointer(media_type: str, data: bytes) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": sha(data), "size": len(data)}
+
+
+def multi_platform(
+    images: dict[str, tuple[bytes, list[bytes]]],
+    name: str,
+    *,
+    attested: str = "",
+    said: dict[str, dict[str, Any]] | None = None,
+) -> bytes:
+    """An OCI image layout with one index: config and layers (which go in gzip'ed) by architecture, in this order.
+
+    `attested`: the architecture whose image has an attestation, as BuildKit writes them; `said`: further members of an
+    architecture's descriptor.
+    """
+    manifest_type = "application/vnd.oci.image.manifest.v1+json"
+    blobs, entries = dict[str, bytes](), list[dict[str, Any]]()
+
+    def put(media_type: str, data: bytes) -> dict[str, Any]:
+        blobs[f"blobs/sha256/{sha(data)[7:]}"] = data
+        return pointer(media_type, data)
+
+    for architecture, (config, layers) in images.items():
+        packed = [gzip.compress(layer, mtime=0) for layer in layers]
+        body = {
+            "schemaVersion": 2,
+            "mediaType": manifest_type,
+            "config": put("application/vnd.oci.image.config.v1+json", config),
+            "layers": [put("application/vnd.oci.image.layer.v1.tar+gzip", data) for data in packed],
+        }
+        entry = put(manifest_type, json.dumps(body).encode())
+        platform = {"architecture": architecture, "os": "linux"}
+        entries.append({**entry, "platform": platform, **(said or {}).get(architecture, {})})
+        if architecture == attested:
+            entries.append(_attestation(put, entry["digest"]))
+    index_type = "application/vnd.oci.image.index.v1+json"
+    index = json.dumps({"schemaVersion": 2, "mediaType": index_type, "manifests": entries}).encode()
+    target = put(index_type, index) | {"annotations": {"io.containerd.image.name": name}}
+    whole = json.dumps({"schemaVersion": 2, "manifests": [target]}).encode()
+    return tar({**blobs, "index.json": whole, "oci-layout": b'{"imageLayoutVersion": "1.0.0"}'})
+
+
+def _attestation(put: Callable[[str, bytes], dict[str, Any]], subject: str) -> dict[str, Any]:
+    body = {
+        "schemaVersion": 2,
+        "config": put("application/vnd.oci.image.config.v1+json", b"{}"),
+        "layers": [put("application/vnd.in-toto+json", b"{}")],
+    }
+    return {
+        **put("application/vnd.oci.image.manifest.v1+json", json.dumps(body).encode()),
+        "annotations": {
+            "vnd.docker.reference.digest": subject,
+            "vnd.docker.reference.type": "attestation-manifest",
+        },
+        "platform": {"architecture": "unknown", "os": "unknown"},
+    }

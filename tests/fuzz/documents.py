@@ -156,7 +156,7 @@ def filters(data: bytes) -> None:
     matcher(given)(event)
     for act in (
         lambda: listing.select(_CONTAINERS, _nothing, lambda _: set(), everything=True, filters=given),
-        lambda: asyncio.run(image_filters.tests(given, image_filters.LIST, _no_image)),
+        lambda: asyncio.run(image_filters.tests(given, image_filters.LIST, _no_image, ())),
         lambda: image_filters.flag(given, "dangling", False),
     ):
         try:

@@ -39,10 +39,18 @@ def network_request(body: Document, version: Version) -> Document:
 
 
 def container_rows(rows: list[Document], version: Version) -> list[Document]:
-    """The list of containers: annotations came with 1.46."""
+    """The list of containers: annotations came with 1.46, the image's manifest with 1.48."""
+    if version >= (1, 48):
+        return rows
+    rows = [_without(row, "ImageManifestDescriptor") for row in rows]
     if version >= (1, 46):
         return rows
     return [{**row, "HostConfig": _without(row["HostConfig"], "Annotations")} for row in rows]
+
+
+def container(document: Document, version: Version) -> Document:
+    """A container: its image's manifest came with 1.48."""
+    return document if version >= (1, 48) else _without(document, "ImageManifestDescriptor")
 
 
 def info(document: Document, version: Version) -> Document:

@@ -206,7 +206,7 @@ class Services:
     def _creator(self) -> Creator:
         return Creator(
             self.store, self.images.store, self.volumes, self.snapshotter, self.events, self.paths, self.facts,
-            self.idmaps, self.slots.identity, self.runtimes, self.networks.find,
+            self.idmaps, self.slots.identity, self.runtimes, self.networks.find, self.images.variants.described,
         )  # fmt: skip
 
     def _build_system(self) -> None:
@@ -381,8 +381,8 @@ class Services:
             row = listing.row(c, now)
             row["SizeRw"] = await self.containers.files.size(c)
             row["SizeRootFs"] = row["SizeRw"] + self.containers.image_size(c)
-            row = listing.sized(row)
-            rows.append(row)
+            row.pop("ImageManifestDescriptor", None)  # Docker's has none here
+            rows.append(listing.sized(row))
         return rows
 
     async def _layers_size(self) -> int:

@@ -18,7 +18,10 @@ _KEYS = frozenset({"mediaType", "digest", "size", "urls", "annotations", "platfo
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A pointer to `size` bytes (at most 2**63-1) whose digest is `digest`."""
+    """A pointer to `size` bytes (at most 2**63-1) whose digest is `digest`.
+
+    `data` may be the content in base64; it is shown and never taken for the content.
+    """
 
     media_type: str
     digest: str
@@ -27,6 +30,7 @@ class Descriptor:
     urls: tuple[str, ...] = ()
     platform: Platform | None = None
     artifact_type: str = ""
+    data: str = ""
 
     def document(self) -> dict[str, Any]:
         """As a JSON object, empty members left out."""
@@ -39,6 +43,8 @@ class Descriptor:
             result["platform"] = self.platform.document()
         if self.artifact_type:
             result["artifactType"] = self.artifact_type
+        if self.data:
+            result["data"] = self.data
         return result
 
 
@@ -66,4 +72,5 @@ def from_document(value: object, what: str) -> Descriptor:
         urls=tuple(document.texts(value, "urls", what) or ()),
         platform=platforms.from_document(platform, what) if platform is not None else None,
         artifact_type=media_type(value, "artifactType", what),
+        data=document.text(value, "data", what),
     )

@@ -71,8 +71,16 @@ def test_a_container_had_one_network_and_one_address() -> None:
 
 def test_lists_showed_no_annotations() -> None:
     rows = [{"Id": "1", "HostConfig": {"NetworkMode": "host", "Annotations": {"a": "b"}}}]
-    assert older.container_rows(rows, (1, 46)) is rows
+    assert older.container_rows(rows, (1, 48)) is rows
+    assert older.container_rows(rows, (1, 46)) == rows
     assert older.container_rows(rows, (1, 45)) == [{"Id": "1", "HostConfig": {"NetworkMode": "host"}}]
+
+
+def test_containers_told_nothing_of_their_images_manifests() -> None:
+    shown = {"Id": "1", "ImageManifestDescriptor": {}, "HostConfig": {}}
+    assert older.container(shown, (1, 48)) == shown
+    assert older.container(shown, (1, 47)) == {"Id": "1", "HostConfig": {}}
+    assert older.container_rows([shown], (1, 47)) == [{"Id": "1", "HostConfig": {}}]
 
 
 @pytest.mark.parametrize(

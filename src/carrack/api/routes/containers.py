@@ -56,7 +56,7 @@ class _Face:
 
     async def list(self, request: Request) -> Response:
         query = request.query
-        if request.version >= (1, 46) and not ("filters" in query or "limit" in query or "size" in query):
+        if request.version >= (1, 48) and not ("filters" in query or "limit" in query or "size" in query):
             return encoded_json(self._summaries.unfiltered(query.flag("all")))
         filters = query.filters()
         images = {word: await self._s.image_ids(word) for word in filters.get("ancestor", ())}
@@ -68,7 +68,7 @@ class _Face:
             limit=request.query.integer("limit", 0) or 0,
             filters=filters,
         )
-        if request.version >= (1, 46) and not query.flag("size"):
+        if request.version >= (1, 48) and not query.flag("size"):
             return encoded_json(self._summaries.of(chosen))
         now = times.now()
         rows = [listing.row(c, now) for c in chosen]
@@ -95,7 +95,7 @@ class _Face:
             document["LogStatus"] = troubles
         if request.query.flag("size"):
             await self._add_size(document, c)
-        return json_response(document)
+        return json_response(older.container(document, request.version))
 
     async def top(self, request: Request) -> Response:
         c = self._s.store.find(request.path["id"])

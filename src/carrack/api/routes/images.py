@@ -15,7 +15,7 @@ from carrack.api.stream import StreamWriter
 from carrack.engine.images import progress
 from carrack.engine.images.service import Images
 from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
-from carrack.oci import image_config, platform, reference
+from carrack.oci import platform, reference
 from carrack.oci.platform import Platform
 from carrack.oci.reference import Reference
 
@@ -58,17 +58,27 @@ class _Face:
     async def summaries(self, request: Request) -> Response:
         query = request.query
         rows = await self._images.lister.summaries(
-            query.filters(), every=query.flag("all"), shared=query.flag("shared-size"), version=request.version
+            query.filters(),
+            every=query.flag("all"),
+            shared=query.flag("shared-size"),
+            manifests=query.flag("manifests"),
+            version=request.version,
         )
         return json_response(rows)
 
     async def inspect(self, request: Request) -> Response:
-        await self._check_platform(request)
-        return json_response(await self._images.lister.inspect(request.path["name"], request.version))
+        manifests = request.version >= (1, 48) and request.query.flag("manifests")
+        wanted = _platform_since(request, (1, 49))
+        if manifests and wanted is not None:
+            raise InvalidArgument("conflicting options: manifests and platform options cannot both be set")
+        shown = await self._images.lister.inspect(
+            request.path["name"], request.version, platform=wanted, manifests=manifests
+        )
+        return json_response(shown)
 
     async def history(self, request: Request) -> Response:
-        await self._check_platform(request)
-        return json_response(await self._images.lister.history(request.path["name"]))
+        wanted = _platform_since(request, (1, 48))
+        return json_response(await self._images.lister.history(request.path["name"], wanted))
 
     async def tag(self, request: Request) -> Response:
         if request.query.text("repo") == "sha256":
@@ -80,30 +90,18 @@ class _Face:
 
     async def remove(self, request: Request) -> Response:
         query = request.query
-        platforms = query.texts("platforms")
-        if len(platforms) > 1:
-            raise InvalidArgument("multiple platforms are not supported")
-        await self._check_platform(request, "platforms")
+        given = query.texts("platforms") if request.version >= (1, 50) else []
         answers = await self._images.remover.remove(
-            request.path["name"], force=query.flag("force"), prune=not query.flag("noprune")
+            request.path["name"],
+            force=query.flag("force"),
+            prune=not query.flag("noprune"),
+            platforms=[wanted for text in given if (wanted := _platform(text)) is not None],
         )
         return json_response(answers)
 
     async def prune(self, request: Request) -> Response:
         answers, freed = await self._images.remover.prune(request.query.filters())
         return json_response({"ImagesDeleted": answers or None, "SpaceReclaimed": freed})
-
-    async def _check_platform(self, request: Request, parameter: str = "platform") -> None:
-        wanted = _platform_document(request, parameter)
-        if wanted is None:
-            return
-        name = request.path["name"]
-        offered = image_config.platform_of((await self._images.store.resolve(name)).config)
-        if not platform.matches(wanted, offered):
-            raise NotFound(
-                f"image with reference {name} was found but its platform ({offered}) "
-                f"does not match the specified platform ({wanted})"
-            )
 
 
 class _Transfer:
@@ -113,13 +111,13 @@ class _Transfer:
         self._images = images
 
     async def save_one(self, request: Request) -> Response:
-        return self._saved([request.path["name"]], _platform_document(request))
+        return self._saved([request.path["name"]], _platform_since(request, (1, 48)))
 
     async def save_many(self, request: Request) -> Response:
-        return self._saved(request.query.texts("names"), _platform_document(request))
+        return self._saved(request.query.texts("names"), _platform_since(request, (1, 48)))
 
     async def load(self, request: Request) -> Response:
-        wanted = _platform_document(request)
+        wanted = _platform_since(request, (1, 48))
         quiet = request.query.flag("quiet")
 
         async def produce(writer: StreamWriter) -> None:
@@ -215,9 +213,12 @@ def _name(repository: str, tag: str) -> Reference | None:
     return reference.parse_for_tag(repository, tag) if repository else None
 
 
-def _platform_document(request: Request, parameter: str = "platform") -> Platform | None:
-    """The query's platform, a JSON object; None when absent."""
-    text = request.query.text(parameter)
+def _platform_since(request: Request, version: tuple[int, int]) -> Platform | None:
+    """The query's platform, a JSON object; None when absent, or when the client's version did not have it yet."""
+    return _platform(request.query.text("platform")) if request.version >= version else None
+
+
+def _platform(text: str) -> Platform | None:
     value: Any = parse_json(text, "failed to parse platform") if text else None
     if value is None:
         return None

@@ -15,7 +15,7 @@ from carrack.cli.render.fields import (
     wanted_form,
 )
 from carrack.client import images
-from carrack.errors import NotSupported
+from carrack.errors import InvalidArgument
 from carrack.model.units import human_size
 
 TYPE_CHECKING = False
@@ -42,11 +42,11 @@ HEADINGS = {
 
 
 def _images(session: "Session", parsed: "Parsed") -> int:
-    if parsed.flag("tree"):
-        raise NotSupported("--tree is not built yet: images of several platforms are not kept")
     filters = wanted_filters(parsed)
     if parsed.arguments:
         filters.setdefault("reference", {})[parsed.arguments[0]] = True
+    if parsed.flag("tree"):
+        return _tree(session, parsed, filters)
     form, full = wanted_form(parsed, session.settings.text("imagesFormat")), parsed.flag("no-trunc")
     digests = parsed.flag("digests") or ".Digest" in form
     query = {"all": parsed.flag("all"), "filters": filters or None, "digests": digests}
@@ -60,6 +60,17 @@ def _images(session: "Session", parsed: "Parsed") -> int:
 
     usual = "Repository Tag" + (" Digest" if parsed.flag("digests") else "") + " ID CreatedSince Size"
     print_rows(rows, HEADINGS, usual, form, "*formatter.imageContext")
+    return 0
+
+
+def _tree(session: "Session", parsed: "Parsed", filters: "dict[str, Any]") -> int:
+    from carrack.cli.image_tree import tree
+
+    for other in ("quiet", "digests", "format", "json"):  # a tree is for eyes
+        if parsed.given(other):
+            raise InvalidArgument(f"conflicting options: --tree and --{other}")
+    query = {"all": parsed.flag("all"), "filters": filters or None, "manifests": True}
+    write("\n".join(tree(images.listing(session.daemon, query), parsed.flag("no-trunc"))))
     return 0
 
 
@@ -103,7 +114,7 @@ IMAGES = Command(
         *FORMAT,
         NO_TRUNC,
         ("quiet", "q", "bool", "Only show image IDs"),
-        ("tree", "", "bool", "List multi-platform images as a tree (not built yet)"),
+        ("tree", "", "bool", "List images with the platforms they are for, as a tree"),
     ),
     most=1,
     example="carrack images --filter dangling=true\ncarrack images --format '{{.Repository}}:{{.Tag}} {{.Size}}'",

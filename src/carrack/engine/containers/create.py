@@ -42,7 +42,8 @@ _CONFIG_NAMES = frozenset(name.lower() for name in model.CONFIG)
 
 
 class Creator:
-    """Turns a create request into a recorded container. ``waiting``: SlotPool.identity."""
+    """Turns a create request into a recorded container. ``waiting``: SlotPool.identity; ``manifest`` describes that of
+    an image."""
 
     def __init__(
         self,
@@ -57,7 +58,9 @@ class Creator:
         waiting: Callable[[tuple[str, ...], bool], str | None] = lambda namespaces, cable: None,
         runtimes: Runtimes | None = None,
         find_network: networking.Find = networking.nowhere,
+        manifest: Callable[[Image], Document | None] = lambda image: None,
     ) -> None:
+        self._manifest = manifest
         self._find_network = find_network
         self._links = Links(store)
         self._runtimes = runtimes or Runtimes({})
@@ -88,8 +91,7 @@ class Creator:
         if not config["Image"]:
             raise InvalidArgument("no image specified")
         warnings = self._complete(config, host, networks)
-        image = await self._images.resolve(config["Image"])
-        _check_platform(platform, config["Image"], dict(image.config))
+        image = _of_platform(platform, config["Image"], await self._images.resolve(config["Image"]), self._images)
         merge.config(config, dict(image.config.get("config") or {}))
         merge.ports(config, host)
         identity = self._identity(config, host, networks["EndpointsConfig"])
@@ -99,6 +101,7 @@ class Creator:
         container = Container(
             id=identity, name=chosen, created=times.now(), image=config["Image"], image_id=image.id,
             layers=tuple(image.diff_ids), path=path, args=args, config=config, host_config=host, networking=networks,
+            image_manifest=self._manifest(image),
         )  # fmt: skip
         container.endpoints = {} if config["NetworkDisabled"] else networking.shown(container.wanted)
         spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
@@ -192,20 +195,27 @@ class Creator:
             await self._volumes.remove(name, force=True)
 
 
-def _check_platform(wanted: str, reference: str, config: Document) -> None:
+def _of_platform(wanted: str, reference: str, image: Image, images: ImageStore) -> Image:
+    """The image, or that of its siblings which is for the wanted platform ("": any)."""
     if not wanted:
-        return
-    own = f"{config.get('os', 'linux')}/{config.get('architecture', '')}"
+        return image
     parts = wanted.lower().split("/")
     if len(parts) > 3 or not all(re.fullmatch(r"[a-z0-9_.()-]+", part) for part in parts):
         raise InvalidArgument(f'"{wanted}": cannot parse platform specifier: invalid argument')
+    own = _platform(image)
     asked = "/".join(parts[:2]) if len(parts) > 1 else f"linux/{parts[0]}" if parts[0] != "linux" else own
     aliases = {"linux/x86_64": "linux/amd64", "linux/aarch64": "linux/arm64"}
-    if aliases.get(asked, asked) != own:
-        raise NotFound(
-            f"image with reference {reference} was found but its platform ({own}) does not match the specified "
-            f"platform ({wanted})"
-        )
+    for each in (image, *images.siblings(image)):
+        if aliases.get(asked, asked) == _platform(each):
+            return each
+    raise NotFound(
+        f"image with reference {reference} was found but its platform ({own}) does not match the specified "
+        f"platform ({wanted})"
+    )
+
+
+def _platform(image: Image) -> str:
+    return f"{image.config.get('os', 'linux')}/{image.config.get('architecture', '')}"
 
 
 def attributes(container: Container) -> dict[str, str]:

@@ -47,7 +47,13 @@ def inspect(
         "Mounts": mounts(c),
         "Config": config(c),
         "NetworkSettings": network_settings(c),
+        **image_manifest(c),
     }
+
+
+def image_manifest(c: Container) -> Document:
+    """The descriptor of the manifest of the image it was made from, where that had one."""
+    return {"ImageManifestDescriptor": c.image_manifest} if c.image_manifest else {}
 
 
 def state(c: Container) -> Document:

@@ -66,6 +66,7 @@ def row(c: Container, now: int) -> Document:
         "Names": ["/" + name for name in (c.name, *c.link_names)],
         "Image": c.image,
         "ImageID": c.image_id,
+        **inspect.image_manifest(c),
         "Command": " ".join([c.path, *(f"'{word}'" if " " in word else word for word in c.args)]),
         "Created": c.created // 1_000_000_000,
         "Ports": ports(c),

@@ -64,6 +64,7 @@ class Container(Revised):
     ports: Document = field(default_factory=dict)
     restart_count: int = 0
     stopped_by_user: bool = False
+    image_manifest: Document | None = None
     state: State = field(default_factory=State)
     # -- not recorded --
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carrack.engine.images import filters as filtering
 from carrack.engine.images.image import Image, chain_ids
+from carrack.engine.images.variants import has_name, named_indexes
 from carrack.engine.whole import whole
-from carrack.errors import Conflict
+from carrack.errors import Conflict, NotFound
 from carrack.oci import digest as digests
 from carrack.oci import reference
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
     from carrack.engine.images.store import ImageStore
+    from carrack.oci.platform import Platform
     from carrack.oci.reference import Reference
 
 Answer = dict[str, str]
@@ -50,16 +53,46 @@ class Remover:
         self._users = users
         self._events = events
 
-    async def remove(self, text: str, *, force: bool = False, prune: bool = True) -> list[Answer]:
+    async def remove(
+        self, text: str, *, force: bool = False, prune: bool = True, platforms: Sequence[Platform] = ()
+    ) -> list[Answer]:
         """Untag, and delete when that was the last name; returns what was done, in Docker's words.
 
-        With `prune` untagged images it was made from go too. Raises NotFound, InvalidArgument, Conflict.
+        With `prune` untagged images it was made from go too. With `platforms` only these of a multi-platform image
+        go, and its names stay with the rest. Raises NotFound, InvalidArgument, Conflict.
         """
         image = await self._store.resolve(text)
+        chosen = {found.id: found for found in [await self._store.resolve(text, each) for each in platforms]}
+        siblings = self._store.siblings(image)
         try:
-            return await self._remove(image, text, force, prune)
+            if chosen and len(chosen) <= len(siblings):
+                return [answer for each in chosen for answer in await self._remove_variant(each, force, prune)]
+            answers = await self._remove(image, text, force, prune)
+            for sibling in siblings:
+                answers += await self._remove_nameless(sibling, force, prune)
+            return answers
         finally:
             await whole(self._store.collect())
+
+    async def _remove_variant(self, identity: str, force: bool, prune: bool) -> list[Answer]:
+        """Delete one platform's image; its names go over to what is left."""
+        image = await self._store.resolve(identity)
+        self._refuse_if_needed(image, force=force, names_count=False)
+        heir = self._store.siblings(image)[0]
+        for name in image.references:
+            await self._store.tag(heir, name)
+        answers: list[Answer] = []
+        await self._delete(await self._store.resolve(identity), answers, force=force, prune=prune, quiet=False)
+        return answers
+
+    async def _remove_nameless(self, image: Image, force: bool, prune: bool) -> list[Answer]:
+        """A platform of an image that has lost its last name goes with it, unless something needs it."""
+        if has_name(image, named_indexes(self._store)):
+            return []
+        answers: list[Answer] = []
+        with suppress(Conflict, NotFound):
+            await self._delete(image, answers, force=force, prune=prune, quiet=False)
+        return answers
 
     async def prune(self, filters: filtering.Filters) -> tuple[list[Answer], int]:
         """Delete the images that no container uses; untagged ones only unless `dangling=false`.
@@ -68,12 +101,14 @@ class Remover:
         """
         dangling_only = filtering.flag(filters, "dangling", True)
         rest = {key: values for key, values in filters.items() if key != "dangling"}
-        tests = await filtering.tests(rest, filtering.PRUNE, self._store.resolve)
+        named = named_indexes(self._store)
+        tests = await filtering.tests(rest, filtering.PRUNE, self._store.resolve, named)
         used = {use.image_id for use in self._users()}
         answers: list[Answer] = []
         for image in self._store:
-            unwanted = not image.references or not dangling_only
-            if image.id in used or not unwanted or self._store.children(image.id):
+            unwanted = not has_name(image, named) or not dangling_only
+            kin = {image.id, *(sibling.id for sibling in self._store.siblings(image))}
+            if kin & used or not unwanted or self._store.children(image.id):
                 continue
             if not all(test(image) for test in tests):
                 continue

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from carrack.engine.images.image import Image
+from carrack.engine.images.variants import has_name
 from carrack.errors import InvalidArgument
 from carrack.model import labels, times
 from carrack.oci.reference import Reference
@@ -25,8 +26,9 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 _UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}
 
 
-async def tests(filters: Filters, accepted: frozenset[str], resolve: Resolve) -> list[Test]:
-    """The tests an image must all pass. `resolve` finds the images that `before` and `since` name.
+async def tests(filters: Filters, accepted: frozenset[str], resolve: Resolve, named: Collection[str]) -> list[Test]:
+    """The tests an image must all pass. `resolve` finds the images that `before` and `since` name; `named` are the
+    indexes that names lead to.
 
     Raises InvalidArgument for a filter that is not `accepted` or has a bad value, NotFound from `resolve`.
     """
@@ -38,6 +40,8 @@ async def tests(filters: Filters, accepted: frozenset[str], resolve: Resolve) ->
             continue
         if key in ("before", "since"):
             made.extend([_by_age(key, (await resolve(value)).created) for value in values])
+        elif key == "dangling":
+            made.append(_dangling(values, named))
         else:
             made.append(_SIMPLE[key](values))
     return made
@@ -70,9 +74,9 @@ def _by_age(key: str, when: int) -> Test:
     return lambda image: image.created > when
 
 
-def _dangling(values: list[str]) -> Test:
+def _dangling(values: list[str], named: Collection[str]) -> Test:
     wanted = flag({"dangling": values}, "dangling", False)
-    return lambda image: (not image.references) == wanted
+    return lambda image: (not has_name(image, named)) == wanted
 
 
 def _until(values: list[str]) -> Test:
@@ -109,7 +113,6 @@ def _path_match(pattern: str, text: str) -> bool:
 
 
 _SIMPLE: dict[str, Callable[[list[str]], Test]] = {
-    "dangling": _dangling,
     "label": _label,
     "label!": _no_label,
     "reference": _reference,

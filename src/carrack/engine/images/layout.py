@@ -1,13 +1,15 @@
 """What an archive of images says it holds: a docker-archive (`manifest.json`) or an OCI image layout (`index.json`).
 
 An archive that is both, as docker writes since version 25, is read by its `manifest.json`, which has all the names;
-the OCI manifest that goes with an image's config is kept, so that its digest survives.
+the OCI manifest that goes with an image's config is kept, so that its digest survives, and so is the index that leads
+to it. What an index lists and the archive does not have is passed over.
 Source: OCI image specification, image-layout.md; moby's image/spec.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from carrack.engine.images.intake import Intake
@@ -29,24 +31,27 @@ _ATTESTATION = "vnd.docker.reference.type"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One image to take in: its config's bytes, a spool per layer, its names, and its manifest if there is one."""
+    """One image to take in: its config's bytes, a spool per layer, its names, and the manifest and the index it came
+    by if there are any."""
 
     config: bytes
     diff_ids: tuple[str, ...]
     spools: tuple[Ingest, ...]
     names: tuple[Reference, ...]
     manifest: bytes = b""
+    index: bytes = b""
 
 
 def plans(intake: Intake, wanted: Platform | None, host: Platform) -> list[Plan]:
-    """The images of the archive. `wanted` restricts to a platform; without it an index gives the host's.
+    """The images of the archive. `wanted` restricts to a platform; without it an index gives all that are there, and
+    its name to the host's.
 
     Raises InvalidArgument.
     """
     if intake.has("manifest.json"):
         found = _docker_archive(intake, wanted)
     elif intake.has("index.json"):
-        found = _oci_layout(intake, wanted or host, strict=wanted is not None)
+        found = _oci_layout(intake, wanted, host)
     elif intake.has("repositories"):
         raise InvalidArgument(
             "invalid archive: it is of the form that docker wrote before version 1.10, which has no manifest.json; "
@@ -57,6 +62,15 @@ def plans(intake: Intake, wanted: Platform | None, host: Platform) -> list[Plan]
     if not found:
         raise InvalidArgument("invalid archive: it holds no image" + (f" for {wanted}" if wanted else ""))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A manifest as it came, and the outermost index that leads to it."""
+
+    data: bytes
+    manifest: Manifest
+    index: bytes = b""
 
 
 def _docker_archive(intake: Intake, wanted: Platform | None) -> list[Plan]:
@@ -77,7 +91,7 @@ def _docker_archive(intake: Intake, wanted: Platform | None) -> list[Plan]:
     return found
 
 
-def _docker_entry(intake: Intake, entry: dict[str, Any], manifests: dict[str, tuple[bytes, Manifest]]) -> Plan:
+def _docker_entry(intake: Intake, entry: dict[str, Any], manifests: dict[str, _Kept]) -> Plan:
     what = "manifest.json"
     config_name = document.text(entry, "Config", what)
     config = intake.document(config_name, image_config.SIZE_LIMIT)
@@ -92,49 +106,77 @@ def _docker_entry(intake: Intake, entry: dict[str, Any], manifests: dict[str, tu
             raise InvalidArgument(f"{what}: invalid tag {text!r}")
         names.append(name)
     spools = tuple(intake.spool(name) for name in layer_names)
-    kept, known = manifests.get(digests.of(config), (b"", None))
-    if known is not None and [layer.digest for layer in known.layers] != [spool.finish().digest for spool in spools]:
-        kept = b""
-    return Plan(config, diff_ids, spools, tuple(names), kept)
+    kept = manifests.get(digests.of(config))
+    if kept is None or [layer.digest for layer in kept.manifest.layers] != [each.finish().digest for each in spools]:
+        return Plan(config, diff_ids, spools, tuple(names))
+    return Plan(config, diff_ids, spools, tuple(names), kept.data, kept.index)
 
 
-def _manifests_by_config(intake: Intake) -> dict[str, tuple[bytes, Manifest]]:
+def _manifests_by_config(intake: Intake) -> dict[str, _Kept]:
     """The OCI manifests beside a docker-archive, by their config's digest; none when that half cannot be read."""
-    found: dict[str, tuple[bytes, Manifest]] = {}
+    found: dict[str, _Kept] = {}
     if not intake.has("index.json"):
         return found
     try:
         index = manifest.parse_index(intake.document("index.json", manifest.SIZE_LIMIT), what="index.json")
         for entry in index.manifests:
-            data = _blob(intake, entry, manifest.SIZE_LIMIT)
-            parsed = manifest.parse(data, entry.media_type, entry.digest)
-            if isinstance(parsed, Manifest):
-                found[parsed.config.digest] = data, parsed
+            found |= {kept.manifest.config.digest: kept for kept in _present(intake, entry, 1)}
     except InvalidArgument:
         return found
     return found
 
 
-def _oci_layout(intake: Intake, wanted: Platform, *, strict: bool) -> list[Plan]:
+def _present(intake: Intake, entry: Descriptor, depth: int) -> Iterator[_Kept]:
+    """The manifests that an entry leads to, as far as the archive has them."""
+    if depth > manifest.INDEX_DEPTH_LIMIT:
+        raise InvalidArgument(f"index.json: indexes are nested deeper than {manifest.INDEX_DEPTH_LIMIT}")
+    data = _blob(intake, entry, manifest.SIZE_LIMIT)
+    parsed = manifest.parse(data, entry.media_type, entry.digest)
+    if isinstance(parsed, Manifest):
+        yield _Kept(data, parsed)
+        return
+    for inner in parsed.manifests:
+        known = inner.media_type in media_types.MANIFESTS | media_types.INDEXES
+        if known and _ATTESTATION not in inner.annotations and _has(intake, inner):
+            yield from (_Kept(kept.data, kept.manifest, data) for kept in _present(intake, inner, depth + 1))
+
+
+def _oci_layout(intake: Intake, wanted: Platform | None, host: Platform) -> list[Plan]:
     layout = document.parse(intake.document("oci-layout", 4096), limit=4096, what="oci-layout")
     if document.text(layout, "imageLayoutVersion", "oci-layout") != "1.0.0":
         raise InvalidArgument("oci-layout: imageLayoutVersion must be 1.0.0")
     index = manifest.parse_index(intake.document("index.json", manifest.SIZE_LIMIT), what="index.json")
     merged: dict[str, Plan] = {}
     for entry in index.manifests:
-        data = _select(intake, entry, wanted, strict, 1)
-        if data is None:
-            continue
-        plan = _oci_image(intake, data, _names(entry))
-        key = digests.of(plan.config)
-        if key in merged:
-            plan = Plan(plan.config, plan.diff_ids, plan.spools, merged[key].names + plan.names, plan.manifest)
-        merged[key] = plan
+        for number, kept in enumerate(_chosen(intake, entry, wanted, host)):
+            plan = _oci_image(intake, kept, _names(entry) if number == 0 else ())
+            key = digests.of(plan.config)
+            merged[key] = replace(plan, names=merged[key].names + plan.names) if key in merged else plan
     return list(merged.values())
 
 
-def _select(intake: Intake, entry: Descriptor, wanted: Platform, strict: bool, depth: int) -> bytes | None:
-    """The bytes of the manifest for `wanted` that `entry` leads to; None when there is none."""
+def _chosen(intake: Intake, entry: Descriptor, wanted: Platform | None, host: Platform) -> list[_Kept]:
+    """The images to take of what an entry leads to; the first is the one that its name is for."""
+    if wanted is not None or entry.media_type not in media_types.INDEXES:
+        kept = _select(intake, entry, wanted or host, wanted is not None, 1)
+        return [kept] if kept is not None else []
+    found = [kept for kept in _present(intake, entry, 1) if _is_whole(intake, kept.manifest)]
+    return sorted(found, key=lambda kept: not platform.matches(host, _platform(intake, kept.manifest)))
+
+
+def _is_whole(intake: Intake, found: Manifest) -> bool:
+    """Whether it is an image, and all of it is in the archive."""
+    blobs = (found.config, *found.layers)
+    return found.config.media_type in media_types.CONFIGS and all(_has(intake, blob) for blob in blobs)
+
+
+def _platform(intake: Intake, found: Manifest) -> Platform:
+    config = _blob(intake, found.config, image_config.SIZE_LIMIT)
+    return image_config.platform_of(image_config.parse(config, found.config.digest))
+
+
+def _select(intake: Intake, entry: Descriptor, wanted: Platform, strict: bool, depth: int) -> _Kept | None:
+    """The manifest for `wanted` that `entry` leads to; None when there is none."""
     if depth > manifest.INDEX_DEPTH_LIMIT:
         raise InvalidArgument(f"index.json: indexes are nested deeper than {manifest.INDEX_DEPTH_LIMIT}")
     if _ATTESTATION in entry.annotations or entry.media_type not in media_types.MANIFESTS | media_types.INDEXES:
@@ -145,18 +187,16 @@ def _select(intake: Intake, entry: Descriptor, wanted: Platform, strict: bool, d
     parsed = manifest.parse(data, entry.media_type, entry.digest)
     if isinstance(parsed, Index):
         chosen = (_select(intake, inner, wanted, strict, depth + 1) for inner in parsed.manifests)
-        return next((inner for inner in chosen if inner is not None), None)
+        return next((replace(inner, index=data) for inner in chosen if inner is not None), None)
     if parsed.config.media_type not in media_types.CONFIGS:
         return None  # an artifact of another kind: nothing that could run
-    config = image_config.parse(_blob(intake, parsed.config, image_config.SIZE_LIMIT), parsed.config.digest)
-    if strict and not platform.matches(wanted, image_config.platform_of(config)):
+    if strict and not platform.matches(wanted, _platform(intake, parsed)):
         return None
-    return data
+    return _Kept(data, parsed)
 
 
-def _oci_image(intake: Intake, data: bytes, names: tuple[Reference, ...]) -> Plan:
-    parsed = manifest.parse(data)
-    assert isinstance(parsed, Manifest)
+def _oci_image(intake: Intake, kept: _Kept, names: tuple[Reference, ...]) -> Plan:
+    parsed = kept.manifest
     config = _blob(intake, parsed.config, image_config.SIZE_LIMIT)
     diff_ids = tuple(image_config.parse(config, parsed.config.digest)["rootfs"]["diff_ids"])
     check_count(diff_ids, len(parsed.layers))
@@ -165,7 +205,7 @@ def _oci_image(intake: Intake, data: bytes, names: tuple[Reference, ...]) -> Pla
         if layer.media_type not in media_types.LAYER_COMPRESSION:
             raise InvalidArgument(f"layer {layer.digest}: media type {layer.media_type} is not supported")
         spools.append(_verified(intake, layer))
-    return Plan(config, diff_ids, tuple(spools), names, data)
+    return Plan(config, diff_ids, tuple(spools), names, kept.data, kept.index)
 
 
 def _blob(intake: Intake, entry: Descriptor, limit: int) -> bytes:
@@ -183,6 +223,10 @@ def _verified(intake: Intake, entry: Descriptor) -> Ingest:
             f"expected {entry.size} bytes"
         )
     return spool
+
+
+def _has(intake: Intake, entry: Descriptor) -> bool:
+    return digests.algorithm(entry.digest) == "sha256" and intake.has(_blob_name(entry))
 
 
 def _blob_name(entry: Descriptor) -> str:

@@ -57,7 +57,7 @@ class Loader:
             found = await whole(asyncio.to_thread(plans, intake, platform, self._host))
             keys = [key for plan in found for key in (digests.of(plan.config), *plan.diff_ids)]
             keys += [spool.finish().digest for plan in found for spool in plan.spools]
-            keys += [digests.of(plan.manifest) for plan in found]
+            keys += [digests.of(data) for plan in found for data in (plan.manifest, plan.index) if data]
             try:
                 async with self._layers.hold(keys):
                     return [await self._take(plan, emit, quiet) for plan in found]
@@ -74,7 +74,7 @@ class Loader:
                     group.create_task(self._layer(diff_id, spool, said))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        image, moved = await self._store.add(plan.config, plan.names, manifest=plan.manifest)
+        image, moved = await self._store.add(plan.config, plan.names, manifest=plan.manifest, index=plan.index)
         for name, previous in moved:
             text = f"The image {name.familiar} already exists, renaming the old one with ID {previous} to empty string"
             await emit(progress.line(text))

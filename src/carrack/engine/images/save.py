@@ -7,7 +7,7 @@
     repositories          names only; left out when no image was asked for by name
 
 The same images give the same bytes: fixed order, fixed times. A layer that came compressed goes out as it came; any
-other as its exact tar.
+other as its exact tar. An image of which several platforms are here goes out with all of them, under its index.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from carrack.engine import pump
 from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import digest as digests
-from carrack.oci import document, image_config, manifest, media_types, platform, reference
+from carrack.oci import document, image_config, manifest, media_types, reference
 from carrack.oci.descriptor import Descriptor
 from carrack.oci.manifest import Manifest
 from carrack.oci.platform import Platform
@@ -60,20 +60,21 @@ class Saver:
         self._content = content
 
     async def save(self, names: Sequence[str], wanted: Platform | None = None) -> AsyncGenerator[bytes, None]:
-        """The archive of the images that `names` (names, ids, or repositories for all their tags) stand for.
+        """The archive of the images that `names` (names, ids, or repositories for all their tags) stand for, with
+        their other platforms unless one is `wanted`.
 
         The generator's first step raises NotFound, InvalidArgument; nothing is yielded before all is found.
         """
-        chosen = await self._choose(names)
+        chosen = await self._choose(names, wanted)
         async with AsyncExitStack() as held:
             archive = _Archive()
             for image, tags in chosen.values():
-                offered = image_config.platform_of(image.config)
-                if wanted is not None and not platform.matches(wanted, offered):
-                    raise NotFound(f"no suitable export target found for platform {wanted}")
-                await held.enter_async_context(self._store.hold(image))
-                await self._store.resolve(image.id)  # it may have been removed before it was held
-                self._add(archive, image, tags)
+                done = chosen.keys() | archive.documents.keys()
+                siblings = [] if wanted else [each for each in self._store.siblings(image) if each.id not in done]
+                for each in (image, *siblings):
+                    await held.enter_async_context(self._store.hold(each))
+                    await self._store.resolve(each.id)  # it may have been removed before it was held
+                self._add(archive, image, siblings, tags)
             chunks = pump.produce(lambda write: self._write(archive, write))
             try:
                 async for chunk in chunks:
@@ -83,17 +84,24 @@ class Saver:
         for image, _ in chosen.values():
             self._store.publish("save", image)
 
-    async def _choose(self, names: Sequence[str]) -> dict[str, tuple[Image, list[Reference]]]:
+    async def _choose(self, names: Sequence[str], wanted: Platform | None) -> dict[str, tuple[Image, list[Reference]]]:
         """The images by id, each with the names to save it under."""
         if not names:
             raise InvalidArgument("no image names or ids were given to save")
         chosen: dict[str, tuple[Image, list[Reference]]] = {}
         for text in names:
-            for image, name in await self._expand(text):
+            for found, name in await self._expand(text):
+                image = await self._for(wanted, found)
                 _, tags = chosen.setdefault(image.id, (image, []))
                 if name is not None and name not in tags:
                     tags.append(name)
         return chosen
+
+    async def _for(self, wanted: Platform | None, image: Image) -> Image:
+        try:
+            return await self._store.resolve(image.id, wanted)
+        except NotFound:
+            raise NotFound(f"no suitable export target found for platform {wanted}") from None
 
     async def _expand(self, text: str) -> list[tuple[Image, Reference | None]]:
         if reference.parse_id(text) is None:
@@ -110,7 +118,21 @@ class Saver:
         except NotFound as error:
             raise NotFound(f"No such image: {text}") from error
 
-    def _add(self, archive: _Archive, image: Image, tags: list[Reference]) -> None:
+    def _add(self, archive: _Archive, image: Image, siblings: list[Image], tags: list[Reference]) -> None:
+        """Put in an image with those of its other platforms; its names lead to its index if there are any."""
+        target = self._add_one(archive, image, tags)
+        for sibling in siblings:
+            self._add_one(archive, sibling, [])
+        if siblings:
+            data = self._content.read(image.index, manifest.SIZE_LIMIT)
+            archive.documents[image.index] = data
+            target = Descriptor(manifest.parse(data).media_type, image.index, len(data)).document()
+        archive.index.extend({**target, "annotations": _annotations(name)} for name in tags)
+        if not tags:
+            archive.index.append(target)
+
+    def _add_one(self, archive: _Archive, image: Image, tags: list[Reference]) -> dict[str, Any]:
+        """Put in one image, and return a descriptor of its manifest."""
         config = self._content.read(image.id, image_config.SIZE_LIMIT)
         layers = [self._layer(archive, diff_id) for diff_id in image.diff_ids]
         kept = self._manifest(image, layers)
@@ -121,9 +143,6 @@ class Saver:
         archive.documents[digests.of(data)] = data
         target = Descriptor(parsed.media_type, digests.of(data), len(data)).document()
         target["platform"] = image_config.platform_of(image.config).document()
-        archive.index.extend({**target, "annotations": _annotations(name)} for name in tags)
-        if not tags:
-            archive.index.append(target)
         archive.entries.append(
             {
                 "Config": _path(image.id),
@@ -137,6 +156,7 @@ class Saver:
         for name in tags:
             top = layers[-1].digest if layers else image.id
             archive.repositories.setdefault(name.familiar_name, {})[name.tag] = digests.encoded(top)
+        return target
 
     def _layer(self, archive: _Archive, diff_id: str) -> Descriptor:
         file, blob, media_type = self._layers.open(diff_id)

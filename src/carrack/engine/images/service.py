@@ -22,6 +22,7 @@ from carrack.engine.images.looking import Look, Looker
 from carrack.engine.images.policy import Disk
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
+from carrack.engine.images.variants import Variants
 from carrack.engine.whole import whole
 from carrack.errors import Conflict
 from carrack.oci.platform import of_machine
@@ -94,6 +95,7 @@ class Images:
     remover: Remover
     lister: Lister
     looker: Looker
+    variants: Variants
     bootstrapper: Bootstrapper
     commits: ContainerCommits
     keeper: Keeper
@@ -120,6 +122,7 @@ class Images:
         importer = Importer(store, layers, content, host)
         committer = Committer(store, layers, content)
         remover = Remover(store, users, events)
+        variants = Variants(store, layers, content, users)
         return cls(
             store=store,
             layers=layers,
@@ -128,7 +131,8 @@ class Images:
             importer=importer,
             committer=committer,
             remover=remover,
-            lister=Lister(store, layers, users, snapshotter.name),
+            lister=Lister(store, layers, users, snapshotter.name, variants),
+            variants=variants,
             looker=Looker(store, layers, _look(LookSettings(snapshotter.name, root, content.root))),
             bootstrapper=Bootstrapper(importer, content, content.root / "bootstrap", host),
             commits=ContainerCommits(store, committer, containers, snapshotter, events),

@@ -63,6 +63,7 @@ def serve(world: World, tmp_path: Path) -> Callable[[Callable[[str], Awaitable[N
         remover=world.remover,
         lister=world.lister,
         looker=world.looker,
+        variants=world.variants,
         bootstrapper=Bootstrapper(world.importer, world.content, tmp_path / "b", HOST),
         commits=commits,
         keeper=world.keeper,

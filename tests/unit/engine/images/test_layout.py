@@ -57,10 +57,25 @@ def architectures(found: list[Plan]) -> list[str]:
 def test_platforms(tmp_path: Path) -> None:
     layout = Layout()
     index = layout.index(layout.image("arm64"), layout.image("amd64"), layout.image("s390x"))
-    assert architectures(layout.read(tmp_path, index)) == ["amd64"]
+    found = layout.read(tmp_path, index | {"annotations": {"io.containerd.image.name": "docker.io/library/app:1"}})
+    assert architectures(found) == ["amd64", "arm64", "s390x"]
+    assert [len(plan.names) for plan in found] == [1, 0, 0]
+    assert {sha(plan.index) for plan in found} == {index["digest"]}
     assert architectures(layout.read(tmp_path, index, wanted=Platform("linux", "arm64"))) == ["arm64"]
     with pytest.raises(InvalidArgument, match="no image for linux/riscv64"):
         layout.read(tmp_path, index, wanted=Platform("linux", "riscv64"))
+
+
+def test_what_an_index_lists_and_is_not_there_is_passed_over(tmp_path: Path) -> None:
+    layout = Layout()
+    there, gone = layout.image("amd64"), layout.image("arm64")
+    index = layout.index(gone, there, layout.image("s390x"))
+    del layout.blobs[f"blobs/sha256/{gone['digest'][7:]}"]
+    layer = f"blobs/sha256/{sha(LAYER)[7:]}"
+    assert architectures(layout.read(tmp_path, index)) == ["amd64", "s390x"]
+    del layout.blobs[layer]
+    with pytest.raises(InvalidArgument, match="holds no image"):
+        layout.read(tmp_path, index)
 
 
 def test_names_join_and_other_things_are_passed_over(tmp_path: Path) -> None:

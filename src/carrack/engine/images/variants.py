@@ -1,0 +1,156 @@
+"""What a multi-platform image holds, and what of it is here: the `Descriptor` and `Manifests` of the API.
+
+An image that came by an index stands for all its platforms; its siblings (see `Image`) are those that are here too.
+Images that never had a manifest (imported, committed, from a docker-archive) have nothing to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from carrack.errors import CarrackError
+from carrack.oci import image_config, manifest, media_types
+from carrack.oci.descriptor import Descriptor
+from carrack.oci.manifest import Index, Manifest
+
+if TYPE_CHECKING:
+    from carrack.engine.images.delete import Users
+    from carrack.engine.images.image import Image
+    from carrack.engine.images.layers import LayerStore
+    from carrack.engine.images.store import ImageStore
+    from carrack.oci.platform import Platform
+    from carrack.storage.content import ContentStore
+
+Document = dict[str, Any]
+_ATTESTATION = "attestation-manifest"
+_KIND, _FOR = "vnd.docker.reference.type", "vnd.docker.reference.digest"
+_REMEMBERED = 4096
+
+
+class Variants:
+    """Reads the manifests and indexes that are kept; a parsed one is remembered, as it never changes."""
+
+    def __init__(self, store: ImageStore, layers: LayerStore, content: ContentStore, users: Users) -> None:
+        self._store = store
+        self._layers = layers
+        self._content = content
+        self._users = users
+        self._parsed: dict[str, tuple[Descriptor, Manifest | Index] | None] = {}
+
+    def target(self, image: Image) -> Descriptor | None:
+        """What the image's names lead to: the index it came by, else its manifest."""
+        found = self._read(image.index) or self._read(image.manifest)
+        return found[0] if found else None
+
+    def own(self, image: Image) -> Descriptor | None:
+        """The image's manifest, with its platform as the index has it."""
+        entries = self._entries(image.index)
+        listed = next((entry for entry in entries if entry.digest == image.manifest), None)
+        if listed is not None:
+            return listed
+        found = self._read(image.manifest)
+        return found[0] if found else None
+
+    def described(self, image: Image) -> Document | None:
+        """The same as a document."""
+        found = self.own(image)
+        return found.document() if found else None
+
+    def manifests(self, image: Image) -> list[Document]:
+        """A row for everything that the image's index lists, else one for its manifest; see ImageManifestSummary in
+        the API's definition."""
+        entries = list(self._entries(image.index))
+        if not entries and (found := self._read(image.manifest)):
+            entries = [found[0]]
+        here = {other.manifest: other for other in (image, *self._store.siblings(image))}
+        return [self._row(entry, here.get(entry.digest)) for entry in entries]
+
+    def _row(self, entry: Descriptor, image: Image | None) -> Document:
+        found = self._read(entry.digest)
+        content = self._content_size(entry, found[1] if found else None)
+        unpacked = self._layers.size(image.diff_ids) if image else 0
+        row: Document = {
+            "ID": entry.digest,
+            "Descriptor": entry.document(),
+            "Available": image is not None,
+            "Size": {"Content": content, "Total": content + unpacked},
+            "Kind": _kind(entry, found[1] if found else None),
+        }
+        if row["Kind"] == "attestation":
+            row["AttestationData"] = {"For": entry.annotations.get(_FOR, "")}
+            row["Available"] = found is not None and self._is_whole(found[1])
+        elif row["Kind"] == "image":
+            users = [use.container_id for use in self._users() if image is not None and use.image_id == image.id]
+            platform = _platform(entry, image)
+            row["ImageData"] = {
+                "Platform": platform.document() if platform else {"architecture": "", "os": ""},
+                "Containers": users,
+                "Size": {"Unpacked": unpacked},
+            }
+        return row
+
+    def _content_size(self, entry: Descriptor, parsed: Manifest | Index | None) -> int:
+        """The bytes of blobs that are here of a manifest and all it points to."""
+        blobs = [parsed.config, *parsed.layers] if isinstance(parsed, Manifest) else []
+        digests = dict.fromkeys((entry.digest, *(blob.digest for blob in blobs)))
+        return sum(self._content.size(digest) for digest in digests if self._content.has(digest))
+
+    def _is_whole(self, parsed: Manifest | Index) -> bool:
+        blobs = [parsed.config, *parsed.layers] if isinstance(parsed, Manifest) else []
+        return all(self._content.has(blob.digest) for blob in blobs)
+
+    def _entries(self, digest: str, depth: int = 1) -> Iterator[Descriptor]:
+        """What an index lists, and what the indexes in it do."""
+        found = self._read(digest)
+        if found is None or not isinstance(found[1], Index) or depth > manifest.INDEX_DEPTH_LIMIT:
+            return
+        for entry in found[1].manifests:
+            if entry.media_type in media_types.INDEXES:
+                yield from self._entries(entry.digest, depth + 1)
+            else:
+                yield entry
+
+    def _read(self, digest: str) -> tuple[Descriptor, Manifest | Index] | None:
+        """A manifest or index that is here, with a descriptor of it; None for what is not, or cannot be read."""
+        if not digest:
+            return None
+        if digest not in self._parsed:
+            if not self._content.has(digest):
+                return None  # it may come
+            if len(self._parsed) >= _REMEMBERED:
+                self._parsed.clear()
+            self._parsed[digest] = self._parse(digest)
+        return self._parsed[digest]
+
+    def _parse(self, digest: str) -> tuple[Descriptor, Manifest | Index] | None:
+        try:
+            data = self._content.read(digest, manifest.SIZE_LIMIT)
+            parsed = manifest.parse(data)
+        except (OSError, CarrackError):
+            return None
+        return Descriptor(parsed.media_type, digest, len(data)), parsed
+
+
+def has_name(image: Image, named_indexes: Collection[str]) -> bool:
+    """Whether a name leads to the image: one of its own, or a sibling's."""
+    return bool(image.references) or (image.index != "" and image.index in named_indexes)
+
+
+def named_indexes(images: Iterable[Image]) -> set[str]:
+    """The indexes of the images that have names."""
+    return {image.index for image in images if image.index and image.references}
+
+
+def _kind(entry: Descriptor, parsed: Manifest | Index | None) -> str:
+    if entry.annotations.get(_KIND) == _ATTESTATION:
+        return "attestation"
+    if isinstance(parsed, Manifest) and parsed.config.media_type not in media_types.CONFIGS:
+        return "unknown"
+    return "image" if entry.media_type in media_types.MANIFESTS else "unknown"
+
+
+def _platform(entry: Descriptor, image: Image | None) -> Platform | None:
+    if entry.platform is not None:
+        return entry.platform
+    return image_config.platform_of(image.config) if image is not None else None
