@@ -13,6 +13,11 @@ from carrack.registry.exchange import Answer, Broken, Connection
 from carrack.registry.head import Malformed
 from carrack.registry.origin import Origin
 from carrack.registry.session import retry_after
+from carrack.registry_server.blobs import checked
+from carrack.registry_server.connection import Connection as OurConnection
+from carrack.registry_server.message import Answer as AnswerOfOurs
+from carrack.registry_server.message import Problem, Request
+from carrack.registry_server.routes import find
 
 LIMIT = 1 << 16
 NAMES = [references.parse(text) for text in ("busybox", "u/app:1", "127.0.0.1:5000/a/b/c", "ghcr.io/x/y")]
@@ -143,3 +148,58 @@ async def _read(data: bytes, step: int) -> tuple[int, bytes, str]:
     finally:
         if answer:
             await answer.close()
+
+
+class _Client:
+    """A client's socket, as the registry has it, on which everything has come already."""
+
+    secure = False
+
+    def __init__(self, data: bytes) -> None:
+        self.rest, self.sent, self._data = b"", b"", data
+
+    def open(self) -> None:
+        pass
+
+    def patience(self, seconds: float) -> None:
+        pass
+
+    def receive(self, size: int) -> bytes:
+        piece, self._data = self._data[:size], self._data[size:]
+        return piece
+
+    def receive_into(self, view: memoryview | bytearray, *, whole: bool = False) -> int:
+        piece = self.receive(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def send(self, data: bytes | memoryview, *, more: bool = False) -> None:
+        self.sent += data
+
+    def close(self, linger: float = 0.0) -> None:
+        pass
+
+
+def requests(data: bytes) -> None:
+    """Any bytes of a client of our registry: answers that are whole, and names and places that are what they say."""
+    seen: list[Request] = []
+
+    def handle(request: Request) -> AnswerOfOurs:
+        seen.append(request)
+        assert "\0" not in request.headers.get("host", "")
+        try:
+            route = find(request.method, request.path)
+        except Problem as problem:
+            return problem.answer()
+        digest = request.query.get("digest", "")
+        try:
+            assert checked(digest)[7:].isalnum()
+        except Problem:
+            pass
+        pieces = sum(len(piece) for piece in request.body.pieces())
+        return AnswerOfOurs(200, {"X-Place": route.place}, b"x" * (pieces % 100))
+
+    client = _Client(data)
+    OurConnection(client, handle, "peer").serve()  # type: ignore[arg-type]
+    assert client.sent.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) or not client.sent
+    assert client.sent.count(b"HTTP/1.") >= len(seen) - 1

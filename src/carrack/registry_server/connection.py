@@ -213,15 +213,13 @@ class Connection:
             target = "/" + target.split("/", 3)[3] if target.count("/") > 2 else "/"
         path, _, text = target.partition("?")
         try:
+            path = unquote(path, errors="strict") if "%" in path else path
             query, scopes = query_of(text)
         except ValueError as error:
-            raise FramingError(400, "malformed query") from error
+            raise FramingError(400, "malformed path or query") from error
         length = None if framer.in_chunks else int(headers.get("content-length", "0"))
         body = WireBody(self._wire, framer, length, waits="expect" in headers)
-        request = Request(
-            method, unquote(path, errors="strict") if "%" in path else path, query, headers, body,
-            self._peer, self._wire.secure, scopes,
-        )  # fmt: skip
+        request = Request(method, path, query, headers, body, self._peer, self._wire.secure, scopes)
         return request, int(version[-1])
 
     def _write(self, request: Request, answer: Answer, minor: int) -> None:
