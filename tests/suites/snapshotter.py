@@ -21,9 +21,11 @@ from tests.suites.tarballs import END, directory, file, hardlink, header, pax, s
 from tests.suites.trees import Found, on_disk
 
 from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound
-from carrack.storage import differ
+from carrack.storage import differ, erofs
 from carrack.storage.snapshots.base import Snapshotter
+from carrack.storage.tar import TarReader
 from carrack.storage.tarheader import TarError
+from carrack.storage.tree import Tree
 
 Make = Callable[[], Snapshotter]
 UNKNOWN = "sha256:" + "0" * 64
@@ -128,6 +130,14 @@ class SnapshotterContract:
         writer.abort()
         writer.abort()
         assert driver.layers() == []
+        assert leftovers(tmp_path) == []
+
+    def test_a_link_to_a_file_of_a_lower_layer_is_refused(self, driver: Snapshotter, tmp_path: Path) -> None:
+        """A layer is stored without knowing what it will lie on; Docker's overlay2 refuses it, too."""
+        lower = store(driver, *BASE)
+        with pytest.raises(TarError, match="which this layer does not contain: put both names into one layer"):
+            store(driver, hardlink(b"lib/c", b"lib/a"))
+        assert driver.layers() == [lower]
         assert leftovers(tmp_path) == []
 
     @staticmethod
@@ -381,6 +391,32 @@ class SnapshotterContract:
         with mounted(driver.mount("key")) as root:
             assert (root / "lib/a").read_bytes() == b"a" * 5000
 
+    def test_a_layer_that_is_removed_and_stored_again_while_somebody_reads_it(self, driver: Snapshotter) -> None:
+        layer = store(driver, *BASE)
+        with mounted(driver.view([layer])) as before:
+            driver.remove_layer(layer)
+            assert store(driver, *BASE) == layer
+            driver.prepare("key", [layer])
+            with mounted(driver.mount("key")) as root:
+                assert (root / "lib/a").read_bytes() == b"a" * 5000
+            driver.sweep([])
+            assert before.exists()
+        driver.sweep([])
+        driver.remove("key")
+        driver.remove_layer(layer)
+        assert driver.layers() == []
+
+    def test_data_that_looks_like_an_image_is_data(self, driver: Snapshotter) -> None:
+        """The kernel is given no metadata but ours, wherever the layer puts its own."""
+        inner = Tree()
+        inner.add(next(iter(TarReader(io.BytesIO(file(b"intruder") + END)))))
+        head, metadata = erofs.build(inner, 4096, b"u" * 16)
+        image = head.ljust(8192, b"\0") + metadata
+        layer = store(driver, file(b"a", image), file(b"b", image[512:]), file(b"c", image[1024:]))
+        with mounted(driver.view([layer])) as root:
+            assert sorted(os.listdir(root)) == ["a", "b", "c"]
+            assert (root / "c").read_bytes() == image[1024:]
+
     def test_from_several_threads_at_once_with_sweeps_in_between(self, driver: Snapshotter) -> None:
         layers = [store(driver, *BASE), store(driver, file(b"etc/implied"))]
 
@@ -424,7 +460,7 @@ class SnapshotterContract:
         driver.prepare("key", [layer])
         os.close(driver.mount("key"))
         assert (driver.damage(layer), driver.damage(other)) == ("", "")
-        (notes,) = tmp_path.glob(f"**/layers/{layer.partition(':')[2]}/notes")
+        (notes,) = driver.directories.root.glob(f"layers/{layer.partition(':')[2]}/notes")  # type: ignore[attr-defined]
         notes.write_bytes(b"{")
         assert "its notes cannot be read" in driver.damage(layer)
         aside = notes.parents[2] / "aside"

@@ -220,7 +220,8 @@ class Tree:
             parent = found[0]
         node = _children(parent).get(name) if parent else None
         if node is None or node.is_whiteout:
-            raise TarError(f"hard link {entry.path!r} to {entry.link!r}, which this layer does not contain")
+            told = "which this layer does not contain: put both names into one layer"
+            raise TarError(f"hard link {entry.path!r} to {entry.link!r}, {told}")
         if node.children is not None:
             raise TarError(f"hard link {entry.path!r} to a directory: {entry.link!r}")
         return node

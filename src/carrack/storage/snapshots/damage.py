@@ -45,14 +45,15 @@ def of_layer(directories: LayerDirectories, diff_id: str, open_tar: Callable[[st
     return f"its content has the digest {found}" if found != diff_id else ""
 
 
-def of_image(image: Path, tar_size: int, diff_id: str, tree: Tree) -> str:
-    """What is wrong with the rest of an EROFS image whose tar is right, "" for nothing. ``tree``: what the tar says."""
+def of_image(image: Path, held: int, diff_id: str, tree: Tree, bits: int = erofs.TAR_BITS) -> str:
+    """What is wrong with the rest of an EROFS image whose tar is right, "" for nothing. ``tree``: what the tar says;
+    ``held``: bytes that the image has of it; ``bits`` of a block."""
     try:
         tree.settle_whiteouts()
-        head, metadata = erofs.build(tree, tar_size, bytes.fromhex(diff_id.partition(":")[2])[:16])
+        head, metadata = erofs.build(tree, held, bytes.fromhex(diff_id.partition(":")[2])[:16], bits)
     except TarError as error:
         return f"its image cannot be made again to compare ({error})"
-    start = erofs.metadata_offset(tar_size)
+    start = erofs.metadata_offset(held)
     with image.open("rb") as file:
         if os.fstat(file.fileno()).st_size != start + len(metadata):
             return f"its image has {os.fstat(file.fileno()).st_size} bytes instead of {start + len(metadata)}"

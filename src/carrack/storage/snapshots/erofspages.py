@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from carrack.storage import erofs
 from carrack.storage.durable import FLUSH, start_writeback, write_all, write_file
+from carrack.storage.snapshots import damage
 from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.erofs import IMAGE, ErofsLayers, ErofsSnapshotter, complete
 from carrack.storage.tar import TarEntry, TarLimits, TarScanner
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _REST, _PLACES = "layer.rest", "layer.places"
 _PAGE = 1 << erofs.PAGE_BITS
+_GLANCE = 4096  # bytes read at a time where mostly headers matter
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -52,6 +54,17 @@ class PagedErofsLayers(ErofsLayers):
         """See LayerStore."""
         size = self.directories.notes(diff_id).tar_size
         return cast("BinaryIO", _JoinedTar(self.directories.find(diff_id), size))
+
+    def damage(self, diff_id: str) -> str:
+        """See LayerStore."""
+        try:
+            if found := damage.of_layer(self.directories, diff_id, self.open_tar):
+                return found
+            with _JoinedTar(self.directories.find(diff_id), self.directories.notes(diff_id).tar_size) as tar:
+                tree, held = _scan(tar, self._limits)
+        except (OSError, ValueError) as error:
+            return f"its tar cannot be put together again ({error})"
+        return damage.of_image(self.image(diff_id), held, diff_id, tree, erofs.PAGE_BITS)
 
 
 class PagedErofsSnapshotter(PagedErofsLayers, ErofsSnapshotter):
@@ -75,9 +88,8 @@ class PagedErofsWriter:
         os.lseek(self._fd, erofs.TAR_OFFSET, os.SEEK_SET)
         self._scanner = TarScanner(limits)
         self._tree = Tree()
-        self._places = array("Q")
-        self._end = erofs.TAR_OFFSET  # of what the image has
-        self._flushed = 0
+        self._places = _Places()
+        self._written = self._flushed = erofs.TAR_OFFSET
 
     def write(self, data: bytes | memoryview) -> None:
         """See LayerWriter."""
@@ -89,36 +101,26 @@ class PagedErofsWriter:
         for event in self._scanner.scan(view):
             if isinstance(event, TarEntry):
                 here = event.offset - begin
-                files.append(self._place(event))
+                files.append(self._places.add(event))
+                self._tree.add(event)
             else:
                 rest.append(view[done:here])
                 files.append(event)
-                self._end += len(event)
                 done = here = here + len(event)
         rest.append(view[done:])
         write_all(self._fd, b"".join(files))
         write_all(self._rest, b"".join(rest))
-        if self._end - self._flushed >= FLUSH:
-            start_writeback(self._fd, self._flushed, self._end - self._flushed)
-            self._flushed = self._end
-
-    def _place(self, entry: TarEntry) -> bytes:
-        """Put down where a member's data is, and goes; returns the filling before it."""
-        filling = b""
-        if entry.size:
-            self._places.extend((entry.offset, entry.size))
-            filling = bytes(-self._end % _PAGE)
-            self._end += len(filling)
-            entry.offset = self._end - erofs.TAR_OFFSET
-        self._tree.add(entry)
-        return filling
+        self._written += sum(map(len, files))
+        if self._written - self._flushed >= FLUSH:
+            start_writeback(self._fd, self._flushed, self._written - self._flushed)
+            self._flushed = self._written
 
     def commit(self, diff_id: str) -> None:
         """See LayerWriter."""
         self._scanner.finish()
         os.fsync(self._rest)
-        write_file(self._staging / _PLACES, _little(self._places).tobytes())
-        size, held = self._scanner.offset, self._end - erofs.TAR_OFFSET
+        write_file(self._staging / _PLACES, self._places.encoded())
+        size, held = self._scanner.offset, self._places.held
         notes = complete(self._fd, self._tree, size, diff_id, self._directories.step, bits=erofs.PAGE_BITS, held=held)
         self._close()
         self._directories.commit(self._staging, diff_id, notes)
@@ -133,6 +135,42 @@ class PagedErofsWriter:
             if fd >= 0:
                 os.close(fd)
         self._fd = self._rest = -1
+
+
+class _Places:
+    """Where the data of members is and goes. ``held``: bytes that the image has of data and filling."""
+
+    def __init__(self) -> None:
+        self._table = array("Q")
+        self.held = 0
+
+    def add(self, entry: TarEntry) -> bytes:
+        """The next member: its offset becomes that in the image. Returns the filling before its data."""
+        if not entry.size:
+            return b""
+        self._table.extend((entry.offset, entry.size))
+        filling = bytes(-self.held % _PAGE)
+        entry.offset = self.held + len(filling)
+        self.held = entry.offset + entry.size
+        return filling
+
+    def encoded(self) -> bytes:
+        """As stored."""
+        return _little(self._table).tobytes()
+
+
+def _scan(tar: io.RawIOBase, limits: TarLimits) -> tuple[Tree, int]:
+    """The tree of a layer as its image has it, and what that holds; the data of files is not looked at."""
+    scanner, tree, places = TarScanner(limits), Tree(), _Places()
+    end = tar.seek(0, os.SEEK_END)
+    tar.seek(0)
+    while piece := tar.read(_GLANCE):
+        for event in scanner.scan(piece):
+            if isinstance(event, TarEntry):
+                places.add(event)
+                tree.add(event)
+        tar.seek(scanner.pass_over(end - tar.tell()), os.SEEK_CUR)
+    return tree, places.held
 
 
 class _JoinedTar(io.RawIOBase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import struct
 from pathlib import Path
 
@@ -74,3 +75,25 @@ def test_an_empty_layer(tmp_path: Path) -> None:
     assert tar is not None
     with tar:
         assert tar.read() == END
+
+
+def test_damage_is_found_wherever_it_is(tmp_path: Path) -> None:
+    layers = PagedErofsLayers(LayerDirectories(tmp_path))
+    diff_id = stored(layers, archive(), 4096)
+    assert layers.damage(diff_id) == ""
+    folder = layers.image(diff_id).parent
+    for name, place, reason in (
+        ("layer.erofs", -100, "metadata"),
+        ("layer.erofs", 1024, "superblock"),
+        ("layer.erofs", 8192, "content has the digest"),
+        ("layer.rest", 0, "content has the digest"),
+        ("layer.places", 8, "content has the digest|cannot be put together"),
+    ):
+        whole = (folder / name).read_bytes()
+        broken = bytearray(whole)
+        broken[place] ^= 1
+        (folder / name).write_bytes(broken)
+        assert re.search(reason, layers.damage(diff_id)), name
+        (folder / name).write_bytes(whole)
+    (folder / "layer.places").unlink()
+    assert "cannot be put together" in layers.damage(diff_id)
