@@ -19,6 +19,7 @@ from carrack.daemon import flags, options, runtimes, values
 from carrack.daemon.address import Address, parse_host, parse_metrics
 from carrack.daemon.container_defaults import container_defaults
 from carrack.daemon.network_options import NetworkOptions, network_options
+from carrack.daemon.registry_options import registry_options
 from carrack.engine import cdi
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.images.policy import Rules
@@ -26,6 +27,7 @@ from carrack.engine.images.policy import parse as parse_rules
 from carrack.engine.plugins import discovery
 from carrack.engine.runtimes import OWN, Runtime
 from carrack.errors import InvalidArgument
+from carrack.registry.settings import RegistrySettings
 from carrack.runtime.cgroups import dynmods
 
 DEFAULT_FILE = "/etc/carrack/daemon.json"
@@ -69,6 +71,7 @@ class Config:
     cgroup_favor_dynmods: str = "auto"
     storage_driver: str | None = None
     gc: Rules = Rules()  # noqa: RUF009 - frozen
+    registry: RegistrySettings = RegistrySettings()  # noqa: RUF009 - frozen
     slots: int = 2
     authorization_plugins: tuple[str, ...] = ()
     metrics_address: Address | None = None
@@ -118,7 +121,11 @@ def load(arguments: Sequence[str], environment: Mapping[str, str], pid: int = 0)
             return Command(what, Config())
     settings = merge(given, commands.get("config-file"))
     config = build(settings, tuple(arguments), activated(environment, pid), environment.get("NOTIFY_SOCKET", ""))
-    config = replace(config, tracing=tuple(sorted(name for name in environment if name.startswith(_TRACING))))
+    config = replace(
+        config,
+        registry=registry_options(settings, environment),
+        tracing=tuple(sorted(name for name in environment if name.startswith(_TRACING))),
+    )
     return Command("validate" if commands.get("validate") else "run", config)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from carrack.daemon import remap
+from carrack.daemon import registry_options, remap
 from carrack.daemon.config import Config
 from carrack.daemon.confinement import load_profile, security_options
 from carrack.daemon.listen import warnings
@@ -19,6 +19,7 @@ from carrack.engine.system.info import Settings
 from carrack.linux import mount
 from carrack.linux.caps import last_cap
 from carrack.linux.syscalls import LINUX
+from carrack.registry.proxies import masked
 from carrack.runtime.cgroups.abilities import find
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.storage.snapshots.base import Snapshotter
@@ -60,6 +61,8 @@ def info_settings(
         warnings=(*lacking(facts.abilities, facts.cgroup_version), *warnings(config)),
         authorization=authorization,
         log_driver=config.containers.log_driver,
+        registries=registry_options.document(config.registry),
+        proxies={name: masked(value) for name, value in config.registry.proxies.items()},
     )
 
 
@@ -71,6 +74,7 @@ def reloaded(settings: Settings, config: Config) -> Settings:
         debug=config.debug,
         live_restore=config.live_restore,
         log_driver=config.containers.log_driver,
+        registries=registry_options.document(config.registry),
     )
 
 

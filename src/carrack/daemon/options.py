@@ -36,6 +36,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("bridge-accept-fwmark", "bridge-accept-fwmark", "string", "Let packets of a firewall mark in: MARK[/MASK]"),
     Option("cgroup-favor-dynmods", "cgroup-favor-dynmods", "string", "Cheap moves into cgroups: auto, on or off"),
     Option("cdi-spec-dir", "cdi-spec-dirs", "list", "Where Container Device Interface specs are looked for"),
+    Option("certs-dir", "certs-dir", "string", "Certificates by registry (default /etc/docker/certs.d)"),
     Option("cgroup-parent", "cgroup-parent", "string", "Cgroup below which containers get theirs"),
     Option("cpu-rt-period", "cpu-rt-period", "int", "Period of real time for all containers in microseconds"),
     Option("cpu-rt-runtime", "cpu-rt-runtime", "int", "Real time of all containers per period in microseconds"),
@@ -73,9 +74,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("host", "hosts", "list", "Where to listen: unix://PATH, tcp://HOST:PORT (with --tlsverify), fd://", "H"),
     Option("host-name", "host-names", "list", "Another name under which TCP clients may speak to this daemon"),
     Option("host-gateway-ip", "host-gateway-ips", "list", "What host-gateway means in --add-host"),
+    Option("http-proxy", "http-proxy", "string", "Proxy to registries without TLS (default: the environment's)"),
+    Option("https-proxy", "https-proxy", "string", "Proxy to registries with TLS (default: the environment's)"),
     Option("icc", "icc", "bool", "Let containers on the default bridge talk to each other (default true)"),
     Option("init", "init", "bool", "Run an init in containers that forwards signals and reaps processes"),
     Option("init-path", "init-path", "string", "The init to run (default: the distribution's tini or catatonit)"),
+    Option(
+        "insecure-registry", "insecure-registries", "list", "Registry without trusted TLS: HOST[:PORT] or a network"
+    ),
     Option("ip", "ip", "string", "Where ports of the default bridge are published that name no address"),
     Option("ip-forward", "ip-forward", "bool", "Have the kernel forward packets (default true)"),
     Option("ip-forward-no-drop", "ip-forward-no-drop", "bool", "Drop nothing of others when forwarding is switched on"),
@@ -90,9 +96,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("metrics-addr", "metrics-addr", "string", "Where Prometheus finds metrics: HOST:PORT (no host: loopback)"),
     Option("min-api-version", "min-api-version", "string", "Oldest API version that clients may speak"),
     Option("mtu", "mtu", "int", "Largest packet of the default bridge in bytes"),
+    Option("no-proxy", "no-proxy", "string", "Hosts, domains and networks that are reached without a proxy"),
     Option("no-new-privileges", "no-new-privileges", "bool", "Have containers gain no privileges by setuid programs"),
     Option("pidfile", "pidfile", "string", "File that holds the daemon's process id", "p"),
     Option("plugin-dir", "plugin-dirs", "list", "Where plugins are looked for, instead of Docker's directories"),
+    Option("registries-file", "registries-file", "string", "Rules by prefix (default /etc/carrack/registries.toml)"),
+    Option("registry-mirror", "registry-mirrors", "list", "Mirror of Docker Hub: http[s]://HOST[:PORT]"),
     Option("seccomp-profile", "seccomp-profile", "string", "Seccomp profile of containers: file, builtin, unconfined"),
     Option("shutdown-timeout", "shutdown-timeout", "int", "Seconds containers get to stop with the daemon"),
     Option("slots", "slots", "int", "How many container sandboxes to keep ready"),
@@ -133,24 +142,19 @@ _STRINGS: dict[str, tuple[str, ...]] = {
     "containerd-namespace": (),
     "containerd-plugins-namespace": (),
     "firewall-backend": ("nftables",),
-    "http-proxy": (),
-    "https-proxy": (),
     "max-concurrent-downloads": ("3",),
     "max-concurrent-uploads": ("5",),
     "max-download-attempts": ("5",),
     "network-control-plane-mtu": ("1500",),
-    "no-proxy": (),
     "swarm-default-advertise-addr": (),
     "userland-proxy-path": (),
 }
 
 _LISTS: dict[str, str] = {
-    "insecure-registry": "insecure-registries",
     "node-generic-resource": "node-generic-resources",
-    "registry-mirror": "registry-mirrors",
 }
 
-_FILE_ONLY = ("builder", "proxies")
+_FILE_ONLY = ("builder",)
 
 _EITHER = ("raw-logs",)
 """Bools of which both values are as this engine does it: its log has whole times and no colours in any case."""
@@ -200,9 +204,18 @@ def known_features(given: Mapping[str, bool]) -> dict[str, bool]:
     return dict(given)
 
 
+_PROXIES = ("http-proxy", "https-proxy", "no-proxy")
+
+
 def renamed(document: dict[str, Any]) -> dict[str, Any]:
-    """A configuration file with older names of keys replaced."""
+    """A configuration file with older names of keys replaced, and `proxies` as its members. Raises InvalidArgument."""
     found = dict(document)
+    proxies = found.pop("proxies", None) or {}
+    if not isinstance(proxies, dict) or not set(proxies) <= set(_PROXIES):
+        raise InvalidArgument(f"proxies: want an object of {', '.join(_PROXIES)}")
+    if twice := sorted(set(proxies) & set(found)):
+        raise InvalidArgument(f"{twice[0]} stands in proxies, too; leave one out")
+    found |= proxies
     for old, new in _RENAMED.items():
         if isinstance(found.get(old), str) and new not in found:
             found[new] = [found.pop(old)]

@@ -12,6 +12,7 @@ import logging
 from typing import Any
 
 from carrack.daemon import config as configuration
+from carrack.daemon import registry_options
 from carrack.daemon.config import Config
 from carrack.engine.runtimes import Runtimes
 from carrack.errors import InvalidArgument
@@ -34,8 +35,8 @@ RELOADABLE = (
 OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode", "log_driver", "log_options")
 """Those of `Config.containers`: they count for containers made from then on."""
 
-_PARTS = ("containers", "network")
-_NEVER = ("arguments", "listen_fds", "notify_socket", "tracing")
+_PARTS = ("containers", "network", "registry")
+_NEVER = ("arguments", "listen_fds", "notify_socket", "proxies", "tracing")
 
 
 def reload(current: Config) -> Config:
@@ -49,12 +50,13 @@ def reload(current: Config) -> Config:
     changed = dataclasses.replace(
         current,
         containers=_taken(current.containers, fresh.containers, OF_CONTAINERS),
+        registry=registry_options.taken(current.registry, fresh.registry),
         **{name: getattr(fresh, name) for name in RELOADABLE},
     )
     told = attributes(changed)
     log.info("configuration reloaded: %s", ", ".join(f"{key}={value}" for key, value in told.items()))
-    parts = ((changed, fresh), (changed.containers, fresh.containers), (changed.network, fresh.network))
-    if waiting := [name for one, other in parts for name in _differing(one, other)]:
+    parts = ((getattr(changed, part), getattr(fresh, part)) for part in _PARTS)
+    if waiting := [name for one, other in ((changed, fresh), *parts) for name in _differing(one, other)]:
         log.warning("these changes wait until the daemon is started again: %s", ", ".join(waiting))
     return changed
 
@@ -79,9 +81,11 @@ def attributes(config: Config) -> dict[str, str]:
         "default-runtime": config.default_runtime,
         "default-shm-size": str(containers.shm_size),
         "features": f"map[{features}]",
+        "insecure-registries": json.dumps(list(config.registry.insecure), separators=(",", ":")),
         "labels": json.dumps(list(config.labels), separators=(",", ":")),
         "live-restore": json.dumps(config.live_restore),
         "log-level": config.log_level,
+        "registry-mirrors": json.dumps(list(config.registry.mirrors), separators=(",", ":")),
         "runtimes": " ".join(f"{name}:{runtime.path}" for name, runtime in sorted(config.runtimes.items())),
         "shutdown-timeout": str(config.shutdown_timeout),
     }

@@ -101,7 +101,7 @@ def test_both_as_flag_and_in_the_file_is_a_conflict(tmp_path: Path) -> None:
         ({"min-api-version": "v1.41"}, "is no API version"),
         ({"hosts": ["tcp://0.0.0.0:2375"]}, "without --tlsverify is refused"),
         ({"log-driver": "awslogs"}, "failed to set log opts: logging driver 'awslogs' is not supported"),
-        ({"registry-mirrors": ["https://x"]}, "registry-mirrors"),
+        ({"registry-mirrors": ["ftp://x"]}, "invalid mirror"),
         ({"iptables": False}, "iptables: false is not supported"),
     ],
 )

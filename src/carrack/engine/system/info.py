@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from carrack import __version__
@@ -50,6 +50,8 @@ class Settings:
     security: tuple[str, ...] = ("name=seccomp,profile=builtin", "name=cgroupns")
     warnings: tuple[str, ...] = ()
     authorization: Callable[[], Sequence[str]] = tuple
+    registries: Document = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
 
 
 class SystemInfo:
@@ -188,12 +190,12 @@ class SystemInfo:
             "LoggingDriver": settings.log_driver,
             "CgroupDriver": settings.cgroup_driver,
             "IndexServerAddress": "https://index.docker.io/v1/",
-            "RegistryConfig": _REGISTRIES,
+            "RegistryConfig": settings.registries,
             "GenericResources": None,
             "DockerRootDir": settings.data_root,
-            "HttpProxy": "",
-            "HttpsProxy": "",
-            "NoProxy": "",
+            "HttpProxy": settings.proxies.get("http_proxy", ""),
+            "HttpsProxy": settings.proxies.get("https_proxy", ""),
+            "NoProxy": settings.proxies.get("no_proxy", ""),
             "Labels": list(settings.labels),
             "ExperimentalBuild": settings.experimental,
             "ServerVersion": __version__,
@@ -219,10 +221,4 @@ _NO_SWARM = {
     "ControlAvailable": False,
     "Error": "",
     "RemoteManagers": None,
-}
-
-_REGISTRIES = {
-    "IndexConfigs": {"docker.io": {"Mirrors": [], "Name": "docker.io", "Official": True, "Secure": True}},
-    "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
-    "Mirrors": None,
 }
