@@ -59,6 +59,10 @@ class Credentials:
                 return account
         return Account(key_of(host))
 
+    def places(self) -> list[str]:
+        """Where the file says that it has accounts, sorted."""
+        return sorted({*self._given(), *_by_place(config_file.load(self._directory), "auths", self.path)})
+
     def is_plain(self, place: str) -> bool:
         """Whether an account for ``place`` would be kept in the file itself."""
         settings = config_file.load(self._directory)

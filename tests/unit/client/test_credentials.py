@@ -38,6 +38,7 @@ def test_accounts_of_the_file(tmp_path: Path) -> None:
     assert hub.document() == {"username": "one", "password": "1", "serveraddress": HUB}
     assert (kept.user("r.example/a/b"), kept.user("other:5000/x"), kept.user("other/x")) == ("two", "three", "")
     assert kept.credentials.for_repository("other:5000/x").server == "other:5000"
+    assert kept.credentials.places() == ["docker.io", "other:5000", "r.example"]
 
 
 def test_the_nearest_of_several_accounts_at_one_registry(tmp_path: Path) -> None:

@@ -36,7 +36,15 @@ complete -c carrack -a '(__carrack_complete)'
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 _CONTAINERS = """attach commit diff exec export kill logs pause port rename restart rm start stats stop top unpause
 update wait""".split()
-_IMAGES = "run create rmi history save tag".split()
+_IMAGES = "run create rmi history save tag pull push".split()
+_UNNAMED = ("ls", "prune", "bootstrap", "import", "load")  # of images: their arguments are no names of images
+_PLATFORMS = [
+    f"linux/{each}" for each in ("386", "amd64", "arm/v5", "arm/v6", "arm/v7", "arm64", "ppc64le", "riscv64", "s390x")
+]
+_WORDS = {
+    "platform": _PLATFORMS,
+    "pull": ["always", "missing", "never"],
+}
 
 
 def _completion(_: "Session", parsed: "Parsed") -> int:
@@ -100,6 +108,8 @@ def _valued(flags: "Sequence[Flag]", before: list[str], current: str) -> tuple[s
 def _values(session: "Session", group: str, verb: str, flag: str) -> list[str]:
     from carrack.client import system
 
+    if flag in _WORDS:
+        return _WORDS[flag]
     if flag in ("network", "net", "config-from"):
         return _networks(session)
     if flag in ("link", "volumes-from"):
@@ -122,7 +132,9 @@ def _objects(session: "Session", group: str, verb: str, number: int) -> list[str
         return sorted(each["Name"] for each in volumes.listing(session.daemon).get("Volumes") or [])
     if verb in _CONTAINERS and group in ("", "container"):
         return _containers(session)
-    if verb in _IMAGES or group == "image":
+    if not group and verb in ("login", "logout"):
+        return session.credentials.places()
+    if (verb in _IMAGES and not group) or (group == "image" and verb not in _UNNAMED):
         return sorted(name for each in images.listing(session.daemon, {}) for name in each.get("RepoTags") or [])
     return []
 
