@@ -26,6 +26,12 @@ _CARRACK = "import sys; from carrack.cli.main import main; sys.exit(main())"
 _DAEMON = "import sys; from carrack.daemon.main import main; sys.exit(main())"
 # Several daemons of one test run must not meet.
 _NUMBERS = itertools.count()
+# Whatever a test asks for, no registry but on this machine is ever reached.
+_NO_WAY_OUT = {
+    "HTTPS_PROXY": "http://127.0.0.1:1",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "NO_PROXY": "127.0.0.1,localhost",
+}
 _SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -84,7 +90,7 @@ class DaemonProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self.environment,
+                env={**self.environment, **_NO_WAY_OUT},
                 pass_fds=self.pass_fds,
             )
 

@@ -26,8 +26,9 @@ def test_images_that_are_here_and_that_are_not(cli: Cli, image: str) -> None:
     assert "Unable to find" not in never.stderr
     assert "nosuch" in never.stderr
     for policy in ("always", "missing"):
-        absent = cli("run", "--rm", "--pull", policy, "nosuch", check=False)
+        absent = cli("run", "--rm", "--pull", policy, "127.0.0.1:1/nosuch", check=False)
         assert absent.returncode == 125
+        assert "127.0.0.1:1" in absent.stderr
     bad = cli("run", "--rm", "--pull", "bogus", image, check=False)
     assert 'invalid pull option: \'bogus\': must be one of "always", "missing" or "never"' in bad.stderr
 

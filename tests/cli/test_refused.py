@@ -24,7 +24,6 @@ FIXED = {
     "Ulimits": [{"Name": "nofile", "Soft": 10, "Hard": 20}],
 }
 DOCKER_VERBS = [
-    (["pull", "alpine"], "registry is not built yet"),
     (["network", "create", "-d", "overlay", "x"], "swarm"),
     (["swarm", "init"], "swarm mode is not supported"),
     (["service", "ls"], "not a swarm manager"),

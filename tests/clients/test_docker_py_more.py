@@ -75,7 +75,7 @@ def test_images_are_kept_and_moved(client: Any, docker: Any) -> None:
     assert client.images.prune(filters={"dangling": True})["SpaceReclaimed"] >= 0
 
 
-def test_images_of_registries_are_refused_with_a_reason(client: Any, docker: Any) -> None:
+def test_a_registry_that_does_not_answer_is_told_of(client: Any, docker: Any) -> None:
     with pytest.raises(docker.errors.APIError) as failure:
         client.images.pull("127.0.0.1:1/nothing", tag="v1")
     assert failure.value.explanation

@@ -22,6 +22,8 @@ from carrack.engine.images.service import Images
 from carrack.errors import InvalidArgument
 from carrack.linux.syscalls import LINUX
 from carrack.oci import reference
+from carrack.registry.client import RegistryClient
+from carrack.registry.settings import RegistrySettings
 from carrack.storage.content import ContentStore
 from carrack.storage.records import Records
 from carrack.storage.snapshots.probe import choose
@@ -56,6 +58,7 @@ class Engine:
             snapshotter=self.snapshotter,
             events=Events(),
             containers=self.containers,
+            client=RegistryClient(RegistrySettings()),
         )
         asyncio.run(self.images.start())
 

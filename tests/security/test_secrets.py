@@ -58,7 +58,7 @@ def test_a_password_stays_with_who_sent_it(daemon: tuple[DaemonProcess, fake.Plu
     answers = [
         ask(process, "POST", "/auth", login),
         ask(process, "POST", "/v1.51/auth", login),
-        ask(process, "POST", "/images/create?fromImage=x&tag=1", X_Registry_Auth=ENCODED),
+        ask(process, "POST", "/images/create?fromImage=127.0.0.1:1/x&tag=1", X_Registry_Auth=ENCODED),
         ask(process, "POST", "/images/x/push?tag=1", X_Registry_Auth=ENCODED, Authorization=f"Basic {ENCODED}"),
     ]
     judged = json.dumps(plugin.calls).encode()

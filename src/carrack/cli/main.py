@@ -104,7 +104,7 @@ def _unknown(session: "Session", group: str, verb: str) -> str:
     from carrack.cli.verbs import is_refused
 
     if is_refused(group, verb):
-        hint = "; make or load images with: carrack image bootstrap | carrack load" if verb in ("pull", "build") else ""
+        hint = "; make or load images with: carrack image bootstrap | carrack load" if verb == "build" else ""
         return f"carrack: '{session.name}' is not built yet{hint}"
     usage = f"\n\nUsage:  carrack {group}" if group else ""
     topic = f"carrack {group}".rstrip()

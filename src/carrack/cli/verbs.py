@@ -49,6 +49,7 @@ _IMAGE = {
     "load": "load:LOAD",
     "ls": "images:IMAGES",
     "prune": "prune:IMAGES",
+    "pull": "pull:PULL",
     "rm": "rm:RMI",
     "save": "save:SAVE",
     "tag": "tag:TAG",
@@ -100,13 +101,13 @@ SYNONYMS = {
     "network": {"list": "ls", "remove": "rm"},
     "volume": {"list": "ls", "remove": "rm"},
 }
-COMMON = ("run", "exec", "ps", "images", "version", "info")
+COMMON = ("run", "exec", "ps", "pull", "images", "version", "info")
 TOP: dict[str, str] = {
     **{verb: place for verb, place in _CONTAINER.items() if verb not in ("ls", "prune", "inspect")},
     "ps": _CONTAINER["ls"],
     "images": _IMAGE["ls"],
     "rmi": _IMAGE["rm"],
-    **{verb: _IMAGE[verb] for verb in ("history", "import", "load", "save", "tag")},
+    **{verb: _IMAGE[verb] for verb in ("history", "import", "load", "pull", "save", "tag")},
     "info": _SYSTEM["info"],
     "events": _SYSTEM["events"],
     "fsck": _SYSTEM["fsck"],
@@ -119,10 +120,10 @@ TOP: dict[str, str] = {
     "__complete": "completion:COMPLETE",
 }
 # known to the docker command, and not built here
-_REFUSED = """pull push search build builder buildx bake compose checkpoint manifest plugin trust
+_REFUSED = """push search build builder buildx bake compose checkpoint manifest plugin trust
 config node secret service stack swarm"""
 _REFUSED_IN_GROUPS = {
-    "image": "pull push build",
+    "image": "push build",
 }
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from carrack.client.account import Account
     from carrack.client.document import Document
     from carrack.client.transport import Daemon
     from carrack.http.client import Response
@@ -76,6 +77,12 @@ def import_(daemon: "Daemon", query: "dict[str, Any]", data: "Iterable[bytes] | 
     if data is None:
         return daemon.events("POST", "/images/create", query)
     return document.stream(daemon.upload("POST", "/images/create", query, data).chunks())
+
+
+def pull(daemon: "Daemon", name: str, tag: str, platform: str, account: "Account") -> "Iterator[Any]":
+    """Messages of progress; ``tag`` may be a digest, an empty one means all tags."""
+    query = {"fromImage": name, "tag": tag or None, "platform": platform or None}
+    return daemon.events("POST", "/images/create", query, [("X-Registry-Auth", account.header())])
 
 
 def bootstrap(daemon: "Daemon", name: str, query: "dict[str, Any] | None" = None) -> "Iterator[Any]":

@@ -35,6 +35,7 @@ def registry_options(settings: Mapping[str, Any], environment: Mapping[str, str]
         rules=rules,
         proxies=_proxies(settings, environment),
         offline=offline,
+        attempts=values.within(settings, "max-download-attempts", 5, 1, 1000),
     )
 
 

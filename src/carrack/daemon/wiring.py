@@ -62,6 +62,7 @@ from carrack.linux.syscalls import LINUX
 from carrack.model import times
 from carrack.network.endpoint import ParkedVeth
 from carrack.network.fabric import Fabric
+from carrack.registry.client import RegistryClient
 from carrack.runtime.cgroups import dynmods, realtime
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim.client import Slot, ZygoteSettings
@@ -135,7 +136,9 @@ class Services:
             snapshotter=self.snapshotter,
             events=self.events,
             containers=self.store,
+            client=RegistryClient(self._config.registry),
         )
+        self.images.puller.transfers.allow(self._config.downloads)
 
     async def _build_network(self) -> None:
         options, pools = self._config.network, all_pools(self._config.network, engine_id(self._root))
@@ -345,6 +348,7 @@ class Services:
             self.jobs.start(self.authorizer.take(config.authorization_plugins), "ask other authorization plugins")
         self.facts = self.facts._replace(given=config.containers)
         self.containers.creator.use(self.facts)
+        self.images.puller.transfers.allow(config.downloads)
         self.events.publish("daemon", "reload", now.id, {"name": platform.node(), **attributes(config)})
 
     # -- what the services ask of each other --

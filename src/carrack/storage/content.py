@@ -176,9 +176,9 @@ class ContentStore:
         """Begin to store content of unknown digest."""
         return Ingest(self, self._ingest / secrets.token_hex(16), room)
 
-    def partial(self, digest: str) -> Partial:
-        """What has come of a blob so far, to be gone on with. Raises Conflict while another is at it."""
-        return Partial(self._partial / self.path(digest).name)
+    def partial(self, digest: str, patience: float = 0.0) -> Partial:
+        """What has come of a blob so far, to be gone on with. See Partial."""
+        return Partial(self._partial / self.path(digest).name, patience)
 
     def publish(self, path: Path, blob: Blob) -> None:
         """Give a finished file its name (for Ingest.commit), which is the digest of what is in it."""

@@ -99,16 +99,11 @@ class Workers:
         return process
 
     async def _judge(self, process: _Process, answer: dict[str, Any]) -> Applied:
-        if "error" not in answer:
-            if answer.pop("memory") < _LARGE:
-                self._wait(process)
-            else:
-                await process.end()
-            return Applied(**answer)
-        await process.end()
-        if answer["error"] == "OSError":
-            raise OSError(answer["errno"], answer["message"])
-        raise getattr(errors, answer["error"])(answer["message"])
+        if answer.pop("memory", _LARGE) < _LARGE:
+            self._wait(process)
+        else:
+            await process.end()
+        return judged(answer)
 
     def _wait(self, process: _Process) -> None:
         self._idle.append(process)
@@ -147,6 +142,15 @@ class Workers:
             "spooled": dataclasses.astuple(spooled) if spooled else None,
             "resume": resume,
         }
+
+
+def judged(answer: dict[str, Any]) -> Applied:
+    """What a worker's answer says of the layer; raises the failure that it tells of."""
+    if "error" not in answer:
+        return Applied(**answer)
+    if answer["error"] == "OSError":
+        raise OSError(answer["errno"], answer["message"])
+    raise getattr(errors, answer["error"])(answer["message"])
 
 
 class _Process:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from typing import TYPE_CHECKING
 
 from carrack.errors import Conflict
+from carrack.oci import digest as digests
 from carrack.storage.durable import FLUSH, start_writeback, write_all
 
 if TYPE_CHECKING:
@@ -20,16 +22,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 FOLDER = "partial"
+_PAUSE = 0.05  # seconds
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Partial:
     """The file, locked against other writers. Leaving the `with` block keeps it as it is, unless it was discarded or
-    became the blob. Raises Conflict while another has it."""
+    became the blob. Raises Conflict when another has it for longer than `patience` seconds."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = 0.0) -> None:
         self.path = path
-        self._fd = _locked(path)
+        self._fd = _locked(path, time.monotonic() + patience)
         self.size = self._flushed = os.fstat(self._fd).st_size
         os.lseek(self._fd, 0, os.SEEK_END)
 
@@ -90,7 +93,15 @@ def present(root: Path) -> dict[str, os.stat_result]:
         return {"sha256:" + entry.name: entry.stat(follow_symlinks=False) for entry in entries}
 
 
-def _locked(path: Path) -> int:
+def received(root: Path, digest: str) -> int:
+    """How many bytes of a blob are here, below a content store's root."""
+    try:
+        return (root / FOLDER / digests.encoded(digest)).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _locked(path: Path, until: float) -> int:
     """The file at `path`, made if need be; it is still there once it is locked."""
     while True:
         fd = os.open(path, _OPEN, 0o600)
@@ -100,7 +111,10 @@ def _locked(path: Path) -> int:
                 return fd
         except BlockingIOError:
             os.close(fd)
-            raise Conflict(f"another process is writing {path}") from None
+            if time.monotonic() >= until:
+                raise Conflict(f"another process is writing {path}") from None
+            time.sleep(_PAUSE)
+            continue
         except FileNotFoundError:
             pass
         os.close(fd)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from carrack.storage.snapshots.base import LayerStore
     from carrack.storage.tar import ByteSource
 
+_PATIENCE = 5.0  # seconds in which a worker of a daemon that has just died sees it, and ends
+
 
 def receive(
     source: ByteSource,
@@ -39,7 +41,7 @@ def receive(
     """
     assert expected.digest is not None
     assert expected.size is not None
-    with content.partial(expected.digest) as partial:
+    with content.partial(expected.digest, _PATIENCE) as partial:
         if partial.size < resume:
             raise Unavailable(f"what had come of blob {expected.digest} is gone: try again")
         partial.cut(resume)

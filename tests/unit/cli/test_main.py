@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from socket import socket
+from typing import Any
 
 import pytest
 from tests.fakes.api_server import Request, frame, serving
@@ -50,7 +51,7 @@ def test_version(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
         (["-D", "-H", "unix:///nowhere/x", "ps"], 1, "Traceback"),
         (["foo"], 1, "carrack: unknown command: carrack foo\n\nRun 'carrack --help' for more information\n"),
         (["image", "foo"], 1, "carrack: unknown command: carrack image foo\n\nUsage:  carrack image"),
-        (["pull", "x"], 1, "carrack: 'carrack pull' is not built yet"),
+        (["build", "x"], 1, "carrack: 'carrack build' is not built yet"),
         (["--wrong"], 125, "unknown flag: --wrong"),
         (["-H", "a", "-H", "b", "ps"], 1, "specify only one -H"),
         (["-l", "loud", "ps"], 1, "Unable to parse logging level: loud"),
@@ -119,14 +120,42 @@ def test_run_of_what_cannot_start(tmp_path: Path) -> None:
 
 def test_run_without_the_image(tmp_path: Path) -> None:
     cidfile = tmp_path / "cid"
-    with serving(tmp_path / "s", {"POST /containers/create": (404, {"message": "No such image: b:1"})}) as server:
-        done = carrack("run", "--cidfile", str(cidfile), "b:1", host=f"unix://{server.path}")
-        never = carrack("run", "--pull", "never", "b:1", host=f"unix://{server.path}")
+    answers: dict[str, Any] = {
+        "POST /containers/create": (404, {"message": "No such image: b:1"}),
+        "POST /images/create": (200, {"status": "Downloaded"}),
+    }
+    with serving(tmp_path / "s", answers) as server:
+        host = f"unix://{server.path}"
+        done = carrack("run", "--cidfile", str(cidfile), "--platform", "linux/arm64", "b:1", host=host)
+        asked = [str(request).replace("/v1.51", "") for request in server.requests if request.method == "POST"]
+        quiet = carrack("create", "-q", "b:1", host=host)
+        never = carrack("run", "--pull", "never", "b:1", host=host)
+        server.requests.clear()
+        other = carrack("run", "c", host=host)
+        always = carrack("create", "--pull", "always", "b", host=host)
+        last = [str(request).replace("/v1.51", "") for request in server.requests if request.method == "POST"]
     assert done.returncode == never.returncode == 125
-    assert b"Unable to find image 'b:1' locally" in done.stderr
-    assert b"carrack image bootstrap" in done.stderr
+    assert done.stderr.startswith(
+        b"Unable to find image 'b:1' locally\nDownloaded\ncarrack: Error response from daemon"
+    )
+    create = "POST /containers/create?platform=linux%2Farm64"
+    assert asked == [create, "POST /images/create?fromImage=b&tag=1&platform=linux%2Farm64", create]
+    assert quiet.stderr == b"Error response from daemon: No such image: b:1\n"
     assert never.stderr.startswith(b"carrack: Error response from daemon: No such image: b:1\n")
+    assert b"Unable to find" not in other.stderr, "it is not the container's own image that is missing"
+    assert always.stdout == b""
+    assert last[1:] == ["POST /images/create?fromImage=b&tag=latest", "POST /containers/create?"]
     assert not cidfile.exists()
+
+
+def test_a_pull_that_fails_on_its_way(tmp_path: Path) -> None:
+    answers: dict[str, Any] = {
+        "POST /containers/create": (404, {"message": "No such image: b:1"}),
+        "POST /images/create": (200, {"errorDetail": {"message": "broken"}, "error": "broken"}),
+    }
+    with serving(tmp_path / "s", answers) as server:
+        done = carrack("run", "b:1", host=f"unix://{server.path}")
+    assert (done.returncode, b"carrack: broken\n" in done.stderr) == (125, True)
 
 
 def test_run_without_a_daemon() -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.fakes.api_server import serving
 
 from carrack.client import images
+from carrack.client.account import Account
 from carrack.errors import InvalidArgument
 
 
@@ -56,6 +57,7 @@ def test_requests(tmp_path: Path) -> None:
         assert list(images.load(daemon, iter([b"x"]), quiet=True)) == [{"stream": "Loaded"}]
         assert list(images.import_(daemon, {"fromSrc": "-"}, iter([b"y"]))) == [{"status": "sha256:1"}]
         assert list(images.import_(daemon, {"fromSrc": "http://x"}, None)) == [{"status": "sha256:1"}]
+        assert list(images.pull(daemon, "h:1/a", "1", "linux/arm64", Account("h:1"))) == [{"status": "sha256:1"}]
         assert list(images.bootstrap(daemon, "busybox")) == [{"stream": "done"}]
         images.prune(daemon, {"dangling": {"false": True}})
         daemon.close()
@@ -66,5 +68,6 @@ def test_requests(tmp_path: Path) -> None:
         "DELETE /images/a?force=1&noprune=1",
         "GET /images/get?names=a&names=b",
         "POST /images/load?quiet=1",
+        "POST /images/create?fromImage=h%3A1%2Fa&tag=1&platform=linux%2Farm64",
         "POST /carrack/images/bootstrap?name=busybox",
     } <= lines

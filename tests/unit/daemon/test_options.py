@@ -18,7 +18,7 @@ def test_harmless_values() -> None:
     assert not options.harmless("iptables", "true")
     assert options.harmless("node-generic-resources", [])
     assert not options.harmless("node-generic-resources", ["gpu=1"])
-    assert options.harmless("max-concurrent-downloads", 3)
+    assert options.harmless("network-control-plane-mtu", 1500)
     assert options.harmless("raw-logs", True)
     assert options.harmless("raw-logs", False)
     assert not options.harmless("builder", {"gc": {}})

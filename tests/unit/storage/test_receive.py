@@ -11,6 +11,7 @@ import pytest
 import zstandard
 from tests.suites.tarballs import END, file
 
+import carrack.storage.receive as receiving
 from carrack.errors import Conflict, InvalidArgument, Unavailable
 from carrack.storage.apply import Expected
 from carrack.storage.compression import CompressionError
@@ -73,7 +74,10 @@ def test_a_blob_is_gone_on_with(layers: LayerStore, content: ContentStore, kept:
     assert present(content.root) == {}
 
 
-def test_what_came_early_to_its_end_is_kept(layers: LayerStore, content: ContentStore) -> None:
+def test_what_came_early_to_its_end_is_kept(
+    layers: LayerStore, content: ContentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "_PATIENCE", 0.1)
     with pytest.raises(Unavailable, match=f"only 100 of {len(BLOB)} bytes"):
         receive(io.BytesIO(BLOB[:100]), layers, content, WHOLE)
     assert layers.layers() == []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from carrack.api.app import Route
@@ -14,16 +14,14 @@ from carrack.api.routes import image_reports
 from carrack.api.stream import StreamWriter
 from carrack.engine.images import progress
 from carrack.engine.images.service import Images
-from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
+from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotFound, NotSupported
+from carrack.oci import digest as digests
 from carrack.oci import platform, reference
 from carrack.oci.platform import Platform
 from carrack.oci.reference import Reference
+from carrack.registry.credentials import decode
 
-_NO_PULL = (
-    "pulling from a registry is not built yet; use `carrack image load` or `carrack image bootstrap` to get an image"
-)
 _NO_PUSH = "pushing to a registry is not built yet; use `carrack image save` to take an image elsewhere"
-_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _NO_SEARCH = "searching a registry is not built yet"
 
 
@@ -131,9 +129,7 @@ class _Transfer:
     async def create(self, request: Request) -> Response:
         query = request.query
         if query.text("fromImage"):
-            reference.parse(query.text("fromImage"))
-            _check_tag(query.text("tag"))
-            raise NotSupported(_NO_PULL)
+            return self._pulled(request)
         if query.text("fromSrc") != "-":
             raise NotSupported(
                 "importing from a URL is not built yet; fetch the file and import it from standard input"
@@ -188,6 +184,24 @@ class _Transfer:
             raise NotFound(f"An image does not exist locally with the tag: {name.familiar_name}")
         raise NotSupported(_NO_PUSH)
 
+    def _pulled(self, request: Request) -> Response:
+        """A failure before the first message is the answer's status, as clients expect."""
+        query = request.query
+        name = _pulled_name(query.text("fromImage"), query.text("tag"))
+        wanted = platform.parse(query.text("platform")) if query.text("platform") else None
+        credentials = decode(request.headers.get("X-Registry-Auth", ""))
+        every = not name.tag and not name.digest
+
+        async def produce(writer: StreamWriter) -> None:
+            try:
+                await self._images.puller.pull(name, credentials, writer.json, platform=wanted, all_tags=every)
+            except (CarrackError, OSError) as error:
+                if not writer.started or isinstance(error, ConnectionError):
+                    raise
+                await writer.json(progress.failure(error))
+
+        return stream(produce)
+
     def _saved(self, names: list[str], wanted: Platform | None) -> Response:
         async def produce(writer: StreamWriter) -> None:
             async with aclosing(self._images.saver.save(names, wanted)) as chunks:
@@ -204,9 +218,14 @@ async def _fail(writer: StreamWriter, error: Exception) -> None:
     await writer.json(progress.failure(error))
 
 
-def _check_tag(tag: str) -> None:
-    if tag and not tag.startswith("sha256:") and not _TAG.fullmatch(tag):
-        raise InvalidArgument("invalid tag format")
+def _pulled_name(image: str, tag: str) -> Reference:
+    """What `fromImage` and `tag` (or digest) name together: all tags of a repository when neither says one."""
+    name = reference.parse(image.removesuffix(":"))
+    if name.domain == reference.DEFAULT_DOMAIN and name.path == "library/scratch":
+        raise Forbidden("'scratch' is a reserved name")
+    if digests.is_digest(tag):
+        return replace(name, tag="", digest=tag)
+    return name.with_tag(tag) if tag else name
 
 
 def _name(repository: str, tag: str) -> Reference | None:

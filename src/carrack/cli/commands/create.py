@@ -18,7 +18,7 @@ def _create(session: "Session", parsed: "Parsed") -> int:
         with_proxies(body, session.settings.proxies(session.daemon.host.url))
     except CarrackError as error:
         raise refusal("create", error) from error
-    write(create(session.daemon, parsed, body))
+    write(create(session, parsed, body))
     return 0
 
 

@@ -39,32 +39,23 @@ def refusal(verb: str, error: Exception) -> Exit:
     return Exit(code, f"carrack: {told}\n\nRun 'carrack {verb} --help' for more information")
 
 
-def create(daemon: "Daemon", parsed: "Parsed", body: "Document") -> str:
+def create(session: "Session", parsed: "Parsed", body: "Document") -> str:
     """Create the container, obeying ``--pull`` and ``--cidfile``; gives its id and tells the daemon's warnings."""
     if parsed.text("pull", "missing") not in ("always", "missing", "never"):
         raise InvalidArgument(
             f'invalid pull option: \'{parsed.text("pull")}\': must be one of "always", "missing" or "never"'
         )
-    if parsed.text("pull") == "always":
-        raise InvalidArgument("--pull always: pulling from a registry is not built yet; use --pull missing or never")
     if parsed.flag("use-api-socket"):
         from carrack.cli.api_socket import share_socket
 
-        share_socket(body, daemon.host.url)
+        share_socket(body, session.daemon.host.url)
     cidfile = _open_cidfile(parsed.text("cidfile"))
     try:
-        answer = containers.create(daemon, body, parsed.text("name"), parsed.text("platform"))
-    except CarrackError as error:
+        answer = _create(session, parsed, body)
+    except (CarrackError, OSError):
         if cidfile is not None:
             posix.close(cidfile)
             posix.unlink(parsed.text("cidfile"))
-        if (
-            isinstance(error, Refused)
-            and error.status == 404
-            and parsed.text("pull") != "never"
-            and "No such image" in str(error)
-        ):
-            raise missing_image(body["Image"], parsed.flag("quiet")) from error
         raise
     container: str = answer["Id"]
     if cidfile is not None:
@@ -75,15 +66,30 @@ def create(daemon: "Daemon", parsed: "Parsed", body: "Document") -> str:
     return container
 
 
-def missing_image(image: str, quiet: bool = False) -> InvalidArgument:
-    """What to do about an image that is not here, as nothing can be pulled yet."""
-    if not quiet:
-        name = image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
-        write_error(f"Unable to find image '{name}' locally")
-    return InvalidArgument(
-        f"no image {image!r} here, and pulling from a registry is not built yet: bring it with "
-        "'carrack image load -i FILE', or make a base image with 'carrack image bootstrap NAME'"
-    )
+def _create(session: "Session", parsed: "Parsed", body: "Document") -> "Document":
+    when, name, platform = parsed.text("pull", "missing"), parsed.text("name"), parsed.text("platform")
+    if when == "always":
+        _pull(session, parsed, body)
+    try:
+        return containers.create(session.daemon, body, name, platform)
+    except Refused as error:
+        if when != "missing" or error.status != 404 or not str(error).startswith("No such image: "):
+            raise
+        from carrack.oci import reference
+
+        wanted = reference.parse(body["Image"]).with_default_tag().familiar
+        if not str(error).endswith(f"No such image: {wanted}"):  # but one that is to be mounted
+            raise
+    if not parsed.flag("quiet"):
+        write_error(f"Unable to find image '{wanted}' locally")
+    _pull(session, parsed, body)
+    return containers.create(session.daemon, body, name, platform)
+
+
+def _pull(session: "Session", parsed: "Parsed", body: "Document") -> None:
+    from carrack.cli.commands.pull import pull
+
+    pull(session, body["Image"], parsed.text("platform"), quiet=parsed.flag("quiet"))
 
 
 def _create_and_start(session: "Session", parsed: "Parsed") -> int:
@@ -99,7 +105,7 @@ def _create_and_start(session: "Session", parsed: "Parsed") -> int:
         if size(1) != (0, 0):
             body.setdefault("HostConfig", {})["ConsoleSize"] = list(size(1))
     daemon = session.daemon
-    container = create(daemon, parsed, body)
+    container = create(session, parsed, body)
     if not any(body.get(f"Attach{name}") for name in ("Stdin", "Stdout", "Stderr")):
         write(container)
         containers.start(daemon, container)

@@ -4,43 +4,47 @@ import os
 import sys
 import time
 
-from carrack.cli.command import write
+from carrack.cli.command import write, write_error
 from carrack.cli.exit import Exit
 from carrack.model.units import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from carrack.client.document import Document
 
 
-def show_messages(messages: "Iterable[Document]", quiet: bool = False) -> None:
-    """Print a stream of ``{"stream"}``, ``{"status", "id", "progressDetail"}`` messages; :class:`Exit` at an error."""
+def show_messages(messages: "Iterable[Document]", quiet: bool = False, fd: int = 1) -> None:
+    """Print a stream of ``{"stream"}``, ``{"status", "id", "progressDetail"}`` messages; :class:`Exit` at an error.
+
+    ``fd``: 1 for standard output, 2 for standard error.
+    """
     lines: dict[str, int] = {}
-    terminal = os.isatty(1)
+    terminal = os.isatty(fd)
+    say = write if fd == 1 else write_error
     for message in messages:
         if failure := message.get("error") or (message.get("errorDetail") or {}).get("message"):
             raise Exit(1, str(failure))
         if message.get("stream") is not None:
-            write(str(message["stream"]), end="")
+            say(str(message["stream"]), end="")
         elif message.get("status") is None or quiet:
             continue
         elif terminal and message.get("id"):
-            _update(lines, str(message["id"]), _status(message))
-        elif not (message.get("progressDetail") or {}).get("current"):
-            write(_status(message))
+            _update(lines, str(message["id"]), _status(message), say)
+        elif not any((message.get("progressDetail") or {}).values()):
+            say(_status(message))
     sys.stdout.flush()
 
 
-def _update(lines: dict[str, int], identity: str, text: str) -> None:
+def _update(lines: dict[str, int], identity: str, text: str, say: "Callable[..., None]") -> None:
     """Rewrite the line of this id in place, by ANSI cursor movements (ECMA-48 CUU, EL, CUD)."""
     if identity not in lines:
         lines[identity] = len(lines)
-        write(text)
+        say(text)
     else:
         up = len(lines) - lines[identity]
-        write(f"\x1b[{up}A\r\x1b[2K{text}\r\x1b[{up}B", end="")
+        say(f"\x1b[{up}A\r\x1b[2K{text}\r\x1b[{up}B", end="")
     sys.stdout.flush()
 
 

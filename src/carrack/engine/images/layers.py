@@ -11,10 +11,11 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from carrack.engine.whole import whole
 from carrack.errors import Conflict, Internal, InvalidArgument, NotFound
@@ -54,6 +55,7 @@ class Layer:
 # Turns the spool that a descriptor reads into the driver's layer and returns the bytes of its tar. Raises
 # InvalidArgument when its content is damaged or is not the layer of that diff id.
 Apply = Callable[[int, str, Ingest], Awaitable[int]]
+Made = tuple[int, Blob | None]
 
 
 class LayerStore:
@@ -120,6 +122,11 @@ class LayerStore:
 
         Returns whether this call made it. Raises InvalidArgument when the spool's content is not that layer.
         """
+        return await self.once(diff_id, partial(self._make, diff_id, spool))
+
+    async def once(self, diff_id: str, make: Callable[[], Coroutine[Any, Any, Made]]) -> bool:
+        """The same with any way to make it, which returns the bytes of its tar and the blob that it was made of, if the
+        content store has that."""
         while True:
             coming = self._coming.get(diff_id)
             if coming is None:
@@ -130,7 +137,7 @@ class LayerStore:
                 return False
         if self.has(diff_id):
             return False
-        task = asyncio.get_running_loop().create_task(self._make(diff_id, spool), name=f"layer {diff_id}")
+        task = asyncio.get_running_loop().create_task(self._recorded(diff_id, make), name=f"layer {diff_id}")
         self._coming[diff_id] = task
         try:
             await task
@@ -183,38 +190,36 @@ class LayerStore:
             self._known.pop(diff_id, None)
         await asyncio.to_thread(self._delete_files, found)
 
-    async def _make(self, diff_id: str, spool: Ingest) -> None:
-        blob = spool.finish()
+    async def _make(self, diff_id: str, spool: Ingest) -> Made:
         fd = os.open(spool.path, (os.O_RDWR if spool.room else os.O_RDONLY) | os.O_CLOEXEC)
         try:
             os.lseek(fd, spool.room, os.SEEK_SET)
             size = await self._apply(fd, diff_id, spool)
         finally:
             os.close(fd)
-        await whole(self._record(diff_id, size, blob, spool))
+        return size, await whole(asyncio.to_thread(self._keep, diff_id, spool))
 
-    async def _record(self, diff_id: str, size: int, blob: Blob, spool: Ingest) -> None:
-        kept = await asyncio.to_thread(self._keep, diff_id, blob, spool)
+    async def _recorded(self, diff_id: str, make: Callable[[], Coroutine[Any, Any, Made]]) -> None:
+        size, kept = await make()
 
         def write(connection: Connection) -> None:
             if kept is not None:
-                row = (kept, blob.size, "")
-                connection.execute("INSERT OR REPLACE INTO blob VALUES (?, ?, ?)", row)
-            values = (diff_id, size, kept)
+                connection.execute("INSERT OR REPLACE INTO blob VALUES (?, ?, ?)", (kept.digest, kept.size, ""))
+            values = (diff_id, size, kept.digest if kept else None)
             connection.execute("INSERT OR REPLACE INTO layer (diff_id, size, blob_digest) VALUES (?, ?, ?)", values)
 
-        await self._records.write(write)
-        self._known[diff_id] = Layer(diff_id, size, kept)
+        await whole(self._records.write(write))
+        self._known[diff_id] = Layer(diff_id, size, kept.digest if kept else None)
 
-    def _keep(self, diff_id: str, blob: Blob, spool: Ingest) -> str | None:
+    def _keep(self, diff_id: str, spool: Ingest) -> Blob | None:
         """Keep the spool as a blob where it says more than the driver does: it is compressed, or no tar is kept."""
+        blob = spool.finish()
         if blob.digest == diff_id:
             tar = self._files.open_tar(diff_id)
             if tar is not None:
                 tar.close()
                 return None
-        spool.commit(blob.digest)
-        return blob.digest
+        return spool.commit(blob.digest)
 
     def _stored(self) -> Stored:
         layers, blobs = set(self._files.layers()), set(self._content.digests())

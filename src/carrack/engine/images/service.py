@@ -20,8 +20,10 @@ from carrack.engine.images.listing import Lister
 from carrack.engine.images.load import Loader
 from carrack.engine.images.looking import Look, Looker
 from carrack.engine.images.policy import Disk
+from carrack.engine.images.pull import Puller
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
+from carrack.engine.images.transfer import Transfers
 from carrack.engine.images.variants import Variants
 from carrack.engine.whole import whole
 from carrack.errors import Conflict
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from carrack.engine.images.image import Image
     from carrack.model.container import MountPoint
     from carrack.oci.reference import Reference
+    from carrack.registry.client import RegistryClient
     from carrack.storage.content import ContentStore, Ingest
     from carrack.storage.records import Records
     from carrack.storage.snapshots.base import Snapshotter
@@ -100,6 +103,8 @@ class Images:
     commits: ContainerCommits
     keeper: Keeper
     workers: Workers
+    client: RegistryClient
+    puller: Puller
 
     @classmethod
     def build(
@@ -110,13 +115,13 @@ class Images:
         snapshotter: Snapshotter,
         events: Events,
         containers: Containers,
+        client: RegistryClient,
         layers_root: Path | None = None,
     ) -> Images:
         """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
         root = layers_root or content.root / "layers"
         workers = Workers(WorkerSettings(snapshotter.name, root, content.root))
-        users = partial(_users, containers)
-        host = of_machine(os.uname().machine)
+        users, host = partial(_users, containers), of_machine(os.uname().machine)
         layers = LayerStore(records, content, snapshotter, _apply(workers))
         store = ImageStore(records, content, layers, events, partial(held_layers, containers))
         importer = Importer(store, layers, content, host)
@@ -138,6 +143,8 @@ class Images:
             commits=ContainerCommits(store, committer, containers, snapshotter, events),
             keeper=Keeper(store, layers, content, remover, users, events, partial(_room, content.root)),
             workers=workers,
+            client=client,
+            puller=Puller(store, layers, content, Transfers(layers, content, workers), client, events, host),
         )
 
     async def start(self) -> None:
@@ -148,6 +155,7 @@ class Images:
     async def close(self) -> None:
         """End what runs, and write down what was used."""
         await self.workers.close()
+        await self.client.close()
         await self.keeper.note_uses()
 
     async def documents(self) -> list[Document]:

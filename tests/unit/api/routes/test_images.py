@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from carrack.api.routes.images import routes
 from carrack.engine.images.bootstrap import Bootstrapper
 from carrack.engine.images.commit import Committer, Source
 from carrack.engine.images.service import Images
-from carrack.errors import NotFound
+from carrack.errors import NotFound, Unavailable
 from carrack.storage.walk import opened
 
 BASE = tar({"etc/hosts": b"x" * 30_000})
@@ -48,11 +49,32 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
+class Puller:
+    """Keeps what was asked for: name, platform, whether all tags, and the user."""
+
+    def __init__(self) -> None:
+        self.pulled: list[tuple[Any, ...]] = []
+
+    async def pull(self, name: Any, credentials: Any, emit: Any, *, platform: Any, all_tags: bool) -> None:
+        self.pulled.append((str(name), str(platform) if platform else None, all_tags, credentials.username))
+        if name.path == "library/absent":
+            raise NotFound("no such manifest")
+        await emit({"status": "Pulling"})
+        if name.path == "library/breaks":
+            raise Unavailable("broken")
+
+
 @pytest.fixture
-def serve(world: World, tmp_path: Path) -> Callable[[Callable[[str], Awaitable[None]]], None]:
+def puller() -> Puller:
+    return Puller()
+
+
+@pytest.fixture
+def serve(world: World, tmp_path: Path, puller: Puller) -> Callable[[Callable[[str], Awaitable[None]]], None]:
     (tmp_path / "upper").mkdir()
     commits: Any = Commits(world, tmp_path / "upper")
     absent: Any = None
+    pulls: Any = puller
     images = Images(
         store=world.store,
         layers=world.layers,
@@ -68,6 +90,8 @@ def serve(world: World, tmp_path: Path) -> Callable[[Callable[[str], Awaitable[N
         commits=commits,
         keeper=world.keeper,
         workers=absent,
+        client=absent,
+        puller=pulls,
     )
     return lambda client: run_with(tmp_path, routes(images), client)
 
@@ -134,12 +158,39 @@ def test_import(serve: Any) -> None:
     serve(client)
 
 
+def test_pull(serve: Any, puller: Puller) -> None:
+    digest = "sha256:" + "0" * 64
+    asked = {
+        "fromImage=app&tag=1": ("docker.io/library/app:1", None, False),
+        "fromImage=r.io/app:2&platform=arm64": ("r.io/app:2", "linux/arm64", False),
+        f"fromImage=app:1&tag={digest}": (f"docker.io/library/app@{digest}", None, False),
+        "fromImage=app:": ("docker.io/library/app", None, True),
+    }
+
+    async def client(address: str) -> None:
+        for query, pulled in asked.items():
+            status, _, body = await ask(address, f"/images/create?{query}", "POST")
+            assert (status, lines(body)) == (200, [{"status": "Pulling"}])
+            assert puller.pulled.pop() == (*pulled, "")
+        for status, query in (
+            (400, "fromImage=App&tag=1"), (400, "fromImage=app&tag=a%20b"), (403, "fromImage=scratch&tag=latest"),
+            (400, "fromImage=app&platform=a/b/c/d"), (404, "fromImage=absent&tag=1"),
+        ):  # fmt: skip
+            assert (await ask(address, f"/images/create?{query}", "POST"))[0] == status
+        _, _, body = await ask(address, "/images/create?fromImage=breaks&tag=1", "POST")
+        assert lines(body) == [{"status": "Pulling"}, {"errorDetail": {"message": "broken"}, "error": "broken"}]
+        given = base64.urlsafe_b64encode(json.dumps({"username": "joe", "password": "x"}).encode()).decode()
+        puller.pulled.clear()
+        await ask(address, "/images/create?fromImage=app&tag=1", "POST", headers=f"X-Registry-Auth: {given}\r\n")
+        assert puller.pulled[0][-1] == "joe"
+        bad = "X-Registry-Auth: ?\r\n"
+        assert (await ask(address, "/images/create?fromImage=app&tag=1", "POST", headers=bad))[0] == 400
+
+    serve(client)
+
+
 def test_what_needs_a_registry_is_refused(serve: Any) -> None:
     async def client(address: str) -> None:
-        status, _, body = await ask(address, "/images/create?fromImage=missing&tag=latest", "POST")
-        assert status == 501
-        assert "carrack image load" in json.loads(body)["message"]
-        assert (await ask(address, "/images/create?fromImage=Bad&tag=latest", "POST"))[0] == 400
         assert (await ask(address, "/images/search?term=x"))[0] == 501
         assert (await ask(address, "/images/none/push", "POST"))[0] == 404
         await load(address)

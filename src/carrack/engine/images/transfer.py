@@ -1,0 +1,171 @@
+"""Layers from registries: each comes once however many pulls want it at once, and goes on where the last try ended.
+
+What comes is stored by a worker as it comes; what has come of a blob stays on disk, whatever happens, and is asked for
+no more. A blob that is here already, because the image it came with was removed, is not asked for at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from carrack.engine.whole import whole
+from carrack.errors import InvalidArgument
+from carrack.oci import digest as digests
+from carrack.registry.failures import Interrupted
+from carrack.storage.apply import Expected
+from carrack.storage.content import Blob
+from carrack.storage.feed import receive
+from carrack.storage.partial import received
+
+if TYPE_CHECKING:
+    from carrack.engine.images.board import Board
+    from carrack.engine.images.layers import LayerStore, Made
+    from carrack.oci.descriptor import Descriptor
+    from carrack.registry.repository import Repository
+    from carrack.storage.apply import Applied
+    from carrack.storage.content import ContentStore
+    from carrack.storage.feed import Write
+    from carrack.storage.jobs import Workers
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 1.0  # seconds before the second of two tries that both brought nothing; then twice as many, and so on
+
+_DOWNLOADING, _EXTRACTING = "Downloading", "Extracting"
+
+
+@dataclass(slots=True)
+class _Coming:
+    """A layer on its way, and the boards of those who wait for it."""
+
+    name: str
+    stage: str = ""
+    boards: list[Board] = field(default_factory=list)
+
+    def enter(self, stage: str) -> None:
+        self.stage = stage
+        for board in self.boards:
+            board.stage(stage, self.name)
+
+    def count(self, stage: str, current: int, total: int) -> None:
+        self.stage = stage
+        for board in self.boards:
+            board.count(stage, self.name, current, total)
+
+
+class Transfers:
+    """`attempts`: how often a connection may break with nothing coming before a layer is given up."""
+
+    def __init__(self, layers: LayerStore, content: ContentStore, workers: Workers, *, attempts: int = 5) -> None:
+        self._layers = layers
+        self._content = content
+        self._workers = workers
+        self._attempts = attempts
+        self._slots = asyncio.Semaphore(3)
+        self._coming: dict[str, _Coming] = {}
+
+    def allow(self, at_once: int) -> None:
+        """So many layers come at a time from now on."""
+        self._slots = asyncio.Semaphore(at_once)
+
+    async def fetch(self, repository: Repository, blob: Descriptor, diff_id: str, board: Board) -> None:
+        """Have the layer `diff_id`, which travels as `blob`; the caller holds both.
+
+        Raises what the registry's client raises, and InvalidArgument when what comes is not that layer.
+        """
+        name = digests.short(blob.digest)
+        coming = self._coming.setdefault(diff_id, _Coming(name))
+        coming.boards.append(board)
+        if coming.stage:
+            board.stage(coming.stage, name)
+        try:
+            await self._layers.once(diff_id, partial(self._make, repository, blob, diff_id, coming))
+        finally:
+            coming.boards.remove(board)
+            if not coming.boards:
+                self._coming.pop(diff_id, None)
+
+    async def _make(self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming) -> Made:
+        slots = self._slots
+        if slots.locked():
+            coming.enter("Waiting")
+        async with slots:
+            applied = await self._from_cache(blob, diff_id, coming) or await self._get(
+                repository, blob, diff_id, coming
+            )
+            kept = await asyncio.to_thread(self._content.has, blob.digest)
+            return applied.tar_size, Blob(blob.digest, blob.size) if kept else None
+
+    async def _from_cache(self, blob: Descriptor, diff_id: str, coming: _Coming) -> Applied | None:
+        try:
+            file = await asyncio.to_thread(self._content.open, blob.digest)
+        except FileNotFoundError:
+            return None
+        with file:
+            coming.enter("Download complete")
+            coming.count(_EXTRACTING, 0, blob.size)
+            try:
+                return await self._workers.apply(file.fileno(), _expected(blob, diff_id))
+            except InvalidArgument as error:
+                log.warning("blob %s as kept here is not what it was (%s): it is fetched again", blob.digest, error)
+        await whole(asyncio.to_thread(self._content.delete, blob.digest))
+        return None
+
+    async def _get(self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming) -> Applied:
+        have = await asyncio.to_thread(received, self._content.root, blob.digest)
+        have = have if have <= blob.size else 0
+        try:
+            return await self._receive(repository, blob, diff_id, coming, have)
+        except InvalidArgument:
+            if not have:
+                raise
+            log.warning(
+                "what was kept of blob %s from an earlier try was wrong: all of it is fetched again", blob.digest
+            )
+        return await self._receive(repository, blob, diff_id, coming, 0)
+
+    async def _receive(
+        self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming, have: int
+    ) -> Applied:
+        async def fill(write: Write) -> None:
+            await self._fill(repository, blob, coming, have, write)
+            coming.enter("Verifying Checksum")
+            coming.enter("Download complete")
+            coming.count(_EXTRACTING, blob.size, blob.size)
+
+        try:
+            return await receive(self._workers, _expected(blob, diff_id), have, fill)
+        except InvalidArgument as error:
+            text = f"layer {digests.short(blob.digest)} of {repository.name.familiar}: {error}"
+            raise InvalidArgument(text) from error
+
+    async def _fill(self, repository: Repository, blob: Descriptor, coming: _Coming, have: int, write: Write) -> None:
+        """Write the blob from byte `have` on, over as many connections as it takes."""
+        failures = 0
+        while have < blob.size:
+            before = have
+            try:
+                async with repository.blob(blob, have) as stream:
+                    surplus = have - stream.offset
+                    async for piece in stream:
+                        if surplus:
+                            piece, surplus = piece[surplus:], max(0, surplus - len(piece))
+                        if piece:
+                            await write(piece)
+                            have += len(piece)
+                            coming.count(_DOWNLOADING, have, blob.size)
+            except Interrupted as error:
+                failures = 0 if have > before else failures + 1
+                if failures >= self._attempts:
+                    raise
+                log.info("%s; going on at byte %d", error, have)
+                if failures:
+                    await asyncio.sleep(_PAUSE * 2 ** (failures - 1))
+
+
+def _expected(blob: Descriptor, diff_id: str) -> Expected:
+    return Expected(blob.digest, diff_id, blob.size)
