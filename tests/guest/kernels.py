@@ -11,11 +11,16 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 #: Debian 12's kernel for clouds: cgroup v2, AppArmor, no EROFS from files, no lowerdir+
 USUAL = "6.1"
+#: of series that older Debians have: Debian 11's mounts no EROFS of blocks smaller than a page
+_OLDER = {"5.10": "http://deb.debian.org/debian-security bullseye-security main"}
+_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 class Lacking(Exception):
@@ -38,11 +43,29 @@ def kernel(series: str, cache: Path) -> GuestKernel:
     """
     cached = newest([path.name for path in cache.glob("linux-image-*")] if cache.is_dir() else [], series)
     if not cached:
-        package = newest(_packages(series), series)
-        if not package:
-            raise Lacking(f"apt knows no cloud kernel of the {series} series")
-        cached = _unpack(package, cache)
+        with _sources(series) as options:
+            package = newest(_packages(series, options), series)
+            if not package:
+                raise Lacking(f"apt knows no cloud kernel of the {series} series")
+            cached = _unpack(package, cache, options)
     return _opened(cache / cached)
+
+
+@contextmanager
+def _sources(series: str) -> Iterator[list[str]]:
+    """Options by which apt finds a series: none, or those of lists of its own for an older Debian's."""
+    if series not in _OLDER or not shutil.which("apt-get"):
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="crk-apt-") as place:
+        Path(place, "sources.list").write_text(f"deb [signed-by={_KEYS}] {_OLDER[series]}\n")
+        for name in ("lists/partial", "archives/partial"):
+            Path(place, name).mkdir(parents=True)
+        where = {"Etc::sourcelist": f"{place}/sources.list", "Etc::sourceparts": "/dev/null", "Cache": place}
+        where |= {"State::lists": f"{place}/lists"}
+        options = [word for name, path in where.items() for word in ("-o", f"Dir::{name}={path}")]
+        _run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *options, "update"])
+        yield options
 
 
 def newest(packages: list[str], series: str) -> str | None:
@@ -61,19 +84,20 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "carrack/guest"
 
 
-def _packages(series: str) -> list[str]:
+def _packages(series: str, options: list[str]) -> list[str]:
     if not shutil.which("apt-cache"):
         raise Lacking("kernels for the guest come from Debian's packages, and there is no apt here")
-    command = ["apt-cache", "--names-only", "search", rf"^linux-image-{re.escape(series)}[.+].*-cloud-amd64$"]
+    command = ["apt-cache", *options, "--names-only", "search", rf"^linux-image-{re.escape(series)}[.+].*-cloud-amd64$"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return [line.partition(" ")[0] for line in done.stdout.splitlines()]
 
 
-def _unpack(package: str, cache: Path) -> str:
+def _unpack(package: str, cache: Path, options: list[str]) -> str:
     """Download and unpack beside the place, then rename: what is in the cache is whole."""
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix="new-") as new:
-        _run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package, *_parts(package)], cwd=new)
+        parts = _parts(package, options)
+        _run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *options, "download", package, *parts], cwd=new)
         tree = Path(new, "tree")
         for archive in Path(new).glob("*.deb"):
             _run(["dpkg-deb", "-x", str(archive), str(tree)])
@@ -83,8 +107,8 @@ def _unpack(package: str, cache: Path) -> str:
     return package
 
 
-def _parts(package: str) -> list[str]:
-    done = subprocess.run(["apt-cache", "show", package], capture_output=True, text=True, check=False)
+def _parts(package: str, options: list[str]) -> list[str]:
+    done = subprocess.run(["apt-cache", *options, "show", package], capture_output=True, text=True, check=False)
     return sorted(set(re.findall(r"linux-(?:binary|modules)-[^ ,]+", done.stdout)))
 
 

@@ -9,7 +9,8 @@ chain read-only, without a key.
 Below a snapshot, above the image, lies the *init layer*: mount points that every container needs (/dev, /proc,
 /etc/hosts …) where the image lacks them, so that they never count as the container's changes.
 
-The drivers' own trees on disk: :mod:`layerdirs` for layers, :mod:`stack` for snapshots of overlay drivers.
+The drivers' own trees on disk: :mod:`layerdirs` for layers, :mod:`stack` for snapshots of overlay drivers, :mod:`copy`
+for those of whole trees. Which drivers there are: :mod:`drivers`.
 All methods block; none may be called on an event loop.
 """
 
