@@ -36,6 +36,7 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("errors/*directory that is a file*", "the folder to work in is looked at when the container starts"),
     ("exec/*when it is over*", "an exec's exit code can be asked for a while after its container's end"),
     ("containers-parameters/put a directory over a file*.status", "refused as the specification says: a bad request"),
+    ("containers-parameters/remove of two platforms*", "several platforms can be removed at once, where they are here"),
     # Sizes.
     ("*.Size", "an image's size is that of its layers' tars, heads and padding included"),
     ("*.VirtualSize", "an image's size is that of its layers' tars, heads and padding included"),
