@@ -65,9 +65,9 @@ def credentials(user: str, password: str) -> str:
     return base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
 
 
-def images(daemon: DaemonProcess) -> list[str]:
+def images(daemon: DaemonProcess) -> set[str]:
     """Ids of all images."""
-    return [image["Id"] for image in json.loads(api(daemon, "GET", "/images/json?all=1")[1])]
+    return {image["Id"] for image in json.loads(api(daemon, "GET", "/images/json?all=1")[1])}
 
 
 def remove(daemon: DaemonProcess, *references: str) -> None:

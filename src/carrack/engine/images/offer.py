@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRIES = 4
+_CANDIDATES = 64
+"""Manifests that are looked at. An honest index says what each is for; a hostile one would keep us asking for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Finder:
         self._wanted = wanted
         self._host = host
         self._name = repository.name.familiar_name
+        self._asked = 0
 
     async def find(self, top: Fetched) -> Offer:
         """The image that a tag's or digest's document leads to.
@@ -82,6 +85,9 @@ class Finder:
             raise InvalidArgument(f"{self._name}: indexes are nested deeper than {manifest.INDEX_DEPTH_LIMIT}")
         wanted = self._wanted or self._host
         for entry in candidates(index.manifests, wanted):
+            self._asked += 1
+            if self._asked > _CANDIDATES:
+                raise InvalidArgument(f"{self._name}: none of {_CANDIDATES} manifests of its indexes is for {wanted}")
             document = await self._repository.manifest(entry.digest)
             if len(document.data) != entry.size:
                 text = f"manifest {entry.digest} of {self._name} has {len(document.data)} bytes instead of {entry.size}"

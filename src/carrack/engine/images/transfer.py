@@ -7,6 +7,7 @@ no more. A blob that is here already, because the image it came with was removed
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PAUSE = 1.0  # seconds before the second of two tries that both brought nothing; then twice as many, and so on
+_PROGRESS = 64 << 10  # bytes that a connection must bring to count for something
+_PAUSE = 1.0  # seconds before the second of two tries that both brought hardly anything; then twice as many, and so on
 
 _DOWNLOADING, _EXTRACTING = "Downloading", "Extracting"
 
@@ -111,6 +113,9 @@ class Transfers:
             try:
                 return await self._workers.apply(file.fileno(), _expected(blob, diff_id))
             except InvalidArgument as error:
+                # A manifest may name any blob that is here, another image's too, with a wrong size or diff id.
+                if await asyncio.to_thread(_is_whole, self._content, blob.digest):
+                    raise InvalidArgument(f"layer {digests.short(blob.digest)}: {error}") from error
                 log.warning("blob %s as kept here is not what it was (%s): it is fetched again", blob.digest, error)
         await whole(asyncio.to_thread(self._content.delete, blob.digest))
         return None
@@ -159,12 +164,18 @@ class Transfers:
                             have += len(piece)
                             coming.count(_DOWNLOADING, have, blob.size)
             except Interrupted as error:
-                failures = 0 if have > before else failures + 1
+                failures = 0 if have - before >= _PROGRESS else failures + 1
                 if failures >= self._attempts:
                     raise
                 log.info("%s; going on at byte %d", error, have)
                 if failures:
                     await asyncio.sleep(_PAUSE * 2 ** (failures - 1))
+
+
+def _is_whole(content: ContentStore, digest: str) -> bool:
+    """Whether a blob's bytes are still those of its name."""
+    with open(content.path(digest), "rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == digest
 
 
 def _expected(blob: Descriptor, diff_id: str) -> Expected:
