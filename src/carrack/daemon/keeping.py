@@ -55,7 +55,6 @@ def fsck(services: Services, config: Config) -> Fsck:
     )
 
 
-def janitor(services: Services, config: Config) -> Coroutine[Any, Any, None]:
+def janitor(services: Services) -> Coroutine[Any, Any, None]:
     """What collects garbage by the rules of the configuration, until it is cancelled."""
-    services.images.keeper.rules = config.gc
     return Janitor(services.images.keeper).run()

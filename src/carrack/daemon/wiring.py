@@ -139,6 +139,7 @@ class Services:
             client=RegistryClient(self._config.registry),
         )
         self.images.puller.transfers.allow(self._config.downloads)
+        self.images.keeper.rules = self._config.gc
 
     async def _build_network(self) -> None:
         options, pools = self._config.network, all_pools(self._config.network, engine_id(self._root))
@@ -248,7 +249,7 @@ class Services:
         keys = set(await asyncio.to_thread(self.snapshotter.keys)) - kept
         if not self.records.put_aside:  # else it may be what a damaged database told of
             self.jobs.start(self._sweep(kept, garbage, keys), "sweep what a crash left")
-        self.jobs.start(keeping.janitor(self, self._config), "collect garbage by rules")
+        self.jobs.start(keeping.janitor(self), "collect garbage by rules")
         if to_start:
             self.jobs.start(boot.start_all(to_start, self.store.find, self._revive), "start containers")
 

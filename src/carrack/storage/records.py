@@ -61,6 +61,10 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE used (key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    # Blobs that no image needs, kept for the next pull since then.
+    """
+    CREATE TABLE cached (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 

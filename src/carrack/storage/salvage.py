@@ -25,6 +25,7 @@ KEYS = {
     "network": "id",
     "setting": "key",
     "used": "key",
+    "cached": "digest",
 }
 """The tables and their primary keys; a tag whose image is lost is not taken."""
 

@@ -1,4 +1,4 @@
-"""How much a directory tree holds, for `ps -s`, `system df` and prune's figures."""
+"""How much a directory tree holds, for `ps -s`, `system df` and prune's figures; and how much a disk."""
 
 import os
 
@@ -25,3 +25,9 @@ def tree_size(path: str | os.PathLike[str]) -> int:
             except OSError:
                 continue
     return total
+
+
+def room(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """The bytes of the file system at a path, and how many of them are free for what is not root's alone."""
+    status = os.statvfs(path)
+    return status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize

@@ -15,7 +15,12 @@ from carrack.engine.images.policy import Rules
 def services() -> Any:
     volume = SimpleNamespace(name="data")
     return SimpleNamespace(
-        images=SimpleNamespace(keeper=SimpleNamespace(rules=Rules()), store=[], layers=None, checks=None),
+        images=SimpleNamespace(
+            keeper=SimpleNamespace(rules=Rules()),
+            store=[],
+            layers=SimpleNamespace(cache=SimpleNamespace(blobs=())),
+            checks=None,
+        ),
         store=[],
         volumes=SimpleNamespace(recorded=[volume]),
         snapshotter=SimpleNamespace(name="erofs", keys=list),
@@ -33,7 +38,8 @@ def test_the_account_is_of_this_data_root(tmp_path: Path) -> None:
     assert {"/system/df/explain", "/system/gc", "/system/fsck"} <= paths
 
 
-def test_rules_of_the_configuration_count() -> None:
-    made, rules = services(), Rules(keep_last=2)
-    keeping.janitor(made, Config(gc=rules)).close()
-    assert made.images.keeper.rules == rules
+def test_the_janitor_is_one_of_these_images() -> None:
+    running = keeping.janitor(services())
+    assert running.cr_frame is not None  # type: ignore[attr-defined]
+    assert running.cr_frame.f_locals["self"]._keeper.rules == Rules()  # type: ignore[attr-defined]
+    running.close()

@@ -24,9 +24,12 @@ def routes(keeper: Keeper, accountant: Accountant, fsck: Fsck) -> list[Route]:
 
     async def collect(request: Request) -> Response:
         words = {word: text for word in policy.WORDS if (text := request.query.text(word))}
-        given = policy.parse(words)
-        kept = (*keeper.rules.keep, *given.keep)
-        rules = replace(given if given else keeper.rules, keep=kept)
+        given, usual = policy.parse(words), keeper.rules
+        rules = replace(
+            given if words.keys() - {"keep"} else usual,
+            keep=(*usual.keep, *given.keep),
+            cache=given.cache if "cache" in words else usual.cache,
+        )
         outcome = await (keeper.plan(rules) if request.query.flag("plan") else keeper.run(rules))
         return json_response(outcome.document())
 

@@ -23,7 +23,7 @@ HEADINGS = {
     "Size": "FREES",
     "Reason": "REASON",
 }
-_RULES = ("keep-last", "max-size", "min-free", "unused-for")
+_RULES = ("cache", "keep-last", "max-size", "min-free", "unused-for")
 
 
 def _gc(session: "Session", parsed: "Parsed") -> int:
@@ -66,7 +66,7 @@ def row(step: "Document") -> "dict[str, Any]":
     return {
         "Image": short_id(step["Image"]),
         "Names": ", ".join(step["Names"]) or "<none>",
-        "Action": "delete" if step["Deletes"] else "untag",
+        "Action": "drop from cache" if step["Cached"] else "delete" if step["Deletes"] else "untag",
         "Unused": human_duration(step["UnusedFor"]),
         "Size": human_size(step["Reclaims"], 3),
         "Reason": step["Reason"],
@@ -79,6 +79,7 @@ GC = Command(
     _gc,
     (
         *FORMAT,
+        ("cache", "", "string", "Keep so many bytes of removed images for the next pull (0: nothing)"),
         ("force", "f", "bool", "Do not prompt for confirmation"),
         ("keep", "", "list", "Never remove names like this pattern"),
         ("keep-last", "", "string", "Of each repository keep the newest so many tags"),

@@ -72,7 +72,7 @@ class Remover:
                 answers += await self._remove_nameless(sibling, force, prune)
             return answers
         finally:
-            await whole(self._store.collect())
+            await whole(self._store.collect(feed=True))
 
     async def _remove_variant(self, identity: str, force: bool, prune: bool) -> list[Answer]:
         """Delete one platform's image; its names go over to what is left."""
@@ -113,7 +113,7 @@ class Remover:
             if not all(test(image) for test in tests):
                 continue
             answers += await self.discard(image, image.references)
-        freed = await self._store.collect()
+        freed = await self._store.collect(empty=not dangling_only)
         self._events.publish("image", "prune", "", {"reclaimed": str(freed)})
         return answers, freed
 

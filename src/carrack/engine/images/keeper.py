@@ -61,12 +61,12 @@ def _shown(step: Step, now: int) -> Document:
         "Reason": step.reason,
         "Reclaims": step.frees,
         "UnusedFor": max(0, now - step.last_used) // 1_000_000_000,
+        "Cached": step.cached,
     }
 
 
 class Keeper:
-    """The collector. ``rules`` are those of the configuration, none at first; ``room`` tells of the file system of the
-    data root."""
+    """The collector. ``room`` tells of the file system of the data root."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Keeper:
         events: Events,
         room: Room,
     ) -> None:
-        self.rules = policy.Rules()
+        self._rules = policy.Rules(cache=0)
         self._store = store
         self._layers = layers
         self._content = content
@@ -87,6 +87,16 @@ class Keeper:
         self._users = users
         self._room = room
         self._one = asyncio.Lock()
+
+    @property
+    def rules(self) -> Rules:
+        """Those of the configuration."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        self._rules = rules
+        self._layers.cache.budget = rules.cache
 
     async def note_uses(self) -> None:
         """Write down what is used just now, and what was used since the last time."""
@@ -97,6 +107,11 @@ class Keeper:
         """Whether less is free than the rules want."""
         disk = self._room()
         return disk.free < self.rules.floor(disk.total)
+
+    async def tidy(self) -> None:
+        """Give back what is kept of removed images, where room has become scarce or less may be kept."""
+        if self._layers.cache.excessive():
+            await self._store.collect()
 
     async def plan(self, rules: Rules) -> Outcome:
         """What `run` would do now."""
@@ -110,6 +125,7 @@ class Keeper:
         async with self._one:
             outcome = await self.plan(rules)
             done = [step for step in outcome.plan.steps if await self._do(step)]
+            self._layers.cache.drop(step.image for step in done if step.cached)
             await self._store.collect()
             await self.note_uses()
         freed = outcome.swept + sum(step.frees for step in done)
@@ -124,7 +140,8 @@ class Keeper:
         used = {use.image_id for use in self._users()}
         images = list(self._store)
         sizes = await asyncio.to_thread(self._sizes, images)
-        candidates = [self._candidate(image, image.id in used) for image in images]
+        candidates = [self._candidate(image, image.id in used) for image in images] + self._cached()
+        sizes |= {_blob(blob.digest): blob.size for blob in self._layers.cache.blobs}
         return policy.plan(candidates, sizes, rules, self._room(), times.now())
 
     def _candidate(self, image: Image, used: bool) -> Candidate:
@@ -137,6 +154,12 @@ class Keeper:
             used=used,
             parent=image.parent,
         )
+
+    def _cached(self) -> list[Candidate]:
+        return [
+            policy.Candidate(blob.digest, (), 0, blob.since, frozenset([_blob(blob.digest)]), cached=True)
+            for blob in self._layers.cache.blobs
+        ]
 
     def _blobs(self, image: Image) -> list[str]:
         return [*image.documents, *self._layers.blobs(image.diff_ids)]
@@ -151,6 +174,8 @@ class Keeper:
 
     async def _do(self, step: Step) -> bool:
         """Whether the image was still as unused as when the plan was made."""
+        if step.cached:
+            return True
         if self._store.uses.last(step.image) > step.last_used:
             return False
         try:

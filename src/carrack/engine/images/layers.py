@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from carrack.engine.images.cache import BlobCache, Cached
 from carrack.engine.whole import whole
 from carrack.errors import Conflict, Internal, InvalidArgument, NotFound
 from carrack.oci import media_types
 from carrack.storage import compression
 from carrack.storage.content import Blob, ContentStore, Ingest
 from carrack.storage.gc import Garbage, ImageRoots, Stored, garbage
+from carrack.storage.usage import room
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -66,6 +68,7 @@ class LayerStore:
         self._content = content
         self._files = files
         self._apply = apply
+        self.cache = BlobCache(records, content.size, partial(room, content.root))
         self._known: dict[str, Layer] = {}
         self._coming: dict[str, asyncio.Task[None]] = {}
         self._held: Counter[str] = Counter()
@@ -73,6 +76,7 @@ class LayerStore:
 
     def load(self) -> None:
         """Read the rows."""
+        self.cache.load()
         rows = self._records.read("SELECT diff_id, size, blob_digest FROM layer")
         self._known = {diff_id: Layer(diff_id, size, blob) for diff_id, size, blob in rows}
 
@@ -162,30 +166,42 @@ class LayerStore:
             raise Internal(f"layer {diff_id}: its bytes were not kept and cannot be made again")
         return tar, Blob(diff_id, layer.size), media_types.OCI_LAYER
 
-    async def collect(self, images: Callable[[], list[ImageRoots]], held_layers: Callable[[], Iterable[str]]) -> int:
-        """Delete every layer and blob that nothing needs; returns the bytes of the layers deleted.
+    async def collect(
+        self, images: Callable[[], list[ImageRoots]], held_layers: Callable[[], Iterable[str]], *, feed: bool = False
+    ) -> int:
+        """Delete every layer and blob that nothing needs; returns the bytes of the layers deleted. With `feed` their
+        blobs may be kept for the next pull: see `cache`.
 
         `images` and `held_layers` are asked when nobody is between making a thing and naming it.
         """
         async with self._turn:
-            found = await self._find(images, held_layers)
-            if not found:
+            found, cached = await self._find(images, held_layers, feed)
+            if not found and self.cache.same(cached):
                 return 0
             freed = self.size(found.layer_rows)
-            await whole(self._delete(found))
+            await whole(self._delete(found, cached))
             return freed
 
     async def unneeded(self, images: Callable[[], list[ImageRoots]], held: Callable[[], Iterable[str]]) -> Garbage:
         """What collect() would delete now."""
         async with self._turn:
-            return await self._find(images, held)
+            return (await self._find(images, held, feed=False))[0]
 
-    async def _find(self, images: Callable[[], list[ImageRoots]], held: Callable[[], Iterable[str]]) -> Garbage:
+    async def _find(
+        self, images: Callable[[], list[ImageRoots]], held: Callable[[], Iterable[str]], feed: bool
+    ) -> tuple[Garbage, tuple[Cached, ...]]:
         leased = {key for key, count in self._held.items() if count > 0} | set(self._coming)
-        return garbage(images(), held(), leased, await asyncio.to_thread(self._stored))
+        stored = await asyncio.to_thread(self._stored)
+        found = garbage(images(), held(), leased, stored)
+        return await asyncio.to_thread(self.cache.spare, found, stored, feed=feed)
 
-    async def _delete(self, found: Garbage) -> None:
-        await self._records.write(lambda connection: _delete_rows(connection, found), spare=True)
+    async def _delete(self, found: Garbage, cached: tuple[Cached, ...]) -> None:
+        def write(connection: Connection) -> None:
+            _delete_rows(connection, found)
+            self.cache.write(connection, cached)
+
+        await self._records.write(write, spare=True)
+        self.cache.take(cached)
         for diff_id in found.layer_rows:
             self._known.pop(diff_id, None)
         await asyncio.to_thread(self._delete_files, found)

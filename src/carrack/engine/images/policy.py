@@ -8,6 +8,7 @@ keep-last      of each repository, all tags but the newest so many go
 max-size       while all images together are larger, the one that was unused the longest goes
 min-free       the same while the file system has less room left (bytes, or a percentage of it)
 keep           patterns of names (as ``image ls --filter reference``) that no rule removes
+cache          bytes of compressed layers of removed images to keep for the next pull: see `cache`
 =============  =====================================================================================================
 
 An image that a container stands on is never removed, nor is one that another image was made from, before that one.
@@ -20,12 +21,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from carrack.engine.images.cache import USUAL
 from carrack.engine.images.filters import matches
 from carrack.errors import InvalidArgument
 from carrack.model import units
 from carrack.oci.reference import Reference
 
-WORDS = ("keep", "keep-last", "max-size", "min-free", "unused-for")
+WORDS = ("cache", "keep", "keep-last", "max-size", "min-free", "unused-for")
 
 _DAYS = re.compile(r"([0-9]{1,5})([dw])")
 _PERCENT = re.compile(r"([0-9]{1,2})%")
@@ -43,6 +45,7 @@ class Rules:
     min_free: int = 0
     min_free_percent: int = 0
     keep: tuple[str, ...] = ()
+    cache: int = USUAL
 
     def __bool__(self) -> bool:
         return bool(self.keep_last or self.unused_for or self.max_size or self.min_free or self.min_free_percent)
@@ -66,6 +69,7 @@ def parse(words: Mapping[str, str]) -> Rules:
         min_free=0 if percent else _bytes("min-free", free),
         min_free_percent=int(percent[1]) if percent else 0,
         keep=tuple(pattern for pattern in words.get("keep", "").split(",") if pattern),
+        cache=0 if words.get("cache") == "0" else _bytes("cache", words.get("cache", "")) or USUAL,
     )
 
 
@@ -106,7 +110,7 @@ def _bytes(word: str, text: str) -> int:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An image as the rules see it. Times are nanoseconds since 1970; ``parts`` are the layers and blobs it needs,
-    ``used`` whether a container stands on it."""
+    ``used`` whether a container stands on it; ``cached``: it is no image, but a blob kept of one for the next pull."""
 
     id: str
     names: tuple[Reference, ...]
@@ -115,6 +119,7 @@ class Candidate:
     parts: frozenset[str]
     used: bool = False
     parent: str = ""
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,7 @@ class Step:
     reason: str
     frees: int
     last_used: int
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,7 @@ def plan(images: Iterable[Candidate], sizes: Mapping[str, int], rules: Rules, di
     """Apply the rules to all images; ``sizes`` are the bytes of each part. Nothing is touched."""
     state = _State({image.id: image for image in images}, sizes, rules.keep)
     before = state.size
+    _trim(state, rules.cache)
     _unused(state, rules.unused_for, now)
     if rules.keep_last:
         _beyond(state, rules.keep_last)
@@ -196,6 +203,12 @@ class _State:
         while found := [image for image in self.left.values() if self.removable(image)]:
             yield min(found, key=lambda image: (image.last_used, image.tagged, image.id))
 
+    def least_wanted(self) -> Iterator[Candidate]:
+        """The same, but what is only cached goes before all images."""
+        cached = [image for image in self.left.values() if image.cached]
+        yield from sorted(cached, key=lambda image: (image.last_used, image.id))
+        yield from self.by_age()
+
     def remove(self, image: Candidate, reason: str) -> None:
         """The image with all its names."""
         del self.left[image.id]
@@ -206,12 +219,23 @@ class _State:
             if not self._needs[part]:
                 freed += self.sizes.get(part, 0)
         self.size -= freed
-        self.steps.append(Step(image.id, image.names, True, reason, freed, image.last_used))
+        self.steps.append(Step(image.id, image.names, True, reason, freed, image.last_used, image.cached))
 
     def untag(self, image: Candidate, names: Collection[Reference], reason: str) -> None:
         """Some of its names; the image stays."""
         self.left[image.id] = replace(image, names=tuple(name for name in image.names if name not in names))
         self.steps.append(Step(image.id, tuple(names), False, reason, 0, image.last_used))
+
+
+def _trim(state: _State, budget: int) -> None:
+    """The newest of what is cached stays."""
+    cached = [image for image in state.left.values() if image.cached]
+    for image in sorted(cached, key=lambda image: (-image.last_used, image.id)):
+        size = sum(state.sizes.get(part, 0) for part in image.parts)
+        budget -= size
+        if budget < 0:
+            state.remove(image, "more is kept of removed images than the cache may hold")
+            budget += size
 
 
 def _unused(state: _State, age: int, now: int) -> None:
@@ -253,7 +277,7 @@ def _take(state: _State, identity: str, names: set[Reference], reason: str) -> N
 def _shrink(state: _State, excess: int, reason: str) -> bool:
     """Remove until so many bytes less than now are needed; whether that could be."""
     wanted = state.size - excess
-    for image in state.by_age():
+    for image in state.least_wanted():
         if state.size <= wanted:
             break
         state.remove(image, reason)

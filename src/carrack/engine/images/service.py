@@ -31,6 +31,7 @@ from carrack.oci.platform import of_machine
 from carrack.storage.apply import Expected, Spooled
 from carrack.storage.jobs import Workers, WorkerSettings
 from carrack.storage.looks import ImageLayers, LookSettings, look
+from carrack.storage.usage import room
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
@@ -141,7 +142,7 @@ class Images:
             looker=Looker(store, layers, _look(LookSettings(snapshotter.name, root, content.root))),
             bootstrapper=Bootstrapper(importer, content, content.root / "bootstrap", host),
             commits=ContainerCommits(store, committer, containers, snapshotter, events),
-            keeper=Keeper(store, layers, content, remover, users, events, partial(_room, content.root)),
+            keeper=Keeper(store, layers, content, remover, users, events, lambda: Disk(*room(content.root))),
             workers=workers,
             client=client,
             puller=Puller(store, layers, content, Transfers(layers, content, workers), client, events, host),
@@ -173,11 +174,6 @@ def held_layers(containers: Containers) -> list[str]:
     """The diff ids of the layers that containers stand on, or have mounted."""
     mounted = [point["Layers"] for c in containers for point in c.mounts if point["Type"] == "image"]
     return [diff_id for layers in (*(c.layers for c in containers), *mounted) for diff_id in layers]
-
-
-def _room(root: Path) -> Disk:
-    status = os.statvfs(root)
-    return Disk(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
 
 
 def _apply(workers: Workers) -> Apply:

@@ -199,9 +199,12 @@ class ImageStore:
         async with self._change:
             await whole(self._remove(image.id))
 
-    async def collect(self) -> int:
-        """Delete layers and blobs that nothing needs any more; returns the bytes of the layers."""
-        return await self._layers.collect(self._roots, self._held_layers)
+    async def collect(self, *, feed: bool = False, empty: bool = False) -> int:
+        """Delete layers and blobs that nothing needs any more; returns the bytes of the layers. With `feed` blobs may
+        be kept for the next pull; with `empty` none of those kept so far is."""
+        if empty:
+            self._layers.cache.drop(blob.digest for blob in self._layers.cache.blobs)
+        return await self._layers.collect(self._roots, self._held_layers, feed=feed)
 
     async def unneeded(self) -> Garbage:
         """What collect() would delete now."""

@@ -46,6 +46,7 @@ class Janitor:
         """Note what is in use, and collect when it is time to."""
         keeper = self._keeper
         await keeper.note_uses()
+        await keeper.tidy()
         short = not self._in_vain and keeper.short_of_room()
         if not keeper.rules or not (short or self._left <= 0):
             return

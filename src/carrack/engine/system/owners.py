@@ -40,12 +40,14 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that the services know of. ``containers`` by id; ``driver`` is the tree of the snapshot driver in use."""
+    """All that the services know of. ``containers`` by id; ``driver`` is the tree of the snapshot driver in use;
+    ``cached`` are the digests of blobs that are kept for the next pull."""
 
     images: tuple[Holding, ...]
     containers: Mapping[str, Holding]
     volumes: Collection[str]
     driver: str
+    cached: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -123,6 +125,8 @@ class _Owners:
         digest = f"sha256:{place.name}"
         if digest in self._blobs:
             return Row(IMAGE, self._blobs[digest], "compressed layers and manifests")
+        if digest in self._known.cached:
+            return Row(ENGINE, (), "layers of removed images, kept for the next pull")
         return _nobodys(f"blobs/sha256/{place.name}", f"nothing needs it: {_GC}")
 
     def of_container(self, place: Place) -> Row:
@@ -241,7 +245,8 @@ class Accountant:
     def _known(self) -> Known:
         images = tuple(Holding(_name(image), image.diff_ids, self._blobs(image)) for image in self._images.store)
         containers = {c.id: Holding(c.name, c.layers) for c in self._containers}
-        return Known(images, containers, set(self._volumes()), self._driver)
+        cached = {blob.digest for blob in self._images.layers.cache.blobs}
+        return Known(images, containers, set(self._volumes()), self._driver, cached)
 
     def _blobs(self, image: Image) -> tuple[str, ...]:
         return (*image.documents, *self._images.layers.blobs(image.diff_ids))
@@ -254,4 +259,5 @@ def _name(image: Image) -> str:
 def _both(one: Known, other: Known) -> Known:
     """All that was there before the disk was looked at, or after: what came or went meanwhile has an owner, too."""
     volumes = {*one.volumes, *other.volumes}
-    return Known((*one.images, *other.images), {**one.containers, **other.containers}, volumes, other.driver)
+    containers, cached = {**one.containers, **other.containers}, {*one.cached, *other.cached}
+    return Known((*one.images, *other.images), containers, volumes, other.driver, cached)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carrack.engine.images.cache import USUAL
 from carrack.engine.images.policy import Candidate, Disk, Plan, Rules, Step, parse, plan
 from carrack.errors import InvalidArgument
 from carrack.oci import reference
@@ -40,12 +41,14 @@ def test_words() -> None:
     assert (rules.floor(200), parse({"min-free": "7"}).floor(200)) == (20, 7)
     assert not parse({"keep": "x"})
     assert parse({"unused-for": "4w"}).unused_for == 28 * DAY
+    assert [parse({"cache": word}).cache for word in ("0", "1g")] == [0, 1 << 30]
+    assert parse({}).cache == USUAL
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ({"keep-first": "1"}, "gc: 'keep-first' is none of keep, keep-last, max-size, min-free, unused-for"),
+        ({"keep-first": "1"}, "gc: 'keep-first' is none of cache, keep, keep-last, max-size, min-free, unused-for"),
         ({"keep-last": "0"}, "gc: keep-last: '0' is not a number of tags"),
         ({"keep-last": "many"}, "gc: keep-last: 'many' is not a number of tags"),
         ({"keep-last": "9" * 5000}, "is not a number of tags"),
@@ -136,6 +139,18 @@ def test_parents_go_after_their_children() -> None:
     assert done(planned(images, Rules(unused_for=DAY))) == []
     images[2] = image("c", "c:1", age=4, parent="b", parts="abc")
     assert [step.image for step in planned(images, Rules(unused_for=DAY)).steps] == ["c", "b", "a"]
+
+
+def test_what_is_cached_goes_first_and_the_newest_of_it_last() -> None:
+    images = [image("a", "a:1", age=90)]
+    images += [image(name, age=days, cached=True) for name, days in (("b", 1), ("c", 2), ("d", 3))]
+    found = planned(images, Rules(cache=20))
+    assert [(step.image, step.cached, step.reason) for step in found.steps] == [
+        ("d", True, "more is kept of removed images than the cache may hold")
+    ]
+    assert [step.image for step in planned(images, Rules(max_size=15)).steps] == ["d", "c", "b"]
+    assert [step.image for step in planned(images, Rules(unused_for=2 * DAY)).steps] == ["a", "d", "c"]
+    assert planned(images, Rules(keep_last=1)).steps == ()
 
 
 IDS = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6)

@@ -20,11 +20,14 @@ class Keeper:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.short = False
-        self.runs = self.notes = 0
+        self.runs = self.notes = self.tidied = 0
         self.failure: Exception | None = None
 
     async def note_uses(self) -> None:
         self.notes += 1
+
+    async def tidy(self) -> None:
+        self.tidied += 1
 
     def short_of_room(self) -> bool:
         return self.short
@@ -67,7 +70,7 @@ def test_every_hour() -> None:
 def test_without_rules_uses_are_noted_all_the_same() -> None:
     keeper = Keeper(Rules())
     glances(keeper, 100)
-    assert (keeper.runs, keeper.notes) == (0, 100)
+    assert (keeper.runs, keeper.notes, keeper.tidied) == (0, 100, 100)
 
 
 def test_at_once_when_room_runs_out_but_not_in_vain(caplog: pytest.LogCaptureFixture) -> None:

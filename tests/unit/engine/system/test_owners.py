@@ -73,7 +73,7 @@ def test_rows_are_summed_and_sorted() -> None:
 def test_what_goes_while_it_is_measured_had_an_owner(tmp_path: Path) -> None:
     (tmp_path / "volumes" / "gone").mkdir(parents=True)
     volumes = [["gone"], []]
-    images: Any = SimpleNamespace(store=[], layers=None)
+    images: Any = SimpleNamespace(store=[], layers=SimpleNamespace(cache=SimpleNamespace(blobs=())))
     account = asyncio.run(Accountant(tmp_path, images, [], lambda: volumes.pop(0), "erofs").explain())
     assert [(row["Kind"], row["Owners"]) for row in account["Rows"]] == [("volume", ["gone"]), ("engine", [])]
     assert account["Size"] == sum(row["Size"] for row in account["Rows"])
