@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from carrack.engine.images import filters as filtering
 from carrack.engine.images.image import Image, chain_ids
-from carrack.engine.images.variants import has_name, named_indexes
+from carrack.engine.images.variants import has_name, has_tag, named_indexes
 from carrack.engine.whole import whole
 from carrack.errors import Conflict, NotFound
 from carrack.oci import digest as digests
@@ -106,7 +106,7 @@ class Remover:
         used = {use.image_id for use in self._users()}
         answers: list[Answer] = []
         for image in self._store:
-            unwanted = not has_name(image, named) or not dangling_only
+            unwanted = not has_tag(image, named) or not dangling_only
             kin = {image.id, *(sibling.id for sibling in self._store.siblings(image))}
             if kin & used or not unwanted or self._store.children(image.id):
                 continue
@@ -125,7 +125,8 @@ class Remover:
         answers: list[Answer] = []
         try:
             for name in names:
-                answers += await self._remove(await self._store.resolve(name.familiar), name.familiar, False, True)
+                if self._store.named(name) is not None:  # one by digest goes with the last tag of its repository
+                    answers += await self._remove(await self._store.resolve(name.familiar), name.familiar, False, True)
             if not image.references:
                 answers += await self._remove(image, image.id, False, True)
         except Conflict:
@@ -135,23 +136,34 @@ class Remover:
     async def _remove(self, image: Image, text: str, force: bool, prune: bool) -> list[Answer]:
         answers: list[Answer] = []
         if _is_id(image.id, text):
-            if len(image.references) <= 1:
+            if _is_single(image.references):
                 self._refuse_if_needed(image, force=force, names_count=False)
                 await self._untag_all(image, answers)
         else:
-            if not force and len(image.references) <= 1:
+            if not force and _is_single(image.references):
                 self._refuse_if_only_name(image, text)
-            name = reference.parse(text).with_default_tag()
-            await self._store.untag(name)
-            answers.append({"Untagged": name.familiar})
-            self._store.publish("untag", image, image.id)
-            image = await self._store.resolve(image.id)
+            image = await self._untag(image, reference.parse(text).with_default_tag(), answers)
             if image.references:
                 return answers
             await self._delete(image, answers, force=force, prune=prune, quiet=True)
             return answers
         await self._delete(await self._store.resolve(image.id), answers, force=force, prune=prune, quiet=False)
         return answers
+
+    async def _untag(self, image: Image, name: Reference, answers: list[Answer]) -> Image:
+        """Take a name; with the last tag of a repository go the names by digest that it left there."""
+        name = replace(name, tag="") if name.digest else name
+        await self._store.untag(name)
+        answers.append({"Untagged": name.familiar})
+        self._store.publish("untag", image, image.id)
+        image = await self._store.resolve(image.id)
+        if name.digest or any(other.tag for other in image.references if other.name == name.name):
+            return image
+        for other in image.references:
+            if other.name == name.name:
+                await self._store.untag(other)
+                answers.append({"Untagged": other.familiar})
+        return await self._store.resolve(image.id)
 
     async def _delete(self, image: Image, answers: list[Answer], *, force: bool, prune: bool, quiet: bool) -> None:
         try:
@@ -205,6 +217,12 @@ class Remover:
         """The chain ids, top first, that no other image is built on."""
         kept = {chain for other in self._store if other.id != image.id for chain in chain_ids(other.diff_ids)}
         return [chain for chain in reversed(chain_ids(image.diff_ids)) if chain not in kept]
+
+
+def _is_single(references: Sequence[Reference]) -> bool:
+    """Whether an image's names are one, counting a tag and what it left by digest in its repository as one."""
+    tags = [name for name in references if name.tag]
+    return len(tags) <= 1 and len({name.name for name in references}) <= 1
 
 
 def _is_id(identity: str, text: str) -> bool:

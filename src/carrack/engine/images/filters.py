@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from carrack.engine.images.image import Image
-from carrack.engine.images.variants import has_name
+from carrack.engine.images.variants import has_name, has_tag
 from carrack.errors import InvalidArgument
 from carrack.model import labels, times
 from carrack.oci.reference import Reference
@@ -76,7 +76,9 @@ def _by_age(key: str, when: int) -> Test:
 
 def _dangling(values: list[str], named: Collection[str]) -> Test:
     wanted = flag({"dangling": values}, "dangling", False)
-    return lambda image: (not has_name(image, named)) == wanted
+    if wanted:
+        return lambda image: not has_tag(image, named)
+    return lambda image: has_name(image, named)
 
 
 def _until(values: list[str]) -> Test:

@@ -98,7 +98,7 @@ class Puller:
     async def _one(self, job: _Job, name: Reference) -> tuple[Image, bool]:
         """The image of one tag or digest, and whether that is another than before."""
         digest, top, local = await self._ask(job, name)
-        job.board.line(f"Pulling from {name.path}", name.digest or name.tag)
+        job.board.line(f"Pulling from {name.path}", str(name) if name.digest else name.tag)
         before = self._store.named(replace(name, tag="") if name.digest else name)
         # What a tag led to can be had again by its digest, as dockerd keeps it, too.
         pinned = replace(name, tag="", digest=digest)

@@ -137,6 +137,11 @@ def has_name(image: Image, named_indexes: Collection[str]) -> bool:
     return bool(image.references) or (image.index != "" and image.index in named_indexes)
 
 
+def has_tag(image: Image, named_indexes: Collection[str]) -> bool:
+    """The same of names with tags: what is left of a tag that went elsewhere, by digest, is none."""
+    return bool(image.tags) or (not image.references and has_name(image, named_indexes))
+
+
 def named_indexes(images: Iterable[Image]) -> set[str]:
     """The indexes of the images that have names."""
     return {image.index for image in images if image.index and image.references}

@@ -9,6 +9,7 @@ from tests.fakes.images import World, config_for, docker_archive, sha, stream, t
 
 from carrack.engine.images.delete import Use
 from carrack.errors import Conflict, InvalidArgument, NotFound
+from carrack.oci import reference
 
 BASE, TOP = tar({"etc/hosts": b"x"}), tar({"bin/app": b"y"})
 CONFIG, OTHER = config_for([BASE, TOP]), config_for([BASE])
@@ -133,3 +134,36 @@ def test_prune_filters(loaded: World) -> None:
         with pytest.raises(InvalidArgument):
             prune(loaded, **filters)
     assert len(prune(loaded, dangling=["0"], **{"label!": ["other"]})[0]) > 3
+
+
+def named(world: World, *names: str) -> None:
+    for name in names:
+        asyncio.run(world.store.tag(asyncio.run(world.store.resolve("base:1")), reference.parse(name)))
+
+
+PINNED = "@sha256:" + "1" * 64
+
+
+def test_names_by_digest_go_with_the_last_tag_of_their_repository(loaded: World) -> None:
+    named(loaded, "r.io/a:1", "r.io/a:2", "r.io/a" + PINNED, "r.io/b" + PINNED)
+    assert remove(loaded, "r.io/a:1") == [{"Untagged": "r.io/a:1"}]
+    assert remove(loaded, "r.io/a:2") == [{"Untagged": "r.io/a:2"}, {"Untagged": "r.io/a" + PINNED}]
+    assert remove(loaded, "base:1") == [{"Untagged": "base:1"}]
+    answers = remove(loaded, "r.io/b" + PINNED)
+    assert answers[:2] == [{"Untagged": "r.io/b" + PINNED}, {"Deleted": OTHER_ID}]
+
+
+def test_a_tag_and_its_digest_count_as_one_name(loaded: World) -> None:
+    named(loaded, "base" + PINNED)
+    assert [next(iter(each)) for each in remove(loaded, OTHER_ID[7:19])][:3] == ["Untagged", "Untagged", "Deleted"]
+
+
+def test_what_is_left_of_a_tag_is_dangling(loaded: World) -> None:
+    named(loaded, "base" + PINNED)
+    asyncio.run(loaded.store.untag(reference.parse("base:1").with_default_tag()))
+    listed = {
+        wanted: sorted(row["Id"] for row in asyncio.run(loaded.lister.summaries({"dangling": [wanted]})))
+        for wanted in ("true", "false")
+    }
+    assert listed == {"true": [OTHER_ID], "false": sorted([ID, OTHER_ID])}
+    assert {"Deleted": OTHER_ID} in asyncio.run(loaded.remover.prune({}))[0]

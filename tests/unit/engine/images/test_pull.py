@@ -110,7 +110,7 @@ def test_by_digest(both: Any) -> None:
     (image,) = world.pull(name)
     assert image.tags == ()
     assert image.repo_digests == (name,)
-    assert world.said[0] == f"{stored.manifest}: Pulling from app"
+    assert world.said[0] == f"{name}: Pulling from app"
     assert world.said[-1] == f"Status: Downloaded newer image for {name}"
     (image,) = world.pull(f"{registry.host}/app:1@{stored.manifest}")
     assert image.tags == (), "of tag and digest the digest counts"
