@@ -1,0 +1,282 @@
+"""What a stage has become so far, and what each command makes of it. Pure.
+
+``advance`` takes a state and a command and gives the next state, the step that has to be done to files (if any), and
+the line of history. Source: Dockerfile reference; OCI image specification, config.md, for the config's members.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from carrack.dockerfile import commands as c
+from carrack.dockerfile import expansion, ports
+from carrack.dockerfile.words import Lexer
+from carrack.engine.build.scope import PROXIES, Scope, proxies
+from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
+from carrack.oci.image_config import RunConfig
+
+DEFAULT_SHELL = ("/bin/sh", "-c")
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``config`` is the image's run configuration up to here; ``arguments`` the build arguments that have been declared
+    and have a value; ``names`` those declared at all; ``command_given``: a CMD has been met in this stage."""
+
+    config: RunConfig
+    author: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    command_given: bool = False
+
+    def values(self) -> dict[str, str]:
+        """What variables stand for: declared arguments, and the environment before them."""
+        return {**self.arguments, **dict(split_env(word) for word in self.config.get("Env", []))}
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """``step`` None: only the config changed. ``created_by``: the line of history. ``unset``: names used in vain."""
+
+    state: State
+    step: Step | None
+    created_by: str
+    unset: frozenset[str] = frozenset()
+
+
+def split_env(word: str) -> tuple[str, str]:
+    """``NAME=value`` in two."""
+    name, _, value = word.partition("=")
+    return name, value
+
+
+def begin(config: RunConfig, inherited: State | None = None) -> State:
+    """The state of a stage at its FROM: on an image's config, or where the stage it is made from has ended."""
+    if inherited is not None:
+        return replace(inherited, command_given=False)
+    result: dict[str, Any] = {key: value for key, value in config.items() if key != "OnBuild"}
+    environment = list(config.get("Env", []))
+    if not any(word.startswith("PATH=") for word in environment):
+        environment.append(DEFAULT_PATH)
+    result["Env"] = environment
+    return State(result)  # type: ignore[arg-type]
+
+
+def advance(state: State, command: c.Command, scope: Scope, escape: str = "\\") -> Advanced:
+    """What ``command`` makes of ``state``. Raises DockerfileError."""
+    lexer = Lexer(escape)
+    expanded = expansion.expand(command, lexer, state.values())
+    after, step, told = _RULES[type(expanded)](state, expanded, scope)
+    return Advanced(after, step, told, frozenset(lexer.unset))
+
+
+_Result = tuple[State, Step | None, str]
+
+
+def _with(state: State, **members: Any) -> State:
+    return replace(state, config={**state.config, **members})  # type: ignore[typeddict-item]
+
+
+def _arg(state: State, command: c.Arg, scope: Scope) -> _Result:
+    arguments = dict(state.arguments)
+    told = []
+    for pair in command.pairs:
+        value = scope.given.get(pair.key, pair.value)
+        if value is None:
+            value = scope.default(pair.key)
+        told.append(pair.key if value is None else f"{pair.key}={value}")
+        if value is not None:
+            arguments[pair.key] = value
+        else:
+            arguments.pop(pair.key, None)
+    names = tuple(dict.fromkeys((*state.names, *(pair.key for pair in command.pairs))))
+    return replace(state, arguments=arguments, names=names), None, f"ARG {' '.join(told)}"
+
+
+def _env(state: State, command: c.Env, scope: Scope) -> _Result:
+    environment = dict(split_env(word) for word in state.config.get("Env", []))
+    environment.update({pair.key: pair.value or "" for pair in command.pairs})
+    words = [f"{name}={value}" for name, value in environment.items()]
+    told = " ".join(f"{pair.key}={pair.value}" for pair in command.pairs)
+    return _with(state, Env=words), None, f"ENV {told}"
+
+
+def _label(state: State, command: c.Label, scope: Scope) -> _Result:
+    labels = {**state.config.get("Labels", {}), **{pair.key: pair.value or "" for pair in command.pairs}}
+    told = " ".join(f"{pair.key}={pair.value}" for pair in command.pairs)
+    return _with(state, Labels=labels), None, f"LABEL {told}"
+
+
+def _maintainer(state: State, command: c.Maintainer, scope: Scope) -> _Result:
+    return replace(state, author=command.name), None, f"MAINTAINER {command.name}"
+
+
+def shell(state: State) -> tuple[str, ...]:
+    """The words that a command in the shell form is handed to."""
+    return tuple(state.config.get("Shell") or DEFAULT_SHELL)
+
+
+def _words(state: State, line: c.Words) -> list[str]:
+    return [*shell(state), line.words[0]] if line.shell else list(line.words)
+
+
+def _cmd(state: State, command: c.Cmd, scope: Scope) -> _Result:
+    words = _words(state, command.line)
+    return replace(_with(state, Cmd=words), command_given=True), None, f"CMD {json.dumps(words, ensure_ascii=False)}"
+
+
+def _entrypoint(state: State, command: c.Entrypoint, scope: Scope) -> _Result:
+    words = _words(state, command.line)
+    after = _with(state, Entrypoint=words)
+    if not state.command_given:
+        after = _with(after, Cmd=[])  # the base's arguments were meant for another program
+    return after, None, f"ENTRYPOINT {json.dumps(words, ensure_ascii=False)}"
+
+
+def _shell(state: State, command: c.Shell, scope: Scope) -> _Result:
+    return _with(state, Shell=list(command.words)), None, f"SHELL {json.dumps(command.words, ensure_ascii=False)}"
+
+
+def _expose(state: State, command: c.Expose, scope: Scope) -> _Result:
+    exposed = {**state.config.get("ExposedPorts", {})}
+    for word in command.ports:
+        exposed.update({port: {} for port in ports.each(word, command)})
+    return _with(state, ExposedPorts=exposed), None, f"EXPOSE map[{' '.join(f'{port}:{{}}' for port in exposed)}]"
+
+
+def _volume(state: State, command: c.Volume, scope: Scope) -> _Result:
+    volumes = {**state.config.get("Volumes", {}), **{path: {} for path in command.paths}}
+    return _with(state, Volumes=volumes), None, f"VOLUME [{' '.join(command.paths)}]"
+
+
+def _user(state: State, command: c.User, scope: Scope) -> _Result:
+    return _with(state, User=command.user), None, f"USER {command.user}"
+
+
+def _stopsignal(state: State, command: c.Stopsignal, scope: Scope) -> _Result:
+    return _with(state, StopSignal=command.signal), None, f"STOPSIGNAL {command.signal}"
+
+
+def _workdir(state: State, command: c.Workdir, scope: Scope) -> _Result:
+    path = absolute(state, command.path)
+    return _with(state, WorkingDir=path), WorkdirStep(path), f"WORKDIR {path}"
+
+
+def absolute(state: State, path: str) -> str:
+    """A path of the stage, from its working directory; the slash at its end stays."""
+    joined = posixpath.normpath(posixpath.join("/", state.config.get("WorkingDir") or "/", path))
+    joined = "/" + joined.lstrip("/")
+    folder = path.endswith(("/", "/.")) or path in (".", "")
+    return f"{joined}/" if folder and joined != "/" else joined
+
+
+def _healthcheck(state: State, command: c.Healthcheck, scope: Scope) -> _Result:
+    if command.line is None:
+        return _with(state, Healthcheck={"Test": ["NONE"]}), None, "HEALTHCHECK NONE"
+    kind = "CMD-SHELL" if command.line.shell else "CMD"
+    check: dict[str, Any] = {"Test": [kind, *command.line.words]}
+    times = {
+        "Interval": command.interval, "Timeout": command.timeout, "StartPeriod": command.start_period,
+        "StartInterval": command.start_interval, "Retries": command.retries,
+    }  # fmt: skip
+    check.update({name: value for name, value in times.items() if value})
+    return _with(state, Healthcheck=check), None, command.text
+
+
+def _onbuild(state: State, command: c.Onbuild, scope: Scope) -> _Result:
+    triggers = [*state.config.get("OnBuild", []), command.expression]
+    return _with(state, OnBuild=triggers), None, f"ONBUILD {command.expression}"
+
+
+def _run(state: State, command: c.Run, scope: Scope) -> _Result:
+    words, scripts = _script(state, command)
+    environment = dict(split_env(word) for word in state.config.get("Env", []))
+    own = {name: value for name, value in state.arguments.items() if name not in environment}
+    visible = {name: value for name, value in own.items() if name not in PROXIES}
+    step = RunStep(
+        words=tuple(words),
+        env=tuple(sorted(f"{name}={value}" for name, value in {**visible, **environment}.items())),
+        workdir=state.config.get("WorkingDir") or "/",
+        user=state.config.get("User", ""),
+        hidden=proxies({**scope.given, **{name: value for name, value in own.items() if name in PROXIES}}),
+        mounts=command.mounts,
+        network=command.network,
+        insecure=command.security == "insecure",
+        devices=command.devices,
+        scripts=tuple(scripts),
+    )
+    counted = [f"{name}={value}" for name, value in sorted(visible.items())]
+    prefix = f"|{len(counted)} {' '.join(counted)} " if counted else ""
+    return state, step, f"RUN {prefix}{' '.join(words)}"
+
+
+def _script(state: State, command: c.Run) -> tuple[list[str], list[tuple[str, str]]]:
+    """The program of a RUN: a heredoc that stands alone is the script itself; others are read by the shell."""
+    line, docs = command.line, command.heredocs
+    if not docs:
+        return _words(state, line), []
+    first = docs[0]
+    alone = len(docs) == 1 and line.shell and line.words[0].split() == [line.words[0].strip()]
+    if alone and first.content.startswith("#!"):
+        name = f"/dev/pipes/{first.name}"
+        return [*shell(state), name], [(name, first.content)]
+    if alone:
+        return [*shell(state), first.content], []
+    text = line.words[0] if line.shell else " ".join(line.words)
+    text += "".join(f"\n{doc.content}{doc.name}" for doc in docs)
+    return [*shell(state), text], []
+
+
+def _transfer(state: State, command: c.Transfer, told: str, **more: Any) -> _Result:
+    step = CopyStep(
+        sources=command.sources,
+        destination=absolute(state, command.destination),
+        inline=command.inline,
+        owner=command.chown,
+        mode=command.chmod,
+        link=command.link,
+        exclude=command.exclude,
+        **more,
+    )
+    return state, step, told
+
+
+def _copy(state: State, command: c.Copy, scope: Scope) -> _Result:
+    told = f"COPY {' '.join(command.sources)} {command.destination}"
+    return _transfer(state, command, told, origin=command.origin, parents=command.parents)
+
+
+def _add(state: State, command: c.Add, scope: Scope) -> _Result:
+    keep = command.keep_git_dir
+    if keep is None:
+        keep = scope.given.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true")
+    told = f"ADD {' '.join(command.sources)} {command.destination}"
+    return _transfer(
+        state, command, told, extract=command.unpack, remote=True, checksum=command.checksum, keep_git_dir=keep
+    )
+
+
+_RULES: dict[type[c.Command], Any] = {
+    c.Add: _add,
+    c.Arg: _arg,
+    c.Cmd: _cmd,
+    c.Copy: _copy,
+    c.Entrypoint: _entrypoint,
+    c.Env: _env,
+    c.Expose: _expose,
+    c.Healthcheck: _healthcheck,
+    c.Label: _label,
+    c.Maintainer: _maintainer,
+    c.Onbuild: _onbuild,
+    c.Run: _run,
+    c.Shell: _shell,
+    c.Stopsignal: _stopsignal,
+    c.User: _user,
+    c.Volume: _volume,
+    c.Workdir: _workdir,
+}
