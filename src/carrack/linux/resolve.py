@@ -13,6 +13,9 @@ RESOLVE_CACHED = 0x20
 #: root, and no /proc/PID/fd link leads out
 IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 
+#: how a path is looked up that must be what it says: no link is followed, and nothing leads above the root
+BENEATH_NO_SYMLINKS = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
 RENAME_WHITEOUT = 4

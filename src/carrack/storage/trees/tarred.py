@@ -1,0 +1,166 @@
+"""A tree that came as a tar: the archive stays as it came, in one file, and is read by offsets. Nothing is unpacked.
+
+What was sent is hashed file by file while it comes, so that asking whether something has changed costs no reading.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from carrack.storage import tarheader
+from carrack.storage.tar import TarLimits, TarScanner
+from carrack.storage.tarheader import DIRECTORY, HARDLINK, REGULAR, TarEntry, TarError
+
+if TYPE_CHECKING:
+    from carrack.storage.content import Ingest
+    from carrack.storage.tar import ByteSource
+
+_PIECE = 1 << 18
+_LIMITS = TarLimits(entries=1_000_000)
+
+
+class TarTree:
+    """See Tree. It owns the spool: closing removes it."""
+
+    def __init__(self, spool: Ingest) -> None:
+        self._spool = spool
+        self._fd = os.open(spool.path, os.O_RDONLY | os.O_CLOEXEC)
+        self.entries: dict[bytes, TarEntry] = {b"": _folder(b"")}
+        self._names: dict[bytes, list[bytes]] = {b"": []}
+        self._digests: dict[bytes, bytes] = {}
+
+    def find(self, path: bytes) -> TarEntry | None:
+        """See Tree."""
+        return self.entries.get(path)
+
+    def names(self, path: bytes) -> list[bytes]:
+        """See Tree."""
+        return self._names.get(path, [])
+
+    def data(self, entry: TarEntry) -> Iterator[bytes | memoryview]:
+        """See Tree."""
+        at, end = self._spool.room + entry.offset, self._spool.room + entry.offset + entry.size
+        while at < end:
+            piece = os.pread(self._fd, min(_PIECE, end - at), at)
+            if not piece:
+                raise TarError(f"the archive of {os.fsdecode(entry.path)!r} was cut short while it was being read")
+            at += len(piece)
+            yield piece
+
+    def digest(self, entry: TarEntry) -> bytes:
+        """See Tree."""
+        return self._digests[entry.path]
+
+    def close(self) -> None:
+        """See Tree."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._spool.discard()
+
+    def put(self, entry: TarEntry) -> None:
+        """Add an entry as the archive has it; a later one of the same name takes its place, and all below it."""
+        path = tarheader.normalise(entry.path)
+        if entry.kind == HARDLINK:
+            entry = self._linked(entry)
+        entry.path = path
+        before = self.entries.get(path)
+        if before is not None and before.kind == DIRECTORY and entry.kind != DIRECTORY:
+            self._forget_below(path)
+        self._make_parents(path)
+        if entry.kind == DIRECTORY:
+            self._names.setdefault(path, [])
+        self._enter(path)
+        self.entries[path] = entry
+
+    def know(self, entry: TarEntry, digest: bytes) -> None:
+        """Note the sha256 of a file's bytes."""
+        self._digests[entry.path] = digest
+
+    def _linked(self, entry: TarEntry) -> TarEntry:
+        target = self.entries.get(tarheader.normalise(entry.link))
+        if target is None or target.kind != REGULAR:
+            raise TarError(f"{entry.path!r} is a link to {entry.link!r}, which is no file before it in the archive")
+        made = TarEntry(entry.path, REGULAR, target.mode)
+        for name in ("uid", "gid", "size", "mtime", "mtime_ns", "offset", "xattrs"):
+            setattr(made, name, getattr(target, name))
+        self._digests[tarheader.normalise(entry.path)] = self._digests[target.path]
+        return made
+
+    def _make_parents(self, path: bytes) -> None:
+        """The folders that the archive does not mention: root's, 0755. What was no folder gives way to one."""
+        parent = path.rpartition(b"/")[0]
+        present = self.entries.get(parent)
+        if not path or (present is not None and present.kind == DIRECTORY):
+            return
+        self._make_parents(parent)
+        self._enter(parent)
+        self.entries[parent] = _folder(parent)
+        self._names.setdefault(parent, [])
+
+    def _enter(self, path: bytes) -> None:
+        if not path or path in self.entries:
+            return
+        parent, _, name = path.rpartition(b"/")
+        bisect.insort(self._names[parent], name)
+
+    def _forget_below(self, path: bytes) -> None:
+        for name in self._names.pop(path, []):
+            below = path + b"/" + name
+            self.entries.pop(below, None)
+            self._forget_below(below)
+
+
+def receive(source: ByteSource, spool: Ingest, limits: TarLimits = _LIMITS) -> TarTree:
+    """Take in a whole tar (plain: decompressed by the caller). The tree owns the spool from then on.
+
+    Raises TarError for a damaged archive, OSError for a full disk; then the spool is gone.
+    """
+    try:
+        receiver = _Receiver(spool, limits)
+        buffer = memoryview(bytearray(_PIECE))
+        while count := source.readinto(buffer) or 0:
+            receiver.write(buffer[:count])
+        return receiver.finish()
+    except BaseException:
+        spool.discard()
+        raise
+
+
+class _Receiver:
+    def __init__(self, spool: Ingest, limits: TarLimits) -> None:
+        self._spool = spool
+        self._scanner = TarScanner(limits)
+        self._tree = TarTree(spool)
+        self._file: TarEntry | None = None
+        self._hash = hashlib.sha256()
+
+    def write(self, piece: memoryview) -> None:
+        self._spool.write(piece)
+        for event in self._scanner.scan(piece):
+            if isinstance(event, TarEntry):
+                self._done()
+                self._tree.put(event)
+                if event.kind == REGULAR:
+                    self._file, self._hash = event, hashlib.sha256()
+            else:
+                self._hash.update(event)
+
+    def finish(self) -> TarTree:
+        self._scanner.finish()
+        self._done()
+        self._spool.finish()
+        return self._tree
+
+    def _done(self) -> None:
+        if self._file is not None:
+            self._tree.know(self._file, self._hash.digest())
+            self._file = None
+
+
+def _folder(path: bytes) -> TarEntry:
+    return TarEntry(path, DIRECTORY, 0o755)
