@@ -20,7 +20,14 @@ FLOORS = {
 }  # fmt: skip
 CLIENT = {"client": 0, "compose": 1, "cli": 2}
 # Inside a floor nobody imports a sibling, but for these.
-SIBLINGS = {("model", "errors"), ("oci", "errors"), ("dockerfile", "errors"), ("dockerfile", "model"), ("model", "oci"), ("shim", "runtime")}
+SIBLINGS = {
+    ("model", "errors"),
+    ("oci", "errors"),
+    ("dockerfile", "errors"),
+    ("dockerfile", "model"),
+    ("model", "oci"),
+    ("shim", "runtime"),
+}
 ENGINE_STEPS = {
     "jobs": 0, "events": 0, "meter": 0, "defaults": 0, "whole": 0, "health": 0,
     "pump": 1, "cdi": 1, "plugins": 1, "runtimes": 1, "storage_options": 1,

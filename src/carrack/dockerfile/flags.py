@@ -8,6 +8,7 @@ from enum import Enum
 from carrack.errors import InvalidArgument
 
 _TRUE = {"": True, "true": True, "1": True, "false": False, "0": False}
+_ESCAPED = "\"' \t"
 
 
 class Kind(Enum):
@@ -75,7 +76,7 @@ def _word(text: str, escape: str) -> tuple[str, str]:
         if char == escape and quote != "'" and at < len(text):
             following = text[at]
             at += 1
-            out.append(following if following in (quote or "\"' \t", escape) else char + following)
+            out.append(following if following in f"{quote or _ESCAPED}{escape}" else char + following)
         elif quote:
             quote = "" if char == quote else quote
             out.append("" if not quote else char)

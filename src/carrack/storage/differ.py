@@ -65,9 +65,9 @@ def changes(upper_fd: int, lower_view_fd: int) -> Iterator[Change]:
                 os.close(fd)
 
 
-def pack_upper(upper_fd: int, write: Write) -> None:
-    """Write the upper directory as a layer tar. The same tree gives the same bytes."""
-    packer = Packer(write, whiteouts=True)
+def pack_upper(upper_fd: int, write: Write, *, newest: int | None = None) -> None:
+    """Write the upper directory as a layer tar. The same tree gives the same bytes. `newest`: see Packer."""
+    packer = Packer(write, whiteouts=True, newest=newest)
     packer.opaque_marker(upper_fd, b"")
     with closing(walk(upper_fd)) as nodes:
         for node in nodes:

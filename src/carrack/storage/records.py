@@ -65,6 +65,10 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE cached (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    # What a step of a build gave, by the key of all it depended on.
+    """
+    CREATE TABLE build_step (key TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from carrack.errors import InvalidArgument
@@ -19,19 +19,8 @@ from carrack.storage.tarwriter import Write
 from carrack.storage.trees.base import Tree, follow
 from carrack.storage.trees.picking import Picked
 
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """Permissions to set: bits to keep and bits to add, for files and for folders."""
-
-    keep: int = 0
-    add: int = 0
-    folder_keep: int = 0
-    folder_add: int = 0
-
-    def of(self, mode: int, folder: bool) -> int:
-        """The permissions that one of ``mode`` gets."""
-        return (mode & self.folder_keep) | self.folder_add if folder else (mode & self.keep) | self.add
+#: the permissions that something gets: of those it has, and whether it is a folder
+Mode = Callable[[int, bool], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +161,7 @@ class LayerMaker:
             what = "directory with non-directory" if not folder else "non-directory with directory"
             raise InvalidArgument(f"cannot overwrite {what}: /{os.fsdecode(place)}")
         uid, gid = looks.owner or (entry.uid, entry.gid)
-        mode = looks.mode.of(entry.mode, folder) if looks.mode else entry.mode
+        mode = looks.mode(entry.mode, folder) if looks.mode else entry.mode
         mtime = entry.mtime if looks.newest is None else min(entry.mtime, looks.newest)
         self._items[place] = _Item(entry, uid, gid, mode, mtime, tree, content)
 

@@ -56,27 +56,39 @@ def pick(
 
 
 class _Seen:
-    """A tree less what is hidden of it."""
+    """A tree less what is hidden of it. A hidden folder is there all the same when something in it is not hidden."""
 
     def __init__(self, tree: Tree, hidden: Excluded | None) -> None:
         self.tree = tree
         self._hidden = hidden
 
     def find(self, path: bytes) -> TarEntry | None:
-        if self._hidden is not None and path and self._hidden(os.fsdecode(path)):
-            return None
-        return self.tree.find(path)
+        entry = self.tree.find(path)
+        if entry is None or not path or not self._hides(path):
+            return entry
+        shown = entry.kind == DIRECTORY and any(not self._hides(each.path) for each in walk(self.tree, path))
+        return entry if shown else None
 
     def names(self, path: bytes) -> Iterator[bytes]:
         for name in self.tree.names(path):
-            if self._hidden is None or not self._hidden(os.fsdecode(posixpath.join(path, name))):
+            if self._hidden is None or self.find(posixpath.join(path, name)) is not None:
                 yield name
 
     def below(self, top: bytes) -> Iterator[TarEntry]:
-        """All below a folder; a hidden folder may have something in it that is not."""
+        """All below a folder that is not hidden, and the hidden folders that lead there."""
+        above: list[TarEntry] = []
         for entry in walk(self.tree, top):
-            if self._hidden is None or not self._hidden(os.fsdecode(entry.path)):
+            while above and not entry.path.startswith(above[-1].path + b"/"):
+                above.pop()
+            if not self._hides(entry.path):
+                yield from above
+                above = []
                 yield entry
+            elif entry.kind == DIRECTORY:
+                above.append(entry)
+
+    def _hides(self, path: bytes) -> bool:
+        return self._hidden is not None and self._hidden(os.fsdecode(path))
 
 
 def _clean(source: str) -> tuple[str, int]:

@@ -1,0 +1,159 @@
+"""Steps made ready and done: which trees a copy takes from, which mounts a RUN has."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING, Protocol
+
+from carrack.engine.build import copying
+from carrack.engine.build.cache import Entry
+from carrack.engine.build.request import Files
+from carrack.engine.build.results import Result
+from carrack.engine.build.running import Bound, Job
+from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
+from carrack.engine.build.working import Note, Worker
+from carrack.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from carrack.dockerfile.mounts import Mount
+    from carrack.engine.build.copying import Fetched, Gathered
+    from carrack.engine.build.progress import Progress, Vertex
+    from carrack.engine.build.request import Request
+    from carrack.engine.build.solve import FilesOf, Prepared
+
+
+class Mounter(Protocol):
+    """What a RUN has mounted: see :mod:`carrack.engine.build.mounting`."""
+
+    async def digests(self, mounts: tuple[Mount, ...], files: FilesOf) -> dict[str, str]:
+        """Digests of what is mounted from the context, from stages and images; caches and secrets have none."""
+        ...
+
+    def open(
+        self, mounts: tuple[Mount, ...], files: FilesOf, request: Request
+    ) -> AbstractAsyncContextManager[tuple[tuple[Bound, ...], Mapping[str, str]]]:
+        """The mounts, and the environment that goes with them, while inside."""
+        ...
+
+
+class Fetcher(Protocol):
+    """What ADD gets from elsewhere: see :mod:`carrack.engine.build.fetching`."""
+
+    def open(
+        self, step: CopyStep, request: Request, moved: Callable[[str, int, int], None]
+    ) -> AbstractAsyncContextManager[dict[str, Fetched]]:
+        """By source, what URLs and git repositories among the sources gave; empty when there are none."""
+        ...
+
+    def archives(self, gathered: Gathered, extract: bool | None) -> AbstractAsyncContextManager[None]:
+        """Open what is an archive among the files gathered, where the step wants it unpacked."""
+        ...
+
+
+class Doer:
+    """See carrack.engine.build.solve."""
+
+    def __init__(
+        self, worker: Worker, mounter: Mounter, fetcher: Fetcher, request: Request, progress: Progress
+    ) -> None:
+        self._worker = worker
+        self._mounter = mounter
+        self._fetcher = fetcher
+        self._request = request
+        self._progress = progress
+        self._open = AsyncExitStack()
+
+    async def close(self) -> None:
+        """Let go of all that the steps have opened."""
+        await self._open.aclose()
+
+    async def prepare(self, step: Step, below: Result, files: FilesOf) -> Prepared:
+        """See Doer of solve."""
+        if isinstance(step, RunStep):
+            self._check(step)
+            return _Run(self, step, await self._mounter.digests(step.mounts, files), below, files)
+        if isinstance(step, WorkdirStep):
+            return _Workdir(self, step)
+        return await self._copy(step, files)
+
+    async def _copy(self, step: CopyStep, files: FilesOf) -> Prepared:
+        fetched = await self._open.enter_async_context(self._fetcher.open(step, self._request, lambda *_: None))
+        local = [source for source in step.sources if source not in fetched]
+        tree = await self._tree(step.origin, files) if len(local) > len(step.inline) else None
+        gathered = await asyncio.to_thread(copying.gather, step, tree, fetched)
+        if step.remote:
+            await self._open.enter_async_context(self._fetcher.archives(gathered, step.extract))
+        digest = await asyncio.to_thread(gathered.digest)
+        return _Copy(self, gathered, {step.origin or "context": digest})
+
+    async def _tree(self, origin: str, files: FilesOf) -> Files:
+        found = await files(origin)
+        if isinstance(found, Files):
+            return found
+        return Files(await self._open.enter_async_context(self._worker.tree(found.layers)), name=origin)
+
+    def _check(self, step: RunStep) -> None:
+        """Refuse what needs an entitlement that the caller has not given."""
+        wanted = {"network.host": step.network == "host", "security.insecure": step.insecure}
+        for name, asked in wanted.items():
+            if asked and name not in self._request.allow:
+                raise InvalidArgument(f"granting entitlement {name} is not allowed: build with --allow {name}")
+
+    def job(self, step: RunStep, below: Result, bounds: tuple[Bound, ...], env: Mapping[str, str]) -> Job:
+        """A RUN as a job."""
+        request = self._request
+        network = step.network if step.network != "default" else request.network or "default"
+        return Job(
+            layers=below.layers,
+            words=step.words,
+            env=(*step.env, *step.hidden, *(f"{name}={value}" for name, value in env.items())),
+            workdir=step.workdir,
+            user=step.user,
+            network=network,
+            insecure=step.insecure,
+            devices=step.devices,
+            hostname=request.hostname,
+            extra_hosts=request.extra_hosts,
+            mounts=bounds,
+            host_config=request.limits.host_config,
+        )
+
+
+class _Copy:
+    def __init__(self, doer: Doer, gathered: Gathered, files: dict[str, str]) -> None:
+        self._doer = doer
+        self._gathered = gathered
+        self.files = files
+
+    async def do(self, note: Note, vertex: Vertex) -> Entry:
+        return await self._doer._worker.copy(note, self._gathered, self._doer._request.epoch)
+
+
+class _Workdir:
+    def __init__(self, doer: Doer, step: WorkdirStep) -> None:
+        self._doer = doer
+        self._step = step
+        self.files: dict[str, str] = {}
+
+    async def do(self, note: Note, vertex: Vertex) -> Entry:
+        return await self._doer._worker.workdir(note, self._step, self._doer._request.epoch)
+
+
+class _Run:
+    def __init__(self, doer: Doer, step: RunStep, files: dict[str, str], below: Result, files_of: FilesOf) -> None:
+        self._doer = doer
+        self._step = step
+        self._below = below
+        self._files_of = files_of
+        self.files = files
+
+    async def do(self, note: Note, vertex: Vertex) -> Entry:
+        doer = self._doer
+        async with doer._mounter.open(self._step.mounts, self._files_of, doer._request) as (bounds, env):
+            job = doer.job(self._step, self._below, bounds, env)
+            return await doer._worker.run(
+                note, job, lambda stream, data: doer._progress.log(vertex, stream, data), doer._request.epoch
+            )

@@ -1,0 +1,72 @@
+"""What a build tells while it goes on: vertices that start, say something and end. Each face draws its own picture.
+
+A vertex is a step, or the loading of something a step needs. Everything is told on the event loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+STDOUT, STDERR = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Vertex:
+    """``name`` as people read it (``[build 2/5] RUN make``); ``inputs``: digests of the vertices it waits for.
+
+    ``stage`` and ``number`` (from 1, of ``count``) place it in the Dockerfile; ``stage`` -1 for what is in none."""
+
+    digest: str
+    name: str
+    inputs: tuple[str, ...] = ()
+    stage: int = -1
+    number: int = 0
+    count: int = 0
+
+    @classmethod
+    def make(
+        cls, build: str, name: str, *, inputs: tuple[str, ...] = (), stage: int = -1, number: int = 0, count: int = 0
+    ) -> Vertex:
+        """A vertex of one build; its digest tells it from those of other builds too."""
+        text = "\0".join((build, name, str(stage), str(number)))
+        return cls(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", name, inputs, stage, number, count)
+
+
+class Progress(Protocol):
+    """Who watches a build."""
+
+    def started(self, vertex: Vertex) -> None:
+        """Work on it begins, or it is being looked up."""
+
+    def log(self, vertex: Vertex, stream: int, data: bytes) -> None:
+        """What its program writes to STDOUT or STDERR."""
+
+    def moved(self, vertex: Vertex, what: str, current: int, total: int) -> None:
+        """How far something in it has come, in bytes; ``total`` 0 when nobody knows."""
+
+    def ended(self, vertex: Vertex, *, cached: bool = False, error: str = "", reason: str = "") -> None:
+        """It is done, was found in the cache, or has failed. ``reason``: why it had to be done (``--explain``)."""
+
+    def warned(self, vertex: Vertex | None, text: str, line: int = 0) -> None:
+        """Something that is not wrong enough to stop."""
+
+
+class Silent:
+    """See Progress: nobody watches."""
+
+    def started(self, vertex: Vertex) -> None:
+        """See Progress."""
+
+    def log(self, vertex: Vertex, stream: int, data: bytes) -> None:
+        """See Progress."""
+
+    def moved(self, vertex: Vertex, what: str, current: int, total: int) -> None:
+        """See Progress."""
+
+    def ended(self, vertex: Vertex, *, cached: bool = False, error: str = "", reason: str = "") -> None:
+        """See Progress."""
+
+    def warned(self, vertex: Vertex | None, text: str, line: int = 0) -> None:
+        """See Progress."""

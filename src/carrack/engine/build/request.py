@@ -1,0 +1,84 @@
+"""What is asked of a build, whichever face asks: the query of ``POST /build``, or the attributes of buildx's Solve."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from carrack.dockerfile.file import Dockerfile
+from carrack.oci.platform import Platform
+from carrack.registry.credentials import Credentials
+from carrack.storage.trees.base import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A tree that steps copy from, and what of it counts as absent. ``name`` is how people call it."""
+
+    tree: Tree
+    hidden: Callable[[str], bool] | None = None
+    name: str = "build context"
+
+
+#: opens the files of a context, at most once a build; closed with the build
+OpenFiles = Callable[[], Awaitable[Files]]
+
+
+class Agents(Protocol):
+    """What only the client has: secrets, ssh agents, credentials. A face without a session has none of them."""
+
+    async def secret(self, name: str) -> bytes | None:
+        """The bytes of a secret; None when the client has none of that id."""
+        ...
+
+    def ssh(self, name: str) -> AbstractAsyncContextManager[str | None]:
+        """A socket's path on the host that leads to the client's agent while inside; None when there is none."""
+        ...
+
+    async def credentials(self, server: str) -> Credentials:
+        """Who the client is at a registry."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the programs of a build may use, as in a container's HostConfig (its names); empty for no limits."""
+
+    host_config: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One build. ``contexts``: ``--build-context`` by name: a tree, an image's name (``docker-image://…`` resolved by
+    the face to text), or another stage; ``epoch``: SOURCE_DATE_EPOCH in seconds, None for now.
+
+    ``allow``: entitlements (``network.host``, ``security.insecure``); ``style``: how history is written, as Docker's
+    classic builder does or as BuildKit does; ``identity``: what makes two builds versions of one."""
+
+    file: Dockerfile
+    context: OpenFiles
+    build_platform: Platform
+    platform: Platform
+    agents: Agents
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, OpenFiles | str] = field(default_factory=dict)
+    target: str = ""
+    network: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    hostname: str = ""
+    no_cache: bool = False
+    no_cache_stages: frozenset[str] = frozenset()
+    pull: bool = False
+    allow: frozenset[str] = frozenset()
+    limits: Limits = Limits()
+    epoch: int | None = None
+    style: str = "buildkit"
+    identity: str = ""
+    cache_from: tuple[str, ...] = ()
+
+
+#: pieces of a file that is being fetched or sent
+Pieces = AsyncIterator[bytes]

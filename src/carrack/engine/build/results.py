@@ -1,0 +1,78 @@
+"""What a stage is when it is done: its layers and its image config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from carrack.engine.build.state import State
+from carrack.model import times
+from carrack.oci.image_config import HistoryEntry, ImageConfigDocument
+from carrack.oci.platform import Platform
+
+EMPTY_LAYER = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A stage up to some command. ``image`` is the config of the image it began with (for what no command says);
+    ``base`` is the id of that image, "" for scratch."""
+
+    state: State
+    platform: Platform
+    layers: tuple[str, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+    image: Mapping[str, Any] = field(default_factory=dict)
+    base: str = ""
+
+    def then(self, state: State, diff_id: str, created_by: str, created: int, style: str) -> Result:
+        """After one more command. ``diff_id`` "" when it changed no file; ``created`` in nanoseconds since 1970."""
+        entry: HistoryEntry = {"created": times.rfc3339(created), "created_by": _told(created_by, style, bool(diff_id))}
+        if style == "buildkit":
+            entry["comment"] = "buildkit.dockerfile.v0"
+        if state.author:
+            entry["author"] = state.author
+        if not diff_id:
+            entry["empty_layer"] = True
+        layers = (*self.layers, diff_id) if diff_id else self.layers
+        return replace(self, state=state, layers=layers, history=(*self.history, entry))
+
+
+def _told(created_by: str, style: str, layered: bool) -> str:
+    """A line of history as the builder of that style writes it."""
+    if style == "classic":
+        return created_by.removeprefix("RUN ") if created_by.startswith("RUN ") else f"/bin/sh -c #(nop)  {created_by}"
+    kinds = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
+    return f"{created_by} # buildkit" if created_by.startswith(kinds[:3]) else created_by
+
+
+def config(result: Result, created: int, labels: Mapping[str, str]) -> ImageConfigDocument:
+    """The image config of a finished stage. ``created`` in nanoseconds since 1970; ``labels`` are added to its own."""
+    run: dict[str, Any] = {key: value for key, value in result.state.config.items() if value not in (None, "")}
+    if labels:
+        run["Labels"] = {**run.get("Labels", {}), **labels}
+    document: dict[str, Any] = {
+        "architecture": result.platform.architecture,
+        "os": result.platform.os,
+        "created": times.rfc3339(created),
+        "config": run,
+        "rootfs": {"type": "layers", "diff_ids": list(result.layers)},
+        "history": list(result.history),
+    }
+    if result.platform.variant:
+        document["variant"] = result.platform.variant
+    for key in ("os.version", "os.features"):
+        if result.image.get(key):
+            document[key] = result.image[key]
+    if result.state.author:
+        document["author"] = result.state.author
+    return document  # type: ignore[return-value]
+
+
+def squashed(result: Result, base_layers: Sequence[str], diff_id: str, created: int) -> Result:
+    """The same files with all layers above the base put into one (``--squash``)."""
+    entry: HistoryEntry = {"created": times.rfc3339(created), "comment": "merge of all layers above the base"}
+    emptied = [{**each, "empty_layer": True} for each in result.history[len(base_layers) :]]
+    layers = (*base_layers, diff_id) if diff_id else tuple(base_layers)
+    return replace(result, layers=layers, history=(*result.history[: len(base_layers)], *emptied, entry))  # type: ignore[arg-type]

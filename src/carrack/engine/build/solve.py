@@ -1,0 +1,284 @@
+"""Solving a build: its stages side by side, each command after the one before it, what is remembered not done again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Protocol
+
+from carrack.dockerfile import commands as c
+from carrack.dockerfile.file import parse_trigger
+from carrack.dockerfile.problem import DockerfileError
+from carrack.engine.build import keys, stages, state
+from carrack.engine.build.cache import Entry, base_of
+from carrack.engine.build.progress import Vertex
+from carrack.engine.build.results import Result
+from carrack.engine.build.scope import Scope, global_scope
+from carrack.engine.build.steps import RunStep, Step
+from carrack.engine.build.working import Note, RunFailed
+from carrack.errors import InvalidArgument
+from carrack.model import times
+from carrack.oci import platform as platforms
+
+if TYPE_CHECKING:
+    from carrack.dockerfile.file import Stage
+    from carrack.engine.build.progress import Progress
+    from carrack.engine.build.request import Files, Request
+    from carrack.engine.build.working import Tools
+    from carrack.oci.platform import Platform
+
+_LAYERED = (c.Run, c.Copy, c.Add, c.Workdir)
+
+
+class Bases(Protocol):
+    """Where the images come from that stages begin with, or copy from."""
+
+    async def result(
+        self, name: str, platform: Platform, request: Request, vertex: Vertex, progress: Progress
+    ) -> Result:
+        """The image as a stage that has just begun, pulled if it must be; its layers are held by the caller then."""
+        ...
+
+
+class Doer(Protocol):
+    """Who does a single step that was not remembered: see :mod:`carrack.engine.build.doing`."""
+
+    async def prepare(self, step: Step, below: Result, files: FilesOf) -> Prepared:
+        """Find out what the step takes, without doing it."""
+        ...
+
+
+class Prepared(Protocol):
+    """A step that is ready to be done."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Digests of the contents it takes, by where they come from."""
+        ...
+
+    async def do(self, note: Note, vertex: Vertex) -> Entry:
+        """Do it. Raises RunFailed, InvalidArgument."""
+        ...
+
+
+#: the files that a name after ``--from`` (or "" for the context) means: a tree, or a finished stage
+FilesOf = Callable[[str], Awaitable["Files | Result"]]
+
+
+class BuildFailed(InvalidArgument):
+    """A step has failed. ``place``: where in the Dockerfile; ``exit_code``: of its program, 0 for other reasons."""
+
+    def __init__(self, message: str, command: c.Command, exit_code: int = 0) -> None:
+        super().__init__(message)
+        self.place = command.place
+        self.exit_code = exit_code
+
+
+class Solver:
+    """One build, from its request to the result of its target."""
+
+    def __init__(
+        self, tools: Tools, bases: Bases, doer: Doer, request: Request, progress: Progress, build: str
+    ) -> None:
+        """``build``: the id that tells this build's vertices from others'."""
+        self._tools = tools
+        self._bases = bases
+        self._doer = doer
+        self._request = request
+        self._progress = progress
+        self._build = build
+        self._held = AsyncExitStack()
+        self._group: asyncio.TaskGroup | None = None
+        self._stages: dict[int, asyncio.Task[Result]] = {}
+        self._images: dict[str, asyncio.Task[Result]] = {}
+        directives = request.file.directives
+        self._scope: Scope = global_scope(
+            request.file.globals, request.arguments, request.build_platform, request.platform, request.target,
+            directives.escape,
+        )  # fmt: skip
+        self.plan = stages.plan(request.file, self._scope, request.target)
+
+    async def __aenter__(self) -> Solver:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the layers; until then no prune takes what the build has found or made."""
+        await self._held.aclose()
+
+    async def solve(self) -> Result:
+        """Build the target. Raises BuildFailed, DockerfileError, or what a base or a context raises."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for index in self.plan.needed():
+                    self._stage(index)
+        except BaseExceptionGroup as failures:
+            raise _first(failures) from None
+        return self._stages[self.plan.target].result()
+
+    def _stage(self, index: int) -> asyncio.Task[Result]:
+        if index not in self._stages:
+            assert self._group is not None
+            self._stages[index] = self._group.create_task(self._build_stage(index), name=f"build stage {index}")
+        return self._stages[index]
+
+    async def _build_stage(self, index: int) -> Result:
+        planned = self.plan.stages[index]
+        stage = planned.stage
+        result = await self._begin(planned)
+        triggers = [] if planned.parent is not None else _triggers(result)
+        commands = [*triggers, *stage.commands]
+        count = 1 + sum(isinstance(command, _LAYERED) for command in commands)
+        number = 1
+        for ordinal, command in enumerate(commands):
+            number += isinstance(command, _LAYERED)
+            result = await self._command(result, command, index, (ordinal, number, count))
+        return result
+
+    async def _begin(self, planned: stages.Planned) -> Result:
+        """The stage at its FROM."""
+        if planned.parent is not None:
+            before = await self._stage(planned.parent)
+            return Result(
+                state.begin(before.state.config, before.state), before.platform, before.layers, before.history,
+                before.image, before.base,
+            )  # fmt: skip
+        wanted = platforms.parse(planned.platform) if planned.platform else self._request.platform
+        if planned.base == stages.SCRATCH:
+            return Result(state.begin({}), wanted)
+        return await self._image(planned.base, wanted, planned.stage.index)
+
+    async def _image(self, name: str, wanted: Platform, stage: int = -1) -> Result:
+        """An image, looked up or pulled once a build."""
+        key = f"{name} {wanted}"
+        if key not in self._images:
+            assert self._group is not None
+            self._images[key] = self._group.create_task(self._look_up(name, wanted), name=f"build base {name}")
+        return await self._images[key]
+
+    async def _look_up(self, name: str, wanted: Platform) -> Result:
+        vertex = Vertex.make(self._build, f"[internal] load metadata for {name}")
+        self._progress.started(vertex)
+        try:
+            result = await self._bases.result(name, wanted, self._request, vertex, self._progress)
+            await self._hold(result.layers)
+        except BaseException as error:
+            self._progress.ended(vertex, error=str(error) or "canceled")
+            raise
+        self._progress.ended(vertex)
+        return result
+
+    async def _command(self, below: Result, command: c.Command, index: int, place: tuple[int, int, int]) -> Result:
+        escape = self._request.file.directives.escape
+        advanced = state.advance(below.state, command, self._scope, escape)
+        for name in sorted(advanced.unset):
+            self._progress.warned(None, f"Usage of undefined variable '${name}'", command.place.line)
+        created = self._now()
+        diff_id = ""
+        if advanced.step is not None:
+            entry = await self._step(below, advanced.step, command, index, place)
+            diff_id, created = entry.diff_id, self._now(entry.created)
+        return below.then(advanced.state, diff_id, advanced.created_by, created, self._request.style)
+
+    async def _step(
+        self, below: Result, step: Step, command: c.Command, index: int, place: tuple[int, int, int]
+    ) -> Entry:
+        stage = self.plan.stages[index].stage
+        ordinal, number, count = place
+        vertex = Vertex.make(
+            self._build,
+            f"[{self._title(stage)}{number}/{count}] {command.text}",
+            stage=index,
+            number=number,
+            count=count,
+        )
+        self._progress.started(vertex)
+        try:
+            prepared = await self._doer.prepare(step, below, self._files)
+            document = keys.inputs(step, base_of(below.layers), prepared.files, str(below.platform))
+            note = Note(
+                keys.key(document), below.layers, document, f"[{stage.name}] {command.text}",
+                f"{self._request.identity}/{stage.name}/{ordinal}",
+            )  # fmt: skip
+            entry, cached, reason = await self._done(note, prepared, vertex, stage)
+            await self._hold(entry.layers)
+        except RunFailed as error:
+            text = _failed(command, step, error)
+            self._progress.ended(vertex, error=text)
+            raise BuildFailed(text, command, error.exit_code) from None
+        except DockerfileError:
+            raise
+        except BaseException as error:
+            self._progress.ended(vertex, error=str(error) or "canceled")
+            raise
+        self._progress.ended(vertex, cached=cached, reason=reason)
+        return entry
+
+    async def _done(self, note: Note, prepared: Prepared, vertex: Vertex, stage: Stage) -> tuple[Entry, bool, str]:
+        """The result of a step: remembered, being done by another build, or done now; and why."""
+        cache = self._tools.cache
+        if not self._uncached(stage):
+            known = cache.find(note.key)
+            if known is not None and all(self._tools.layers.has(diff_id) for diff_id in known.layers):
+                await cache.used(known)
+                return known, True, ""
+            reason = _reason(cache.previous(note.place), note)
+            entry, mine = await self._tools.going.do(note.key, lambda: prepared.do(note, vertex))
+            return entry, not mine, reason
+        return await prepared.do(note, vertex), False, "the cache was not to be used"
+
+    def _uncached(self, stage: Stage) -> bool:
+        request = self._request
+        return request.no_cache or stage.name in request.no_cache_stages
+
+    async def _files(self, name: str) -> Files | Result:
+        """See FilesOf. A name is a context the caller gave, a stage, or an image."""
+        if not name:
+            return await self._request.context()
+        given = self._request.contexts.get(name)
+        if given is not None:
+            return await self._image(given, self._request.platform) if isinstance(given, str) else await given()
+        index = self.plan.find(name)
+        if index is not None:
+            return await self._stage(index)
+        return await self._image(name, self._request.platform)
+
+    async def _hold(self, layers: tuple[str, ...]) -> None:
+        if layers:
+            await self._held.enter_async_context(self._tools.layers.hold(layers))
+
+    def _now(self, at: int = 0) -> int:
+        epoch = self._request.epoch
+        return (at or times.now()) if epoch is None else epoch * 1_000_000_000
+
+    def _title(self, stage: Stage) -> str:
+        if len(self.plan.stages) == 1 and not self.plan.stages[0].stage.base.name:
+            return ""
+        name = stage.name
+        return f"stage-{name} " if name.isdecimal() else f"{name} "
+
+
+def _triggers(result: Result) -> list[c.Command]:
+    """What the base image wants to have done first."""
+    return [parse_trigger(text) for text in result.image.get("config", {}).get("OnBuild") or ()]
+
+
+def _reason(previous: Entry | None, note: Note) -> str:
+    if previous is None:
+        return "it was never done before"
+    return keys.difference(previous.inputs, note.inputs) or "its result was no longer there"
+
+
+def _failed(command: c.Command, step: Step, error: RunFailed) -> str:
+    words = " ".join(step.words) if isinstance(step, RunStep) else command.text
+    killed = ": it was killed for want of memory" if error.oom_killed else ""
+    return f'process "{words}" did not complete successfully: exit code: {error.exit_code}{killed}'
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure that the others came of."""
+    found: BaseException = failures
+    while isinstance(found, BaseExceptionGroup):
+        real = [each for each in found.exceptions if not isinstance(each, asyncio.CancelledError)]
+        found = (real or list(found.exceptions))[0]
+    return found

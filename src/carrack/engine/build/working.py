@@ -1,0 +1,144 @@
+"""Doing a step: from files and programs to a layer that is stored and remembered.
+
+Nothing is remembered before its layer is on disk and on record; what is cut short leaves neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carrack.engine.build import copying
+from carrack.engine.build.cache import Cache, Entry
+from carrack.engine.build.results import EMPTY_LAYER
+from carrack.engine.build.sharing import Shared
+from carrack.engine.build.steps import WorkdirStep
+from carrack.engine.whole import whole
+from carrack.model import times
+from carrack.storage import differ
+from carrack.storage.trees.folder import FolderTree
+from carrack.storage.trees.layer import EmptyTree
+
+if TYPE_CHECKING:
+    from carrack.engine.build.copying import Gathered
+    from carrack.engine.build.running import Job, Output, Runner
+    from carrack.engine.images.layers import LayerStore
+    from carrack.linux.kernel import Kernel
+    from carrack.storage.content import ContentStore, Ingest
+    from carrack.storage.snapshots.base import Snapshotter
+    from carrack.storage.trees.base import Tree
+
+
+class RunFailed(Exception):
+    """The program of a RUN ended with another code than 0."""
+
+    def __init__(self, exit_code: int, oom_killed: bool) -> None:
+        super().__init__(f"exit code: {exit_code}")
+        self.exit_code = exit_code
+        self.oom_killed = oom_killed
+
+
+@dataclass(slots=True)
+class Tools:
+    """What the work is done with, shared by all builds of a daemon."""
+
+    layers: LayerStore
+    content: ContentStore
+    snapshotter: Snapshotter
+    kernel: Kernel
+    cache: Cache
+    runner: Runner
+    going: Shared[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is remembered with a result: see Entry."""
+
+    key: str
+    below: tuple[str, ...]
+    inputs: dict[str, Any]
+    description: str
+    place: str
+    kind: str = "regular"
+
+
+class Worker:
+    """Makes layers."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    @asynccontextmanager
+    async def tree(self, layers: tuple[str, ...]) -> AsyncIterator[Tree]:
+        """The files of a chain, to look at and to copy from."""
+        if not layers:
+            yield EmptyTree()
+            return
+        fd = await asyncio.to_thread(self._tools.snapshotter.view, layers)
+        tree = FolderTree(self._tools.kernel, fd)
+        try:
+            yield tree
+        finally:
+            tree.close()
+
+    async def copy(self, note: Note, gathered: Gathered, epoch: int | None) -> Entry:
+        """Do a COPY or an ADD."""
+        now = _seconds(epoch)
+        async with self.tree(note.below) as base:
+            return await self._make(
+                note, lambda spool: copying.write_copy(gathered, base, spool.write, now, epoch)
+            )  # fmt: skip
+
+    async def workdir(self, note: Note, step: WorkdirStep, epoch: int | None) -> Entry:
+        """Do a WORKDIR."""
+        async with self.tree(note.below) as base:
+            return await self._make(
+                note, lambda spool: copying.write_workdir(step, base, spool.write, _seconds(epoch))
+            )  # fmt: skip
+
+    async def run(self, note: Note, job: Job, output: Output, epoch: int | None) -> Entry:
+        """Do a RUN. Raises RunFailed."""
+        async with self._tools.runner.run(job, output) as ran:
+            if ran.exit_code:
+                raise RunFailed(ran.exit_code, ran.oom_killed)
+            return await self._make(note, lambda spool: _pack(ran.upper, spool, epoch))
+
+    async def _make(self, note: Note, write: Callable[[Ingest], object]) -> Entry:
+        """Store what ``write`` writes as a layer, and remember it."""
+        tools = self._tools
+        with tools.content.ingest(tools.layers.room) as spool:
+            await whole(asyncio.to_thread(write, spool))
+            blob = spool.finish()
+            diff_id = "" if blob.digest == EMPTY_LAYER else blob.digest
+            entry = Entry(
+                key=note.key,
+                diff_id=diff_id,
+                below=note.below,
+                description=note.description,
+                kind=note.kind,
+                place=note.place,
+                size=blob.size if diff_id else 0,
+                inputs=note.inputs,
+            )
+            async with tools.layers.hold(entry.layers):
+                if diff_id:
+                    await tools.layers.ensure(diff_id, spool)
+                return await tools.cache.add(entry)
+
+
+def _pack(upper: Path, spool: Ingest, epoch: int | None) -> None:
+    fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        differ.pack_upper(fd, spool.write, newest=epoch)
+    finally:
+        os.close(fd)
+
+
+def _seconds(epoch: int | None) -> int:
+    return times.now() // 1_000_000_000 if epoch is None else epoch

@@ -1,0 +1,60 @@
+"""Which stages are needed."""
+
+import pytest
+
+from carrack.dockerfile import file
+from carrack.dockerfile.problem import DockerfileError
+from carrack.engine.build import stages
+from carrack.engine.build.scope import Scope
+from carrack.errors import InvalidArgument
+
+
+def plan(text: str, target: str = "", known: dict[str, str] | None = None) -> stages.Plan:
+    return stages.plan(file.parse(text), Scope({}, known or {}), target)
+
+
+def test_needed() -> None:
+    text = "FROM a AS x\nFROM b AS y\nFROM x AS z\nCOPY --from=1 q /\nFROM c AS unused\nFROM z\n"
+    text += "RUN --mount=from=z,target=/m q"
+    found = plan(text)
+    assert found.needed() == [0, 1, 2, 4]
+    assert found.stages[2].parent == 0
+    assert found.find("Y") == 1
+    assert found.find("3") == 3
+    assert found.find("none") is None
+
+
+def test_a_later_stage_can_be_copied_from_but_not_begun_with() -> None:
+    found = plan("FROM late AS a\nCOPY --from=late x /\nFROM b AS late", "a")
+    assert found.stages[0].parent is None
+    assert found.needed() == [0, 1]
+
+
+def test_the_last_of_a_name_counts() -> None:
+    assert plan("FROM a AS x\nFROM b AS x\nFROM x").stages[2].parent == 1
+
+
+def test_base_with_variables() -> None:
+    assert plan("FROM --platform=$P a:$V", known={"V": "1", "P": "linux/arm64"}).stages[0].base == "a:1"
+    with pytest.raises(DockerfileError, match="should not be blank; V is not set"):
+        plan("FROM $V")
+
+
+@pytest.mark.parametrize("text", ["FROM a AS x\nCOPY --from=x q /", "FROM a AS x\nCOPY --from=y q /\nFROM x AS y"])
+def test_circles(text: str) -> None:
+    with pytest.raises(DockerfileError, match="circular dependency detected on stage: x"):
+        plan(text, "x")
+
+
+def test_circles_of_unused_stages_do_not_matter() -> None:
+    assert plan("FROM a AS x\nCOPY --from=x q /\nFROM b").needed() == [1]
+
+
+def test_no_such_target() -> None:
+    with pytest.raises(InvalidArgument, match="the stages are: none has a name"):
+        plan("FROM a", "t")
+
+
+def test_with_base() -> None:
+    changed = stages.with_base(plan("FROM a AS x\nFROM x").stages[1], "other")
+    assert (changed.base, changed.parent) == ("other", None)
