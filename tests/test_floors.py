@@ -39,7 +39,7 @@ ENGINE_STEPS = {
 }  # fmt: skip
 # Who may be imported by whom besides the floors: a third-party module and the packages that may use it.
 DOORS = {
-    "ctypes": {"linux/syscalls.py"},
+    "ctypes": {"linux/syscalls.py", "linux/crypt.py"},
     "aiohttp": {"http", "api", "registry", "etcd"},
     "sqlite3": {"storage/records.py", "storage/salvage.py"},
 }

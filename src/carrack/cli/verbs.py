@@ -63,6 +63,10 @@ _NETWORK = {
     "prune": "prune:NETWORKS",
     "rm": "networks:REMOVE",
 }
+_REGISTRY = {
+    "password": "registry:PASSWORD",
+    "serve": "registry:SERVE",
+}
 _SYSTEM = {
     "df": "df:DF",
     "dial-stdio": "dial:DIAL",
@@ -89,6 +93,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "doctor": ("Find what is wrong, and the commands that mend it", _DOCTOR),
     "image": ("Manage images", _IMAGE),
     "network": ("Manage networks", _NETWORK),
+    "registry": ("Serve images to others", _REGISTRY),
     "system": ("Manage Carrack", _SYSTEM),
     "volume": ("Manage volumes", _VOLUME),
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
-from carrack.errors import InvalidArgument
+from carrack.errors import CarrackError, InvalidArgument
 from carrack.oci import digest as digests
 from carrack.oci import manifest as documents
 from carrack.oci.descriptor import Descriptor
@@ -96,22 +97,21 @@ def store(repository: Repository, data: bytes, document: Manifest | Index) -> st
 
 def remove(repository: Repository, digest: str) -> None:
     """Have a manifest no longer, nor the tags that lead to it."""
-    document = read(repository, digest)
-    Tags(repository).drop(digest)
-    repository.remove(digest)
-    if document is not None and document.subject:
-        Referrers(repository).remove(document.subject.digest, digest)
-
-
-def read(repository: Repository, digest: str) -> Manifest | Index | None:
-    """A manifest of the repository, None when it is not there or damaged."""
     record = repository.record(digest)
-    try:
-        return documents.parse(
-            repository.content.read(digest, documents.SIZE_LIMIT), record.media_type if record else ""
-        )
-    except (OSError, InvalidArgument):
-        return None
+    Tags(repository).drop(digest)
+    if record is None:
+        return
+    with contextlib.suppress(CarrackError, OSError):  # where it cannot be read, its subject goes on naming it
+        document = read(repository, record)
+        if document.subject:
+            Referrers(repository).remove(document.subject.digest, digest)
+    repository.remove(digest)
+
+
+def read(repository: Repository, record: Record) -> Manifest | Index:
+    """A manifest of the repository; CarrackError or OSError when it is damaged."""
+    data = repository.content.read(record.digest, documents.SIZE_LIMIT)
+    return documents.parse(data, record.media_type, record.digest)
 
 
 def _needed(document: Manifest | Index) -> list[str]:

@@ -110,9 +110,9 @@ class Repository:
         os.utime(fd)
         os.close(fd)
 
-    def unlink(self, digest: str) -> bool:
+    def unlink(self, digest: str, *, durable: bool = True) -> bool:
         """Have the blob no longer; whether it had."""
-        return _remove(self.path / BLOBS / _hex(digest))
+        return _remove(self.path / BLOBS / _hex(digest), durable=durable)
 
     def record(self, digest: str) -> Record | None:
         """The manifest with that digest, None when it has none."""
@@ -278,12 +278,13 @@ def _note(path: Path) -> bool:
     return True
 
 
-def _remove(path: Path) -> bool:
+def _remove(path: Path, *, durable: bool = True) -> bool:
     try:
         path.unlink()
     except FileNotFoundError:
         return False
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
     return True
 
 

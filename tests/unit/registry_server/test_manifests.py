@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from tests.fakes.own_registry import Client, OwnRegistry, digest_of, image
 
+from carrack.errors import Internal
 from carrack.oci import media_types as types
+from carrack.oci.manifest import Manifest
 from carrack.registry_server.manifests import read
 
 
@@ -132,5 +134,16 @@ def test_subjects(registry: OwnRegistry, client: Client) -> None:
     assert {each["digest"] for each in listed} == {digest_of(data), of_index}
     assert client("DELETE", f"/v2/a/manifests/{digest_of(data)}").status == 202
     assert [each["digest"] for each in client("GET", f"/v2/a/referrers/{subject}").json["manifests"]] == [of_index]
-    assert read(registry.repositories.get("a"), subject) is not None
-    assert read(registry.repositories.get("a"), digest_of(b"x")) is None
+
+
+def test_a_damaged_one_is_noticed_and_can_be_removed(registry: OwnRegistry, client: Client) -> None:
+    repository = registry.repositories.get("a")
+    digest = client.push_image("a", "v1")
+    record = repository.record(digest)
+    assert record is not None
+    assert isinstance(read(repository, record), Manifest)
+    registry.repositories.content.path(digest).write_bytes(b"damaged")
+    with pytest.raises(Internal):
+        read(repository, record)
+    assert client("DELETE", f"/v2/a/manifests/{digest}").status == 202
+    assert client("HEAD", "/v2/a/manifests/v1").status == 404
