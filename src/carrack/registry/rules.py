@@ -29,8 +29,6 @@ from carrack.oci import reference as references
 from carrack.oci.reference import Reference
 
 FILE_LIMIT = 1024 * 1024
-_OTHER_TABLES = ("cache", "gc")
-"""Tables of the same file that others read."""
 _WHEN = ("all", "digest-only", "tag-only")
 
 
@@ -101,7 +99,7 @@ def _load(text: str) -> dict[str, Any]:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is one, so is a number too long to be read
         raise InvalidArgument(f"not TOML: {error}") from None
-    _known(document, ("offline", "registry", *_OTHER_TABLES), "the file")
+    _known(document, ("offline", "registry"), "the file")
     return document
 
 

@@ -32,9 +32,6 @@ location = "here"
 
 [[registry]]
 prefix = "*.example.com"
-
-[cache]
-size = "10GB"
 """
 
 

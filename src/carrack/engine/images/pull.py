@@ -138,6 +138,7 @@ class Puller:
     async def _name(self, image: Image, names: list[Reference]) -> Image:
         """Give an image that is here the names that lead to it."""
         if all(self._store.named(name) == image for name in names):
+            self._store.uses.touch(image.id)
             return image
         config = await asyncio.to_thread(self._content.read, image.id, image_config.SIZE_LIMIT)
         async with self._layers.hold([image.id, *image.diff_ids]):
@@ -158,7 +159,7 @@ class Puller:
                 image, _ = await self._store.add(offer.config, names, manifest=offer.manifest, index=offer.index)
                 return image
         except BaseException:
-            await whole(self._store.collect())
+            await whole(self._store.collect(feed=True))  # what has come whole need not come again
             raise
 
     async def _layers_of(self, job: _Job, missing: dict[str, Descriptor]) -> None:

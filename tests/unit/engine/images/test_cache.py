@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.images import World, config_for, oci_layout, sha, stream, tar
+from tests.fakes.pulling import pulling
+from tests.fakes.registry_faults import Fault
 
 from carrack.engine.images.cache import BlobCache
 from carrack.engine.images.policy import parse
+from carrack.errors import NotFound
 from carrack.storage.gc import Garbage, Stored
 from carrack.storage.records import Records
 
@@ -103,6 +106,27 @@ def test_scarce_room_ends_it(world: World) -> None:
     world.layers.cache._room = lambda: (1000, 50)
     asyncio.run(world.keeper.tidy())
     assert kept(world) == []
+
+
+def test_the_next_pull_asks_for_no_blob_that_is_kept(tmp_path: Path) -> None:
+    with pulling(tmp_path / "d") as (world, registry):
+        world.layers.cache.budget = 1 << 20
+        stored = registry.content.add_image("app", "1", LAYERS[:2])
+        name = f"{registry.host}/app:1"
+        registry.faults.append(Fault(f"/blobs/{stored.layers[1]}", times=None, status=404, code="BLOB_UNKNOWN"))
+        with pytest.raises(NotFound):
+            world.pull(name)
+        assert {blob.digest for blob in world.layers.cache.blobs} <= {stored.layers[0]}  # as far as it came
+        registry.faults.clear()
+        (image,) = world.pull(name)
+        asyncio.run(world.store.collect())
+        assert list(world.layers.cache.blobs) == []
+        asyncio.run(world.store.remove(image))
+        asyncio.run(world.store.collect(feed=True))
+        assert sorted(blob.digest for blob in world.layers.cache.blobs) == sorted(stored.layers)
+        registry.requests.clear()
+        world.pull(name)
+        assert [each.target for each in registry.asked("GET", "/blobs/") if stored.config not in each.target] == []
 
 
 @pytest.fixture
