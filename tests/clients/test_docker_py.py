@@ -24,7 +24,7 @@ def test_the_system_tells_of_itself(client: Any) -> None:
 
 
 @pytest.mark.census("POST /auth")
-def test_a_login_without_registries_fails_with_a_reason(client: Any, docker: Any) -> None:
+def test_a_login_where_no_registry_is_fails_with_a_reason(client: Any, docker: Any) -> None:
     with pytest.raises(docker.errors.APIError) as failure:
         client.login("someone", "secret", registry="127.0.0.1:1")
     assert failure.value.explanation

@@ -103,6 +103,11 @@ def _resolve(session: "Session", words: list[str]) -> "tuple[Command, list[str]]
 def _unknown(session: "Session", group: str, verb: str) -> str:
     from carrack.cli.verbs import is_refused
 
+    if (group, verb) == ("", "trust"):
+        return (
+            "carrack: 'carrack trust' is obsolete: docker has dropped its signatures (Notary v1) in version 29; "
+            "sign with cosign or notation, which keep theirs in the registry"
+        )
     if is_refused(group, verb):
         hint = "; make or load images with: carrack image bootstrap | carrack load" if verb == "build" else ""
         return f"carrack: '{session.name}' is not built yet{hint}"

@@ -1,13 +1,18 @@
-"""Notes beside a command's own output, on standard error, laid out as docker lays out its own."""
+"""Notes beside a command's own output, laid out as docker lays out its own."""
 
 import os
 
-from carrack.cli.command import write_error
+from carrack.cli.command import write, write_error
 
 
 def show(text: str) -> None:
-    """Write a note of one or more lines, with colours where standard error is a terminal."""
+    """Write a note of one or more lines to standard error, with colours where that is a terminal."""
     write_error(lay_out(text, coloured=os.isatty(2)))
+
+
+def show_within(text: str) -> None:
+    """Write a note as a part of the output itself, to standard output."""
+    write(lay_out(text, coloured=os.isatty(1)))
 
 
 def lay_out(text: str, *, coloured: bool) -> str:

@@ -50,9 +50,17 @@ _IMAGE = {
     "ls": "images:IMAGES",
     "prune": "prune:IMAGES",
     "pull": "pull:PULL",
+    "push": "push:PUSH",
     "rm": "rm:RMI",
     "save": "save:SAVE",
     "tag": "tag:TAG",
+}
+_MANIFEST = {
+    "annotate": "manifest:ANNOTATE",
+    "create": "manifest:CREATE",
+    "inspect": "manifest:INSPECT",
+    "push": "manifest:PUSH",
+    "rm": "manifest:RM",
 }
 _NETWORK = {
     "connect": "networks:CONNECT",
@@ -92,6 +100,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "context": ("Manage contexts", _CONTEXT),
     "doctor": ("Find what is wrong, and the commands that mend it", _DOCTOR),
     "image": ("Manage images", _IMAGE),
+    "manifest": ("Manage manifests and lists of them, for images of several platforms", _MANIFEST),
     "network": ("Manage networks", _NETWORK),
     "registry": ("Serve images to others", _REGISTRY),
     "system": ("Manage Carrack", _SYSTEM),
@@ -112,7 +121,7 @@ TOP: dict[str, str] = {
     "ps": _CONTAINER["ls"],
     "images": _IMAGE["ls"],
     "rmi": _IMAGE["rm"],
-    **{verb: _IMAGE[verb] for verb in ("history", "import", "load", "pull", "save", "tag")},
+    **{verb: _IMAGE[verb] for verb in ("history", "import", "load", "pull", "push", "save", "tag")},
     "info": _SYSTEM["info"],
     "events": _SYSTEM["events"],
     "fsck": _SYSTEM["fsck"],
@@ -120,15 +129,16 @@ TOP: dict[str, str] = {
     "inspect": "inspect:ANY",
     "login": "login:LOGIN",
     "logout": "login:LOGOUT",
+    "search": "search:SEARCH",
     "version": "version:VERSION",
     "completion": "completion:COMPLETION",
     "__complete": "completion:COMPLETE",
 }
 # known to the docker command, and not built here
-_REFUSED = """push search build builder buildx bake compose checkpoint manifest plugin trust
+_REFUSED = """build builder buildx bake compose checkpoint plugin trust
 config node secret service stack swarm"""
 _REFUSED_IN_GROUPS = {
-    "image": "push build",
+    "image": "build",
 }
 
 

@@ -52,6 +52,7 @@ def test_version(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
         (["foo"], 1, "carrack: unknown command: carrack foo\n\nRun 'carrack --help' for more information\n"),
         (["image", "foo"], 1, "carrack: unknown command: carrack image foo\n\nUsage:  carrack image"),
         (["build", "x"], 1, "carrack: 'carrack build' is not built yet"),
+        (["trust", "sign", "x"], 1, "carrack: 'carrack trust' is obsolete"),
         (["--wrong"], 125, "unknown flag: --wrong"),
         (["-H", "a", "-H", "b", "ps"], 1, "specify only one -H"),
         (["-l", "loud", "ps"], 1, "Unable to parse logging level: loud"),

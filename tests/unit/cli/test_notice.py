@@ -7,7 +7,9 @@ from carrack.cli import notice
 
 def test_lines_are_indented(capsys: pytest.CaptureFixture[str]) -> None:
     notice.show("one\ntwo\n")
-    assert capsys.readouterr().err == "\n Info -> one\n         two\n         \n"
+    assert capsys.readouterr() == ("", "\n Info -> one\n         two\n         \n")
+    notice.show_within("one")
+    assert capsys.readouterr() == ("\n Info -> one\n", "")
 
 
 def test_colours_where_there_is_a_terminal() -> None:

@@ -10,19 +10,16 @@ from carrack.api.app import Route
 from carrack.api.json_text import parse_json
 from carrack.api.request import Request
 from carrack.api.response import Response, empty, json_response, stream
-from carrack.api.routes import image_reports
+from carrack.api.routes import image_reports, registries
 from carrack.api.stream import StreamWriter
 from carrack.engine.images import progress
 from carrack.engine.images.service import Images
-from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotFound, NotSupported
+from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotSupported
 from carrack.oci import digest as digests
 from carrack.oci import platform, reference
 from carrack.oci.platform import Platform
 from carrack.oci.reference import Reference
 from carrack.registry.credentials import decode
-
-_NO_PUSH = "pushing to a registry is not built yet; use `carrack image save` to take an image elsewhere"
-_NO_SEARCH = "searching a registry is not built yet"
 
 
 def routes(images: Images) -> list[Route]:
@@ -30,7 +27,6 @@ def routes(images: Images) -> list[Route]:
     face, transfer = _Face(images), _Transfer(images)
     return [
         Route("GET", "/images/json", face.summaries),
-        Route("GET", "/images/search", transfer.search),
         Route("GET", "/images/get", transfer.save_many),
         Route("GET", "/images/{name:.*}/get", transfer.save_one),
         Route("GET", "/images/{name:.*}/history", face.history),
@@ -38,11 +34,11 @@ def routes(images: Images) -> list[Route]:
         Route("POST", "/images/create", transfer.create),
         Route("POST", "/images/load", transfer.load),
         Route("POST", "/images/prune", face.prune),
-        Route("POST", "/images/{name:.*}/push", transfer.push),
         Route("POST", "/images/{name:.*}/tag", face.tag),
         Route("DELETE", "/images/{name:.*}", face.remove),
         Route("POST", "/commit", transfer.commit),
         Route("POST", "/carrack/images/bootstrap", transfer.bootstrap),
+        *registries.routes(images),
         *image_reports.routes(images.looker),
     ]
 
@@ -172,17 +168,6 @@ class _Transfer:
                 await writer.json(progress.failure(error))
 
         return stream(produce)
-
-    async def search(self, request: Request) -> Response:
-        raise NotSupported(_NO_SEARCH)
-
-    async def push(self, request: Request) -> Response:
-        name = reference.parse(request.path["name"])
-        every = [known for image in self._images.store for known in image.references if known.name == name.name]
-        tag = request.query.text("tag")
-        if not any(not tag or known.tag == tag for known in every):
-            raise NotFound(f"An image does not exist locally with the tag: {name.familiar_name}")
-        raise NotSupported(_NO_PUSH)
 
     def _pulled(self, request: Request) -> Response:
         """A failure before the first message is the answer's status, as clients expect."""

@@ -14,7 +14,6 @@ _CHECKPOINTS = "checkpoints are not supported by this version of Carrack"
 _PROFILES = (
     "profiles of Go's runtime are not to be had here; SIGUSR1 writes the stacks of all threads to the daemon's log"
 )
-_REGISTRY = "registries are not supported by this version of Carrack"
 # What every Docker engine outside a swarm answers, so that clients take their usual way.
 NO_MANAGER = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
@@ -25,7 +24,6 @@ _REFUSED = {
     ("POST", "/build"): _BUILD,
     ("POST", "/session"): _BUILD,
     ("POST", "/grpc"): _BUILD,
-    ("GET", "/distribution/{name:.*}/json"): _REGISTRY,
     ("GET", "/debug/vars"): _PROFILES,
     ("GET", "/debug/pprof/"): _PROFILES,
     ("GET", "/debug/pprof/{name}"): _PROFILES,

@@ -14,7 +14,7 @@ from carrack.api.stream import StreamWriter
 from carrack.engine.events import Events, matcher
 from carrack.engine.system.info import SystemInfo
 from carrack.engine.system.usage import DiskUsage
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import InvalidArgument
 
 _OF_BUILDS = frozenset("description id inuse label label! parent private shared type unused-for until".split())
 
@@ -38,7 +38,6 @@ def routes(system: System) -> list[Route]:
         Route("GET", "/events", face.events),
         Route("GET", "/system/df", face.disk_usage),
         Route("POST", "/build/prune", face.prune_builds),
-        Route("POST", "/auth", face.auth),
         *later.routes(),
     ]
 
@@ -88,10 +87,6 @@ class _Face:
             if name not in _OF_BUILDS:
                 raise InvalidArgument(f"failed to prune build cache: invalid filter '{name}'")
         return json_response({"CachesDeleted": None, "SpaceReclaimed": 0})
-
-    async def auth(self, request: Request) -> Response:
-        await request.json_object("registry.AuthConfig", required=True)
-        raise NotSupported("logging in to a registry is not supported by this engine yet")
 
 
 def _moment(request: Request, name: str) -> int | None:

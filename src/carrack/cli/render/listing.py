@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PARSING = (
     "*formatter.imageContext", "*network.networkContext", "*formatter.diskUsageImagesContext",
-    "*container.statsContext", "*image.historyContext",
+    "*container.statsContext", "*image.historyContext", "*registry.searchContext",
 )  # fmt: skip
 
 

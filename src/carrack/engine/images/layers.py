@@ -149,22 +149,37 @@ class LayerStore:
             del self._coming[diff_id]
         return True
 
-    def open(self, diff_id: str) -> tuple[BinaryIO, Blob, str]:
-        """The layer's bytes as they came, with their digest and media type: the kept blob, else its exact tar."""
+    def open(self, diff_id: str, form: str = "") -> tuple[BinaryIO, Blob, str]:
+        """The layer's bytes as they came, with their digest and media type: the kept blob, else its exact tar.
+
+        `form` is the digest of the form that is wanted. Raises Internal when it cannot be had.
+        """
         layer = self.get(diff_id)
-        if layer.blob is not None and self._content.has(layer.blob):
-            file = self._content.open(layer.blob)
+        blob = form or layer.blob
+        if blob is not None and self._content.has(blob):
+            file = self._content.open(blob)
             kind = compression.sniff(file.read(8))
             file.seek(0)
             media_type = media_types.OCI_LAYER_BY_COMPRESSION.get("" if kind == compression.PLAIN else kind)
             if media_type is None:
                 file.close()
-                raise Internal(f"layer {diff_id}: its kept blob {layer.blob} has an unknown form ({kind})")
-            return file, Blob(layer.blob, self._content.size(layer.blob)), media_type
-        tar = self._files.open_tar(diff_id)
+                raise Internal(f"layer {diff_id}: its kept blob {blob} has an unknown form ({kind})")
+            return file, Blob(blob, self._content.size(blob)), media_type
+        tar = self._files.open_tar(diff_id) if form in ("", diff_id) else None
         if tar is None:
             raise Internal(f"layer {diff_id}: its bytes were not kept and cannot be made again")
         return tar, Blob(diff_id, layer.size), media_types.OCI_LAYER
+
+    async def keep(self, diff_id: str, spool: Ingest) -> Blob:
+        """Keep a spool as the form in which this layer travels from now on."""
+        size, blob = self.get(diff_id).size, spool.finish()
+
+        async def made() -> Made:
+            return size, await whole(asyncio.to_thread(spool.commit, blob.digest))
+
+        async with self.hold([blob.digest]):
+            await self._recorded(diff_id, made)
+        return blob
 
     async def collect(
         self, images: Callable[[], list[ImageRoots]], held_layers: Callable[[], Iterable[str]], *, feed: bool = False

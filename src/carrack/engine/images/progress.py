@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,6 +17,22 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 async def silent(message: Message) -> None:
     """An Emit that says nothing."""
+
+
+class Line:
+    """One client's stream of messages, for several to speak on at once."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._turn = asyncio.Lock()
+
+    async def say(self, message: Message) -> None:
+        async with self._turn:
+            await self._emit(message)
+
+    async def step(self, status: str, name: str) -> None:
+        """A layer (`name` is its short id) has come to a new stage."""
+        await self.say({"status": status, "progressDetail": {}, "id": name})
 
 
 def line(text: str) -> Message:

@@ -19,8 +19,11 @@ from carrack.engine.images.layers import Apply, LayerStore
 from carrack.engine.images.listing import Lister
 from carrack.engine.images.load import Loader
 from carrack.engine.images.looking import Look, Looker
+from carrack.engine.images.packing import Packer
 from carrack.engine.images.policy import Disk
 from carrack.engine.images.pull import Puller
+from carrack.engine.images.push import Pusher, PushServices
+from carrack.engine.images.remote import Remote
 from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
 from carrack.engine.images.transfer import Transfers
@@ -106,6 +109,7 @@ class Images:
     workers: Workers
     client: RegistryClient
     puller: Puller
+    pusher: Pusher
 
     @classmethod
     def build(
@@ -146,7 +150,13 @@ class Images:
             workers=workers,
             client=client,
             puller=Puller(store, layers, content, Transfers(layers, content, workers), client, events, host),
+            pusher=_pusher(store, layers, content, events, client),
         )
+
+    @property
+    def remote(self) -> Remote:
+        """What registries are asked without an image coming or going."""
+        return Remote(self.client)
 
     async def start(self) -> None:
         """Read the records and sweep what a crash has left; containers must have been read before."""
@@ -162,6 +172,12 @@ class Images:
     async def documents(self) -> list[Document]:
         """What `system df` shows of images."""
         return await self.lister.usage()
+
+
+def _pusher(
+    store: ImageStore, layers: LayerStore, content: ContentStore, events: Events, client: RegistryClient
+) -> Pusher:
+    return Pusher(PushServices(store, layers, content, Packer(layers, content), events), client)
 
 
 def _users(containers: Containers) -> list[Use]:

@@ -92,6 +92,7 @@ def serve(world: World, tmp_path: Path, puller: Puller) -> Callable[[Callable[[s
         workers=absent,
         client=absent,
         puller=pulls,
+        pusher=absent,
     )
     return lambda client: run_with(tmp_path, routes(images), client)
 
@@ -185,17 +186,6 @@ def test_pull(serve: Any, puller: Puller) -> None:
         assert puller.pulled[0][-1] == "joe"
         bad = "X-Registry-Auth: ?\r\n"
         assert (await ask(address, "/images/create?fromImage=app&tag=1", "POST", headers=bad))[0] == 400
-
-    serve(client)
-
-
-def test_what_needs_a_registry_is_refused(serve: Any) -> None:
-    async def client(address: str) -> None:
-        assert (await ask(address, "/images/search?term=x"))[0] == 501
-        assert (await ask(address, "/images/none/push", "POST"))[0] == 404
-        await load(address)
-        assert (await ask(address, "/images/app/push?tag=1", "POST"))[0] == 501
-        assert (await ask(address, "/images/app/push?tag=2", "POST"))[0] == 404
 
     serve(client)
 

@@ -101,16 +101,6 @@ def test_refusals(tmp_path: Path, target: str, words: str) -> None:
     run_with(tmp_path, table(), client)
 
 
-def test_logging_in_is_refused_clearly(tmp_path: Path) -> None:
-    async def client(address: str) -> None:
-        kind = "Content-Type: application/json\r\n"
-        status, _, body = await ask(address, "/auth", "POST", b'{"username":"me","password":"canary"}', kind)
-        assert (status, "registry" in json.loads(body)["message"]) == (501, True)
-        assert b"canary" not in body
-
-    run_with(tmp_path, table(), client)
-
-
 def test_events_are_told_as_they_happen(tmp_path: Path) -> None:
     engine = Engine()
 

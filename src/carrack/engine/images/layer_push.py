@@ -1,0 +1,157 @@
+"""The layers of one image on their way to a registry: found there, mounted from a neighbour, or uploaded; several at
+once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from carrack.engine.images import progress
+from carrack.errors import Internal
+from carrack.oci import digest as digests
+from carrack.oci import manifest as manifests
+from carrack.oci.manifest import Manifest
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from carrack.engine.images.progress import Line
+    from carrack.engine.images.push import PushServices
+    from carrack.oci.descriptor import Descriptor
+    from carrack.registry.repository import Repository
+
+_PIECE = 1 << 20
+_PAUSE = 0.1  # seconds between two messages of one layer's progress
+_MOUNTS_MOST = 3  # repositories that a layer is asked of
+
+Open = Callable[[int], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A layer, and the form in which it travels; None while it has never been compressed."""
+
+    diff_id: str
+    layer: Descriptor | None
+
+
+class Transfer:
+    """One push: the repository it goes to, the line to the client, and what has arrived so far."""
+
+    def __init__(self, repository: Repository, services: PushServices, slots: asyncio.Semaphore, line: Line) -> None:
+        self.repository = repository
+        self.services = services
+        self.slots = slots
+        self.line = line
+        self.arrived: dict[str, Descriptor] = {}
+
+    async def small(self, descriptor: Descriptor, data: bytes) -> None:
+        """Upload a config, unless it is there."""
+        if descriptor.digest in self.arrived:
+            return
+        if await self.repository.size_of(descriptor.digest) is None:
+
+            async def chunks(offset: int) -> AsyncIterator[bytes]:
+                yield data[offset:]
+
+            await self.repository.upload(descriptor, chunks, lambda _: None)
+        self.arrived[descriptor.digest] = descriptor
+
+    def neighbours(self, digest: str) -> list[str]:
+        """Repositories of the same registry that have the blob, by what images here were pulled from and pushed to."""
+        name = self.repository.name
+        found: list[str] = []
+        for image in self.services.store:
+            paths = [known.path for known in image.references if known.domain == name.domain and known.digest]
+            if any(path != name.path and path not in found for path in paths) and digest in self._blobs(image.manifest):
+                found += [path for path in dict.fromkeys(paths) if path != name.path and path not in found]
+        return sorted(found, key=lambda path: _likeness(path, name.path), reverse=True)[:_MOUNTS_MOST]
+
+    def _blobs(self, digest: str) -> set[str]:
+        content = self.services.content
+        if not digest or not content.has(digest):
+            return set()
+        parsed = manifests.parse(content.read(digest, manifests.SIZE_LIMIT))
+        return {layer.digest for layer in parsed.layers} if isinstance(parsed, Manifest) else set()
+
+
+class LayerPush:
+    """Brings the layers of one image to the registry."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self._transfer = transfer
+        self._line = transfer.line
+
+    async def push(self, parcels: list[Parcel]) -> list[Descriptor]:
+        """The layers as they have arrived, in the order of `parcels` (base first); the top one is begun first."""
+        once = {parcel.diff_id: parcel for parcel in reversed(parcels)}
+        for diff_id in once:
+            await self._line.step("Preparing", digests.short(diff_id))
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {diff_id: group.create_task(self._one(parcel)) for diff_id, parcel in once.items()}
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [tasks[parcel.diff_id].result() for parcel in parcels]
+
+    async def _one(self, parcel: Parcel) -> Descriptor:
+        transfer, name = self._transfer, digests.short(parcel.diff_id)
+        if transfer.slots.locked():
+            await self._line.step("Waiting", name)
+        async with transfer.slots:
+            layer = parcel.layer or await self._packed(parcel.diff_id)
+            if layer.digest in transfer.arrived or await transfer.repository.size_of(layer.digest) is not None:
+                await self._line.step("Layer already exists", name)
+            elif (source := await self._mounted(layer.digest)) is not None:
+                await self._line.step(f"Mounted from {source}", name)
+            else:
+                await transfer.repository.upload(layer, self._reader(parcel.diff_id, layer), lambda _: None)
+                await self._line.step("Pushed", name)
+        transfer.arrived[layer.digest] = layer
+        return layer
+
+    async def _packed(self, diff_id: str) -> Descriptor:
+        packer = self._transfer.services.packer
+        known = packer.packed(diff_id)
+        if known is None:
+            await self._line.step("Compressing", digests.short(diff_id))
+        return known or await packer.pack(diff_id)
+
+    async def _mounted(self, digest: str) -> str | None:
+        for path in self._transfer.neighbours(digest):
+            if await self._transfer.repository.mount(digest, path):
+                return path
+        return None
+
+    def _reader(self, diff_id: str, layer: Descriptor) -> Open:
+        """The layer's bytes from an offset on, telling how far they are read."""
+
+        async def chunks(offset: int) -> AsyncIterator[bytes]:
+            name, told = digests.short(diff_id), 0.0
+            with self._transfer.services.layers.open(diff_id, layer.digest)[0] as file:
+                file.seek(offset, 1)
+                while offset < layer.size:
+                    piece = await asyncio.to_thread(_read, file, min(_PIECE, layer.size - offset), diff_id)
+                    offset += len(piece)
+                    if time.monotonic() - told > _PAUSE:
+                        told = time.monotonic()
+                        await self._line.say(progress.layer("Pushing", name, offset, layer.size))
+                    yield piece
+
+        return chunks
+
+
+def _read(file: BinaryIO, size: int, diff_id: str) -> bytes:
+    data = file.read(size)
+    if not data:
+        raise Internal(f"layer {diff_id} ended early: its file is damaged; get the image again")
+    return data
+
+
+def _likeness(one: str, other: str) -> int:
+    """How many components two paths share at their begin."""
+    pairs = zip(one.split("/"), other.split("/"), strict=False)
+    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(one.count("/"), other.count("/")) + 1)

@@ -1,0 +1,181 @@
+"""`push`: an image's blobs, then its manifest, to the registry that its name says.
+
+::
+
+    name ─▶ image ─▶ kept manifest, or a fresh one ─▶ layers ┬─ there already
+                                                             ├─ mounted from another repository of that registry
+                                                             └─ uploaded, compressed first where they never travelled
+                                         config ─────────────┘
+    then the manifest under its tag; of an index all its manifests under their digests, then the index.
+
+What was pulled goes out byte for byte, so that its digest stays. The messages are those of dockerd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from carrack.engine.images import index_push, progress
+from carrack.engine.images.layer_push import LayerPush, Parcel, Transfer
+from carrack.engine.whole import whole
+from carrack.errors import InvalidArgument, NotFound
+from carrack.oci import digest as digests
+from carrack.oci import document, image_config, media_types
+from carrack.oci import manifest as manifests
+from carrack.oci.descriptor import Descriptor
+from carrack.oci.manifest import Manifest
+from carrack.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from carrack.engine.events import Events
+    from carrack.engine.images.image import Image
+    from carrack.engine.images.layers import LayerStore
+    from carrack.engine.images.packing import Packer
+    from carrack.engine.images.progress import Emit
+    from carrack.engine.images.store import ImageStore
+    from carrack.oci.platform import Platform
+    from carrack.registry.client import RegistryClient
+    from carrack.registry.credentials import Credentials
+    from carrack.registry.repository import Repository
+    from carrack.storage.content import ContentStore
+
+
+@dataclass(frozen=True, slots=True)
+class PushServices:
+    """What pushing needs of the rest."""
+
+    store: ImageStore
+    layers: LayerStore
+    content: ContentStore
+    packer: Packer
+    events: Events
+
+
+class Pusher:
+    """Pushes images, at most `uploads` blobs at a time, whoever asked for them."""
+
+    def __init__(self, services: PushServices, client: RegistryClient, uploads: int = 5) -> None:
+        self._services = services
+        self._client = client
+        self.set_uploads(uploads)
+
+    def set_uploads(self, uploads: int) -> None:
+        """Let so many blobs travel at once from now on."""
+        self._slots = asyncio.Semaphore(uploads)
+
+    async def check(self, name: Reference, platform: Platform | None) -> None:
+        """Raise NotFound where `name` has no image for `platform`."""
+        if platform is not None:
+            await self._services.store.resolve(name.with_default_tag().familiar, platform)
+
+    async def push(
+        self,
+        name: Reference,
+        credentials: Credentials,
+        emit: Emit,
+        *,
+        platform: Platform | None = None,
+        all_tags: bool = False,
+    ) -> None:
+        """Push what `name` stands for (`all_tags`: every tag of its repository), with an event for each tag.
+
+        Raises NotFound, InvalidArgument, and what the registry has against it.
+        """
+        if name.digest:
+            raise InvalidArgument("cannot push a digest reference")
+        await emit({"status": f"The push refers to repository [{name.name}]"})
+        tags = self._tags(name, all_tags=all_tags)
+        repository = self._client.repository(name, credentials, push=True)
+        transfer = Transfer(repository, self._services, self._slots, progress.Line(emit))
+        for tag, image in tags:
+            await self._push_tag(transfer, tag, image, platform)
+
+    def _tags(self, name: Reference, *, all_tags: bool) -> list[tuple[Reference, Image]]:
+        store = self._services.store
+        known = {known: image for image in store for known in image.references if known.name == name.name}
+        if not known:
+            raise NotFound(f"An image does not exist locally with the tag: {name.familiar_name}")
+        if all_tags and (tagged := [each for each in known if each.tag]):
+            return [(each, known[each]) for each in sorted(tagged, key=str)]
+        wanted = name.with_default_tag()
+        if wanted not in known:
+            raise NotFound(f"tag does not exist: {wanted.familiar}")
+        return [(wanted, known[wanted])]
+
+    async def _push_tag(self, transfer: Transfer, tag: Reference, image: Image, platform: Platform | None) -> None:
+        store = self._services.store
+        async with AsyncExitStack() as held:
+            for each in (image, *store.siblings(image)):
+                await held.enter_async_context(store.hold(each))
+            if platform is not None:
+                image = await store.resolve(image.id, platform)
+            pushed = await index_push.push(self, transfer, tag, image) if image.index and platform is None else None
+            if pushed is None:
+                pushed = await self.push_image(transfer, image, tag.tag, tag)
+            size = pushed.size
+            await transfer.line.say({"status": f"{tag.tag}: digest: {pushed.digest} size: {size}"})
+            aux = {"Tag": tag.tag, "Digest": pushed.digest, "Size": size}
+            await transfer.line.say({"progressDetail": {}, "aux": aux})
+        labels = {**image.labels, "name": tag.familiar_name}
+        self._services.events.publish("image", "push", tag.familiar, labels)
+
+    async def push_image(
+        self, transfer: Transfer, image: Image, reference: str, name: Reference | None = None
+    ) -> Descriptor:
+        """Push one image for one platform under a tag or its manifest's digest; it is recorded as to be had at `name`.
+
+        Raises what the registry has against it.
+        """
+        kept = self._kept(image)
+        if kept is not None:
+            parcels = [Parcel(diff_id, layer) for diff_id, layer in zip(image.diff_ids, kept[1].layers, strict=True)]
+            if not await self._all_to_be_had(transfer.repository, parcels):
+                kept = None
+        if kept is None:
+            parcels = [Parcel(diff_id, self._services.packer.packed(diff_id)) for diff_id in image.diff_ids]
+        layers = await LayerPush(transfer).push(parcels)
+        config = self._services.content.read(image.id, image_config.SIZE_LIMIT)
+        data, parsed = kept or _fresh(image, config, layers)
+        await transfer.small(parsed.config, config)
+        digest = await transfer.repository.put_manifest(reference, data, parsed.media_type)
+        await self._record(config, data, name, digest)
+        return Descriptor(parsed.media_type, digest, len(data))
+
+    def _kept(self, image: Image) -> tuple[bytes, Manifest] | None:
+        """The manifest that the image came by. One of plain tars, as archives have it, is not for travelling."""
+        content = self._services.content
+        if not image.manifest or not content.has(image.manifest):
+            return None
+        data = content.read(image.manifest, manifests.SIZE_LIMIT)
+        parsed = manifests.parse(data)
+        if not isinstance(parsed, Manifest) or len(parsed.layers) != len(image.diff_ids):
+            return None
+        plain = any(not media_types.LAYER_COMPRESSION.get(layer.media_type, "") for layer in parsed.layers)
+        return None if plain and not image.repo_digests else (data, parsed)
+
+    async def _all_to_be_had(self, repository: Repository, parcels: list[Parcel]) -> bool:
+        """Whether each layer's bytes, as the manifest names them, are here or already there."""
+        for parcel in parcels:
+            assert parcel.layer is not None
+            digest = parcel.layer.digest
+            here = self._services.packer.has(parcel.diff_id, digest)
+            if not here and await repository.size_of(digest) is None:
+                return False
+        return True
+
+    async def _record(self, config: bytes, data: bytes, name: Reference | None, digest: str) -> None:
+        """The image came by this manifest, and is to be had by its digest. One removed meanwhile does not come back."""
+        store = self._services.store
+        image_id = digests.of(config)
+        if any(image.id == image_id for image in store):
+            names = [Reference(name.domain, name.path, digest=digest)] if name else []
+            await whole(store.add(config, names, manifest=data))
+
+
+def _fresh(image: Image, config: bytes, layers: list[Descriptor]) -> tuple[bytes, Manifest]:
+    pointer = Descriptor(media_types.OCI_CONFIG, image.id, len(config))
+    made = Manifest(media_types.OCI_MANIFEST, pointer, tuple(layers))
+    return document.encode(made.document()), made
