@@ -111,7 +111,7 @@ class _Said:
     def __init__(self, data: bytes, step: int) -> None:
         self._pieces = [data[at : at + step] for at in range(0, len(data), step)]
 
-    async def receive(self, patience: float) -> bytes:
+    async def receive(self, patience: float, want: int = 1) -> bytes:
         return self._pieces.pop(0) if self._pieces else b""
 
     def ready(self) -> bytes | None:

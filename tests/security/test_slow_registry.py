@@ -71,7 +71,7 @@ class Pieces:
     def __init__(self, data: bytes, step: int) -> None:
         self._pieces = deque(data[at : at + step] for at in range(0, len(data), step))
 
-    async def receive(self, patience: float) -> bytes:
+    async def receive(self, patience: float, want: int = 1) -> bytes:
         return self._pieces.popleft() if self._pieces else b""
 
     def ready(self) -> bytes | None:
@@ -112,7 +112,7 @@ def test_a_head_without_end_is_left_early(data: bytes) -> None:
     class Counted(Pieces):
         read = 0
 
-        async def receive(self, patience: float) -> bytes:
+        async def receive(self, patience: float, want: int = 1) -> bytes:
             piece = await super().receive(patience)
             self.read += len(piece)
             return piece

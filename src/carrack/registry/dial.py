@@ -136,11 +136,12 @@ async def _secured(below: Channel, context: ssl.SSLContext, host: str, what: str
         async with asyncio.timeout(CONNECT_PATIENCE):
             await channel.handshake(CONNECT_PATIENCE)
     except TimeoutError:
-        raise TlsFailed(f"{what}: no answer to TLS", plain=False) from None
+        raise TlsFailed(f"{what}: no answer to TLS", plain=True) from None
     except ssl.SSLCertVerificationError as error:
         raise TlsFailed(f"{what}: certificate is not trusted: {error.verify_message}", plain=False) from error
     except ssl.SSLError as error:
-        plain = error.reason in _NO_TLS
+        # A server that speaks plain HTTP often hangs up when it reads what is none.
+        plain = error.reason in _NO_TLS or isinstance(error, ssl.SSLZeroReturnError | ssl.SSLEOFError)
         raise TlsFailed(f"{what}: {'not TLS' if plain else error.reason or error}", plain=plain) from error
     except ConnectionError as error:
         raise TlsFailed(f"{what}: the connection ended during the handshake of TLS", plain=True) from error

@@ -51,10 +51,10 @@ class Connection:
         """End it at once."""
         self._channel.close()
 
-    async def receive(self, most: int = sys.maxsize) -> bytes:
-        """What comes next, at most so many bytes; b"" at the end. Raises Broken."""
+    async def receive(self, most: int = sys.maxsize, want: int = 1) -> bytes:
+        """What comes next, at most so many bytes; b"" at the end. `want` is as for Channel.receive. Raises Broken."""
         if self._at >= len(self._rest):
-            data = await self._more()
+            data = await self._more(want)
             if len(data) <= most:
                 return data
             self._rest, self._at = data, 0
@@ -108,11 +108,11 @@ class Connection:
         except Broken as error:
             raise Broken(str(error.strerror), begun=bool(lines) or self._at < len(self._rest)) from error
 
-    async def _more(self) -> bytes:
+    async def _more(self, want: int = 1) -> bytes:
         """What the channel has next; b"" at the end. Only time spent on waiting counts as slowness of the server."""
         begun = time.monotonic()
         try:
-            data = await self._channel.receive(self._patience)
+            data = await self._channel.receive(self._patience, want)
         except TimeoutError:
             raise Broken(f"nothing came for {self._patience:.0f} seconds", begun=True) from None
         except OSError as error:
@@ -233,7 +233,7 @@ class Answer:
 
 async def _exactly(connection: Connection, size: int) -> AsyncIterator[bytes]:
     while size > 0:
-        data = await connection.receive(size)
+        data = await connection.receive(size, size)
         if not data:
             raise Broken(f"the connection was closed {size} bytes before the end", begun=True)
         size -= len(data)

@@ -143,9 +143,18 @@ class Session:
         except (NotReached, TlsFailed):
             # A host that does not speak trusted TLS may yet lie in a network that is declared insecure.
             if self.host.insecure or not await self._insecure_by_address():
+                self._forget()
                 raise
+        except OSError:
+            self._forget()
+            raise
         self.host.insecure, self.host.base = True, ""
         return await self._convinced(method, path, scopes, headers, body)
+
+    def _forget(self) -> None:
+        """Look again next time whether an insecure registry speaks TLS: it may have hung up for other reasons."""
+        if self.host.base.startswith("http:"):
+            self.host.base = ""
 
     async def _convinced(
         self, method: str, path: str, scopes: tuple[str, ...], headers: Mapping[str, str], body: Callable[[], Body]

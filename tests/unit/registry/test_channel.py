@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ def _pair() -> tuple[Plain, Plain, socket.socket, socket.socket]:
     for one in (left, right):
         one.setblocking(False)
     return Plain(left), Plain(right), left, right
+
+
+def _pair_of_tcp() -> tuple[Plain, Plain]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        left = socket.create_connection(listener.getsockname())
+        right, _ = listener.accept()
+    for one in (left, right):
+        one.setblocking(False)
+    return Plain(left), Plain(right)
 
 
 async def _all(channel: Plain | Tls, size: int) -> bytes:
@@ -79,6 +89,33 @@ def test_a_fast_stream_lets_others_have_their_turn() -> None:
         return turns
 
     assert asyncio.run(run()) >= 2
+
+
+def test_a_fast_stream_comes_in_large_pieces_and_a_slow_one_at_once() -> None:
+    async def run() -> None:
+        left, right = _pair_of_tcp()
+        data = os.urandom(20_000_000)
+
+        async def take() -> list[bytes]:
+            pieces: list[bytes] = []
+            while (left_over := len(data) - sum(map(len, pieces))) and (more := await right.receive(5, left_over)):
+                pieces.append(more)
+            return pieces
+
+        _, pieces = await asyncio.gather(left.send(data, 5), take())
+        assert b"".join(pieces) == data
+        assert max(map(len, pieces[1:])) > 256 * 1024
+        begun = time.monotonic()
+        await left.send(b"few", 5)
+        assert await right.receive(5, 1_000_000) == b"few"  # though more are announced
+        assert time.monotonic() - begun < 1
+        await left.send(b"last", 5)
+        left.close()
+        assert await right.receive(5, 1_000_000) == b"last"
+        assert await right.receive(5, 1_000_000) == b""
+        right.close()
+
+    asyncio.run(run())
 
 
 def _contexts(made: certificates.Certificates) -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -19,7 +19,7 @@ class Script:
         self.sent = b""
         self.closed = False
 
-    async def receive(self, patience: float) -> bytes:
+    async def receive(self, patience: float, want: int = 1) -> bytes:
         if not self.parts and self.waits:
             raise TimeoutError
         return self.parts.pop(0) if self.parts else b""
