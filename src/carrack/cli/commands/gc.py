@@ -35,7 +35,7 @@ def _gc(session: "Session", parsed: "Parsed") -> int:
         rules["keep"] = ",".join(kept)
     outcome = system.collect(daemon, rules, plan=True)
     if not parsed.flag("plan"):
-        if outcome["Steps"] and not parsed.flag("force"):
+        if any(not step["Cached"] for step in outcome["Steps"]) and not parsed.flag("force"):
             _show(outcome, "")
             confirm(parsed, "This will remove the images and names above.")
         outcome = system.collect(daemon, rules)
@@ -62,10 +62,11 @@ def _show(outcome: "Document", form: str) -> None:
 
 
 def row(step: "Document") -> "dict[str, Any]":
-    """What a template may show of one step."""
+    """What a template may show of one step; names by digest only where there is no tag."""
+    tags = [name for name in step["Names"] if "@" not in name]
     return {
         "Image": short_id(step["Image"]),
-        "Names": ", ".join(step["Names"]) or "<none>",
+        "Names": ", ".join(tags or step["Names"]) or "<none>",
         "Action": "drop from cache" if step["Cached"] else "delete" if step["Deletes"] else "untag",
         "Unused": human_duration(step["UnusedFor"]),
         "Size": human_size(step["Reclaims"], 3),
