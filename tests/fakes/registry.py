@@ -36,7 +36,10 @@ KEPT_BODY = 64 << 10
 
 
 class FakeRegistry:
-    """One registry: `host` (`127.0.0.1:port`), `url`, everything that it was asked in `requests`, oldest first."""
+    """One registry: `host` (`127.0.0.1:port`), `url`, everything that it was asked in `requests`, oldest first.
+
+    `name` is how clients call it, `address` where it listens.
+    """
 
     def __init__(
         self,
@@ -46,17 +49,18 @@ class FakeRegistry:
         tls: ssl.SSLContext | None = None,
         name: str = "127.0.0.1",
         port: int = 0,
+        address: str = "127.0.0.1",
     ) -> None:
         self.content, self.auth, self.knobs = content or Content(), auth or Auth(), Knobs()
         self.faults: list[Fault] = []
         self.headers: dict[str, str] = {}  # put on every answer
         self.requests: list[Request] = []
         self.stopping = threading.Event()
-        self._tls, self._name, self._port = tls, name, port
+        self._tls, self._name, self._port, self._address = tls, name, port, address
         self.routes = Routes(self.content, self.knobs, lambda: self.url)
 
     def start(self) -> Self:
-        self._server = _Server(self, self._port, self._tls)
+        self._server = _Server(self, (self._address, self._port), self._tls)
         self._port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -104,10 +108,10 @@ class _Server(http.server.ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, registry: FakeRegistry, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, registry: FakeRegistry, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
         self.registry, self._tls = registry, tls
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(address, _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
@@ -202,8 +206,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _faulty(self, request: Request, fault: Fault) -> Answer:
         registry = self.server.registry
-        if fault.stall and fault.stall_after is None:
-            registry.stopping.wait(fault.stall)
+        if fault.stall and fault.stall_after is None and registry.stopping.wait(fault.stall):
+            raise _Broken
         if fault.redirect:
             place = fault.redirect.replace("{target}", request.target)
             return Answer(fault.status or 307, b"", {"Location": place})
@@ -259,8 +263,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._stop(sent, fault)
             self._write(piece, fault)
             sent += len(piece)
-            if fault.speed and (ahead := begun + sent / fault.speed - time.monotonic()) > 0:
-                self.server.registry.stopping.wait(ahead)
+            ahead = begun + sent / fault.speed - time.monotonic() if fault.speed else 0
+            if ahead > 0 and self.server.registry.stopping.wait(ahead):
+                raise _Broken
         if fault.chunked:
             self.wfile.write(b"0\r\n\r\n")
         if fault.cut is not None or (fault.length is not None and fault.length != size):
@@ -272,8 +277,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if fault.chunked else piece)
 
     def _stop(self, at: int, fault: Fault) -> None:
-        if at == fault.stall_after:
-            self.server.registry.stopping.wait(fault.stall)
+        if at == fault.stall_after and self.server.registry.stopping.wait(fault.stall):
+            raise _Broken
         if at == fault.cut:
             if fault.reset:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -9,13 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from carrack.errors import InvalidArgument
+from carrack.errors import CarrackError, InvalidArgument
 
 HEADER_LIMIT = 64 * 1024
+_TELLING = 4
+"""Characters from which on a secret can be told from an ordinary word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,23 @@ class Credentials:
 
     def __bool__(self) -> bool:
         return bool(self.password or self.identity_token or self.registry_token)
+
+    def hidden(self, text: str) -> str:
+        """The text without these secrets: a registry may say back in an error what it was told."""
+        pair = base64.b64encode(f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")).decode()
+        for secret in (pair, self.password, self.identity_token, self.registry_token):
+            if len(secret) >= _TELLING:
+                text = text.replace(secret, "xxxxx")
+        return text
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What fails inside does not tell these secrets."""
+        try:
+            yield
+        except CarrackError as error:
+            error.args = (self.hidden(str(error)),)
+            raise
 
 
 ANONYMOUS = Credentials()

@@ -237,7 +237,7 @@ class Session:
         return Service(realm, one.parameters.get("service", ""), self.host.name, secure, verify)
 
     def _failed(self, error: OSError, what: str) -> CarrackError:
-        text = f"{what} from {self.host.name}: {error.strerror or error}"
+        text = self.credentials.hidden(f"{what} from {self.host.name}: {error.strerror or error}")
         if isinstance(error, TlsFailed):
             return failures.Unreachable(f"{text}: {_tls_remedy(self.host.address, error)}")
         if isinstance(error, NotReached):
@@ -255,7 +255,9 @@ class Session:
             body = b""
         finally:
             await answer.close()
-        return failures.refusal(answer.status, body, what, self.host.name, retry_after(answer.headers))
+        failure = failures.refusal(answer.status, body, what, self.host.name, retry_after(answer.headers))
+        failure.args = (self.credentials.hidden(str(failure)),)
+        return failure
 
 
 def _is_bearer(one: Challenge) -> bool:

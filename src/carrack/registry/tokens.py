@@ -101,7 +101,8 @@ class Tokens:
                 form = {"grant_type": "password", "username": credentials.username, "password": credentials.password}
                 answer = await self._post(service, {**form, "access_type": "offline" if offline else "online"}, scopes)
         async with answer:
-            return await _token(answer, service)
+            with credentials.kept():
+                return await _token(answer, service)
 
     async def _get(self, service: Service, credentials: Credentials, scopes: tuple[str, ...], offline: bool) -> Answer:
         query = [("service", service.service)] if service.service else []

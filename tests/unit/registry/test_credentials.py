@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotFound
 from carrack.registry import credentials
 from carrack.registry.credentials import ANONYMOUS, Credentials
 
@@ -62,3 +62,13 @@ def test_no_secret_is_shown() -> None:
     shown = repr(Credentials("jane", "canary-1", "canary-2", "canary-3"))
     assert "jane" in shown
     assert "canary" not in shown
+
+
+def test_what_a_registry_says_back_is_hidden() -> None:
+    """However it came to know the secret; words too short to be one are left alone."""
+    made = Credentials("user", "secret-word", identity_token="a-token-of-mine")
+    header = base64.b64encode(b"user:secret-word").decode()
+    with pytest.raises(NotFound) as caught, made.kept():
+        raise NotFound(f"no secret-word, no {header}, no a-token-of-mine, but user")
+    assert str(caught.value) == "no xxxxx, no xxxxx, no xxxxx, but user"
+    assert Credentials("u", "no").hidden("no way") == "no way"
