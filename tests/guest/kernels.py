@@ -18,8 +18,12 @@ from pathlib import Path
 
 #: Debian 12's kernel for clouds: cgroup v2, AppArmor, no EROFS from files, no lowerdir+
 USUAL = "6.1"
-#: of series that older Debians have: Debian 11's mounts no EROFS of blocks smaller than a page
-_OLDER = {"5.10": "http://deb.debian.org/debian-security bullseye-security main"}
+#: of series that other Debians have than Debian 12; 5.10 mounts no EROFS of blocks smaller than a page
+_ELSEWHERE = {
+    "5.10": "http://deb.debian.org/debian-security bullseye-security main",
+    "6.12": "http://deb.debian.org/debian trixie main",
+    "7.2": "http://deb.debian.org/debian sid main",
+}
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -53,12 +57,12 @@ def kernel(series: str, cache: Path) -> GuestKernel:
 
 @contextmanager
 def _sources(series: str) -> Iterator[list[str]]:
-    """Options by which apt finds a series: none, or those of lists of its own for an older Debian's."""
-    if series not in _OLDER or not shutil.which("apt-get"):
+    """Options by which apt finds a series: none, or those of lists of its own for another Debian's."""
+    if series not in _ELSEWHERE or not shutil.which("apt-get"):
         yield []
         return
     with tempfile.TemporaryDirectory(prefix="crk-apt-") as place:
-        Path(place, "sources.list").write_text(f"deb [signed-by={_KEYS}] {_OLDER[series]}\n")
+        Path(place, "sources.list").write_text(f"deb [signed-by={_KEYS}] {_ELSEWHERE[series]}\n")
         for name in ("lists/partial", "archives/partial"):
             Path(place, name).mkdir(parents=True)
         where = {"Etc::sourcelist": f"{place}/sources.list", "Etc::sourceparts": "/dev/null", "Cache": place}
