@@ -4,7 +4,7 @@ The tar stays byte for byte as it came; inodes of regular files point into it, f
 and so are blocks here. Only metadata is written, after the tar::
 
     0      superblock at byte 1024, written last: without it nothing mounts a torn image
-    4096   the uncompressed layer tar, T bytes
+    4096   the uncompressed layer tar, T bytes; behind it, files with holes once more, as they are read
     M      metadata, M = 4096 + T rounded up to 4096: inodes with xattrs and short links, then directory blocks
 
 Kernels before 6.4 know no blocks smaller than a page. For them blocks are of 4096 bytes, and in the tar's place are
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import stat
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from carrack.storage.tarheader import TarError
 
@@ -63,6 +63,31 @@ _OPAQUE_XATTR = {b"trusted.overlay.opaque": b"y"}
 def metadata_offset(tar_size: int) -> int:
     """Where in the image the metadata of a tar of that many bytes goes."""
     return -(-(TAR_OFFSET + tar_size) // TAR_OFFSET) * TAR_OFFSET
+
+
+class Move(NamedTuple):
+    """``length`` bytes of data to copy, both places counted from where the tar starts in the image."""
+
+    source: int
+    target: int
+    length: int
+
+
+def spread(tree: Tree, held: int, bits: int = TAR_BITS) -> tuple[list[Move], int]:
+    """Give files with holes places of their own behind the ``held`` bytes of the image: what to copy there (all else
+    are holes), and what the image holds then. For ``build``, which comes next; once per tree."""
+    moves = []
+    for node in tree.sparse:
+        if node.sparse is None:
+            continue
+        held += -held % (1 << bits)
+        source = node.offset
+        for start, length in node.sparse.stretches:
+            moves.append(Move(source, held + start, length))
+            source += length
+        node.offset, node.size, node.sparse = held, node.sparse.size, None
+        held += node.size
+    return moves, held
 
 
 def build(tree: Tree, tar_size: int, uuid: bytes, bits: int = TAR_BITS) -> tuple[bytes, bytes]:

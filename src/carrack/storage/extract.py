@@ -63,6 +63,7 @@ class Extractor:
         self._parents: dict[bytes, int] = {}
         self._file = -1
         self._present: TarEntry | None = None
+        self._stretches: list[tuple[int, int]] | None = None  # of a file with holes, where data still goes, last first
 
     def entry(self, entry: TarEntry) -> None:
         """Make the member; a regular file's bytes follow."""
@@ -79,6 +80,9 @@ class Extractor:
         if self._file < 0:
             return  # of a whiteout
         with _naming(self._present.path if self._present else b""):
+            if self._stretches is not None:
+                self._spread(self._stretches, piece)
+                return
             while piece:
                 piece = piece[os.write(self._file, piece) :]
 
@@ -105,6 +109,10 @@ class Extractor:
         if entry.kind == REGULAR:
             self._file = self._instead(parent, name, lambda: os.open(name, _CREATE, 0o600, dir_fd=parent))
             self._present = entry
+            self._stretches = None
+            if entry.sparse is not None:
+                os.ftruncate(self._file, entry.sparse.size)
+                self._stretches = list(reversed(entry.sparse.stretches))
         elif entry.kind == DIRECTORY:
             self._make_directory(parent, name)
         elif entry.kind == HARDLINK:
@@ -116,6 +124,14 @@ class Extractor:
                 mode, device = _NODES[entry.kind] | 0o600, os.makedev(entry.major, entry.minor)
                 self._instead(parent, name, lambda: os.mknod(name, mode, device, dir_fd=parent))
             _describe_at(parent, name, entry)
+
+    def _spread(self, stretches: list[tuple[int, int]], piece: memoryview) -> None:
+        while piece:
+            start, length = stretches.pop()
+            count = os.pwrite(self._file, piece[:length], start)
+            piece = piece[count:]
+            if count < length:
+                stretches.append((start + count, length - count))
 
     def _instead(self, parent: int, name: bytes, make: Callable[[], _T]) -> _T:
         """Make something whose name may be taken: what has it goes first."""

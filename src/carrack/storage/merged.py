@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from carrack.storage.compression import PLAIN, Decompressed
-from carrack.storage.tar import TarEntry, TarError, TarReader, TarScanner
+from carrack.storage.tar import LAYER, TarEntry, TarError, TarReader, TarScanner
 from carrack.storage.tree import Node, Tree
 
 if TYPE_CHECKING:
@@ -125,10 +125,10 @@ def read_tree(file: BinaryIO) -> Tree:
     """
     tree = Tree()
     if _stream(file).kind != PLAIN:
-        for entry in TarReader(_stream(file)):
+        for entry in TarReader(_stream(file), LAYER):
             tree.add(entry)
         return tree
-    size, position, scanner = file.seek(0, 2), 0, TarScanner()
+    size, position, scanner = file.seek(0, 2), 0, TarScanner(LAYER)
     while position < size:
         file.seek(position)
         piece = file.read(min(_GLANCE, size - position))

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from carrack.storage import tarheader
-from carrack.storage.tarheader import BLOCK, EXTENSIONS, TarEntry, TarError
+from carrack.storage.tarheader import BLOCK, EXTENSIONS, REGULAR, SPARSE, TarEntry, TarError
+from carrack.storage.tarsparse import SparseMap, is_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ByteSource", "TarEntry", "TarError", "TarLimits", "TarReader", "TarScanner"]
+__all__ = ["LAYER", "ByteSource", "TarEntry", "TarError", "TarLimits", "TarReader", "TarScanner"]
 
 _BUFFER = 256 * 1024
 _ZEROS = bytes(BLOCK)
@@ -32,12 +33,18 @@ class ByteSource(Protocol):
 @dataclass(frozen=True, slots=True)
 class TarLimits:
     """How much of a foreign archive is believed. ``extension``: bytes of one PAX or long-name record, and of all
-    global PAX records together; ``path``: bytes of a path or link; ``entries``: members; ``size``: bytes in all."""
+    global PAX records together; ``path``: bytes of a path or link; ``entries``: members; ``size``: bytes in all, and of
+    a file with its holes. ``sparse``: whether members with holes are read; who reads them looks at their ``sparse``."""
 
     entries: int = 2_000_000
     extension: int = 1 << 20
     path: int = 4096
     size: int = 1 << 40
+    sparse: bool = False
+
+
+#: of what becomes a layer
+LAYER = TarLimits(sparse=True)
 
 
 class TarScanner:
@@ -51,6 +58,7 @@ class TarScanner:
         self._padding = 0
         self._partial = bytearray()  # a header or extension payload that is not complete
         self._extension: TarEntry | None = None
+        self._sparse: tuple[TarEntry, SparseMap] | None = None  # a member whose map is not complete
         self._global: dict[bytes, bytes] = {}
         self._global_size = 0
         self._local: dict[bytes, bytes] = {}
@@ -109,7 +117,7 @@ class TarScanner:
 
         A missing end mark is accepted, as other readers do.
         """
-        if self._data or self._padding or self._partial or self._extension or self._local:
+        if self._data or self._padding or self._partial or self._extension or self._local or self._sparse:
             raise TarError(f"truncated archive: it ends in the middle of a member, after {self._offset} bytes")
 
     def _gather(self, view: memoryview, position: int) -> tuple[int, bytes | None]:
@@ -131,6 +139,8 @@ class TarScanner:
             extension, self._extension = self._extension, None
             self._extend(extension.kind, block)
             return None
+        if self._sparse is not None:
+            return self._mapped(*self._sparse, block)
         if block == _ZEROS:
             self._zero_blocks += 1
             return None
@@ -142,7 +152,7 @@ class TarScanner:
                 raise TarError(f"extension record of {entry.size} bytes: the limit is {self._limits.extension}")
             self._extension = entry
             return None
-        return self._member(entry)
+        return self._member(entry, block)
 
     def _extend(self, kind: bytes, payload: bytes) -> None:
         if kind == b"L":
@@ -157,14 +167,49 @@ class TarScanner:
                 raise TarError(f"global PAX records over the limit of {self._limits.extension} bytes")
             self._global.update(tarheader.parse_pax(payload))
 
-    def _member(self, entry: TarEntry) -> TarEntry:
+    def _member(self, entry: TarEntry, block: bytes) -> TarEntry | None:
         self._entries += 1
         if self._entries > self._limits.entries:
             raise TarError(f"archive with more than {self._limits.entries} members")
+        found = None
+        if entry.kind == SPARSE:
+            found, entry.kind = SparseMap.of_header(entry.path, block), REGULAR
         if self._local or self._global:
-            tarheader.apply_pax(entry, self._global | self._local)
+            records = self._global | self._local
+            tarheader.apply_pax(entry, records)
             self._local = {}
+            if is_sparse(records):
+                found = SparseMap.of_records(entry.path, records)
+                entry.path = found.path
         tarheader.check_entry(entry, self._limits.path)
+        if found is not None:
+            return self._with_holes(entry, found)
+        return self._begin(entry)
+
+    def _with_holes(self, entry: TarEntry, found: SparseMap) -> TarEntry | None:
+        if not self._limits.sparse or entry.kind != REGULAR:
+            raise TarError(f"{entry.path!r} is a GNU sparse file, which is not supported: archive it without --sparse")
+        if found.wanted:
+            self._sparse = entry, found
+            return None
+        entry.sparse = found.judged(entry.size, self._limits.size)
+        return self._begin(entry)
+
+    def _mapped(self, entry: TarEntry, found: SparseMap, block: bytes) -> TarEntry | None:
+        """The next block of a map."""
+        if found.inside:
+            if entry.size < BLOCK:
+                raise TarError(f"sparse file {entry.path!r} whose map does not end")
+            entry.size -= BLOCK
+        found.feed(block)
+        if found.wanted:
+            return None
+        self._sparse = None
+        entry.sparse = found.judged(entry.size, self._limits.size)
+        return self._begin(entry)
+
+    def _begin(self, entry: TarEntry) -> TarEntry:
+        """A member's data comes next."""
         entry.offset = self._offset
         self._data = entry.size
         self._padding = -entry.size % BLOCK

@@ -15,6 +15,8 @@ from carrack.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from carrack.storage.tarsparse import Sparse
+
 BLOCK: Final = 512
 
 REGULAR: Final = b"0"
@@ -24,9 +26,11 @@ CHARACTER: Final = b"3"
 BLOCK_DEVICE: Final = b"4"
 DIRECTORY: Final = b"5"
 FIFO: Final = b"6"
+#: a regular file with holes, as GNU tar's old form has it
+SPARSE: Final = b"S"
 
 #: type bytes as found → the kind we give them (``7`` is "contiguous", which POSIX lets readers treat as regular)
-_KINDS: Final = {bytes([code]): bytes([code]) for code in b"0123456"} | {b"\0": REGULAR, b"7": REGULAR}
+_KINDS: Final = {bytes([code]): bytes([code]) for code in b"0123456"} | {b"\0": REGULAR, b"7": REGULAR, SPARSE: SPARSE}
 EXTENSIONS: Final = frozenset((b"x", b"g", b"L", b"K"))
 
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
@@ -44,7 +48,8 @@ class TarError(InvalidArgument):
 class TarEntry:
     """One member. ``path`` and ``link`` are as written (bytes, not normalised); ``kind`` is one of this module's
     constants; ``size`` is that of the data that follows (0 unless regular); ``mtime`` in seconds and ``mtime_ns``
-    its fraction; ``xattrs`` holds only permitted names; ``offset`` is where the data starts in the archive."""
+    its fraction; ``xattrs`` holds only permitted names; ``offset`` is where the data starts in the archive; ``sparse``
+    says where in the file that data belongs, None: it is the file."""
 
     __slots__ = (
         "gid",
@@ -58,6 +63,7 @@ class TarEntry:
         "offset",
         "path",
         "size",
+        "sparse",
         "uid",
         "xattrs",
     )
@@ -69,13 +75,15 @@ class TarEntry:
         self.uid = self.gid = self.size = self.mtime = self.mtime_ns = self.major = self.minor = self.offset = 0
         self.link = b""
         self.xattrs: dict[bytes, bytes] | None = None
+        self.sparse: Sparse | None = None
 
     def __repr__(self) -> str:
         return f"TarEntry({self.path!r}, {self.kind!r}, {self.mode:#o}, size={self.size})"
 
 
 def parse_header(block: bytes) -> TarEntry:
-    """The header in a block of 512 bytes; kinds of EXTENSIONS keep their payload length in ``size``.
+    """The header in a block of 512 bytes; kinds of EXTENSIONS keep their payload length in ``size``, and members with
+    holes in GNU tar's old form their kind SPARSE.
 
     TarError on a wrong checksum, a malformed number, or an entry type that no layer can hold.
     """
@@ -85,20 +93,18 @@ def parse_header(block: bytes) -> TarEntry:
     path = _text(name)
     if prefix[0] and magic[:6] == b"ustar\0":
         path = _text(prefix) + b"/" + path
-    entry = TarEntry(path, kind, _number(mode, "mode") & 0o7777)
-    entry.size = _number(size, "size")
+    entry = TarEntry(path, kind, number(mode, "mode") & 0o7777)
+    entry.size = number(size, "size")
     if kind in EXTENSIONS:
         return entry
-    if kind == b"S":
-        raise _sparse(path)
     if kind not in _KINDS:
         raise TarError(f"{path!r} has entry type {kind!r}, which is not supported in layers")
     entry.kind = _KINDS[kind]
-    entry.uid, entry.gid = _number(uid, "uid"), _number(gid, "gid")
-    entry.mtime = _number(mtime, "mtime")
+    entry.uid, entry.gid = number(uid, "uid"), number(gid, "gid")
+    entry.mtime = number(mtime, "mtime")
     entry.link = _text(link)
     if kind in (CHARACTER, BLOCK_DEVICE):
-        entry.major, entry.minor = _number(major, "device major"), _number(minor, "device minor")
+        entry.major, entry.minor = number(major, "device major"), number(minor, "device minor")
     return entry
 
 
@@ -125,11 +131,9 @@ def parse_pax(payload: bytes) -> dict[bytes, bytes]:
 def apply_pax(entry: TarEntry, records: Mapping[bytes, bytes]) -> None:
     """Let PAX records override the header; where a record's value is empty, the header holds (POSIX).
 
-    Sparse files are refused: their data is not what a reader of the plain format takes it for.
+    Those of sparse files (tarsparse) are passed over.
     """
     for key, value in records.items():
-        if key.startswith(b"GNU.sparse."):
-            raise TarError(f"{entry.path!r} is a GNU sparse file, which is not supported: archive it without --sparse")
         if key.startswith(_XATTR_PREFIX):
             _add_xattr(entry, key[len(_XATTR_PREFIX) :], value)
         elif not value:
@@ -200,16 +204,12 @@ def normalise(path: bytes) -> bytes:
     return path
 
 
-def _sparse(path: bytes) -> TarError:
-    return TarError(f"{path!r} is a GNU sparse file, which is not supported: archive it without --sparse")
-
-
 def _text(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
 
 
 def _verify_checksum(block: bytes, field: bytes) -> None:
-    wanted = _number(field, "checksum")
+    wanted = number(field, "checksum")
     blank = 8 * 0x20 - sum(field)
     if sum(block) + blank == wanted:
         return
@@ -218,8 +218,8 @@ def _verify_checksum(block: bytes, field: bytes) -> None:
         raise TarError("header with a wrong checksum: this is not a tar archive, or it is damaged")
 
 
-def _number(field: bytes, what: str) -> int:
-    """Octal, or base-256 when the top bit is set."""
+def number(field: bytes, what: str) -> int:
+    """A number of a header: octal, or base-256 when the top bit is set. TarError."""
     first = field[0]
     if first & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)

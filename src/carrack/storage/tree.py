@@ -29,6 +29,8 @@ from carrack.storage.tarheader import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from carrack.storage.tarsparse import Sparse
+
 _FORMATS: Final = {
     REGULAR: stat.S_IFREG,
     SYMLINK: stat.S_IFLNK,
@@ -46,9 +48,10 @@ _RESERVED = b".wh..wh."  # AUFS's own files: of no meaning outside AUFS
 
 
 class Node:
-    """One inode. ``children`` is None unless a directory; ``offset`` is where a regular file's data starts in the
-    tar; ``link`` a symbolic link's target. ``implicit`` marks a directory that no entry describes; ``opaque`` one
-    that hides what lower layers have in it. ``nid`` and ``links`` belong to the image writer."""
+    """One inode. ``children`` is None unless a directory; ``offset`` is where a regular file's data starts in the tar,
+    ``sparse`` where in the file it belongs (None: it is the file); ``link`` a symbolic link's target. ``implicit``
+    marks a directory that no entry describes; ``opaque`` one that hides what lower layers have in it. ``nid`` and
+    ``links`` belong to the image writer."""
 
     __slots__ = (
         "children",
@@ -65,6 +68,7 @@ class Node:
         "offset",
         "opaque",
         "size",
+        "sparse",
         "uid",
         "xattrs",
     )
@@ -74,6 +78,7 @@ class Node:
         self.uid = self.gid = self.size = self.mtime = self.mtime_ns = self.major = self.minor = self.offset = 0
         self.link = b""
         self.xattrs: dict[bytes, bytes] | None = None
+        self.sparse: Sparse | None = None
         self.children: dict[bytes, Node] | None = {} if stat.S_ISDIR(mode) else None
         self.implicit = self.opaque = False
         self.nid = -1
@@ -86,10 +91,12 @@ class Node:
 
 
 class Tree:
-    """Add the entries in the archive's order; then read ``root``, ``opaque_root`` and ``implicit_paths``."""
+    """Add the entries in the archive's order; then read ``root``, ``opaque_root`` and ``implicit_paths``. ``sparse``:
+    the files with holes that it has, or had."""
 
     def __init__(self) -> None:
         self.root = _implicit_directory()
+        self.sparse: list[Node] = []
         # path → directory; whole-sale forgotten when a directory or link is replaced, which keeps it honest and is
         # paid for by the entries that filled it
         self._resolved: dict[bytes, Node] = {b"": self.root}
@@ -116,6 +123,8 @@ class Tree:
             return True
         children = _children(parent)
         node = _node(entry)
+        if node.sparse is not None:
+            self.sparse.append(node)
         if node.is_whiteout:  # written in overlayfs's own way
             self._any_whiteout = True
         if name in children:
@@ -316,7 +325,7 @@ def _node(entry: TarEntry) -> Node:
     node.uid, node.gid = entry.uid, entry.gid
     node.mtime, node.mtime_ns, node.xattrs = entry.mtime, entry.mtime_ns, entry.xattrs
     if kind == REGULAR:
-        node.size, node.offset = entry.size, entry.offset
+        node.size, node.offset, node.sparse = entry.size, entry.offset, entry.sparse
     elif kind == SYMLINK:
         if not entry.link:
             raise TarError(f"symbolic link {entry.path!r} without a target")

@@ -32,7 +32,7 @@ from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.skeleton import Attributes, file_mode
 from carrack.storage.snapshots.treechanges import Origin, collect
-from carrack.storage.tar import TarEntry, TarLimits, TarReader, TarScanner
+from carrack.storage.tar import LAYER, TarEntry, TarLimits, TarReader, TarScanner
 from carrack.storage.tree import Tree
 from carrack.storage.walk import opened
 
@@ -55,7 +55,7 @@ class CopyLayers:
 
     def __init__(self, directories: LayerDirectories, limits: TarLimits | None = None) -> None:
         self.directories = directories
-        self._limits = limits or TarLimits()
+        self._limits = limits or LAYER
 
     def has_layer(self, diff_id: str) -> bool:
         """See LayerStore."""

@@ -50,6 +50,7 @@ def of_image(image: Path, held: int, diff_id: str, tree: Tree, bits: int = erofs
     ``held``: bytes that the image has of it; ``bits`` of a block."""
     try:
         tree.settle_whiteouts()
+        held = erofs.spread(tree, held, bits)[1]
         head, metadata = erofs.build(tree, held, bytes.fromhex(diff_id.partition(":")[2])[:16], bits)
     except TarError as error:
         return f"its image cannot be made again to compare ({error})"

@@ -24,7 +24,7 @@ from carrack.storage.snapshots.mounts import LayerMounts
 from carrack.storage.snapshots.overlaymount import OverlayMounter
 from carrack.storage.snapshots.rooms import Rooms
 from carrack.storage.snapshots.stack import OverlayStack, Stacked
-from carrack.storage.tar import TarEntry, TarError, TarLimits, TarScanner
+from carrack.storage.tar import LAYER, TarEntry, TarError, TarLimits, TarScanner
 from carrack.storage.tree import Tree
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ErofsLayers:
 
     def __init__(self, directories: LayerDirectories, limits: TarLimits | None = None) -> None:
         self.directories = directories
-        self._limits = limits or TarLimits()
+        self._limits = limits or LAYER
 
     def has_layer(self, diff_id: str) -> bool:
         """See LayerStore."""
@@ -234,9 +234,11 @@ def complete(
     is not the tar as it came.
     """
     notes = LayerNotes.of(tree, size)
-    held = size if held is None else held
+    moves, held = erofs.spread(tree, size if held is None else held, bits)
     head, metadata = erofs.build(tree, held, bytes.fromhex(digests.encoded(diff_id))[:16], bits)
     step("metadata")
+    for move in moves:
+        _copy(fd, move)
     os.lseek(fd, erofs.metadata_offset(held), os.SEEK_SET)
     write_all(fd, metadata)
     step("superblock")
@@ -245,6 +247,15 @@ def complete(
     step("content")
     os.fsync(fd)
     return notes
+
+
+def _copy(fd: int, move: erofs.Move) -> None:
+    done = 0
+    while done < move.length:
+        piece = os.pread(fd, min(move.length - done, FLUSH), erofs.TAR_OFFSET + move.source + done)
+        if not piece:
+            raise TarError("the file ends early")
+        done += os.pwrite(fd, piece, erofs.TAR_OFFSET + move.target + done)
 
 
 class _TarRange(io.RawIOBase):

@@ -18,7 +18,7 @@ from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.overlaymount import OverlayMounter
 from carrack.storage.snapshots.rooms import Rooms
 from carrack.storage.snapshots.stack import OverlayStack, Stacked
-from carrack.storage.tar import TarEntry, TarLimits, TarScanner
+from carrack.storage.tar import LAYER, TarEntry, TarLimits, TarScanner
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +39,7 @@ class OverlayLayers:
         self, directories: LayerDirectories, limits: TarLimits | None = None, kernel: FileKernel = LINUX
     ) -> None:
         self.directories = directories
-        self._limits = limits or TarLimits()
+        self._limits = limits or LAYER
         self._files = kernel
 
     def has_layer(self, diff_id: str) -> bool:
