@@ -19,7 +19,6 @@ from carrack.engine.system.info import Settings
 from carrack.linux import mount
 from carrack.linux.caps import last_cap
 from carrack.linux.syscalls import LINUX
-from carrack.registry.proxies import masked
 from carrack.runtime.cgroups.abilities import find
 from carrack.runtime.cgroups.hierarchy import detect
 from carrack.storage.snapshots.base import Snapshotter
@@ -62,7 +61,7 @@ def info_settings(
         authorization=authorization,
         log_driver=config.containers.log_driver,
         registries=registry_options.document(config.registry),
-        proxies={name: masked(value) for name, value in config.registry.proxies.items()},
+        proxies=registry_options.shown_proxies(config.registry),
     )
 
 

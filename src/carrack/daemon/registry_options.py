@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 
 from carrack.daemon import values
 from carrack.errors import InvalidArgument
-from carrack.registry import proxies
-from carrack.registry.rules import FILE_LIMIT
 from carrack.registry.settings import LOOPBACK, RegistrySettings, parse_offline, parse_rules
 
 DEFAULT_FILE = "/etc/carrack/registries.toml"
 DEFAULT_CERTS = "/etc/docker/certs.d"
+_FILE_LIMIT = 1024 * 1024
 PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -67,7 +66,7 @@ def _read(path: str | None) -> str:
     name = path or DEFAULT_FILE
     try:
         with open(name, "rb") as file:
-            return file.read(FILE_LIMIT + 1).decode()
+            return file.read(_FILE_LIMIT + 1).decode()
     except FileNotFoundError:
         if not path:
             return ""
@@ -86,7 +85,7 @@ def _mirror(text: str) -> str:
     except ValueError:
         raise InvalidArgument(f"invalid mirror: {text!r} is not a valid URI") from None
     if parts.username is not None or parts.password is not None:
-        raise InvalidArgument(f"invalid mirror: username/password not allowed in URI {proxies.masked(text)!r}")
+        raise InvalidArgument(f"invalid mirror: username/password not allowed in URI {_masked(text)!r}")
     if parts.scheme not in ("http", "https"):
         raise InvalidArgument(f"invalid mirror: unsupported scheme {parts.scheme!r} in {text!r}: use http or https")
     if parts.query or parts.fragment:
@@ -113,6 +112,17 @@ def _insecure(text: str) -> str:
     return host
 
 
+def shown_proxies(settings: RegistrySettings) -> dict[str, str]:
+    """The proxies as `info` tells them: without names and passwords."""
+    return {name: _masked(value) for name, value in settings.proxies.items()}
+
+
+def _masked(url: str) -> str:
+    from carrack.registry import proxies
+
+    return proxies.masked(url)
+
+
 def _proxies(settings: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for key in PROXIES:
@@ -120,7 +130,9 @@ def _proxies(settings: Mapping[str, Any], environment: Mapping[str, str]) -> dic
         value = settings.get(key) or environment.get(name.upper()) or environment.get(name) or ""
         if value:
             found[name] = value
-    for name in ("http_proxy", "https_proxy"):
-        if name in found:
+    if found:
+        from carrack.registry import proxies
+
+        for name in set(found) - {"no_proxy"}:
             proxies.parse(found[name], name.replace("_", "-"))
     return found

@@ -350,6 +350,7 @@ class Services:
         self.facts = self.facts._replace(given=config.containers)
         self.containers.creator.use(self.facts)
         self.images.puller.transfers.allow(config.downloads)
+        self.images.client.change(config.registry)
         self.events.publish("daemon", "reload", now.id, {"name": platform.node(), **attributes(config)})
 
     # -- what the services ask of each other --

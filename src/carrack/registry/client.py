@@ -3,51 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from carrack.oci.reference import DEFAULT_DOMAIN, Reference
-from carrack.registry import login, search
 from carrack.registry.credentials import ANONYMOUS, Credentials
-from carrack.registry.places import Place, places
-from carrack.registry.repository import Repository
-from carrack.registry.session import Host, Session
 from carrack.registry.settings import RegistrySettings
-from carrack.registry.tokens import Tokens
-from carrack.registry.transport import Transport
 
-_HOSTS_MOST = 256
+if TYPE_CHECKING:
+    from carrack.registry.reach import Reach
+    from carrack.registry.repository import Repository
 
 
 class RegistryClient:
     """Belongs to one event loop. `close` it at the end; nothing runs between requests."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        self._take(settings)
-
-    def _take(self, settings: RegistrySettings) -> None:
         self.settings = settings
-        self._transport = Transport(settings)
-        self._tokens = Tokens(self._transport)
-        self._hosts: dict[tuple[str, bool], Host] = {}
+        self._made: Reach | None = None
+
+    @property
+    def _reach(self) -> Reach:
+        if self._made is None:
+            from carrack.registry.reach import Reach
+
+            self._made = Reach(self.settings)
+        return self._made
 
     async def close(self) -> None:
         """Close all connections that nobody uses."""
-        await self._transport.close()
+        self.change(self.settings)
 
-    async def change(self, settings: RegistrySettings) -> None:
+    def change(self, settings: RegistrySettings) -> None:
         """Go by other settings from now on; what is under way ends by the old ones."""
-        old = self._transport
-        self._take(settings)
-        await old.close()
+        made, self._made = self._made, None
+        self.settings = settings
+        if made is not None:
+            made.close()
 
     def repository(self, name: Reference, credentials: Credentials = ANONYMOUS, *, push: bool = False) -> Repository:
         """The repository that `name` lies in, to pull from or to `push` to; nothing is asked yet.
 
         Raises Forbidden or Unavailable when registries.toml does not let it be asked for.
         """
-        found = places(self.settings, name, push=push)
-        sessions = [(place, self._session(place, credentials if place.origin else ANONYMOUS)) for place in found]
-        return Repository(name, sessions, self.settings.attempts, push=push)
+        return self._reach.repository(name, credentials, push=push)
 
     async def check(self, server: str, credentials: Credentials) -> str:
         """Whether the registry at `server` takes `credentials`: an identity token, "" when it gives none.
@@ -55,20 +53,11 @@ class RegistryClient:
         `server` is as in Docker's AuthConfig: a host, a URL, "" or https://index.docker.io/v1/ for Docker Hub. Raises
         Unauthorized with the registry's words, or Unavailable.
         """
-        return await login.check(self._session(Place(server_host(server), ""), credentials), self._tokens)
+        return await self._reach.check(server_host(server), credentials)
 
     async def search(self, term: str, limit: int, credentials: Credentials = ANONYMOUS) -> list[dict[str, Any]]:
         """What a registry finds for `[host/]term`, as Docker's API documents it. Raises errors by meaning."""
-        host, rest = search.split(term)
-        return await search.search(self._session(Place(host, ""), credentials), rest, limit)
-
-    def _session(self, place: Place, credentials: Credentials) -> Session:
-        key = (place.host, place.insecure)
-        if key not in self._hosts:
-            while len(self._hosts) >= _HOSTS_MOST:
-                del self._hosts[next(iter(self._hosts))]
-            self._hosts[key] = Host(place.host, place.insecure)
-        return Session(self._transport, self._tokens, self.settings, self._hosts[key], credentials)
+        return await self._reach.search(term, limit, credentials)
 
 
 def server_host(server: str) -> str:

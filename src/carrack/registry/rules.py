@@ -20,6 +20,7 @@ The words are those of containers-registries.conf(5), where it has one:
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -91,10 +92,6 @@ def parse_offline(text: str) -> bool:
 def _load(text: str) -> dict[str, Any]:
     if len(text) > FILE_LIMIT:
         raise InvalidArgument(f"larger than {FILE_LIMIT} bytes")
-    if not text.strip():
-        return {}
-    import tomllib  # only where there is something to read: the daemon's start is dear
-
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is one, so is a number too long to be read

@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from carrack.registry.rules import Rule, parse_offline, parse_rules
-
-__all__ = ["RegistrySettings", "Rule", "parse_offline", "parse_rules"]
+if TYPE_CHECKING:
+    from carrack.registry.rules import Rule
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 """Always insecure, as with dockerd."""
@@ -39,6 +39,24 @@ class RegistrySettings:
         """Whether one of a host's addresses lies in a network that is declared insecure."""
         networks = [ipaddress.ip_network(text, strict=False) for text in (*LOOPBACK, *self.insecure) if _cidr(text)]
         return any(address in network for text in addresses if (address := _address(text)) for network in networks)
+
+
+def parse_rules(text: str) -> tuple[Rule, ...]:
+    """The rules of a registries.toml, see `rules`; most daemons have none. Raises InvalidArgument."""
+    if not text.strip():
+        return ()
+    from carrack.registry import rules
+
+    return rules.parse_rules(text)
+
+
+def parse_offline(text: str) -> bool:
+    """Whether a registries.toml forbids all contact with registries. Raises InvalidArgument."""
+    if not text.strip():
+        return False
+    from carrack.registry import rules
+
+    return rules.parse_offline(text)
 
 
 def bare(host: str) -> str:

@@ -79,7 +79,7 @@ class Transport:
                 verify = verify if there.host == first.host else True
         raise Unavailable(f"{first} redirects more than {REDIRECTS} times")
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close what is kept, and keep nothing more; requests under way are not waited for."""
         self._closed = True
         for kept in self._idle.values():

@@ -28,7 +28,7 @@ def _with_tokens(work: Callable[[Tokens], Awaitable[_Result]]) -> _Result:
         try:
             return await work(Tokens(transport))
         finally:
-            await transport.close()
+            transport.close()
 
     return asyncio.run(run())
 

@@ -44,7 +44,7 @@ def _with_transport(
         try:
             return await work(transport)
         finally:
-            await transport.close()
+            transport.close()
 
     return asyncio.run(run())
 
