@@ -20,6 +20,8 @@ pytestmark = pytest.mark.root
 
 ZIPPED = tar({"data": os.urandom(200_000), "more": b"x" * 50_000})
 
+USUAL = '{"gc": {"cache": 0}}'
+
 
 def _program() -> bytes:
     if not os.path.exists("/bin/busybox"):
@@ -42,6 +44,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     if archive is None:
         pytest.skip("the distribution's busybox-static is not installed")
     process = DaemonProcess(tmp_path_factory.mktemp("disk"), "--live-restore")
+    (process.root / "daemon.json").write_text(USUAL)
     try:
         process.start()
         CommandLine("carrack", process)(*IMPORT, stdin=archive)
@@ -141,12 +144,12 @@ def test_uses_survive_the_daemon_and_rules_come_from_its_configuration(ours: Cli
     load(ours, "app:1", ZIPPED)
     before = json.loads(ours("gc", "--plan", "--max-size", "1", "--keep", "busybox", "--json").stdout)
     assert "second" in before["Unused"]
-    (daemon.root / "daemon.json").write_text(json.dumps({"gc": {"unused-for": "1s", "keep": ["busy*"]}}))
+    (daemon.root / "daemon.json").write_text(json.dumps({"gc": {"unused-for": "1s", "keep": ["busy*"], "cache": 0}}))
     daemon.end()
     daemon.start()
     (row,) = ours("gc", "--plan", "--json").stdout.splitlines()
     assert (json.loads(row)["Names"], json.loads(row)["Reason"][:10]) == ("app:1", "unused for")
-    (daemon.root / "daemon.json").write_text("{}")
+    (daemon.root / "daemon.json").write_text(USUAL)
     os.kill(int((daemon.root / "pid").read_text()), 1)
     eventually(lambda: ours("gc", "--plan", "--json").stdout == "")
 

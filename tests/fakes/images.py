@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,26 @@ from carrack.engine.images.save import Saver
 from carrack.engine.images.store import ImageStore
 from carrack.engine.images.variants import Variants
 from carrack.oci.platform import Platform
+from carrack.storage import judge
 from carrack.storage.content import ContentStore
 from carrack.storage.looks import ImageLayers
 from carrack.storage.records import Records
 
 HOST = Platform("linux", "amd64")
+
+
+class FakeJudge:
+    """Plays the process that reads things again."""
+
+    def __init__(self, content: ContentStore, files: FakeLayers) -> None:
+        self._content = content
+        self._files = files
+
+    async def blob(self, digest: str) -> judge.Verdict:
+        return judge.of_blob(self._content, digest)
+
+    async def layer(self, diff_id: str) -> judge.Verdict:
+        return judge.of_layer(self._files, diff_id)
 
 
 class World:
@@ -61,6 +77,10 @@ class World:
         self.keeper = Keeper(
             self.store, self.layers, self.content, self.remover, lambda: self.uses, self.events, lambda: self.disk
         )
+
+    @asynccontextmanager
+    async def judging(self) -> AsyncIterator[FakeJudge]:
+        yield FakeJudge(self.content, self.files)
 
     async def reopen(self) -> None:
         self.records.close()

@@ -13,6 +13,7 @@ from carrack.engine.system.fsck import Fsck
 from carrack.engine.system.janitor import Janitor
 from carrack.engine.system.owners import Accountant
 from carrack.storage.content import ContentStore
+from carrack.storage.judges import JudgeSettings, judging
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -43,11 +44,12 @@ def fsck(services: Services, config: Config) -> Fsck:
     """What compares the data root with the records."""
     images, content = services.images, ContentStore(config.data_root)
     held = partial(held_layers, services.store)
+    settings = JudgeSettings(services.snapshotter.name, Path(config.data_root) / "layers", Path(config.data_root))
     return Fsck(
         Path(config.data_root),
         services.records,
         images.store,
-        ImageChecks(images.store, images.layers, content, services.snapshotter, held),
+        ImageChecks(images.store, images.layers, content, services.snapshotter, held, partial(judging, settings)),
         content,
         services.store,
         services.snapshotter,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 
@@ -118,3 +119,27 @@ def test_too_many_attributes() -> None:
     tree, size = plant(pax(records), file(b"f"))
     with pytest.raises(TarError, match="extended attributes"):
         erofs.build(tree, size, b"u" * 16)
+
+
+@pytest.mark.parametrize(
+    ("bits", "wanted"),
+    [
+        (erofs.TAR_BITS, "68c947e958830ccd"),
+        (erofs.PAGE_BITS, "f868bee2e74f229d"),
+    ],
+)
+def test_the_layout_stays_as_it_is(bits: int, wanted: str) -> None:
+    """fsck compares layers of all versions with what this one would write: whoever changes it must keep the old way."""
+    tree, size = plant(
+        directory(b"etc", mode=0o750, uid=7, gid=8, mtime=1234),
+        file(b"etc/passwd", b"root" * 300),
+        symlink(b"etc/short", b"passwd"),
+        symlink(b"etc/long", b"x" * 600),
+        pax({b"SCHILY.xattr.user.a": b"b"}),
+        file(b"etc/attributes", b"x"),
+        *(file(b"many/%03d" % number) for number in range(200)),
+    )
+    for node in tree.root.children[b"etc"].children.values():  # type: ignore[union-attr, index]
+        node.offset = node.offset + 4095 & ~4095
+    head, body = erofs.build(tree, size, b"u" * 16, bits)
+    assert hashlib.sha256(head + body).hexdigest()[:16] == wanted

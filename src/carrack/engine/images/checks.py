@@ -12,17 +12,16 @@ looked at is held, and containers that run go on with what they have mounted.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from carrack.engine.whole import whole
-from carrack.errors import CarrackError, NotFound
+from carrack.errors import CarrackError
 from carrack.oci import digest as digests
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from carrack.engine.images.store import ImageStore
     from carrack.storage.content import ContentStore
     from carrack.storage.gc import Garbage
+    from carrack.storage.judge import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +75,18 @@ class Files(Protocol):
     """What is needed of a snapshotter."""
 
     def has_layer(self, diff_id: str) -> bool: ...
-    def damage(self, diff_id: str) -> str: ...
     def set_aside(self, diff_id: str, target: Path) -> None: ...
 
 
+class Judge(Protocol):
+    """Who reads things again: see carrack.storage.judges."""
+
+    async def blob(self, digest: str) -> Verdict: ...
+    async def layer(self, diff_id: str) -> Verdict: ...
+
+
 class ImageChecks:
-    """``held`` tells the layers that containers stand on."""
+    """``held`` tells the layers that containers stand on; ``judging`` gives one who reads things again."""
 
     def __init__(
         self,
@@ -89,27 +95,30 @@ class ImageChecks:
         content: ContentStore,
         files: Files,
         held: Callable[[], Iterable[str]],
+        judging: Callable[[], AbstractAsyncContextManager[Judge]],
     ) -> None:
         self._store = store
         self._layers = layers
         self._content = content
         self._files = files
         self._held = held
+        self._judging = judging
 
     async def run(self, how: How) -> AsyncGenerator[Finding, None]:
         """All of it: blobs first, so that layers are made again of those that are whole."""
-        for check in (self._blobs(how), self._all_layers(how), self._garbage(how)):
-            async with aclosing(check):
-                async for finding in check:
-                    yield finding
+        async with self._judging() as judge:
+            for check in (self._blobs(how, judge), self._all_layers(how, judge), self._garbage(how)):
+                async with aclosing(check):
+                    async for finding in check:
+                        yield finding
 
-    async def _blobs(self, how: How) -> AsyncGenerator[Finding, None]:
+    async def _blobs(self, how: How, judge: Judge) -> AsyncGenerator[Finding, None]:
         for digest in sorted({digest for image in self._store for digest in self._blobs_of(image)}):
             users = _names(image for image in self._store if digest in self._blobs_of(image))
             if not users:
                 continue  # removed meanwhile
             async with self._layers.hold([digest]):
-                wrong = await asyncio.to_thread(self._blob_damage, digest, how)
+                wrong = await self._blob_damage(digest, how, judge)
                 if not wrong:
                     continue
                 text = f"the blob {digest} of {users} {wrong}: {self._loss(digest)}"
@@ -119,11 +128,11 @@ class ImageChecks:
                     mended = "put into quarantine"
                 yield Finding(PROBLEM, "content", digest, text, mended)
 
-    async def _all_layers(self, how: How) -> AsyncGenerator[Finding, None]:
+    async def _all_layers(self, how: How, judge: Judge) -> AsyncGenerator[Finding, None]:
         needed = {diff_id for image in self._store for diff_id in image.diff_ids} | set(self._held())
         for diff_id in sorted(needed):
             async with self._layers.hold([diff_id]):
-                wrong = await asyncio.to_thread(self._layer_damage, diff_id, how)
+                wrong = await self._layer_damage(diff_id, how, judge)
                 if wrong:
                     yield await self._layer(diff_id, wrong, how)
 
@@ -167,39 +176,29 @@ class ImageChecks:
         loss = "the image is lost" if config else "it cannot be pushed or saved as it came"
         return f"{loss}; remove it, and pull or load it again"
 
-    def _blob_damage(self, digest: str, how: How) -> str:
+    async def _blob_damage(self, digest: str, how: How, judge: Judge) -> str:
         if not self._content.has(digest):
             return "is missing"
         if not how.read:
             return ""
-        found = hashlib.sha256()
-        try:
-            how.seen += self._copy(digest, found.update)
-        except OSError as error:
-            return f"cannot be read ({error.strerror or error})"
-        return "" if found.hexdigest() == digests.encoded(digest) else "has changed: its digest is another one"
+        verdict = await judge.blob(digest)
+        how.seen += verdict.size
+        return verdict.wrong
 
-    def _layer_damage(self, diff_id: str, how: How) -> str:
+    async def _layer_damage(self, diff_id: str, how: How, judge: Judge) -> str:
         if not self._layers.has(diff_id):
             return "is missing"
         if not how.read:
             return ""
-        try:
-            wrong = self._files.damage(diff_id)
-        except NotFound:
-            return "is missing"
-        except (OSError, CarrackError) as error:
-            return f"cannot be read ({error})"
+        verdict = await judge.layer(diff_id)
         how.seen += self._layers.size([diff_id])
-        return f"is damaged: {wrong}" if wrong else ""
+        return verdict.wrong
 
-    def _copy(self, digest: str, write: Callable[[memoryview], object]) -> int:
-        buffer, size = memoryview(bytearray(_PIECE)), 0
+    def _copy(self, digest: str, write: Callable[[memoryview], object]) -> None:
+        buffer = memoryview(bytearray(_PIECE))
         with self._content.open(digest) as file:
             while count := file.readinto(buffer):  # type: ignore[attr-defined]
                 write(buffer[:count])
-                size += count
-        return size
 
     def _quarantine(self, digest: str) -> Path:
         folder = self._content.root / "quarantine"

@@ -24,7 +24,7 @@ def loaded(world: World) -> World:
 
 
 def check(world: World, how: How | None = None) -> list[Finding]:
-    checks = ImageChecks(world.store, world.layers, world.content, world.files, lambda: world.held)
+    checks = ImageChecks(world.store, world.layers, world.content, world.files, lambda: world.held, world.judging)
 
     async def run() -> list[Finding]:
         return [finding async for finding in checks.run(how or How())]

@@ -41,7 +41,7 @@ class Site:
         self.containers.names = {"web": LIVE, "new": COMING}
         (self.root / "containers" / LIVE).mkdir(parents=True)
         world = self.world
-        checks = ImageChecks(world.store, world.layers, world.content, world.files, list)
+        checks = ImageChecks(world.store, world.layers, world.content, world.files, list, world.judging)
         self.fsck = Fsck(
             self.root, world.records, world.store, checks, world.content, self.containers, self.snapshots(),
             lambda: self.volumes,
