@@ -1,6 +1,7 @@
 """Layer work for the daemon's event loop: each layer in a process apart (:mod:`carrack.storage.worker`).
 
-To start one costs about as much as to store a small layer, so it is kept for a while after it has done one well.
+To start one costs about as much as to store a small layer, so it is kept for a while after it has done one well;
+the last one for longer.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from carrack.storage.worker import PACKET, WorkerRequest
 
 _PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL; removing a half-unpacked layer takes a while
 _IDLE = 5.0  # seconds that a process waits for another layer
+_LAST = 300.0  # the same for the only one that waits, so that who works with images now and then finds it ready
 _LARGE = 96 << 10  # KiB of memory from which a process is not kept
 
 
@@ -39,6 +41,7 @@ class WorkerSettings:
     budget: Budget = field(default_factory=Budget)
     python: str = sys.executable
     idle: float = _IDLE
+    last: float = _LAST
 
 
 class Workers:
@@ -110,6 +113,10 @@ class Workers:
         process.expiry = asyncio.get_running_loop().call_later(self._settings.idle, self._retire, process)
 
     def _retire(self, process: _Process) -> None:
+        if len(self._idle) == 1 and not process.last:
+            process.last = True
+            process.expiry = asyncio.get_running_loop().call_later(self._settings.last, self._retire, process)
+            return
         self._idle.remove(process)
         process.let_go()
         self._leaving = [*(other for other in self._leaving if other.alive), process]
@@ -160,6 +167,8 @@ class _Process:
         self._process = process
         self._socket = ours
         self.expiry: asyncio.TimerHandle | None = None
+        self.last = False
+        """Whether it waits for the longer time."""
 
     @classmethod
     async def start(cls, python: str) -> _Process:
@@ -204,6 +213,7 @@ class _Process:
 
     def stay(self) -> None:
         """It waits no more for its time to be over."""
+        self.last = False
         if self.expiry is not None:
             self.expiry.cancel()
 

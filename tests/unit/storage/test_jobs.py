@@ -81,7 +81,7 @@ def test_a_blob_from_a_registry_is_gone_on_with_and_kept(settings: WorkerSetting
 
 def test_a_process_is_kept_for_the_next_layer(settings: WorkerSettings) -> None:
     async def run() -> None:
-        workers = Workers(dataclasses.replace(settings, idle=0.2))
+        workers = Workers(dataclasses.replace(settings, idle=0.1, last=0.2))
         await workers.warm()
         first = _child()
         await store(workers, ARCHIVE)

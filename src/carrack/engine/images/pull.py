@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.images.board import Board
 from carrack.engine.images.offer import Finder
+from carrack.engine.jobs import both
 from carrack.engine.whole import whole
 from carrack.oci import digest as digests
 from carrack.oci import image_config
@@ -107,7 +108,8 @@ class Puller:
             image = await self._name(local, names)
         else:
             assert top is not None
-            offer = await Finder(job.repository, self._content, job.platform, self._host).find(top)
+            finder = Finder(job.repository, self._content, job.platform, self._host)
+            offer, _ = await both(finder.find(top), self.transfers.warm())
             image = await self._take(job, offer, names)
         job.board.line(f"Digest: {digest}")
         if top is not None and top.limits is not None:

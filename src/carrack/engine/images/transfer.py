@@ -74,6 +74,10 @@ class Transfers:
         """So many layers come at a time from now on."""
         self._slots = asyncio.Semaphore(at_once)
 
+    async def warm(self) -> None:
+        """Have a worker ready, as it is to be needed soon."""
+        await self._workers.warm()
+
     async def fetch(self, repository: Repository, blob: Descriptor, diff_id: str, board: Board) -> None:
         """Have the layer `diff_id`, which travels as `blob`; the caller holds both.
 
