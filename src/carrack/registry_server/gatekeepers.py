@@ -70,7 +70,7 @@ class ByToken:
     def token(self, request: Request, parts: Mapping[str, str]) -> Answer:
         """app.Gatekeeper: GET as Docker's specification has it, POST as OAuth 2 (RFC 6749)."""
         if request.method == "POST":
-            form, _ = query_of(request.body.read(_FORM_LIMIT).decode("utf-8", "replace"))
+            form = _form(request)
             user, asked, lasting = (
                 self._user(form),
                 scopes([form.get("scope", "")]),
@@ -135,6 +135,14 @@ def _by_password(request: Request, passwords: Passwords) -> str:
     if not passwords.right(user, password):
         raise _wrong()
     return user
+
+
+def _form(request: Request) -> dict[str, str]:
+    """The fields of an OAuth 2 request."""
+    try:
+        return query_of(request.body.read(_FORM_LIMIT).decode("utf-8", "replace"))[0]
+    except ValueError as error:
+        raise Problem("UNSUPPORTED", f"the form cannot be read: {error}", status=400) from error
 
 
 def _wrong() -> Problem:

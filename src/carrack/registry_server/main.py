@@ -65,7 +65,8 @@ def bind(address: str) -> socket.socket:
         path = address.removeprefix("unix://")
         sock = socket.socket(socket.AF_UNIX)
         try:
-            Path(path).unlink(missing_ok=True)
+            if Path(path).is_socket():
+                Path(path).unlink()  # of one that ran before
             sock.bind(path)
         except OSError as error:
             sock.close()

@@ -101,6 +101,18 @@ def received(root: Path, digest: str) -> int:
         return 0
 
 
+def sweep(root: Path, age: float) -> int:
+    """Remove what lies below a content store's root and has not been gone on with for `age` seconds; returns how many
+    files."""
+    removed = 0
+    for digest, status in present(root).items():
+        if time.time() - status.st_mtime >= age:
+            with contextlib.suppress(Conflict), Partial(root / FOLDER / digests.encoded(digest)) as partial:
+                partial.discard()
+                removed += 1
+    return removed
+
+
 def _locked(path: Path, until: float) -> int:
     """The file at `path`, made if need be; it is still there once it is locked."""
     while True:

@@ -129,6 +129,7 @@ def test_wrong_passwords_get_no_token(by_token: OwnRegistry) -> None:
     form = urlencode({"grant_type": "password", "username": "alice", "password": "x"}).encode()
     assert _ask(by_token, "POST", "/token", form).status == 401
     assert _ask(by_token, "POST", "/token", b"grant_type=magic").status == 400
+    assert _ask(by_token, "POST", "/token", b"a=b&" * 5000).status == 400
 
 
 def test_oauth_2_with_a_refresh_token(by_token: OwnRegistry, tmp_path: Path) -> None:

@@ -61,6 +61,10 @@ def test_sockets(tmp_path: Path) -> None:
             assert sock.family == family
     with bind(f"unix://{path}"):
         pass
+    (tmp_path / "precious").write_text("no socket")
+    with pytest.raises(OSError, match="in use"):
+        bind(f"unix://{tmp_path}/precious")
+    assert (tmp_path / "precious").read_text() == "no socket"
     with bind("127.0.0.1:0") as sock:
         sock.listen()
         address = f"127.0.0.1:{sock.getsockname()[1]}"

@@ -8,7 +8,7 @@ import pytest
 from carrack.errors import Conflict, InvalidArgument
 from carrack.oci import digest as digests
 from carrack.storage.content import Blob, ContentStore
-from carrack.storage.partial import present, received
+from carrack.storage.partial import present, received, sweep
 
 HELLO = digests.of(b"hello")
 
@@ -71,3 +71,18 @@ def test_a_full_disk_is_told_with_the_path(store: ContentStore) -> None:
 def test_only_sha256_has_a_place(store: ContentStore) -> None:
     with pytest.raises(InvalidArgument, match="sha512"):
         store.partial("sha512:" + "0" * 128)
+
+
+def test_what_nobody_goes_on_with_is_swept(store: ContentStore) -> None:
+    """By its age, and not while somebody is at it."""
+    old, new, busy = (digests.of(text) for text in (b"old", b"new", b"busy"))
+    for digest in (old, new, busy):
+        with store.partial(digest) as partial:
+            partial.write(b"x")
+    for digest in (old, busy):
+        os.utime(store.root / "partial" / digests.encoded(digest), (1, 1))
+    with store.partial(busy):
+        assert sweep(store.root, 3600) == 1
+        assert present(store.root).keys() == {new, busy}
+        assert sweep(store.root, 0) == 1
+    assert present(store.root).keys() == {busy}

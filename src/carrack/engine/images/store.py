@@ -23,6 +23,7 @@ from carrack.oci import digest as digests
 from carrack.oci import image_config, reference
 from carrack.oci import platform as platforms
 from carrack.oci.reference import Reference
+from carrack.storage import partial
 from carrack.storage.gc import Garbage, ImageRoots
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HeldLayers = Callable[[], Iterable[str]]
+
+_FORSAKEN = 3 * 86400.0
+"""Seconds for which what came of a pull that failed is kept for another try."""
 
 
 class ImageStore:
@@ -201,9 +205,10 @@ class ImageStore:
 
     async def collect(self, *, feed: bool = False, empty: bool = False) -> int:
         """Delete layers and blobs that nothing needs any more; returns the bytes of the layers. With `feed` blobs may
-        be kept for the next pull; with `empty` none of those kept so far is."""
+        be kept for the next pull; with `empty` none of those kept so far is, and nothing of pulls that failed."""
         if empty:
             self._layers.cache.drop(blob.digest for blob in self._layers.cache.blobs)
+        await asyncio.to_thread(partial.sweep, self._content.root, 0.0 if empty else _FORSAKEN)
         return await self._layers.collect(self._roots, self._held_layers, feed=feed)
 
     async def unneeded(self) -> Garbage:

@@ -1,6 +1,7 @@
 """The image store: resolving as Docker does, tagging, holding, collecting, and staying right over restarts."""
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
@@ -148,3 +149,17 @@ def test_images_of_one_index_are_siblings(loaded: World) -> None:
     asyncio.run(drop())
     assert not loaded.content.has(sha(b"the index"))
     assert not loaded.content.has(sha(b"the manifest"))
+
+
+def test_what_came_of_pulls_that_failed_goes_when_asked_or_when_old(world: World) -> None:
+    with world.content.partial(ID) as partial:
+        partial.write(b"x")
+    asyncio.run(world.store.collect())
+    assert partial.path.exists()
+    asyncio.run(world.store.collect(empty=True))
+    assert not partial.path.exists()
+    with world.content.partial(ID) as partial:
+        partial.write(b"x")
+    os.utime(partial.path, (1, 1))
+    asyncio.run(world.store.collect())
+    assert not partial.path.exists()
