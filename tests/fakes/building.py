@@ -6,8 +6,8 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class FakeRunner:
         self.jobs.append(job)
         upper = Path(tempfile.mkdtemp(dir=self._room))
         output(1, f"ran {job.words[-1]}\n".encode())
-        yield Ran(await self.program(job, upper), upper)
+        yield Ran(await self.program(job, upper), lambda: _opened(upper))
 
     @property
     def ran(self) -> list[str]:
@@ -77,6 +77,15 @@ class FakeRunner:
         (upper / name).write_text(" ".join(job.env))
         os.utime(upper / name, (1, 1))
         return 0
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 class NoMounts:

@@ -11,8 +11,6 @@ from carrack.model import times
 from carrack.oci.image_config import HistoryEntry, ImageConfigDocument
 from carrack.oci.platform import Platform
 
-EMPTY_LAYER = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
-
 
 @dataclass(frozen=True, slots=True)
 class Result:

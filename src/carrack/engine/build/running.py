@@ -6,7 +6,7 @@ The one who runs them stands above (:mod:`carrack.engine.containers`), since it 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -50,10 +50,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How it ended; ``upper`` is the directory of what it changed, in overlayfs form, gone when the job is left."""
+    """How it ended. ``changes`` opens what it changed, as ``Snapshotter.changes`` does; gone when the job is left."""
 
     exit_code: int
-    upper: Path
+    changes: Callable[[], AbstractContextManager[int]]
     oom_killed: bool = False
 
 

@@ -6,18 +6,16 @@ Nothing is remembered before its layer is on disk and on record; what is cut sho
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.build import copying
 from carrack.engine.build.cache import Cache, Entry
-from carrack.engine.build.results import EMPTY_LAYER
 from carrack.engine.build.sharing import Shared
 from carrack.engine.build.steps import WorkdirStep
+from carrack.engine.images.commit import EMPTY_LAYER
 from carrack.engine.whole import whole
 from carrack.model import times
 from carrack.storage import differ
@@ -26,7 +24,7 @@ from carrack.storage.trees.layer import EmptyTree
 
 if TYPE_CHECKING:
     from carrack.engine.build.copying import Gathered
-    from carrack.engine.build.running import Job, Output, Runner
+    from carrack.engine.build.running import Job, Output, Ran, Runner
     from carrack.engine.images.layers import LayerStore
     from carrack.linux.kernel import Kernel
     from carrack.storage.content import ContentStore, Ingest
@@ -107,7 +105,7 @@ class Worker:
         async with self._tools.runner.run(job, output) as ran:
             if ran.exit_code:
                 raise RunFailed(ran.exit_code, ran.oom_killed)
-            return await self._make(note, lambda spool: _pack(ran.upper, spool, epoch))
+            return await self._make(note, lambda spool: _pack(ran, spool, epoch))
 
     async def _make(self, note: Note, write: Callable[[Ingest], object]) -> Entry:
         """Store what ``write`` writes as a layer, and remember it."""
@@ -132,12 +130,9 @@ class Worker:
                 return await tools.cache.add(entry)
 
 
-def _pack(upper: Path, spool: Ingest, epoch: int | None) -> None:
-    fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+def _pack(ran: Ran, spool: Ingest, epoch: int | None) -> None:
+    with ran.changes() as fd:
         differ.pack_upper(fd, spool.write, newest=epoch)
-    finally:
-        os.close(fd)
 
 
 def _seconds(epoch: int | None) -> int:

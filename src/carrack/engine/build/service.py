@@ -1,0 +1,85 @@
+"""The builder: every face's way to a build, and the one hand that holds what builds are made with."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from carrack.engine.build.doing import Doer, Fetcher, Mounter
+from carrack.engine.build.export import ImageExport
+from carrack.engine.build.progress import Silent
+from carrack.engine.build.solve import Bases, Solver
+from carrack.engine.build.working import Tools, Worker
+from carrack.errors import NotFound
+from carrack.model import times
+
+if TYPE_CHECKING:
+    from carrack.engine.build.progress import Progress
+    from carrack.engine.build.request import Request
+    from carrack.engine.build.results import Result
+    from carrack.engine.images.image import Image
+    from carrack.oci.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build gave."""
+
+    image: Image
+    result: Result
+
+
+class Builder:
+    """Builds. ``tools`` are shared by all builds, as is what they remember."""
+
+    def __init__(self, tools: Tools, bases: Bases, mounter: Mounter, fetcher: Fetcher, export: ImageExport) -> None:
+        self.tools = tools
+        self._bases = bases
+        self._mounter = mounter
+        self._fetcher = fetcher
+        self._export = export
+        self._going: dict[str, Callable[[], object]] = {}
+
+    def start(self) -> None:
+        """Read what is remembered; before the first collection of garbage."""
+        self.tools.cache.load()
+
+    async def build(
+        self, request: Request, names: Sequence[Reference] = (), progress: Progress | None = None, identity: str = ""
+    ) -> Built:
+        """Build an image and give it its names. ``identity``: by which ``cancel`` knows the build.
+
+        Raises BuildFailed, DockerfileError, what a base, a context or a fetch raises; and CancelledError.
+        """
+        async with self.solved(request, progress, identity) as result:
+            created = times.now() if request.epoch is None else request.epoch * 1_000_000_000
+            return Built(await self._export.image(result, names, request.labels, created), result)
+
+    @asynccontextmanager
+    async def solved(
+        self, request: Request, progress: Progress | None = None, identity: str = ""
+    ) -> AsyncIterator[Result]:
+        """Solve a build; inside the context its layers stay, whatever is pruned."""
+        progress = progress or Silent()
+        doer = Doer(Worker(self.tools), self._mounter, self._fetcher, request, progress)
+        identity = identity or secrets.token_hex(12)
+        task = asyncio.current_task()
+        assert task is not None
+        self._going[identity] = task.cancel
+        try:
+            async with Solver(self.tools, self._bases, doer, request, progress, identity) as solver:
+                yield await solver.solve()
+        finally:
+            self._going.pop(identity, None)
+            await doer.close()
+
+    def cancel(self, identity: str) -> None:
+        """End a build that goes on. NotFound when there is none of that name."""
+        cancel = self._going.get(identity)
+        if cancel is None:
+            raise NotFound(f"no build {identity} is going on")
+        cancel()

@@ -1,0 +1,70 @@
+"""The builder: images out of requests."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.fakes.building import NoAgents, NoFetcher, NoMounts, Workshop
+from tests.fakes.images import HOST
+
+from carrack.dockerfile import file
+from carrack.engine.build.export import ImageExport
+from carrack.engine.build.request import Files, Request
+from carrack.engine.build.running import Job
+from carrack.engine.build.service import Builder
+from carrack.errors import NotFound
+from carrack.oci import reference
+
+
+def builder(workshop: Workshop) -> Builder:
+    export = ImageExport(workshop.world.store)
+    return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export)
+
+
+def request(workshop: Workshop, text: str, **more: object) -> Request:
+    async def context() -> Files:
+        return Files(workshop.context({"a": "1"}))
+
+    return Request(file.parse(text), context, HOST, HOST, NoAgents(), **more)  # type: ignore[arg-type]
+
+
+def test_an_image_with_its_names(workshop: Workshop) -> None:
+    async def run() -> None:
+        name = reference.parse("app:1")
+        wanted = request(workshop, "FROM base\nRUN x\nCMD y", labels={"l": "1"}, epoch=5)
+        built = await builder(workshop).build(wanted, [name])
+        image = await workshop.world.store.resolve("app:1")
+        assert image == built.image
+        assert image.labels == {"l": "1"}
+        assert image.config["created"] == "1970-01-01T00:00:05Z"
+        again = await builder(workshop).build(wanted)
+        assert again.image.id == image.id
+
+    asyncio.run(run())
+
+
+def test_cancel(workshop: Workshop) -> None:
+    async def run() -> None:
+        begun = asyncio.Event()
+
+        async def program(job: Job, upper: Path) -> int:
+            begun.set()
+            await asyncio.sleep(60)
+            return 0
+
+        workshop.runner.program = program
+        made = builder(workshop)
+        task = asyncio.get_running_loop().create_task(
+            made.build(request(workshop, "FROM base\nRUN x"), identity="mine")
+        )
+        await begun.wait()
+        made.cancel("mine")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(NotFound):
+            made.cancel("mine")
+        assert workshop.world.layers.total_size() == 0
+
+    asyncio.run(run())
