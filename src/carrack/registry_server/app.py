@@ -11,6 +11,7 @@ from carrack.registry_server.blobs import Blobs
 from carrack.registry_server.lists import Lists
 from carrack.registry_server.manifests import Manifests
 from carrack.registry_server.message import Answer, Problem, Request
+from carrack.registry_server.mirror import Mirror
 from carrack.registry_server.repositories import Repositories
 from carrack.registry_server.rights import Identity, Rights
 from carrack.registry_server.routes import Handle, Route, find
@@ -62,7 +63,7 @@ class App:
 
     def __init__(
         self, repositories: Repositories, uploads: Uploads, gatekeeper: Gatekeeper | None = None,
-        policy: Policy | None = None,
+        policy: Policy | None = None, mirror: Mirror | None = None,
     ) -> None:  # fmt: skip
         self._gatekeeper = gatekeeper or Open()
         self._policy = policy or Policy()
@@ -80,6 +81,9 @@ class App:
             "blob": {"GET": blobs.get, "DELETE": blobs.delete},
             "referrers": {"GET": lists.referrers},
         }
+        if mirror is not None:
+            self.table["manifest"]["GET"], self.table["blob"]["GET"] = mirror.manifest, mirror.blob
+            self.table["tags"]["GET"], self.table["referrers"]["GET"] = mirror.tags, mirror.referrers
 
     def __call__(self, request: Request) -> Answer:
         """The answer to it; refusals are answers."""

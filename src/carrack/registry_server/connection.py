@@ -154,6 +154,8 @@ class Connection:
             if not data:
                 return b""
         self.idle = False
+        if not data[:1].isalpha():  # a client that tries TLS first is told at once
+            raise FramingError(400, "this is no HTTP; TLS is not spoken here", told=True)
         wire.patience(STALL)
         end = data.find(b"\r\n\r\n")
         deadline = time.monotonic() + HEAD_TIME

@@ -5,12 +5,13 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from carrack.oci import media_types as types
 from carrack.registry_server.blobs import checked
 from carrack.registry_server.message import Answer, Problem, Request, json_answer
-from carrack.registry_server.repositories import Referrers, Repositories, Tags
+from carrack.registry_server.repositories import Referrers, Repositories, Repository, Tags
 
 PAGE = 1000
 """Entries of a page of the catalogue when none are asked for; of tags all are given."""
@@ -30,7 +31,10 @@ class Lists:
         repository = self._repositories.get(parts["name"])
         if not repository.exists():
             raise Problem("NAME_UNKNOWN", f"there is no repository {repository.name}")
-        names = Tags(repository).names()
+        return self.page(request, repository, Tags(repository).names())
+
+    def page(self, request: Request, repository: Repository, names: list[str]) -> Answer:
+        """The page that is asked for of a repository's tags, of which all are given."""
         last = request.query.get("last", "")
         page, more = _page(names[bisect.bisect_right(names, last) :] if last else names, _count(request, None))
         return _linked(request, {"name": repository.name, "tags": page}, page, more)
@@ -45,7 +49,10 @@ class Lists:
     def referrers(self, request: Request, parts: Mapping[str, str]) -> Answer:
         """GET of an index of the manifests whose subject has this digest, here or not."""
         repository, digest = self._repositories.get(parts["name"]), checked(parts["digest"])
-        found = Referrers(repository).of(digest)
+        return self.index(request, Referrers(repository).of(digest))
+
+    def index(self, request: Request, found: list[dict[str, Any]]) -> Answer:
+        """Descriptors as an index, of the artifact type that is asked for."""
         headers = {"Content-Type": types.OCI_INDEX}
         wanted = request.query.get("artifactType", "")
         if wanted:

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from carrack.errors import CarrackError, InvalidArgument, words
-from carrack.registry_server.config import LISTEN, ROOT, Settings, parse
+from carrack.registry_server.config import LISTEN, ROOT, Proxy, Settings, parse
 from carrack.registry_server.passwords import line
 from carrack.registry_server.registry import Registry
 
@@ -137,7 +138,7 @@ def _settings(parsed: argparse.Namespace) -> Settings:
     settings = Settings()
     if parsed.config:
         settings = parse(Path(parsed.config).read_text(), parsed.config)
-    given = {
+    given: dict[str, Any] = {
         "root": Path(parsed.root) if parsed.root else None,
         "listen": tuple(parsed.listen) or None,
         "certificate": parsed.tls_cert,
@@ -147,6 +148,8 @@ def _settings(parsed: argparse.Namespace) -> Settings:
         "tokens": parsed.tokens or None,
         "read_only": parsed.read_only or None,
     }
+    if parsed.proxy:
+        given["proxy"] = replace(settings.proxy or Proxy(""), remote=parsed.proxy)
     return replace(settings, **{name: value for name, value in given.items() if value is not None}).checked()
 
 
@@ -157,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--config", default="")
     serving.add_argument("--root", default="", help=f"default {ROOT}")
     serving.add_argument("--listen", action="append", default=[], help=f"default {LISTEN}")
-    for flag in ("--tls-cert", "--tls-key", "--htpasswd", "--log-level"):
+    for flag in ("--tls-cert", "--tls-key", "--htpasswd", "--proxy", "--log-level"):
         serving.add_argument(flag)
     serving.add_argument("--tokens", action="store_true")
     serving.add_argument("--read-only", action="store_true")

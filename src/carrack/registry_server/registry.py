@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 
@@ -21,12 +21,14 @@ from carrack.registry_server.app import App, Gatekeeper, Open, Policy
 from carrack.registry_server.collector import Collected, Collector
 from carrack.registry_server.config import Settings
 from carrack.registry_server.gatekeepers import SERVICE, ByPassword, ByToken
+from carrack.registry_server.mirror import Mirror
 from carrack.registry_server.passwords import Passwords
 from carrack.registry_server.repositories import Repositories
 from carrack.registry_server.rights import Rights
 from carrack.registry_server.server import Server
 from carrack.registry_server.tokens import Tokens, key_at
 from carrack.registry_server.uploads import Uploads
+from carrack.registry_server.upstream import Upstream
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,12 @@ class Registry:
             uploads = Uploads(self.repositories)
             self.collector = Collector(self.repositories, uploads, settings.retention, settings.grace)
             rights = Rights(settings.access, closed=bool(settings.htpasswd))
-            closed = "this registry is read-only" if settings.read_only else ""
-            app = App(self.repositories, uploads, _gatekeeper(settings, rights), Policy(rights, closed))
+            mirror, closed = None, "this registry is read-only" if settings.read_only else ""
+            if settings.proxy is not None:
+                upstream = self._stack.enter_context(closing(Upstream(settings.proxy)))
+                mirror = Mirror(self.repositories, uploads, upstream, settings.proxy.fresh)
+                closed = f"this registry stands before {settings.proxy.remote}: push there"
+            app = App(self.repositories, uploads, _gatekeeper(settings, rights), Policy(rights, closed), mirror)
             self.server = Server(app, settings.clients)
             self._every = settings.every if not settings.read_only else 0.0
             threading.Thread(target=self._tend, name="collector", daemon=True).start()

@@ -134,6 +134,7 @@ def test_refusals_and_failures_are_answers(peer: _Peer, caplog: pytest.LogCaptur
         (b"GET /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"GET /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"GET /x HTTP/1.1\n\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01", 400),
         (b"GET /x HTTP/2.0\r\nHost: h\r\n\r\n", 505),
         (b"GET /x HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n", 400),
         (b"PUT /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nnope\r\n", 400),

@@ -22,7 +22,7 @@ from carrack.cli.commands.registry import SERVE
 from carrack.errors import InvalidArgument
 from carrack.registry_server import main as module
 from carrack.registry_server import passwords as passwords_module
-from carrack.registry_server.config import Settings
+from carrack.registry_server.config import Proxy, Settings
 from carrack.registry_server.main import bind, main, serve, tls_context
 
 
@@ -37,6 +37,7 @@ def test_flags_go_over_the_file(tmp_path: Path) -> None:
     assert (settings.root, settings.listen, settings.read_only) == (Path("/srv/y"), ("a:1",), True)
     assert (settings.htpasswd, settings.tokens) == ("h", True)
     assert _settings() == Settings()
+    assert _settings("--proxy", "https://x").proxy == Proxy("https://x")
     assert _settings("--listen", "a:1", "--listen", "b:2").listen == ("a:1", "b:2")
 
 

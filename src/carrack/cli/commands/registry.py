@@ -19,6 +19,7 @@ _FLAGS = (
     ("tls-key", "", "string", "Key of the TLS certificate"),
     ("htpasswd", "", "string", "File of users and bcrypt hashes; without it everyone may everything"),
     ("tokens", "", "bool", "Give tokens for passwords (needed where some may pull without a password)"),
+    ("proxy", "", "string", "URL of a registry to stand before: what is pulled through is kept, nothing is pushed"),
     ("read-only", "", "bool", "Refuse pushes and deletions, and collect no garbage"),
     ("log-level", "", "string", 'Set the logging level ("debug", "info", "warning", "error")'),
 )
