@@ -42,12 +42,12 @@ def split(url: str, what: str = "URL") -> tuple[Origin, str]:
     return Origin(parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]), target
 
 
-def join(base: str, location: str) -> str:
+def join(base: str, location: str, what: str = "redirect") -> str:
     """The absolute URL that a `Location` or `Link` means beside `base`. Raises errors.Unavailable for no URL."""
     try:
         return urljoin(base, location)
     except ValueError as error:
-        raise Unavailable(f"{split(base)[0]} leads to {location[:160]!r}: {error}") from None
+        raise Unavailable(f"{what}: {split(base)[0]} leads to {location[:160]!r}: {error}") from None
 
 
 def _problem(url: str) -> str:

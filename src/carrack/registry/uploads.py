@@ -25,6 +25,8 @@ from carrack.registry.session import Session
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 _CHUNK = 32 * 1024 * 1024
 """Bytes of a chunk where the registry, or the proxy before it, takes no more at once."""
+_PROGRESS = 64 * 1024
+"""Bytes that a try must bring to count for something."""
 _FIRST_PAUSE = 0.5
 
 Open = Callable[[int], AsyncIterator[bytes]]
@@ -73,7 +75,7 @@ class Upload:
                 continue
             except Unavailable as error:
                 place = await self._look(place, what) if place else None
-                tried = 1 if place and place.offset > before else tried + 1
+                tried = 1 if place and place.offset - before >= _PROGRESS else tried + 1
                 if tried > self._attempts:
                     raise error
             await asyncio.sleep(_FIRST_PAUSE * 2 ** (tried - 1))
@@ -87,6 +89,8 @@ class Upload:
 
     async def _rest(self, place: _Place, descriptor: Descriptor, open: Open, progress: Progress, what: str) -> None:
         size = descriptor.size
+        if place.offset > size:
+            raise Untrue(f"{what}: the registry says it has {place.offset} bytes of {size}")
         while place.offset < size and (place.offset or place.chunk):
             end = min(size, place.offset + place.chunk) if place.chunk else size
             await self._patch(place, end, open, progress, what)
@@ -108,7 +112,12 @@ class Upload:
         async with answer:
             _judge(answer, what)
             place.location = _location(answer, what)
-            place.offset = _taken(answer, end)
+            taken = _taken(answer, end)
+            if taken > end:
+                raise Untrue(f"{what}: the registry says it has {taken} bytes where {end} were sent")
+            place.offset = taken
+            if taken <= start:
+                raise Interrupted(f"{what}: the registry has kept nothing of what came: try again")
 
     async def _finish(self, place: _Place, digest: str, left: int, body: AsyncIterator[bytes], what: str) -> None:
         mark = "&" if "?" in place.location else "?"
@@ -161,7 +170,7 @@ def _location(answer: Answer, what: str) -> str:
     location = answer.headers.get("location")
     if not location:
         raise Untrue(f"{what}: the registry does not say where the upload goes on")
-    url = origin.join(answer.url, location)
+    url = origin.join(answer.url, location, what)
     origin.split(url, f"{what}: goes on at")
     return url
 
