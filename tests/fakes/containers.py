@@ -21,6 +21,7 @@ from carrack.model import schema
 from carrack.model.container import Document, MountPoint
 from carrack.oci.image_config import ImageConfigDocument
 from carrack.shim.client import Exit
+from carrack.storage.usage import tree_size
 from carrack.storage.walk import opened
 
 FACTS = spec.HostFacts(last_capability=40, cgroup_version=1)
@@ -254,6 +255,9 @@ class FakeSnapshotter:
 
     def upper(self, key: str) -> Path:
         return self.folder / key
+
+    def size(self, key: str) -> int:
+        return tree_size(self.folder / key)
 
     @contextmanager
     def changes(self, key: str) -> Iterator[int]:

@@ -360,6 +360,19 @@ class SnapshotterContract:
         with pytest.raises(NotFound), driver.changes("absent"):
             pass
 
+    def test_the_size_of_changes(self, driver: Snapshotter) -> None:
+        driver.prepare("key", [store(driver, *BASE)])
+        assert driver.size("key") == 0
+        with mounted(driver.mount("key")) as root:
+            (root / "new").write_bytes(b"x" * 3000)
+            os.link(root / "new", root / "again")
+            (root / "etc/passwd").write_text("changed")
+            os.unlink(root / "lib/a")
+            (root / "dev/made").write_text("y")
+        assert driver.size("key") == 3000 + 7 + 1
+        with pytest.raises(NotFound):
+            driver.size("absent")
+
     def test_a_chain_may_hold_a_layer_twice(self, driver: Snapshotter) -> None:
         empty = store(driver)
         first = store(driver, file(b"f", b"1"), file(b"d/f"))

@@ -17,7 +17,7 @@ from carrack.engine.containers import places
 from carrack.engine.containers.create import attributes
 from carrack.engine.containers.file_ids import SAME, FileIds, is_idmapped, of_mount, of_process
 from carrack.engine.containers.record import Container
-from carrack.errors import CarrackError, Conflict, Forbidden, Internal, InvalidArgument, NotFound, NotSupported
+from carrack.errors import CarrackError, Conflict, Forbidden, Internal, InvalidArgument, NotFound
 from carrack.linux import pidfd
 from carrack.linux.mount import read_mountinfo
 from carrack.linux.syscalls import LINUX
@@ -25,7 +25,6 @@ from carrack.runtime import users
 from carrack.runtime.inroot import Procfs
 from carrack.storage import archive, compression, differ
 from carrack.storage.unpack import unpack
-from carrack.storage.usage import tree_size
 
 if TYPE_CHECKING:
     from carrack.engine.events import Events
@@ -179,10 +178,10 @@ class Files:
         return sorted(found, key=lambda change: str(change["Path"]))
 
     async def size(self, c: Container) -> int:
-        """Bytes of the files that the container wrote; 0 when they are lost, or when the driver cannot tell."""
+        """Bytes of the files that the container wrote; 0 when they are lost."""
         try:
-            return await asyncio.to_thread(lambda: tree_size(self._snapshotter.upper(c.id)))
-        except (NotFound, NotSupported):
+            return await asyncio.to_thread(self._snapshotter.size, c.id)
+        except NotFound:
             return 0  # a listing is to show the others
 
 

@@ -16,10 +16,9 @@ from carrack.engine.containers.create import attributes
 from carrack.engine.containers.linking import Links
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
-from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound, NotSupported
+from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound
 from carrack.model import times
 from carrack.model.labels import matches
-from carrack.storage.usage import tree_size
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
@@ -180,10 +179,10 @@ class Remover:
         return removed, freed
 
     def _size(self, key: str) -> int:
-        """Bytes that removing a file system frees, as far as its driver can tell (blocking)."""
+        """Bytes of the files that removing a file system frees (blocking)."""
         try:
-            return tree_size(self._snapshotter.upper(key))
-        except (NotFound, NotSupported):
+            return self._snapshotter.size(key)
+        except NotFound:
             return 0
 
 

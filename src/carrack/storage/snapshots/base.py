@@ -131,6 +131,10 @@ class Snapshotter(LayerStore, Protocol):
         written. Drivers without ``upper`` compare all files first. NotFound."""
         ...
 
+    def size(self, key: str) -> int:
+        """Bytes of the regular files among the snapshot's own changes. NotFound."""
+        ...
+
     def remove(self, key: str) -> None:
         """End a snapshot; nothing when it is not here. Mounts of it that still exist lose their files."""
 

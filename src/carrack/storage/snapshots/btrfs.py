@@ -25,6 +25,7 @@ from carrack.storage.snapshots.rooms import check_size
 from carrack.storage.walk import opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from carrack.linux.kernel import FileKernel
@@ -44,14 +45,15 @@ class BtrfsSnapshotter(CopySnapshotter):
 
     name = "btrfs"
 
-    def check_size(self, size: int) -> None:
+    def limiter(self, size: int) -> Callable[[Path], None]:
         """See CopySnapshotter."""
         check_size(self.directories.root, size)
 
-    def limit(self, place: Path, size: int) -> None:
-        """See CopySnapshotter."""
-        with opened(place) as volume:
-            btrfs.limit(volume, size, exclusive=True)
+        def limit(place: Path) -> None:
+            with opened(place) as volume:
+                btrfs.limit(volume, size, exclusive=True)
+
+        return limit
 
     def duplicate(self, source: Path | None, target: Path) -> None:
         """See CopySnapshotter."""

@@ -31,13 +31,13 @@ from carrack.storage.snapshots.base import LayerWriter
 from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.layerdirs import LayerDirectories, LayerNotes
 from carrack.storage.snapshots.skeleton import Attributes, file_mode
-from carrack.storage.snapshots.treechanges import Origin, collect
+from carrack.storage.snapshots.treechanges import Origin, collect, size_of_changes
 from carrack.storage.tar import LAYER, TarEntry, TarLimits, TarReader, TarScanner
 from carrack.storage.tree import Tree
 from carrack.storage.walk import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from carrack.linux.kernel import Kernel
@@ -114,8 +114,7 @@ class CopySnapshotter(CopyLayers):
 
     def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
         """See Snapshotter."""
-        if size:
-            self.check_size(size)
+        limit = self.limiter(size) if size else None
         target = self._path(key)
         if target.is_dir():
             raise Conflict(f"a snapshot {key} exists already")
@@ -124,8 +123,8 @@ class CopySnapshotter(CopyLayers):
         try:
             self.duplicate(chain, staging / "fs")
             self._lay(init, staging / "fs")
-            if size:
-                self.limit(staging / "fs", size)
+            if limit is not None:
+                limit(staging / "fs")
             os.symlink(os.path.relpath(chain, target), staging / "chain")
             os.rename(staging, target)
         finally:
@@ -156,23 +155,33 @@ class CopySnapshotter(CopyLayers):
     @contextlib.contextmanager
     def changes(self, key: str) -> Iterator[int]:
         """See Snapshotter."""
+        staging = self.directories.begin()
+        try:
+            (staging / "changes").mkdir(mode=0o755)
+            with self._origin(key) as origin:
+                collect(self._path(key) / "fs", origin, staging / "changes", self._kernel)
+            with opened(staging / "changes") as fd:
+                yield fd
+        finally:
+            self.directories.discard(staging)
+
+    def size(self, key: str) -> int:
+        """See Snapshotter."""
+        with self._origin(key) as origin:
+            return size_of_changes(self._path(key) / "fs", origin)
+
+    @contextlib.contextmanager
+    def _origin(self, key: str) -> Iterator[Origin]:
         path = self._path(key)
         if not (path / "fs").is_dir():
             raise NotFound(f"no snapshot {key}")
         layers = self._layers_of(key)
         since = os.lstat(path / "chain").st_mtime_ns
-        staging = self.directories.begin()
+        origin = Origin(self._chains.ensure(layers), self._init.ensure(layers), since, self._kernel)
         try:
-            (staging / "changes").mkdir(mode=0o755)
-            origin = Origin(self._chains.ensure(layers), self._init.ensure(layers), since, self._kernel)
-            try:
-                collect(path / "fs", origin, staging / "changes", self._kernel)
-            finally:
-                origin.close()
-            with opened(staging / "changes") as fd:
-                yield fd
+            yield origin
         finally:
-            self.directories.discard(staging)
+            origin.close()
 
     def remove(self, key: str) -> None:
         """See Snapshotter."""
@@ -198,14 +207,11 @@ class CopySnapshotter(CopyLayers):
         except FileNotFoundError:
             return []
 
-    def check_size(self, size: int) -> None:
-        """Refuse a size that cannot be given to ``limit``."""
+    def limiter(self, size: int) -> Callable[[Path], None]:
+        """What lets a new snapshot's tree grow by so many bytes. InvalidArgument or NotSupported as ``prepare``."""
         raise NotSupported(
             "storage-opt size: the copy driver cannot limit what a container writes: use erofs or overlay"
         )
-
-    def limit(self, place: Path, size: int) -> None:
-        """Let a snapshot's tree grow by so many bytes; only after ``check_size``."""
 
     def duplicate(self, source: Path | None, target: Path) -> None:
         """Make ``target`` a copy of a tree; without one, an empty directory."""

@@ -30,6 +30,7 @@ from carrack.errors import Conflict, InvalidArgument, NotFound
 from carrack.storage.snapshots import implicit, init_layer
 from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.skeleton import PLAIN, Attributes, directory_attributes
+from carrack.storage.usage import tree_size
 from carrack.storage.walk import opened
 
 if TYPE_CHECKING:
@@ -276,6 +277,10 @@ class Stacked:
         """See Snapshotter."""
         with opened(self._stack.upper(key)) as fd:
             yield fd
+
+    def size(self, key: str) -> int:
+        """See Snapshotter."""
+        return tree_size(self._stack.upper(key))
 
     def remove(self, key: str) -> None:
         """See Snapshotter."""

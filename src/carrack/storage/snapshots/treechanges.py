@@ -1,9 +1,9 @@
 """The changes of a snapshot that is a whole tree, as the directory of changes that overlayfs would have made.
 
 The tree is compared with what it was made of: the chain's tree, and the init layer that was laid over it. A file is
-taken for changed when anything told of it differs, or when its inode was changed after the snapshot had been made,
-which no program can hide. A removed name is told by a device 0:0, or, on file systems that refuse those (overlayfs
-itself), by an empty file ``.wh.NAME``, the form that it has in layers (see carrack.storage.differ).
+changed when anything told of it differs; where its inode alone was changed after the snapshot had been made, which no
+program can hide, its content decides. A removed name is told by a device 0:0, or, on file systems that refuse those
+(overlayfs itself), by an empty file ``.wh.NAME``, the form that it has in layers (see carrack.storage.differ).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from carrack.linux.resolve import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS
 from carrack.storage.copytree import Copier, copy_directory, dress, is_copied
 from carrack.storage.tree import WHITEOUT
-from carrack.storage.walk import Node, walk, xattrs
+from carrack.storage.walk import Node, open_regular, walk, xattrs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _STRICT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PIECE = 1 << 20
 _HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -86,6 +87,35 @@ class Origin:
         finally:
             os.close(fd)
 
+    def holds(self, node: Node) -> bool:
+        """Whether a file or link whose inode was changed is what it was: it has lost or got a name, say."""
+        laid = self._init.get(node.path)
+        if laid is not None and not stat.S_ISDIR(laid.st_mode):
+            return True  # its size is told already, and that is 0
+        if stat.S_ISLNK(node.stat.st_mode):
+            held = self._open(node.path, _HOLD)
+            if held is None:
+                return False
+            try:
+                return os.readlink(b"", dir_fd=held) == os.readlink(node.name, dir_fd=node.parent_fd)
+            finally:
+                os.close(held)
+        return not stat.S_ISREG(node.stat.st_mode) or self._same_file(node)
+
+    def _same_file(self, node: Node) -> bool:
+        was, now = self._open(node.path, os.O_RDONLY | os.O_NOFOLLOW), open_regular(node.parent_fd, node.name)
+        try:
+            if was is None or now is None or xattrs(was, is_copied) != xattrs(now, is_copied):
+                return False
+            for position in range(0, node.stat.st_size, _PIECE):
+                if os.pread(was, _PIECE, position) != os.pread(now, _PIECE, position):
+                    return False
+            return True
+        finally:
+            for fd in (was, now):
+                if fd is not None:
+                    os.close(fd)
+
     def _open(self, path: bytes, flags: int) -> int | None:
         try:
             return self._kernel.openat2(self._chain, path, flags, resolve=_STRICT)
@@ -113,6 +143,26 @@ def collect(tree: Path, origin: Origin, target: Path, kernel: FileKernel) -> Non
         os.close(root)
 
 
+def size_of_changes(tree: Path, origin: Origin) -> int:
+    """Bytes of the regular files of ``tree`` that ``collect`` would copy, hard links counted once."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    root = os.open(tree, _DIRECTORY)
+    try:
+        with closing(walk(root)) as nodes:
+            for node in nodes:
+                found = node.stat
+                if not stat.S_ISREG(found.st_mode) or (found.st_dev, found.st_ino) in seen:
+                    continue
+                was = origin.stat(node.path)
+                if was is None or _changed(node, was, origin):
+                    seen.add((found.st_dev, found.st_ino))
+                    total += found.st_size
+    finally:
+        os.close(root)
+    return total
+
+
 class _Collector:
     """Holds the directories along the walk's present path, each made in the target once something in it changed."""
 
@@ -131,7 +181,7 @@ class _Collector:
     def add(self, node: Node) -> None:
         was = self._origin.stat(node.path)
         if node.fd < 0:
-            if was is None or self._changed(node, was):
+            if was is None or _changed(node, was, self._origin):
                 self._copier.place(node, self.made())
             return
         same = (
@@ -164,17 +214,17 @@ class _Collector:
                 self._path[index] = node, copy_directory(node, self._path[index - 1][1])
         return self._path[-1][1]
 
-    def _changed(self, node: Node, was: os.stat_result) -> bool:
-        if not _alike(node.stat, was) or node.stat.st_ctime_ns > self._origin.since:
-            return True
-        return not stat.S_ISDIR(was.st_mode) and (node.stat.st_size, node.stat.st_mtime_ns) != (
-            was.st_size,
-            was.st_mtime_ns,
-        )
-
 
 def _alike(now: os.stat_result, was: os.stat_result) -> bool:
     return (now.st_mode, now.st_uid, now.st_gid, now.st_rdev) == (was.st_mode, was.st_uid, was.st_gid, was.st_rdev)
+
+
+def _changed(node: Node, was: os.stat_result, origin: Origin) -> bool:
+    """Of what is no directory now."""
+    now = node.stat
+    if not _alike(now, was) or (now.st_size, now.st_mtime_ns) != (was.st_size, was.st_mtime_ns):
+        return True
+    return now.st_ctime_ns > origin.since and not origin.holds(node)
 
 
 def _remove(name: bytes, parent: int) -> None:

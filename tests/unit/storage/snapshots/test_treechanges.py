@@ -58,6 +58,24 @@ def test_a_change_that_hides_its_time_is_seen(tmp_path: Path) -> None:
     assert (tmp_path / "changes/d").stat().st_mtime_ns == (tree / "d").stat().st_mtime_ns
 
 
+def test_an_inode_that_was_changed_and_is_what_it_was(tmp_path: Path) -> None:
+    chain, tree, _ = copied(tmp_path)
+    for top in (chain, tree):
+        os.symlink("target", top / "link")
+        os.utime(top / "link", (5, 5), follow_symlinks=False)
+    since = time.time_ns()
+    for name in ("d/b", "etc/hosts", "link"):
+        os.link(tree / name, tree / "for a moment", follow_symlinks=False)
+        (tree / "for a moment").unlink()
+    os.utime(tree, ns=(0, 0))
+    assert [name for name in collected(tmp_path, since) if name != "etc"] == []
+    os.unlink(tree / "link")
+    os.symlink("TARGET", tree / "link")
+    os.utime(tree / "link", (5, 5), follow_symlinks=False)
+    os.setxattr(tree / "d/b", "user.note", b"x")
+    assert collected(tmp_path, since) == ["d", "d/b", "link"]
+
+
 @pytest.mark.root
 def test_removed_names_are_devices_or_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, tree, since = copied(tmp_path)
