@@ -41,6 +41,8 @@ class Host:
     insecure: bool = False
     base: str = ""
     verify: bool = True
+    greeted: bool = False
+    """Whether it has been asked what it wants to be convinced with."""
     challenges: list[Challenge] = field(default_factory=list)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -103,32 +105,29 @@ class Session:
         """`https://host[:port]`, or http where that is declared insecure and all there is. Raises OSError."""
         host = self.host
         async with host.lock:
-            if not host.base:
-                if host.insecure or self._settings.declared_insecure(host.address):
-                    await self._probe()
-                elif self.credentials:
-                    await self._greet()
-                else:
-                    host.base = f"https://{host.address}"
-        return host.base
+            if not host.base and (host.insecure or self._settings.declared_insecure(host.address)):
+                await self._probe()
+            base = host.base or f"https://{host.address}"
+            if self.credentials and not host.greeted:
+                # Some registries say "not found" to a stranger instead of asking who he is.
+                await self._greet(base, verify=host.verify)
+            host.base = base
+        return base
 
-    async def _greet(self) -> None:
-        """Ask what the registry wants to be convinced with, so that no request is sent in vain."""
-        url = f"https://{self.host.address}"
-        async with await self._transport.ask("GET", f"{url}/v2/", {}, hosts=(self.host.name,)) as answer:
-            self._learn(answer, url)
+    async def _greet(self, base: str, *, verify: bool) -> None:
+        """Ask what the registry wants to be convinced with."""
+        hosts = (self.host.name,)
+        async with await self._transport.ask("GET", f"{base}/v2/", {}, verify=verify, hosts=hosts) as answer:
+            self._learn(answer, base)
             await answer.read(failures.ERROR_LIMIT)
-        self.host.base = url
+        self.host.greeted = True
 
     async def _probe(self) -> None:
         """Find whether the registry speaks TLS, which need not be trusted, or plain HTTP."""
         host = self.host
-        url = f"https://{host.address}"
         try:
-            async with await self._transport.ask("GET", f"{url}/v2/", {}, verify=False, hosts=(host.name,)) as answer:
-                self._learn(answer, url)
-                await answer.read(failures.ERROR_LIMIT)
-            host.base, host.verify = url, False
+            await self._greet(f"https://{host.address}", verify=False)
+            host.base, host.verify = f"https://{host.address}", False
         except (NotReached, TlsFailed) as error:
             other_port = bare(host.address) == host.address.strip("[]")
             if not getattr(error, "plain", False) and not other_port:
@@ -148,13 +147,13 @@ class Session:
         except OSError:
             self._forget()
             raise
-        self.host.insecure, self.host.base = True, ""
+        self.host.insecure, self.host.base, self.host.greeted = True, "", False
         return await self._convinced(method, path, scopes, headers, body)
 
     def _forget(self) -> None:
         """Look again next time whether an insecure registry speaks TLS: it may have hung up for other reasons."""
         if self.host.base.startswith("http:"):
-            self.host.base = ""
+            self.host.base, self.host.greeted = "", False
 
     async def _convinced(
         self, method: str, path: str, scopes: tuple[str, ...], headers: Mapping[str, str], body: Callable[[], Body]
@@ -213,6 +212,7 @@ class Session:
         if answer.status != 401 or origins.split(answer.url)[0] != origins.split(base)[0]:
             return False
         self.host.challenges = challenge.parse(answer.headers.all("www-authenticate"))
+        self.host.greeted = True
         return True
 
     async def _authorization(self, scopes: tuple[str, ...]) -> str:

@@ -69,7 +69,7 @@ def test_mistakes_are_named_and_no_password_is(document: dict[str, Any], told: s
 
 @pytest.mark.census(
     "dockerd --http-proxy", "dockerd --https-proxy", "dockerd --no-proxy", "daemon.json http-proxy",
-    "daemon.json https-proxy", "daemon.json no-proxy",
+    "daemon.json https-proxy", "daemon.json no-proxy", "daemon.json proxies",
 )  # fmt: skip
 def test_proxies_of_the_file_of_flags_and_of_the_environment(tmp_path: Path) -> None:
     environment = {"HTTP_PROXY": "http://e:1", "https_proxy": "http://e:2", "NO_PROXY": "x"}

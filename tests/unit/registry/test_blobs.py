@@ -24,6 +24,7 @@ def _read(registry: FakeRegistry, descriptor: Descriptor | None = None, offset: 
     return with_repository(f"{registry.host}/a/b", work)
 
 
+@pytest.mark.census("registry range requests")
 @pytest.mark.parametrize("fault", [None, Fault("/blobs/", chunked=True)])
 @pytest.mark.parametrize("offset", [0, 1, 300_000, len(DATA) - 1])
 def test_a_blob_comes_from_where_it_is_asked(offset: int, fault: Fault | None) -> None:

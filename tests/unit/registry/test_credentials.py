@@ -14,6 +14,7 @@ def _encoded(document: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
 
 
+@pytest.mark.census("registry X-Registry-Auth header")
 def test_name_and_password() -> None:
     found = credentials.decode(_encoded({"username": "jane", "password": "pä?ss>", "serveraddress": "r.example.com"}))
     assert found == Credentials("jane", "pä?ss>", server_address="r.example.com")
@@ -51,6 +52,7 @@ def test_malformed_headers_are_refused(header: str) -> None:
         credentials.decode(header)
 
 
+@pytest.mark.census("registry X-Registry-Config header")
 def test_config_is_by_server() -> None:
     found = credentials.decode_config(_encoded({"a.example.com": {"username": "u", "password": "p"}}))
     assert found == {"a.example.com": Credentials("u", "p")}

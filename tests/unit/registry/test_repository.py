@@ -95,6 +95,7 @@ def test_an_unknown_tag_is_named() -> None:
             assert part in str(caught.value)
 
 
+@pytest.mark.census("registry HEAD manifest")
 def test_head() -> None:
     with FakeRegistry() as registry:
         digest = _put(registry)
@@ -117,6 +118,7 @@ def test_the_size_of_a_blob() -> None:
         assert with_repository(f"{registry.host}/a/b", lambda r: r.size_of("sha256:" + "0" * 64)) is None
 
 
+@pytest.mark.census("registry blob mount cross-repo")
 def test_a_mount_saves_the_upload() -> None:
     with FakeRegistry() as registry:
         digest = registry.content.put_blob("a/b", b"data")
@@ -128,6 +130,7 @@ def test_a_mount_saves_the_upload() -> None:
         assert registry.content.uploads == {}  # what was opened in vain is ended
 
 
+@pytest.mark.census("registry delete manifest/tag")
 def test_put_and_delete() -> None:
     with FakeRegistry() as registry:
         registry.knobs.strict = False
@@ -147,6 +150,7 @@ def test_put_and_delete() -> None:
             with_repository(f"{registry.host}/a/b", work, push=True)
 
 
+@pytest.mark.census("registry tags list + pagination")
 def test_tags_come_page_by_page() -> None:
     with FakeRegistry() as registry:
         tags = [f"{number:03}" for number in range(25)]
@@ -162,6 +166,7 @@ def test_tags_come_page_by_page() -> None:
         assert len(registry.asked("GET", "/tags/list")) == 6
 
 
+@pytest.mark.census("registry referrers API")
 @pytest.mark.parametrize("api", [True, False])
 def test_referrers(api: bool) -> None:
     with FakeRegistry() as registry:

@@ -166,6 +166,7 @@ def test_certs_d_counts_from_the_next_request_on(made: certificates.Certificates
         _with_transport(work, RegistrySettings(certs_dir=tmp_path))
 
 
+@pytest.mark.census("registry certs.d/<host> ca.crt client.cert client.key")
 def test_a_client_certificate_is_shown(made: certificates.Certificates, tmp_path: Path) -> None:
     with FakeRegistry(tls=_context(made, mutual=True)) as registry:
         _served(registry, "/x")
