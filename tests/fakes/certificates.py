@@ -26,14 +26,14 @@ class Certificates:
         return context
 
 
-def make(path: Path) -> Certificates:
-    """Make them below `path`; the server's is for 127.0.0.1 and localhost."""
+def make(path: Path, *more: str) -> Certificates:
+    """Make them below `path`; the server's is for 127.0.0.1, localhost and `more` alternative names."""
     authority, authority_key = path / "ca.pem", path / "ca-key.pem"
     new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     usage = ["-addext", "keyUsage=critical,keyCertSign"]  # Python 3.13 asks for it
     _openssl(*new, *usage, "-subj", "/CN=test authority", "-keyout", str(authority_key), "-out", str(authority))
     for name, extension in (
-        ("server", "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth"),
+        ("server", f"subjectAltName={','.join(('IP:127.0.0.1', 'DNS:localhost', *more))}\nextendedKeyUsage=serverAuth"),
         ("client", "extendedKeyUsage=clientAuth"),
     ):
         (path / f"{name}.ext").write_text(extension)

@@ -18,7 +18,7 @@ from tests.fakes.bundle import Bundle
 import carrack
 
 #: $1 a root with podman, $2 an empty directory: there it becomes the root, with the machine's own at /run/host.
-_ENTER = """
+ENTER = """
 set -e
 mount --rbind "$1" "$2"
 mount -t tmpfs tmpfs "$2/run"
@@ -73,7 +73,7 @@ class Podman:
         self.runtime = f"/run/host{runtime}"
         flags = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private"]
         self._holder = subprocess.Popen(
-            ["unshare", *flags, "sh", "-c", _ENTER, "sh", root, str(place)], stdout=subprocess.PIPE, text=True
+            ["unshare", *flags, "sh", "-c", ENTER, "sh", root, str(place)], stdout=subprocess.PIPE, text=True
         )
         try:
             assert self._holder.stdout is not None
