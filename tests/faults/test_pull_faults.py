@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -245,19 +245,33 @@ def test_two_pulls_share_one_download(daemon: DaemonProcess, registry: FakeRegis
 def test_a_registry_s_password_is_nowhere(daemon: DaemonProcess, registry: FakeRegistry) -> None:
     """Neither after a pull that went well nor after those that did not, with a daemon that logs all it can."""
     stored = add(registry, 5000)
-    results, pair = [], base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+    results, pair, answers = [], base64.b64encode(f"user:{PASSWORD}".encode()).decode(), []
+    login = {"username": "user", "password": PASSWORD, "serveraddress": registry.host}
     for scheme in ("basic", "bearer"):
-        registry.auth = Auth(scheme, users={"user": PASSWORD})
+        registry.auth, registry.faults = Auth(scheme, users={"user": PASSWORD}), []
         results.append(pull(daemon, f"{registry.host}/app:1", "user", PASSWORD))
         results.append(pull(daemon, f"{registry.host}/gone:1", "user", PASSWORD))
+        for name in ("app", "other"):
+            header = {"X-Registry-Auth": credentials("user", PASSWORD)}
+            api(daemon, "POST", f"/images/{stored.config}/tag?repo={registry.host}/{name}&tag=1")
+            answers.append(ask(daemon, "POST", f"/images/{registry.host}/{name}/push?tag=1", header))
+            answers.append(ask(daemon, "GET", f"/distribution/{registry.host}/{name}:1/json", header))
+            answers.append(ask(daemon, "GET", f"/images/search?term={registry.host}/{name}", header))
+        answers.append(api(daemon, "POST", "/auth", login)[1])
         registry.auth.users = {"user": "another"}
         registry.auth.revoke()
         results.append(pull(daemon, f"{registry.host}/app:1", "user", PASSWORD))
+        answers.append(api(daemon, "POST", "/auth", login)[1])
+        answers.append(ask(daemon, "POST", f"/images/{registry.host}/other/push?tag=1", header))
         # One that says back what it was told.
         for echo in (PASSWORD, pair):
             registry.auth = Auth()
-            registry.faults = [Fault("/echo/", status=403, message=f"your password {echo} is bad", times=None)]
+            registry.faults = [Fault("/", status=403, message=f"your password {echo} is bad", times=None)]
             results.append(pull(daemon, f"{registry.host}/echo:1", "user", PASSWORD))
+            answers.append(api(daemon, "POST", "/auth", login)[1])
+            answers.append(ask(daemon, "POST", f"/images/{registry.host}/other/push?tag=1", header))
+    assert b"Login Succeeded" in answers[6]
+    assert b"digest: sha256:" in answers[0]
     assert [bool(result.error) for result in results] == [False, True, True, True, True] * 2
     inspected = api(daemon, "GET", f"/images/{registry.host}/app:1/json")[1]
     places = {
@@ -276,8 +290,18 @@ def test_a_registry_s_password_is_nowhere(daemon: DaemonProcess, registry: FakeR
         *(t.encode() for t in registry.auth.tokens),
     ]
     assert [name for name, text in places.items() if any(word in text for word in secret)] == []
-    remove(daemon, f"{registry.host}/app:1")
+    remove(daemon, f"{registry.host}/app:1", f"{registry.host}/other:1")
     assert stored.config not in images(daemon)
+
+
+def ask(daemon: DaemonProcess, method: str, target: str, headers: dict[str, str]) -> bytes:
+    """The body of the answer, whatever it is."""
+    connection = http.client.HTTPConnection("daemon", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    with closing(connection):
+        connection.sock.connect(str(daemon.socket))
+        connection.request(method, target, headers=headers)
+        return connection.getresponse().read()
 
 
 @pytest.fixture
