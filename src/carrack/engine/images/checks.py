@@ -18,11 +18,13 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from carrack.engine.whole import whole
 from carrack.errors import CarrackError
 from carrack.oci import digest as digests
+from carrack.oci import image_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +116,7 @@ class ImageChecks:
 
     async def _blobs(self, how: How, judge: Judge) -> AsyncGenerator[Finding, None]:
         for digest in sorted({digest for image in self._store for digest in self._blobs_of(image)}):
-            users = _names(image for image in self._store if digest in self._blobs_of(image))
+            users = self._users(partial(self._has_blob, digest))
             if not users:
                 continue  # removed meanwhile
             async with self._layers.hold([digest]):
@@ -137,7 +139,7 @@ class ImageChecks:
                     yield await self._layer(diff_id, wrong, how)
 
     async def _layer(self, diff_id: str, wrong: str, how: How) -> Finding:
-        users = _names(image for image in self._store if diff_id in image.diff_ids) or "a container of a removed image"
+        users = self._users(lambda image: diff_id in image.diff_ids) or "a container of a removed image"
         text = f"the layer {diff_id} of {users} {wrong}"
         mended = await whole(self._mend(diff_id)) if how.mend else ""
         if how.mend and "made again" not in mended:
@@ -168,8 +170,16 @@ class ImageChecks:
             log.warning("layer %s could not be made again: %s", diff_id, error)
         return ", ".join(done)
 
+    def _users(self, needs: Callable[[Image], bool]) -> str:
+        """The images that need a thing, in words, "" for none."""
+        found = sorted({called(self._store, image).partition(", ")[0] for image in self._store if needs(image)})
+        return f"image {found[0]}" if len(found) == 1 else f"images {', '.join(found)}" if found else ""
+
     def _blobs_of(self, image: Image) -> tuple[str, ...]:
         return (*image.documents, *self._layers.blobs(image.diff_ids))
+
+    def _has_blob(self, digest: str, image: Image) -> bool:
+        return digest in self._blobs_of(image)
 
     def _loss(self, digest: str) -> str:
         config = any(image.id == digest for image in self._store)
@@ -206,10 +216,14 @@ class ImageChecks:
         return folder / f"{digests.encoded(digest)}-{secrets.token_hex(4)}"
 
 
-def _names(images: Iterable[Image]) -> str:
-    """The images in words, "" for none."""
-    found = sorted({(*image.tags, *image.repo_digests, digests.short(image.id))[0] for image in images})
-    return f"image {found[0]}" if len(found) == 1 else f"images {', '.join(found)}" if found else ""
+def called(store: ImageStore, image: Image) -> str:
+    """What to call an image: its names; those of the image that it is a further platform of; else its short id."""
+    if names := image.tags or image.repo_digests:
+        return ", ".join(names)
+    for other in store.siblings(image):
+        if names := other.tags or other.repo_digests:
+            return f"{names[0]} ({image_config.platform_of(image.config)})"
+    return digests.short(image.id)
 
 
 def _told(found: Garbage) -> list[tuple[str, str]]:

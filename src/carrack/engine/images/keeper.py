@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -140,19 +140,27 @@ class Keeper:
         used = {use.image_id for use in self._users()}
         images = list(self._store)
         sizes = await asyncio.to_thread(self._sizes, images)
-        candidates = [self._candidate(image, image.id in used) for image in images] + self._cached()
+        kin = {image.id: self._kin(image) for image in images}
+        groups = {each[0].id: each for each in kin.values()}
+        candidates = [self._candidate(kin, each, used) for each in groups.values()] + self._cached()
         sizes |= {_blob(blob.digest): blob.size for blob in self._layers.cache.blobs}
         return policy.plan(candidates, sizes, rules, self._room(), times.now())
 
-    def _candidate(self, image: Image, used: bool) -> Candidate:
+    def _kin(self, image: Image) -> list[Image]:
+        """The image with all that it is for other platforms: they come and go together. The first stands for them."""
+        return sorted((image, *self._store.siblings(image)), key=lambda each: (not each.references, each.id))
+
+    def _candidate(self, kin: Mapping[str, list[Image]], images: list[Image], used: Collection[str]) -> Candidate:
+        first, parent = images[0], images[0].parent
+        in_use = any(image.id in used for image in images)
         return policy.Candidate(
-            id=image.id,
-            names=image.references,
-            tagged=image.last_tagged or image.created,
-            last_used=times.now() if used else self._store.uses.last(image.id),
-            parts=frozenset((*image.diff_ids, *map(_blob, self._blobs(image)))),
-            used=used,
-            parent=image.parent,
+            id=first.id,
+            names=tuple(name for image in images for name in image.references),
+            tagged=max(image.last_tagged or image.created for image in images),
+            last_used=times.now() if in_use else max(self._store.uses.last(image.id) for image in images),
+            parts=frozenset(part for image in images for part in (*image.diff_ids, *map(_blob, self._blobs(image)))),
+            used=in_use,
+            parent=kin[parent][0].id if parent in kin else parent,
         )
 
     def _cached(self) -> list[Candidate]:
@@ -176,14 +184,26 @@ class Keeper:
         """Whether the image was still as unused as when the plan was made."""
         if step.cached:
             return True
-        if self._store.uses.last(step.image) > step.last_used:
-            return False
         try:
-            image = await self._store.resolve(step.image)
+            images = self._kin(await self._store.resolve(step.image))
         except NotFound:
             return False
-        names = image.references if step.deletes else step.names
-        return bool(await self._remover.discard(image, names))
+        if any(self._store.uses.last(image.id) > step.last_used for image in images):
+            return False
+        done = False
+        for image in images:
+            names = image.references if step.deletes else [name for name in image.references if name in step.names]
+            if names or (step.deletes and await self._here(image)):
+                done = bool(await self._remover.discard(image, names)) or done
+        return done
+
+    async def _here(self, image: Image) -> bool:
+        """Whether it is still there: those without a name go with the last one that has one."""
+        try:
+            await self._store.resolve(image.id)
+        except NotFound:
+            return False
+        return True
 
 
 def _blob(digest: str) -> str:

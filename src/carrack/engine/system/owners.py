@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from carrack.oci import digest as digests
+from carrack.engine.images.checks import called
 from carrack.storage import accounting
 from carrack.storage.accounting import Place, Share
 from carrack.storage.snapshots.base import chain_id
@@ -243,17 +243,14 @@ class Accountant:
         }
 
     def _known(self) -> Known:
-        images = tuple(Holding(_name(image), image.diff_ids, self._blobs(image)) for image in self._images.store)
+        store = self._images.store
+        images = tuple(Holding(called(store, image), image.diff_ids, self._blobs(image)) for image in store)
         containers = {c.id: Holding(c.name, c.layers) for c in self._containers}
         cached = {blob.digest for blob in self._images.layers.cache.blobs}
         return Known(images, containers, set(self._volumes()), self._driver, cached)
 
     def _blobs(self, image: Image) -> tuple[str, ...]:
         return (*image.documents, *self._images.layers.blobs(image.diff_ids))
-
-
-def _name(image: Image) -> str:
-    return ", ".join(image.tags or image.repo_digests) or digests.short(image.id)
 
 
 def _both(one: Known, other: Known) -> Known:

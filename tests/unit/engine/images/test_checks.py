@@ -7,7 +7,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from tests.fakes.images import World, config_for, docker_archive, oci_layout, sha, stream, tar
+from tests.fakes.images import World, config_for, docker_archive, multi_platform, oci_layout, sha, stream, tar
 
 from carrack.engine.images.checks import Finding, How, ImageChecks
 
@@ -121,3 +121,13 @@ def test_garbage(loaded: World) -> None:
     assert loaded.content.has(stray)
     assert mended(loaded) == ["removed"]
     assert not loaded.content.has(stray)
+
+
+def test_platforms_of_one_image_have_its_name(world: World) -> None:
+    layers = {name: tar({name: name.encode() * 9}) for name in ("amd64", "arm64")}
+    configs = {name: config_for([layer], architecture=name) for name, layer in layers.items()}
+    archive = multi_platform({name: (configs[name], [layers[name]]) for name in layers}, "docker.io/library/app:1")
+    asyncio.run(world.loader.load(stream(archive)))
+    damage(world.content.path(sha(configs["arm64"])))
+    (found,) = check(world)
+    assert "of image app:1 (linux/arm64) has changed" in found.text

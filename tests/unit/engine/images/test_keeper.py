@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.fakes.images import World, config_for, docker_archive, sha, stream, tar
+from tests.fakes.images import World, config_for, docker_archive, multi_platform, sha, stream, tar
 
 from carrack.engine.images.delete import Use
 from carrack.engine.images.policy import Disk, parse
@@ -124,3 +124,25 @@ def test_times_survive_a_restart(loaded: World) -> None:
         assert loaded.store.uses.last(sha(OLD)) == before
 
     asyncio.run(again())
+
+
+def test_platforms_of_one_image_go_together_or_not_at_all(world: World) -> None:
+    layers = {name: tar({name: name.encode() * 9}) for name in ("amd64", "arm64")}
+    configs = {name: config_for([layer], architecture=name) for name, layer in layers.items()}
+    archive = multi_platform({name: (configs[name], [layers[name]]) for name in layers}, "docker.io/library/app:1")
+    asyncio.run(world.loader.load(stream(archive)))
+    assert len(world.store) == 2
+    last_used(world, configs["arm64"], 9)
+    assert plan(world, unused_for="3d")["Steps"] == [], "the other platform was used just now"
+    assert plan(world, max_size="1", keep="app")["Steps"] == []
+    world.uses = [Use("c" * 64, sha(configs["arm64"]), False)]
+    assert plan(world, max_size="1")["Steps"] == []
+    world.uses = []
+    for config in configs.values():
+        last_used(world, config, 9)
+    (step,) = plan(world, unused_for="3d")["Steps"]
+    assert step["Names"] == ["app:1"]
+    told = run(world, unused_for="3d")
+    assert told["SpaceReclaimed"] == told["Size"] == step["Reclaims"]
+    assert len(world.store) == 0
+    assert list(world.content.digests()) == []
