@@ -60,7 +60,7 @@ class Finder:
         self._asked = 0
 
     async def find(self, top: Fetched) -> Offer:
-        """The image that a tag's or digest's document leads to.
+        """The image that a tag's or digest's document leads to; the only one there is, whatever platform it is for.
 
         Raises what the registry's client raises, InvalidArgument and NotSupported for what is no image for us, and
         NotFound when there is none for the platform.
@@ -72,13 +72,7 @@ class Finder:
                 platform = self._wanted or self._host
                 raise NotFound(f"no matching manifest for {platform} in the manifest list entries of {self._name}")
             return found
-        offer, platform = await self._image(top.data, parsed)
-        if self._wanted is not None and not platforms.matches(self._wanted, platform):
-            raise NotFound(
-                f"image with reference {self._repository.name.familiar} was found but its platform ({platform}) "
-                f"does not match the specified platform ({self._wanted})"
-            )
-        return offer
+        return (await self._image(top.data, parsed))[0]
 
     async def _choose(self, index: Index, data: bytes, depth: int) -> Offer | None:
         if depth > manifest.INDEX_DEPTH_LIMIT:

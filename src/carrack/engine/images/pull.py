@@ -92,6 +92,8 @@ class Puller:
                 news = news or changed
             said = "Downloaded newer image" if news else "Image is up to date"
             board.line(f"Status: {said} for {name.familiar}")
+            for image in images:
+                _warn(board, name, image, platform)
         labels = images[-1].labels if images else {}
         self._events.publish("image", "pull", name.familiar, {**labels, "name": name.familiar_name})
         return images
@@ -175,3 +177,13 @@ class Puller:
                     group.create_task(one(blob, diff_id))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
+
+
+def _warn(board: Board, name: Reference, image: Image, wanted: Platform | None) -> None:
+    """As dockerd: the only image there is, is taken all the same."""
+    offered = image_config.platform_of(image.config)
+    if wanted is not None and not platforms.matches(wanted, offered):
+        board.line(
+            f"WARNING: image with reference {name.familiar} was found but its platform ({offered}) "
+            f"does not match the specified platform ({wanted})"
+        )

@@ -142,12 +142,17 @@ def test_platforms_of_an_index(both: Any, docker: bool) -> None:
     assert world.leavings() == []
 
 
-def test_a_lone_manifest_for_another_platform(both: Any) -> None:
+def test_a_lone_manifest_for_another_platform_is_taken_with_a_word(both: Any) -> None:
     world, registry = both
     registry.content.add_image("app", "1", [BASE], architecture="arm64")
-    with pytest.raises(NotFound, match=r"its platform \(linux/arm64\) does not match"):
-        world.pull(f"{registry.host}/app:1", platform=platforms.parse("linux/amd64"))
-    assert len(world.pull(f"{registry.host}/app:1")) == 1, "as docker: without a wish it is taken"
+    name = f"{registry.host}/app:1"
+    assert len(world.pull(name)) == 1
+    assert world.said[-1] == f"Status: Downloaded newer image for {name}"
+    world.pull(name, platform=platforms.parse("linux/amd64"))
+    assert world.said[-1] == (
+        f"WARNING: image with reference {name} was found but its platform (linux/arm64) "
+        "does not match the specified platform (linux/amd64)"
+    )
 
 
 def test_all_tags(both: Any) -> None:
