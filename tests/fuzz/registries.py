@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 
+from tests.fakes.own_registry import request
+
 from carrack.errors import CarrackError, InvalidArgument
 from carrack.oci import reference as references
 from carrack.registry import challenge, credentials, failures, limits, origin, proxies, rules
@@ -15,9 +17,12 @@ from carrack.registry.origin import Origin
 from carrack.registry.session import retry_after
 from carrack.registry_server.blobs import checked
 from carrack.registry_server.connection import Connection as OurConnection
+from carrack.registry_server.gatekeepers import ByToken
 from carrack.registry_server.message import Answer as AnswerOfOurs
 from carrack.registry_server.message import Problem, Request
+from carrack.registry_server.rights import Rights
 from carrack.registry_server.routes import find
+from carrack.registry_server.tokens import Tokens, scopes
 
 LIMIT = 1 << 16
 NAMES = [references.parse(text) for text in ("busybox", "u/app:1", "127.0.0.1:5000/a/b/c", "ghcr.io/x/y")]
@@ -203,3 +208,37 @@ def requests(data: bytes) -> None:
     OurConnection(client, handle, "peer").serve()  # type: ignore[arg-type]
     assert client.sent.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) or not client.sent
     assert client.sent.count(b"HTTP/1.") >= len(seen) - 1
+
+
+def logins(data: bytes) -> None:
+    """What is sent to prove a user to our registry, in a header or a form: nobody gets in who has no password."""
+    text = data.decode("latin-1")
+    for kind in ("", "Basic ", "Bearer "):
+        for credential in (text, base64.b64encode(data).decode()):
+            try:
+                who = _DOOR.identify(request("GET", "/v2/", authorization=kind + credential))
+            except Problem as problem:
+                status = problem.status
+            else:
+                status = 200 if who.user or who.granted else 401
+            assert status == 401
+    for form in (data, b"grant_type=password&scope=repository:a:pull&" + data, b"grant_type=refresh_token&" + data):
+        try:
+            answer = _DOOR.token(request("POST", "/token", form), {})
+        except Problem:
+            continue
+        raise AssertionError(f"a token was given: {answer.body!r}")
+    assert all(scope.name for scope in scopes([text]))
+
+
+class _NoPasswords:
+    """A file of users in which nobody is right."""
+
+    def right(self, user: str, password: str) -> bool:
+        return False
+
+    def stamp(self, user: str) -> str | None:
+        return "stamp" if user == "alice" else None
+
+
+_DOOR = ByToken(_NoPasswords(), Tokens(b"k" * 32, "service"), Rights((), closed=True))  # type: ignore[arg-type]

@@ -44,6 +44,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "registry-auth": registries.auth_headers,
     "registry-answer": registries.answers,
     "registry-refusal": registries.refusals,
+    "registry-login": registries.logins,
     "registry-request": registries.requests,
     "registry-retry": registries.waits,
     "registry-rules": registries.rule_files,

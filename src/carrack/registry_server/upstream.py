@@ -20,6 +20,9 @@ from carrack.registry_server.message import Problem
 TRIES = 5
 """How often a blob is gone on with after a broken connection that has brought something."""
 
+PROGRESS = 64 * 1024
+"""Bytes that a connection must bring to count for something."""
+
 _Result = TypeVar("_Result")
 
 
@@ -101,7 +104,7 @@ class Upstream:
                         taken += len(new)
                 return
             except Interrupted:
-                tries = 0 if taken > before else tries + 1
+                tries = 0 if taken - before >= PROGRESS else tries + 1
                 if tries >= TRIES:
                     raise
 
