@@ -169,7 +169,7 @@ def test_fsck_mends_a_layer_under_a_running_container(ours: Cli, daemon: DaemonP
     assert "made again of sha256:" in ours("fsck", "--repair").stdout
     assert ours("exec", "web", "/bin/busybox", "echo", "goes on").stdout == "goes on\n"
     assert ours("run", "--rm", "app:1", "/bin/busybox", "echo", "new").stdout == "new\n"
-    assert "0 problems, 0 things that nobody needs, 1 notes" in ours("fsck").stdout
+    assert "0 problems, 0 things that nobody needs, 1 note;" in ours("fsck").stdout
     (aside,) = (root / "quarantine").iterdir()
     assert aside.name.startswith(image.parent.name)
     subprocess.run(["rm", "-r", root / "quarantine"], check=True)

@@ -46,12 +46,18 @@ def _conclude(end: "Document", repaired: bool) -> None:
     if not end:
         write("the check was cut short")
         return
-    counts = f"{end['Problems']} problems, {end['Garbage']} things that nobody needs, {end['Notes']} notes"
+    kinds = (("Problems", "problem"), ("Garbage", "thing that nobody needs"), ("Notes", "note"))
+    counts = ", ".join(_counted(end[key], word) for key, word in kinds)
     write(f"{counts}; {human_size(end['BytesRead'], 3)} read and compared")
     if end["Unmended"]:
-        write(f"{end['Unmended']} problems are left: each says what to do")
+        write(f"{_counted(end['Unmended'], 'problem')} left: each says what to do")
     elif end["Garbage"] and not repaired:
         write("carrack fsck --repair, or carrack gc, removes what nobody needs")
+
+
+def _counted(number: int, what: str) -> str:
+    first, space, rest = what.partition(" ")
+    return f"{number} {first if number == 1 else first + 's'}{space}{rest}"
 
 
 FSCK = Command(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.images import policy
-from carrack.errors import NotFound
+from carrack.errors import FULL, NotFound
 from carrack.model import times
 
 if TYPE_CHECKING:
@@ -99,9 +99,15 @@ class Keeper:
         self._layers.cache.budget = rules.cache
 
     async def note_uses(self) -> None:
-        """Write down what is used just now, and what was used since the last time."""
+        """Write down what is used just now, and what was used since the last time. A disk that is full keeps nobody
+        from collecting garbage: then it is written the next time."""
         used = {use.image_id for use in self._users()}
-        await self._store.uses.keep([image.id for image in self._store], used)
+        try:
+            await self._store.uses.keep([image.id for image in self._store], used)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            log.warning("when images were last used is not written: %s", error)
 
     def short_of_room(self) -> bool:
         """Whether less is free than the rules want."""

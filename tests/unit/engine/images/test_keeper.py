@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
@@ -146,3 +147,20 @@ def test_platforms_of_one_image_go_together_or_not_at_all(world: World) -> None:
     assert told["SpaceReclaimed"] == told["Size"] == step["Reclaims"]
     assert len(world.store) == 0
     assert list(world.content.digests()) == []
+
+
+def test_a_full_disk_keeps_nobody_from_making_room(loaded: World, caplog: pytest.LogCaptureFixture) -> None:
+    write = loaded.records.write
+
+    async def full(work: Any, *, durable: bool = True, spare: bool = False) -> Any:
+        if not spare:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return await write(work, durable=durable, spare=spare)
+
+    loaded.records.write = full  # type: ignore[method-assign]
+    run(loaded, unused_for="3d")
+    assert names(loaded) == ["app:new"]
+    assert "when images were last used is not written" in caplog.text
+    loaded.records.write = write  # type: ignore[method-assign]
+    asyncio.run(loaded.keeper.note_uses())
+    assert [key for key, _ in loaded.records.read("SELECT * FROM used")] == [sha(NEW)]
