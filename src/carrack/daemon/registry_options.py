@@ -7,7 +7,6 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from carrack.daemon import values
 from carrack.errors import InvalidArgument
@@ -79,6 +78,8 @@ def _read(path: str | None) -> str:
 
 def _mirror(text: str) -> str:
     """A mirror's URL with one slash at its end, as `info` shows it."""
+    from urllib.parse import urlsplit  # few daemons have mirrors, and what is imported here is waited for by all
+
     try:
         parts = urlsplit(text)
         port = parts.port

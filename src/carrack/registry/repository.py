@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -35,6 +36,7 @@ ALL = (
 )  # fmt: skip
 """What is asked for by default. Schema 1 is among it only to be recognised, and refused with a reason."""
 
+log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
@@ -58,6 +60,8 @@ class Repository:
         self._sessions = list(sessions)
         self._attempts = attempts
         self._actions = "pull,push" if push else "pull"
+        self._failed: dict[str, set[Place]] = {}
+        """By blob, the places whose answers broke off or cannot be."""
 
     async def manifest(self, reference: str, accept: Sequence[str] = ALL) -> Fetched:
         """The manifest of a tag or digest, its digest checked. Raises errors by meaning, and Untrue."""
@@ -89,16 +93,20 @@ class Repository:
         """The blob's bytes from `offset` on, or from 0: the stream says which. See BlobStream."""
         what = f"blob {digests.short(digests.validate(descriptor.digest))} of {self.name.familiar_name}"
 
-        async def get(place: Place, session: Session, attempts: int) -> BlobStream:
+        async def get(place: Place, session: Session, attempts: int) -> tuple[Place, BlobStream]:
             async def ask(headers: dict[str, str], passed: tuple[int, ...]) -> Answer:
                 path = f"/v2/{place.path}/blobs/{descriptor.digest}"
                 return await self._ask(place, session, "GET", path, what, attempts, headers, passed=passed)
 
-            return await stream(ask, descriptor, offset, f"{what} from {place.host}")
+            return place, await stream(ask, descriptor, offset, f"{what} from {place.host}")
 
-        found = await self._first(get, digest=True)
+        failed = self._failed.setdefault(descriptor.digest, set())
+        place, found = await self._first(get, digest=True, without=failed)
         try:
             yield found
+        except (failures.Interrupted, failures.Untrue):
+            failed.add(place)  # which is asked for it again when no other place has it
+            raise
         finally:
             await found.close()
 
@@ -231,15 +239,26 @@ class Repository:
             limit=limit,
         )
 
-    async def _first(self, ask: Callable[[Place, Session, int], Awaitable[_Result]], *, digest: bool) -> _Result:
-        """What the first place that has it gives; when none has, the last one's failure, with a word on the others."""
-        asked = [(place, session) for place, session in self._sessions if place.serves(digest=digest)]
+    async def _first(
+        self,
+        ask: Callable[[Place, Session, int], Awaitable[_Result]],
+        *,
+        digest: bool,
+        without: Collection[Place] = (),
+    ) -> _Result:
+        """What the first place that has it gives; when none has, the last one's failure, with a word on the others.
+
+        Those in `without` are left out, as long as there is another.
+        """
+        every = [(place, session) for place, session in self._sessions if place.serves(digest=digest)]
+        asked = [(place, session) for place, session in every if place not in without] or every
         missed: list[str] = []
         for place, session in asked[:-1]:
             try:
                 return await ask(place, session, 1)
             except CarrackError as error:
                 missed.append(str(error))
+                log.info("%s: asking the next place", error)
                 if isinstance(error, failures.Unreachable) and (place, session) in self._sessions:
                     self._sessions.remove((place, session))
         if not asked:

@@ -11,7 +11,7 @@ from tests.fakes.registry_use import blob, read, source, with_repository
 
 from carrack.errors import NotFound, Unavailable
 from carrack.oci import media_types as types
-from carrack.registry.failures import Untrue
+from carrack.registry.failures import Interrupted, Untrue
 from carrack.registry.repository import Repository
 from carrack.registry.settings import RegistrySettings, parse_rules
 
@@ -221,6 +221,22 @@ def test_a_mirror_is_asked_first_and_the_registry_when_it_fails() -> None:
         mirror.stop()
         assert with_repository(name, lambda r: r.manifest("1"), settings=settings).source == registry.host
         mirror.start()
+
+
+def test_a_blob_that_breaks_off_at_a_mirror_goes_on_at_the_registry() -> None:
+    data = bytes(range(256)) * 4000
+    with FakeRegistry() as mirror, FakeRegistry() as registry:
+        mirror.content.put_blob("copy/a/b", data)
+        registry.content.put_blob("a/b", data)
+        mirror.faults.append(Fault("/blobs/", cut=100_000, times=None))
+
+        async def work(repository: Repository) -> bytes:
+            with pytest.raises(Interrupted):
+                await read(repository, blob(data))
+            return data[:50_000] + await read(repository, blob(data), 50_000)
+
+        assert with_repository(f"{registry.host}/a/b", work, settings=_mirrored(mirror, registry)) == data
+        assert len(mirror.asked("GET", "/blobs/")) == 1
 
 
 def test_without_fallback_the_registry_is_never_asked() -> None:
