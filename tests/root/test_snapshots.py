@@ -137,6 +137,8 @@ class TestBtrfs(SnapshotterContract):
 
 @pytest.mark.skipif(not shutil.which("fuse-overlayfs"), reason="fuse-overlayfs is not installed")
 class TestFuse(SnapshotterContract):
+    keeps_links = False
+
     @pytest.fixture
     def make(self, tmp_path: Path) -> Make:
         return lambda: FuseSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
@@ -145,6 +147,8 @@ class TestFuse(SnapshotterContract):
 @pytest.mark.skipif(not shutil.which("fuse-overlayfs"), reason="fuse-overlayfs is not installed")
 class TestFuseOnOverlay(SnapshotterContract):
     """Where it is what is left: the data root lies on an overlay itself."""
+
+    keeps_links = False
 
     @pytest.fixture
     def make(self, tmp_path: Path) -> Make:

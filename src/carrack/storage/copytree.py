@@ -107,7 +107,7 @@ class Copier:
             self._links[found.st_dev, found.st_ino] = node.path
             target = os.open(node.name, _NEW_FILE, 0o600, dir_fd=parent)
             try:
-                _copy_data(source, target, found.st_size)
+                copy_data(source, target, found.st_size)
                 dress(target, found, xattrs(source, is_copied))
                 os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
             finally:
@@ -151,8 +151,8 @@ def is_copied(name: bytes) -> bool:
     return not name.startswith(_NOT_COPIED)
 
 
-def _copy_data(source: int, target: int, size: int) -> None:
-    """Copy `size` bytes, or fewer when the file has shrunk; holes stay holes."""
+def copy_data(source: int, target: int, size: int) -> None:
+    """Fill a new file with `size` bytes, or fewer when the source has shrunk; holes stay holes. Raises OSError."""
     os.ftruncate(target, size)
     position = 0
     while position < size:

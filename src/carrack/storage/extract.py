@@ -17,6 +17,7 @@ import stat
 from typing import TYPE_CHECKING, TypeVar
 
 from carrack.linux.resolve import IN_ROOT
+from carrack.storage.copytree import copy_data, dress, is_copied
 from carrack.storage.removal import empty_directory, remove_tree
 from carrack.storage.tarheader import (
     BLOCK_DEVICE,
@@ -30,6 +31,7 @@ from carrack.storage.tarheader import (
     normalise,
 )
 from carrack.storage.tree import OPAQUE, WHITEOUT, Tree, is_whiteout_device
+from carrack.storage.walk import open_regular, xattrs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,8 +52,10 @@ class Extractor:
     """Push a layer into the directory ``root_fd``: ``entry`` for each member, ``data`` for its bytes, ``finish``.
 
     ``close`` in any case. With ``overlay`` the result is a layer for overlayfs: whiteouts are devices, opaque
-    directories are marked; ``by_name``: both by files, as in the archive. Without, it is applied to the tree that is
-    there, from which ``hide`` has removed what the layer's whiteouts name. OSError carries the member's path.
+    directories are marked. With ``by_name`` it is one for fuse-overlayfs: both by files, as in the archive, and copies
+    in place of hard links, of which that program changes whichever name it likes. With neither, it is applied to the
+    tree that is there, from which ``hide`` has removed what the layer's whiteouts name. OSError carries the member's
+    path.
     """
 
     def __init__(self, root_fd: int, kernel: FileKernel, *, overlay: bool, by_name: bool = False) -> None:
@@ -159,10 +163,28 @@ class Extractor:
             present = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if (present.st_dev, present.st_ino) == (found.st_dev, found.st_ino):
                 return
+        if self._by_name and stat.S_ISREG(found.st_mode):
+            self._copy(source, target, parent, name)
+            return
         try:
             os.link(target, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
         except FileExistsError:
             self._link_instead(source, target, parent, name)
+
+    def _copy(self, source: int, target: bytes, parent: int, name: bytes) -> None:
+        original = open_regular(source, target)
+        assert original is not None
+        try:
+            found = os.fstat(original)
+            copy = self._instead(parent, name, lambda: os.open(name, _CREATE, 0o600, dir_fd=parent))
+            try:
+                copy_data(original, copy, found.st_size)
+                dress(copy, found, xattrs(original, is_copied))
+                os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
+            finally:
+                os.close(copy)
+        finally:
+            os.close(original)
 
     def _link_instead(self, source: int, target: bytes, parent: int, name: bytes) -> None:
         """Link elsewhere first: the target may lie inside the directory that has the name now."""

@@ -3,7 +3,8 @@ an overlay itself, as inside of containers.
 
 ::
 
-    <root>/layers/<hex>/fs/     the files; what is removed has its name in layers (``.wh.x``), which needs no devices
+    <root>/layers/<hex>/fs/     the files; what is removed has its name in layers (``.wh.x``), which needs no devices,
+                                and hard links are copies: the program keeps a changed file under any of its names
     <run root>/o/<random>/      short names for the directories, while a mount is made
 
 Each mount is served by a process of its own, which the daemon starts and does not own: it outlives the daemon, and
