@@ -124,12 +124,19 @@ def annotate(kept: "Document", given: "dict[str, Any]") -> None:
     kept["Descriptor"]["platform"] = {key: said[key] for key in _PLATFORM_KEYS if said.get(key)}
 
 
+_ENTRY = ("mediaType", "size", "digest", "platform")
+_PLATFORM = ("architecture", "os", "os.version", "os.features", "variant")
+
+
+def _picked(found: "Document", keys: "Sequence[str]") -> "Document":
+    return {key: found[key] for key in keys if found.get(key) not in (None, {})}
+
+
 def index(descriptors: "Sequence[Document]") -> bytes:
     """The list itself, laid out as docker lays it out, so that both give it the same digest."""
     oci = bool(descriptors) and descriptors[0]["mediaType"] == media_types.OCI_MANIFEST
     entries = [
-        {key: found[key] for key in ("mediaType", "size", "digest", "platform") if found.get(key) is not None}
-        for found in descriptors
+        _picked({**found, "platform": _picked(found.get("platform") or {}, _PLATFORM)}, _ENTRY) for found in descriptors
     ]
     kind = media_types.OCI_INDEX if oci else media_types.DOCKER_INDEX
     return document.indented({"schemaVersion": 2, "mediaType": kind, "manifests": entries}, 3).encode()

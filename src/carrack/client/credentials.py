@@ -68,17 +68,17 @@ class Credentials:
         settings = config_file.load(self._directory)
         return not _helper_name(settings, _by_place(settings, "credHelpers", self.path), place, self.path)
 
-    def store(self, place: str, account: Account) -> None:
-        """Keep an account. Raises HelperError, InvalidArgument, OSError."""
+    def store(self, place: str, account: Account) -> bool:
+        """Keep an account; whether the file was changed by it. Raises HelperError, InvalidArgument, OSError."""
         with config_file.change(self._directory, private=True) as settings:
             helper = _helper_name(settings, _by_place(settings, "credHelpers", self.path), place, self.path)
             if helper:
                 Helper(helper, self._environment).store(key_of(place), account)
             auths: Document = settings.setdefault("auths", {})
-            for key in [key for key in auths if place_of(key) == place]:
-                del auths[key]
+            before = [auths.pop(key) for key in [key for key in auths if place_of(key) == place]]
             auths[key_of(place)] = {} if helper else account.entry()
             settings["auths"] = dict(sorted(auths.items()))
+            return before != [auths[key_of(place)]]
 
     def erase(self, place: str) -> None:
         """Forget the account of ``place``, and of no other; none there is fine."""

@@ -117,10 +117,10 @@ def _keep(session: "Session", place: str, account: Account, answer: "Document") 
         account = Account(account.server, account.username, "", token)
     credentials = session.credentials
     try:
-        credentials.store(place, account)
+        new = credentials.store(place, account)
     except (HelperError, OSError) as error:
         raise InvalidArgument(f"Error saving credentials: {error}") from error
-    if credentials.is_plain(place):
+    if new and credentials.is_plain(place):
         write_error(_PLAIN.format(credentials.path))
     if answer.get("Status"):
         write(str(answer["Status"]))

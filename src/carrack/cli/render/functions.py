@@ -24,6 +24,17 @@ class Row(dict[str, "Any"]):
         return fields if any(isinstance(value, list) for value in fields.values()) else dict(sorted(fields.items()))
 
 
+class Worded(str):
+    """A cell whose word in JSON, ``told``, is another than on the screen."""
+
+    told: str
+
+    def __new__(cls, shown: str, told: str) -> "Worded":
+        made = super().__new__(cls, shown)
+        made.told = told
+        return made
+
+
 def _json(value: "Any") -> str:
     return value.json() if isinstance(value, Row) else document.dumps(_plain(value))
 
@@ -32,6 +43,8 @@ def _plain(value: "Any") -> "Any":
     """Rows as the documents that they are shown as."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, Worded):
+        return value.told
     return value.plain() if isinstance(value, Row) else value
 
 
