@@ -192,7 +192,7 @@ def test_what_a_name_stands_for(daemon: DaemonProcess, tokens: FakeRegistry) -> 
     stored = tokens.content.add_image("app", "1", [])
     status, body = api(daemon, "GET", f"/v1.51/distribution/{tokens.host}/app:1/json")
     assert (status, json.loads(body)["Descriptor"]["digest"]) == (200, stored.manifest)
-    assert api(daemon, "GET", f"/v1.51/distribution/{tokens.host}/secret/json")[0] == 401
+    assert api(daemon, "GET", f"/v1.51/distribution/{tokens.host}/secret/json")[0] == 403
 
 
 def test_the_nearest_account_is_used(daemon: DaemonProcess, image: str, folder: Path, tokens: FakeRegistry) -> None:

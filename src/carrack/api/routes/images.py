@@ -11,15 +11,15 @@ from carrack.api.json_text import parse_json
 from carrack.api.request import Request
 from carrack.api.response import Response, empty, json_response, stream
 from carrack.api.routes import image_reports, registries
+from carrack.api.routes.registries import denied, sent_credentials
 from carrack.api.stream import StreamWriter
 from carrack.engine.images import progress
 from carrack.engine.images.service import Images
-from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotSupported
+from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotSupported, Unauthorized
 from carrack.oci import digest as digests
 from carrack.oci import platform, reference
 from carrack.oci.platform import Platform
 from carrack.oci.reference import Reference
-from carrack.registry.credentials import decode
 
 
 def routes(images: Images) -> list[Route]:
@@ -174,12 +174,16 @@ class _Transfer:
         query = request.query
         name = _pulled_name(query.text("fromImage"), query.text("tag"))
         wanted = platform.parse(query.text("platform")) if query.text("platform") else None
-        credentials = decode(request.headers.get("X-Registry-Auth", ""))
+        given = sent_credentials(request)
         every = not name.tag and not name.digest
 
         async def produce(writer: StreamWriter) -> None:
             try:
-                await self._images.puller.pull(name, credentials, writer.json, platform=wanted, all_tags=every)
+                await self._images.puller.pull(name, given, writer.json, platform=wanted, all_tags=every)
+            except (Unauthorized, Forbidden) as error:
+                if not writer.started:
+                    raise denied(error, name, given) from error
+                await writer.json(progress.failure(error))
             except (CarrackError, OSError) as error:
                 if not writer.started or isinstance(error, ConnectionError):
                     raise

@@ -11,9 +11,10 @@ from carrack.api.response import Response, json_response, stream
 from carrack.api.stream import ClientGone, StreamWriter
 from carrack.engine.images import progress
 from carrack.engine.images.service import Images
-from carrack.errors import CarrackError, InvalidArgument
+from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotFound, Unauthorized
 from carrack.oci import platform, reference
 from carrack.oci.platform import Platform
+from carrack.oci.reference import Reference
 from carrack.registry import credentials
 from carrack.registry.credentials import ANONYMOUS, Credentials
 
@@ -38,8 +39,11 @@ class _Face:
         return json_response(await self._images.remote.login(given))
 
     async def describe(self, request: Request) -> Response:
-        name = reference.parse(request.path["name"])
-        return json_response(await self._images.remote.describe(name, sent_credentials(request)))
+        name, given = reference.parse(request.path["name"]), sent_credentials(request)
+        try:
+            return json_response(await self._images.remote.describe(name, given))
+        except Unauthorized as error:
+            raise error if given else Forbidden(str(error)) from error
 
     async def search(self, request: Request) -> Response:
         query = request.query
@@ -78,8 +82,18 @@ def sent_credentials(request: Request) -> Credentials:
         return ANONYMOUS
 
 
+def denied(error: Unauthorized | Forbidden, name: Reference, given: Credentials) -> CarrackError:
+    """What a refused pull is told as. By a status of 401 docker's client asks for another account, on whatever its
+    standard input is; so one that was given none is told in dockerd's words that there is nothing, as by dockerd."""
+    if isinstance(error, Unauthorized) and given:
+        return error
+    text = f"pull access denied for {name.familiar_name}, repository does not exist or may require 'docker login'"
+    return NotFound(f"{text}: {error}")
+
+
 def _platform_document(request: Request) -> Platform | None:
-    text = request.query.text("platform")
+    """Which of an image's platforms to push: of the API since 1.46."""
+    text = request.query.text("platform") if request.version >= (1, 46) else ""
     value: Any = parse_json(text, "failed to parse platform") if text else None
     if value is None:
         return None

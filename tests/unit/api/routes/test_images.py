@@ -17,7 +17,7 @@ from carrack.api.routes.images import routes
 from carrack.engine.images.bootstrap import Bootstrapper
 from carrack.engine.images.commit import Committer, Source
 from carrack.engine.images.service import Images
-from carrack.errors import NotFound, Unavailable
+from carrack.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from carrack.storage.walk import opened
 
 BASE = tar({"etc/hosts": b"x" * 30_000})
@@ -59,6 +59,8 @@ class Puller:
         self.pulled.append((str(name), str(platform) if platform else None, all_tags, credentials.username))
         if name.path == "library/absent":
             raise NotFound("no such manifest")
+        if name.path in ("library/closed", "library/denied"):
+            raise (Unauthorized if name.path == "library/closed" else Forbidden)("not you")
         await emit({"status": "Pulling"})
         if name.path == "library/breaks":
             raise Unavailable("broken")
@@ -184,8 +186,20 @@ def test_pull(serve: Any, puller: Puller) -> None:
         puller.pulled.clear()
         await ask(address, "/images/create?fromImage=app&tag=1", "POST", headers=f"X-Registry-Auth: {given}\r\n")
         assert puller.pulled[0][-1] == "joe"
-        bad = "X-Registry-Auth: ?\r\n"
-        assert (await ask(address, "/images/create?fromImage=app&tag=1", "POST", headers=bad))[0] == 400
+        unreadable = "X-Registry-Auth: ?\r\n"
+        await ask(address, "/images/create?fromImage=app&tag=1", "POST", headers=unreadable)
+        assert puller.pulled[-1][-1] == ""
+        # who has named nobody is not to be asked for a password
+        sent = f"X-Registry-Auth: {given}\r\n"
+        for name, headers, told in (
+            ("closed", "", 404),
+            ("closed", sent, 401),
+            ("denied", "", 404),
+            ("denied", sent, 404),
+        ):
+            status, _, body = await ask(address, f"/images/create?fromImage={name}&tag=1", "POST", headers=headers)
+            assert status == told
+            assert (b"may require 'docker login': not you" in body) == (told == 404)
 
     serve(client)
 
