@@ -167,6 +167,77 @@ DIFFERENCES: tuple[Difference, ...] = (
         "interface's name has 1 to 15 characters, no /, : or %",
         "the kernel's number out of range is the length of a name",
     ),
+    Difference(
+        "registry.pulling_for_a_platform",
+        "(in the manifest list entries)$",
+        r"\1 of <registry>/app",
+        "it says of what",
+    ),
+    Difference(
+        "registry.pulling_for_a_platform",
+        '"(nonsense/of/many/words)": cannot parse platform specifier: invalid argument',
+        r"'\1' is an invalid platform: expected os, architecture or os/architecture[/variant]",
+        "it says what one looks like",
+    ),
+    Difference(
+        "registry.pulls_refused",
+        r"manifest for (.+) not found: manifest unknown: (manifest unknown: .+)$",
+        r"manifest of \1 from <registry>: manifest_unknown: \2: check the name and the tag",
+        "it says who said so, and what to do",
+    ),
+    Difference(
+        "registry.runs_that_pull",
+        r"manifest for (\S+) not found: manifest unknown: manifest unknown: \S+$",
+        r"manifest of \1 from <registry>: status 404: check the name and the tag",
+        "as above; of a repository that is known one asks by HEAD, whose answer has no words",
+    ),
+    Difference(
+        "registry.pulls_refused",
+        'Get "http://<registry>/v2/": dial tcp <registry>: connect: connection refused',
+        "manifest of <registry>/app:1 from <registry>: connect to <registry>: connection refused: check the registry's "
+        "name, the network and the proxy",
+        "it says what was wanted, and what to do",
+    ),
+    Difference(
+        "registry.images_in_use_when_they_are_pulled",
+        r"^out\| <id 3 short>$",
+        "out| <registry>/app:1",
+        "a container shows the name it was made with, also when the image has lost it",
+    ),
+    Difference(
+        "registry.logging_in",
+        r'Head "http://<registry>/v2/app/manifests/1": no basic auth credentials$|pull access denied for .*$',
+        "pull access denied for <registry>/app, repository does not exist or may require 'docker login': "
+        "manifest of <registry>/app:1 from <registry>: unauthorized: authentication required: "
+        "log in with `docker login <registry>`, or check that the account may do this",
+        "it says what to do",
+    ),
+    Difference(
+        "registry.logging_in",
+        "login attempt to http://<registry>/v2/ failed with status: 401 Unauthorized",
+        "login attempt to <registry> failed with status: 401 Unauthorized: check name and password",
+        "it says what to do",
+    ),
+    Difference(
+        "registry.logging_in",
+        'Get "http://<registry>/v2/": unauthorized: incorrect username or password',
+        "<registry>: http://<registry> gives no token: unauthorized: incorrect username or password: "
+        "check the user name and password, or log in",
+        "it says what to do",
+    ),
+    Difference(
+        "registry.logging_in",
+        r"^err\| (no basic auth credentials|denied: requested access to the resource is denied)$",
+        "err| blob <id 1 short> of <registry>/other from <registry>: status 401: "
+        "log in with `docker login <registry>`, or check that the account may do this",
+        "it says what to do",
+    ),
+    Difference(
+        "registry.*",
+        "^out\\| 1: digest: sha256:<id 4> size: <bytes>$",
+        "out| 1: digest: sha256:<id 2> size: <bytes>",
+        "what was pulled is pushed with the same manifest; Docker makes a new one",
+    ),
 )
 
 

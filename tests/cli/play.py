@@ -86,6 +86,11 @@ class Play:
         output, code = converse_on_terminal([*wrapper, *self._words(command)], [], self.environment, self.folder)
         self._keep(f"{command}   (on a terminal, wrapped)", code, {"tty": output}, None)
 
+    def told(self, own: str, told: str) -> str:
+        """Let what is this run's own be told as something else from now on; gives it back."""
+        self.transcript.tell(own, told)
+        return own
+
     def note(self, what: str, told: list[str]) -> None:
         """Keep a fact that no command tells, like the files that a copy made."""
         self.transcript.note(what, told)

@@ -54,6 +54,10 @@ class Transcript:
         self._names = Names()
         self._parts: list[str] = []
 
+    def tell(self, own: str, told: str) -> None:
+        """Another thing that is this run's own."""
+        self._same[own] = told
+
     def add(self, command: str, code: int, streams: dict[str, bytes], hide: dict[str, str], unordered: bool) -> None:
         """One command and its answer; ``hide`` maps further patterns to what is to stand for them."""
         told = _CLOCK.sub("<moment>", self._placed(command))

@@ -18,6 +18,7 @@ from tests.cli.scenarios import (
     logs,
     networks,
     refusals,
+    registry,
     run,
     run_options,
     signals,
@@ -45,4 +46,5 @@ MODULES = [
     volumes,
     networks,
     system,
+    registry,
 ]
