@@ -56,9 +56,13 @@ class Blobs:
             return _created(repository, mount)
         wanted = checked(request.query["digest"]) if "digest" in request.query else ""
         with self._uploads.begin(repository) as upload:
-            if wanted:
+            if not wanted:
+                return _accepted(repository, upload.id, 0)
+            try:
                 return self._finish(request, repository, upload, wanted)
-            return _accepted(repository, upload.id, 0)
+            except BaseException:
+                self._uploads.cancel(upload)  # nobody knows where it could be gone on with
+                raise
 
     def progress(self, request: Request, parts: Mapping[str, str]) -> Answer:
         """GET of an upload: how far it has come."""

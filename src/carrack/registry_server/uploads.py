@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from carrack.errors import FULL
 from carrack.registry_server.message import Body, Problem
 from carrack.registry_server.repositories import UPLOADS, Repositories, Repository
 from carrack.storage.content import Blob
@@ -61,13 +62,20 @@ class Upload:
         self._read_up = True
 
     def take(self, body: Body) -> None:
-        """Append what comes, as far as it comes; OSError with the path when it cannot be written."""
+        """Append what comes, as far as it comes; OSError with the path when it cannot be written.
+
+        Of a body that the disk is too small for nothing stays: others need the room.
+        """
+        begun, state = self.size, self._hash.copy()
         for piece in body.pieces():
             try:
                 write_all(self._fd, piece)
             except OSError as error:
+                if error.errno in FULL:
+                    self.size, self._hash = begun, state
                 os.ftruncate(self._fd, self.size)
                 os.lseek(self._fd, self.size, os.SEEK_SET)
+                self._flushed = min(self._flushed, self.size)
                 error.filename = str(self.path)
                 raise
             self._hash.update(piece)
