@@ -13,8 +13,8 @@ from carrack.registry import challenge, credentials, failures, limits, origin, p
 from carrack.registry import head as heads
 from carrack.registry.exchange import Answer, Broken, Connection
 from carrack.registry.head import Malformed
+from carrack.registry.limits import retry_after
 from carrack.registry.origin import Origin
-from carrack.registry.session import retry_after
 from carrack.registry_server.blobs import checked
 from carrack.registry_server.connection import Connection as OurConnection
 from carrack.registry_server.gatekeepers import ByToken

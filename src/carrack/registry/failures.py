@@ -28,6 +28,14 @@ class Unreachable(Unavailable):
     """No connection to the registry came about."""
 
 
+class Faulty(Unavailable):
+    """The registry has a fault of its own. `retry_after` is in seconds, None when it did not say."""
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
 class TooManyRequests(Unavailable):
     """The registry wants fewer requests. `retry_after` is in seconds, None when it did not say."""
 
@@ -89,5 +97,5 @@ def refusal(status: int, body: bytes, what: str, registry: str, retry_after: flo
         kind, remedy = kinds[status]
         return kind(f"{said}: {remedy.format(registry=registry)}")
     if status >= 500:
-        return Unavailable(f"{said}: the registry has a fault (status {status}); try again later")
+        return Faulty(f"{said}: the registry has a fault (status {status}); try again later", retry_after)
     return InvalidArgument(f"{said}: the registry refuses this (status {status})")

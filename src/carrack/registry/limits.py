@@ -1,7 +1,9 @@
-"""What a registry says of how many pulls are left (Docker Hub's fields `RateLimit-*`). Pure."""
+"""What a registry says of how many pulls are left (Docker Hub's fields `RateLimit-*`), and when to try again."""
 
 from __future__ import annotations
 
+import email.utils
+import time
 from dataclasses import dataclass
 
 from carrack.registry.head import Headers
@@ -28,6 +30,17 @@ def parse(headers: Headers) -> RateLimits | None:
         return None
     source = "".join(c for c in headers.get("docker-ratelimit-source")[:128] if c.isprintable())
     return RateLimits(limit, remaining, window or 0, source)
+
+
+def retry_after(headers: Headers) -> float | None:
+    """Seconds to wait by the field `Retry-After`, a number or a date; None without one."""
+    text = headers.get("retry-after").strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time()) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _number(text: str) -> tuple[int | None, int | None]:

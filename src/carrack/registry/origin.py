@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from carrack.errors import Unavailable
+from carrack.registry.failures import Untrue
 
 _PORTS = {"http": 80, "https": 443}
 URL_LIMIT = 16 * 1024
@@ -32,22 +32,22 @@ class Origin:
 def split(url: str, what: str = "URL") -> tuple[Origin, str]:
     """The origin of an absolute URL and the rest of it, which is what a request asks for.
 
-    Raises errors.Unavailable for what is no http or https URL, or carries a name and password: a registry sent it.
+    Raises failures.Untrue for what is no http or https URL, or carries a name and password: a registry sent it.
     """
     problem = _problem(url)
     if problem:
-        raise Unavailable(f"{what} {url[:160]!r}: {problem}")
+        raise Untrue(f"{what} {url[:160]!r}: {problem}")
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Origin(parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]), target
 
 
 def join(base: str, location: str, what: str = "redirect") -> str:
-    """The absolute URL that a `Location` or `Link` means beside `base`. Raises errors.Unavailable for no URL."""
+    """The absolute URL that a `Location` or `Link` means beside `base`. Raises failures.Untrue for no URL."""
     try:
         return urljoin(base, location)
     except ValueError as error:
-        raise Unavailable(f"{what}: {split(base)[0]} leads to {location[:160]!r}: {error}") from None
+        raise Untrue(f"{what}: {split(base)[0]} leads to {location[:160]!r}: {error}") from None
 
 
 def _problem(url: str) -> str:

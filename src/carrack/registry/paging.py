@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from carrack.errors import Unavailable
 from carrack.oci import document
 from carrack.oci.manifest import Index
 from carrack.registry import origin
+from carrack.registry.failures import Untrue
 from carrack.registry.head import Headers
 
 PAGE_LIMIT = 8 * 1024 * 1024
@@ -29,7 +29,7 @@ def tags(data: bytes, what: str) -> list[str]:
 def following(here: str, headers: Headers) -> str:
     """The absolute URL of the page after that at `here`, "" at the last one.
 
-    Raises Unavailable when it is on another server.
+    Raises Untrue when it is on another server.
     """
     match = _NEXT.search(headers.get("link"))
     if match is None:
@@ -37,7 +37,7 @@ def following(here: str, headers: Headers) -> str:
     url = origin.join(here, match[1])
     asked, there = origin.split(here)[0], origin.split(url, "next page")[0]
     if asked != there:
-        raise Unavailable(f"{asked} says that its list goes on at {there}, which is not asked")
+        raise Untrue(f"{asked} says that its list goes on at {there}, which is not asked")
     return url
 
 

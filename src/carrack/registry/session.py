@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from carrack.errors import CarrackError, Unavailable
-from carrack.registry import challenge, dial, failures
+from carrack.registry import challenge, dial, failures, limits
 from carrack.registry import origin as origins
 from carrack.registry.challenge import Challenge
-from carrack.registry.credentials import ANONYMOUS, Credentials
+from carrack.registry.credentials import Credentials
 from carrack.registry.dial import NotReached, TlsFailed
 from carrack.registry.exchange import Answer, Body, Broken
-from carrack.registry.head import Headers, Malformed
+from carrack.registry.head import Malformed
 from carrack.registry.settings import RegistrySettings, bare
 from carrack.registry.tokens import Service, Tokens, basic
 from carrack.registry.transport import Transport
@@ -89,16 +87,15 @@ class Session:
                 answer = await self._authorized(method, path, scopes, headers or {}, body)
                 if answer.status < 300 or answer.status in passed:
                     return await answer.load(limit) if limit else answer
+                failure = await self._refused(answer, what)
+                last = answer.status not in _PASSING
+            except Unavailable as error:  # of the server that gives tokens
+                failure, last = error, isinstance(error, failures.Untrue)
             except OSError as error:
-                failure, pause, last = self._failed(error, what), None, isinstance(error, (Malformed, *_NO_CONNECTION))
-            else:
-                failure, pause = await self._refused(answer, what), retry_after(answer.headers)
-                last = answer.status not in _PASSING or (pause or 0) > _PATIENT
-                last = last or (answer.status == 429 and pause is None and tried >= _NO_HINT_ATTEMPTS)
+                failure, last = self._failed(error, what), isinstance(error, (Malformed, *_NO_CONNECTION))
             if last or tried >= attempts:
                 raise failure
-            usual = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tried - 1)) * random.uniform(0.75, 1.25)
-            await asyncio.sleep(pause if pause is not None else usual)
+            await asyncio.sleep(_pause(failure, tried))
             tried += 1
 
     async def base(self) -> str:
@@ -182,7 +179,7 @@ class Session:
         """A request that the registry leads to another server: without credentials."""
         there, _ = origins.split(url)
         if self.host.base.startswith("https:") and there.scheme != "https":
-            raise Unavailable(f"{self.host.name} leads from https to {there}, which is refused")
+            raise failures.Untrue(f"{self.host.name} leads from https to {there}, which is refused")
         return await self._transport.ask(
             method, url, headers, body(), verify=not self._settings.declared_insecure(there.authority)
         )
@@ -255,7 +252,7 @@ class Session:
             body = b""
         finally:
             await answer.close()
-        failure = failures.refusal(answer.status, body, what, self.host.name, retry_after(answer.headers))
+        failure = failures.refusal(answer.status, body, what, self.host.name, limits.retry_after(answer.headers))
         failure.args = (self.credentials.hidden(str(failure)),)
         return failure
 
@@ -264,21 +261,17 @@ def _is_bearer(one: Challenge) -> bool:
     return one.scheme == "bearer" and bool(one.parameters.get("realm"))
 
 
-def retry_after(headers: Headers) -> float | None:
-    """Seconds to wait by the field `Retry-After`, a number or a date; None without one."""
-    text = headers.get("retry-after").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time()) if text else None
-    except (ValueError, OverflowError):
-        return None
+def _pause(failure: CarrackError, tried: int) -> float:
+    """Seconds until the next try; raises the failure when that would be too long, or of no use."""
+    usual = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tried - 1)) * random.uniform(0.75, 1.25)
+    after = getattr(failure, "retry_after", None)
+    hopeless = isinstance(failure, failures.TooManyRequests) and after is None and tried >= _NO_HINT_ATTEMPTS
+    if hopeless or (after or 0) > _PATIENT:
+        raise failure
+    return usual if after is None else float(after)
 
 
 def _tls_remedy(address: str, error: TlsFailed) -> str:
     if error.plain:
         return f"if it speaks plain HTTP, name {address} in insecure-registries of the daemon's configuration"
     return f"put its authority's certificate into certs.d/{address}/ca.crt, or name it in insecure-registries"
-
-
-__all__ = ["ANONYMOUS", "Host", "Session", "retry_after"]

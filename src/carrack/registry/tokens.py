@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from carrack.errors import Forbidden, Unauthorized, Unavailable
-from carrack.registry import failures, origin
+from carrack.errors import Forbidden, Unauthorized
+from carrack.registry import failures, limits, origin
 from carrack.registry.credentials import Credentials
 from carrack.registry.exchange import Answer
+from carrack.registry.failures import Untrue
 from carrack.registry.transport import Transport
 
 _LIMIT = 1024 * 1024
@@ -134,7 +135,7 @@ def basic(credentials: Credentials) -> str:
 def _check_realm(service: Service) -> None:
     there, _ = origin.split(service.realm, f"{service.registry} sends for tokens to")
     if service.secure and there.scheme != "https":
-        raise Unavailable(
+        raise Untrue(
             f"{service.registry} sends for tokens to {there}, which is not https: no credentials are sent there"
         )
 
@@ -147,20 +148,22 @@ async def _token(answer: Answer, service: Service) -> Token:
         kind = Forbidden if answer.status == 403 else Unauthorized
         raise kind(f"{service.registry}: {there} gives no token: {said}: check the user name and password, or log in")
     if answer.status != 200:
-        raise failures.refusal(answer.status, body, f"token for {service.registry}", there)
+        raise failures.refusal(
+            answer.status, body, f"token for {service.registry}", there, limits.retry_after(answer.headers)
+        )
     try:
         document: Any = json.loads(body)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise Unavailable(f"{service.registry}: {there} answers with no token but with something else than JSON")
+        raise Untrue(f"{service.registry}: {there} answers with no token but with something else than JSON")
     return _read(document, service.registry, there)
 
 
 def _read(document: Mapping[str, Any], registry: str, there: str) -> Token:
     value = document.get("token") or document.get("access_token")
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
-        raise Unavailable(f"{registry}: {there} answers without a token")
+        raise Untrue(f"{registry}: {there} answers without a token")
     lives = document.get("expires_in")
     seconds = max(_LEAST_SECONDS, min(lives, _MOST_SECONDS)) if isinstance(lives, int | float) else _LEAST_SECONDS
     refresh = document.get("refresh_token")

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from carrack import __version__
-from carrack.errors import Unavailable
 from carrack.registry import origin as origins
 from carrack.registry import proxies, trust
 from carrack.registry.dial import connect
 from carrack.registry.exchange import Answer, Body, Broken, Connection
+from carrack.registry.failures import Untrue
 from carrack.registry.origin import Origin
 from carrack.registry.settings import RegistrySettings
 
@@ -59,7 +59,7 @@ class Transport:
     ) -> Answer:
         """Send one request and follow the redirects of a GET or HEAD; `hosts` are more names of it in certs.d.
 
-        Raises NotReached, TlsFailed, Broken, Malformed (all OSError), and errors.Unavailable for a bad redirect.
+        Raises NotReached, TlsFailed, Broken, Malformed (all OSError), and failures.Untrue for a bad redirect.
         """
         first, _ = origins.split(url)
         for _ in range(REDIRECTS + 1):
@@ -72,12 +72,12 @@ class Transport:
             url, old = origins.join(url, location), origins.split(url)[0]
             there, _ = origins.split(url, f"redirect from {old} to")
             if old.scheme == "https" and there.scheme != "https":
-                raise Unavailable(f"{old} redirects from https to {there}, which is refused")
+                raise Untrue(f"{old} redirects from https to {there}, which is refused")
             if there != first:
                 headers = {name: value for name, value in headers.items() if name.lower() not in _SECRET}
                 hosts = ()
-                verify = verify if there.host == first.host else True
-        raise Unavailable(f"{first} redirects more than {REDIRECTS} times")
+                verify = verify if there.host == first.host else not self._settings.declared_insecure(there.authority)
+        raise Untrue(f"{first} redirects more than {REDIRECTS} times")
 
     def close(self) -> None:
         """Close what is kept, and keep nothing more; requests under way are not waited for."""

@@ -6,7 +6,7 @@ import pytest
 
 from carrack import errors
 from carrack.registry import failures
-from carrack.registry.failures import TooManyRequests
+from carrack.registry.failures import Faulty, TooManyRequests
 
 
 def _body(code: str, message: str) -> bytes:
@@ -21,8 +21,8 @@ def _body(code: str, message: str) -> bytes:
         (403, errors.Forbidden),
         (404, errors.NotFound),
         (429, TooManyRequests),
-        (500, errors.Unavailable),
-        (503, errors.Unavailable),
+        (500, Faulty),
+        (503, Faulty),
     ],
 )
 def test_a_status_is_a_failure_by_meaning(status: int, kind: type[Exception]) -> None:

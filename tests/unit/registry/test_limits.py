@@ -23,3 +23,17 @@ def test_nothing_known_is_nothing(limit: str, left: str) -> None:
 
 def test_without_a_window() -> None:
     assert limits.parse(Headers([("ratelimit-limit", "5"), ("ratelimit-remaining", "0")])) == RateLimits(5, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"), [("5", 5, 5), (" 0 ", 0, 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0)]
+)
+def test_when_to_try_again(text: str, least: float, most: float) -> None:
+    after = limits.retry_after(Headers([("Retry-After", text)]))
+    assert after is not None
+    assert least <= after <= most
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "9" * 40, "Wed, 99 Oct 2015"])
+def test_what_does_not_say_when(text: str) -> None:
+    assert limits.retry_after(Headers([("Retry-After", text)] if text else [])) is None

@@ -122,6 +122,16 @@ def test_what_may_pass_is_outlived(registry: FakeRegistry, more: dict[str, Any],
         assert _get(registry) == DATA
 
 
+def test_faults_of_the_token_server_are_outlived(registry: FakeRegistry) -> None:
+    registry.auth = Auth("bearer", users={"jane": "secret"})
+    registry.faults.append(Fault("/token", status=503, times=2))
+    with registry:
+        assert _get(registry, JANE) == DATA
+    registry.faults.append(Fault("/token", status=429, headers={"Retry-After": "900"}, times=None))
+    with registry, pytest.raises(TooManyRequests, match="try again in 900 seconds"):
+        _get(registry, JANE)
+
+
 def test_attempts_are_counted(registry: FakeRegistry) -> None:
     registry.faults.append(Fault("/manifests/", status=502, times=None))
     with registry, pytest.raises(Unavailable, match="status 502"):
