@@ -23,6 +23,8 @@ class BlobStream:
         self.offset = offset
         """Where it really begins: as asked, or 0 where the registry knows no ranges."""
         self.descriptor = descriptor
+        self.source = ""
+        """The host that gives it."""
         self._answer = answer
         self._what = what
 

@@ -98,7 +98,9 @@ class Repository:
                 path = f"/v2/{place.path}/blobs/{descriptor.digest}"
                 return await self._ask(place, session, "GET", path, what, attempts, headers, passed=passed)
 
-            return place, await stream(ask, descriptor, offset, f"{what} from {place.host}")
+            found = await stream(ask, descriptor, offset, f"{what} from {place.host}")
+            found.source = place.host
+            return place, found
 
         failed = self._failed.setdefault(descriptor.digest, set())
         place, found = await self._first(get, digest=True, without=failed)
@@ -109,6 +111,13 @@ class Repository:
             raise
         finally:
             await found.close()
+
+    def avoid(self, digest: str, host: str) -> bool:
+        """Ask this host for the blob only when no other has it, for what it gave was not what it should be; False when
+        there is no other to ask."""
+        failed = self._failed.setdefault(digest, set())
+        failed |= {place for place, _ in self._sessions if place.host == host}
+        return any(place not in failed for place, _ in self._sessions if place.serves(digest=True))
 
     async def size_of(self, digest: str) -> int | None:
         """A blob's size in bytes; None when it is not there (0 when the registry does not say)."""

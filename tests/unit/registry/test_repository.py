@@ -271,3 +271,22 @@ pull-from-mirror = "digest-only"
     settings = RegistrySettings(rules=parse_rules(text))
     with pytest.raises(Unavailable, match=r"registries\.toml"):
         with_repository("r.example.com/a", lambda r: r.manifest("1"), settings=settings)
+
+
+def test_a_place_is_asked_last_for_what_it_gave_wrong() -> None:
+    with FakeRegistry() as registry, FakeRegistry(registry.content) as mirror:
+        _put(registry)
+        data = blob(b"data")
+        registry.content.put_blob("a/b", b"data")
+        rules = parse_rules(f"[[registry]]\nprefix = '{registry.host}'\nmirror = [{{location = '{mirror.host}'}}]\n")
+
+        async def ask(repository: Repository) -> None:
+            async with repository.blob(data) as stream:
+                assert stream.source == mirror.host
+            assert repository.avoid(data.digest, "elsewhere")
+            assert repository.avoid(data.digest, mirror.host)
+            async with repository.blob(data) as stream:
+                assert stream.source == registry.host
+            assert not repository.avoid(data.digest, registry.host), "nobody else is left"
+
+        with_repository(f"{registry.host}/a/b", ask, settings=RegistrySettings(rules=rules))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from carrack.engine.whole import whole
 from carrack.errors import InvalidArgument
 from carrack.oci import digest as digests
-from carrack.registry.failures import Interrupted
+from carrack.registry.failures import Interrupted, Untrue
 from carrack.storage.apply import Expected
 from carrack.storage.content import Blob
 from carrack.storage.feed import receive
@@ -46,6 +46,7 @@ class _Coming:
 
     name: str
     stage: str = ""
+    sources: list[str] = field(default_factory=list)
     boards: list[Board] = field(default_factory=list)
 
     def enter(self, stage: str) -> None:
@@ -127,15 +128,20 @@ class Transfers:
     async def _get(self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming) -> Applied:
         have = await asyncio.to_thread(received, self._content.root, blob.digest)
         have = have if have <= blob.size else 0
-        try:
-            return await self._receive(repository, blob, diff_id, coming, have)
-        except InvalidArgument:
-            if not have:
-                raise
-            log.warning(
-                "what was kept of blob %s from an earlier try was wrong: all of it is fetched again", blob.digest
-            )
-        return await self._receive(repository, blob, diff_id, coming, 0)
+        again = False
+        while True:
+            coming.sources = []
+            try:
+                return await self._receive(repository, blob, diff_id, coming, have)
+            except InvalidArgument as error:
+                if not again and (have or len(set(coming.sources)) > 1):
+                    again = True  # nobody knows whose fault it was
+                    log.warning("%s; it was not from one hand: all of it is fetched again", error)
+                elif not self._elsewhere(repository, blob, coming):
+                    raise
+                else:
+                    log.warning("%s; another place is asked for it", error)
+            have = 0
 
     async def _receive(
         self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming, have: int
@@ -149,16 +155,18 @@ class Transfers:
         try:
             return await receive(self._workers, _expected(blob, diff_id), have, fill)
         except InvalidArgument as error:
-            text = f"layer {digests.short(blob.digest)} of {repository.name.familiar}: {error}"
+            source = f" from {coming.sources[-1]}" if coming.sources else ""
+            text = f"layer {digests.short(blob.digest)} of {repository.name.familiar_name}{source}: {error}"
             raise InvalidArgument(text) from error
 
     async def _fill(self, repository: Repository, blob: Descriptor, coming: _Coming, have: int, write: Write) -> None:
-        """Write the blob from byte `have` on, over as many connections as it takes."""
+        """Write the blob from byte `have` on, over as many connections as it takes, and from as many places."""
         failures = 0
         while have < blob.size:
             before = have
             try:
                 async with repository.blob(blob, have) as stream:
+                    coming.sources.append(stream.source)
                     surplus = have - stream.offset
                     async for piece in stream:
                         if surplus:
@@ -167,13 +175,20 @@ class Transfers:
                             await write(piece)
                             have += len(piece)
                             coming.count(_DOWNLOADING, have, blob.size)
-            except Interrupted as error:
+            except (Interrupted, Untrue) as error:
                 failures = 0 if have - before >= _PROGRESS else failures + 1
                 if failures >= self._attempts:
+                    raise
+                if isinstance(error, Untrue) and not self._elsewhere(repository, blob, coming):
                     raise
                 log.info("%s; going on at byte %d", error, have)
                 if failures:
                     await asyncio.sleep(_PAUSE * 2 ** (failures - 1))
+
+    @staticmethod
+    def _elsewhere(repository: Repository, blob: Descriptor, coming: _Coming) -> bool:
+        """Whether the blob is to be had of another than whoever gave the last of it."""
+        return bool(coming.sources) and repository.avoid(blob.digest, coming.sources[-1])
 
 
 def _is_whole(content: ContentStore, digest: str) -> bool:

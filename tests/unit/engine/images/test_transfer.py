@@ -14,6 +14,7 @@ from tests.fakes.registry_faults import Fault
 
 from carrack.engine.images import transfer
 from carrack.errors import InvalidArgument, Unavailable
+from carrack.registry.settings import RegistrySettings, parse_rules
 
 DATA = tar({"a": os.urandom(400_000)})
 BLOB = "/blobs/sha256"
@@ -96,6 +97,24 @@ def test_a_lie_leaves_nothing_and_the_next_honest_try_succeeds(both: Any, lie: s
     assert world.partials == {}
     registry.content.blobs[stored.layers[0]] = honest
     world.pull(f"{registry.host}/app")
+    assert world.leavings() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"corrupt": 1000}, {"cut": 1000}, {"cut": 150_000, "corrupt": 20}, {"length": 5}, {"chunked": True, "fill": 9}],
+)
+def test_a_mirror_that_fails_on_the_way_is_asked_no_more(both: Any, fault: dict[str, Any]) -> None:
+    world, registry = both
+    stored = registry.content.add_image("app", "latest", [DATA])
+    with FakeRegistry(registry.content) as mirror:
+        mirror.faults.append(Fault(f"/blobs/{stored.layers[0]}", times=None, **fault))
+        text = f"[[registry]]\nprefix = '{registry.host}'\n[[registry.mirror]]\nlocation = '{mirror.host}'\n"
+        settings = RegistrySettings(attempts=2, rules=parse_rules(text))
+        (image,) = world.pull(f"{registry.host}/app", settings=settings)
+        assert mirror.asked("GET", stored.layers[0])
+    assert image.id == stored.config
+    assert world.partials == {}
     assert world.leavings() == []
 
 
