@@ -25,6 +25,8 @@ BLOB, PARTIAL, INGEST, LAYER, CHAIN, SNAPSHOT, FILES, LOG, VOLUME, RECORDS, DAMA
     "blob", "partial", "ingest", "layer", "chain", "snapshot", "files", "log", "volume", "records", "damaged",
     "reserve", "engine", "quarantine",
 )  # fmt: skip
+#: chains of layers unpacked, by drivers that have no other way
+TREE = "tree"
 UNKNOWN = "unknown"
 
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -96,7 +98,7 @@ _WHOLE: Final = {
 }  # fmt: skip
 #: what has an owner each, that many names below the data root
 _BELOW: Final = {"blobs": (BLOB, 3), "partial": (PARTIAL, 2), "containers": (FILES, 2), "volumes": (VOLUME, 2)}
-_IN_DRIVER: Final = {"layers": LAYER, "containers": SNAPSHOT, "init": CHAIN, "mended": CHAIN, "chains": CHAIN}
+_IN_DRIVER: Final = {"layers": LAYER, "containers": SNAPSHOT, "init": CHAIN, "mended": CHAIN, "chains": TREE}
 
 
 def _of_driver(parts: tuple[str, ...]) -> tuple[Place, bool]:
@@ -112,7 +114,7 @@ def _of_driver(parts: tuple[str, ...]) -> tuple[Place, bool]:
     if len(parts) == 3:
         return Place(ENGINE), False
     kind = _IN_DRIVER[folder]
-    if kind in (LAYER, CHAIN) and not _HEX.fullmatch(parts[3]):
+    if kind in (LAYER, CHAIN, TREE) and not _HEX.fullmatch(parts[3]):
         return Place(UNKNOWN, "/".join(parts[:4])), True
     return Place(kind, parts[3], driver), True
 

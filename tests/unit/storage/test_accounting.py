@@ -33,7 +33,7 @@ ID = "c" * 64
         ("quarantine/blobs/x", Place("quarantine")),
         ("layers/erofs", Place("engine")),
         (f"layers/erofs/layers/{HEX}/layer.erofs", Place("layer", HEX, "erofs")),
-        (f"layers/copy/chains/{HEX}/fs/etc", Place("chain", HEX, "copy")),
+        (f"layers/copy/chains/{HEX}/fs/etc", Place("tree", HEX, "copy")),
         (f"layers/erofs/init/{HEX}", Place("chain", HEX, "erofs")),
         ("layers/erofs/layers/x", Place("unknown", "layers/erofs/layers/x")),
         ("layers/erofs/old/x", Place("unknown", "layers/erofs/old")),

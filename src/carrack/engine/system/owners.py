@@ -106,6 +106,9 @@ class _Owners:
     def chain(self, place: Place) -> Row:
         return self._of_images(place, place.name, self._chains, self._held_chains, "mount points", "layers/{}/…/{}")
 
+    def tree(self, place: Place) -> Row:
+        return self._of_images(place, place.name, self._chains, self._held_chains, "unpacked layers", "layers/{}/…/{}")
+
     def _of_images(
         self,
         place: Place,
@@ -190,6 +193,7 @@ _OF_ENGINE = {
 _OF_KIND: dict[str, Callable[[_Owners, Place], Row]] = {
     accounting.LAYER: _Owners.layer,
     accounting.CHAIN: _Owners.chain,
+    accounting.TREE: _Owners.tree,
     accounting.BLOB: _Owners.blob,
     accounting.VOLUME: _Owners.volume,
     accounting.DAMAGED: _Owners.damaged,

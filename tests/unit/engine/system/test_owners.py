@@ -21,7 +21,9 @@ KNOWN = Known(
 
 
 def owner(kind: str, name: str = "", driver: str = "erofs") -> tuple[str, tuple[str, ...], str]:
-    (row,) = explain([Share(Place(kind, name, driver if kind in ("layer", "chain", "snapshot") else ""), 7)], KNOWN)
+    (row,) = explain(
+        [Share(Place(kind, name, driver if kind in ("layer", "chain", "tree", "snapshot") else ""), 7)], KNOWN
+    )
     assert row.size == 7
     assert bool(row.note) == (row.kind == "unowned")
     return row.kind, row.owners, row.what
@@ -44,6 +46,7 @@ def test_chains() -> None:
     assert owner("chain", plain(chain_id([A, B]))) == ("image", ("app:1",), "mount points")
     assert owner("chain", plain(chain_id([A, C]))) == ("container", ("web",), "mount points of a removed image")
     assert owner("chain", "0" * 64)[0] == "unowned"
+    assert owner("tree", plain(chain_id([A, B]))) == ("image", ("app:1",), "unpacked layers")
 
 
 def test_the_rest() -> None:
