@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 
 PROBLEM, GARBAGE, NOTE = "problem", "garbage", "note"
 
+PAUSE = 0.5
+"""Seconds after which what looked as if nobody needed it is looked at again."""
+
 _PIECE = 1 << 20
 
 
@@ -116,11 +119,9 @@ class ImageChecks:
 
     async def _blobs(self, how: How, judge: Judge) -> AsyncGenerator[Finding, None]:
         for digest in sorted({digest for image in self._store for digest in self._blobs_of(image)}):
-            users = self._users(partial(self._has_blob, digest))
-            if not users:
-                continue  # removed meanwhile
             async with self._layers.hold([digest]):
-                wrong = await self._blob_damage(digest, how, judge)
+                users = self._users(partial(self._has_blob, digest))  # none: removed meanwhile
+                wrong = await self._blob_damage(digest, how, judge) if users else ""
                 if not wrong:
                     continue
                 text = f"the blob {digest} of {users} {wrong}: {self._loss(digest)}"
@@ -134,12 +135,14 @@ class ImageChecks:
         needed = {diff_id for image in self._store for diff_id in image.diff_ids} | set(self._held())
         for diff_id in sorted(needed):
             async with self._layers.hold([diff_id]):
-                wrong = await self._layer_damage(diff_id, how, judge)
+                users = self._users(partial(_has_layer, diff_id))
+                if not users and diff_id in self._held():
+                    users = "a container of a removed image"
+                wrong = await self._layer_damage(diff_id, how, judge) if users else ""
                 if wrong:
-                    yield await self._layer(diff_id, wrong, how)
+                    yield await self._layer(diff_id, users, wrong, how)
 
-    async def _layer(self, diff_id: str, wrong: str, how: How) -> Finding:
-        users = self._users(lambda image: diff_id in image.diff_ids) or "a container of a removed image"
+    async def _layer(self, diff_id: str, users: str, wrong: str, how: How) -> Finding:
         text = f"the layer {diff_id} of {users} {wrong}"
         mended = await whole(self._mend(diff_id)) if how.mend else ""
         if how.mend and "made again" not in mended:
@@ -147,10 +150,13 @@ class ImageChecks:
         return Finding(PROBLEM, "layers", diff_id, text, mended)
 
     async def _garbage(self, how: How) -> AsyncGenerator[Finding, None]:
-        found = await self._store.unneeded()
+        found = _told(await self._store.unneeded())
+        if found:
+            await asyncio.sleep(PAUSE)
+            found &= _told(await self._store.unneeded())  # else it was just being removed
         if how.mend and found:
             await self._store.collect()
-        for subject, text in _told(found):
+        for subject, text in sorted(found):
             yield Finding(GARBAGE, "content", subject, text, "removed" if how.mend else "")
 
     async def _mend(self, diff_id: str) -> str:
@@ -226,8 +232,11 @@ def called(store: ImageStore, image: Image) -> str:
     return digests.short(image.id)
 
 
-def _told(found: Garbage) -> list[tuple[str, str]]:
+def _has_layer(diff_id: str, image: Image) -> bool:
+    return diff_id in image.diff_ids
+
+
+def _told(found: Garbage) -> set[tuple[str, str]]:
     """What nothing needs: subject and text. A thing with a row and a file is told once."""
-    layers = [(diff_id, f"nothing needs the layer {diff_id}") for diff_id in found.layer_rows | found.layer_files]
-    blobs = [(digest, f"nothing needs the blob {digest}") for digest in found.blob_rows | found.blob_files]
-    return sorted(layers) + sorted(blobs)
+    layers = {(diff_id, f"nothing needs the layer {diff_id}") for diff_id in found.layer_rows | found.layer_files}
+    return layers | {(digest, f"nothing needs the blob {digest}") for digest in found.blob_rows | found.blob_files}

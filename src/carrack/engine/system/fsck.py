@@ -17,6 +17,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from carrack.engine.images import checks as image_checks
 from carrack.engine.images.checks import GARBAGE, NOTE, PROBLEM, Finding, How
 from carrack.errors import CarrackError
 from carrack.storage import accounting, partial
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 OLD = 24 * 3600.0
 """Seconds after which content on its way in has surely been given up."""
-
-_PAUSE = 0.5
 
 
 class Snapshots(Protocol):
@@ -141,7 +140,7 @@ class Fsck:
         """What was of no container at the begin, and still is not."""
         if not suspects or self._records.put_aside:
             return
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(image_checks.PAUSE)
         for kind, key in sorted(suspects & await self._orphans()):
             path = str(self._root / kind.format(driver=self._snapshots.name) / key)
             mended = ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.images import World, config_for, docker_archive, multi_platform, oci_layout, sha, stream, tar
 
+from carrack.engine.images import checks
 from carrack.engine.images.checks import Finding, How, ImageChecks
 
 PLAIN, ZIPPED = tar({"etc/hosts": b"x"}), tar({"bin/app": b"y" * 3000})
@@ -24,10 +25,10 @@ def loaded(world: World) -> World:
 
 
 def check(world: World, how: How | None = None) -> list[Finding]:
-    checks = ImageChecks(world.store, world.layers, world.content, world.files, lambda: world.held, world.judging)
+    made = ImageChecks(world.store, world.layers, world.content, world.files, lambda: world.held, world.judging)
 
     async def run() -> list[Finding]:
-        return [finding async for finding in checks.run(how or How())]
+        return [finding async for finding in made.run(how or How())]
 
     return asyncio.run(run())
 
@@ -114,7 +115,8 @@ def test_what_containers_stand_on_is_looked_at_too(loaded: World) -> None:
     assert "of a container of a removed image is damaged" in found.text
 
 
-def test_garbage(loaded: World) -> None:
+def test_garbage(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "PAUSE", 0)
     stray = loaded.content.put(b"nobody's")
     (found,) = check(loaded)
     assert (found.level, found.text) == ("garbage", f"nothing needs the blob {stray}")
@@ -131,3 +133,20 @@ def test_platforms_of_one_image_have_its_name(world: World) -> None:
     damage(world.content.path(sha(configs["arm64"])))
     (found,) = check(world)
     assert "of image app:1 (linux/arm64) has changed" in found.text
+
+
+def test_what_is_just_being_removed_is_not_told(loaded: World) -> None:
+    async def all_of(made: ImageChecks) -> list[Finding]:
+        return [finding async for finding in made.run(How())]
+
+    async def run() -> list[Finding]:
+        made = ImageChecks(loaded.store, loaded.layers, loaded.content, loaded.files, list, loaded.judging)
+        await loaded.store.remove(await loaded.store.resolve("old:1"))
+        told, _ = await asyncio.gather(all_of(made), collect())
+        return told
+
+    async def collect() -> None:
+        await asyncio.sleep(checks.PAUSE / 5)
+        await loaded.store.collect()
+
+    assert asyncio.run(run()) == []

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from tests.fakes.images import World
 
+from carrack.engine.images import checks
 from carrack.engine.images.checks import Finding, How, ImageChecks
-from carrack.engine.system import fsck
 from carrack.engine.system.fsck import OLD, Fsck, summary
 
 LIVE, STRAY, COMING = "a" * 64, "b" * 64, "c" * 64
@@ -41,9 +41,9 @@ class Site:
         self.containers.names = {"web": LIVE, "new": COMING}
         (self.root / "containers" / LIVE).mkdir(parents=True)
         world = self.world
-        checks = ImageChecks(world.store, world.layers, world.content, world.files, list, world.judging)
+        made = ImageChecks(world.store, world.layers, world.content, world.files, list, world.judging)
         self.fsck = Fsck(
-            self.root, world.records, world.store, checks, world.content, self.containers, self.snapshots(),
+            self.root, world.records, world.store, made, world.content, self.containers, self.snapshots(),
             lambda: self.volumes,
         )  # fmt: skip
 
@@ -62,7 +62,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(fsck, "_PAUSE", 0)
+    monkeypatch.setattr(checks, "PAUSE", 0)
     made = Site(tmp_path)
     yield made
     made.world.close()
