@@ -18,15 +18,18 @@ from typing import Any
 
 from carrack.api import versions
 from carrack.api.app import Route
-from carrack.api.routes import containers, exec, images, metrics, networks, reach, streams, system, volumes
+from carrack.api.routes import builds, containers, exec, images, metrics, networks, reach, streams, system, volumes
 from carrack.daemon import diagnosis, keeping, measure
+from carrack.daemon.claim import claim, release
 from carrack.daemon.config import Config
 from carrack.daemon.default_bridge import all_pools, look
 from carrack.daemon.facts import host_facts, info_settings, reloaded
 from carrack.daemon.reload import attributes
 from carrack.daemon.survey import Survey
+from carrack.daemon.wiring_building import builder
 from carrack.daemon.wiring_networks import join
 from carrack.engine.authorization import Authorizer
+from carrack.engine.build.cache import Cache
 from carrack.engine.containers import boot, listing, shm
 from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.attached import on_network
@@ -64,7 +67,6 @@ from carrack.network.endpoint import ParkedVeth
 from carrack.network.fabric import Fabric
 from carrack.registry.client import RegistryClient
 from carrack.runtime.cgroups import dynmods, realtime
-from carrack.runtime.cgroups.hierarchy import detect
 from carrack.shim.client import Slot, ZygoteSettings
 from carrack.storage.content import ContentStore
 from carrack.storage.removal import remove_tree
@@ -104,6 +106,7 @@ class Services:
             *volumes.routes(self.volumes),
             *networks.routes(self.networks, self.joining.live),
             *reach.routes(diagnosis.doctor(self)),
+            *builds.routes(self.builder),
             *keeping.routes(self, self._config),
         ]
 
@@ -130,6 +133,8 @@ class Services:
     def _build_images_and_volumes(self) -> None:
         self.volumes = VolumeStore(self._root / "volumes", self.records, self.events, self._volume_users, self.plugins)
         self.volumes.drivers.local.owner = self.facts.remap.root if self.facts.remap else (0, 0)
+        self.build_cache = Cache(self.records)
+        self.build_cache.load()
         self.images = Images.build(
             records=self.records,
             content=ContentStore(self._root),
@@ -137,6 +142,7 @@ class Services:
             events=self.events,
             containers=self.store,
             client=RegistryClient(self._config.registry),
+            remembered=self.build_cache.layers,
         )
         self.images.puller.transfers.allow(self._config.downloads)
         self.images.keeper.rules = self._config.gc
@@ -180,10 +186,11 @@ class Services:
             store, supervisor, attachments, execs, self.volumes, self.snapshotter, events, self.jobs, paths
         )
         self.meter.timed(remover, "container", remove_ended="delete")
+        starter = self._starter(attachments)
         self.containers = ContainerServices(
             store,
             self._creator(),
-            Lifecycle(store, self._starter(attachments), supervisor, remover, attachments, events, health),
+            Lifecycle(store, starter, supervisor, remover, attachments, events, health),
             joining.changes(store, events, self.facts.abilities),
             joining.live,
             joining.links,
@@ -199,6 +206,7 @@ class Services:
             self._image_ids,
             config.containers.security,
         )
+        self.builder = builder(self, ContentStore(self._root), attachments, starter)
 
     def _starter(self, attachments: Attachments) -> Starter:
         starter = Starter(
@@ -230,7 +238,7 @@ class Services:
 
     async def _take_up(self) -> None:
         supervisor = self.containers.supervisor
-        await self._claim_cgroup()
+        await claim(self.records, self._config.cgroup_parent)
         if any(self._config.realtime):
             await asyncio.to_thread(realtime.grant, self._config.cgroup_parent, *self._config.realtime)
         self.jobs.start(asyncio.to_thread(self._favor_dynmods), "ask for cheap moves into cgroups")
@@ -293,7 +301,7 @@ class Services:
             running = {c.id for c in self.store if c.state.running}
             await asyncio.to_thread(self.snapshotter.sweep, running)
             if not running:
-                await asyncio.to_thread(self._release_cgroup)
+                await asyncio.to_thread(release, self.records, self._config.cgroup_parent)
 
     def _ends(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         return [
@@ -310,23 +318,6 @@ class Services:
             dynmods.favor(LINUX, self._config.cgroup_favor_dynmods, platform.release())
         except OSError as error:
             log.warning("moves into cgroups stay slow on this kernel: %s", error)
-
-    async def _claim_cgroup(self) -> None:
-        """Remember that the parent of all containers' cgroups is ours to remove, if it is not there yet."""
-        parent = self._config.cgroup_parent
-        if not any(Path("/sys/fs/cgroup").glob(f"*{parent}")) and not Path("/sys/fs/cgroup" + parent).exists():
-            await self.records.write(
-                lambda db: db.execute("INSERT OR REPLACE INTO setting VALUES ('cgroup-parent', ?)", (parent,)),
-                spare=True,
-            )
-
-    def _release_cgroup(self) -> None:
-        parent = self._config.cgroup_parent
-        if self.records.read("SELECT 1 FROM setting WHERE key = 'cgroup-parent' AND value = ?", (parent,)):
-            try:
-                detect().open(parent).remove()
-            except OSError as error:
-                log.debug("the cgroup %s stays: %s", parent, error)
 
     async def _close_slots(self) -> None:
         await self.slots.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carrack.api.app import Handler, Route
 from carrack.api.request import Request
-from carrack.api.response import JSON, Response, json_response
+from carrack.api.response import Response, json_response
 from carrack.errors import CarrackError, NotFound, NotSupported, Unavailable
 
 _BUILD = "building images is not supported by this version of Carrack: commit a container, or load an image"
@@ -21,7 +21,6 @@ NO_MANAGER = (
 )
 
 _REFUSED = {
-    ("POST", "/build"): _BUILD,
     ("POST", "/session"): _BUILD,
     ("POST", "/grpc"): _BUILD,
     ("GET", "/debug/vars"): _PROFILES,
@@ -54,7 +53,6 @@ def routes() -> list[Route]:
         Route("POST", "/swarm/leave", _refusing(Unavailable("This node is not part of a swarm"))),
         Route("GET", "/plugins", _no_plugins),
         Route("GET", "/plugins/{name}/json", _no_plugin),
-        Route("POST", "/build/cancel", _nothing_to_cancel),
     ]  # fmt: skip
 
 
@@ -64,10 +62,6 @@ async def _no_plugins(request: Request) -> Response:
 
 async def _no_plugin(request: Request) -> Response:
     raise NotFound(f'plugin "{request.path["name"]}" not found')
-
-
-async def _nothing_to_cancel(request: Request) -> Response:
-    return Response(200, content_type=JSON)
 
 
 def _refusing(error: CarrackError) -> Handler:

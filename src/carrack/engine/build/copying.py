@@ -127,7 +127,8 @@ def _entries(tree: Tree) -> Iterator[TarEntry]:
 
 
 def _looks(step: CopyStep, base: Tree, newest: int | None) -> Looks:
-    owner = owners.resolve(base, step.owner) if step.owner else (0, 0)
+    """Files of the context are root's; those of stages and images keep their owners."""
+    owner = owners.resolve(base, step.owner) if step.owner else None if step.origin else (0, 0)
     return Looks(owner, modes.parse(step.mode) if step.mode else None, newest)
 
 

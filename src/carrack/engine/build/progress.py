@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 STDOUT, STDERR = 1, 2
 
@@ -16,7 +16,9 @@ STDOUT, STDERR = 1, 2
 class Vertex:
     """``name`` as people read it (``[build 2/5] RUN make``); ``inputs``: digests of the vertices it waits for.
 
-    ``stage`` and ``number`` (from 1, of ``count``) place it in the Dockerfile; ``stage`` -1 for what is in none."""
+    ``stage`` and ``number`` (from 1, of ``count``) place it in the Dockerfile; ``stage`` -1 for what is in none.
+    ``text`` is the instruction, ``ordinal`` its place in its stage, 0 for FROM; ``quiet``: it changes no file, and is
+    of interest to those only who tell of every instruction."""
 
     digest: str
     name: str
@@ -24,14 +26,15 @@ class Vertex:
     stage: int = -1
     number: int = 0
     count: int = 0
+    text: str = ""
+    ordinal: int = 0
+    quiet: bool = False
 
     @classmethod
-    def make(
-        cls, build: str, name: str, *, inputs: tuple[str, ...] = (), stage: int = -1, number: int = 0, count: int = 0
-    ) -> Vertex:
+    def make(cls, build: str, name: str, **more: Any) -> Vertex:
         """A vertex of one build; its digest tells it from those of other builds too."""
-        text = "\0".join((build, name, str(stage), str(number)))
-        return cls(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", name, inputs, stage, number, count)
+        text = "\0".join((build, name, str(more.get("stage", -1)), str(more.get("ordinal", 0))))
+        return cls(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", name, **more)
 
 
 class Progress(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from carrack.engine.build.state import State
+from carrack.engine.images.image import moment
 from carrack.model import times
 from carrack.oci.image_config import HistoryEntry, ImageConfigDocument
 from carrack.oci.platform import Platform
@@ -23,6 +24,13 @@ class Result:
     history: tuple[HistoryEntry, ...] = ()
     image: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
+
+    @property
+    def created(self) -> int:
+        """When the last of its files were made, in nanoseconds since 1970; 0 for nobody knows. What a config says
+        changes nothing about it, so that the same build gives the same image as long as all is remembered."""
+        made = [entry.get("created", "") for entry in self.history if not entry.get("empty_layer")]
+        return moment(made[-1]) if made else 0
 
     def then(self, state: State, diff_id: str, created_by: str, created: int, style: str) -> Result:
         """After one more command. ``diff_id`` "" when it changed no file; ``created`` in nanoseconds since 1970."""

@@ -17,13 +17,14 @@ Output = Callable[[int, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Something mounted while a RUN goes on. ``source`` is a path of the host, or a descriptor of a detached mount
-    (``fd`` ≥ 0, its user's); for a ``tmpfs`` neither, and ``size`` limits it. A mount point that
-    had to be made for it in the image is gone from the layer."""
+    """Something mounted while a RUN goes on: a path of the host (``source``), or ``subpath`` of the files of a chain of
+    ``layers`` (always read-only), or a tmpfs of ``size`` bytes (0: no limit). A mount point that had to be made for it
+    in the image is gone from the layer."""
 
     target: str
     source: Path | None = None
-    fd: int = -1
+    layers: tuple[str, ...] = ()
+    subpath: str = ""
     readonly: bool = True
     tmpfs: bool = False
     size: int = 0

@@ -44,10 +44,6 @@ class Builder:
         self._export = export
         self._going: dict[str, Callable[[], object]] = {}
 
-    def start(self) -> None:
-        """Read what is remembered; before the first collection of garbage."""
-        self.tools.cache.load()
-
     async def build(
         self, request: Request, names: Sequence[Reference] = (), progress: Progress | None = None, identity: str = ""
     ) -> Built:
@@ -56,7 +52,7 @@ class Builder:
         Raises BuildFailed, DockerfileError, what a base, a context or a fetch raises; and CancelledError.
         """
         async with self.solved(request, progress, identity) as result:
-            created = times.now() if request.epoch is None else request.epoch * 1_000_000_000
+            created = (result.created or times.now()) if request.epoch is None else request.epoch * 1_000_000_000
             return Built(await self._export.image(result, names, request.labels, created), result)
 
     @asynccontextmanager

@@ -125,12 +125,15 @@ class Solver:
     async def _build_stage(self, index: int) -> Result:
         planned = self.plan.stages[index]
         stage = planned.stage
+        begin = Vertex.make(self._build, stage.base.text, stage=index, text=stage.base.text, quiet=True)
+        self._progress.started(begin)
         result = await self._begin(planned)
+        self._progress.ended(begin)
         triggers = [] if planned.parent is not None else _triggers(result)
         commands = [*triggers, *stage.commands]
         count = 1 + sum(isinstance(command, _LAYERED) for command in commands)
         number = 1
-        for ordinal, command in enumerate(commands):
+        for ordinal, command in enumerate(commands, 1):
             number += isinstance(command, _LAYERED)
             result = await self._command(result, command, index, (ordinal, number, count))
         return result
@@ -173,32 +176,29 @@ class Solver:
         advanced = state.advance(below.state, command, self._scope, escape)
         for name in sorted(advanced.unset):
             self._progress.warned(None, f"Usage of undefined variable '${name}'", command.place.line)
-        created = self._now()
+        created = self._now(below.created)
         diff_id = ""
         if advanced.step is not None:
             entry = await self._step(below, advanced.step, command, index, place)
             diff_id, created = entry.diff_id, self._now(entry.created)
+        else:
+            vertex = self._vertex(self.plan.stages[index].stage, command, place, quiet=True)
+            self._progress.started(vertex)
+            self._progress.ended(vertex)
         return below.then(advanced.state, diff_id, advanced.created_by, created, self._request.style)
 
     async def _step(
         self, below: Result, step: Step, command: c.Command, index: int, place: tuple[int, int, int]
     ) -> Entry:
         stage = self.plan.stages[index].stage
-        ordinal, number, count = place
-        vertex = Vertex.make(
-            self._build,
-            f"[{self._title(stage)}{number}/{count}] {command.text}",
-            stage=index,
-            number=number,
-            count=count,
-        )
+        vertex = self._vertex(stage, command, place)
         self._progress.started(vertex)
         try:
             prepared = await self._doer.prepare(step, below, self._files)
             document = keys.inputs(step, base_of(below.layers), prepared.files, str(below.platform))
             note = Note(
                 keys.key(document), below.layers, document, f"[{stage.name}] {command.text}",
-                f"{self._request.identity}/{stage.name}/{ordinal}",
+                f"{self._request.identity}/{stage.name}/{place[0]}",
             )  # fmt: skip
             entry, cached, reason = await self._done(note, prepared, vertex, stage)
             await self._hold(entry.layers)
@@ -226,6 +226,14 @@ class Solver:
             entry, mine = await self._tools.going.do(note.key, lambda: prepared.do(note, vertex))
             return entry, not mine, reason
         return await prepared.do(note, vertex), False, "the cache was not to be used"
+
+    def _vertex(self, stage: Stage, command: c.Command, place: tuple[int, int, int], *, quiet: bool = False) -> Vertex:
+        ordinal, number, count = place
+        name = command.text if quiet else f"[{self._title(stage)}{number}/{count}] {command.text}"
+        return Vertex.make(
+            self._build, name, stage=stage.index, number=number, count=count, text=command.text, ordinal=ordinal,
+            quiet=quiet,
+        )  # fmt: skip
 
     def _uncached(self, stage: Stage) -> bool:
         request = self._request

@@ -27,7 +27,7 @@ from carrack.model.container import Document
 from carrack.network import sandbox_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from carrack.engine.containers.idmaps import IdMaps
     from carrack.engine.containers.store import ContainerStore
@@ -114,6 +114,24 @@ class Creator:
             self._links.refresh()
         self._events.publish("container", "create", identity, attributes(container))
         return container, warnings
+
+    def transient(self, body: Document, layers: Sequence[str]) -> Container:
+        """A container that nobody is told of and that is never recorded, on a chain of layers instead of an image.
+        Nothing of it is made yet. Raises InvalidArgument on a bad request."""
+        config = schema.check(body, model.CREATE, go="container.CreateRequest")
+        host = config.pop("HostConfig") or schema.check({}, model.HOST_CONFIG)
+        networks = config.pop("NetworkingConfig") or schema.check({}, model.NETWORKING)
+        self._complete(config, host, networks)
+        merge.config(config, {})
+        identity = self._identity(config, host, networks["EndpointsConfig"])
+        config["Hostname"] = config["Hostname"] or self._hostname(host, identity)
+        path, args = merge.command(config)
+        made = Container(
+            id=identity, name=identity[:12], created=times.now(), image="", image_id="", layers=tuple(layers),
+            path=path, args=args, config=config, host_config=host, networking=networks, transient=True,
+        )  # fmt: skip
+        made.endpoints = {} if config["NetworkDisabled"] else networking.shown(made.wanted)
+        return made
 
     def _identity(self, config: Document, host: Document, networks: Iterable[str]) -> str:
         """That of a slot which waits under a container's name already, if there is one: see slots.py."""

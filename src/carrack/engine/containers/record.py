@@ -79,6 +79,8 @@ class Container(Revised):
     stopping: bool = False
     # Further names, by which those that are linked to it call it: ``web/database``.
     link_names: tuple[str, ...] = ()
+    # One that is never recorded: a step of a build.
+    transient: bool = False
 
     @property
     def wanted(self) -> dict[str, Document]:
@@ -180,5 +182,6 @@ def unreadable(identity: str, name: str, reason: str) -> Container:
 
 _RECORDED = [
     f.name for f in fields(Container) if f.name not in
-    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "leaving", "stopping", "since", "link_names")
+    ("layers", "state", "lock", "shim", "exec_ids", "waiters", "leaving", "stopping", "since", "link_names",
+     "transient")
 ]  # fmt: skip

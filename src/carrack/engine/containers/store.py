@@ -96,6 +96,8 @@ class ContainerStore:
 
     async def save(self, container: Container, durable: bool = True) -> None:
         """Record the container as it is now, on a full disk too; one on its way out stays so."""
+        if container.transient:
+            return
         if container.state.status != "removing" and container.id not in self._unreadable:
             await self._save(container, durable=durable, spare=True)
 

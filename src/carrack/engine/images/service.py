@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,13 +122,15 @@ class Images:
         containers: Containers,
         client: RegistryClient,
         layers_root: Path | None = None,
+        remembered: Callable[[], Sequence[str]] = list,
     ) -> Images:
-        """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with."""
+        """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with;
+        `remembered` are layers to be kept besides those of images and containers."""
         root = layers_root or content.root / "layers"
         workers = Workers(WorkerSettings(snapshotter.name, root, content.root))
         users, host = partial(_users, containers), of_machine(os.uname().machine)
         layers = LayerStore(records, content, snapshotter, _apply(workers))
-        store = ImageStore(records, content, layers, events, partial(held_layers, containers))
+        store = ImageStore(records, content, layers, events, lambda: [*held_layers(containers), *remembered()])
         importer = Importer(store, layers, content, host)
         committer = Committer(store, layers, content)
         remover = Remover(store, users, events)

@@ -71,14 +71,12 @@ class LayerMaker:
             self._step(b"/".join(parts[:count]), looks)
 
     def put(self, tree: Tree, picked: Iterable[Picked], place: bytes, looks: Looks) -> None:
-        """Put what was picked below ``place``, which is a folder or becomes one. A folder that is put onto one takes
-        its looks, but for ``place`` itself. Raises InvalidArgument where a file and a folder meet."""
-        made = not self.is_folder(place)
+        """Put what was picked below ``place``, which is a folder or becomes one with the looks of those made for it.
+        A folder that is put onto one takes its looks. Raises InvalidArgument where a file and a folder meet."""
         self.folder(place, looks)
         for each in picked:
-            path = posixpath.join(place, each.name) if each.name else place
-            if each.name or made:
-                self._put(tree, each.entry, path, looks)
+            if each.name:
+                self._put(tree, each.entry, posixpath.join(place, each.name), looks)
 
     def put_file(self, tree: Tree, entry: TarEntry, place: bytes, looks: Looks) -> None:
         """Put one file (or link, or device) at exactly ``place``."""

@@ -1,0 +1,117 @@
+"""Building by Docker's classic request: a context as a tar in, a stream of messages out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from carrack.api.app import Route
+from carrack.api.response import JSON, Response, stream
+from carrack.engine import pump
+from carrack.engine.build import order
+from carrack.engine.build.classic import Classic
+from carrack.engine.images import progress
+from carrack.errors import CarrackError, InvalidArgument
+from carrack.oci import reference
+from carrack.registry.credentials import decode_config
+from carrack.storage.compression import Decompressed
+from carrack.storage.trees.tarred import TarTree, receive
+
+if TYPE_CHECKING:
+    from carrack.api.request import Request
+    from carrack.api.stream import StreamWriter
+    from carrack.engine.build.service import Builder
+
+
+def routes(builder: Builder) -> list[Route]:
+    """The route table."""
+    face = _Face(builder)
+    return [Route("POST", "/build", face.build), Route("POST", "/build/cancel", face.cancel)]
+
+
+class _Face:
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+
+    async def build(self, request: Request) -> Response:
+        """The context is taken in whole before anything is answered, so that a bad one is refused with a status."""
+        asked = _asked(request)
+        tree = await self._receive(request)
+        try:
+            made = order.request(asked, tree)
+            names = [reference.parse_for_tag(name, "") for name in asked.names]
+            classic = Classic(order.told(made), quiet=asked.quiet, explain=asked.explain)
+        except BaseException:
+            tree.close()
+            raise
+
+        async def produce(writer: StreamWriter) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._build(made, names, classic, asked, tree))
+                async for message in classic.messages():
+                    await writer.json(message)
+
+        return stream(produce, content_type=JSON)
+
+    async def _build(self, made: Any, names: list[Any], classic: Classic, asked: order.Asked, tree: TarTree) -> None:
+        try:
+            built = await self._builder.build(made, names, classic, asked.identity)
+            short = built.image.id.removeprefix("sha256:")[:12]
+            classic.close_steps()
+            if asked.quiet:
+                classic.tell({"stream": built.image.id + "\n"})
+                return
+            classic.tell({"aux": {"ID": built.image.id}})
+            classic.tell(progress.line(f"Successfully built {short}"))
+            for name in names:
+                classic.tell(progress.line(f"Successfully tagged {name.familiar}"))
+        except (CarrackError, OSError) as error:
+            classic.close_steps()
+            classic.tell(progress.failure(error))
+        finally:
+            tree.close()
+            classic.close()
+
+    async def _receive(self, request: Request) -> TarTree:
+        spool = self._builder.tools.content.ingest()
+        return await pump.consume(request.stream(), lambda source: receive(Decompressed(source), spool))
+
+    async def cancel(self, request: Request) -> Response:
+        self._builder.cancel(request.query.text("id"))
+        return Response(200, content_type=JSON)
+
+
+def _asked(request: Request) -> order.Asked:
+    query = request.query
+    if query.text("version") == "2":
+        raise InvalidArgument("version=2 needs a session; build with buildx, or with DOCKER_BUILDKIT=0")
+    return order.Asked(
+        dockerfile=query.text("dockerfile") or "Dockerfile",
+        names=tuple(query.texts("t")),
+        arguments=_map(query.text("buildargs"), "buildargs"),
+        labels=_map(query.text("labels"), "labels"),
+        target=query.text("target"),
+        platform=query.text("platform"),
+        network=query.text("networkmode"),
+        extra_hosts=tuple(query.texts("extrahosts")),
+        quiet=query.flag("q"),
+        no_cache=query.flag("nocache"),
+        pull=query.flag("pull"),
+        identity=query.text("buildid"),
+        explain=query.flag("explain"),
+        credentials=decode_config(request.headers.get("X-Registry-Config", "")),
+    )
+
+
+def _map(text: str, name: str) -> dict[str, str]:
+    """A JSON object of strings; a null value counts as not given."""
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"{name}: invalid JSON: {error}") from None
+    if not isinstance(value, dict) or not all(isinstance(word, str | None) for word in value.values()):
+        raise InvalidArgument(f"{name}: must be an object of strings")
+    return {key: word for key, word in value.items() if word is not None}

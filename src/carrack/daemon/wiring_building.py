@@ -1,0 +1,66 @@
+"""The part of the wiring that makes builds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from carrack.engine.build.bases import ImageBases
+from carrack.engine.build.executing import ContainerRunner
+from carrack.engine.build.export import ImageExport
+from carrack.engine.build.service import Builder
+from carrack.engine.build.sharing import Shared
+from carrack.engine.build.working import Tools
+from carrack.engine.containers.transient import Transients
+from carrack.errors import NotSupported
+from carrack.linux.syscalls import LINUX
+from carrack.storage.content import ContentStore
+
+if TYPE_CHECKING:
+    from carrack.daemon.wiring import Services
+    from carrack.engine.containers.attach import Attachments
+    from carrack.engine.containers.start import Starter
+
+
+def builder(services: Services, root: ContentStore, attachments: Attachments, starter: Starter) -> Builder:
+    """The builder of a daemon whose containers stand."""
+    images = services.images
+    transients = Transients(
+        services.containers.creator, starter, attachments, services.joining.connector, services.snapshotter,
+        services.paths,
+    )  # fmt: skip
+    tools = Tools(
+        images.layers, root, services.snapshotter, LINUX, services.build_cache, ContainerRunner(transients), Shared()
+    )
+    bases = ImageBases(images.store, images.layers, images.puller)
+    return Builder(tools, bases, _Mounts(), _Fetches(), ImageExport(images.store))
+
+
+class _Mounts:
+    """See Mounter."""
+
+    async def digests(self, mounts: tuple[Any, ...], files: Any) -> dict[str, str]:
+        if mounts:
+            raise NotSupported("RUN --mount is not supported by this version of Carrack")
+        return {}
+
+    @asynccontextmanager
+    async def open(
+        self, mounts: Any, files: Any, request: Any
+    ) -> AsyncIterator[tuple[tuple[Any, ...], dict[str, str]]]:
+        yield (), {}
+
+
+class _Fetches:
+    """See Fetcher."""
+
+    @asynccontextmanager
+    async def open(self, step: Any, request: Any, moved: Any) -> AsyncIterator[dict[str, Any]]:
+        if step.remote and any("://" in source for source in step.sources):
+            raise NotSupported("ADD of URLs is not supported by this version of Carrack: fetch it in a RUN")
+        yield {}
+
+    @asynccontextmanager
+    async def archives(self, gathered: Any, extract: bool | None) -> AsyncIterator[None]:
+        yield

@@ -1,0 +1,115 @@
+"""A build told as Docker's classic builder tells it: one instruction after the other, whatever is done side by side.
+
+What is said of an instruction waits until all before it have been told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from carrack.engine.build.progress import STDERR, Vertex
+
+if TYPE_CHECKING:
+    from carrack.dockerfile.file import Stage
+    from carrack.engine.images.progress import Message
+
+_RED, _PLAIN = "\x1b[91m", "\x1b[0m"
+
+
+@dataclass(slots=True)
+class _Told:
+    """One instruction: its lines so far, and whether there will be more."""
+
+    lines: list[Message] = field(default_factory=list)
+    done: bool = False
+
+
+class Classic:
+    """See Progress. ``messages`` gives what is told, until ``close``; ``explain`` adds why a step was done."""
+
+    def __init__(self, stages: Sequence[Stage], *, quiet: bool = False, explain: bool = False) -> None:
+        """``stages``: those that are needed, in order."""
+        self._quiet = quiet
+        self._explain = explain
+        self._order = [(stage.index, ordinal) for stage in stages for ordinal in range(len(stage.commands) + 1)]
+        self._told = {place: _Told() for place in self._order}
+        self._next = 0
+        self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    def started(self, vertex: Vertex) -> None:
+        """See Progress."""
+        told = self._told.get((vertex.stage, vertex.ordinal))
+        if told is not None:
+            number = self._order.index((vertex.stage, vertex.ordinal)) + 1
+            told.lines.append({"stream": f"Step {number}/{len(self._order)} : {vertex.text}"})
+            told.lines.append({"stream": "\n"})
+            self._flush()
+
+    def log(self, vertex: Vertex, stream: int, data: bytes) -> None:
+        """See Progress."""
+        text = data.decode("utf-8", "replace")
+        self._say(vertex, f"{_RED}{text}{_PLAIN}" if stream == STDERR else text)
+
+    def moved(self, vertex: Vertex, what: str, current: int, total: int) -> None:
+        """See Progress."""
+
+    def ended(self, vertex: Vertex, *, cached: bool = False, error: str = "", reason: str = "") -> None:
+        """See Progress."""
+        if cached:
+            self._say(vertex, " ---> Using cache\n")
+        elif reason and self._explain:
+            self._say(vertex, f" ---> Done because {reason}\n")
+        if not error:
+            self._say(vertex, f" ---> {vertex.digest.removeprefix('sha256:')[:12]}\n")
+        told = self._told.get((vertex.stage, vertex.ordinal))
+        if told is not None:
+            told.done = True
+            self._flush()
+
+    def warned(self, vertex: Vertex | None, text: str, line: int = 0) -> None:
+        """See Progress."""
+        where = f" (line {line})" if line else ""
+        self._put({"stream": f"[Warning] {text}{where}\n"})
+
+    def tell(self, message: Message) -> None:
+        """Something that is said after all instructions, or of none."""
+        self._queue.put_nowait(message)
+
+    def close_steps(self) -> None:
+        """No more is said of instructions: what still waits is told."""
+        for place in self._order[self._next :]:
+            for message in self._told[place].lines:
+                self._put(message)
+            self._told[place].lines = []
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self._queue.put_nowait(None)
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """What is told, as it comes."""
+        while (message := await self._queue.get()) is not None:
+            yield message
+
+    def _say(self, vertex: Vertex, text: str) -> None:
+        told = self._told.get((vertex.stage, vertex.ordinal))
+        if told is not None:
+            told.lines.append({"stream": text})
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._next < len(self._order):
+            told = self._told[self._order[self._next]]
+            for message in told.lines:
+                self._put(message)
+            told.lines = []
+            if not told.done:
+                return
+            self._next += 1
+
+    def _put(self, message: Message) -> None:
+        if not self._quiet:
+            self._queue.put_nowait(message)

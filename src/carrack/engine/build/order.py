@@ -1,0 +1,121 @@
+"""From the words of a classic request to a request of the builder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from carrack.dockerfile import file, ignore
+from carrack.engine.build import stages
+from carrack.engine.build.request import Files, Request
+from carrack.engine.build.scope import global_scope
+from carrack.errors import InvalidArgument, NotFound
+from carrack.oci import platform as platforms
+from carrack.registry.credentials import ANONYMOUS, Credentials
+from carrack.storage.tarheader import REGULAR
+from carrack.storage.trees.base import Tree, follow
+
+if TYPE_CHECKING:
+    from carrack.dockerfile.file import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The query of a classic request. ``credentials`` by registry."""
+
+    dockerfile: str = "Dockerfile"
+    names: tuple[str, ...] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    platform: str = ""
+    network: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    quiet: bool = False
+    no_cache: bool = False
+    pull: bool = False
+    identity: str = ""
+    explain: bool = False
+    credentials: Mapping[str, Credentials] = field(default_factory=dict)
+
+
+class Given:
+    """See Agents: what came with the request itself."""
+
+    def __init__(self, credentials: Mapping[str, Credentials]) -> None:
+        self._credentials = credentials
+
+    async def secret(self, name: str) -> bytes | None:
+        """See Agents."""
+        return None
+
+    @asynccontextmanager
+    async def ssh(self, name: str) -> AsyncIterator[str | None]:
+        """See Agents."""
+        yield None
+
+    async def credentials(self, server: str) -> Credentials:
+        """See Agents."""
+        for name in (server, f"https://{server}", f"https://{server}/v1/", f"https://index.{server}/v1/"):
+            if name in self._credentials:
+                return self._credentials[name]
+        return ANONYMOUS
+
+
+def request(asked: Asked, tree: Tree) -> Request:
+    """The request. Raises InvalidArgument or DockerfileError for what is wrong before anything is done."""
+    parsed = file.parse(read(tree, asked.dockerfile))
+    host = platforms.of_machine(os.uname().machine)
+    hidden = _hidden(tree, asked.dockerfile)
+
+    async def context() -> Files:
+        return Files(tree, hidden.__contains__ if hidden else None)
+
+    return Request(
+        file=parsed,
+        context=context,
+        build_platform=host,
+        platform=platforms.parse(asked.platform) if asked.platform else host,
+        agents=Given(asked.credentials),
+        arguments=asked.arguments,
+        labels=asked.labels,
+        target=asked.target,
+        network=asked.network,
+        extra_hosts=asked.extra_hosts,
+        no_cache=asked.no_cache,
+        pull=asked.pull,
+        style="classic",
+        identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",
+    )
+
+
+def told(made: Request) -> list[Stage]:
+    """The stages that will be built, in the order in which they are told."""
+    scope = global_scope(
+        made.file.globals, made.arguments, made.build_platform, made.platform, made.target, made.file.directives.escape
+    )
+    plan = stages.plan(made.file, scope, made.target)
+    return [plan.stages[index].stage for index in plan.needed()]
+
+
+def read(tree: Tree, path: str) -> bytes:
+    """The bytes of the Dockerfile in a context. Raises InvalidArgument."""
+    place = follow(tree, os.fsencode(path))
+    entry = tree.find(place)
+    if entry is None:
+        raise NotFound(f"Cannot locate specified Dockerfile: {path}")
+    if entry.kind != REGULAR or entry.size > file.SIZE_LIMIT:
+        raise InvalidArgument(f"the Dockerfile {path} must be a file of at most {file.SIZE_LIMIT} bytes")
+    return b"".join(bytes(piece) for piece in tree.data(entry))
+
+
+def _hidden(tree: Tree, dockerfile: str) -> ignore.Ignored | None:
+    """What ``<Dockerfile>.dockerignore``, else ``.dockerignore``, leaves out."""
+    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        entry = tree.find(os.fsencode(name))
+        if entry is not None and entry.kind == REGULAR and entry.size <= file.SIZE_LIMIT:
+            return ignore.Ignored(ignore.parse(b"".join(bytes(piece) for piece in tree.data(entry))))
+    return None

@@ -1,0 +1,127 @@
+"""Programs that run as in a container without there being one: the RUNs of builds.
+
+They have slots, networks, file systems and guards like any container, by the same code; but no record, no name, no log
+and no events. What a daemon that died has left of them is, without a record, garbage: the next one ends and sweeps it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from carrack.engine.containers import shm, stubs
+from carrack.engine.whole import whole
+from carrack.errors import CarrackError, NotFound, Unavailable
+from carrack.http.stdcopy import FrameReader
+
+if TYPE_CHECKING:
+    from carrack.engine.containers.attach import Attachments
+    from carrack.engine.containers.connect import Connector
+    from carrack.engine.containers.create import Creator
+    from carrack.engine.containers.paths import Paths
+    from carrack.engine.containers.record import Container
+    from carrack.engine.containers.start import Starter
+    from carrack.model.container import Document, MountPoint
+    from carrack.shim.client import Exit, Shim
+    from carrack.storage.snapshots.base import Snapshotter
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 64 << 10
+
+#: the stream (1 or 2) and what the program wrote to it
+Output = Callable[[int, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the program ended; ``changes``: see Snapshotter, valid until the run is left."""
+
+    exit: Exit
+    changes: Callable[[], AbstractContextManager[int]]
+
+
+class Transients:
+    """Runs them."""
+
+    def __init__(
+        self,
+        creator: Creator,
+        starter: Starter,
+        attachments: Attachments,
+        connector: Connector,
+        snapshotter: Snapshotter,
+        paths: Paths,
+    ) -> None:
+        self._creator = creator
+        self._starter = starter
+        self._attachments = attachments
+        self._connector = connector
+        self._snapshotter = snapshotter
+        self._paths = paths
+
+    @asynccontextmanager
+    async def run(
+        self, body: Document, layers: Sequence[str], mounts: Sequence[MountPoint], output: Output
+    ) -> AsyncIterator[Ended]:
+        """Run a program to its end, as ``POST /containers/create`` would have it run. Cancelled, it is killed, and has
+        ended before the cancellation goes on. Raises what a create or a start raises."""
+        c = self._creator.transient(body, layers)
+        c.mounts = list(mounts)
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(asyncio.to_thread, self._snapshotter.remove, c.id)
+            await whole(asyncio.to_thread(self._snapshotter.prepare, c.id, layers))
+            undo.push_async_callback(asyncio.to_thread, shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
+            await asyncio.to_thread(os.makedirs, self._paths.data(c.id), mode=0o710)
+            made = await asyncio.to_thread(stubs.missing, self._snapshotter, layers, [m["Destination"] for m in mounts])
+            ended = await self._to_the_end(c, output)
+            if made:
+                await whole(asyncio.to_thread(stubs.remove, self._snapshotter, c.id, made))
+            yield Ended(ended, lambda: self._snapshotter.changes(c.id))
+
+    async def _to_the_end(self, c: Container, output: Output) -> Exit:
+        ours = await self._attachments.attach(c, stdin=False, stdout=True, stderr=True)
+        try:
+            shim = await self._starter.start(c)
+        except BaseException:
+            self._attachments.handed_over(c)
+            ours.close()
+            raise
+        try:
+            await _listen(ours, output)
+            return await asyncio.shield(shim.exited)
+        finally:
+            ours.close()
+            await whole(self._leave(c, shim))
+
+    async def _leave(self, c: Container, shim: Shim) -> None:
+        """Whatever has become of the program: nothing of it is left afterwards."""
+        if not shim.exited.done():
+            try:
+                await shim.signal(signal.SIGKILL)
+            except (NotFound, Unavailable):
+                log.debug("the program of %s ended by itself", c.id)
+        await asyncio.wait([shim.exited])
+        try:
+            await self._connector.disconnect(c)
+        except (OSError, CarrackError) as failure:
+            log.error("a step of a build could not be disconnected: %s", failure)
+        await asyncio.wait([shim.released])
+        await shim.close()
+        await asyncio.to_thread(shm.remove_directory, self._paths.run(c.id))
+
+
+async def _listen(sock: socket.socket, output: Output) -> None:
+    """Hand on what the program writes until all who can write have ended."""
+    loop, reader = asyncio.get_running_loop(), FrameReader()
+    while data := await loop.sock_recv(sock, _CHUNK):
+        for stream, payload in reader.feed(data):
+            output(stream, payload)

@@ -1,0 +1,129 @@
+"""Builds by the real docker command's classic request, seen from inside what was built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.running import Cli, DaemonProcess, Result
+
+pytestmark = pytest.mark.root
+
+Build = Callable[..., Result]
+
+
+@pytest.fixture
+def build(docker: Cli, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
+    """Builds a Dockerfile with files beside it; every image but the base is removed afterwards."""
+    monkeypatch.setenv("BUILDKIT_HOST", "")
+
+    def run(text: str, *words: str, check: bool = True, **files: str) -> Result:
+        context = tmp_path / "context"
+        context.mkdir(exist_ok=True)
+        (context / "Dockerfile").write_text(text)
+        for name, content in files.items():
+            place = context / name.replace("__", "/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content)
+        os.environ["DOCKER_BUILDKIT"] = "0"
+        try:
+            return docker("build", *words, str(context), check=check)
+        finally:
+            del os.environ["DOCKER_BUILDKIT"]
+
+    yield run
+    for identity in docker("images", "-aq").stdout.split():
+        if identity != docker("images", "-q", image).stdout.strip():
+            docker("rmi", "-f", identity, check=False)
+
+
+def test_stages_files_and_programs(build: Build, docker: Cli) -> None:
+    text = """FROM busybox AS one
+ENV V=1
+RUN echo $V > /v && mkdir /d && echo x > /d/f && chmod 600 /d/f && ln -s f /d/l
+COPY --chown=5:6 sub/ /sub/
+FROM busybox
+COPY --from=one /v /d /sub /all/
+RUN rm /bin/vi && cat /all/v && chmod 700 /all && chown 9:9 /all
+WORKDIR /work
+USER 7:8
+CMD ["sh", "-c", "id -u; pwd; ls -ldn /all; ls /bin/vi"]
+"""
+    shown = build(text, "-t", "built:1", sub__a="A").stdout
+    assert "Step 1/10 : FROM busybox AS one" in shown
+    assert "Successfully tagged built:1" in shown
+    inside = docker("run", "--rm", "built:1", check=False)
+    lines = inside.stdout.splitlines()
+    assert lines[:2] == ["7", "/work"]
+    assert lines[2].split()[:1] + lines[2].split()[2:4] == ["drwx------", "9", "9"]
+    assert "No such file" in inside.stderr
+
+
+# what a real dockerd's two builders give
+OWNERS = """FROM busybox AS one
+RUN mkdir -p /d/e && echo x > /d/f && chown -R 5:6 /d && chmod 710 /d /d/e
+FROM busybox
+RUN mkdir -p /pre/e && chmod 777 /pre /pre/e
+COPY --from=one /d /x
+COPY --from=one /d /pre
+COPY sub /s
+COPY --chown=9:9 --chmod=u=rwX,go= sub /a/b/c
+RUN stat -c '%n %a %u:%g' /x /x/* /pre /pre/* /s /s/* /a /a/b /a/b/c /a/b/c/n
+"""
+
+
+def test_owners_and_permissions(build: Build) -> None:
+    shown = build(OWNERS, sub__n="1").stdout
+    assert [line for line in shown.splitlines() if line.startswith("/")] == [
+        "/x 755 0:0", "/x/e 710 5:6", "/x/f 644 5:6", "/pre 777 0:0", "/pre/e 710 5:6", "/pre/f 644 5:6",
+        "/s 755 0:0", "/s/n 644 0:0", "/a 755 9:9", "/a/b 755 9:9", "/a/b/c 755 9:9", "/a/b/c/n 600 9:9",
+    ]  # fmt: skip
+
+
+def test_the_cache_and_what_changed(build: Build, docker: Cli) -> None:
+    text = "FROM busybox\nRUN date +%s%N > /now\nCOPY f /f\nRUN cat /f"
+    build(text, "-t", "built:1", f="1")
+    first = docker("images", "-q", "built:1").stdout
+    again = build(text, "-t", "built:1", f="1").stdout
+    assert again.count("Using cache") == 3
+    assert docker("images", "-q", "built:1").stdout == first
+    assert build(text, "-t", "built:1", f="2").stdout.count("Using cache") == 1
+    assert build(text, "-t", "built:1", "--no-cache", f="2").stdout.count("Using cache") == 0
+
+
+def test_a_program_that_fails_leaves_nothing(build: Build, docker: Cli, daemon: DaemonProcess) -> None:
+    failed = build("FROM busybox\nRUN echo last words; exit 7", check=False)
+    assert failed.returncode == 1
+    assert "last words" in failed.stdout
+    assert "exit code: 7" in failed.stderr
+    assert docker("ps", "-aq").stdout == ""
+    assert os.listdir(daemon.root / "data" / "containers") == []
+    assert os.listdir(daemon.root / "run" / "containers") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("FROM busybox\nFOO x", "dockerfile parse error on line 2: unknown instruction: FOO"),
+        ("FROM busybox\nRUN <<E\nx", "unterminated heredoc"),
+        ("FROM busybox AS a\nCOPY --from=a x /", "circular dependency"),
+        ("FROM busybox\nCOPY ../x /", "forbidden path outside the build context"),
+        ("FROM busybox\nCOPY none /", "not found"),
+        ("FROM busybox\nRUN no-such-program-here", "exit code: 127"),
+        ('FROM busybox\nRUN ["/no/such"]', "no such file"),
+    ],
+)
+def test_refused(build: Build, text: str, said: str) -> None:
+    failed = build(text, check=False)
+    assert failed.returncode == 1
+    assert said in failed.stderr
+
+
+def test_guards_of_containers(build: Build) -> None:
+    shown = build(
+        "FROM busybox\nRUN grep -E 'Seccomp:|CapEff|NoNewPrivs' /proc/self/status; hostname; env", "--network", "none"
+    ).stdout
+    assert "Seccomp:\t2" in shown
+    assert "CapEff:\t00000000a80425fb" in shown

@@ -1,0 +1,75 @@
+"""Builds in the words of the classic builder."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from carrack.dockerfile import file
+from carrack.engine.build.classic import Classic
+from carrack.engine.build.progress import Vertex
+
+STAGES = file.parse("FROM a\nRUN x\nFROM b\nRUN y").stages
+
+
+def vertex(stage: int, ordinal: int, text: str) -> Vertex:
+    return Vertex("sha256:" + "ab" * 32, text, stage=stage, ordinal=ordinal, text=text)
+
+
+def told(act: Any, **more: bool) -> str:
+    async def run() -> str:
+        classic = Classic(STAGES, **more)
+        act(classic)
+        classic.close_steps()
+        classic.close()
+        return "".join([str(message.get("stream", message)) async for message in classic.messages()])
+
+    return asyncio.run(run())
+
+
+def test_in_order_whatever_comes_first() -> None:
+    def act(classic: Classic) -> None:
+        first, second = vertex(0, 0, "FROM a"), vertex(0, 1, "RUN x")
+        other = vertex(1, 0, "FROM b")
+        classic.started(other)
+        classic.ended(other)
+        classic.started(first)
+        classic.ended(first)
+        classic.started(second)
+        classic.log(second, 1, b"out\n")
+        classic.log(second, 2, b"err\n")
+        classic.ended(second, cached=True)
+
+    assert told(act).splitlines() == [
+        "Step 1/4 : FROM a", " ---> abababababab",
+        "Step 2/4 : RUN x", "out", "\x1b[91merr", "\x1b[0m ---> Using cache", " ---> abababababab",
+        "Step 3/4 : FROM b", " ---> abababababab",
+    ]  # fmt: skip
+
+
+def test_reasons_and_warnings() -> None:
+    def act(classic: Classic) -> None:
+        classic.started(vertex(0, 0, "FROM a"))
+        classic.ended(vertex(0, 0, "FROM a"), reason="it is new")
+        classic.warned(None, "odd", 3)
+        classic.ended(vertex(-1, 0, "elsewhere"))
+
+    assert " ---> Done because it is new" in told(act, explain=True)
+    assert "Done because" not in told(act)
+    assert "[Warning] odd (line 3)" in told(act)
+
+
+def test_quiet() -> None:
+    def act(classic: Classic) -> None:
+        classic.started(vertex(0, 0, "FROM a"))
+        classic.tell({"aux": 1})
+
+    assert told(act, quiet=True) == "{'aux': 1}"
+
+
+def test_what_failed_is_told_too() -> None:
+    def act(classic: Classic) -> None:
+        classic.started(vertex(0, 1, "RUN x"))
+        classic.log(vertex(0, 1, "RUN x"), 1, b"last words\n")
+
+    assert "last words" in told(act)
