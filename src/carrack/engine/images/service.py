@@ -124,16 +124,14 @@ class Images:
         layers_root: Path | None = None,
         remembered: Callable[[], Sequence[str]] = list,
     ) -> Images:
-        """Construct them; nothing runs before start(). `layers_root` is what the snapshotter was chosen with;
-        `remembered` are layers to be kept besides those of images and containers."""
+        """Construct them; nothing runs yet. `layers_root`: the snapshotter's; `remembered`: layers to be kept besides."""
         root = layers_root or content.root / "layers"
         workers = Workers(WorkerSettings(snapshotter.name, root, content.root))
         users, host = partial(_users, containers), of_machine(os.uname().machine)
         layers = LayerStore(records, content, snapshotter, _apply(workers))
         store = ImageStore(records, content, layers, events, lambda: [*held_layers(containers), *remembered()])
         importer = Importer(store, layers, content, host)
-        committer = Committer(store, layers, content)
-        remover = Remover(store, users, events)
+        committer, remover = Committer(store, layers, content), Remover(store, users, events)
         variants = Variants(store, layers, content, users)
         return cls(
             store=store,
