@@ -124,7 +124,7 @@ class Images:
         layers_root: Path | None = None,
         remembered: Callable[[], Sequence[str]] = list,
     ) -> Images:
-        """Construct them; nothing runs yet. `layers_root`: the snapshotter's; `remembered`: layers to be kept besides."""
+        """Construct them; nothing runs yet. `layers_root`: the snapshotter's; `remembered`: layers to be kept."""
         root = layers_root or content.root / "layers"
         workers = Workers(WorkerSettings(snapshotter.name, root, content.root))
         users, host = partial(_users, containers), of_machine(os.uname().machine)
