@@ -165,6 +165,36 @@ def test_a_blob_cut_short_gives_what_has_come(registry: FakeRegistry, cut: int, 
     assert reset or len(got) == cut
 
 
+def test_a_head_asked_for_by_digest_says_nothing_of_another(registry: FakeRegistry) -> None:
+    stored = registry.content.add_image("app", "1", [DATA])
+    other = registry.content.add_image("app", "2", [DATA + b"x"])
+
+    async def head(repository: Repository) -> Descriptor | None:
+        return await repository.head(stored.manifest)
+
+    found = ask(registry, head, credentials=ANONYMOUS)
+    assert found is not None
+    assert found.digest == stored.manifest
+    registry.faults = [Fault("/manifests/", headers={"Docker-Content-Digest": other.manifest}, times=None)]
+    assert ask(registry, head, credentials=ANONYMOUS) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["Content-Type", "Docker-Content-Digest", "Location", "WWW-Authenticate", "Retry-After"]
+)
+@pytest.mark.parametrize("status", [200, 307, 401, 429])
+def test_no_field_steers_a_terminal(registry: FakeRegistry, name: str, status: int) -> None:
+    value = "\x1b[2J\x07text/\x1b]0;x\x9b31m"
+    registry.content.add_image("app", "1", [DATA])
+    registry.faults = [Fault("/manifests/", status=status if status != 200 else 0, headers={name: value}, times=None)]
+    text = ""
+    try:
+        manifest(registry)
+    except CarrackError as error:
+        text = str(error)
+    assert not text or text.isprintable()
+
+
 def test_errors_are_shown_without_what_steers_terminals(registry: FakeRegistry) -> None:
     registry.faults = [Fault("/manifests/", status=403, message="\x1b[2Jcleared\r\nfaked line\u202e", times=None)]
     with pytest.raises(CarrackError) as caught:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from carrack.errors import CarrackError, InvalidArgument, NotFound, Unavailable
+from carrack.oci import descriptor as descriptors
 from carrack.oci import digest as digests
 from carrack.oci import document
 from carrack.oci import manifest as manifests
@@ -84,7 +85,7 @@ class Repository:
             async with await self._ask(
                 place, session, "HEAD", path, what, attempts, {"Accept": ", ".join(ALL)}, passed=(405,)
             ) as answer:
-                return _described(answer)
+                return _described(answer, reference)
 
         return await self._first(get, digest=digests.is_digest(reference))
 
@@ -171,7 +172,7 @@ class Repository:
         async with answer:
             told, own = answer.headers.get("docker-content-digest"), _own_digest(reference, data)
             if told and digests.algorithm(told) == digests.algorithm(own) and told != own:
-                raise Untrue(f"{what} to {place.host}: the registry keeps it as {told[:80]} instead of {own}")
+                raise Untrue(f"{what} to {place.host}: the registry keeps it as {told[:80]!r} instead of {own}")
             return own
 
     async def delete_manifest(self, reference: str) -> None:
@@ -318,18 +319,20 @@ def _media_type(answer: Answer, data: bytes, what: str) -> str:
     """What the registry says, or the document itself where that is nothing in particular."""
     said = answer.headers.get("content-type").partition(";")[0].strip().lower()
     if said not in ("", "application/json", "text/plain", "application/octet-stream"):
-        return said
+        return descriptors.media_type({"Content-Type": said}, "Content-Type", what)
     value = document.parse(data, limit=manifests.SIZE_LIMIT, what=what)
     if value.get("schemaVersion") == 1:
         return types.DOCKER_SCHEMA_1
     return document.text(value, "mediaType", what) or (types.OCI_INDEX if "manifests" in value else types.OCI_MANIFEST)
 
 
-def _described(answer: Answer) -> Descriptor | None:
+def _described(answer: Answer, reference: str) -> Descriptor | None:
     digest, length = answer.headers.get("docker-content-digest"), answer.headers.get("content-length")
     media_type = answer.headers.get("content-type").partition(";")[0].strip().lower()
     if answer.status != 200 or not digests.is_digest(digest) or not media_type:
         return None
+    if digests.is_digest(reference) and digest != reference:
+        return None  # said of something else, and believed by nobody
     return Descriptor(media_type, digest, _whole(length))
 
 
