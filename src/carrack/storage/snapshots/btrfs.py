@@ -13,7 +13,6 @@ may write is the limit of what its subvolume shares with none.
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 from carrack.errors import NotSupported
@@ -74,9 +73,7 @@ def remove_volume(path: Path) -> None:
                 number = btrfs.identity(fd)
             try:
                 btrfs.destroy(parent, volume.name)
-            except OSError as failure:
-                if failure.errno != errno.ENOTEMPTY:  # one with others in it, which a container has made
-                    raise
+            except OSError:  # there may be others in it, which a container has made
                 remove_tree(volume)
             btrfs.forget_limit(parent, number)
     remove_tree(path)

@@ -13,6 +13,7 @@ ends with the last clone of its mount. Its file system has no id maps.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 _PROGRAM = "fuse-overlayfs"
 _DEVICE = "/dev/fuse"
 _MAX_LOWERS = 500
-_PATIENCE = 30.0  # seconds for the program to be ready
 _ROOT_MODE = "40000"
 _OPTIONS = "writeback=0"  # else a program that fills its disk hears of it when it asks for fsync(2), or never
 
@@ -48,12 +48,22 @@ class FuseLayers(OverlayLayers):
 
 
 class FuseMounter(OverlayMounter):
-    """See OverlayMounter. ``program``: what serves a mount; ``device``: how it talks to the kernel."""
+    """See OverlayMounter. ``program``: what serves a mount; ``device``: how it talks to the kernel; ``patience``: for
+    how many seconds it may get ready."""
 
-    def __init__(self, run_root: Path, kernel: MountKernel, *, program: str = _PROGRAM, device: str = _DEVICE) -> None:
+    def __init__(
+        self,
+        run_root: Path,
+        kernel: MountKernel,
+        *,
+        program: str = _PROGRAM,
+        device: str = _DEVICE,
+        patience: float = 30,
+    ) -> None:
         super().__init__(run_root, kernel, one_by_one=True)
         self._program = program
         self._fuse = device
+        self._patience = patience
 
     def mount(
         self,
@@ -109,17 +119,20 @@ class FuseMounter(OverlayMounter):
 
     def _start(self, command: list[str], device: int, place: Path) -> None:
         """It comes back once its child is ready, which nobody waits for any more."""
-        done = subprocess.run(
-            command,
-            pass_fds=[device],
-            cwd=place,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                pass_fds=[device],
+                cwd=place,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=self._patience,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise OSError(errno.ETIMEDOUT, f"{self._program} is not ready after {self._patience:.0f} s") from None
         if done.returncode != 0:
             raise OSError(0, f"{self._program}: {done.stderr.strip() or done.returncode}")
 

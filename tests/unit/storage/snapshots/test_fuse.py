@@ -40,8 +40,9 @@ def program(tmp_path: Path, script: str) -> str:
     return str(path)
 
 
-def mounter(tmp_path: Path, kernel: FakeKernel, script: str) -> FuseMounter:
-    return FuseMounter(tmp_path / "run", kernel, program=program(tmp_path, script), device="/dev/null")
+def mounter(tmp_path: Path, kernel: FakeKernel, script: str, patience: float = 30) -> FuseMounter:
+    made = program(tmp_path, script)
+    return FuseMounter(tmp_path / "run", kernel, program=made, device="/dev/null", patience=patience)
 
 
 def test_the_program_gets_the_device_and_short_names(tmp_path: Path) -> None:
@@ -63,6 +64,8 @@ def test_the_program_gets_the_device_and_short_names(tmp_path: Path) -> None:
 def test_its_complaint_is_told_and_nothing_stays(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot do that"):
         mounter(tmp_path, Recorder(), "echo cannot do that >&2; exit 1").mount([Path("/a")])
+    with pytest.raises(TimeoutError, match="not ready"):
+        mounter(tmp_path, Recorder(), "exec sleep 9", 0.1).mount([Path("/a")])
     assert list((tmp_path / "run/o").iterdir()) == []
 
 
