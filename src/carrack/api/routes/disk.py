@@ -23,7 +23,7 @@ def routes(keeper: Keeper, accountant: Accountant, fsck: Fsck) -> list[Route]:
         return json_response(await accountant.explain())
 
     async def collect(request: Request) -> Response:
-        words = {word: text for word in policy.WORDS if (text := request.query.text(word))}
+        words = {word: text for word in policy.OF_REQUESTS if (text := request.query.text(word))}
         given, usual = policy.parse(words), keeper.rules
         rules = replace(
             given if words.keys() - {"keep"} else usual,

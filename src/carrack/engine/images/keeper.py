@@ -97,6 +97,7 @@ class Keeper:
     def rules(self, rules: Rules) -> None:
         self._rules = rules
         self._layers.cache.budget = rules.cache
+        self._layers.discard = rules.discard
 
     async def note_uses(self) -> None:
         """Write down what is used just now, and what was used since the last time. A disk that is full keeps nobody
@@ -115,8 +116,10 @@ class Keeper:
         return disk.free < self.rules.floor(disk.total)
 
     async def tidy(self) -> None:
-        """Give back what is kept of removed images, where room has become scarce or less may be kept."""
-        if self._layers.cache.excessive():
+        """Give back what is kept of removed images, where room has become scarce or less may be kept, and compressed
+        layers where none shall be kept."""
+        compressed = self._layers.discard and any(self._layers.blobs(image.diff_ids) for image in self._store)
+        if compressed or self._layers.cache.excessive():
             await self._store.collect()
 
     async def plan(self, rules: Rules) -> Outcome:

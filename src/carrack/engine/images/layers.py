@@ -13,13 +13,13 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from carrack.engine.images.cache import BlobCache, Cached
 from carrack.engine.whole import whole
-from carrack.errors import Conflict, Internal, InvalidArgument, NotFound
+from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound
 from carrack.oci import media_types
 from carrack.storage import compression
 from carrack.storage.content import Blob, ContentStore, Ingest
@@ -69,6 +69,7 @@ class LayerStore:
         self._files = files
         self._apply = apply
         self.cache = BlobCache(records, content.size, partial(room, content.root))
+        self.discard = False  # blobs of layers that the driver can give back as tars
         self._known: dict[str, Layer] = {}
         self._coming: dict[str, asyncio.Task[None]] = {}
         self._held: Counter[str] = Counter()
@@ -219,6 +220,9 @@ class LayerStore:
         self.cache.take(cached)
         for diff_id in found.layer_rows:
             self._known.pop(diff_id, None)
+        for layer in list(self._known.values()):
+            if layer.blob in found.blob_files:
+                self._known[layer.diff_id] = replace(layer, blob=None)
         await asyncio.to_thread(self._delete_files, found)
 
     async def _make(self, diff_id: str, spool: Ingest) -> Made:
@@ -258,11 +262,23 @@ class LayerStore:
         if self._records.put_aside:  # what has no record may be what a damaged database told of
             layers, blobs = layers & set(self._known), blobs & blob_rows
         return Stored(
-            layer_rows={layer.diff_id: layer.blob for layer in self._known.values()},
+            layer_rows={layer.diff_id: None if self._spares(layer) else layer.blob for layer in self._known.values()},
             layer_files=layers,
             blob_rows=blob_rows,
             blob_files=blobs,
         )
+
+    def _spares(self, layer: Layer) -> bool:
+        """Whether the layer's blob is not to be kept: its tar is, and nobody is at it."""
+        if not self.discard or layer.blob is None or self._held[layer.diff_id] or layer.diff_id in self._coming:
+            return False
+        try:
+            tar = self._files.open_tar(layer.diff_id)
+        except CarrackError:
+            return False
+        if tar is not None:
+            tar.close()
+        return tar is not None
 
     def _delete_files(self, found: Garbage) -> None:
         for diff_id in found.layer_files:
@@ -284,3 +300,5 @@ def check_count(diff_ids: tuple[str, ...], count: int) -> None:
 def _delete_rows(connection: Connection, found: Garbage) -> None:
     connection.executemany("DELETE FROM layer WHERE diff_id = ?", [(key,) for key in found.layer_rows])
     connection.executemany("DELETE FROM blob WHERE digest = ?", [(key,) for key in found.blob_rows])
+    gone = [(key,) for key in found.blob_files]
+    connection.executemany("UPDATE layer SET blob_digest = NULL WHERE blob_digest = ?", gone)

@@ -8,6 +8,7 @@ keep-last      of each repository, all tags but the newest so many go
 max-size       while all images together are larger, the one that was unused the longest goes
 min-free       the same while the file system has less room left (bytes, or a percentage of it)
 keep           patterns of names (as ``image ls --filter reference``) that no rule removes
+compressed     "discard": keep no compressed layers beside those that can be given back as tars ("keep" is the default)
 cache          bytes of compressed layers of removed images to keep for the next pull: see `cache`
 =============  =====================================================================================================
 
@@ -27,7 +28,9 @@ from carrack.errors import InvalidArgument
 from carrack.model import units
 from carrack.oci.reference import Reference
 
-WORDS = ("cache", "keep", "keep-last", "max-size", "min-free", "unused-for")
+WORDS = ("cache", "compressed", "keep", "keep-last", "max-size", "min-free", "unused-for")
+OF_REQUESTS = tuple(word for word in WORDS if word != "compressed")
+"""Those that a single run can be given; the other one is of the daemon."""
 
 _DAYS = re.compile(r"([0-9]{1,5})([dw])")
 _PERCENT = re.compile(r"([0-9]{1,2})%")
@@ -46,6 +49,7 @@ class Rules:
     min_free_percent: int = 0
     keep: tuple[str, ...] = ()
     cache: int = USUAL
+    discard: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.keep_last or self.unused_for or self.max_size or self.min_free or self.min_free_percent)
@@ -70,6 +74,7 @@ def parse(words: Mapping[str, str]) -> Rules:
         min_free_percent=int(percent[1]) if percent else 0,
         keep=tuple(pattern for pattern in words.get("keep", "").split(",") if pattern),
         cache=0 if words.get("cache") == "0" else _bytes("cache", words.get("cache", "")) or USUAL,
+        discard=_discard(words.get("compressed", "keep")),
     )
 
 
@@ -79,6 +84,12 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= _MOST_TAGS):
         raise InvalidArgument(f"gc: keep-last: {text!r} is not a number of tags from 1 to {_MOST_TAGS}")
     return int(text)
+
+
+def _discard(text: str) -> bool:
+    if text not in ("keep", "discard"):
+        raise InvalidArgument(f"gc: compressed: {text!r} is neither keep nor discard")
+    return text == "discard"
 
 
 def _age(text: str) -> int:

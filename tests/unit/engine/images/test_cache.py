@@ -149,3 +149,34 @@ def test_a_tenth_of_the_disk_stays_free(records: Records, total: int, free: int,
     assert sorted(blob.digest for blob in blobs) == sorted(wanted)
     assert rest.blob_files == rest.blob_rows == {"a", "b"} - set(wanted)
     assert rest.layer_rows == found.layer_rows
+
+
+def test_compressed_layers_are_discarded_where_the_tar_is_kept(world: World) -> None:
+    load(world, 0)
+    asyncio.run(world.keeper.tidy())
+    assert world.content.has(BLOBS[0])
+    world.keeper.rules = parse({"compressed": "discard"})
+
+    async def held() -> None:
+        async with world.layers.hold([sha(LAYERS[0])]):  # somebody pushes it
+            await world.keeper.tidy()
+
+    asyncio.run(held())
+    assert world.content.has(BLOBS[0])
+    asyncio.run(world.keeper.tidy())
+    assert not world.content.has(BLOBS[0])
+    file, blob, _ = world.layers.open(sha(LAYERS[0]))
+    with file:
+        assert file.read() == LAYERS[0]
+    assert (blob.digest, world.layers.blobs([sha(LAYERS[0])])) == (sha(LAYERS[0]), [])
+    asyncio.run(world.reopen())
+    assert world.layers.get(sha(LAYERS[0])).blob is None
+
+
+def test_drivers_without_tars_keep_what_is_compressed(tmp_path: Path) -> None:
+    world = World(tmp_path, keeps_tar=False)
+    load(world, 0)
+    world.keeper.rules = parse({"compressed": "discard"})
+    asyncio.run(world.keeper.tidy())
+    assert world.content.has(BLOBS[0])
+    world.close()

@@ -43,12 +43,16 @@ def test_words() -> None:
     assert parse({"unused-for": "4w"}).unused_for == 28 * DAY
     assert [parse({"cache": word}).cache for word in ("0", "1g")] == [0, 1 << 30]
     assert parse({}).cache == USUAL
+    assert parse({"compressed": "discard"}).discard
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ({"keep-first": "1"}, "gc: 'keep-first' is none of cache, keep, keep-last, max-size, min-free, unused-for"),
+        (
+            {"keep-first": "1"},
+            "gc: 'keep-first' is none of cache, compressed, keep, keep-last, max-size, min-free, unused-for",
+        ),
         ({"keep-last": "0"}, "gc: keep-last: '0' is not a number of tags"),
         ({"keep-last": "many"}, "gc: keep-last: 'many' is not a number of tags"),
         ({"keep-last": "9" * 5000}, "is not a number of tags"),
@@ -56,6 +60,7 @@ def test_words() -> None:
         ({"unused-for": "-1h"}, "gc: unused-for: '-1h' is no time"),
         ({"unused-for": "0d"}, "gc: unused-for: '0d' is no time"),
         ({"max-size": "10%"}, "gc: max-size: '10%' is no size such as 500m, 20GB$"),
+        ({"compressed": "no"}, "gc: compressed: 'no' is neither keep nor discard"),
         ({"min-free": "0"}, "gc: min-free: '0' is no size such as 500m, 20GB or 10%"),
     ],
 )
