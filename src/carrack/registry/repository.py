@@ -160,6 +160,13 @@ class Repository:
         job = uploads.Upload(session, place.path, self.name, self._attempts)
         await job.send(descriptor, open, progress)
 
+    async def upload_along(
+        self, open: Callable[[], AsyncIterator[bytes]], described: Callable[[], Awaitable[Descriptor]]
+    ) -> None:
+        """Upload a blob while it is being made: see Upload.along. Raises errors by meaning; `upload` may still do."""
+        place, session = self._target()
+        await uploads.Upload(session, place.path, self.name, self._attempts).along(open, described)
+
     async def put_manifest(self, reference: str, data: bytes, media_type: str) -> str:
         """Put a manifest under a tag or digest; the digest that it has. Raises errors by meaning, and Untrue."""
         place, session = self._target()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from carrack.oci import digest as digests
 from carrack.oci.descriptor import Descriptor
 from carrack.oci.reference import Reference
 from carrack.registry import origin
-from carrack.registry.exchange import Answer
+from carrack.registry.exchange import Answer, Body
 from carrack.registry.failures import Interrupted, Unreachable, Untrue
 from carrack.registry.session import Session
 
@@ -80,6 +80,26 @@ class Upload:
                     raise error
             await asyncio.sleep(_FIRST_PAUSE * 2 ** (tried - 1))
 
+    async def along(
+        self, open: Callable[[], AsyncIterator[bytes]], described: Callable[[], Awaitable[Descriptor]]
+    ) -> None:
+        """A blob that is only being made: `open()` gives its bytes as they come, `described` in the end what it is.
+
+        Sent in one go, as docker sends everything. Raises errors by meaning; then nothing of it has arrived.
+        """
+        what = f"push of a new blob of {self._name.familiar_name}"
+        place = await self._begin(what)
+        headers = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
+        answer = await self._session.ask(
+            "PATCH", place.location, what, scopes=self._scopes, headers=headers, body=lambda: _framed(open())
+        )
+        descriptor = await described()
+        async with answer:
+            place.location = _location(answer, what)
+            if _taken(answer, descriptor.size) != descriptor.size:
+                raise Interrupted(f"{what}: the registry has not got all of it")
+        await self._finish(place, descriptor.digest, 0, bytes, what)
+
     async def _begin(self, what: str) -> _Place:
         path = f"/v2/{self._path}/blobs/uploads/"
         answer = await self._session.ask("POST", path, what, scopes=self._scopes, attempts=self._attempts)
@@ -94,7 +114,10 @@ class Upload:
         while place.offset < size and (place.offset or place.chunk):
             end = min(size, place.offset + place.chunk) if place.chunk else size
             await self._patch(place, end, open, progress, what)
-        body = _counted(open, place.offset, size, progress)
+
+        def body() -> AsyncIterator[bytes] | bytes:
+            return _counted(open, place.offset, size, progress) if place.offset < size else b""
+
         await self._finish(place, descriptor.digest, size - place.offset, body, what)
         progress(size)
 
@@ -119,12 +142,12 @@ class Upload:
             if taken <= start:
                 raise Interrupted(f"{what}: the registry has kept nothing of what came: try again")
 
-    async def _finish(self, place: _Place, digest: str, left: int, body: AsyncIterator[bytes], what: str) -> None:
+    async def _finish(self, place: _Place, digest: str, left: int, body: Callable[[], Body], what: str) -> None:
         mark = "&" if "?" in place.location else "?"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(left)}
         answer = await self._session.ask(
             "PUT", f"{place.location}{mark}digest={quote(digest, safe='')}", what, scopes=self._scopes,
-            headers=headers, body=lambda: body if left else b"", passed=(413, 416),
+            headers=headers, body=body, passed=(413, 416),
         )  # fmt: skip
         async with answer:
             _judge(answer, what)
@@ -147,6 +170,18 @@ class Upload:
             # "0-0" is both one byte and, by many registries, none.
             place.offset = int(match[1]) + 1 if match and int(match[1]) else 0
             return place
+
+
+async def _framed(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A body of unknown length (RFC 9112, section 7.1)."""
+    try:
+        async for chunk in chunks:
+            if chunk:
+                yield b"%x\r\n%b\r\n" % (len(chunk), chunk)
+    finally:
+        if hasattr(chunks, "aclose"):
+            await chunks.aclose()
+    yield b"0\r\n\r\n"
 
 
 class _TooLarge(CarrackError):

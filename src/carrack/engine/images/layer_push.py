@@ -4,13 +4,15 @@ once."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carrack.engine.images import progress
-from carrack.errors import Internal
+from carrack.errors import CarrackError, Internal
 from carrack.oci import digest as digests
 from carrack.oci import manifest as manifests
 from carrack.oci.manifest import Manifest
@@ -18,10 +20,13 @@ from carrack.oci.manifest import Manifest
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from carrack.engine.images.packing import Growing
     from carrack.engine.images.progress import Line
     from carrack.engine.images.push import PushServices
     from carrack.oci.descriptor import Descriptor
     from carrack.registry.repository import Repository
+
+log = logging.getLogger(__name__)
 
 _PIECE = 1 << 20
 _PAUSE = 0.1  # seconds between two messages of one layer's progress
@@ -102,8 +107,10 @@ class LayerPush:
         if transfer.slots.locked():
             await self._line.step("Waiting", name)
         async with transfer.slots:
-            layer = parcel.layer or await self._packed(parcel.diff_id)
-            if layer.digest in transfer.arrived or await transfer.repository.size_of(layer.digest) is not None:
+            layer, sent = await self._packed(parcel)
+            if sent:
+                await self._line.step("Pushed", name)
+            elif layer.digest in transfer.arrived or await transfer.repository.size_of(layer.digest) is not None:
                 await self._line.step("Layer already exists", name)
             elif (source := await self._mounted(layer.digest)) is not None:
                 await self._line.step(f"Mounted from {source}", name)
@@ -113,12 +120,39 @@ class LayerPush:
         transfer.arrived[layer.digest] = layer
         return layer
 
-    async def _packed(self, diff_id: str) -> Descriptor:
-        packer = self._transfer.services.packer
-        known = packer.packed(diff_id)
-        if known is None:
-            await self._line.step("Compressing", digests.short(diff_id))
-        return known or await packer.pack(diff_id)
+    async def _packed(self, parcel: Parcel) -> tuple[Descriptor, bool]:
+        """The layer as it travels, and whether it has arrived: what must be compressed is sent at the same time."""
+        packer, repository = self._transfer.services.packer, self._transfer.repository
+        if (known := parcel.layer or packer.packed(parcel.diff_id)) is not None:
+            return known, False
+        name, size, arrived = (
+            digests.short(parcel.diff_id),
+            self._transfer.services.layers.size([parcel.diff_id]),
+            False,
+        )
+
+        async def send(growing: Growing) -> None:
+            nonlocal arrived
+            try:
+                await repository.upload_along(lambda: self._told(growing.chunks(), name, size), growing.whole)
+                arrived = True
+            except (CarrackError, OSError) as error:
+                log.info("layer %s is sent again, once it is compressed: %s", name, error)
+
+        return await packer.pack(parcel.diff_id, send), arrived
+
+    async def _told(
+        self, chunks: AsyncGenerator[bytes, None], name: str, size: int, sent: int = 0
+    ) -> AsyncIterator[bytes]:
+        """The same, with word to the client of how many of `size` bytes it is by now."""
+        told = 0.0
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                sent += len(chunk)
+                if time.monotonic() - told > _PAUSE:
+                    told = time.monotonic()
+                    await self._line.say(progress.layer("Pushing", name, sent, size))
+                yield chunk
 
     async def _mounted(self, digest: str) -> str | None:
         for path in self._transfer.neighbours(digest):
@@ -129,17 +163,16 @@ class LayerPush:
     def _reader(self, diff_id: str, layer: Descriptor) -> Open:
         """The layer's bytes from an offset on, telling how far they are read."""
 
-        async def chunks(offset: int) -> AsyncIterator[bytes]:
-            name, told = digests.short(diff_id), 0.0
+        async def bytes_from(offset: int) -> AsyncGenerator[bytes, None]:
             with self._transfer.services.layers.open(diff_id, layer.digest)[0] as file:
                 file.seek(offset, 1)
                 while offset < layer.size:
                     piece = await asyncio.to_thread(_read, file, min(_PIECE, layer.size - offset), diff_id)
                     offset += len(piece)
-                    if time.monotonic() - told > _PAUSE:
-                        told = time.monotonic()
-                        await self._line.say(progress.layer("Pushing", name, offset, layer.size))
                     yield piece
+
+        def chunks(offset: int) -> AsyncIterator[bytes]:
+            return self._told(bytes_from(offset), digests.short(diff_id), layer.size, offset)
 
         return chunks
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from carrack.engine.whole import whole
-from carrack.errors import Internal
+from carrack.errors import Internal, Unavailable
 from carrack.oci import media_types
 from carrack.oci.descriptor import Descriptor
 from carrack.storage import compression
@@ -23,6 +26,51 @@ if TYPE_CHECKING:
     from carrack.storage.content import Blob, ContentStore, Ingest
 
 _PIECE = 1 << 20
+
+
+class Growing:
+    """A file that is being written, for who reads along; `whole` tells in the end what it is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._fd = file.fileno()
+        self._size = 0
+        self._changed = asyncio.Event()
+        self._ended: asyncio.Future[Descriptor] = asyncio.get_running_loop().create_future()
+
+    def grow(self, size: int) -> None:
+        """So many bytes are there by now."""
+        self._size = max(self._size, size)
+        self._changed.set()
+
+    def end(self, descriptor: Descriptor | None) -> None:
+        """It is all there, or (None) will never be."""
+        if descriptor is None:
+            self._ended.cancel()
+        else:
+            self._size = descriptor.size
+            self._ended.set_result(descriptor)
+        self._changed.set()
+
+    async def whole(self) -> Descriptor:
+        """What it is, once it is that."""
+        return await asyncio.shield(self._ended)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """All its bytes, as they come. Raises Unavailable when they end too early."""
+        at = 0
+        while not self._ended.done() or at < self._size:
+            self._changed.clear()
+            if at < self._size:
+                piece = os.pread(self._fd, min(_PIECE, self._size - at), at)
+                at += len(piece)
+                yield piece
+            else:
+                await self._changed.wait()
+        if self._ended.cancelled():
+            raise Unavailable("the layer could not be compressed")
+
+
+Send = Callable[[Growing], Coroutine[Any, Any, None]]
 
 
 class Packer:
@@ -49,34 +97,52 @@ class Packer:
             return False
         return True
 
-    async def pack(self, diff_id: str) -> Descriptor:
+    async def pack(self, diff_id: str, send: Send | None = None) -> Descriptor:
         """The layer as it travels; who comes while another compresses it gets the other's.
 
-        The caller holds `diff_id`. Raises Internal when its bytes are not what they were, OSError when the disk fails.
+        Where it has to be compressed, `send` gets it while it grows, and may be at it until it is all there. The
+        caller holds `diff_id`. Raises Internal when its bytes are not what they were, OSError when the disk fails.
         """
         turn = self._turns.setdefault(diff_id, asyncio.Lock())
         try:
             async with turn:
-                return self.packed(diff_id) or await self._compress(diff_id)
+                return self.packed(diff_id) or await self._compress(diff_id, send)
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         finally:
             if not turn.locked():
                 self._turns.pop(diff_id, None)
 
-    async def _compress(self, diff_id: str) -> Descriptor:
+    async def _compress(self, diff_id: str, send: Send | None) -> Descriptor:
         file, tar, _ = self._layers.open(diff_id)
-        stop = threading.Event()
-        with file, self._content.ingest() as ingest:
-            work = asyncio.get_running_loop().create_task(
-                asyncio.to_thread(_squeeze, file, tar, ingest, stop), name=f"compress layer {diff_id}"
-            )
-            try:
-                await asyncio.shield(work)
-            except asyncio.CancelledError:
-                stop.set()
-                await whole(_end(work))
-                raise
-            blob = await self._layers.keep(diff_id, ingest)
-        return Descriptor(media_types.OCI_LAYER_GZIP, blob.digest, blob.size)
+        with file, self._content.ingest() as ingest, ingest.path.open("rb", buffering=0) as packed:
+            growing = Growing(packed)
+            async with asyncio.TaskGroup() as group:
+                if send is not None:
+                    group.create_task(send(growing))
+                try:
+                    blob = await self._squeezed(file, tar, ingest, growing)
+                except BaseException:
+                    growing.end(None)
+                    raise
+                growing.end(Descriptor(media_types.OCI_LAYER_GZIP, blob.digest, blob.size))
+                await self._layers.keep(diff_id, ingest)
+        return await growing.whole()
+
+    async def _squeezed(self, file: BinaryIO, tar: Blob, ingest: Ingest, growing: Growing) -> Blob:
+        loop, stop = asyncio.get_running_loop(), threading.Event()
+
+        def grown(size: int) -> None:
+            loop.call_soon_threadsafe(growing.grow, size)
+
+        work = loop.create_task(asyncio.to_thread(_squeeze, file, tar, ingest, stop, grown))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            stop.set()
+            await whole(_end(work))
+            raise
+        return ingest.finish()
 
 
 async def _end(work: asyncio.Task[None]) -> None:
@@ -85,17 +151,22 @@ async def _end(work: asyncio.Task[None]) -> None:
         work.exception()  # looked at: the cancellation goes before it
 
 
-def _squeeze(source: BinaryIO, tar: Blob, ingest: Ingest, stop: threading.Event) -> None:
-    """Compress the tar into `ingest`; its own digest is checked on the way."""
-    squeeze, digest, left = compression.compressor(compression.GZIP), hashlib.sha256(), tar.size
-    while left and not stop.is_set():
-        piece = source.read(min(left, _PIECE))
-        if not piece:
-            break
-        left -= len(piece)
-        digest.update(piece)
-        if data := squeeze.compress(piece):
-            ingest.write(data)
-    ingest.write(squeeze.flush())
+def _squeeze(source: BinaryIO, tar: Blob, ingest: Ingest, stop: threading.Event, grown: Callable[[int], None]) -> None:
+    """Compress the tar into `ingest`; its own digest is checked on the way, on another processor."""
+    squeeze, digest, left, size = compression.compressor(compression.GZIP), hashlib.sha256(), tar.size, 0
+    with ThreadPoolExecutor(1) as beside:
+        while left and not stop.is_set():
+            piece = source.read(min(left, _PIECE))
+            if not piece:
+                break
+            left -= len(piece)
+            hashed = beside.submit(digest.update, piece)
+            if data := squeeze.compress(piece):
+                ingest.write(data)
+                size += len(data)
+                grown(size)
+            hashed.result()
+    ingest.write(rest := squeeze.flush())
     if not stop.is_set() and (left or f"sha256:{digest.hexdigest()}" != tar.digest):
         raise Internal(f"layer {tar.digest}: its bytes have changed on disk; nothing was sent, get the image again")
+    grown(size + len(rest))

@@ -36,6 +36,9 @@ class Target:
     async def mount(self, digest: str, path: str) -> bool:
         return False
 
+    async def upload_along(self, open: Any, described: Any) -> None:
+        raise Unavailable("not in this way")
+
     async def upload(
         self, layer: Descriptor, open: Callable[[int], AsyncIterator[bytes]], progress: Callable[[int], None]
     ) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.fakes.images import World, config_for, docker_archive, oci_layout, sha, stream, tar
 
-from carrack.engine.images.packing import Packer
-from carrack.errors import Internal, NotFound
+from carrack.engine.images.packing import Growing, Packer
+from carrack.errors import Internal, NotFound, Unavailable
 
 LAYER = tar({"data": bytes(range(256)) * 8000})
 DIFF_ID = sha(LAYER)
@@ -92,5 +92,43 @@ def test_who_goes_away_leaves_nothing(world: World) -> None:
             await task
         assert world.leavings() == []
         assert await packer.pack(DIFF_ID)
+
+    asyncio.run(run())
+
+
+def test_who_sends_it_reads_along(world: World) -> None:
+    async def run() -> None:
+        packer = await loaded(world)
+        got: list[bytes] = []
+
+        async def send(growing: Growing) -> None:
+            got.extend([piece async for piece in growing.chunks()])
+            assert (await growing.whole()).size == len(b"".join(got))
+
+        packed = await packer.pack(DIFF_ID, send)
+        assert sha(b"".join(got)) == packed.digest
+        assert await packer.pack(DIFF_ID, send) == packed
+        assert sha(b"".join(got)) == packed.digest
+
+    asyncio.run(run())
+
+
+def test_who_reads_along_is_told_of_a_failure(world: World) -> None:
+    async def run() -> None:
+        packer = await loaded(world)
+        path = world.files.folder / DIFF_ID
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        told: list[BaseException] = []
+
+        async def send(growing: Growing) -> None:
+            try:
+                [piece async for piece in growing.chunks()]
+            except Unavailable as error:
+                told.append(error)
+
+        with pytest.raises(Internal, match="have changed on disk"):
+            await packer.pack(DIFF_ID, send)
+        assert len(told) in (0, 1)  # it may have been stopped before
+        assert world.leavings() == []
 
     asyncio.run(run())

@@ -194,13 +194,33 @@ def test_a_broken_upload_goes_on(world: World, registry: FakeRegistry) -> None:
     name = f"{registry.host}/app:1"
     big = tar({"noise": b"".join(sha(bytes([n % 256, n // 256])).encode() for n in range(40_000))})
     load(world, docker_archive([(config_for([big]), [big], [name])]))
-    registry.faults.append(Fault("/blobs/uploads/", "PUT", take=300_000))
+    registry.faults += [Fault("/blobs/uploads/", method, take=300_000) for method in ("PATCH", "PUT")]
     push(world, name)
     found = registry.content.manifest("app", "1")
     assert found is not None
     (layer,) = json.loads(found[2])["layers"]
     assert gzip.decompress(registry.content.blobs[layer["digest"]]) == big  # type: ignore[arg-type]
-    assert registry.asked("PATCH")
+    assert registry.asked("PATCH")[1].headers["content-range"].startswith("300000-")
+
+
+@pytest.mark.census("registry chunked upload PATCH")
+def test_what_is_new_is_sent_while_it_is_compressed(world: World, registry: FakeRegistry) -> None:
+    name = f"{registry.host}/app:1"
+    load(world, docker_archive([(CONFIG, [BASE, TOP], [name])]))
+    push(world, name)
+    patches = registry.asked("PATCH")
+    assert {request.headers.get("transfer-encoding") for request in patches} == {"chunked"}
+    assert len(patches) == 2
+
+
+def test_where_nothing_can_be_sent_along_it_is_sent_afterwards(world: World, registry: FakeRegistry) -> None:
+    registry.knobs.chunks = False
+    name = f"{registry.host}/app:1"
+    load(world, docker_archive([(CONFIG, [BASE, TOP], [name])]))
+    push(world, name)
+    manifest = json.loads((registry.content.manifest("app", "1") or ("", "", b""))[2])
+    blobs = registry.content.blobs
+    assert [gzip.decompress(blobs[layer["digest"]]) for layer in manifest["layers"]] == [BASE, TOP]  # type: ignore[arg-type]
 
 
 def test_a_refusal_of_the_registry_ends_it(world: World, registry: FakeRegistry) -> None:
