@@ -13,7 +13,8 @@ divides them. For the rows of images give a docker-archive that neither daemon h
 one that fits (/var/cache/carrack/images/python_3_*.tar). All rows with 20 runs take about an hour; --slow-runs 5 makes
 it a third. A thousand published ports take dockerd minutes.
 
-Without --podman its rows are left out. With rows given, only those; --rows lists them.
+The rows of pulls want a registry that `python -m bench.stock` has filled. Without --podman its rows are left out. With
+rows given, only those; --rows lists them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from bench.fleet import leftovers
 from bench.measure import Figures, Pause, lines, measure
+from bench.pulls import Registry
 from bench.rows import Sizes, rows
 from bench.target import Target
 
@@ -48,6 +50,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--archive", type=Path, help="docker-archive for the rows of images")
     found.add_argument("--tools", type=Path, help="docker-archive with iperf3 and Python for the rows of flows")
     found.add_argument("--compose", type=Path, help="the program docker-compose for the rows of Compose")
+    found.add_argument("--ctr", default="", help="containerd's ctr as it is called, for the rows of pulls")
+    found.add_argument("--registry", default="", help="HOST:PORT with the images of bench.stock, for the rows of pulls")
+    found.add_argument("--link", default="", help="device to shape to 100 Mbit/s, such as lo in a namespace of its own")
     found.add_argument("--prefix", default="bench", help="begin of the containers' names (bench)")
     found.add_argument("--json", type=Path, help="keep every figure in this file")
     found.add_argument("--rows", action="store_true", help="print the rows' names")
@@ -59,7 +64,9 @@ def main() -> None:
     """Measure the rows and print a table in Markdown."""
     arguments = parser()
     options = arguments.parse_args()
-    table = rows(Sizes(options.count, options.honest, options.seconds, options.archive, options.tools, options.compose))
+    pulled = Registry(options.registry, options.link) if options.registry else None
+    sizes = (options.count, options.honest, options.seconds, options.archive, options.tools, options.compose, pulled)
+    table = rows(Sizes(*sizes))
     if options.rows:
         print("\n".join(f"{name:12} {row.title}" for name, row in table.items()))
         return
@@ -90,6 +97,9 @@ def _targets(options: argparse.Namespace) -> list[Target]:
     ]
     if options.podman:
         found.insert(1, Target("podman", "podman", options.podman, prefix=options.prefix))
+    if options.ctr:
+        for key, title in (("ctr", "containerd, overlayfs"), ("ctr-erofs", "containerd, erofs")):
+            found.insert(1, Target(key, title, options.ctr, prefix=options.prefix))
     return found
 
 

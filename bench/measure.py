@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from bench.counters import host_cpu
 from bench.target import Target
 
+PEERS = ("dockerd", "podman", "ctr", "ctr-erofs")
+"""The keys of targets that are not ours."""
+
 Sample = dict[str, float]
 Figures = dict[str, dict[str, list[float]]]
 
@@ -111,7 +114,7 @@ host_cpu_now = host_cpu()
 def lines(row: Row, figures: Figures, targets: Iterable[Target]) -> list[str]:
     """The row in Markdown, a line per target: medians, and against each peer how many times better ours is."""
     titles = {target.key: target.title for target in targets}
-    peers = [key for key in figures if key in ("dockerd", "podman")]
+    peers = [key for key in figures if key in PEERS]
     result = []
     for key, values in figures.items():
         medians = {metric.name: statistics.median(values[metric.name]) for metric in row.metrics}
@@ -133,7 +136,7 @@ def _against(row: Row, figures: Figures, key: str, peer: str, medians: Sample) -
 
 def _judge(figures: Figures) -> str:
     """The peer that a row's goals are about: dockerd, where it takes part."""
-    return "dockerd" if "dockerd" in figures else "podman"
+    return next(key for key in PEERS if key in figures)
 
 
 def _number(value: float) -> str:

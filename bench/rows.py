@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import application, chatty, commands, copies, crowd, fleet, flows, images, networks, restart
+from bench import application, chatty, commands, copies, crowd, fleet, flows, images, networks, pulls, restart
 from bench.measure import WALL, Metric, Row, Sample
 from bench.target import Target
 
@@ -18,7 +18,7 @@ _ALL = ("dockerd", "docker", "carrack")
 class Sizes:
     """``count`` containers for the rows of many, ``honest`` for the row of the host's memory, ``seconds`` for each run
     of a rate. ``archive`` is an image to load, ``tools`` one with iperf3 and Python, both docker-archives; ``compose``
-    the program. The rows that need what is None are left out."""
+    the program; ``registry`` what is pulled from. The rows that need what is None are left out."""
 
     count: int
     honest: int
@@ -26,6 +26,7 @@ class Sizes:
     archive: Path | None = None
     tools: Path | None = None
     compose: Path | None = None
+    registry: pulls.Registry | None = None
 
 
 def rows(sizes: Sizes) -> dict[str, Row]:
@@ -36,6 +37,8 @@ def rows(sizes: Sizes) -> dict[str, Row]:
         found |= _images(sizes.archive)
     if sizes.compose is not None:
         found |= _application(sizes.compose)
+    if sizes.registry is not None:
+        found |= {**_pulls(sizes.registry), **_pushes(sizes.registry)}
     if sizes.tools is not None:
         found |= _flows(sizes.tools, sizes.seconds)
     return found
@@ -275,5 +278,77 @@ def _images(archive: Path) -> dict[str, Row]:
             prepare=images.loaded(archive),
             after=images.no_archive,
             clean=forget,
+        ),
+    }
+
+
+def _pulls(registry: pulls.Registry) -> dict[str, Row]:
+    """The rows of images out of a registry, each against every peer."""
+    peers: tuple[tuple[str, str, dict[tuple[str, str], float]], ...] = (
+        ("dockerd", "", {("docker", "wall"): 3.0, ("docker", "CPU"): 4.0}),
+        ("podman", "-podman", {("carrack", "wall"): 3.0, ("carrack", "CPU"): 4.0}),
+        ("ctr", "-ctr", {("carrack", "CPU"): 3.0}),
+        ("ctr-erofs", "-erofs", {("carrack", "CPU"): 1.5}),
+    )
+    found = {}
+    for name in ("debian", "python", "small"):
+        forget = registry.forget(name)
+        for peer, suffix, goals in peers:
+            found[f"pull-{name}{suffix}"] = Row(
+                f"pull of the {name} image until it can run",
+                registry.pull(name),
+                (peer, *(("docker", "carrack") if peer == "dockerd" else ("carrack",))),
+                goals,
+                before=forget,
+                after=forget,
+                slow=True,
+            )
+    if registry.link:
+        forget = registry.forget("nginx")
+        found["first-200"] = Row(
+            "`run -d` of nginx over 100 Mbit/s until its first answer",
+            registry.answer("nginx"),
+            _ALL,
+            {("docker", "wall"): 1.2, ("carrack", "wall"): 1.2},
+            prepare=registry.shape,
+            before=forget,
+            after=forget,
+            clean=registry.unshape,
+            slow=True,
+        )
+    return found
+
+
+def _pushes(registry: pulls.Registry) -> dict[str, Row]:
+    """The rows of images into a registry, of their removal, and of what all of it takes."""
+    fresh = pulls.Fresh(registry, 120 << 20)
+    forget = registry.forget("large")
+    return {
+        "push": Row(
+            "`push` of a fresh layer of 120 MiB",
+            fresh.push,
+            _ALL,
+            {("docker", "wall"): 3.0, ("carrack", "wall"): 3.0},
+            before=fresh.commit,
+            after=fresh.forget,
+            slow=True,
+        ),
+        "rmi": Row(
+            "`rmi` of the image of 50,000 files",
+            registry.remove("small"),
+            _ALL,
+            {("docker", "wall"): 10.0, ("carrack", "wall"): 10.0},
+            before=registry.have("small"),
+            clean=registry.forget("small"),
+            slow=True,
+        ),
+        "peak": Row(
+            "memory over idle while an image of 1 GiB is pulled and pushed; wanted: at most 100 MiB",
+            pulls.peak(registry, "large"),
+            metrics=(Metric("pull", "MiB"), Metric("push", "MiB")),
+            before=forget,
+            clean=forget,
+            slow=True,
+            most=3,
         ),
     }

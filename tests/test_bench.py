@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from bench import application, asking, copies, cycles, networks
+from bench import application, asking, copies, cycles, networks, registry, stock
 from bench.counters import host_cpu, pss
 from bench.measure import CPU, WALL, Metric, Pause, Row, lines, measure
+from bench.pulls import Registry
 from bench.rows import Sizes, rows
 from bench.target import Connection, Failed, Target
+from tests.fakes.own_registry import OwnRegistry
 
 PEER, OURS = Target("dockerd", "dockerd", "false"), Target("docker", "ours", "false")
 
@@ -194,3 +196,35 @@ def test_an_application_is_run_on_the_target_s_daemon(tmp_path: Path) -> None:
     six.down(target)
     words = f"unix:///s --progress quiet -f {application.FILE} -p bench-application"
     assert told.read_text().splitlines() == [f"{words} up -d", f"{words} down --volumes"]
+
+
+def test_a_registry_is_filled_and_measured(tmp_path: Path) -> None:
+    ours = OwnRegistry(tmp_path / "registry")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").write_bytes(bytes(5000))
+    url = f"http://127.0.0.1:{ours.port}"
+    for name, config, layers in stock.wanted([f"one={folder}"], besides=False):
+        with registry.Client(url) as client:
+            stock.push(client, name, config, [*layers, stock.small(300), stock.large(1, 1 << 18)])
+    asked = ours.client()
+    document = asked("GET", "/v2/bench/one/manifests/1").json
+    sizes = [len(asked("GET", f"/v2/bench/one/blobs/{each['digest']}").body) for each in document["layers"]]
+    assert sizes == [each["size"] for each in document["layers"]]
+    asked.http.close()
+    target = Target("docker", "ours", "", url)
+    for row in registry.rows(1 << 20).values():
+        figures = measure(row, [target], 1, Pause(0))
+        assert figures["docker"]["wall"][0] > 0
+    ours.close()
+
+
+def test_rows_of_pulls_have_each_peer_of_their_own() -> None:
+    sizes = Sizes(1, 1, 1.0, registry=Registry("127.0.0.1:1", "lo"))
+    table = rows(sizes)
+    assert table["pull-small-erofs"].keys == ("ctr-erofs", "carrack")
+    assert table["first-200"].goals == {("docker", "wall"): 1.2, ("carrack", "wall"): 1.2}
+    assert "first-200" not in rows(Sizes(1, 1, 1.0, registry=Registry("127.0.0.1:1")))
+    figures = {"ctr": {"wall": [9.0], "CPU": [9.0]}, "carrack": {"wall": [3.0], "CPU": [2.0]}}
+    targets = [Target("ctr", "containerd", ""), Target("carrack", "ours", "")]
+    assert "ctr: wall 3.0, CPU 4.5 (≥ 3)" in lines(table["pull-debian-ctr"], figures, targets)[1]
