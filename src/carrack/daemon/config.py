@@ -74,6 +74,7 @@ class Config:
     registry: RegistrySettings = RegistrySettings()  # noqa: RUF009 - frozen
     slots: int = 2
     downloads: int = 3
+    uploads: int = 5
     authorization_plugins: tuple[str, ...] = ()
     metrics_address: Address | None = None
     minimum_version: versions.Version = versions.MINIMUM
@@ -217,6 +218,7 @@ def build(
         default_runtime=settings.get("default-runtime") or OWN,
         slots=values.within(settings, "slots", 2, 0, 64),
         downloads=values.within(settings, "max-concurrent-downloads", 3, 1, 1000),
+        uploads=values.within(settings, "max-concurrent-uploads", 5, 1, 1000),
         userns_remap=settings.get("userns-remap", ""),
         plugin_directories=values.directories(settings, "plugin-dirs", discovery.DIRECTORIES),
         labels=values.labels(settings.get("labels", [])),

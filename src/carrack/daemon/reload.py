@@ -32,6 +32,7 @@ RELOADABLE = (
     "log_level",
     "runtimes",
     "shutdown_timeout",
+    "uploads",
 )
 OF_CONTAINERS = ("shm_size", "ipc_mode", "cgroupns_mode", "log_driver", "log_options")
 """Those of `Config.containers`: they count for containers made from then on."""
@@ -87,6 +88,7 @@ def attributes(config: Config) -> dict[str, str]:
         "live-restore": json.dumps(config.live_restore),
         "log-level": config.log_level,
         "max-concurrent-downloads": str(config.downloads),
+        "max-concurrent-uploads": str(config.uploads),
         "registry-mirrors": json.dumps(list(config.registry.mirrors), separators=(",", ":")),
         "runtimes": " ".join(f"{name}:{runtime.path}" for name, runtime in sorted(config.runtimes.items())),
         "shutdown-timeout": str(config.shutdown_timeout),

@@ -144,7 +144,7 @@ class Services:
             client=RegistryClient(self._config.registry),
             remembered=self.build_cache.layers,
         )
-        self.images.puller.transfers.allow(self._config.downloads)
+        self.images.allow(self._config.downloads, self._config.uploads)
         self.images.keeper.rules = self._config.gc
 
     async def _build_network(self) -> None:
@@ -340,7 +340,7 @@ class Services:
             self.jobs.start(self.authorizer.take(config.authorization_plugins), "ask other authorization plugins")
         self.facts = self.facts._replace(given=config.containers)
         self.containers.creator.use(self.facts)
-        self.images.puller.transfers.allow(config.downloads)
+        self.images.allow(config.downloads, config.uploads)
         self.images.client.change(config.registry)
         self.events.publish("daemon", "reload", now.id, {"name": platform.node(), **attributes(config)})
 

@@ -154,6 +154,7 @@ def test_restart() -> None:
     assert host("--rm", "--restart", "no")["AutoRemove"]
 
 
+@pytest.mark.census("run --disable-content-trust", "create --disable-content-trust")
 def test_what_is_not_built() -> None:
     with pytest.raises(NotSupported, match="--disable-content-trust=false"):
         host("--disable-content-trust=false")

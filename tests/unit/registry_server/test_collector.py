@@ -27,6 +27,7 @@ def _collector(registry: OwnRegistry, *rules: Retention, grace: float = 3600.0) 
     return Collector(registry.repositories, registry.uploads, rules, grace)
 
 
+@pytest.mark.census("registry registry server: garbage-collect")
 def test_what_nothing_leads_to_goes_and_all_else_stays(registry: OwnRegistry, client: Client) -> None:
     kept = client.push_image("a", "v1", b"kept")
     shared = client.push_blob("b", b"kept")

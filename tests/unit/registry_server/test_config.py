@@ -89,7 +89,13 @@ def test_nothing_said() -> None:
         ("[[access]]\nusers = ['a']", "needs users, repositories and actions"),
         ("[[access]]\nusers = ['a']\nrepositories = ['a']\nactions = ['write']", "not write"),
         ("[[retention]]\nkeep-last = 3", "needs repositories"),
+        ("[storage]\ns3 = {}", "storage means nothing"),
+        ("[notifications]\nendpoints = []", "notifications means nothing"),
     ],
+)
+@pytest.mark.census(
+    "registry registry server: filesystem,s3,gcs,azure,inmemory drivers",
+    "registry registry server: notifications webhooks",
 )
 def test_refusals(text: str, problem: str) -> None:
     with pytest.raises(InvalidArgument, match=problem):

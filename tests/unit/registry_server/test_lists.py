@@ -31,6 +31,7 @@ def test_numbers_that_are_none(client: Client, number: str) -> None:
     assert reply.code == "PAGINATION_NUMBER_INVALID"
 
 
+@pytest.mark.census("registry catalog")
 def test_the_catalogue_in_pages(client: Client) -> None:
     assert client("GET", "/v2/_catalog").json == {"repositories": []}
     for name in ("b/x", "a", "c"):

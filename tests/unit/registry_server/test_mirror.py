@@ -55,6 +55,7 @@ def front(tmp_path: Path, registry: OwnRegistry) -> Iterator[_Front]:
     made.close()
 
 
+@pytest.mark.census("registry registry server: pull-through proxy")
 def test_an_image_is_fetched_once(front: _Front, client: Client) -> None:
     digest = client.push_image("a", "v1", LAYER)
     front.seen.clear()

@@ -60,6 +60,7 @@ def test_garbage_is_collected_by_itself_and_when_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tokens", [False, True])
+@pytest.mark.census("registry registry server: auth silly,token,htpasswd")
 def test_users(tmp_path: Path, tokens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords_module, "COST", 4)
     (tmp_path / "users").write_text(line("alice", "secret"))
@@ -72,6 +73,7 @@ def test_users(tmp_path: Path, tokens: bool, monkeypatch: pytest.MonkeyPatch) ->
         client.http.close()
 
 
+@pytest.mark.census("registry registry server: read-only/maintenance/health/metrics")
 def test_read_only(tmp_path: Path) -> None:
     with Registry(Settings(root=tmp_path, read_only=True)) as registry:
         client = _listen(registry)

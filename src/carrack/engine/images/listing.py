@@ -26,7 +26,7 @@ def _restricted(row: Document, image: Image, patterns: list[str]) -> Document:
     if patterns:
         met = [name for name in image.references if any(filtering.matches(pattern, name) for pattern in patterns)]
         row["RepoTags"] = [name.familiar for name in met if name.tag]
-        row["RepoDigests"] = [name.familiar for name in met if not name.tag]
+        row["RepoDigests"] = row["RepoDigests"] and [name.familiar for name in met if not name.tag]
     return row
 
 

@@ -158,6 +158,11 @@ class Images:
         """What registries are asked without an image coming or going."""
         return Remote(self.client)
 
+    def allow(self, downloads: int, uploads: int) -> None:
+        """So many layers come from registries and go there at a time from now on."""
+        self.puller.transfers.allow(downloads)
+        self.pusher.set_uploads(uploads)
+
     async def start(self) -> None:
         """Read the records and sweep what a crash has left; containers must have been read before."""
         await self.store.start()
