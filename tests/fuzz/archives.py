@@ -10,17 +10,19 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from carrack.errors import CarrackError
 from carrack.linux.syscalls import LINUX
-from carrack.storage import tarheader
+from carrack.storage import erofs, tarheader
 from carrack.storage.compression import BZIP2, GZIP, PLAIN, XZ, Budget, CompressionError, Decompressed
-from carrack.storage.tar import TarError, TarLimits, TarReader, TarScanner
+from carrack.storage.tar import TarEntry, TarError, TarLimits, TarReader, TarScanner
 from carrack.storage.tree import Tree
 from carrack.storage.unpack import unpack
 
 LIMITS = TarLimits(entries=200, extension=8192, path=512, size=1 << 20)
+WITH_HOLES = replace(LIMITS, sparse=True)
 BUDGET = Budget(free=1 << 18, ratio=50, maximum=1 << 22)
 
 
@@ -36,7 +38,7 @@ def tar(data: bytes) -> None:
 
 
 def _scanned(data: bytes, step: int) -> tuple[list[tuple[bytes, bytes, int]], bytes, str]:
-    scanner, entries, content = TarScanner(LIMITS), [], b""
+    scanner, entries, content = TarScanner(WITH_HOLES), [], b""
     try:
         for start in range(0, len(data), step):
             for event in scanner.scan(data[start : start + step]):
@@ -44,6 +46,7 @@ def _scanned(data: bytes, step: int) -> tuple[list[tuple[bytes, bytes, int]], by
                     content += event
                 else:
                     entries.append((event.path, event.kind, event.size))
+                    _check_holes(event)
         if not scanner.ended:
             scanner.finish()
     except TarError as error:
@@ -51,8 +54,21 @@ def _scanned(data: bytes, step: int) -> tuple[list[tuple[bytes, bytes, int]], by
     return entries, content, ""
 
 
+def _check_holes(entry: TarEntry) -> None:
+    """The stretches of a file with holes are in order, within it, and as much as the archive has of it."""
+    if entry.sparse is None:
+        return
+    end = 0
+    for start, length in entry.sparse.stretches:
+        assert end <= start
+        assert length > 0
+        end = start + length
+    assert end <= entry.sparse.size <= LIMITS.size
+    assert sum(length for _, length in entry.sparse.stretches) == entry.size
+
+
 def _read(data: bytes) -> bytes:
-    reader = TarReader(io.BytesIO(data), LIMITS)
+    reader = TarReader(io.BytesIO(data), WITH_HOLES)
     content = b"".join(bytes(piece) for _ in reader for piece in reader.data())
     assert reader.drain() == len(data)
     return content
@@ -62,7 +78,7 @@ def layer(data: bytes) -> None:
     """The tree has plain names only, every directory once, and no whiteout left over as a file."""
     tree = Tree()
     try:
-        reader = TarReader(io.BytesIO(data), LIMITS)
+        reader = TarReader(io.BytesIO(data), WITH_HOLES)
         for entry in reader:
             tree.add(entry)
     except TarError:
@@ -79,6 +95,13 @@ def layer(data: bytes) -> None:
             assert not name.startswith(b".wh.")
     for path in tree.implicit_paths():
         assert tree.real_path(path) == path
+    moves, held = erofs.spread(tree, len(data))
+    assert all(0 <= move.source <= move.source + move.length <= len(data) for move in moves)
+    assert all(len(data) <= move.target <= move.target + move.length <= held for move in moves)
+    try:
+        erofs.build(tree, held, bytes(16))
+    except TarError:
+        pass
 
 
 def upload(data: bytes) -> None:

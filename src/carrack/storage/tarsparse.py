@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _PREFIX: Final = b"GNU.sparse."
 _OLD_MAP, _OLD_MORE, _OLD_SIZE = slice(386, 482), 482, slice(483, 495)
 _NEXT_MAP, _NEXT_MORE = slice(0, 504), 504
+_EARLY: Final = ((None, None), (b"0", b"0"), (b"0", b"1"))  # other versions are not sparse to every reader
 _FIELD: Final = 12
 _DIGITS: Final = 20
 _MOST: Final = 100_000  # stretches: as many as a record of the greatest length could name
@@ -56,7 +57,7 @@ class SparseMap:
         if version == (b"1", b"0"):
             made._size = made._decimal(records.get(_PREFIX + b"realsize", b""))
             made.wanted = made.inside = True
-        elif _PREFIX + b"map" in records:
+        elif _PREFIX + b"map" in records and version in _EARLY:
             made._size = made._decimal(records.get(_PREFIX + b"size", b""))
             made._numbers = [made._decimal(word) for word in records[_PREFIX + b"map"].split(b",")]
         else:

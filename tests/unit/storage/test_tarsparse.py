@@ -74,6 +74,7 @@ def test_bad_maps(numbers: str, data: bytes, size: int) -> None:
     [
         pax({b"GNU.sparse.major": b"2"}) + file(b"f"),
         pax({b"GNU.sparse.numblocks": b"1"}) + file(b"f"),
+        pax({b"GNU.sparse.major": b"2", b"GNU.sparse.size": b"9", b"GNU.sparse.map": b"0,1"}) + file(b"f", b"x"),
         pax({b"GNU.sparse.size": b"x", b"GNU.sparse.map": b"0,1"}) + file(b"f", b"x"),
         pax({b"GNU.sparse.size": b"9", b"GNU.sparse.map": b"0"}) + file(b"f"),
         pax({b"GNU.sparse.size": b"9", b"GNU.sparse.map": b""}) + file(b"f"),
