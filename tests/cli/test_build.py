@@ -127,3 +127,32 @@ def test_guards_of_containers(build: Build) -> None:
     ).stdout
     assert "Seccomp:\t2" in shown
     assert "CapEff:\t00000000a80425fb" in shown
+
+
+def test_mounts_of_programs(build: Build, docker: Cli) -> None:
+    text = """FROM busybox AS one
+RUN mkdir /d && echo stage > /d/f
+FROM busybox
+RUN --mount=type=bind,source=sub,target=/ctx --mount=type=bind,from=one,source=/d,target=/st,rw \\
+    cat /ctx/a /st/f && echo more > /st/g && ! touch /ctx/b
+RUN --mount=type=cache,target=/cache,mode=0700 echo kept > /cache/f && stat -c %a /cache
+RUN --mount=type=cache,target=/cache cat /cache/f
+RUN --mount=type=tmpfs,target=/tmp/t,size=64k ! dd if=/dev/zero of=/tmp/t/f bs=1k count=100 2>&1 && mount | grep /tmp/t
+RUN <<END
+#!/bin/cat
+written as it is
+END
+RUN ls /ctx /st /cache /dev/pipes 2>&1; ls /tmp | wc -l
+"""
+    shown = build(text, "-t", "built:1", sub__a="from the context").stdout
+    for line in ("from the context", "stage", "700", "kept", "written as it is", "size=64k"):
+        assert line in shown
+    for place in ("/ctx", "/st", "/cache", "/dev/pipes"):
+        assert f"ls: {place}: No such file" in shown
+    assert "\n0\n" in shown
+
+
+def test_a_cache_outlives_the_steps_that_use_it(build: Build) -> None:
+    text = "FROM busybox\nARG N\nRUN --mount=type=cache,id=mine,target=/c echo $N >> /c/f && tr '\\n' , < /c/f"
+    build(text, "--build-arg", "N=one")
+    assert "one,two," in build(text, "--build-arg", "N=two").stdout

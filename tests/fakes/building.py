@@ -14,7 +14,6 @@ from typing import Any
 from tests.fakes.images import HOST, World
 
 from carrack.dockerfile import file
-from carrack.dockerfile.mounts import Mount
 from carrack.engine.build import state
 from carrack.engine.build.cache import Cache
 from carrack.engine.build.copying import Fetched, Gathered
@@ -25,7 +24,7 @@ from carrack.engine.build.results import Result
 from carrack.engine.build.running import Bound, Job, Output, Ran
 from carrack.engine.build.sharing import Shared
 from carrack.engine.build.solve import FilesOf, Solver
-from carrack.engine.build.steps import CopyStep
+from carrack.engine.build.steps import CopyStep, RunStep
 from carrack.engine.build.working import Tools, Worker
 from carrack.errors import NotFound
 from carrack.linux.syscalls import LINUX
@@ -91,12 +90,12 @@ def _opened(folder: Path) -> Iterator[int]:
 class NoMounts:
     """See Mounter: there are none."""
 
-    async def digests(self, mounts: tuple[Mount, ...], files: FilesOf) -> dict[str, str]:
+    async def digests(self, step: RunStep, files: FilesOf) -> dict[str, str]:
         return {}
 
     @asynccontextmanager
     async def open(
-        self, mounts: tuple[Mount, ...], files: FilesOf, request: Request
+        self, step: RunStep, files: FilesOf, request: Request
     ) -> AsyncIterator[tuple[tuple[Bound, ...], Mapping[str, str]]]:
         yield (), {}
 

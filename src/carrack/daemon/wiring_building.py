@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.build.bases import ImageBases
+from carrack.engine.build.cachemounts import CacheMounts
 from carrack.engine.build.executing import ContainerRunner
 from carrack.engine.build.export import ImageExport
+from carrack.engine.build.mounting import Mounts
+from carrack.engine.build.scratch import Scratch
 from carrack.engine.build.service import Builder
 from carrack.engine.build.sharing import Shared
 from carrack.engine.build.working import Tools
@@ -33,23 +37,11 @@ def builder(services: Services, root: ContentStore, attachments: Attachments, st
     tools = Tools(
         images.layers, root, services.snapshotter, LINUX, services.build_cache, ContainerRunner(transients), Shared()
     )
+    places = Scratch(Path(services.paths.run_root) / "build", services.snapshotter)
+    places.sweep()
+    mounts = Mounts(tools, CacheMounts(Path(services.paths.data_root) / "build" / "mounts"), places)
     bases = ImageBases(images.store, images.layers, images.puller)
-    return Builder(tools, bases, _Mounts(), _Fetches(), ImageExport(images.store))
-
-
-class _Mounts:
-    """See Mounter."""
-
-    async def digests(self, mounts: tuple[Any, ...], files: Any) -> dict[str, str]:
-        if mounts:
-            raise NotSupported("RUN --mount is not supported by this version of Carrack")
-        return {}
-
-    @asynccontextmanager
-    async def open(
-        self, mounts: Any, files: Any, request: Any
-    ) -> AsyncIterator[tuple[tuple[Any, ...], dict[str, str]]]:
-        yield (), {}
+    return Builder(tools, bases, mounts, _Fetches(), ImageExport(images.store))
 
 
 class _Fetches:

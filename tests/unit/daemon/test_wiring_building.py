@@ -4,16 +4,13 @@ import asyncio
 
 import pytest
 
-from carrack.daemon.wiring_building import _Fetches, _Mounts
-from carrack.dockerfile.mounts import Mount
+from carrack.daemon.wiring_building import _Fetches
 from carrack.engine.build.steps import CopyStep
 from carrack.errors import NotSupported
 
 
-def test_mounts_and_urls_are_refused() -> None:
+def test_urls_are_refused() -> None:
     async def run() -> None:
-        with pytest.raises(NotSupported, match="--mount"):
-            await _Mounts().digests((Mount(),), None)
         with pytest.raises(NotSupported, match="URLs"):
             async with _Fetches().open(CopyStep(("http://x/y",), "/", remote=True), None, None):
                 pass

@@ -18,7 +18,6 @@ from carrack.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from carrack.dockerfile.mounts import Mount
     from carrack.engine.build.copying import Fetched, Gathered
     from carrack.engine.build.progress import Progress, Vertex
     from carrack.engine.build.request import Request
@@ -28,14 +27,14 @@ if TYPE_CHECKING:
 class Mounter(Protocol):
     """What a RUN has mounted: see :mod:`carrack.engine.build.mounting`."""
 
-    async def digests(self, mounts: tuple[Mount, ...], files: FilesOf) -> dict[str, str]:
+    async def digests(self, step: RunStep, files: FilesOf) -> dict[str, str]:
         """Digests of what is mounted from the context, from stages and images; caches and secrets have none."""
         ...
 
     def open(
-        self, mounts: tuple[Mount, ...], files: FilesOf, request: Request
+        self, step: RunStep, files: FilesOf, request: Request
     ) -> AbstractAsyncContextManager[tuple[tuple[Bound, ...], Mapping[str, str]]]:
-        """The mounts, and the environment that goes with them, while inside."""
+        """The mounts (scripts among them), and the environment that goes with them, while inside."""
         ...
 
 
@@ -74,7 +73,7 @@ class Doer:
         """See Doer of solve."""
         if isinstance(step, RunStep):
             self._check(step)
-            return _Run(self, step, await self._mounter.digests(step.mounts, files), below, files)
+            return _Run(self, step, await self._mounter.digests(step, files), below, files)
         if isinstance(step, WorkdirStep):
             return _Workdir(self, step)
         return await self._copy(step, files)
@@ -152,7 +151,7 @@ class _Run:
 
     async def do(self, note: Note, vertex: Vertex) -> Entry:
         doer = self._doer
-        async with doer._mounter.open(self._step.mounts, self._files_of, doer._request) as (bounds, env):
+        async with doer._mounter.open(self._step, self._files_of, doer._request) as (bounds, env):
             job = doer.job(self._step, self._below, bounds, env)
             return await doer._worker.run(
                 note, job, lambda stream, data: doer._progress.log(vertex, stream, data), doer._request.epoch

@@ -69,6 +69,6 @@ def _point(bound: Bound) -> MountPoint:
     }
     if bound.source is None:
         point.update({"Type": "image", "Name": "layers", "Source": "", "RW": False, "Layers": list(bound.layers)})
-        if bound.subpath:
-            point["Subpath"] = bound.subpath
+    if bound.subpath:
+        point["Subpath"] = bound.subpath
     return point  # type: ignore[return-value]

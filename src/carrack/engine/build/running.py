@@ -17,9 +17,9 @@ Output = Callable[[int, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Something mounted while a RUN goes on: a path of the host (``source``), or ``subpath`` of the files of a chain of
-    ``layers`` (always read-only), or a tmpfs of ``size`` bytes (0: no limit). A mount point that had to be made for it
-    in the image is gone from the layer."""
+    """Something mounted while a RUN goes on: a path of the host (``source``), or the files of a chain of ``layers``
+    (always read-only), of either only what is at ``subpath``, which no link leads out of; or a tmpfs of ``size`` bytes
+    (0: no limit). A mount point that had to be made for it in the image is gone from the layer."""
 
     target: str
     source: Path | None = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from carrack.dockerfile import commands as c
 from carrack.dockerfile import expansion, ports
+from carrack.dockerfile.mounts import Mount
 from carrack.dockerfile.words import Lexer
 from carrack.engine.build.scope import PROXIES, Scope, proxies
 from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
@@ -204,7 +205,7 @@ def _run(state: State, command: c.Run, scope: Scope) -> _Result:
         workdir=state.config.get("WorkingDir") or "/",
         user=state.config.get("User", ""),
         hidden=proxies({**scope.given, **{name: value for name, value in own.items() if name in PROXIES}}),
-        mounts=command.mounts,
+        mounts=tuple(_placed(state, mount) for mount in command.mounts),
         network=command.network,
         insecure=command.security == "insecure",
         devices=command.devices,
@@ -213,6 +214,11 @@ def _run(state: State, command: c.Run, scope: Scope) -> _Result:
     counted = [f"{name}={value}" for name, value in sorted(visible.items())]
     prefix = f"|{len(counted)} {' '.join(counted)} " if counted else ""
     return state, step, f"RUN {prefix}{' '.join(words)}"
+
+
+def _placed(state: State, mount: Mount) -> Mount:
+    """A mount whose target counts from the working directory."""
+    return replace(mount, target=absolute(state, mount.target)) if mount.target else mount
 
 
 def _script(state: State, command: c.Run) -> tuple[list[str], list[tuple[str, str]]]:

@@ -81,7 +81,8 @@ class Transients:
             await whole(asyncio.to_thread(self._snapshotter.prepare, c.id, layers))
             undo.push_async_callback(asyncio.to_thread, shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
             await asyncio.to_thread(os.makedirs, self._paths.data(c.id), mode=0o710)
-            made = await asyncio.to_thread(stubs.missing, self._snapshotter, layers, [m["Destination"] for m in mounts])
+            targets = [*(point["Destination"] for point in mounts), *(c.host_config["Tmpfs"] or ())]
+            made = await asyncio.to_thread(stubs.missing, self._snapshotter, layers, targets)
             ended = await self._to_the_end(c, output)
             if made:
                 await whole(asyncio.to_thread(stubs.remove, self._snapshotter, c.id, made))
