@@ -182,7 +182,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "registry.pulls_refused",
         r"manifest for (.+) not found: manifest unknown: (manifest unknown: .+)$",
-        r"manifest of \1 from <registry>: manifest_unknown: \2: check the name and the tag",
+        r"manifest of \1 from <registry>: manifest unknown: \2: check the name and the tag",
         "it says who said so, and what to do",
     ),
     Difference(

@@ -166,7 +166,7 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
     [
         (["--iptables=false"], "iptables"),
         (["--log-driver", "awslogs"], "logging driver 'awslogs' is not supported"),
-        (["--registry-mirror", "https://x"], "registry-mirror"),
+        (["--registry-mirror", "ftp://x"], "invalid mirror"),
         (["--selinux-enabled"], "selinux-enabled"),
         *((["--storage-driver", name], reason) for name, reason in OTHER_DRIVERS.items()),
         (["--feature", "containerd-snapshotter=true"], "containerd-snapshotter"),

@@ -161,7 +161,7 @@ def test_ecr_takes_basic_credentials_that_expire_and_keeps_blobs_in_s3() -> None
             with_repository(name, _pull, credentials=aws)
         message = "The repository with name 'team/none' does not exist in the registry with id '123456789012'"
         registry.faults.insert(0, Fault("/blobs/uploads/", status=404, code="NAME_UNKNOWN", message=message))
-        with pytest.raises(NotFound, match="name_unknown: The repository with name 'team/none' does not exist"):
+        with pytest.raises(NotFound, match="name unknown: The repository with name 'team/none' does not exist"):
             with_repository(f"{registry.host}/team/none", _push, credentials=aws, push=True)
 
 

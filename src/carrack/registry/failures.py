@@ -45,10 +45,15 @@ class TooManyRequests(Unavailable):
 
 
 def words(body: bytes, status: int) -> str:
-    """What the registry said of its refusal: `denied: requested access …`, or the status alone."""
-    said = [f"{code.lower()}: {message}" if code else message for code, message in _errors(body)]
+    """What the registry said of its refusal: `manifest unknown: no such tag`, or the status alone."""
+    said = [f"{_plain(code)}: {message}" if code else message for code, message in _errors(body)]
     text = "; ".join(said) or f"status {status}"
     return "".join(c if c.isprintable() else " " for c in text)[:_WORDS_LIMIT]
+
+
+def _plain(code: str) -> str:
+    """A code as Docker's clients show it: `MANIFEST_UNKNOWN` is `manifest unknown`."""
+    return code.lower().replace("_", " ")
 
 
 def codes(body: bytes) -> set[str]:

@@ -28,7 +28,7 @@ def _body(code: str, message: str) -> bytes:
 def test_a_status_is_a_failure_by_meaning(status: int, kind: type[Exception]) -> None:
     found = failures.refusal(status, _body("SOME_CODE", "some words"), "pull of a/b:1", "r.example.com:5000")
     assert type(found) is kind
-    for part in ("pull of a/b:1", "r.example.com:5000", "some_code: some words"):
+    for part in ("pull of a/b:1", "r.example.com:5000", "some code: some words"):
         assert part in str(found)
 
 

@@ -91,7 +91,7 @@ def test_an_unknown_tag_is_named() -> None:
         _put(registry)
         with pytest.raises(NotFound) as caught:
             with_repository(f"{registry.host}/a/b", lambda r: r.manifest("nope"))
-        for part in ("a/b:nope", registry.host, "manifest_unknown", "check"):
+        for part in ("a/b:nope", registry.host, "manifest unknown", "check"):
             assert part in str(caught.value)
 
 

@@ -114,7 +114,7 @@ def test_a_body_that_is_too_large_goes_in_chunks(monkeypatch: pytest.MonkeyPatch
 def test_refusals_are_told() -> None:
     with FakeRegistry() as registry:
         registry.faults.append(Fault("/blobs/uploads/", "PUT", status=400, code="DIGEST_INVALID", message="no"))
-        with pytest.raises(InvalidArgument, match="digest_invalid: no"):
+        with pytest.raises(InvalidArgument, match="digest invalid: no"):
             _upload(registry)
         registry.faults.append(Fault("/blobs/uploads/", status=403, code="DENIED"))
         with pytest.raises(Forbidden, match="denied"):
