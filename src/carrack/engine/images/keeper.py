@@ -96,7 +96,7 @@ class Keeper:
     @rules.setter
     def rules(self, rules: Rules) -> None:
         self._rules = rules
-        self._layers.cache.budget = rules.cache
+        self._layers.cache.budget = 0 if rules.discard else rules.cache
         self._layers.discard = rules.discard
 
     async def note_uses(self) -> None:

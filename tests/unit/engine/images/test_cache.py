@@ -152,6 +152,9 @@ def test_a_tenth_of_the_disk_stays_free(records: Records, total: int, free: int,
 
 
 def test_compressed_layers_are_discarded_where_the_tar_is_kept(world: World) -> None:
+    world.layers.cache.budget = 1 << 20
+    load(world, 0)
+    remove(world, 0)
     load(world, 0)
     asyncio.run(world.keeper.tidy())
     assert world.content.has(BLOBS[0])
