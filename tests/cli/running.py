@@ -27,11 +27,7 @@ _DAEMON = "import sys; from carrack.daemon.main import main; sys.exit(main())"
 # Several daemons of one test run must not meet.
 _NUMBERS = itertools.count()
 # Whatever a test asks for, no registry but on this machine is ever reached.
-_NO_WAY_OUT = {
-    "HTTPS_PROXY": "http://127.0.0.1:1",
-    "HTTP_PROXY": "http://127.0.0.1:1",
-    "NO_PROXY": "127.0.0.1,localhost",
-}
+_NO_WAY_OUT = {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "127.0.0.1,localhost"}
 _SOURCE = str(Path(__file__).parents[2] / "src")
 
 
