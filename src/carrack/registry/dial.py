@@ -12,6 +12,7 @@ from typing import Any
 from carrack.registry import head as heads
 from carrack.registry.channel import Channel, Plain, Tls
 from carrack.registry.exchange import Broken, Connection
+from carrack.registry.lookup import look_up
 from carrack.registry.origin import Origin
 from carrack.registry.proxies import Proxy
 
@@ -62,7 +63,7 @@ async def addresses(host: str, port: int) -> list[_Address]:
     """A host's addresses, in the order to try them. Raises NotReached."""
     try:
         async with asyncio.timeout(CONNECT_PATIENCE):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await look_up(host, port)
     except TimeoutError:
         raise NotReached(f"lookup of {host}: no answer") from None
     except (OSError, UnicodeError) as error:
