@@ -14,6 +14,7 @@ from carrack.registry.session import Session
 
 _LIMIT = 4 * 1024 * 1024
 _MOST = 100
+_WORDS_MOST = 4096
 INDEX = "index.docker.io"
 
 
@@ -49,7 +50,12 @@ def _result(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "star_count": stars if isinstance(stars, int) else 0,
         "is_official": entry.get("is_official") is True,
-        "name": str(entry.get("name") or ""),
+        "name": _words(entry.get("name")),
         "is_automated": entry.get("is_automated") is True,
-        "description": str(entry.get("description") or ""),
+        "description": _words(entry.get("description")),
     }
+
+
+def _words(value: object) -> str:
+    """A stranger's text, fit for a terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(value or "")[:_WORDS_MOST])

@@ -20,7 +20,7 @@ FOUND = {
             "is_automated": False,
             "more": 1,
         },
-        {"name": None, "star_count": "many"},
+        {"name": None, "star_count": "many", "description": "\x1b[2Jtwo\nlines\ud800"},
         "no object",
     ]
 }
@@ -48,7 +48,7 @@ def test_results_have_dockers_members() -> None:
         assert registry.asked("GET", "/v1/search")[0].target == "/v1/search?q=a+b&n=5"
     assert found == [
         {"name": "app", "description": "An app", "star_count": 7, "is_official": True, "is_automated": False},
-        {"name": "", "description": "", "star_count": 0, "is_official": False, "is_automated": False},
+        {"name": "", "description": " [2Jtwo lines ", "star_count": 0, "is_official": False, "is_automated": False},
     ]
 
 
