@@ -1,8 +1,8 @@
 """Whether images are still what they were: every blob and layer that one needs is read again and hashed.
 
 What is damaged is, when mending is wanted, put into quarantine, where nothing looks for it any more; a layer is then
-made again of the blob that it came as, if that is kept and whole. Nothing is done under somebody's hands: what is
-looked at is held, and containers that run go on with what they have mounted.
+made again of the blob that it came as, or of its own tar where only what was made around that is damaged. Nothing is
+done under somebody's hands: what is looked at is held, and containers that run go on with what they have mounted.
 
 ::
 
@@ -16,10 +16,10 @@ import logging
 import os
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, ExitStack, aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from carrack.engine.whole import whole
 from carrack.errors import CarrackError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from carrack.engine.images.image import Image
     from carrack.engine.images.layers import LayerStore
     from carrack.engine.images.store import ImageStore
-    from carrack.storage.content import ContentStore
+    from carrack.storage.content import ContentStore, Ingest
     from carrack.storage.gc import Garbage
     from carrack.storage.judge import Verdict
 
@@ -80,6 +80,7 @@ class Files(Protocol):
     """What is needed of a snapshotter."""
 
     def has_layer(self, diff_id: str) -> bool: ...
+    def open_tar(self, diff_id: str) -> BinaryIO | None: ...
     def set_aside(self, diff_id: str, target: Path) -> None: ...
 
 
@@ -162,19 +163,37 @@ class ImageChecks:
     async def _mend(self, diff_id: str) -> str:
         """Put the layer aside and make it again; what was done, in words."""
         done = []
-        if self._files.has_layer(diff_id):
-            await asyncio.to_thread(self._files.set_aside, diff_id, self._quarantine(diff_id))
-            done.append("put into quarantine")
-        try:
-            blob = self._layers.get(diff_id).blob
-            if blob is not None and self._content.has(blob):
-                with self._content.ingest() as spool:
-                    await asyncio.to_thread(self._copy, blob, spool.write)
+        with ExitStack() as held:
+            source, spool = await asyncio.to_thread(self._rescue, diff_id, held)
+            if self._files.has_layer(diff_id):
+                await asyncio.to_thread(self._files.set_aside, diff_id, self._quarantine(diff_id))
+                done.append("put into quarantine")
+            try:
+                if spool is not None:
                     await self._layers.ensure(diff_id, spool)
-                done.append(f"made again of {blob}")
-        except (OSError, CarrackError) as error:
-            log.warning("layer %s could not be made again: %s", diff_id, error)
+                    done.append(f"made again of {source}")
+            except (OSError, CarrackError) as error:
+                log.warning("layer %s could not be made again: %s", diff_id, error)
         return ", ".join(done)
+
+    def _rescue(self, diff_id: str, held: ExitStack) -> tuple[str, Ingest | None]:
+        """What a layer can be made again of, and its bytes: the blob that it came as, or its own tar, where that is
+        whole. Blocks."""
+        for digest in (*self._layers.blobs([diff_id]), diff_id):
+            try:
+                file = self._files.open_tar(diff_id) if digest == diff_id else self._content.open(digest)
+                if file is None:
+                    continue
+                spool = held.enter_context(self._content.ingest(self._layers.room if digest == diff_id else 0))
+                with file:
+                    while piece := file.read(_PIECE):
+                        spool.write(piece)
+                if spool.finish().digest == digest:
+                    return "its own tar" if digest == diff_id else digest, spool
+                spool.discard()
+            except (OSError, CarrackError) as error:
+                log.debug("layer %s cannot be made again of %s: %s", diff_id, digest, error)
+        return "", None
 
     def _users(self, needs: Callable[[Image], bool]) -> str:
         """The images that need a thing, in words, "" for none."""
@@ -209,12 +228,6 @@ class ImageChecks:
         verdict = await judge.layer(diff_id)
         how.seen += self._layers.size([diff_id])
         return verdict.wrong
-
-    def _copy(self, digest: str, write: Callable[[memoryview], object]) -> None:
-        buffer = memoryview(bytearray(_PIECE))
-        with self._content.open(digest) as file:
-            while count := file.readinto(buffer):  # type: ignore[attr-defined]
-                write(buffer[:count])
 
     def _quarantine(self, digest: str) -> Path:
         folder = self._content.root / "quarantine"

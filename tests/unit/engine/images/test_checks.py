@@ -83,6 +83,14 @@ def test_a_layer_without_a_blob_has_to_come_again(loaded: World) -> None:
     assert check(loaded) == []
 
 
+def test_a_layer_whose_tar_is_whole_is_made_again_of_that(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaded.files, "damage", lambda diff_id: "its metadata" if diff_id == sha(PLAIN) else "")
+    assert mended(loaded) == ["put into quarantine, made again of its own tar"]
+    monkeypatch.undo()
+    assert check(loaded) == []
+    assert loaded.leavings() == []
+
+
 def test_a_layer_is_not_made_of_a_damaged_blob(loaded: World) -> None:
     damage(loaded.files.folder / sha(ZIPPED))
     damage(loaded.content.path(BLOB))
