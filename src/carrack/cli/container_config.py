@@ -187,7 +187,9 @@ def _host(parsed: "Parsed") -> "Document":
         host["Ulimits"] = sorted(host["Ulimits"], key=lambda limit: str(limit["Name"]))
     host.update({key: dict(parsed.value(name)) for name, key in _HOST_MAPS.items() if parsed.given(name)})
     if parsed.given("disable-content-trust") and not parsed.flag("disable-content-trust"):
-        raise NotSupported("--disable-content-trust=false is not built: no image is verified by its signature yet")
+        raise NotSupported(
+            "--disable-content-trust=false: signatures of Docker Content Trust are obsolete and are not verified here"
+        )
     if parsed.given("restart"):
         host["RestartPolicy"] = restart_policy(parsed.text("restart"))
     if parsed.flag("rm") and host.get("RestartPolicy", {}).get("Name", "no") != "no":

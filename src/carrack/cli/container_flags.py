@@ -31,7 +31,7 @@ CREATE_FLAGS: "tuple[Flag, ...]" = (
     ("device-read-iops", "", "throttle", "Limit read rate (IO per second) from a device"),
     ("device-write-bps", "", "throttle", "Limit write rate (bytes per second) to a device"),
     ("device-write-iops", "", "throttle", "Limit write rate (IO per second) to a device"),
-    ("disable-content-trust", "", "bool", "Skip image verification (nothing is verified by signature yet)"),
+    ("disable-content-trust", "", "bool", "Skip image verification (default true)"),
     ("dns", "", "address", "Set custom DNS servers"),
     ("dns-opt", "", "list", ""),
     ("dns-option", "", "list", "Set DNS options"),

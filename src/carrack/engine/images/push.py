@@ -55,16 +55,16 @@ class PushServices:
 
 
 class Pusher:
-    """Pushes images, at most `uploads` blobs at a time, whoever asked for them."""
+    """Pushes images; see `allow` for how many layers at a time, whoever asked for them."""
 
-    def __init__(self, services: PushServices, client: RegistryClient, uploads: int = 5) -> None:
+    def __init__(self, services: PushServices, client: RegistryClient) -> None:
         self._services = services
         self._client = client
-        self.set_uploads(uploads)
+        self.allow(5)
 
-    def set_uploads(self, uploads: int) -> None:
-        """Let so many blobs travel at once from now on."""
-        self._slots = asyncio.Semaphore(uploads)
+    def allow(self, at_once: int) -> None:
+        """So many layers go at a time from now on."""
+        self._slots = asyncio.Semaphore(at_once)
 
     async def check(self, name: Reference, platform: Platform | None) -> None:
         """Raise NotFound where `name` has no image for `platform`."""

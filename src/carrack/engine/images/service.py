@@ -161,7 +161,7 @@ class Images:
     def allow(self, downloads: int, uploads: int) -> None:
         """So many layers come from registries and go there at a time from now on."""
         self.puller.transfers.allow(downloads)
-        self.pusher.set_uploads(uploads)
+        self.pusher.allow(uploads)
 
     async def start(self) -> None:
         """Read the records and sweep what a crash has left; containers must have been read before."""
