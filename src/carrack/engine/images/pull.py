@@ -14,6 +14,7 @@ from carrack.engine.images.board import Board
 from carrack.engine.images.offer import Finder
 from carrack.engine.jobs import both
 from carrack.engine.whole import whole
+from carrack.errors import NotFound
 from carrack.oci import digest as digests
 from carrack.oci import image_config
 from carrack.oci import platform as platforms
@@ -106,10 +107,9 @@ class Puller:
         # What a tag led to can be had again by its digest, as dockerd keeps it, too.
         pinned = replace(name, tag="", digest=digest)
         names = [pinned] if name.digest else [name, pinned]
-        if local is not None:
-            image = await self._name(local, names)
-        else:
-            assert top is not None
+        image = await self._name(local, names) if local is not None else None
+        if image is None:
+            top = top or await job.repository.manifest(digest)
             finder = Finder(job.repository, self._content, job.platform, self._host)
             offer, _ = await both(finder.find(top), self.transfers.warm())
             image = await self._take(job, offer, names)
@@ -139,15 +139,19 @@ class Puller:
                 return image
         return None
 
-    async def _name(self, image: Image, names: list[Reference]) -> Image:
-        """Give an image that is here the names that lead to it."""
-        if all(self._store.named(name) == image for name in names):
-            self._store.uses.touch(image.id)
-            return image
-        config = await asyncio.to_thread(self._content.read, image.id, image_config.SIZE_LIMIT)
-        async with self._layers.hold([image.id, *image.diff_ids]):
+    async def _name(self, found: Image, names: list[Reference]) -> Image | None:
+        """Give an image that is here the names that lead to it; None when it has just been removed."""
+        async with self._layers.hold([found.id, *found.diff_ids]):
+            try:
+                image = await self._store.resolve(found.id)
+            except NotFound:
+                return None
+            if all(self._store.named(name) == image for name in names):
+                self._store.uses.touch(image.id)
+                return image
+            config = await asyncio.to_thread(self._content.read, image.id, image_config.SIZE_LIMIT)
             named, _ = await self._store.add(config, names)
-        return named
+            return named
 
     async def _take(self, job: _Job, offer: Offer, names: list[Reference]) -> Image:
         missing: dict[str, Descriptor] = {}

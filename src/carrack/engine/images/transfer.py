@@ -42,22 +42,21 @@ _DOWNLOADING, _EXTRACTING = "Downloading", "Extracting"
 
 @dataclass(slots=True)
 class _Coming:
-    """A layer on its way, and the boards of those who wait for it."""
+    """A layer on its way: the boards of those who wait for it, each with the layer's name there, and who gave it."""
 
-    name: str
     stage: str = ""
+    boards: list[tuple[Board, str]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
-    boards: list[Board] = field(default_factory=list)
 
     def enter(self, stage: str) -> None:
         self.stage = stage
-        for board in self.boards:
-            board.stage(stage, self.name)
+        for board, name in self.boards:
+            board.stage(stage, name)
 
     def count(self, stage: str, current: int, total: int) -> None:
         self.stage = stage
-        for board in self.boards:
-            board.count(stage, self.name, current, total)
+        for board, name in self.boards:
+            board.count(stage, name, current, total)
 
 
 class Transfers:
@@ -85,14 +84,14 @@ class Transfers:
         Raises what the registry's client raises, and InvalidArgument when what comes is not that layer.
         """
         name = digests.short(blob.digest)
-        coming = self._coming.setdefault(diff_id, _Coming(name))
-        coming.boards.append(board)
+        coming = self._coming.setdefault(diff_id, _Coming())
+        coming.boards.append((board, name))
         if coming.stage:
             board.stage(coming.stage, name)
         try:
             await self._layers.once(diff_id, partial(self._make, repository, blob, diff_id, coming))
         finally:
-            coming.boards.remove(board)
+            coming.boards.remove((board, name))
             if not coming.boards:
                 self._coming.pop(diff_id, None)
 

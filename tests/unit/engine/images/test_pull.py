@@ -12,8 +12,11 @@ from tests.fakes.pulling import Pulling, pulling
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.registry_faults import Fault
 
+from carrack.engine.images.pull import Puller
 from carrack.errors import NotFound
 from carrack.oci import platform as platforms
+from carrack.oci import reference
+from carrack.registry.repository import Repository
 
 BASE = tar({"etc/hosts": b"x" * 3000})
 TOP = tar({"app": os.urandom(200_000)})
@@ -208,3 +211,28 @@ def test_a_client_that_goes_away_ends_the_pull(both: Any) -> None:
         asyncio.run(asyncio.wait_for(world.pulling(f"{registry.host}/app:1"), 5))
     assert len(world.store) == 0
     assert world.leavings() == []
+
+
+def test_what_is_removed_while_it_is_pulled_again_is_fetched(both: Any) -> None:
+    world, registry = both
+    registry.content.add_image("app", "1", [BASE])
+    name = f"{registry.host}/app:1"
+    (image,) = world.pull(name)
+
+    async def again() -> list[Any]:
+        head = Repository.head
+
+        async def then_removed(self: Repository, reference: str) -> Any:
+            found = await head(self, reference)
+            await world.store.remove(image)
+            await world.store.collect()
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Repository, "head", then_removed)
+            patch.setattr(Puller, "_local", lambda self, digest, platform: image)
+            images: list[Any] = await world.pulling(name)
+            return images
+
+    assert [pulled.id for pulled in asyncio.run(again())] == [image.id]
+    assert world.store.named(reference.parse(name)) is not None
