@@ -180,7 +180,8 @@ def test_removed_by_platform(multi: DaemonProcess, cli: Cli) -> None:
     assert shown["Architecture"] == OTHER
     assert [each["Available"] for each in shown["Manifests"]] == [True, False, False]
     if cli.name == "carrack":
-        assert "not here" in cli("images", "--tree").stdout
+        assert "not here" in cli("images", "--tree", "-a").stdout
+        assert OURS not in cli("images", "--tree").stdout
     cli("rmi", "--platform", f"linux/{OTHER}/v9", "multi:1", check=False)
     cli("rmi", "-f", "multi:1", check=False)
     assert cli("images", "-aq", "multi").stdout == ""

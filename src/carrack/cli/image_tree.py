@@ -13,15 +13,17 @@ _TITLES = ["IMAGE", "ID", "DISK USAGE", "CONTENT SIZE", "EXTRA"]
 _ABSENT = "not here"
 
 
-def tree(images: "Sequence[Document]", full: bool = False) -> list[str]:
+def tree(images: "Sequence[Document]", full: bool = False, everything: bool = False) -> list[str]:
     """Lines for images as the API lists them with ``manifests=1``, the newest first.
 
-    In the column EXTRA stands ``U`` for what containers use; a platform that is not here says so.
+    In the column EXTRA stands ``U`` for what containers use. With ``everything`` platforms that are not here are listed
+    too, and say so.
     """
     lines = [_TITLES]
     for image in images:
         manifests = [each for each in image.get("Manifests") or () if each["Kind"] == "image"]
         several = len(manifests) > 1
+        manifests = [each for each in manifests if everything or each["Available"]]
         names = sorted(image.get("RepoTags") or image.get("RepoDigests") or ["<untagged>"])
         lines += [[name, "", "", "", ""] for name in names[:-1]]
         content = sum(each["Size"]["Content"] for each in manifests)

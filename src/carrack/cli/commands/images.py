@@ -70,7 +70,7 @@ def _tree(session: "Session", parsed: "Parsed", filters: "dict[str, Any]") -> in
         if parsed.given(other):
             raise InvalidArgument(f"conflicting options: --tree and --{other}")
     query = {"all": parsed.flag("all"), "filters": filters or None, "manifests": True}
-    write("\n".join(tree(images.listing(session.daemon, query), parsed.flag("no-trunc"))))
+    write("\n".join(tree(images.listing(session.daemon, query), parsed.flag("no-trunc"), parsed.flag("all"))))
     return 0
 
 
