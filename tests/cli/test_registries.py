@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.cli.running import Cli, CommandLine, DaemonProcess, api
 from tests.fakes.credential_helper import install
+from tests.fakes.images import tar
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.registry_auth import Auth
 from tests.fakes.registry_faults import Fault
@@ -184,6 +185,24 @@ def test_pushes_that_are_refused(user: User, tokens: FakeRegistry, image: str) -
         unsigned = user("push", "--disable-content-trust=false", f"{name}:1", check=False)
         assert (unsigned.returncode, "cosign" in unsigned.stderr) == (1, True)
     assert not tokens.asked("PUT")
+
+
+def test_an_index_of_which_not_all_is_here(user: User, image: str) -> None:
+    with FakeRegistry() as registry:
+        layers = [[tar({"a": name.encode()})] for name in ("amd64", "arm64")]
+        one, two = (
+            registry.content.add_image("app", "", layer, architecture=name)
+            for layer, name in zip(layers, ("amd64", "arm64"), strict=True)
+        )
+        index = registry.content.add_index("app", "1", [(one, "linux/amd64"), (two, "linux/arm64")])
+        user("pull", "-q", f"{registry.host}/app:1")
+        user("tag", f"{registry.host}/app:1", f"{registry.host}/alone:1")
+        shown = user("push", f"{registry.host}/alone:1").stdout
+        assert registry.content.tags["alone"] == {"1": one.manifest}
+        assert "\n\n Info -> Not all multiplatform-content is present and only the available single-platform" in shown
+        user("pull", "-q", "--platform", "linux/arm64", f"{registry.host}/app:1")
+        assert " Info -> " not in user("push", f"{registry.host}/alone:1").stdout
+        assert registry.content.tags["alone"] == {"1": index}
 
 
 @pytest.mark.census("GET /distribution/{name}/json*")

@@ -9,14 +9,18 @@ from carrack.oci import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from carrack.cli.command import Session
     from carrack.cli.flags import Parsed
+    from carrack.client.document import Document
 
 _ONE_PLATFORM = (
     "Using --platform pushes only the specified platform manifest of a multi-platform image index.\n"
     "Other components, like attestations, will not be included.\n"
     "To push the complete multi-platform image, remove the --platform flag.\n"
 )
+_ALONE = "Not all multiplatform-content is present and only the available single-platform image was pushed"
 NO_SIGNING = (
     "--disable-content-trust=false is not supported: signatures of Docker Content Trust (Notary v1) are obsolete, "
     "docker has dropped them in version 29; sign with cosign or notation, which keep signatures in the registry"
@@ -40,11 +44,23 @@ def _push(session: "Session", parsed: "Parsed") -> int:
         images.platform_document(platform)
         notice.show_within(_ONE_PLATFORM)
     account = session.credentials.for_repository(name.name)
-    messages = registry.push(session.daemon, name.familiar_name, name.tag, platform, account)
-    show_messages(messages, quiet=quiet)
+    messages, notes = registry.push(session.daemon, name.familiar_name, name.tag, platform, account), list[str]()
+    show_messages(_noted(messages, notes), quiet=quiet)
     if quiet:
         write(name.familiar)
+    for note in notes:
+        notice.show_within(note)
     return 0
+
+
+def _noted(messages: "Iterable[Document]", notes: list[str]) -> "Iterator[Document]":
+    """The messages; what the user should know in the end is added to ``notes``."""
+    for message in messages:
+        aux = message.get("aux") or {}
+        if aux.get("manifestPushedInsteadOfIndex"):
+            digests = (aux[name]["digest"] for name in ("originalIndex", "selectedManifest"))
+            notes.append(f"{_ALONE}\n{' -> '.join(digests)}")
+        yield message
 
 
 PUSH = Command(
