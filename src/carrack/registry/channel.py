@@ -23,6 +23,16 @@ _GATHERING = 0.05
 _MUCH = 32 * 1024
 
 
+class TlsFailed(OSError):
+    """The other side speaks no TLS that can be trusted, or trusts ours not. `plain` is whether it speaks something
+    else, `alert` what it says by TLS itself (`certificate required`)."""
+
+    def __init__(self, text: str, *, plain: bool = False, alert: str = "") -> None:
+        super().__init__(None, text)
+        self.plain = plain
+        self.alert = alert
+
+
 class Channel(Protocol):
     """A stream of bytes. Of `receive` and `send` each is used by one task at a time; both raise OSError, and
     TimeoutError when nothing moves for `patience` seconds."""
@@ -201,6 +211,10 @@ class Tls:
             return bytes(view[:filled]) if filled else None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             pass
+        except ssl.SSLError as error:
+            if alert := (error.reason or "").partition("_ALERT_")[2].replace("_", " ").lower():
+                raise TlsFailed(f"the other side ends TLS: {alert}", alert=alert) from error
+            raise
         return bytes(view[:filled])
 
     def _feed(self, data: bytes) -> None:

@@ -10,7 +10,7 @@ import ssl
 from typing import Any
 
 from carrack.registry import head as heads
-from carrack.registry.channel import Channel, Plain, Tls
+from carrack.registry.channel import Channel, Plain, Tls, TlsFailed
 from carrack.registry.exchange import Broken, Connection
 from carrack.registry.lookup import look_up
 from carrack.registry.origin import Origin
@@ -31,14 +31,6 @@ class NotReached(OSError):
     def __init__(self, text: str, *, refused: bool = False) -> None:
         super().__init__(None, text)
         self.refused = refused
-
-
-class TlsFailed(OSError):
-    """The other side speaks no TLS that can be trusted. `plain` is whether it speaks something else."""
-
-    def __init__(self, text: str, *, plain: bool) -> None:
-        super().__init__(None, text)
-        self.plain = plain
 
 
 async def connect(

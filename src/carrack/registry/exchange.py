@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from carrack.registry import head as heads
-from carrack.registry.channel import Channel
+from carrack.registry.channel import Channel, TlsFailed
 from carrack.registry.head import Headers, Malformed
 
 _LINE_LIMIT = 4096
@@ -115,6 +114,8 @@ class Connection:
             data = await self._channel.receive(self._patience, want)
         except TimeoutError:
             raise Broken(f"nothing came for {self._patience:.0f} seconds", begun=True) from None
+        except TlsFailed:
+            raise
         except OSError as error:
             raise Broken(error.strerror or str(error), begun=True) from error
         self._came += len(data)
@@ -141,8 +142,12 @@ class Connection:
             raise Broken(f"nothing was taken for {self._patience:.0f} seconds", begun=False) from None
         except OSError as error:
             # What the server said before it hung up may still be there to be read.
-            with contextlib.suppress(OSError):
+            try:
                 self._rest += self._channel.ready() or b""
+            except TlsFailed:
+                raise
+            except OSError:
+                pass
             if not self._rest:
                 raise Broken(error.strerror or str(error), begun=False) from error
 

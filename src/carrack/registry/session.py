@@ -11,8 +11,9 @@ from carrack.errors import CarrackError, Unavailable
 from carrack.registry import challenge, dial, failures, limits
 from carrack.registry import origin as origins
 from carrack.registry.challenge import Challenge
+from carrack.registry.channel import TlsFailed
 from carrack.registry.credentials import Credentials
-from carrack.registry.dial import NotReached, TlsFailed
+from carrack.registry.dial import NotReached
 from carrack.registry.exchange import Answer, Body, Broken
 from carrack.registry.head import Malformed
 from carrack.registry.settings import RegistrySettings, bare
@@ -272,6 +273,8 @@ def _pause(failure: CarrackError, tried: int) -> float:
 
 
 def _tls_remedy(address: str, error: TlsFailed) -> str:
+    if "certificate" in error.alert:
+        return f"put a certificate that it trusts, and its key, into certs.d/{address}/client.cert and client.key"
     if error.plain:
         return f"if it speaks plain HTTP, name {address} in insecure-registries of the daemon's configuration"
     return f"put its authority's certificate into certs.d/{address}/ca.crt, or name it in insecure-registries"

@@ -10,7 +10,8 @@ import pytest
 from tests.fakes.registry import FakeRegistry
 
 from carrack.registry import dial
-from carrack.registry.dial import NotReached, TlsFailed
+from carrack.registry.channel import TlsFailed
+from carrack.registry.dial import NotReached
 from carrack.registry.origin import Origin
 from carrack.registry.proxies import Proxy
 from carrack.registry.trust import context

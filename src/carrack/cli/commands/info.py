@@ -74,9 +74,24 @@ def lines(info: "Document") -> list[str]:
         out.append(f"Total Memory: {binary_size(info['MemTotal'])}")
     out += [f"{label}: {info[key]}" for label, key in _LAST if key in info]
     out.append(f"Debug Mode: {'true' if info.get('Debug') else 'false'}")
+    out += [f"{label}: {info[key]}" for label, key in _PROXIES if info.get(key)]
     if info.get("Labels"):
         out += ["Labels:", *(f" {label}" for label in info["Labels"])]
+    out += _registries(info.get("RegistryConfig") or {})
     out.append(f"Live Restore Enabled: {'true' if info.get('LiveRestoreEnabled') else 'false'}")
+    return out
+
+
+_PROXIES = (("HTTP Proxy", "HttpProxy"), ("HTTPS Proxy", "HttpsProxy"), ("No Proxy", "NoProxy"))
+
+
+def _registries(config: "Document") -> list[str]:
+    """Which registries may be without trusted TLS, and Docker Hub's mirrors."""
+    named = [name for name, index in config.get("IndexConfigs", {}).items() if not index.get("Secure", True)]
+    insecure = [*sorted(named), *(config.get("InsecureRegistryCIDRs") or [])]
+    out = ["Insecure Registries:", *(f" {text}" for text in insecure)] if insecure else []
+    if mirrors := config.get("Mirrors"):
+        out += ["Registry Mirrors:", *(f" {text}" for text in mirrors)]
     return out
 
 
