@@ -22,7 +22,7 @@ PING = {
     "Pragma": "no-cache",
     "Swarm": "inactive",
 }
-_OLDEST = (1, 46)
+_OLDEST = (1, 48)
 """Older clients get rows of another form."""
 
 _LINE = re.compile(rb"(GET|HEAD) (?:/v([0-9.]+))?(/_ping|/containers/json)(?:\?all=(1|0|true|false))? HTTP/1\.1\r\n")

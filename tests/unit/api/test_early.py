@@ -47,7 +47,7 @@ def early(**changes: Any) -> Early:
     ("line", "names"),
     [
         ("GET /containers/json", ["/name1"]),
-        ("GET /v1.47/containers/json", ["/name1"]),
+        ("GET /v1.48/containers/json", ["/name1"]),
         ("GET /v1.51/containers/json?all=1", ["/name2", "/name1"]),
         ("GET /v1.51/containers/json?all=0", ["/name1"]),
     ],
@@ -70,7 +70,7 @@ def test_the_list(line: str, names: list[str]) -> None:
         head("GET /containers/json?all=1&limit=1"),
         head("GET /containers/json?all=yes"),
         head("GET /_ping?all=1"),
-        head("GET /v1.45/containers/json"),  # rows of another form
+        head("GET /v1.47/containers/json"),  # rows of another form
         head("GET /v1.40/containers/json"),
         head("GET /v1.99/_ping"),
         head("GET /v/_ping"),
