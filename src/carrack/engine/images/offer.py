@@ -17,7 +17,7 @@ from carrack.oci import image_config, manifest, media_types
 from carrack.oci import platform as platforms
 from carrack.oci.manifest import Index, Manifest
 from carrack.oci.selection import candidates
-from carrack.registry.failures import Interrupted
+from carrack.registry.failures import Interrupted, Untrue
 
 if TYPE_CHECKING:
     from carrack.oci.descriptor import Descriptor
@@ -131,30 +131,36 @@ class Finder:
                 return await asyncio.to_thread(self._content.read, blob.digest, image_config.SIZE_LIMIT)
             except Internal as error:
                 log.warning("%s; it is fetched again", error)
-        data = await self._fetch(blob)
-        if digests.of(data) != blob.digest:
-            raise InvalidArgument(f"config of {self._name}: its digest is {digests.of(data)} instead of {blob.digest}")
-        return data
+        while True:
+            data, source = await self._fetch(blob)
+            if (digest := digests.of(data)) == blob.digest:
+                return data
+            text = f"config of {self._name} from {source}: its digest is {digest} instead of {blob.digest}"
+            if not self._repository.avoid(blob.digest, source):
+                raise InvalidArgument(text)
+            log.warning("%s; another place is asked for it", text)
 
-    async def _fetch(self, blob: Descriptor) -> bytes:
-        """The whole of a small blob."""
-        for last in (*[False] * (_TRIES - 1), True):
+    async def _fetch(self, blob: Descriptor) -> tuple[bytes, str]:
+        """The whole of a small blob, and who gave it."""
+        tries, source = 0, ""
+        while True:
+            tries += 1
             try:
                 async with self._repository.blob(blob) as stream:
-                    return b"".join([piece async for piece in stream])
-            except Interrupted:
-                if last:
+                    source = stream.source
+                    return b"".join([piece async for piece in stream]), source
+            except (Interrupted, Untrue) as error:
+                elsewhere = bool(source) and self._repository.avoid(blob.digest, source)
+                if tries >= _TRIES or (isinstance(error, Untrue) and not elsewhere):
                     raise
-        raise AssertionError
 
     def _parse(self, document: Fetched, promised: str = "") -> Manifest | Index:
         what = f"manifest of {self._name} from {document.source}"
-        said = document.descriptor.media_type
+        # What a digest was given for says of what type it is; who answers for it may be a mirror, and has no say in it.
+        said = promised or document.descriptor.media_type
         if said in media_types.SCHEMA_1:
             raise NotSupported(
                 f"{what}: it is of schema 1, a form given up in 2019 that says neither what its layers are nor how "
                 "large; push the image again with a present client"
             )
-        if promised and promised != said:
-            raise InvalidArgument(f"{what}: it was promised as {promised} and came as {said}")
         return manifest.parse(document.data, said, what)
