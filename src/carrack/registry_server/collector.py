@@ -79,6 +79,7 @@ class Collector:
 
     def _tidy(self, repository: Repository, found: Collected) -> set[str]:
         """One repository; returns all content that it has. Where a manifest cannot be read, nothing is removed."""
+        repository.sweep(max(FORSAKEN, self._grace))
         try:
             states = _states(repository)
         except (CarrackError, OSError) as error:

@@ -139,6 +139,14 @@ class Repository:
         found = (self.record("sha256:" + name) for name in _listed(self.path / MANIFESTS))
         return [record for record in found if record is not None]
 
+    def sweep(self, age: float) -> None:
+        """Remove what writes that a crash has cut short left `age` seconds ago or more."""
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                path = Path(folder, name)
+                if name.startswith(".") and time.time() - (_mtime(path) or time.time()) > age:
+                    path.unlink(missing_ok=True)
+
     def blobs(self) -> list[str]:
         """The digests of all blobs it has, manifests not among them."""
         return ["sha256:" + name for name in _listed(self.path / BLOBS)]

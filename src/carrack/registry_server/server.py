@@ -16,7 +16,7 @@ from carrack.registry_server.wire import Wire
 log = logging.getLogger(__name__)
 
 MOST = 1024
-"""Clients at a time; more are told to come again."""
+"""Clients at a time. For one more an idle connection is ended; where all are at work, it is told to come again."""
 
 BACKLOG = 1024
 
@@ -77,7 +77,7 @@ class Server:
 
     def _take(self, connection: Connection, sock: socket.socket, *, secure: bool) -> None:
         with self._lock:
-            room = len(self._connections) < self._most and not self._closing
+            room = not self._closing and (len(self._connections) < self._most or self._end_an_idle_one())
             if room:
                 self._connections.add(connection)
         if room:
@@ -95,6 +95,15 @@ class Server:
         except OSError:
             pass
         sock.close()
+
+    def _end_an_idle_one(self) -> bool:
+        """With the lock held: make room; False when nobody is idle. Who is being ended does not count any more."""
+        idle = next((each for each in self._connections if each.idle), None)
+        if idle is None:
+            return False
+        idle.stop()
+        self._connections.discard(idle)
+        return True
 
     def _serve(self, connection: Connection) -> None:
         try:

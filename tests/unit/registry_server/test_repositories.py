@@ -106,3 +106,18 @@ def test_referrers(tmp_path: Path) -> None:
 def test_only_sha256(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="sha256"):
         Repositories(tmp_path).get("a").record("sha512:" + "ab" * 64)
+
+
+def test_what_a_crash_left_is_swept(tmp_path: Path) -> None:
+    repositories = Repositories(tmp_path)
+    repository = repositories.get("a")
+    Tags(repository).set("v1", DIGEST)
+    repositories.get("a/b").add(DIGEST, "x/y", 1)
+    left = [repository.path / "_tags" / ".0123", repository.path / "_tags" / ".4567"]
+    for path in left:
+        path.write_text("")
+    os.utime(left[0], (1000, 1000))
+    os.utime(repository.path / "_tags" / "v1", (1000, 1000))
+    repository.sweep(3600.0)
+    assert [path.exists() for path in left] == [False, True]
+    assert Tags(repository).names() == ["v1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 from carrack.registry_server.message import Answer, Request
 from carrack.registry_server.server import Server
@@ -34,17 +35,48 @@ def test_clients_are_served_beside_each_other_to_a_limit() -> None:
     server = Server(handler, most=2)
     port = _start(server)
     clients = [_connect(port) for _ in range(2)]
-    for client in clients:
-        client.sendall(_ASK)
+    clients[0].sendall(_ASK)
+    while both.n_waiting == 0:
+        time.sleep(0.001)
+    clients[1].sendall(_ASK)
     assert all(client.recv(1000).startswith(b"HTTP/1.1 200") for client in clients)
     assert server.connections == 2
+    server.close(grace=5)
+    for client in clients:
+        assert client.recv(10) == b""
+        client.close()
+    assert server.connections == 0
+
+
+def test_for_one_more_an_idle_one_is_ended_and_no_busy_one() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def handler(request: Request) -> Answer:
+        if request.path == "/busy":
+            begun.set()
+            assert go_on.wait(10)
+        return Answer(200)
+
+    server = Server(handler, most=2)
+    port = _start(server)
+    busy, idle = _connect(port), _connect(port)
+    busy.sendall(_ASK.replace(b"/", b"/busy", 1))
+    assert begun.wait(10)
+    idle.sendall(_ASK)
+    assert idle.recv(1000).startswith(b"HTTP/1.1 200")
+    begun.clear()
+    second = _connect(port)
+    second.sendall(_ASK.replace(b"/", b"/busy", 1))
+    assert idle.recv(10) == b""
+    assert begun.wait(10)
     with _connect(port) as third:
         assert b"503" in third.recv(1000)
-    clients[0].close()
+    go_on.set()
+    for client in (busy, second):
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        client.close()
+    idle.close()
     server.close(grace=5)
-    assert clients[1].recv(10) == b""
-    clients[1].close()
-    assert server.connections == 0
 
 
 def test_close_lets_a_request_end() -> None:
