@@ -1,13 +1,14 @@
-"""Builds by the real docker command's classic request, seen from inside what was built."""
+"""Builds by both commands (the real one by its classic request), seen from inside what was built."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Cli, DaemonProcess, Result
+from tests.cli.running import Cli, CommandLine, DaemonProcess, Result, api
 
 pytestmark = pytest.mark.root
 
@@ -15,9 +16,11 @@ Build = Callable[..., Result]
 
 
 @pytest.fixture
-def build(docker: Cli, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
+def build(
+    cli: Cli, daemon: DaemonProcess, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Build]:
     """Builds a Dockerfile with files beside it; every image but the base is removed afterwards."""
-    monkeypatch.setenv("BUILDKIT_HOST", "")
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
 
     def run(text: str, *words: str, check: bool = True, **files: str) -> Result:
         context = tmp_path / "context"
@@ -27,16 +30,16 @@ def build(docker: Cli, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             place = context / name.replace("__", "/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(content)
-        os.environ["DOCKER_BUILDKIT"] = "0"
-        try:
-            return docker("build", *words, str(context), check=check)
-        finally:
-            del os.environ["DOCKER_BUILDKIT"]
+        return cli("build", *words, str(context), check=check)
 
     yield run
-    for identity in docker("images", "-aq").stdout.split():
-        if identity != docker("images", "-q", image).stdout.strip():
-            docker("rmi", "-f", identity, check=False)
+    base = cli("images", "-q", image).stdout.strip()
+    for identity in cli("images", "-aq").stdout.split():
+        if identity != base:
+            cli("rmi", "-f", identity, check=False)
+    api(daemon, "POST", "/build/prune?all=1")
+    _, answer = api(daemon, "GET", "/system/df?type=build-cache")
+    assert json.loads(answer)["BuildCache"] == []
 
 
 def test_stages_files_and_programs(build: Build, docker: Cli) -> None:
@@ -156,3 +159,52 @@ def test_a_cache_outlives_the_steps_that_use_it(build: Build) -> None:
     text = "FROM busybox\nARG N\nRUN --mount=type=cache,id=mine,target=/c echo $N >> /c/f && tr '\\n' , < /c/f"
     build(text, "--build-arg", "N=one")
     assert "one,two," in build(text, "--build-arg", "N=two").stdout
+
+
+def test_ignored_files_stay_at_home(build: Build) -> None:
+    text = "FROM busybox\nCOPY . /c\nRUN ls -R /c"
+    files = {
+        "a.md": "1",
+        "b.txt": "2",
+        "sub__c.md": "3",
+        "sub__d.txt": "4",
+        "node__e": "5",
+        ".dockerignore": "**/*.md\nnode\n!sub/c.md",
+    }
+    shown = build(text, **files).stdout
+    assert "b.txt\n" in shown
+    assert "c.md\nd.txt\n" in shown
+    assert "a.md" not in shown
+    assert "node" not in shown
+
+
+def test_what_a_program_may_use(build: Build) -> None:
+    text = "FROM busybox\nRUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; "
+    text += "df -k /dev/shm; true"
+    shown = build(text, "--memory", "64m", "--shm-size", "3m").stdout
+    assert "\n67108864\n" in shown
+    assert " 3072 " in shown
+
+
+def test_the_cache_can_be_shown_and_pruned(build: Build, cli: Cli) -> None:
+    build(
+        "FROM busybox\nRUN --mount=type=cache,target=/c dd if=/dev/zero of=/c/f bs=1k count=100; echo x > /x",
+        "-t",
+        "kept",
+    )
+    shown = cli("system", "df").stdout.splitlines()[-1].split()
+    assert shown[:3] == ["Build", "Cache", "2"]
+    assert cli("builder", "prune", "-f").stdout.endswith("Total reclaimed space: 102.4kB\n")
+    assert build("FROM busybox\nRUN --mount=type=cache,target=/c ls /c", "-t", "kept").stdout.count("Using cache") == 0
+
+
+def test_why_a_step_was_done(docker: Cli, daemon: DaemonProcess, image: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nARG V\nRUN echo $V")
+    ours = CommandLine("carrack", daemon)
+    ours("build", "--build-arg", "V=1", str(tmp_path))
+    shown = ours("build", "--explain", "--build-arg", "V=2", "--iidfile", str(tmp_path / "id"), str(tmp_path)).stdout
+    assert "Done because the variable V was '1', is '2'" in shown
+    identity = (tmp_path / "id").read_text()
+    assert identity.startswith("sha256:")
+    assert ours("build", "-q", "--build-arg", "V=2", str(tmp_path)).stdout.strip() == identity
+    ours("rmi", "-f", identity)

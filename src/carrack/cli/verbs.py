@@ -40,6 +40,7 @@ _CONTEXT = {
 }
 _DOCTOR = {"net": "doctor:NET"}
 _IMAGE = {
+    "build": "build:BUILD",
     "bootstrap": "bootstrap:BOOTSTRAP",
     "diff": "explain:DIFF",
     "explain": "explain:EXPLAIN",
@@ -95,7 +96,13 @@ _VOLUME = {
     "update": "volumes:UPDATE",
 }
 
+_BUILDER = {
+    "build": "build:BUILD",
+    "prune": "prune:BUILDS",
+}
+
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "builder": ("Manage builds", _BUILDER),
     "container": ("Manage containers", _CONTAINER),
     "context": ("Manage contexts", _CONTEXT),
     "doctor": ("Find what is wrong, and the commands that mend it", _DOCTOR),
@@ -121,7 +128,7 @@ TOP: dict[str, str] = {
     "ps": _CONTAINER["ls"],
     "images": _IMAGE["ls"],
     "rmi": _IMAGE["rm"],
-    **{verb: _IMAGE[verb] for verb in ("history", "import", "load", "pull", "push", "save", "tag")},
+    **{verb: _IMAGE[verb] for verb in ("build", "history", "import", "load", "pull", "push", "save", "tag")},
     "info": _SYSTEM["info"],
     "events": _SYSTEM["events"],
     "fsck": _SYSTEM["fsck"],
@@ -135,11 +142,8 @@ TOP: dict[str, str] = {
     "__complete": "completion:COMPLETE",
 }
 # known to the docker command, and not built here
-_REFUSED = """build builder buildx bake compose checkpoint plugin trust
+_REFUSED = """buildx bake compose checkpoint plugin trust
 config node secret service stack swarm"""
-_REFUSED_IN_GROUPS = {
-    "image": "build",
-}
 
 
 def place(group: str, verb: str) -> str | None:
@@ -150,7 +154,7 @@ def place(group: str, verb: str) -> str | None:
 
 def is_refused(group: str, verb: str) -> bool:
     """Whether docker has this verb and Carrack does not have it yet."""
-    return verb in (_REFUSED_IN_GROUPS.get(group, "") if group else _REFUSED).split()
+    return not group and verb in _REFUSED.split()
 
 
 def names(group: str, verb: str) -> list[str]:

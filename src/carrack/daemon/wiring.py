@@ -233,7 +233,13 @@ class Services:
         )
         self.metrics = measure.metrics(self, self.health)
         self.usage = DiskUsage(
-            Sources(self.images.documents, self._container_documents, lambda: usage(self.volumes), self._layers_size)
+            Sources(
+                self.images.documents,
+                self._container_documents,
+                lambda: usage(self.volumes),
+                self.builder.cache.documents,
+                self._layers_size,
+            )
         )
 
     async def _take_up(self) -> None:

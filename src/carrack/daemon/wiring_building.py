@@ -12,6 +12,7 @@ from carrack.engine.build.cachemounts import CacheMounts
 from carrack.engine.build.executing import ContainerRunner
 from carrack.engine.build.export import ImageExport
 from carrack.engine.build.mounting import Mounts
+from carrack.engine.build.prune import BuildCache
 from carrack.engine.build.scratch import Scratch
 from carrack.engine.build.service import Builder
 from carrack.engine.build.sharing import Shared
@@ -20,6 +21,7 @@ from carrack.engine.containers.transient import Transients
 from carrack.errors import NotSupported
 from carrack.linux.syscalls import LINUX
 from carrack.storage.content import ContentStore
+from carrack.storage.usage import room
 
 if TYPE_CHECKING:
     from carrack.daemon.wiring import Services
@@ -39,9 +41,11 @@ def builder(services: Services, root: ContentStore, attachments: Attachments, st
     )
     places = Scratch(Path(services.paths.run_root) / "build", services.snapshotter)
     places.sweep()
-    mounts = Mounts(tools, CacheMounts(Path(services.paths.data_root) / "build" / "mounts"), places)
+    kept = CacheMounts(Path(services.paths.data_root) / "build" / "mounts")
+    mounts = Mounts(tools, kept, places)
+    cache = BuildCache(services.build_cache, kept, images.store, lambda: room(root.root)[1])
     bases = ImageBases(images.store, images.layers, images.puller)
-    return Builder(tools, bases, mounts, _Fetches(), ImageExport(images.store))
+    return Builder(tools, bases, mounts, _Fetches(), ImageExport(images.store), cache)
 
 
 class _Fetches:

@@ -34,8 +34,7 @@ def test_names() -> None:
 
 
 def test_what_docker_has_and_we_do_not() -> None:
-    for verb in ("build", "compose", "swarm"):
+    for verb in ("compose", "swarm"):
         assert is_refused("", verb)
         assert place("", verb) is None
-    assert is_refused("image", "build")
     assert not is_refused("", "pulll")

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 from carrack.api.app import Route
-from carrack.api.response import JSON, Response, stream
+from carrack.api.response import JSON, Response, json_response, stream
 from carrack.engine import pump
 from carrack.engine.build import order
 from carrack.engine.build.classic import Classic
+from carrack.engine.build.prune import Limits
 from carrack.engine.images import progress
-from carrack.errors import CarrackError, InvalidArgument
+from carrack.errors import CarrackError, InvalidArgument, NotFound
 from carrack.oci import reference
 from carrack.registry.credentials import decode_config
 from carrack.storage.compression import Decompressed
 from carrack.storage.trees.tarred import TarTree, receive
 
 if TYPE_CHECKING:
-    from carrack.api.request import Request
+    from carrack.api.request import Query, Request
     from carrack.api.stream import StreamWriter
     from carrack.engine.build.service import Builder
+
+_NUMBERS = {
+    "memory": "Memory", "memswap": "MemorySwap", "cpushares": "CpuShares", "cpuperiod": "CpuPeriod",
+    "cpuquota": "CpuQuota", "shmsize": "ShmSize",
+}  # fmt: skip
+_TEXTS = {"cpusetcpus": "CpusetCpus", "cpusetmems": "CpusetMems", "cgroupparent": "CgroupParent"}
 
 
 def routes(builder: Builder) -> list[Route]:
     """The route table."""
     face = _Face(builder)
-    return [Route("POST", "/build", face.build), Route("POST", "/build/cancel", face.cancel)]
+    return [
+        Route("POST", "/build", face.build),
+        Route("POST", "/build/prune", face.prune),
+        Route("POST", "/build/cancel", face.cancel),
+    ]
 
 
 class _Face:
@@ -77,8 +89,19 @@ class _Face:
         spool = self._builder.tools.content.ingest()
         return await pump.consume(request.stream(), lambda source: receive(Decompressed(source), spool))
 
+    async def prune(self, request: Request) -> Response:
+        query = request.query
+        limits = Limits(
+            every=query.flag("all"),
+            reserved=query.integer("reserved-space") or query.integer("keep-storage") or 0,
+            most=query.integer("max-used-space") or 0,
+            free=query.integer("min-free-space") or 0,
+        )
+        return json_response(await self._builder.cache.prune(limits, query.filters()))
+
     async def cancel(self, request: Request) -> Response:
-        self._builder.cancel(request.query.text("id"))
+        with contextlib.suppress(NotFound):  # it may have ended just now
+            self._builder.cancel(request.query.text("id"))
         return Response(200, content_type=JSON)
 
 
@@ -100,8 +123,22 @@ def _asked(request: Request) -> order.Asked:
         pull=query.flag("pull"),
         identity=query.text("buildid"),
         explain=query.flag("explain"),
+        host_config=_limits(query),
         credentials=decode_config(request.headers.get("X-Registry-Config", "")),
     )
+
+
+def _limits(query: Query) -> dict[str, Any]:
+    """What the programs of a build may use, in the names of a HostConfig."""
+    numbers = {name: query.integer(word) for word, name in _NUMBERS.items() if query.text(word)}
+    texts = {name: query.text(word) for word, name in _TEXTS.items() if query.text(word)}
+    found: dict[str, Any] = {**numbers, **texts}
+    if query.text("ulimits"):
+        try:
+            found["Ulimits"] = json.loads(query.text("ulimits"))
+        except (ValueError, RecursionError) as error:
+            raise InvalidArgument(f"ulimits: invalid JSON: {error}") from None
+    return found
 
 
 def _map(text: str, name: str) -> dict[str, str]:

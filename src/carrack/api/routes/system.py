@@ -16,8 +16,6 @@ from carrack.engine.system.info import SystemInfo
 from carrack.engine.system.usage import DiskUsage
 from carrack.errors import InvalidArgument
 
-_OF_BUILDS = frozenset("description id inuse label label! parent private shared type unused-for until".split())
-
 
 class System(Protocol):
     """The services behind these routes."""
@@ -37,7 +35,6 @@ def routes(system: System) -> list[Route]:
         Route("GET", "/info", face.info),
         Route("GET", "/events", face.events),
         Route("GET", "/system/df", face.disk_usage),
-        Route("POST", "/build/prune", face.prune_builds),
         *later.routes(),
     ]
 
@@ -80,13 +77,6 @@ class _Face:
         if images and request.version < (1, 44):
             document["Images"] = [{**image, "VirtualSize": image["Size"]} for image in images]
         return json_response(document)
-
-    async def prune_builds(self, request: Request) -> Response:
-        # Builds keep no cache yet, so there is nothing to delete; `docker system prune` asks all the same.
-        for name in request.query.filters():
-            if name not in _OF_BUILDS:
-                raise InvalidArgument(f"failed to prune build cache: invalid filter '{name}'")
-        return json_response({"CachesDeleted": None, "SpaceReclaimed": 0})
 
 
 def _moment(request: Request, name: str) -> int | None:

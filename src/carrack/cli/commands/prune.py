@@ -114,6 +114,15 @@ def _prune_build_cache(daemon: "Daemon", filters: "Document", everything: bool) 
     return _told(answer, "CachesDeleted", "Deleted build cache objects:")
 
 
+def _builds(session: "Session", parsed: "Parsed") -> int:
+    filters, everything = prune_filters(parsed, session.settings.prune_filters()), parsed.flag("all")
+    what = "all build cache" if everything else "all dangling build cache"
+    confirm(parsed, f"This will remove {what}.")
+    query = {"all": everything, "filters": filters or None, "keep-storage": parsed.value("keep-storage")}
+    answer = system.build_prune(session.daemon, query)
+    return _total(_told(answer, "CachesDeleted", "Deleted build cache objects:"))
+
+
 def _where_built(prune: "Callable[[], int]") -> int:
     """What the daemon has no such objects of has nothing to prune."""
     try:
@@ -172,4 +181,16 @@ SYSTEM = Command(
         ("volumes", "", "bool", "Prune anonymous volumes"),
     ),
     example="carrack system prune --volumes",
+)
+BUILDS = Command(
+    "[OPTIONS]",
+    "Remove build cache",
+    _builds,
+    (
+        ("all", "a", "bool", "Remove all unused build cache, not just dangling ones"),
+        PRUNE_FILTER,
+        _FORCE,
+        ("keep-storage", "", "bytes", "Amount of disk space to keep for cache"),
+    ),
+    example="carrack builder prune -f --filter until=24h",
 )

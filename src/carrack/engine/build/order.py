@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from carrack.dockerfile import file, ignore
 from carrack.engine.build import stages
-from carrack.engine.build.request import Files, Request
+from carrack.engine.build.request import Files, Limits, Request
 from carrack.engine.build.scope import global_scope
 from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import platform as platforms
@@ -39,6 +39,7 @@ class Asked:
     pull: bool = False
     identity: str = ""
     explain: bool = False
+    host_config: Mapping[str, object] = field(default_factory=dict)
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
 
 
@@ -87,6 +88,7 @@ def request(asked: Asked, tree: Tree) -> Request:
         extra_hosts=asked.extra_hosts,
         no_cache=asked.no_cache,
         pull=asked.pull,
+        limits=Limits(asked.host_config),
         style="classic",
         identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",
     )

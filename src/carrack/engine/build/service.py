@@ -19,6 +19,7 @@ from carrack.model import times
 
 if TYPE_CHECKING:
     from carrack.engine.build.progress import Progress
+    from carrack.engine.build.prune import BuildCache
     from carrack.engine.build.request import Request
     from carrack.engine.build.results import Result
     from carrack.engine.images.image import Image
@@ -36,8 +37,11 @@ class Built:
 class Builder:
     """Builds. ``tools`` are shared by all builds, as is what they remember."""
 
-    def __init__(self, tools: Tools, bases: Bases, mounter: Mounter, fetcher: Fetcher, export: ImageExport) -> None:
+    def __init__(
+        self, tools: Tools, bases: Bases, mounter: Mounter, fetcher: Fetcher, export: ImageExport, cache: BuildCache
+    ) -> None:
         self.tools = tools
+        self.cache = cache
         self._bases = bases
         self._mounter = mounter
         self._fetcher = fetcher

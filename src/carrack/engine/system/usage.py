@@ -25,6 +25,7 @@ class Sources:
     images: Measure
     containers: Measure
     volumes: Measure
+    builds: Measure
     layers_size: Callable[[], Awaitable[int]]
 
 
@@ -50,11 +51,11 @@ class DiskUsage:
             size = await sources.layers_size() if "image" in wanted else 0
             containers = await sources.containers() if "container" in wanted else None
             volumes = await sources.volumes() if "volume" in wanted else None
+            builds = await sources.builds() if "build-cache" in wanted else None
         return {
             "LayersSize": size,
             "Images": images,
             "Containers": containers,
             "Volumes": volumes,
-            # Builds keep no cache of their own yet, so there is nothing to count.
-            "BuildCache": [] if "build-cache" in wanted else None,
+            "BuildCache": builds,
         }

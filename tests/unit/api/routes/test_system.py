@@ -30,7 +30,7 @@ class Engine:
             api_version="1.51",
             minimum_api_version="1.41",
         )
-        self.usage = DiskUsage(Sources(self._images, self._none, self._none, self._size))
+        self.usage = DiskUsage(Sources(self._images, self._none, self._none, self._none, self._size))
 
     async def _counts(self) -> Counts:
         return Counts(images=1)

@@ -10,7 +10,9 @@ from tests.fakes.building import NoAgents, NoFetcher, NoMounts, Workshop
 from tests.fakes.images import HOST
 
 from carrack.dockerfile import file
+from carrack.engine.build.cachemounts import CacheMounts
 from carrack.engine.build.export import ImageExport
+from carrack.engine.build.prune import BuildCache
 from carrack.engine.build.request import Files, Request
 from carrack.engine.build.running import Job
 from carrack.engine.build.service import Builder
@@ -20,7 +22,8 @@ from carrack.oci import reference
 
 def builder(workshop: Workshop) -> Builder:
     export = ImageExport(workshop.world.store)
-    return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export)
+    cache = BuildCache(workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.world.store)
+    return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache)
 
 
 def request(workshop: Workshop, text: str, **more: object) -> Request:

@@ -19,7 +19,15 @@ def usage(asked: list[str]) -> DiskUsage:
     async def layers() -> int:
         return 7
 
-    return DiskUsage(Sources(lambda: listing("image"), lambda: listing("container"), lambda: listing("volume"), layers))
+    return DiskUsage(
+        Sources(
+            lambda: listing("image"),
+            lambda: listing("container"),
+            lambda: listing("volume"),
+            lambda: listing("build"),
+            layers,
+        )
+    )
 
 
 def test_everything_by_default() -> None:
@@ -29,7 +37,7 @@ def test_everything_by_default() -> None:
         "Images": [{"Kind": "image"}],
         "Containers": [{"Kind": "container"}],
         "Volumes": [{"Kind": "volume"}],
-        "BuildCache": [],
+        "BuildCache": [{"Kind": "build"}],
     }
 
 

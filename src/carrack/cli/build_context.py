@@ -1,0 +1,127 @@
+"""A folder as the context of a build: what ``.dockerignore`` leaves in, as a tar stream.
+
+Owners are not sent (files in a context are root's), nor sockets. Headers are made by hand: tarfile takes ten times as
+long for each of what may be many thousand files.
+"""
+
+import os
+import stat
+
+from carrack.dockerfile.ignore import Ignored, parse
+from carrack.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BLOCK = 512
+_CHUNK = 256 * 1024
+_FULL = 1 << 20
+_MOST = 8**11
+
+
+def ignored(context: str, dockerfile: str) -> Ignored:
+    """What of a context is not sent: as ``<dockerfile>.dockerignore`` says, else ``.dockerignore``; never these files
+    and the Dockerfile, which the daemon reads."""
+    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        path = os.path.join(context, name)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                patterns = parse(file.read())
+            return Ignored([*patterns, f"!{dockerfile}", f"!{name}"])
+    return Ignored([])
+
+
+def pack(context: str, left_out: Ignored) -> "Iterator[bytes]":
+    """The tar stream, in pieces of some size."""
+    out = bytearray()
+    inodes: dict[tuple[int, int], str] = {}
+    for path, name, status in _walk(context, "", left_out):
+        key = (status.st_dev, status.st_ino)
+        regular = stat.S_ISREG(status.st_mode)
+        first = inodes.get(key) if regular and status.st_nlink > 1 else None
+        if first is not None:
+            out += _header(name, b"1", status, 0, first)
+            continue
+        if regular and status.st_nlink > 1:
+            inodes[key] = name
+        if not regular:
+            out += _other(path, name, status)
+        else:
+            out += _header(name, b"0", status, status.st_size)
+            for piece in _content(path, status.st_size):
+                out += piece
+                if len(out) >= _FULL:
+                    yield bytes(out)
+                    out.clear()
+        if len(out) >= _FULL:
+            yield bytes(out)
+            out.clear()
+    yield bytes(out) + bytes(2 * _BLOCK)
+
+
+def _walk(top: str, inside: str, left_out: Ignored) -> "Iterator[tuple[str, str, os.stat_result]]":
+    with os.scandir(os.path.join(top, inside) if inside else top) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        name = f"{inside}/{entry.name}" if inside else entry.name
+        folder = entry.is_dir(follow_symlinks=False)
+        if left_out:
+            if folder and left_out.whole(name):
+                continue
+            if name not in left_out:
+                yield entry.path, name, entry.stat(follow_symlinks=False)
+        else:
+            yield entry.path, name, entry.stat(follow_symlinks=False)
+        if folder:
+            yield from _walk(top, name, left_out)
+
+
+def _other(path: str, name: str, status: os.stat_result) -> bytes:
+    if stat.S_ISDIR(status.st_mode):
+        return _header(name + "/", b"5", status, 0)
+    if stat.S_ISLNK(status.st_mode):
+        return _header(name, b"2", status, 0, os.readlink(path))
+    if stat.S_ISFIFO(status.st_mode):
+        return _header(name, b"6", status, 0)
+    return b""  # sockets are nothing without their program, and devices are nobody's to give
+
+
+def _header(name: str, kind: bytes, status: os.stat_result, size: int, link: str = "") -> bytes:
+    path, target = os.fsencode(name), os.fsencode(link)
+    records = [(b"path", path)] if len(path) > 100 or not path.isascii() else []
+    records += [(b"linkpath", target)] if len(target) > 100 or not target.isascii() else []
+    records += [(b"size", b"%d" % size)] if size >= _MOST else []
+    extra = b""
+    if records:
+        payload = b"".join(_record(key, value) for key, value in records)
+        extra = _block(b"PaxHeaders.0/x", b"x", 0o644, len(payload), 0, b"") + payload + bytes(-len(payload) % _BLOCK)
+    mtime = int(status.st_mtime)
+    return extra + _block(path[:100], kind, status.st_mode & 0o7777, size % _MOST, max(0, mtime), target[:100])
+
+
+def _block(name: bytes, kind: bytes, mode: int, size: int, mtime: int, link: bytes) -> bytes:
+    head = name.ljust(100, b"\0") + b"%07o\0" % mode + b"0000000\0" * 2 + b"%011o\0" % size + b"%011o\0" % mtime
+    tail = kind + link.ljust(100, b"\0") + b"ustar\x0000" + bytes(247)
+    return head + b"%06o\0 " % (sum(head) + 8 * 0x20 + sum(tail)) + tail
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _content(path: str, size: int) -> "Iterator[bytes]":
+    """Exactly ``size`` bytes of a file and their padding: zeros for what it has lost meanwhile."""
+    left = size
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while left and (piece := file.read(min(left, _CHUNK))):
+                left -= len(piece)
+                yield piece
+    except OSError as error:
+        raise InvalidArgument(f"error checking context: can't read {path!r}: {error.strerror}") from error
+    yield bytes(left)
+    yield bytes(-size % _BLOCK)

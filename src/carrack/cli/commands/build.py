@@ -1,0 +1,125 @@
+"""``carrack build``: an image out of a Dockerfile and the files beside it."""
+
+import os
+import sys
+
+from carrack.cli.build_context import ignored, pack
+from carrack.cli.command import Command
+from carrack.cli.exit import Exit
+from carrack.cli.files import from_file
+from carrack.cli.render.progress import show_messages
+from carrack.client import document
+from carrack.client.config_file import write as write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
+
+    from carrack.cli.command import Session
+    from carrack.cli.flags import Parsed
+    from carrack.client.document import Document
+
+_REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
+
+
+def _build(session: "Session", parsed: "Parsed") -> int:
+    source = parsed.arguments[0]
+    query = _query(parsed, session.environment)
+    if source.startswith(_REMOTE):
+        raise Exit(
+            1, f"{source}: contexts from elsewhere are not supported: clone or download it, and build that folder"
+        )
+    data = from_file("-") if source == "-" else _context(source, parsed.text("file"), query)
+    messages = document.stream(session.daemon.upload("POST", "/build", query, data).chunks())
+    show_messages(_found(messages, parsed.text("iidfile")))
+    return 0
+
+
+def _context(source: str, dockerfile: str, query: "dict[str, Any]") -> "Iterable[bytes]":
+    if not os.path.isdir(source):
+        raise Exit(1, f"unable to prepare context: path {source!r} not found")
+    inside = "Dockerfile"
+    if dockerfile:
+        path = dockerfile if os.path.exists(dockerfile) else os.path.join(source, dockerfile)
+        inside = os.path.relpath(os.path.realpath(path), os.path.realpath(source))
+        if inside.startswith(".."):
+            raise Exit(1, f"the Dockerfile ({dockerfile}) must be within the build context")
+    if not os.path.isfile(os.path.join(source, inside)):
+        raise Exit(1, f"unable to prepare context: there is no {inside} in {source}; name it with -f")
+    query["dockerfile"] = inside
+    return pack(source, ignored(source, inside))
+
+
+def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any]":
+    arguments = {}
+    for word in parsed.words("build-arg"):
+        name, equals, value = word.partition("=")
+        if equals or name in environment:
+            arguments[name] = value if equals else environment[name]
+    labels = dict(word.partition("=")[::2] for word in parsed.words("label"))
+    limits = {
+        "memory": parsed.value("memory"), "memswap": parsed.value("memory-swap"), "shmsize": parsed.value("shm-size"),
+        "cpushares": parsed.number("cpu-shares"), "cpuperiod": parsed.number("cpu-period"),
+        "cpuquota": parsed.number("cpu-quota"), "cpusetcpus": parsed.text("cpuset-cpus") or None,
+        "cpusetmems": parsed.text("cpuset-mems") or None, "cgroupparent": parsed.text("cgroup-parent") or None,
+    }  # fmt: skip
+    return {
+        "t": parsed.words("tag"),
+        "buildargs": document.dumps(arguments),
+        "labels": document.dumps(labels),
+        "target": parsed.text("target") or None,
+        "platform": parsed.text("platform") or None,
+        "networkmode": parsed.text("network") or None,
+        "extrahosts": parsed.words("add-host"),
+        "nocache": "1" if parsed.flag("no-cache") else None,
+        "pull": "1" if parsed.flag("pull") else None,
+        "q": "1" if parsed.flag("quiet") else None,
+        "explain": "1" if parsed.flag("explain") else None,
+        **{name: str(value) for name, value in limits.items() if value is not None},
+    }
+
+
+def _found(messages: "Iterable[Document]", iidfile: str) -> "Iterator[Document]":
+    """The messages without the image's id among them, which goes into a file if one is wanted."""
+    for message in messages:
+        identity = (message.get("aux") or {}).get("ID")
+        if identity and iidfile:
+            write_file(iidfile, str(identity).encode(), 0o644)
+        if not identity:
+            yield message
+    sys.stdout.flush()
+
+
+BUILD = Command(
+    "[OPTIONS] PATH | -",
+    "Build an image from a Dockerfile",
+    _build,
+    (
+        ("add-host", "", "list", "Add a custom host-to-IP mapping (host:ip)"),
+        ("build-arg", "", "list", "Set build-time variables"),
+        ("cgroup-parent", "", "string", "Set the parent cgroup for the RUN instructions"),
+        ("cpu-period", "", "int", "Limit the CPU CFS (Completely Fair Scheduler) period"),
+        ("cpu-quota", "", "int", "Limit the CPU CFS (Completely Fair Scheduler) quota"),
+        ("cpu-shares", "c", "int", "CPU shares (relative weight)"),
+        ("cpuset-cpus", "", "string", "CPUs in which to allow execution (0-3, 0,1)"),
+        ("cpuset-mems", "", "string", "MEMs in which to allow execution (0-3, 0,1)"),
+        ("explain", "", "bool", "Say of each step that was done why it was not taken from the cache"),
+        ("file", "f", "string", 'Name of the Dockerfile (default is "PATH/Dockerfile")'),
+        ("iidfile", "", "string", "Write the image ID to the file"),
+        ("label", "", "list", "Set metadata for an image"),
+        ("memory", "m", "bytes", "Memory limit"),
+        ("memory-swap", "", "bytes", "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
+        ("network", "", "string", "Set the networking mode for the RUN instructions during build"),
+        ("no-cache", "", "bool", "Do not use cache when building the image"),
+        ("platform", "", "string", "Set platform if server is multi-platform capable"),
+        ("pull", "", "bool", "Always attempt to pull a newer version of the image"),
+        ("quiet", "q", "bool", "Suppress the build output and print image ID on success"),
+        ("shm-size", "", "bytes", "Size of /dev/shm"),
+        ("tag", "t", "list", 'Name and optionally a tag in the "name:tag" format'),
+        ("target", "", "string", "Set the target build stage to build."),
+    ),
+    least=1,
+    most=1,
+    example="carrack build -t web .\ncarrack build --explain --build-arg VERSION=3 -f app.Dockerfile .",
+)
