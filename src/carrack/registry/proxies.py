@@ -44,8 +44,10 @@ def parse(text: str, what: str = "proxy") -> Proxy:
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port = parts.port
-    except ValueError as error:
-        raise InvalidArgument(f"{what}: {error}") from None
+    except ValueError:  # its words may hold a part of the password
+        raise InvalidArgument(
+            f"{what}: {masked(text)[:160]!r} is no proxy: write http://[NAME:PASSWORD@]HOST:PORT"
+        ) from None
     if parts.scheme not in _PORTS or not parts.hostname:
         raise InvalidArgument(f"{what}: only http:// and https:// proxies are supported, not {parts.scheme}://")
     authorization = ""

@@ -70,6 +70,12 @@ def test_other_proxies_are_refused(text: str) -> None:
         proxies.parse(text, "https_proxy")
 
 
+def test_an_error_does_not_tell_the_password() -> None:
+    with pytest.raises(InvalidArgument, match="no proxy") as caught:
+        proxies.parse("http://jane:se/cret@proxy:1")
+    assert not [word for word in ("jane", "/cret") if word in str(caught.value)]
+
+
 def test_masked() -> None:
     assert proxies.masked("http://jane:secret@p:1") == "http://xxxxx:xxxxx@p:1"
     assert proxies.masked("jane:secret@p:1") == "xxxxx:xxxxx@p:1"

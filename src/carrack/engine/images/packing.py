@@ -168,5 +168,5 @@ def _squeeze(source: BinaryIO, tar: Blob, ingest: Ingest, stop: threading.Event,
             hashed.result()
     ingest.write(rest := squeeze.flush())
     if not stop.is_set() and (left or f"sha256:{digest.hexdigest()}" != tar.digest):
-        raise Internal(f"layer {tar.digest}: its bytes have changed on disk; nothing was sent, get the image again")
+        raise Internal(f"layer {tar.digest}: its bytes have changed on disk; the push is given up, get the image again")
     grown(size + len(rest))
