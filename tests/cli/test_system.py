@@ -25,7 +25,7 @@ def test_completion(ours: CommandLine, image: str) -> None:
     for shell in ("bash", "zsh", "fish"):
         assert "carrack __complete" in ours("completion", shell).stdout
     assert ours("completion", "tcsh", check=False).returncode == 1
-    assert ours("__complete", "r").stdout.split() == ["rename", "restart", "rm", "rmi", "run"]
+    assert ours("__complete", "r").stdout.split() == ["registry", "rename", "restart", "rm", "rmi", "run"]
     assert ours("__complete", "volume", "").stdout.split() == ["create", "inspect", "ls", "prune", "rm", "update"]
     assert "--publish" in ours("__complete", "run", "--pu").stdout.split()
     assert ours("__complete", "run", "busy").stdout == f"{image}\n"
