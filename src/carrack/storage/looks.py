@@ -29,6 +29,7 @@ class LookSettings:
     root: Path
     content: Path
     python: str = sys.executable
+    patience: float = 900.0  # seconds; a layer of 50,000 files takes less than two
 
 
 async def look(
@@ -57,11 +58,14 @@ async def look(
         cwd="/",
     )
     try:
-        output, complaints = await process.communicate()
-    except BaseException:
+        async with asyncio.timeout(settings.patience):
+            output, complaints = await process.communicate()
+    except BaseException as failure:
         if process.returncode is None:
             process.kill()  # it writes nothing that would have to be cleaned up
         await asyncio.shield(process.wait())
+        if isinstance(failure, TimeoutError):
+            raise errors.Unavailable(f"looking into the layers takes longer than {settings.patience:.0f} s") from None
         raise
     return _answer(output, complaints, process.returncode)
 

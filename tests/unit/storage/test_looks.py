@@ -4,13 +4,14 @@ import asyncio
 import gzip
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.suites.tarballs import END, file
 
-from carrack.errors import Internal, InvalidArgument, NotFound
+from carrack.errors import Internal, InvalidArgument, NotFound, Unavailable
 from carrack.storage.apply import apply
 from carrack.storage.content import ContentStore
 from carrack.storage.looks import LookSettings, look
@@ -69,6 +70,13 @@ def test_refusals_come_back_as_what_they_are(tmp_path: Path) -> None:
         run(to, [layer])
     with pytest.raises(Internal, match="unheard-of"):
         run(settings(tmp_path, "unheard-of"), [layer])
+
+
+def test_no_look_is_without_end(tmp_path: Path) -> None:
+    to = settings(tmp_path)
+    layer = stored(to, OLD)
+    with pytest.raises(Unavailable, match="takes longer than 0 s"):
+        run(replace(to, patience=0.01), [layer])
 
 
 def test_cancelling_ends_the_process(tmp_path: Path) -> None:

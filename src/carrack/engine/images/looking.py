@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from carrack.engine.images.store import ImageStore
 
 Document = dict[str, Any]
+_AT_ONCE = 2  # looks into layers; others wait, as each takes a processor and memory
 
 #: Looks into the layers of one image or two; whether every file is to be listed, and how many findings at the most.
 Look = Callable[[Sequence[ImageLayers], bool, int], Awaitable[Document]]
@@ -27,6 +29,7 @@ class Looker:
         self._store = store
         self._layers = layers
         self._look = look
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def explain(self, text: str, most: int) -> Document:
         """What of an image is waste, by layer with the instruction that made it, and the largest findings.
@@ -34,7 +37,7 @@ class Looker:
         See carrack.storage.explain for the members. Raises NotFound, InvalidArgument.
         """
         image = await self._store.resolve(text)
-        async with self._store.hold(image):
+        async with self._turns, self._store.hold(image):
             report = await self._look([self._named(image)], False, most)
         steps = [step for step in image.config.get("history", []) if not step.get("empty_layer")]
         for number, (row, diff_id) in enumerate(zip(report["Layers"], image.diff_ids, strict=True)):
@@ -45,7 +48,7 @@ class Looker:
     async def diff(self, old: str, new: str, most: int, *, full: bool = False) -> Document:
         """How the second image differs from the first: config, files, packages. Raises NotFound, InvalidArgument."""
         images = [await self._store.resolve(old), await self._store.resolve(new)]
-        async with AsyncExitStack() as held:
+        async with self._turns, AsyncExitStack() as held:
             for image in images:
                 await held.enter_async_context(self._store.hold(image))
             report = await self._look([self._named(image) for image in images], full, most)
