@@ -56,12 +56,11 @@ def _as_foreign(monkeypatch: pytest.MonkeyPatch, registry: FakeRegistry, name: s
     port = int(registry.host.partition(":")[2])
     monkeypatch.setattr(session, "_HOSTS", {name: f"{name}:{port}"})
 
-    async def getaddrinfo(self: object, host: str, port: int, **_: object) -> list[object]:
-        if host == name:
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # type: ignore[return-value]
+    async def look_up(host: str, port: int) -> list[object]:
+        there = "127.0.0.1" if host == name else host
+        return list(socket.getaddrinfo(there, port, type=socket.SOCK_STREAM))
 
-    monkeypatch.setattr("asyncio.base_events.BaseEventLoop.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("carrack.registry.dial.look_up", look_up)
 
 
 @pytest.mark.census("registry http fallback localhost")

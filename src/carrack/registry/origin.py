@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -48,6 +49,28 @@ def join(base: str, location: str, what: str = "redirect") -> str:
         return urljoin(base, location)
     except ValueError as error:
         raise Untrue(f"{what}: {split(base)[0]} leads to {location[:160]!r}: {error}") from None
+
+
+def may_lead(old: Origin, there: Origin) -> None:
+    """Whether a server may lead us on from `old` to `there`: not out of TLS, nor from elsewhere to this machine, whose
+    services trust who is here. Raises Untrue.
+    """
+    if old.scheme != "https":
+        return
+    if there.scheme != "https":
+        raise Untrue(f"{old} leads from https to {there}, which is refused")
+    if _is_local(there.host) and not _is_local(old.host):
+        raise Untrue(f"{old} leads to {there}, which is this machine or its neighbour, and is refused")
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host is loopback or a link-local address (metadata services are) by its name alone."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified
 
 
 def _problem(url: str) -> str:

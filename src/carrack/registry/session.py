@@ -179,8 +179,7 @@ class Session:
     async def _elsewhere(self, method: str, url: str, headers: Mapping[str, str], body: Callable[[], Body]) -> Answer:
         """A request that the registry leads to another server: without credentials."""
         there, _ = origins.split(url)
-        if self.host.base.startswith("https:") and there.scheme != "https":
-            raise failures.Untrue(f"{self.host.name} leads from https to {there}, which is refused")
+        origins.may_lead(origins.split(self.host.base)[0], there)
         return await self._transport.ask(
             method, url, headers, body(), verify=not self._settings.declared_insecure(there.authority)
         )

@@ -61,7 +61,7 @@ class Transport:
 
         Raises NotReached, TlsFailed, Broken, Malformed (all OSError), and failures.Untrue for a bad redirect.
         """
-        first, _ = origins.split(url)
+        first, own = origins.split(url)[0], verify
         for _ in range(REDIRECTS + 1):
             answer = await self._one(method, url, headers, body, verify, hosts)
             answer.url = url
@@ -71,12 +71,11 @@ class Transport:
             await answer.close()
             url, old = origins.join(url, location), origins.split(url)[0]
             there, _ = origins.split(url, f"redirect from {old} to")
-            if old.scheme == "https" and there.scheme != "https":
-                raise Untrue(f"{old} redirects from https to {there}, which is refused")
+            origins.may_lead(old, there)
             if there != first:
                 headers = {name: value for name, value in headers.items() if name.lower() not in _SECRET}
                 hosts = ()
-                verify = verify if there.host == first.host else not self._settings.declared_insecure(there.authority)
+                verify = own if there.host == first.host else not self._settings.declared_insecure(there.authority)
         raise Untrue(f"{first} redirects more than {REDIRECTS} times")
 
     def close(self) -> None:

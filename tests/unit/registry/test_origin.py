@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from carrack.errors import Unavailable
 from carrack.registry import origin
+from carrack.registry.failures import Untrue
 from carrack.registry.origin import Origin
 
 
@@ -34,6 +37,26 @@ def test_authority_and_text() -> None:
     assert Origin("https", "a", 443).authority == "a"
     assert Origin("https", "a", 80).authority == "a:80"
     assert str(Origin("http", "::1", 80)) == "http://[::1]"
+
+
+@pytest.mark.parametrize(
+    ("old", "there", "allowed"),
+    [
+        ("https://r.example.com", "https://cdn.example.com", True),
+        ("https://r.example.com", "http://r.example.com", False),
+        ("https://r.example.com", "https://10.0.0.1", True),
+        ("https://r.example.com", "https://169.254.169.254", False),
+        ("https://r.example.com", "https://127.0.0.1:2376", False),
+        ("https://r.example.com", "https://localhost", False),
+        ("https://r.example.com", "https://[::ffff:127.0.0.1]", False),
+        ("https://r.example.com", "https://[::1]", False),
+        ("https://127.0.0.1:5000", "https://127.0.0.1:9000", True),
+        ("http://127.0.0.1:5000", "http://169.254.1.1", True),
+    ],
+)
+def test_where_a_server_may_lead(old: str, there: str, allowed: bool) -> None:
+    with contextlib.nullcontext() if allowed else pytest.raises(Untrue, match="refused"):
+        origin.may_lead(origin.split(old)[0], origin.split(there)[0])
 
 
 def test_locations_are_joined() -> None:

@@ -147,7 +147,7 @@ def test_tls_is_verified_and_not_left(made: certificates.Certificates, tmp_path:
             _with_transport(lambda transport: _body(transport, f"{registry.url}/x"), settings)
         (tmp_path / registry.host).mkdir()
         shutil.copy(made.authority, tmp_path / registry.host / "ca.crt")
-        with pytest.raises(Unavailable, match="from https to http"):
+        with pytest.raises(Unavailable, match="leads from https to http"):
             _with_transport(lambda transport: _body(transport, f"{registry.url}/x"), settings)
         assert _with_transport(lambda transport: _body(transport, f"{registry.url}/x"), settings) == b"here"
         assert plain.requests == []
