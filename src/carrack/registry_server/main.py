@@ -51,13 +51,23 @@ def serve(settings: Settings, stop: threading.Event | None = None) -> int:
         if threading.current_thread() is threading.main_thread():
             _handle_signals(settings, registry, context, stop)
         for address, sock in zip(settings.listen, sockets, strict=True):
-            if settings.htpasswd and context is None and not address.startswith(_LOOPBACK):
-                log.warning("passwords cross the network readably: %s is served without TLS", address)
+            for text in () if address.startswith(_LOOPBACK) else warnings(settings):
+                log.warning("%s: %s", address, text)
             registry.listen(sock, context)
             log.info("the registry of %s listens on %s", settings.root, _name(sock, context))
         stop.wait()
         log.info("the registry stops")
     return 0
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What others on the network may make use of at an address that they reach."""
+    found = []
+    if settings.htpasswd and not settings.certificate:
+        found.append("passwords cross the network readably: it is served without TLS")
+    if not (settings.htpasswd or settings.read_only or settings.access is not None or settings.proxy):
+        found.append("whoever reaches it may push and delete: name a htpasswd file, or make it read-only")
+    return found
 
 
 def bind(address: str) -> socket.socket:

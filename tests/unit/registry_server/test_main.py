@@ -23,7 +23,7 @@ from carrack.errors import InvalidArgument
 from carrack.registry_server import main as module
 from carrack.registry_server import passwords as passwords_module
 from carrack.registry_server.config import Proxy, Settings
-from carrack.registry_server.main import bind, main, serve, tls_context
+from carrack.registry_server.main import bind, main, serve, tls_context, warnings
 
 
 def _settings(*flags: str) -> Settings:
@@ -52,6 +52,15 @@ def test_every_flag_of_the_command_is_taken() -> None:
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(InvalidArgument, match="no address"):
         bind(address)
+
+
+def test_what_is_warned_of() -> None:
+    assert [text.split(":")[0] for text in warnings(Settings())] == ["whoever reaches it may push and delete"]
+    assert warnings(Settings(read_only=True)) == warnings(Settings(access=())) == []
+    assert warnings(Settings(htpasswd="users", certificate="cert.pem", key="key.pem")) == []
+    assert [text.split(":")[0] for text in warnings(Settings(htpasswd="users"))] == [
+        "passwords cross the network readably"
+    ]
 
 
 def test_sockets(tmp_path: Path) -> None:
