@@ -28,6 +28,9 @@ from carrack.storage.content import Ingest
 
 log = logging.getLogger(__name__)
 
+_PASSING = ("UNAVAILABLE", "TOOMANYREQUESTS")
+"""Why the other registry cannot be asked just now; what is here is served then."""
+
 
 class Fetch:
     """One blob on its way here, for any number of readers."""
@@ -108,7 +111,7 @@ class Mirror:
         try:
             self._bring(repository, reference)
         except Problem as problem:
-            if problem.code != "UNAVAILABLE":
+            if problem.code not in _PASSING:
                 raise
             try:
                 answer = self._manifests.get(request, parts)
@@ -147,7 +150,7 @@ class Mirror:
         try:
             return self._lists.page(request, repository, sorted(self._upstream.tags(repository.name)))
         except Problem as problem:
-            if problem.code != "UNAVAILABLE":
+            if problem.code not in _PASSING:
                 raise
             return self._lists.tags(request, parts)
 

@@ -28,7 +28,8 @@ _Result = TypeVar("_Result")
 
 class Upstream:
     """Made at the start of a registry that stands before another, and closed at its end. All methods but `close` raise
-    Problem: MANIFEST_UNKNOWN for what the other has not, DENIED where it does not let us, UNAVAILABLE for all else."""
+    Problem: MANIFEST_UNKNOWN for what the other has not, DENIED where it does not let us, TOOMANYREQUESTS when it has
+    had enough of us, UNAVAILABLE for all else."""
 
     def __init__(self, proxy: Proxy) -> None:
         from carrack.registry.client import RegistryClient, server_host
@@ -119,7 +120,17 @@ class Upstream:
         except (Unauthorized, Forbidden) as error:
             raise Problem("DENIED", f"the registry behind this one refuses: {error}") from error
         except CarrackError as error:
-            raise Problem("UNAVAILABLE", f"the registry behind this one: {error}") from error
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: CarrackError) -> Problem:
+    from carrack.registry.failures import TooManyRequests
+
+    text = f"the registry behind this one: {error}"
+    if not isinstance(error, TooManyRequests):
+        return Problem("UNAVAILABLE", text)
+    headers = {} if error.retry_after is None else {"Retry-After": str(max(1, round(error.retry_after)))}
+    return Problem("TOOMANYREQUESTS", text, headers=headers)
 
 
 async def _made(make: Callable[[], _Result]) -> _Result:

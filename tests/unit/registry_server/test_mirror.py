@@ -14,7 +14,7 @@ from tests.fakes.own_registry import Client, OwnRegistry, digest_of, image
 
 from carrack.oci import media_types as types
 from carrack.registry_server.config import Proxy, Settings
-from carrack.registry_server.message import Answer, Request
+from carrack.registry_server.message import Answer, Problem, Request
 from carrack.registry_server.registry import Registry
 
 LAYER = bytes(range(256)) * 8000
@@ -147,3 +147,20 @@ def test_referrers(front: _Front, client: Client) -> None:
     signature = client.push_manifest("a", "", image(b"{}", subject=pointer))
     listed = front.client("GET", f"/v2/a/referrers/{subject}").json["manifests"]
     assert [each["digest"] for each in listed] == [signature]
+
+
+def test_another_that_has_had_enough(tmp_path: Path, registry: OwnRegistry) -> None:
+    front = _Front(tmp_path / "front", registry, fresh=0.0)
+    client = registry.client()
+    client.push_image("a", "v1")
+    client.http.close()
+    assert front.client("HEAD", "/v2/a/manifests/v1").status == 200
+
+    def enough(request: Request) -> Answer:
+        return Problem("TOOMANYREQUESTS", "enough", headers={"Retry-After": "77"}).answer()
+
+    front.behind.app = enough  # type: ignore[assignment]
+    assert front.client("HEAD", "/v2/a/manifests/v1").status == 200, "as it was"
+    reply = front.client("GET", "/v2/a/manifests/v2")
+    assert (reply.status, reply.code, reply.headers["retry-after"]) == (429, "TOOMANYREQUESTS", "77")
+    front.close()
