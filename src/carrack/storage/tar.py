@@ -100,6 +100,27 @@ class TarScanner:
             position += taken
         self._offset = start + end
 
+    def entries(self, piece: bytes | memoryview) -> Iterator[TarEntry]:
+        """The same without the data, which is passed over at once."""
+        view = memoryview(piece)
+        start, position, end = self._offset, 0, len(view)
+        if start + end > self._limits.size:
+            raise TarError(f"archive over the limit of {self._limits.size} bytes")
+        while position < end and self._zero_blocks < 2:
+            if owed := self._data + self._padding:
+                taken = min(owed, end - position)
+                data = min(taken, self._data)
+                self._data -= data
+                self._padding -= taken - data
+            else:
+                taken, block = self._gather(view, position)
+                self._offset = start + position + taken
+                entry = self._block(block) if block is not None else None
+                if entry is not None:
+                    yield entry
+            position += taken
+        self._offset = start + end
+
     def pass_over(self, most: int) -> int:
         """Go on as if the bytes had come that are still owed of the present member, ``most`` of them at the most; all
         of ``most`` after the end mark. Returns how many."""

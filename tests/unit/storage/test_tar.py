@@ -156,6 +156,21 @@ def test_passing_over_data_changes_no_entry(members: list[Member], size: int) ->
     assert found == [(e.path, e.offset, e.size) for e in TarReader(io.BytesIO(archive))]
 
 
+@settings(max_examples=40)
+@given(honest_archives(), st.integers(1, 1400))
+def test_entries_without_their_data_are_the_same(members: list[Member], size: int) -> None:
+    archive = build(members)
+    scanner = TarScanner()
+    pieces = (archive[start : start + size] for start in range(0, len(archive), size))
+    found = [(e.path, e.offset, e.size) for piece in pieces for e in scanner.entries(piece)]
+    scanner.finish()
+    assert scanner.offset == len(archive)
+    assert found == [(e.path, e.offset, e.size) for e in TarReader(io.BytesIO(archive))]
+    small = TarScanner(TarLimits(size=100))
+    with pytest.raises(TarError, match="limit of 100"):
+        list(small.entries(bytes(101)))
+
+
 def test_passing_over_stops_at_what_is_there_and_at_the_limit() -> None:
     scanner = TarScanner()
     list(scanner.scan(file(b"a", b"x" * 3000)[:600]))

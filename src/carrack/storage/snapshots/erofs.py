@@ -24,7 +24,7 @@ from carrack.storage.snapshots.mounts import LayerMounts
 from carrack.storage.snapshots.overlaymount import OverlayMounter
 from carrack.storage.snapshots.rooms import Rooms
 from carrack.storage.snapshots.stack import OverlayStack, Stacked
-from carrack.storage.tar import LAYER, TarEntry, TarError, TarLimits, TarScanner
+from carrack.storage.tar import LAYER, TarError, TarLimits, TarScanner
 from carrack.storage.tree import Tree
 
 if TYPE_CHECKING:
@@ -199,9 +199,8 @@ def _link(fd: int, path: Path) -> bool:
 
 
 def _add(scanner: TarScanner, tree: Tree, data: bytes | memoryview) -> None:
-    for event in scanner.scan(data):
-        if isinstance(event, TarEntry):
-            tree.add(event)
+    for entry in scanner.entries(data):
+        tree.add(entry)
 
 
 def _scan(fd: int, size: int, limits: TarLimits) -> Tree:
