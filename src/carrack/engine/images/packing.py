@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.whole import whole
@@ -152,21 +152,25 @@ async def _end(work: asyncio.Task[None]) -> None:
 
 
 def _squeeze(source: BinaryIO, tar: Blob, ingest: Ingest, stop: threading.Event, grown: Callable[[int], None]) -> None:
-    """Compress the tar into `ingest`; its own digest is checked on the way, on another processor."""
+    """Compress the tar into `ingest`. Another processor meanwhile writes what is done, and sees to the digests."""
     squeeze, digest, left, size = compression.compressor(compression.GZIP), hashlib.sha256(), tar.size, 0
+
+    def settle(piece: bytes, data: bytes) -> None:
+        nonlocal size
+        digest.update(piece)
+        ingest.write(data)
+        if data:
+            size += len(data)
+            grown(size)
+
     with ThreadPoolExecutor(1) as beside:
-        while left and not stop.is_set():
-            piece = source.read(min(left, _PIECE))
-            if not piece:
-                break
+        before: Future[Any] = beside.submit(int)
+        while left and not stop.is_set() and (piece := source.read(min(left, _PIECE))):
             left -= len(piece)
-            hashed = beside.submit(digest.update, piece)
-            if data := squeeze.compress(piece):
-                ingest.write(data)
-                size += len(data)
-                grown(size)
-            hashed.result()
-    ingest.write(rest := squeeze.flush())
+            data = squeeze.compress(piece)
+            before.result()
+            before = beside.submit(settle, piece, data)
+        before.result()
+    settle(b"", squeeze.flush())
     if not stop.is_set() and (left or f"sha256:{digest.hexdigest()}" != tar.digest):
         raise Internal(f"layer {tar.digest}: its bytes have changed on disk; the push is given up, get the image again")
-    grown(size + len(rest))
