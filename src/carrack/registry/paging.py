@@ -16,6 +16,7 @@ from carrack.registry.head import Headers
 
 PAGE_LIMIT = 8 * 1024 * 1024
 PAGES_LIMIT = 5_000
+TAGS_LIMIT = 250_000
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _NEXT = re.compile(r"<([^<>]{1,8192})>\s*;[^,<]*\brel=\"?next\"?")
 

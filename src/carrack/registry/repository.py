@@ -202,11 +202,15 @@ class Repository:
             )
 
         place, session, page, following = await self._first(get, digest=False)
+        seen = 0
         for _ in range(paging.PAGES_LIMIT):
             for tag in page:
                 yield tag
+            seen += len(page)
             if not following or not page:
                 return
+            if seen > paging.TAGS_LIMIT:
+                break
             page, following = await self._tag_page(place, session, following, what, self._attempts)
         raise Untrue(f"{what} from {place.host}: a list without end")
 
