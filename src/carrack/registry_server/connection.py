@@ -25,6 +25,9 @@ SILENCE = 120.0
 HEAD_TIME = 30.0
 """Seconds for the whole of a request's head."""
 
+LEAST = 1024
+"""Bytes a second that a body must bring, by the minute: who sends less only keeps a thread busy."""
+
 LINGER = 2.0
 _BUFFER = 1 << 20
 _READ = 64 << 10
@@ -42,6 +45,8 @@ class WireBody:
         self._wire = wire
         self._framer = framer
         self._left = length
+        self._since = time.monotonic()
+        self._come = 0
 
     @property
     def finished(self) -> bool:
@@ -82,8 +87,7 @@ class WireBody:
         view = memoryview(bytearray(min(self._left, _BUFFER)))
         while self._left:
             size = self._wire.receive_into(view[: min(self._left, len(view))], whole=True)
-            if not size:
-                raise ConnectionResetError("the client has closed the connection within a body")
+            self._came(size)
             self._left -= size
             yield view[:size]
 
@@ -94,10 +98,20 @@ class WireBody:
         buffer = bytearray(_BUFFER) if not self._framer.complete else bytearray()
         while not self._framer.complete:
             size = self._wire.receive_into(buffer)
-            if not size:
-                raise ConnectionResetError("the client has closed the connection within a body")
+            self._came(size)
             yield from self._framer.payload(buffer, size)
         self._wire.rest = self._framer.rest
+
+    def _came(self, size: int) -> None:
+        """Take note of bytes. Raises OSError at the client's end, and when too little comes."""
+        if not size:
+            raise ConnectionResetError("the client has closed the connection within a body")
+        self._come += size
+        now = time.monotonic()
+        if now - self._since >= STALL:
+            if self._come < LEAST * (now - self._since):
+                raise TimeoutError("the client sends too little")
+            self._since, self._come = now, 0
 
 
 class Connection:

@@ -178,3 +178,25 @@ def test_stop_ends_an_idle_connection(peer: _Peer) -> None:
     peer.answer()
     peer.connection.stop()
     assert peer.ended()
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000", b"Transfer-Encoding: chunked"])
+def test_a_body_by_drops_is_given_up(peer: _Peer, monkeypatch: pytest.MonkeyPatch, framing: bytes) -> None:
+    monkeypatch.setattr(module, "STALL", 0.05)
+    peer.send(b"PUT /x HTTP/1.1\r\nHost: h\r\n" + framing + b"\r\n\r\n" + b"1\r\n")
+    ended = threading.Event()
+
+    def drip() -> None:
+        while not ended.wait(0.01):
+            try:
+                peer.send(b"a\r\n1\r\n")
+            except OSError:
+                return
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        assert peer.answer()[0] == ""
+    finally:
+        ended.set()
+        thread.join(5)
