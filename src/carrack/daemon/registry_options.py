@@ -16,7 +16,7 @@ DEFAULT_FILE = "/etc/carrack/registries.toml"
 DEFAULT_CERTS = "/etc/docker/certs.d"
 _FILE_LIMIT = 1024 * 1024
 PROXIES = ("http-proxy", "https-proxy", "no-proxy")
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 
 
 def registry_options(settings: Mapping[str, Any], environment: Mapping[str, str]) -> RegistrySettings:
@@ -95,7 +95,7 @@ def _mirror(text: str) -> str:
         raise InvalidArgument(
             f"invalid mirror: unsupported path in {text!r}: a mirror below a path goes into {DEFAULT_FILE}"
         )
-    if not _HOST.fullmatch(parts.netloc) or port == 0:
+    if not re.fullmatch(_HOST, parts.netloc) or port == 0:
         raise InvalidArgument(f"invalid mirror: {text!r} is not a valid URI")
     return f"{parts.scheme}://{parts.netloc}/"
 
@@ -108,7 +108,10 @@ def _insecure(text: str) -> str:
             return str(ipaddress.ip_network(host, strict=False))
         except ValueError:
             raise InvalidArgument(f"insecure registry {text} is not valid: neither HOST[:PORT] nor a network") from None
-    if not _HOST.fullmatch(host) or int(host.rpartition(":")[2] if host[-1:].isdigit() and ":" in host else 1) > 65535:
+    if (
+        not re.fullmatch(_HOST, host)
+        or int(host.rpartition(":")[2] if host[-1:].isdigit() and ":" in host else 1) > 65535
+    ):
         raise InvalidArgument(f'insecure registry {text} is not valid: invalid host "{host}"')
     return host
 

@@ -58,20 +58,17 @@ def test_settings_change_while_it_runs() -> None:
 @pytest.mark.parametrize(
     ("first", "never"),
     [
-        ("carrack.registry.reach", "aiohttp.client"),
-        ("carrack.daemon.wiring", "aiohttp.client"),
-        ("carrack.daemon.wiring", "carrack.registry.reach"),
-        ("carrack.daemon.wiring", "tomllib"),
-        ("carrack.daemon.wiring", "carrack.registry.rules"),
+        ("carrack.registry.reach", {"aiohttp.client"}),
+        ("carrack.daemon.wiring", {"aiohttp.client", "tomllib", "carrack.registry.reach", "carrack.registry.rules"}),
     ],
 )
-def test_what_a_start_does_not_import(first: str, never: str) -> None:
+def test_what_a_start_does_not_import(first: str, never: set[str]) -> None:
     """aiohttp's client costs a tenth of a second, our own a fortieth: whoever does not pull does not pay."""
     code = f"""
 from carrack.daemon.imports import without_client
 without_client()
 import sys, {first}
-print({never!r} in sys.modules)
+print(*sys.modules)
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"
+    assert never & set(found.stdout.split()) == set()
