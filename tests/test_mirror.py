@@ -13,6 +13,7 @@ ELSEWHERE = {
     "api/routes/": "cli",
     "cli/commands/": "cli",
     "daemon/wiring.py": "cli",
+    "daemon/wiring_building.py": "cli",
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -208,3 +210,16 @@ def test_why_a_step_was_done(docker: Cli, daemon: DaemonProcess, image: str, tmp
     assert identity.startswith("sha256:")
     assert ours("build", "-q", "--build-arg", "V=2", str(tmp_path)).stdout.strip() == identity
     ours("rmi", "-f", identity)
+
+
+def test_archives_are_unpacked_by_add_and_not_by_copy(build: Build, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:xz") as tar:
+        info = tarfile.TarInfo("bin/tool")
+        info.size, info.uid, info.mode = 3, 5, 0o4755
+        tar.addfile(info, io.BytesIO(b"abc"))
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "a.tar.xz").write_bytes(out.getvalue())
+    text = "FROM busybox\nADD a.tar.xz /one/\nCOPY a.tar.xz /two/\nADD --unpack=false a.tar.xz /three/\n"
+    shown = build(text + "RUN stat -c '%n %a %u' /one/bin/tool /two/* /three/*").stdout
+    assert "/one/bin/tool 4755 5\n/two/a.tar.xz 644 0\n/three/a.tar.xz 644 0\n" in shown

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from carrack.engine.build.bases import ImageBases
 from carrack.engine.build.cachemounts import CacheMounts
 from carrack.engine.build.executing import ContainerRunner
 from carrack.engine.build.export import ImageExport
+from carrack.engine.build.fetching import Fetches
 from carrack.engine.build.mounting import Mounts
 from carrack.engine.build.prune import BuildCache
 from carrack.engine.build.scratch import Scratch
@@ -18,7 +18,6 @@ from carrack.engine.build.service import Builder
 from carrack.engine.build.sharing import Shared
 from carrack.engine.build.working import Tools
 from carrack.engine.containers.transient import Transients
-from carrack.errors import NotSupported
 from carrack.linux.syscalls import LINUX
 from carrack.storage.content import ContentStore
 from carrack.storage.usage import room
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
     from carrack.engine.containers.start import Starter
 
 
-def builder(services: Services, root: ContentStore, attachments: Attachments, starter: Starter) -> Builder:
+def builder(
+    services: Services, root: ContentStore, attachments: Attachments, starter: Starter, proxies: Mapping[str, str]
+) -> Builder:
     """The builder of a daemon whose containers stand."""
     images = services.images
     transients = Transients(
@@ -43,20 +44,15 @@ def builder(services: Services, root: ContentStore, attachments: Attachments, st
     places.sweep()
     kept = CacheMounts(Path(services.paths.data_root) / "build" / "mounts")
     mounts = Mounts(tools, kept, places)
+    fetches = Fetches(root, root.root / "build" / "git", proxies)
+    fetches.sweep()
     cache = BuildCache(services.build_cache, kept, images.store, lambda: room(root.root)[1])
     bases = ImageBases(images.store, images.layers, images.puller)
-    return Builder(tools, bases, mounts, _Fetches(), ImageExport(images.store), cache)
-
-
-class _Fetches:
-    """See Fetcher."""
-
-    @asynccontextmanager
-    async def open(self, step: Any, request: Any, moved: Any) -> AsyncIterator[dict[str, Any]]:
-        if step.remote and any("://" in source for source in step.sources):
-            raise NotSupported("ADD of URLs is not supported by this version of Carrack: fetch it in a RUN")
-        yield {}
-
-    @asynccontextmanager
-    async def archives(self, gathered: Any, extract: bool | None) -> AsyncIterator[None]:
-        yield
+    return Builder(
+        tools,
+        bases,
+        mounts,
+        fetches,
+        ImageExport(images.store),
+        cache,
+    )

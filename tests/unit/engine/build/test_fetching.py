@@ -1,0 +1,223 @@
+"""What ADD gets from elsewhere: a server and repositories of the test's own, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import http.server
+import io
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.fakes.building import NoAgents, Workshop
+from tests.fakes.images import HOST
+
+from carrack.dockerfile import file
+from carrack.engine.build import copying
+from carrack.engine.build.fetching import Fetches
+from carrack.engine.build.request import Files, Request
+from carrack.engine.build.steps import CopyStep
+from carrack.errors import CarrackError
+from carrack.storage.trees.base import walk
+from carrack.storage.trees.picking import Picked
+
+HELLO = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+
+def archive() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        info = tarfile.TarInfo("in/side")
+        info.size = 2
+        tar.addfile(info, io.BytesIO(b"ok"))
+    return out.getvalue()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves a few files, one of them badly."""
+
+    def do_GET(self) -> None:
+        if self.path == "/gone":
+            self.send_error(404)
+            return
+        body = {"/a.tar.gz": gzip.compress(archive()), "/to": b""}.get(self.path, b"hello")
+        if self.path == "/to":
+            self.send_response(302)
+            self.send_header("Location", "/hello.txt")
+        else:
+            self.send_response(200)
+            self.send_header("Last-Modified", "Thu, 01 Jan 1970 00:00:09 GMT")
+        self.send_header("Content-Length", str(len(body) + (self.path == "/short")))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+        thread.join()
+
+
+def fetch(workshop: Workshop, *sources: str, **more: object) -> dict[str, str]:
+    """The files of what ADD of these would copy, by name; archives unpacked as it would."""
+
+    async def context() -> Files:
+        raise AssertionError
+
+    async def run() -> dict[str, str]:
+        fetches = Fetches(workshop.world.content, workshop.world.folder / "git", {})
+        step = CopyStep(sources, "/x/", remote=True, **{"extract": None, **more})  # type: ignore[arg-type]
+        request = Request(file.parse("FROM x"), context, HOST, HOST, NoAgents())
+        found: dict[str, str] = {}
+        async with fetches.open(step, request, lambda *_: None) as fetched:
+            gathered = copying.gather(step, None, fetched)
+            async with fetches.archives(gathered, step.extract):
+                for tree, thing in gathered.things():
+                    inner = gathered.archives.get(id(thing[0].entry))
+                    if inner is not None:
+                        tree, thing = inner, [Picked(entry, entry.path) for entry in walk(inner, b"")]
+                    for each in thing:
+                        if each.entry.kind == b"0":
+                            data = b"".join(bytes(piece) for piece in tree.data(each.entry))
+                            found[each.name.decode()] = data.decode("latin-1")
+        return found
+
+    found = asyncio.run(run())
+    assert list((workshop.world.folder / "content" / "ingest").iterdir()) == []
+    return found
+
+
+def test_a_file(workshop: Workshop, server: str) -> None:
+    assert fetch(workshop, f"{server}/hello.txt", checksum=HELLO) == {"hello.txt": "hello"}
+    assert fetch(workshop, f"{server}/to") == {"to": "hello"}
+
+
+def test_archives_from_elsewhere_stay_as_they_are(workshop: Workshop, server: str) -> None:
+    assert list(fetch(workshop, f"{server}/a.tar.gz")) == ["a.tar.gz"]
+    assert fetch(workshop, f"{server}/a.tar.gz", extract=True) == {"in/side": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "said"),
+    [
+        ("/hello.txt", {"checksum": "sha256:00"}, "digest mismatch"),
+        ("/gone", {}, "the server answered 404"),
+        ("/short", {}, "the connection broke after 5 of 6"),
+        ("/", {}, "cannot tell a file's name"),
+    ],
+)
+def test_what_goes_wrong(workshop: Workshop, server: str, path: str, more: dict[str, object], said: str) -> None:
+    with pytest.raises(CarrackError, match=said):
+        fetch(workshop, f"{server}{path}", **more)
+
+
+def test_nobody_there(workshop: Workshop) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        with pytest.raises(CarrackError, match="could not be fetched"):
+            fetch(workshop, f"http://127.0.0.1:{sock.getsockname()[1]}/x")
+
+
+def test_archives_of_the_context(workshop: Workshop) -> None:
+    async def run() -> None:
+        fetches = Fetches(workshop.world.content, workshop.world.folder / "git", {})
+        tree = workshop.context(
+            {"plain": "no archive at all, but of some length" * 50, "a.tar": archive().decode("latin-1")}
+        )
+        for extract, expected in ((None, 1), (False, 0)):
+            gathered = copying.gather(CopyStep(("a.tar", "plain"), "/x/", remote=True), Files(tree), {})
+            async with fetches.archives(gathered, extract):
+                assert len(gathered.archives) == expected
+        tree.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A repository behind `git daemon`: its address and its first commit."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    place = tmp_path / "repos" / "r.git"
+    place.mkdir(parents=True)
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(tmp_path)}
+
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "safe.directory=*"]
+        done = subprocess.run(["git", *who, *words], cwd=place, env=env, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q", "-b", "main")
+    (place / "f").write_text("one")
+    (place / "sub").mkdir()
+    (place / "sub/g").write_text("two")
+    (place / "out").symlink_to("/etc")
+    git("add", "-A")
+    git("commit", "-q", "-m", "first")
+    first = git("rev-parse", "HEAD")
+    git("tag", "v1")
+    (place / "f").write_text("later")
+    git("commit", "-qam", "second")
+    (place / ".git" / "git-daemon-export-ok").touch()
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    words = [
+        "git",
+        "daemon",
+        "--listen=127.0.0.1",
+        f"--port={port}",
+        f"--base-path={tmp_path / 'repos'}",
+        "--reuseaddr",
+    ]
+    daemon = subprocess.Popen([*words, "--export-all"], env=env, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        for _ in range(100):
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"git://127.0.0.1:{port}/r.git", first
+    finally:
+        os.killpg(daemon.pid, 15)
+        daemon.wait()
+
+
+def test_repositories(workshop: Workshop, repository: tuple[str, str]) -> None:
+    address, first = repository
+    assert fetch(workshop, address) == {"f": "later", "sub/g": "two"}
+    assert fetch(workshop, f"{address}#v1:sub") == {"g": "two"}
+    assert fetch(workshop, f"{address}#v1", checksum=first)["f"] == "one"
+    assert "HEAD" in " ".join(fetch(workshop, f"{address}#v1", keep_git_dir=True))
+    assert list((workshop.world.folder / "git").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "more", "said"),
+    [
+        ("#nothing", {}, "git fetch failed"),
+        ("#v1", {"checksum": "0" * 40}, "the commit is"),
+        ("#v1:none", {}, "is not in the repository"),
+        ("#v1:out", {}, "is not in the repository"),
+    ],
+)
+def test_cve_2026_33748_repositories_that_are_not_what_was_asked(
+    workshop: Workshop, repository: tuple[str, str], what: str, more: dict[str, object], said: str
+) -> None:
+    with pytest.raises(CarrackError, match=said):
+        fetch(workshop, repository[0] + what, **more)

@@ -1,0 +1,47 @@
+"""Addresses of repositories."""
+
+import pytest
+
+from carrack.engine.build.giturl import GitSource, is_git, parse
+from carrack.errors import InvalidArgument
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://h/a/b.git", GitSource("https://h/a/b.git")),
+        ("https://h/b.git#main", GitSource("https://h/b.git", "main")),
+        ("https://h/b.git#v1:sub/dir/", GitSource("https://h/b.git", "v1", "sub/dir")),
+        ("https://h/b.git#:sub", GitSource("https://h/b.git", "", "sub")),
+        ("git@h:a/b.git#x", GitSource("git@h:a/b.git", "x")),
+        ("https://h/b.git?tag=v1&subdir=s&keep-git-dir=true&checksum=abcdef1",
+         GitSource("https://h/b.git", "v1", "s", "abcdef1", True)),
+        ("git://h/b", GitSource("git://h/b")),
+    ],
+)  # fmt: skip
+def test_parse(text: str, expected: GitSource) -> None:
+    assert is_git(text)
+    assert parse(text) == expected
+
+
+def test_names() -> None:
+    assert GitSource("https://h/a/b.git").name == "b"
+    assert GitSource("git@h:b.git").name == "b"
+
+
+@pytest.mark.parametrize("text", ["https://h/file.tar.gz", "local/path.git", "http://h/x", "./a"])
+def test_what_is_none(text: str) -> None:
+    assert not is_git(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://h/b.git#--upload-pack=x", "https://h/b.git#a..b", "https://h/b.git#:../x", "https://h/b.git#:.git/hooks",
+        "https://h/b.git?subdir=a/../../b", "https://h/b.git?what=1", "https://h/b.git?checksum=zz", "ssh://-oProxy/b.git",
+        "ext::sh -c x", "file:///etc/b.git", "https://h/b.git#a b",
+    ],
+)  # fmt: skip
+def test_cve_2026_33748_nothing_is_an_option_or_leads_out(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        parse(text)
