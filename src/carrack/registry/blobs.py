@@ -13,7 +13,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 class BlobStream:
-    """The bytes of a blob from `offset` on, by iteration, in pieces of up to 256 KiB; only to be read once.
+    """The bytes of a blob from `offset` on, by iteration, in pieces of up to 1 MiB; only to be read once.
 
     It ends exactly at the descriptor's size. Raises Interrupted when the connection breaks or stalls: go on with a new
     stream at the number of bytes taken so far. Raises Untrue when the registry sends more, or something else.

@@ -45,6 +45,7 @@ class Transport:
         self._settings = settings
         self._idle: dict[_Key, list[tuple[float, Connection]]] = {}
         self._contexts: dict[tuple[bool, tuple[tuple[str, int], ...]], ssl.SSLContext] = {}
+        self._watched: set[_Key] = set()
         self._closed = False
 
     async def ask(
@@ -130,18 +131,25 @@ class Transport:
         if not reusable or self._closed or len(self._idle.get(key, ())) >= _IDLE_MOST:
             connection.close()
             return
-        kept = self._idle.setdefault(key, [])
-        kept.append((time.monotonic(), connection))
-        asyncio.get_running_loop().call_later(IDLE_SECONDS, self._expire, key)
+        self._idle.setdefault(key, []).append((time.monotonic(), connection))
+        self._watch(key)
+
+    def _watch(self, key: _Key) -> None:
+        """Have the connections to one server looked at in a while, once for all of them."""
+        if key not in self._watched:
+            self._watched.add(key)
+            asyncio.get_running_loop().call_later(IDLE_SECONDS, self._expire, key)
 
     def _expire(self, key: _Key) -> None:
+        self._watched.discard(key)
         kept = self._idle.pop(key, [])
-        fresh = [(since, connection) for since, connection in kept if time.monotonic() - since < IDLE_SECONDS - 1]
+        fresh = [(since, connection) for since, connection in kept if time.monotonic() - since < IDLE_SECONDS * 0.9]
         for entry in kept:
             if entry not in fresh:
                 entry[1].close()
         if fresh:
             self._idle[key] = fresh
+            self._watch(key)
 
     async def _connect(self, key: _Key, proxy: proxies.Proxy | None, hosts: tuple[str, ...]) -> Connection:
         context = None

@@ -98,6 +98,21 @@ def test_a_kept_connection_that_the_server_closed_is_not_used() -> None:
         _with_transport(work)
 
 
+def test_idle_connections_are_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carrack.registry.transport.IDLE_SECONDS", 0.05)
+
+    async def work(transport: Transport) -> None:
+        for _ in range(3):
+            await _body(transport, f"{registry.url}/x")
+        assert len(transport._watched) == 1
+        await asyncio.sleep(0.5)
+        assert (transport._idle, transport._watched) == ({}, set())
+
+    with FakeRegistry() as registry:
+        _served(registry, "/x")
+        _with_transport(work)
+
+
 def test_cve_2020_15157_credentials_do_not_follow_a_redirect() -> None:
     with FakeRegistry() as registry, FakeRegistry() as other:
         _served(registry, "/x", Fault("/x", redirect=f"{other.url}/y"))
