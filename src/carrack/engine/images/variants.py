@@ -7,25 +7,43 @@ Images that never had a manifest (imported, committed, from a docker-archive) ha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carrack.errors import CarrackError
-from carrack.oci import image_config, manifest, media_types
+from carrack.oci import document, image_config, manifest, media_types
 from carrack.oci.descriptor import Descriptor
 from carrack.oci.manifest import Index, Manifest
+from carrack.oci.platform import Platform
 
 if TYPE_CHECKING:
     from carrack.engine.images.delete import Users
     from carrack.engine.images.image import Image
     from carrack.engine.images.layers import LayerStore
     from carrack.engine.images.store import ImageStore
-    from carrack.oci.platform import Platform
     from carrack.storage.content import ContentStore
 
 Document = dict[str, Any]
 _ATTESTATION = "attestation-manifest"
 _KIND, _FOR = "vnd.docker.reference.type", "vnd.docker.reference.digest"
 _REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What an index lists: as it is understood, and word for word, for the platform to be shown as it was written."""
+
+    descriptor: Descriptor
+    shown: Document
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A manifest or an index that is here, and a descriptor of it."""
+
+    descriptor: Descriptor
+    parsed: Manifest | Index
+    entries: tuple[_Entry, ...] = ()
 
 
 class Variants:
@@ -36,55 +54,51 @@ class Variants:
         self._layers = layers
         self._content = content
         self._users = users
-        self._parsed: dict[str, tuple[Descriptor, Manifest | Index] | None] = {}
+        self._parsed: dict[str, _Kept | None] = {}
 
     def target(self, image: Image) -> Descriptor | None:
         """What the image's names lead to: the index it came by, else its manifest."""
         found = self._read(image.index) or self._read(image.manifest)
-        return found[0] if found else None
-
-    def own(self, image: Image) -> Descriptor | None:
-        """The image's manifest, with its platform as the index has it."""
-        entries = self._entries(image.index)
-        listed = next((entry for entry in entries if entry.digest == image.manifest), None)
-        if listed is not None:
-            return listed
-        found = self._read(image.manifest)
-        return found[0] if found else None
+        return found.descriptor if found else None
 
     def described(self, image: Image) -> Document | None:
-        """The same as a document."""
-        found = self.own(image)
-        return found.document() if found else None
+        """A descriptor of the image's manifest, with all that the index says of it."""
+        entries = self._entries(image.index)
+        listed = next((entry for entry in entries if entry.descriptor.digest == image.manifest), None)
+        if listed is not None:
+            return listed.shown
+        found = self._read(image.manifest)
+        return found.descriptor.document() if found else None
 
     def manifests(self, image: Image) -> list[Document]:
         """A row for everything that the image's index lists, else one for its manifest; see ImageManifestSummary in
         the API's definition."""
         entries = list(self._entries(image.index))
         if not entries and (found := self._read(image.manifest)):
-            entries = [found[0]]
+            entries = [_Entry(found.descriptor, found.descriptor.document())]
         here = {other.manifest: other for other in (image, *self._store.siblings(image))}
-        return [self._row(entry, here.get(entry.digest)) for entry in entries]
+        return [self._row(entry, here.get(entry.descriptor.digest)) for entry in entries]
 
-    def _row(self, entry: Descriptor, image: Image | None) -> Document:
+    def _row(self, listed: _Entry, image: Image | None) -> Document:
+        entry = listed.descriptor
         found = self._read(entry.digest)
-        content = self._content_size(entry, found[1] if found else None)
+        parsed = found.parsed if found else None
+        content = self._content_size(entry, parsed)
         unpacked = self._layers.size(image.diff_ids) if image else 0
         row: Document = {
             "ID": entry.digest,
-            "Descriptor": entry.document(),
+            "Descriptor": listed.shown,
             "Available": image is not None,
             "Size": {"Content": content, "Total": content + unpacked},
-            "Kind": _kind(entry, found[1] if found else None),
+            "Kind": _kind(entry, parsed),
         }
         if row["Kind"] == "attestation":
             row["AttestationData"] = {"For": entry.annotations.get(_FOR, "")}
-            row["Available"] = found is not None and self._is_whole(found[1])
+            row["Available"] = parsed is not None and self._is_whole(parsed)
         elif row["Kind"] == "image":
             users = [use.container_id for use in self._users() if image is not None and use.image_id == image.id]
-            platform = _platform(entry, image)
             row["ImageData"] = {
-                "Platform": platform.document() if platform else {"architecture": "", "os": ""},
+                "Platform": listed.shown.get("platform") or _platform(image),
                 "Containers": users,
                 "Size": {"Unpacked": unpacked},
             }
@@ -100,18 +114,18 @@ class Variants:
         blobs = [parsed.config, *parsed.layers] if isinstance(parsed, Manifest) else []
         return all(self._content.has(blob.digest) for blob in blobs)
 
-    def _entries(self, digest: str, depth: int = 1) -> Iterator[Descriptor]:
+    def _entries(self, digest: str, depth: int = 1) -> Iterator[_Entry]:
         """What an index lists, and what the indexes in it do."""
         found = self._read(digest)
-        if found is None or not isinstance(found[1], Index) or depth > manifest.INDEX_DEPTH_LIMIT:
+        if found is None or depth > manifest.INDEX_DEPTH_LIMIT:
             return
-        for entry in found[1].manifests:
-            if entry.media_type in media_types.INDEXES:
-                yield from self._entries(entry.digest, depth + 1)
+        for entry in found.entries:
+            if entry.descriptor.media_type in media_types.INDEXES:
+                yield from self._entries(entry.descriptor.digest, depth + 1)
             else:
                 yield entry
 
-    def _read(self, digest: str) -> tuple[Descriptor, Manifest | Index] | None:
+    def _read(self, digest: str) -> _Kept | None:
         """A manifest or index that is here, with a descriptor of it; None for what is not, or cannot be read."""
         if not digest:
             return None
@@ -123,13 +137,18 @@ class Variants:
             self._parsed[digest] = self._parse(digest)
         return self._parsed[digest]
 
-    def _parse(self, digest: str) -> tuple[Descriptor, Manifest | Index] | None:
+    def _parse(self, digest: str) -> _Kept | None:
         try:
             data = self._content.read(digest, manifest.SIZE_LIMIT)
             parsed = manifest.parse(data)
         except (OSError, CarrackError):
             return None
-        return Descriptor(parsed.media_type, digest, len(data)), parsed
+        descriptor = Descriptor(parsed.media_type, digest, len(data))
+        if isinstance(parsed, Manifest):
+            return _Kept(descriptor, parsed)
+        listed = document.parse(data, limit=manifest.SIZE_LIMIT, what=digest)["manifests"]
+        entries = zip(parsed.manifests, listed, strict=True)
+        return _Kept(descriptor, parsed, tuple(_Entry(entry, _shown(entry, said)) for entry, said in entries))
 
 
 def has_name(image: Image, named_indexes: Collection[str]) -> bool:
@@ -155,7 +174,11 @@ def _kind(entry: Descriptor, parsed: Manifest | Index | None) -> str:
     return "image" if entry.media_type in media_types.MANIFESTS else "unknown"
 
 
-def _platform(entry: Descriptor, image: Image | None) -> Platform | None:
-    if entry.platform is not None:
-        return entry.platform
-    return image_config.platform_of(image.config) if image is not None else None
+def _shown(entry: Descriptor, said: Document) -> Document:
+    shown = entry.document()
+    return {**shown, "platform": dict(said["platform"])} if "platform" in shown else shown
+
+
+def _platform(image: Image | None) -> Document:
+    found = image_config.platform_of(image.config) if image is not None else Platform("")
+    return found.document()

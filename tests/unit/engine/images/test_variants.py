@@ -15,8 +15,9 @@ LAYERS = {name: tar({name: name.encode() * 9}) for name in ("amd64", "arm64")}
 CONFIGS = {name: config_for([layer], architecture=name) for name, layer in LAYERS.items()}
 IDS = {name: sha(config) for name, config in CONFIGS.items()}
 ARCHIVE = multi_platform(
-    {name: (CONFIGS[name], [LAYERS[name]]) for name in ("arm64", "amd64")}, "docker.io/library/app:1", attested="amd64"
-)
+    {name: (CONFIGS[name], [LAYERS[name]]) for name in ("arm64", "amd64")}, "docker.io/library/app:1", attested="amd64",
+    said={"arm64": {"platform": {"architecture": "arm64", "os": "linux", "variant": "v8"}}},
+)  # fmt: skip
 ARM, S390X = Platform("linux", "arm64"), Platform("linux", "s390x")
 
 
@@ -48,7 +49,7 @@ def test_one_row_that_tells_of_all(loaded: World) -> None:
     assert [each["Kind"] for each in row["Manifests"]] == ["image", "image", "attestation"]
     assert [each["Available"] for each in row["Manifests"]] == [True, True, False]
     assert arm["ImageData"] == {
-        "Platform": {"architecture": "arm64", "os": "linux"},
+        "Platform": {"architecture": "arm64", "os": "linux", "variant": "v8"},
         "Containers": [],
         "Size": {"Unpacked": len(LAYERS["arm64"])},
     }
@@ -82,7 +83,7 @@ def test_by_platform(loaded: World) -> None:
         asyncio.run(loaded.lister.inspect("app:1", platform=S390X))
     own = loaded.variants.described(asyncio.run(loaded.store.resolve("app:1", ARM)))
     assert own is not None
-    assert own["platform"] == {"architecture": "arm64", "os": "linux"}
+    assert own["platform"] == {"architecture": "arm64", "os": "linux", "variant": "v8"}, "as the index has it"
 
 
 def test_containers_are_told_of(loaded: World) -> None:
