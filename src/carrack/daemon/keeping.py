@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from carrack.api.routes import disk
 from carrack.engine.images.checks import ImageChecks
-from carrack.engine.images.service import held_layers
 from carrack.engine.system.fsck import Fsck
 from carrack.engine.system.janitor import Janitor
 from carrack.engine.system.owners import Accountant
@@ -36,6 +35,7 @@ def accountant(services: Services, config: Config) -> Accountant:
         services.images,
         services.store,
         lambda: [volume.name for volume in services.volumes.recorded],
+        lambda: [entry.layers for entry in services.build_cache],
         services.snapshotter.name,
     )
 
@@ -43,13 +43,12 @@ def accountant(services: Services, config: Config) -> Accountant:
 def fsck(services: Services, config: Config) -> Fsck:
     """What compares the data root with the records."""
     images, content = services.images, ContentStore(config.data_root)
-    held = partial(held_layers, services.store)
     settings = JudgeSettings(services.snapshotter.name, Path(config.data_root) / "layers", Path(config.data_root))
     return Fsck(
         Path(config.data_root),
         services.records,
         images.store,
-        ImageChecks(images.store, images.layers, content, services.snapshotter, held, partial(judging, settings)),
+        ImageChecks(images.store, images.layers, content, services.snapshotter, partial(judging, settings)),
         content,
         services.store,
         services.snapshotter,

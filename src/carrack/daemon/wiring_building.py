@@ -35,7 +35,7 @@ def builder(
     images = services.images
     transients = Transients(
         services.containers.creator, starter, attachments, services.joining.connector, services.snapshotter,
-        services.paths,
+        services.paths, services.store.transient,
     )  # fmt: skip
     tools = Tools(
         images.layers, root, services.snapshotter, LINUX, services.build_cache, ContainerRunner(transients), Shared()

@@ -25,6 +25,8 @@ BLOB, PARTIAL, INGEST, LAYER, CHAIN, SNAPSHOT, FILES, LOG, VOLUME, RECORDS, DAMA
     "blob", "partial", "ingest", "layer", "chain", "snapshot", "files", "log", "volume", "records", "damaged",
     "reserve", "engine", "quarantine",
 )  # fmt: skip
+#: what builds keep beside their layers
+BUILD = "build"
 #: chains of layers unpacked, by drivers that have no other way
 TREE = "tree"
 UNKNOWN = "unknown"
@@ -94,7 +96,7 @@ def place_of(parts: tuple[str, ...]) -> tuple[Place, bool]:
 #: what has one owner with all that is in it
 _WHOLE: Final = {
     "engine-id": ENGINE, "carrackd.lock": ENGINE, "reserve": RESERVE, "ingest": INGEST, "bootstrap": INGEST,
-    "quarantine": QUARANTINE,
+    "quarantine": QUARANTINE, "build": BUILD,
 }  # fmt: skip
 #: what has an owner each, that many names below the data root
 _BELOW: Final = {"blobs": (BLOB, 3), "partial": (PARTIAL, 2), "containers": (FILES, 2), "volumes": (VOLUME, 2)}

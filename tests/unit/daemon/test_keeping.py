@@ -12,16 +12,24 @@ from carrack.daemon.config import Config
 from carrack.engine.images.policy import Rules
 
 
+class Containers(list[Any]):
+    """Plays the container store."""
+
+    def __init__(self) -> None:
+        self.transient: set[str] = set()
+
+
 def services() -> Any:
     volume = SimpleNamespace(name="data")
     return SimpleNamespace(
         images=SimpleNamespace(
             keeper=SimpleNamespace(rules=Rules()),
             store=[],
-            layers=SimpleNamespace(cache=SimpleNamespace(blobs=())),
+            layers=SimpleNamespace(cache=SimpleNamespace(blobs=()), blobs=list),
             checks=None,
         ),
-        store=[],
+        store=Containers(),
+        build_cache=[],
         volumes=SimpleNamespace(recorded=[volume]),
         snapshotter=SimpleNamespace(name="erofs", keys=list),
         records=SimpleNamespace(path="meta.db"),

@@ -44,6 +44,7 @@ ID = "c" * 64
         (f"containers/{ID}/{ID}-json.log.2.gz", Place("log", ID)),
         (f"containers/{ID}/local-logs/container.log", Place("log", ID)),
         ("volumes/data/_data/x", Place("volume", "data")),
+        ("build/mounts/x/0/files", Place("build")),
         ("lost+found/x", Place("unknown", "lost+found")),
     ],
 )

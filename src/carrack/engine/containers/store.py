@@ -25,6 +25,8 @@ class ContainerStore:
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, str] = {}
         self._unreadable: set[str] = set()
+        self.transient: set[str] = set()
+        """The ids of what runs as a container, but has no record: see `transient`."""
 
     def load(self) -> None:
         """Read every record; one that cannot be understood is reported and left as it is, and shown as a dead container

@@ -50,7 +50,7 @@ class Ended:
 
 
 class Transients:
-    """Runs them."""
+    """Runs them; ``active`` has the ids of those there are, so that nobody takes what is theirs for garbage."""
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Transients:
         connector: Connector,
         snapshotter: Snapshotter,
         paths: Paths,
+        active: set[str],
     ) -> None:
         self._creator = creator
         self._starter = starter
@@ -67,6 +68,7 @@ class Transients:
         self._connector = connector
         self._snapshotter = snapshotter
         self._paths = paths
+        self._active = active
 
     @asynccontextmanager
     async def run(
@@ -77,6 +79,8 @@ class Transients:
         c = self._creator.transient(body, layers)
         c.mounts = list(mounts)
         async with AsyncExitStack() as undo:
+            self._active.add(c.id)
+            undo.callback(self._active.discard, c.id)
             undo.push_async_callback(asyncio.to_thread, self._snapshotter.remove, c.id)
             await whole(asyncio.to_thread(self._snapshotter.prepare, c.id, layers))
             undo.push_async_callback(asyncio.to_thread, shutil.rmtree, self._paths.data(c.id), ignore_errors=True)

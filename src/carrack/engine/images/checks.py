@@ -15,7 +15,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -92,7 +92,7 @@ class Judge(Protocol):
 
 
 class ImageChecks:
-    """``held`` tells the layers that containers stand on; ``judging`` gives one who reads things again."""
+    """``judging`` gives one who reads things again."""
 
     def __init__(
         self,
@@ -100,14 +100,12 @@ class ImageChecks:
         layers: LayerStore,
         content: ContentStore,
         files: Files,
-        held: Callable[[], Iterable[str]],
         judging: Callable[[], AbstractAsyncContextManager[Judge]],
     ) -> None:
         self._store = store
         self._layers = layers
         self._content = content
         self._files = files
-        self._held = held
         self._judging = judging
 
     async def run(self, how: How) -> AsyncGenerator[Finding, None]:
@@ -133,12 +131,12 @@ class ImageChecks:
                 yield Finding(PROBLEM, "content", digest, text, mended)
 
     async def _all_layers(self, how: How, judge: Judge) -> AsyncGenerator[Finding, None]:
-        needed = {diff_id for image in self._store for diff_id in image.diff_ids} | set(self._held())
+        needed = {diff_id for image in self._store for diff_id in image.diff_ids} | self._store.held
         for diff_id in sorted(needed):
             async with self._layers.hold([diff_id]):
                 users = self._users(partial(_has_layer, diff_id))
-                if not users and diff_id in self._held():
-                    users = "a container of a removed image"
+                if not users and diff_id in self._store.held:
+                    users = "a container of a removed image, or of the build cache"
                 wrong = await self._layer_damage(diff_id, how, judge) if users else ""
                 if wrong:
                     yield await self._layer(diff_id, users, wrong, how)
@@ -147,7 +145,7 @@ class ImageChecks:
         text = f"the layer {diff_id} of {users} {wrong}"
         mended = await whole(self._mend(diff_id)) if how.mend else ""
         if how.mend and "made again" not in mended:
-            text += "; it cannot be made again here: remove the image, and pull or load it again"
+            text += "; it cannot be made again here: remove what needs it, and pull, load or build it again"
         return Finding(PROBLEM, "layers", diff_id, text, mended)
 
     async def _garbage(self, how: How) -> AsyncGenerator[Finding, None]:

@@ -151,7 +151,8 @@ class Keeper:
         sizes = await asyncio.to_thread(self._sizes, images)
         kin = {image.id: self._kin(image) for image in images}
         groups = {each[0].id: each for each in kin.values()}
-        candidates = [self._candidate(kin, each, used) for each in groups.values()] + self._cached()
+        candidates = [self._candidate(kin, each, used) for each in groups.values()]
+        candidates += [*self._cached(), self._held(sizes)]
         sizes |= {_blob(blob.digest): blob.size for blob in self._layers.cache.blobs}
         return policy.plan(candidates, sizes, rules, self._room(), times.now())
 
@@ -171,6 +172,10 @@ class Keeper:
             used=in_use,
             parent=kin[parent][0].id if parent in kin else parent,
         )
+
+    def _held(self, sizes: Collection[str]) -> Candidate:
+        """What stays when its images go: to remove them frees less by that."""
+        return policy.Candidate("", (), 0, times.now(), frozenset(self._store.held.intersection(sizes)), used=True)
 
     def _cached(self) -> list[Candidate]:
         return [

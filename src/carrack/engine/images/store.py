@@ -215,6 +215,11 @@ class ImageStore:
         """What collect() would delete now."""
         return await self._layers.unneeded(self._roots, self._held_layers)
 
+    @property
+    def held(self) -> set[str]:
+        """The layers that stay whatever becomes of the images: containers stand on them, or builds remember them."""
+        return set(self._held_layers())
+
     @asynccontextmanager
     async def hold(self, image: Image) -> AsyncIterator[None]:
         """While inside, the image's layers stay, even if it is removed: for making a container from it, a use of it."""

@@ -50,6 +50,8 @@ class Containers(Protocol):
     @property
     def names(self) -> dict[str, str]: ...
 
+    transient: set[str]
+
 
 class Fsck:
     """Checks on demand, one at a time. ``volumes`` tells the names on record."""
@@ -166,10 +168,13 @@ class Fsck:
 
         found = await asyncio.to_thread(look)
         ids = self._ids()
-        return {(kind, key) for kind, key in found if key not in ids}
+        return {(kind, key) for kind, key in found if key not in ids and not key.startswith(_OF_BUILDS)}
 
     def _ids(self) -> set[str]:
-        return {container.id for container in self._containers} | set(self._containers.names.values())
+        return {container.id for container in self._containers} | {
+            *self._containers.names.values(),
+            *self._containers.transient,
+        }
 
     def _superfluous(self) -> list[str]:
         return sorted(digest for digest in partial.present(self._content.root) if self._content.has(digest))
@@ -187,6 +192,7 @@ class Fsck:
 
 
 _SNAPSHOTS = "layers/{driver}/containers"
+_OF_BUILDS = "build-"  # views of files that builds take away themselves
 
 
 def _age(entry: os.DirEntry[str]) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-IMAGE, CONTAINER, VOLUME, ENGINE, UNOWNED = "image", "container", "volume", "engine", "unowned"
+IMAGE, CONTAINER, VOLUME, BUILDS, ENGINE, UNOWNED = "image", "container", "volume", "builds", "engine", "unowned"
 
 _GC = "`carrack gc` removes it"
 _FSCK = "`carrack fsck --repair` removes it"
@@ -41,13 +41,16 @@ class Holding:
 @dataclass(frozen=True, slots=True)
 class Known:
     """All that the services know of. ``containers`` by id; ``driver`` is the tree of the snapshot driver in use;
-    ``cached`` are the digests of blobs that are kept for the next pull."""
+    ``cached`` are the digests of blobs that are kept for the next pull; ``builds`` what the build cache remembers, and
+    ``running`` the ids of steps that are just being run."""
 
     images: tuple[Holding, ...]
     containers: Mapping[str, Holding]
     volumes: Collection[str]
     driver: str
     cached: Collection[str] = ()
+    builds: tuple[Holding, ...] = ()
+    running: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,7 +81,7 @@ def explain(shares: Iterable[Share], known: Known) -> list[Row]:
     for share in shares:
         row = owners.of(share.place)
         sizes[row] = sizes.get(row, 0) + share.size
-    order = (IMAGE, CONTAINER, VOLUME, ENGINE, UNOWNED)
+    order = (IMAGE, CONTAINER, VOLUME, BUILDS, ENGINE, UNOWNED)
     rows = [Row(row.kind, row.owners, row.what, row.note, size) for row, size in sizes.items()]
     return sorted(rows, key=lambda row: (order.index(row.kind), -row.size, row.owners, row.what))
 
@@ -94,6 +97,9 @@ class _Owners:
         held = known.containers.values()
         self._held = _index((container.name, container.layers) for container in held)
         self._held_chains = _index((container.name, _chains(container.layers)) for container in held)
+        self._built = {diff_id for build in known.builds for diff_id in build.layers}
+        self._built |= {chain for build in known.builds for chain in _chains(build.layers)}
+        self._built_blobs = {digest for build in known.builds for digest in build.blobs}
 
     def of(self, place: Place) -> Row:
         if place.driver not in ("", self._known.driver):
@@ -122,12 +128,16 @@ class _Owners:
             return Row(IMAGE, images[key], what if len(images[key]) == 1 else f"shared {what}")
         if key in containers:
             return Row(CONTAINER, containers[key], f"{what} of a removed image")
+        if key in self._built:
+            return Row(BUILDS, (), f"{what} of the build cache")
         return _nobodys(path.format(place.driver, place.name), f"nothing needs it: {_GC}")
 
     def blob(self, place: Place) -> Row:
         digest = f"sha256:{place.name}"
         if digest in self._blobs:
             return Row(IMAGE, self._blobs[digest], "compressed layers and manifests")
+        if digest in self._built_blobs:
+            return Row(BUILDS, (), "compressed layers of the build cache")
         if digest in self._known.cached:
             return Row(ENGINE, (), "layers of removed images, kept for the next pull")
         return _nobodys(f"blobs/sha256/{place.name}", f"nothing needs it: {_GC}")
@@ -135,6 +145,8 @@ class _Owners:
     def of_container(self, place: Place) -> Row:
         what, path = _OF_CONTAINER[place.kind]
         container = self._known.containers.get(place.name)
+        if place.name in self._known.running or place.name.startswith("build-"):
+            return Row(BUILDS, (), "steps that are being run")
         if container is None:
             return _nobodys(path.format(driver=place.driver, name=place.name), f"of no container: {_FSCK}")
         return Row(CONTAINER, (container.name,), what)
@@ -143,6 +155,9 @@ class _Owners:
         if place.name in self._known.volumes:
             return Row(VOLUME, (place.name,), "data")
         return _nobodys(f"volumes/{place.name}", "of no volume on record: look at it, and remove it by hand")
+
+    def build(self, place: Place) -> Row:
+        return Row(BUILDS, (), "cache mounts")
 
     def engine(self, place: Place) -> Row:
         return Row(ENGINE, (), _OF_ENGINE[place.kind])
@@ -195,6 +210,7 @@ _OF_KIND: dict[str, Callable[[_Owners, Place], Row]] = {
     accounting.CHAIN: _Owners.chain,
     accounting.TREE: _Owners.tree,
     accounting.BLOB: _Owners.blob,
+    accounting.BUILD: _Owners.build,
     accounting.VOLUME: _Owners.volume,
     accounting.DAMAGED: _Owners.damaged,
     accounting.QUARANTINE: _Owners.quarantine,
@@ -204,33 +220,32 @@ _OF_KIND: dict[str, Callable[[_Owners, Place], Row]] = {
 }
 
 
-class Container(Protocol):
-    """What is needed of one."""
+class Containers(Protocol):
+    """What is needed of the container store."""
 
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def layers(self) -> tuple[str, ...]: ...
+    transient: set[str]
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class Accountant:
-    """Measures the data root on demand, one at a time. ``driver`` is the snapshot driver's name, ``volumes`` tells the
-    names on record."""
+    """Measures the data root on demand, one at a time. ``driver`` is the snapshot driver's name; ``volumes`` tells the
+    names on record, ``builds`` the chains of layers that builds remember."""
 
     def __init__(
         self,
         root: Path,
         images: Images,
-        containers: Iterable[Container],
+        containers: Containers,
         volumes: Callable[[], Collection[str]],
+        builds: Callable[[], Iterable[tuple[str, ...]]],
         driver: str,
     ) -> None:
         self._root = root
         self._images = images
         self._containers = containers
         self._volumes = volumes
+        self._builds = builds
         self._driver = driver
         self._running = asyncio.Lock()
 
@@ -251,7 +266,10 @@ class Accountant:
         images = tuple(Holding(called(store, image), image.diff_ids, self._blobs(image)) for image in store)
         containers = {c.id: Holding(c.name, c.layers) for c in self._containers}
         cached = {blob.digest for blob in self._images.layers.cache.blobs}
-        return Known(images, containers, set(self._volumes()), self._driver, cached)
+        blobs = self._images.layers.blobs
+        builds = tuple(Holding("", layers, tuple(blobs(layers))) for layers in set(self._builds()))
+        running = set(self._containers.transient)
+        return Known(images, containers, set(self._volumes()), self._driver, cached, builds, running)
 
     def _blobs(self, image: Image) -> tuple[str, ...]:
         return (*image.documents, *self._images.layers.blobs(image.diff_ids))
@@ -261,4 +279,5 @@ def _both(one: Known, other: Known) -> Known:
     """All that was there before the disk was looked at, or after: what came or went meanwhile has an owner, too."""
     volumes = {*one.volumes, *other.volumes}
     containers, cached = {**one.containers, **other.containers}, {*one.cached, *other.cached}
-    return Known((*one.images, *other.images), containers, volumes, other.driver, cached)
+    builds, running = (*one.builds, *other.builds), {*one.running, *other.running}
+    return Known((*one.images, *other.images), containers, volumes, other.driver, cached, builds, running)

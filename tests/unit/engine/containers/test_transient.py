@@ -30,6 +30,7 @@ class World:
         self.paths = Paths(str(folder / "data"), str(folder / "run"))
         self.attachments = Attachments()
         self.snapshots: set[str] = set()
+        self.active: set[str] = set()
         self.connected: set[str] = set()
         self.refuse: Exception | None = None
         self.endless = False
@@ -76,6 +77,7 @@ class World:
         self.connected.discard(c.id)
 
     def prepare(self, key: str, layers: Sequence[str]) -> None:
+        assert self.active == {key}
         self.snapshots.add(key)
 
     def remove(self, key: str) -> None:
@@ -88,13 +90,13 @@ class World:
 
     def left(self) -> list[str]:
         """All that is still there."""
-        found = [*self.snapshots, *self.connected]
+        found = [*self.snapshots, *self.connected, *self.active]
         for place in (self.paths.data(""), self.paths.run("")):
             found += os.listdir(place) if os.path.isdir(place) else []
         return found
 
     def services(self) -> Transients:
-        return Transients(self, self, self.attachments, self, self, self.paths)  # type: ignore[arg-type]
+        return Transients(self, self, self.attachments, self, self, self.paths, self.active)  # type: ignore[arg-type]
 
 
 def test_to_the_end(tmp_path: Path) -> None:

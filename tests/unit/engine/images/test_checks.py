@@ -25,7 +25,7 @@ def loaded(world: World) -> World:
 
 
 def check(world: World, how: How | None = None) -> list[Finding]:
-    made = ImageChecks(world.store, world.layers, world.content, world.files, lambda: world.held, world.judging)
+    made = ImageChecks(world.store, world.layers, world.content, world.files, world.judging)
 
     async def run() -> list[Finding]:
         return [finding async for finding in made.run(how or How())]
@@ -77,7 +77,7 @@ def test_a_layer_without_a_blob_has_to_come_again(loaded: World) -> None:
     damage(loaded.files.folder / sha(PLAIN))
     (found,) = check(loaded, How(mend=True))
     assert found.mended == "put into quarantine"
-    assert "cannot be made again here: remove the image, and pull or load it again" in found.text
+    assert "cannot be made again here: remove what needs it, and pull, load or build it again" in found.text
     assert not loaded.layers.has(sha(PLAIN))
     asyncio.run(loaded.loader.load(stream(docker_archive([(OLD, [PLAIN], ["old:1"])]))))
     assert check(loaded) == []
@@ -120,7 +120,7 @@ def test_what_containers_stand_on_is_looked_at_too(loaded: World) -> None:
     asyncio.run(loaded.remover.remove("old:1"))
     damage(loaded.files.folder / sha(PLAIN))
     (found,) = check(loaded)
-    assert "of a container of a removed image is damaged" in found.text
+    assert "of a container of a removed image, or of the build cache is damaged" in found.text
 
 
 def test_garbage(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_what_is_just_being_removed_is_not_told(loaded: World) -> None:
         return [finding async for finding in made.run(How())]
 
     async def run() -> list[Finding]:
-        made = ImageChecks(loaded.store, loaded.layers, loaded.content, loaded.files, list, loaded.judging)
+        made = ImageChecks(loaded.store, loaded.layers, loaded.content, loaded.files, loaded.judging)
         await loaded.store.remove(await loaded.store.resolve("old:1"))
         told, _ = await asyncio.gather(all_of(made), collect())
         return told

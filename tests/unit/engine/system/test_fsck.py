@@ -19,13 +19,14 @@ from carrack.engine.images import checks
 from carrack.engine.images.checks import Finding, How, ImageChecks
 from carrack.engine.system.fsck import OLD, Fsck, summary
 
-LIVE, STRAY, COMING = "a" * 64, "b" * 64, "c" * 64
+LIVE, STRAY, COMING, RUNNING = "a" * 64, "b" * 64, "c" * 64, "d" * 64
 
 
 class Containers(list[Any]):
     """Plays the container store."""
 
     names: dict[str, str]
+    transient: set[str]
 
 
 class Site:
@@ -39,9 +40,10 @@ class Site:
         self.volumes = ["data"]
         self.containers = Containers([SimpleNamespace(id=LIVE, name="web")])
         self.containers.names = {"web": LIVE, "new": COMING}
+        self.containers.transient = {RUNNING}
         (self.root / "containers" / LIVE).mkdir(parents=True)
         world = self.world
-        made = ImageChecks(world.store, world.layers, world.content, world.files, list, world.judging)
+        made = ImageChecks(world.store, world.layers, world.content, world.files, world.judging)
         self.fsck = Fsck(
             self.root, world.records, world.store, made, world.content, self.containers, self.snapshots(),
             lambda: self.volumes,
@@ -75,13 +77,13 @@ def told(findings: list[Finding]) -> list[tuple[str, str, str]]:
 def test_all_is_well(site: Site) -> None:
     assert site.run() == []
     assert site.run(mend=True) == []
-    assert site.swept == [{LIVE, COMING}]
+    assert site.swept == [{LIVE, COMING, RUNNING}]
 
 
 def test_what_is_of_no_container(site: Site) -> None:
     (site.root / "containers" / STRAY).mkdir()
     (site.root / "containers" / COMING).mkdir()
-    site.keys += [STRAY, COMING]
+    site.keys += [STRAY, COMING, RUNNING, "build-1"]
     assert told(site.run()) == [("garbage", "containers", "")] * 2
     found = site.run(mend=True)
     assert told(found) == [("garbage", "containers", "removed")] * 2
@@ -90,7 +92,7 @@ def test_what_is_of_no_container(site: Site) -> None:
     ]  # fmt: skip
     assert not (site.root / "containers" / STRAY).exists()
     assert (site.root / "containers" / COMING).exists()
-    assert site.keys == [LIVE, COMING]
+    assert site.keys == [LIVE, COMING, RUNNING, "build-1"]
     assert site.run() == []
 
 

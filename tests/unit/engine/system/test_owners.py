@@ -11,12 +11,14 @@ from carrack.engine.system.owners import Accountant, Holding, Known, explain
 from carrack.storage.accounting import Place, Share
 from carrack.storage.snapshots.base import chain_id
 
-A, B, C, X = ("sha256:" + digit * 64 for digit in "abcd")
+A, B, C, X, D, Y = ("sha256:" + digit * 64 for digit in "abcdef")
 KNOWN = Known(
     images=(Holding("app:1", (A, B), (X,)), Holding("base:1", (A,))),
     containers={"1" * 64: Holding("web", (A, C))},
     volumes={"data"},
     driver="erofs",
+    builds=(Holding("", (A, D), (Y,)),),
+    running={"7" * 64},
 )
 
 
@@ -64,6 +66,23 @@ def test_the_rest() -> None:
     assert owner("unknown", "lost+found") == ("unowned", (), "lost+found")
 
 
+def test_builds() -> None:
+    assert owner("layer", plain(D)) == ("builds", (), "layers of the build cache")
+    assert owner("layer", plain(A))[0] == "image"
+    assert owner("chain", plain(chain_id([A, D]))) == ("builds", (), "mount points of the build cache")
+    assert owner("blob", plain(Y)) == ("builds", (), "compressed layers of the build cache")
+    assert owner("snapshot", "7" * 64) == ("builds", (), "steps that are being run")
+    assert owner("snapshot", "build-12") == ("builds", (), "steps that are being run")
+    assert owner("build") == ("builds", (), "cache mounts")
+
+
+class Containers(list[Any]):
+    """Plays the container store."""
+
+    def __init__(self) -> None:
+        self.transient: set[str] = set()
+
+
 def test_rows_are_summed_and_sorted() -> None:
     places = [Place("layer", plain(B), "erofs"), Place("volume", "data"), Place("records"), Place("unknown", "x")]
     places += [Place("blob", plain(X)), Place("layer", plain(A), "erofs")]
@@ -76,7 +95,8 @@ def test_rows_are_summed_and_sorted() -> None:
 def test_what_goes_while_it_is_measured_had_an_owner(tmp_path: Path) -> None:
     (tmp_path / "volumes" / "gone").mkdir(parents=True)
     volumes = [["gone"], []]
-    images: Any = SimpleNamespace(store=[], layers=SimpleNamespace(cache=SimpleNamespace(blobs=())))
-    account = asyncio.run(Accountant(tmp_path, images, [], lambda: volumes.pop(0), "erofs").explain())
+    containers = Containers()
+    images: Any = SimpleNamespace(store=[], layers=SimpleNamespace(cache=SimpleNamespace(blobs=()), blobs=list))
+    account = asyncio.run(Accountant(tmp_path, images, containers, lambda: volumes.pop(0), list, "erofs").explain())
     assert [(row["Kind"], row["Owners"]) for row in account["Rows"]] == [("volume", ["gone"]), ("engine", [])]
     assert account["Size"] == sum(row["Size"] for row in account["Rows"])
