@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.running import Cli, CommandLine, DaemonProcess, api
+from tests.cli.running import Cli, CommandLine, DaemonProcess, api, eventually
 from tests.fakes.credential_helper import install
-from tests.fakes.images import tar
+from tests.fakes.images import config_for, docker_archive, tar
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.registry_auth import Auth
 from tests.fakes.registry_faults import Fault
@@ -185,6 +185,23 @@ def test_pushes_that_are_refused(user: User, tokens: FakeRegistry, image: str) -
         unsigned = user("push", "--disable-content-trust=false", f"{name}:1", check=False)
         assert (unsigned.returncode, "cosign" in unsigned.stderr) == (1, True)
     assert not tokens.asked("PUT")
+
+
+def test_who_goes_away_in_the_midst_leaves_nothing(daemon: DaemonProcess, image: str) -> None:
+    cli = CommandLine("carrack", daemon)
+    with FakeRegistry() as registry:
+        layer = tar({"noise": b"".join(str(number * 7919).encode() for number in range(100_000))})
+        name = f"{registry.host}/app:1"
+        cli("load", stdin=docker_archive([(config_for([layer]), [layer], [name])]))
+        registry.faults.append(Fault("/blobs/uploads/", "PATCH", stall=60))
+        pushing = cli.start("push", name)
+        eventually(lambda: bool(registry.asked("PATCH")))
+        pushing.kill()
+        pushing.communicate()
+        eventually(lambda: not os.listdir(daemon.root / "data" / "ingest"))
+        assert cli("push", name, timeout=20).stdout.splitlines()[-1].startswith("1: digest: ")
+        cli("rmi", name)
+    assert "Traceback" not in daemon.log.read_text()
 
 
 def test_an_index_of_which_not_all_is_here(user: User, image: str) -> None:
