@@ -7,12 +7,12 @@ import asyncio
 
 from carrack.cli import manifest_lists
 from carrack.client import document
-from carrack.errors import CarrackError, InvalidArgument, NotFound, Unavailable
-from carrack.oci import digest as digests
+from carrack.errors import CarrackError, InvalidArgument, NotFound
 from carrack.oci import image_config
 from carrack.oci import manifest as manifests
 from carrack.oci.manifest import Index, Manifest
 from carrack.oci.reference import Reference
+from carrack.registry import configs
 from carrack.registry.client import RegistryClient
 from carrack.registry.credentials import Credentials
 from carrack.registry.repository import Repository
@@ -113,20 +113,10 @@ def _parsed(fetched: "Fetched", name: str) -> Manifest | Index:
 
 
 async def _entry(repository: Repository, ref: str, fetched: "Fetched", parsed: Manifest) -> "Document":
-    config = await _config(repository, parsed)
+    config = await configs.read(repository, parsed)
     image_config.parse(config)
     digest = fetched.descriptor.digest
     return manifest_lists.entry(ref, parsed.media_type, digest, fetched.data, document.loads(config))
-
-
-async def _config(repository: Repository, parsed: Manifest) -> bytes:
-    if parsed.config.size > image_config.SIZE_LIMIT:
-        raise InvalidArgument(f"config {parsed.config.digest}: {parsed.config.size} bytes are too many")
-    async with repository.blob(parsed.config) as stream:
-        data = b"".join([chunk async for chunk in stream])
-    if digests.of(data) != parsed.config.digest:
-        raise Unavailable(f"config {parsed.config.digest}: the registry sent other content; try again")
-    return data
 
 
 async def _child(repository: Repository, name: Reference, listed: "Document") -> "Document":

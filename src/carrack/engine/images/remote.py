@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from carrack.errors import InvalidArgument, Unavailable
-from carrack.oci import digest as digests
+from carrack.errors import InvalidArgument
 from carrack.oci import document, image_config
 from carrack.oci import manifest as manifests
 from carrack.oci.manifest import Index, Manifest
+from carrack.registry import configs
 
 if TYPE_CHECKING:
     from carrack.oci.reference import Reference
@@ -73,12 +73,7 @@ class Remote:
 
 async def _platform(repository: Repository, parsed: Manifest) -> dict[str, Any]:
     """The platform that an image's config says it is for, in its own words."""
-    if parsed.config.size > image_config.SIZE_LIMIT:
-        raise InvalidArgument(f"config {parsed.config.digest}: {parsed.config.size} bytes are too many")
-    async with repository.blob(parsed.config) as stream:
-        data = b"".join([chunk async for chunk in stream])
-    if digests.of(data) != parsed.config.digest:
-        raise Unavailable(f"config {parsed.config.digest}: the registry sent other content; try again")
+    data = await configs.read(repository, parsed)
     config = document.parse(data, limit=image_config.SIZE_LIMIT, what=f"config {parsed.config.digest}")
     return {key: config[key] for key in _PLATFORM_KEYS if config.get(key)}
 
