@@ -8,10 +8,10 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from tests.fakes.images import config_for, docker_archive, sha, stream, tar
@@ -30,6 +30,8 @@ from carrack.storage.snapshots.probe import choose
 
 pytestmark = pytest.mark.root
 
+T = TypeVar("T")
+
 BASE, TOP = tar({"etc/hosts": b"x" * 20_000, "bin/old": b"old"}), tar({"bin/.wh.old": b"", "bin/app": b"y"})
 
 
@@ -45,6 +47,7 @@ class Engine:
         self.folder = folder
         self.driver = driver
         self.containers = Containers()
+        self.runner = asyncio.Runner()
         (folder / "layers").mkdir(exist_ok=True)
         (folder / "run").mkdir(exist_ok=True)
 
@@ -60,9 +63,21 @@ class Engine:
             containers=self.containers,
             client=RegistryClient(RegistrySettings()),
         )
-        asyncio.run(self.images.start())
+        self.run(self.images.start())
+
+    def reopen(self) -> None:
+        """Play a restart of the daemon."""
+        self.run(self.images.close())
+        self.records.close()
+        self.open()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """On the one loop of this daemon's life."""
+        return self.runner.run(work)
 
     def close(self) -> None:
+        self.run(self.images.close())
+        self.runner.close()
         self.records.close()
         kept = self.snapshotter.keys()
         for key in kept:
@@ -79,7 +94,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 
 def load(engine: Engine, data: bytes) -> Any:
-    return asyncio.run(engine.images.loader.load(stream(data, 60_000)))[0]
+    return engine.run(engine.images.loader.load(stream(data, 60_000)))[0]
 
 
 def files(fd: int) -> dict[str, bytes]:
@@ -96,23 +111,22 @@ def test_load_mount_save(engine: Engine) -> None:
     fd = engine.snapshotter.view(image.diff_ids)
     assert files(fd) == {"etc/hosts": b"x" * 20_000, "bin/app": b"y"}
     os.close(fd)
-    saved = asyncio.run(joined(engine.images.saver.save(["app:1"])))
+    saved = engine.run(joined(engine.images.saver.save(["app:1"])))
     with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
         for layer in (BASE, TOP):
             member = archive.extractfile("blobs/sha256/" + sha(layer)[7:])
             assert member is not None
             assert member.read() == layer
-    asyncio.run(engine.images.remover.remove("app:1"))
+    engine.run(engine.images.remover.remove("app:1"))
     assert list(engine.snapshotter.layers()) == []
     assert load(engine, saved).id == image.id
-    assert asyncio.run(joined(engine.images.saver.save(["app:1"]))) == saved
+    assert engine.run(joined(engine.images.saver.save(["app:1"]))) == saved
 
 
 def test_restart(engine: Engine) -> None:
     image = load(engine, docker_archive([(config_for([BASE]), [BASE], ["app:1"])]))
-    engine.records.close()
-    engine.open()
-    assert asyncio.run(engine.images.store.resolve("app:1")) == image
+    engine.reopen()
+    assert engine.run(engine.images.store.resolve("app:1")) == image
     assert engine.images.layers.has(sha(BASE))
 
 
@@ -138,7 +152,7 @@ def test_commit_of_a_snapshot(engine: Engine) -> None:
     )  # fmt: skip
     engine.containers.append(container)
     commits = engine.images.commits
-    made = asyncio.run(commits.commit("box", reference.parse("made:1"), instructions=["ENV A=b"], comment="c"))
+    made = engine.run(commits.commit("box", reference.parse("made:1"), instructions=["ENV A=b"], comment="c"))
     assert made.parent == image.id
     fd = engine.snapshotter.view(made.diff_ids)
     assert files(fd) == {"etc/hosts": b"x" * 20_000, "bin/new": b"new"}
@@ -212,11 +226,11 @@ def test_a_committed_layer_shows_what_the_container_saw(engine: Engine) -> None:
             id="box", name="box", image="", image_id=image.id, layers=image.diff_ids, config={}, state=state, shim=None
         )
     )
-    made = asyncio.run(engine.images.commits.commit("box", None))
-    saved = asyncio.run(joined(engine.images.saver.save([made.id])))
+    made = engine.run(engine.images.commits.commit("box", None))
+    saved = engine.run(joined(engine.images.saver.save([made.id])))
     engine.snapshotter.remove("box")
     engine.containers.clear()
-    asyncio.run(engine.images.remover.remove(made.id, force=True))
+    engine.run(engine.images.remover.remove(made.id, force=True))
     again = load(engine, saved)
     engine.snapshotter.prepare("again", again.diff_ids)
     fd = engine.snapshotter.mount("again")
@@ -232,9 +246,9 @@ def test_bootstrap_busybox_twice(engine: Engine) -> None:
     async def say(message: dict[str, Any]) -> None:
         assert "stream" in message
 
-    first = asyncio.run(engine.images.bootstrapper.make("busybox", say))
-    asyncio.run(engine.images.remover.remove("busybox"))
-    second = asyncio.run(engine.images.bootstrapper.make("busybox", say))
+    first = engine.run(engine.images.bootstrapper.make("busybox", say))
+    engine.run(engine.images.remover.remove("busybox"))
+    second = engine.run(engine.images.bootstrapper.make("busybox", say))
     assert first.id == second.id
     fd = engine.snapshotter.view(second.diff_ids)
     assert os.readlink(f"/proc/self/fd/{fd}/bin/sh") == "busybox"

@@ -69,15 +69,20 @@ class Workers:
         stopped and has cleaned up before the cancellation goes on.
         """
         request = json.dumps(self._request(expected or Expected(), spooled, resume)).encode()
-        process = await self._send(request, source_fd)
-        try:
-            answer = await process.answer()
-        except BaseException:
-            await asyncio.shield(self._stop(process))
-            raise
-        if answer is None:
-            raise errors.Internal(f"the process storing a layer died: {await self._reason(process)}")
-        return await self._judge(process, answer)
+        start = None if resume is not None else _position(source_fd)
+        while True:
+            process, waited = await self._send(request, source_fd)
+            try:
+                answer = await process.answer()
+            except BaseException:
+                await asyncio.shield(self._stop(process))
+                raise
+            if answer is not None:
+                return await self._judge(process, answer)
+            reason = await self._reason(process)
+            if not waited or start is None:
+                raise errors.Internal(f"the process storing a layer died: {reason}")
+            os.lseek(source_fd, start, os.SEEK_SET)  # it may have been dead before it was asked
 
     async def warm(self) -> None:
         """Have a process waiting."""
@@ -90,16 +95,17 @@ class Workers:
             await process.end()
         self._idle, self._leaving = [], []
 
-    async def _send(self, request: bytes, fd: int) -> _Process:
+    async def _send(self, request: bytes, fd: int) -> tuple[_Process, bool]:
+        """Who has the request now, and whether he had been waiting for one."""
         while self._idle:
             process = self._idle.pop()
             process.stay()
             if process.send(request, fd):
-                return process
+                return process, True
             await process.end()
         process = await _Process.start(self._settings.python)
         process.send(request, fd)  # should it have died already, its answer tells
-        return process
+        return process, False
 
     async def _judge(self, process: _Process, answer: dict[str, Any]) -> Applied:
         if answer.pop("memory", _LARGE) < _LARGE:
@@ -158,6 +164,14 @@ def judged(answer: dict[str, Any]) -> Applied:
     if answer["error"] == "OSError":
         raise OSError(answer["errno"], answer["message"])
     raise getattr(errors, answer["error"])(answer["message"])
+
+
+def _position(fd: int) -> int | None:
+    """Where a file is read next; None for what is no file."""
+    try:
+        return os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError:
+        return None
 
 
 class _Process:

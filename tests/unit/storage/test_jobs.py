@@ -101,6 +101,21 @@ def test_a_process_is_kept_for_the_next_layer(settings: WorkerSettings) -> None:
     assert len(layer_store("erofs", settings.root).layers()) == 4
 
 
+def test_a_waiting_process_that_is_killed_costs_nobody_a_file(settings: WorkerSettings, tmp_path: Path) -> None:
+    async def run() -> None:
+        workers = Workers(settings)
+        (tmp_path / "spool").write_bytes(b"room" + ARCHIVE)
+        for _ in range(8):
+            await workers.warm()
+            os.kill(_child(), signal.SIGKILL)
+            with (tmp_path / "spool").open("rb", buffering=0) as spool:
+                spool.seek(4)
+                await workers.apply(spool.fileno())
+        await workers.close()
+
+    asyncio.run(run())
+
+
 def test_refusals_come_back_as_what_they_are(settings: WorkerSettings, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="checksum"):
         feed(settings, b"no archive at all" * 99)
