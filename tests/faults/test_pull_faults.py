@@ -242,6 +242,24 @@ def test_two_pulls_share_one_download(daemon: DaemonProcess, registry: FakeRegis
     settled(daemon)
 
 
+def test_a_registry_that_trickles_holds_up_no_other(daemon: DaemonProcess, registry: FakeRegistry) -> None:
+    """As many layers as may come at a time are on their way from it, and do not come."""
+    with FakeRegistry() as slow:
+        tars = [tar({"data": random.randbytes(9000)}) for _ in range(3)]
+        stored = slow.content.add_image("app", "1", tars, compression="")
+        slow.faults = [Fault("|".join(stored.layers), stall=60, times=None)]
+        puller = threading.Thread(target=pull, args=(daemon, f"{slow.host}/app:1"))
+        puller.start()
+        eventually(lambda: len(slow.asked("GET", "|".join(stored.layers))) == 3)
+        begun = time.monotonic()
+        add(registry, 5000)
+        assert pull(daemon, f"{registry.host}/app:1").error == ""
+        assert time.monotonic() - begun < 20
+    puller.join(30)
+    remove(daemon, f"{registry.host}/app:1")
+    settled(daemon)
+
+
 def test_a_registry_s_password_is_nowhere(daemon: DaemonProcess, registry: FakeRegistry) -> None:
     """Neither after a pull that went well nor after those that did not, with a daemon that logs all it can."""
     stored = add(registry, 5000)

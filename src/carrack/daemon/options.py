@@ -93,7 +93,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("log-format", "log-format", "string", "How to log: text or json"),
     Option("log-level", "log-level", "string", "What to log: debug, info, warn, error or fatal", "l"),
     Option("log-opt", "log-opts", "map", "Option of the logging driver: NAME=VALUE"),
-    Option("max-concurrent-downloads", "max-concurrent-downloads", "int", "How many layers are pulled at a time"),
+    Option("max-concurrent-downloads", "max-concurrent-downloads", "int", "Layers that one registry sends at a time"),
     Option("max-concurrent-uploads", "max-concurrent-uploads", "int", "How many layers are pushed at a time"),
     Option("max-download-attempts", "max-download-attempts", "int", "How often a request to a registry is tried"),
     Option("metrics-addr", "metrics-addr", "string", "Where Prometheus finds metrics: HOST:PORT (no host: loopback)"),

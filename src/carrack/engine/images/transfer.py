@@ -67,12 +67,14 @@ class Transfers:
         self._content = content
         self._workers = workers
         self._attempts = attempts
-        self._slots = asyncio.Semaphore(3)
+        self._at_once = 3
+        self._slots: dict[str, asyncio.Semaphore] = {}
         self._coming: dict[str, _Coming] = {}
 
     def allow(self, at_once: int) -> None:
-        """So many layers come at a time from now on."""
-        self._slots = asyncio.Semaphore(at_once)
+        """So many layers come from a registry at a time from now on."""
+        self._at_once = at_once
+        self._slots = {}
 
     async def warm(self) -> None:
         """Have a worker ready, as it is to be needed soon."""
@@ -96,7 +98,8 @@ class Transfers:
                 self._coming.pop(diff_id, None)
 
     async def _make(self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming) -> Made:
-        slots = self._slots
+        # A registry that trickles, on purpose or not, holds up what comes from itself alone.
+        slots = self._slots.setdefault(repository.name.domain, asyncio.Semaphore(self._at_once))
         if slots.locked():
             coming.enter("Waiting")
         async with slots:
