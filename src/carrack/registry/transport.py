@@ -26,6 +26,8 @@ _IDLE_MOST = 8
 """Connections that are kept to one server."""
 REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+_SAME_AGAIN = (307, 308)
+"""Redirects of any request, with its body."""
 _SECRET = ("authorization", "cookie", "proxy-authorization")
 _AGENT = f"carrack/{__version__}"
 
@@ -58,7 +60,8 @@ class Transport:
         verify: bool = True,
         hosts: tuple[str, ...] = (),
     ) -> Answer:
-        """Send one request and follow the redirects of a GET or HEAD; `hosts` are more names of it in certs.d.
+        """Send one request and follow redirects, as far as the body can be sent again; `hosts` are more names of it in
+        certs.d.
 
         Raises NotReached, TlsFailed, Broken, Malformed (all OSError), and failures.Untrue for a bad redirect.
         """
@@ -67,7 +70,8 @@ class Transport:
             answer = await self._one(method, url, headers, body, verify, hosts)
             answer.url = url
             location = answer.headers.get("location")
-            if answer.status not in _REDIRECTS or method not in ("GET", "HEAD") or not location:
+            followed = _REDIRECTS if method in ("GET", "HEAD") else _SAME_AGAIN if isinstance(body, bytes) else ()
+            if answer.status not in followed or not location:
                 return answer
             await answer.close()
             url, old = origins.join(url, location), origins.split(url)[0]

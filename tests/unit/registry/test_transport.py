@@ -139,6 +139,21 @@ def test_a_redirect_on_the_same_server_keeps_them() -> None:
         assert [r.authorization for r in registry.requests] == ["Basic canary"] * 2
 
 
+def test_a_body_that_can_be_sent_again_follows_a_redirect() -> None:
+    async def send(transport: Transport) -> int:
+        async with await transport.ask("PUT", f"{registry.url}/x", AUTHORIZED, b"body") as answer:
+            return answer.status
+
+    with FakeRegistry() as registry, FakeRegistry() as other:
+        registry.faults.append(Fault("/x", redirect=f"{other.url}/y"))
+        other.faults.append(Fault("/y", status=201, body=b""))
+        assert _with_transport(send) == 201
+        (asked,) = other.requests
+        assert (asked.method, asked.body, asked.authorization) == ("PUT", b"body", "")
+        registry.faults.append(Fault("/x", status=302, redirect=f"{other.url}/y"))
+        assert _with_transport(send) == 302  # which browsers make a GET of
+
+
 def test_a_circle_of_redirects_ends() -> None:
     with FakeRegistry() as registry:
         registry.faults.append(Fault("/x", redirect="/x", times=None))
