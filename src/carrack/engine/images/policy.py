@@ -176,7 +176,8 @@ def plan(images: Iterable[Candidate], sizes: Mapping[str, int], rules: Rules, di
     notes = []
     if rules.max_size and not _shrink(state, state.size - rules.max_size, "the images are larger than max-size"):
         notes.append(
-            f"max-size: {state.size} bytes are in use or kept by name, which is more than the {rules.max_size} allowed"
+            f"max-size: {state.size} bytes are in use, kept by name or remembered by builds, which is more than the "
+            f"{rules.max_size} allowed"
         )
     lacking = rules.floor(disk.total) - disk.free - (before - state.size)
     if lacking > 0 and not _shrink(state, lacking, "less room is left than min-free"):

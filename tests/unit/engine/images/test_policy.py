@@ -124,7 +124,7 @@ def test_a_rule_that_cannot_be_met_says_so() -> None:
     found = planned([image("a", "a:1", used=True)], Rules(max_size=5, min_free=950))
     assert found.steps == ()
     assert found.notes == (
-        "max-size: 10 bytes are in use or kept by name, which is more than the 5 allowed",
+        "max-size: 10 bytes are in use, kept by name or remembered by builds, which is more than the 5 allowed",
         "min-free: 900 bytes will be free, which is less than 950",
     )
 
