@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from carrack.errors import FULL, InvalidArgument, Unavailable
+from carrack.errors import FULL, Conflict, InvalidArgument, Unavailable
 from carrack.storage.apply import Applied, Expected, apply
 from carrack.storage.compression import PLAIN, Budget
 from carrack.storage.content import Blob
@@ -37,13 +37,14 @@ def receive(
     """Store the layer and the blob of ``expected`` (digest and size are needed), of which ``source`` gives what follows
     the first ``resume`` bytes.
 
-    Raises what ``apply`` raises; Unavailable when the source ended early; Conflict when another process receives it.
+    Raises what ``apply`` raises; Unavailable when the source ended early; Conflict when another process receives it, or
+    less of it is here than the caller thinks.
     """
     assert expected.digest is not None
     assert expected.size is not None
     with content.partial(expected.digest, _PATIENCE) as partial:
         if partial.size < resume:
-            raise Unavailable(f"what had come of blob {expected.digest} is gone: try again")
+            raise Conflict(f"what had come of blob {expected.digest} is gone: try again")
         partial.cut(resume)
         resumed = _Resumed(partial, source, expected.size)
         try:

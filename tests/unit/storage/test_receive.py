@@ -88,7 +88,7 @@ def test_what_came_early_to_its_end_is_kept(
 
 def test_more_than_was_counted_is_cut_and_less_is_refused(layers: LayerStore, content: ContentStore) -> None:
     begun(content, digest(BLOB), BLOB[:300])
-    with pytest.raises(Unavailable, match="is gone"):
+    with pytest.raises(Conflict, match="is gone"):
         receive(io.BytesIO(), layers, content, WHOLE, 301)
     receive(io.BytesIO(BLOB[200:]), layers, content, WHOLE, 200)
     assert content.read(digest(BLOB), 1 << 20) == BLOB

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from carrack.engine.whole import whole
-from carrack.errors import InvalidArgument
+from carrack.errors import Conflict, InvalidArgument
 from carrack.oci import digest as digests
 from carrack.registry.failures import Interrupted, Untrue
 from carrack.storage.apply import Expected
@@ -135,6 +135,10 @@ class Transfers:
             coming.sources = []
             try:
                 return await self._receive(repository, blob, diff_id, coming, have)
+            except Conflict:  # what had come was swept away meanwhile
+                if again or not have:
+                    raise
+                again = True
             except InvalidArgument as error:
                 if not again and (have or len(set(coming.sources)) > 1):
                     again = True  # nobody knows whose fault it was

@@ -84,6 +84,15 @@ def test_wrong_bytes_of_an_earlier_try_are_fetched_again(both: Any) -> None:
     assert world.partials == {}
 
 
+def test_what_is_swept_away_between_count_and_use_is_fetched_again(both: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, registry = both
+    stored = registry.content.add_image("app", "latest", [DATA])
+    monkeypatch.setattr(transfer, "received", lambda root, digest: 5000)
+    world.pull(f"{registry.host}/app")
+    assert layer_requests(registry, stored) == ["bytes=5000-", ""]
+    assert world.partials == {}
+
+
 @pytest.mark.parametrize("lie", ["other bytes", "other layer", "no archive"])
 def test_a_lie_leaves_nothing_and_the_next_honest_try_succeeds(both: Any, lie: str) -> None:
     world, registry = both
