@@ -127,17 +127,24 @@ class Connection:
         return data
 
     async def _send(self, head: bytes, body: Body) -> None:
-        """Write it all, unless the server answers before that: then the answer counts, not what is left unsaid."""
-        try:
-            if isinstance(body, bytes) and len(body) <= _SENT_AT_ONCE:
-                await self._channel.send(head + body, self._patience)
-                return
-            await self._channel.send(head, self._patience)
+        """Write it all, unless the server answers before that: then the answer counts, not what is left unsaid.
+
+        A failure of the body's own source is raised as it is.
+        """
+        if isinstance(body, bytes) and len(body) <= _SENT_AT_ONCE:
+            await self._write(head + body)
+        elif await self._write(head):
             async for part in _parts(body):
                 if (early := self._channel.ready()) is not None:
                     self._rest += early
                     return
-                await self._channel.send(part, self._patience)
+                if not await self._write(part):
+                    return
+
+    async def _write(self, data: bytes) -> bool:
+        """Write some of a request; False when the server takes no more because it has answered."""
+        try:
+            await self._channel.send(data, self._patience)
         except TimeoutError:
             raise Broken(f"nothing was taken for {self._patience:.0f} seconds", begun=False) from None
         except OSError as error:
@@ -148,8 +155,10 @@ class Connection:
                 raise
             except OSError:
                 pass
-            if not self._rest:
+            if self._at >= len(self._rest):  # the last answer may still lie there, read
                 raise Broken(error.strerror or str(error), begun=False) from error
+            return False
+        return True
 
 
 async def _parts(body: Body) -> AsyncIterator[bytes]:

@@ -140,3 +140,28 @@ def test_a_body_left_unread_costs_the_connection() -> None:
         return kept[0]
 
     assert asyncio.run(run()) is False
+
+
+def test_a_broken_request_on_a_connection_that_has_answered_before() -> None:
+    """What is left of the last answer's bytes is none to this request."""
+    script = Script(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", waits=True)
+
+    async def run() -> None:
+        connection = Connection(script, 1.0)
+        async with await connection.ask("POST", "/x", {}, b""):
+            pass
+        script.left = len(script.sent)
+        with pytest.raises(Broken) as failure:
+            await connection.ask("PUT", "/x", {}, b"data")
+        assert "reset by peer" in str(failure.value)
+
+    asyncio.run(run())
+
+
+def test_a_source_that_fails_is_not_taken_for_the_server() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"some"
+        raise FileNotFoundError(2, "No such file or directory", "layer")
+
+    with pytest.raises(FileNotFoundError):
+        _ask(Script(waits=True), "PUT", body())

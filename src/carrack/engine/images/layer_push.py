@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from carrack.engine.images.push import PushServices
     from carrack.oci.descriptor import Descriptor
     from carrack.registry.repository import Repository
+    from carrack.storage.content import ContentStore
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Transfer:
         self.slots = slots
         self.line = line
         self.arrived: dict[str, Descriptor] = {}
+        self._neighbours: dict[str, list[str]] | None = None
 
     async def small(self, descriptor: Descriptor, data: bytes) -> None:
         """Upload a config, unless it is there."""
@@ -65,22 +67,17 @@ class Transfer:
             await self.repository.upload(descriptor, chunks, lambda _: None)
         self.arrived[descriptor.digest] = descriptor
 
-    def neighbours(self, digest: str) -> list[str]:
+    async def neighbours(self, digest: str) -> list[str]:
         """Repositories of the same registry that have the blob, by what images here were pulled from and pushed to."""
-        name = self.repository.name
-        found: list[str] = []
-        for image in self.services.store:
-            paths = [known.path for known in image.references if known.domain == name.domain and known.digest]
-            if any(path != name.path and path not in found for path in paths) and digest in self._blobs(image.manifest):
-                found += [path for path in dict.fromkeys(paths) if path != name.path and path not in found]
-        return sorted(found, key=lambda path: _likeness(path, name.path), reverse=True)[:_MOUNTS_MOST]
-
-    def _blobs(self, digest: str) -> set[str]:
-        content = self.services.content
-        if not digest or not content.has(digest):
-            return set()
-        parsed = manifests.parse(content.read(digest, manifests.SIZE_LIMIT))
-        return {layer.digest for layer in parsed.layers} if isinstance(parsed, Manifest) else set()
+        if self._neighbours is None:
+            name, known = self.repository.name, list[tuple[str, list[str]]]()
+            for image in self.services.store:
+                names = (each for each in image.references if each.domain == name.domain and each.digest)
+                if paths := [each.path for each in names if each.path != name.path]:
+                    known.append((image.manifest, sorted(set(paths))))
+            self._neighbours = await asyncio.to_thread(_holders, self.services.content, known)
+        found = self._neighbours.get(digest, [])
+        return sorted(found, key=lambda path: _likeness(path, self.repository.name.path), reverse=True)[:_MOUNTS_MOST]
 
 
 class LayerPush:
@@ -155,7 +152,7 @@ class LayerPush:
                 yield chunk
 
     async def _mounted(self, digest: str) -> str | None:
-        for path in self._transfer.neighbours(digest):
+        for path in await self._transfer.neighbours(digest):
             if await self._transfer.repository.mount(digest, path):
                 return path
         return None
@@ -182,6 +179,22 @@ def _read(file: BinaryIO, size: int, diff_id: str) -> bytes:
     if not data:
         raise Internal(f"layer {diff_id} ended early: its file is damaged; get the image again")
     return data
+
+
+def _holders(content: ContentStore, known: list[tuple[str, list[str]]]) -> dict[str, list[str]]:
+    """The repositories that have each layer: of manifests by digest, with the repositories that have these."""
+    found: dict[str, list[str]] = {}
+    for digest, paths in known:
+        if not digest:
+            continue
+        try:
+            parsed = manifests.parse(content.read(digest, manifests.SIZE_LIMIT))
+        except (CarrackError, OSError):  # another image's damage is not this one's
+            continue
+        for layer in parsed.layers if isinstance(parsed, Manifest) else ():
+            have = found.setdefault(layer.digest, [])
+            have += [path for path in paths if path not in have]
+    return found
 
 
 def _likeness(one: str, other: str) -> int:
