@@ -143,6 +143,7 @@ def test_run_by_platform(multi: DaemonProcess, cli: Cli) -> None:
 
 
 @pytest.mark.census("image ls --tree")
+@pytest.mark.docker_28
 def test_tree(multi: DaemonProcess, cli: Cli) -> None:
     cli("tag", "multi:1", "several:2")
     told = cli("images", "--tree").stdout
@@ -157,6 +158,7 @@ def test_tree(multi: DaemonProcess, cli: Cli) -> None:
         assert cli("images", "--tree", "-q", check=False).returncode != 0
 
 
+@pytest.mark.docker_28
 def test_saved_with_all_platforms_and_with_one(multi: DaemonProcess, cli: Cli, tmp_path: Path) -> None:
     cli("save", "-o", str(tmp_path / "all.tar"), "multi:1")
     cli("save", "-o", str(tmp_path / "one.tar"), "--platform", f"linux/{OTHER}", "multi:1")
@@ -173,6 +175,7 @@ def test_saved_with_all_platforms_and_with_one(multi: DaemonProcess, cli: Cli, t
     assert get(multi, "/images/multi:1/json")["Architecture"] == OTHER
 
 
+@pytest.mark.docker_28
 def test_removed_by_platform(multi: DaemonProcess, cli: Cli) -> None:
     first = get(multi, "/images/multi:1/json")["Id"]
     assert cli("rmi", "--platform", f"linux/{OURS}", "multi:1").stdout.splitlines()[0] == f"Deleted: {first}"
