@@ -1,18 +1,17 @@
-"""Gives what keeps the disk in order its services: the account of the data root, its check, and garbage collection."""
+"""Gives what keeps the disk in order its services: the account of the data root, its check, and garbage collection.
+
+What is seldom asked for is imported when it is: the start of a daemon is dear.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from carrack.api.routes import disk
-from carrack.engine.images.checks import ImageChecks
-from carrack.engine.system.fsck import Fsck
 from carrack.engine.system.janitor import Janitor
-from carrack.engine.system.owners import Accountant
 from carrack.storage.content import ContentStore
-from carrack.storage.judges import JudgeSettings, judging
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -21,15 +20,21 @@ if TYPE_CHECKING:
     from carrack.api.app import Route
     from carrack.daemon.config import Config
     from carrack.daemon.wiring import Services
+    from carrack.engine.system.fsck import Fsck
+    from carrack.engine.system.owners import Accountant
 
 
 def routes(services: Services, config: Config) -> list[Route]:
     """The routes about the disk of services that are built."""
-    return disk.routes(services.images.keeper, accountant(services, config), fsck(services, config))
+    return disk.routes(
+        services.images.keeper, cache(partial(accountant, services, config)), cache(partial(fsck, services, config))
+    )
 
 
 def accountant(services: Services, config: Config) -> Accountant:
     """What tells who has the bytes of the data root."""
+    from carrack.engine.system.owners import Accountant
+
     return Accountant(
         Path(config.data_root),
         services.images,
@@ -42,6 +47,10 @@ def accountant(services: Services, config: Config) -> Accountant:
 
 def fsck(services: Services, config: Config) -> Fsck:
     """What compares the data root with the records."""
+    from carrack.engine.images.checks import ImageChecks
+    from carrack.engine.system.fsck import Fsck
+    from carrack.storage.judges import JudgeSettings, judging
+
     images, content = services.images, ContentStore(config.data_root)
     settings = JudgeSettings(services.snapshotter.name, Path(config.data_root) / "layers", Path(config.data_root))
     return Fsck(

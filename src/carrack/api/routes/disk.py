@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from carrack.api.app import Route
 from carrack.api.request import Request
 from carrack.api.response import Response, json_response, stream
 from carrack.api.stream import StreamWriter
 from carrack.engine.images import policy
-from carrack.engine.images.checks import How
 from carrack.engine.images.keeper import Keeper
-from carrack.engine.system.fsck import Fsck, summary
-from carrack.engine.system.owners import Accountant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from carrack.engine.system.fsck import Fsck
+    from carrack.engine.system.owners import Accountant
 
 
-def routes(keeper: Keeper, accountant: Accountant, fsck: Fsck) -> list[Route]:
-    """The route table."""
+def routes(keeper: Keeper, accountant: Callable[[], Accountant], fsck: Callable[[], Fsck]) -> list[Route]:
+    """The route table. What is given as a function is made when it is first asked for."""
 
     async def explain(_: Request) -> Response:
-        return json_response(await accountant.explain())
+        return json_response(await accountant().explain())
 
     async def collect(request: Request) -> Response:
         words = {word: text for word in policy.OF_REQUESTS if (text := request.query.text(word))}
@@ -34,12 +38,15 @@ def routes(keeper: Keeper, accountant: Accountant, fsck: Fsck) -> list[Route]:
         return json_response(outcome.document())
 
     async def check(request: Request) -> Response:
+        from carrack.engine.images.checks import How
+        from carrack.engine.system.fsck import summary
+
         how = How(mend=request.query.flag("repair"), read=request.query.flag("read", True))
 
         async def produce(writer: StreamWriter) -> None:
             await writer.start()
             findings = []
-            async with aclosing(fsck.run(how)) as running:
+            async with aclosing(fsck().run(how)) as running:
                 async for finding in running:
                     findings.append(finding)
                     await writer.json(finding.document())
