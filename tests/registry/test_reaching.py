@@ -81,16 +81,33 @@ def test_others_only_where_that_is_declared(
     with FakeRegistry(tls=context if tls else None) as registry:
         _put(registry)
         _as_foreign(monkeypatch, registry)
-        monkeypatch.setattr("carrack.registry.settings.LOOPBACK", ())
         strict = RegistrySettings(attempts=1, certs_dir=tmp_path)
         with pytest.raises(Unreachable, match=r"insecure-registries|certs\.d"):
             _get("r.example.com/a/b", strict, JANE)
         assert not any(request.authorization for request in registry.requests)
         port = registry.host.partition(":")[2]
-        for words in ((f"r.example.com:{port}",), ("127.0.0.0/8",)):
+        for words in ((f"r.example.com:{port}",), ("127.0.0.0/8",)):  # by name, or by the network it lies in
             assert _get("r.example.com/a/b", RegistrySettings(insecure=words)).data == DATA
         rule = parse_rules("[[registry]]\nprefix = 'r.example.com'\ninsecure = true")
         assert _get("r.example.com/a/b", RegistrySettings(rules=rule)).data == DATA
+
+
+def test_a_name_that_is_insecure_by_its_address_is_reached_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who forges answers to names could otherwise show a harmless address once, and then take the password."""
+    with FakeRegistry(auth=Auth("basic", users={"jane": "canary"})) as registry:
+        _put(registry)
+        port = int(registry.host.partition(":")[2])
+        monkeypatch.setattr(session, "_HOSTS", {"r.example.com": f"r.example.com:{port}"})
+        answers = ["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.1"]
+
+        async def look_up(host: str, port: int) -> list[object]:
+            there = answers.pop(0) if len(answers) > 1 else answers[0]
+            return list(socket.getaddrinfo(there, port, type=socket.SOCK_STREAM))
+
+        monkeypatch.setattr("carrack.registry.dial.look_up", look_up)
+        with pytest.raises(Unreachable, match="at no address where it may be reached"):
+            _get("r.example.com/a/b", RegistrySettings(insecure=("127.0.0.2/32",), attempts=1), JANE)
+        assert not any(request.authorization for request in registry.requests)
 
 
 def test_an_authority_of_ones_own_is_trusted_for_its_registry(

@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from carrack.registry import head as heads
@@ -34,12 +35,19 @@ class NotReached(OSError):
 
 
 async def connect(
-    origin: Origin, context: ssl.SSLContext | None, proxy: Proxy | None, proxy_context: ssl.SSLContext | None
+    origin: Origin,
+    context: ssl.SSLContext | None,
+    proxy: Proxy | None,
+    proxy_context: ssl.SSLContext | None,
+    accepted: Callable[[str], bool] = lambda address: True,
 ) -> Connection:
-    """A connection to `origin`, with TLS when there is a `context`. Raises NotReached or TlsFailed."""
+    """A connection to `origin`, with TLS when there is a `context`, at an address that is `accepted`.
+
+    Raises NotReached or TlsFailed.
+    """
     async with contextlib.AsyncExitStack() as undo:
         there = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
-        channel: Channel = Plain(await _socket(*there))
+        channel: Channel = Plain(await _socket(*there, accepted))
         undo.callback(channel.close)
         if proxy and proxy_context:
             channel = await _secured(channel, proxy_context, proxy.host, f"proxy {proxy}")
@@ -63,9 +71,11 @@ async def addresses(host: str, port: int) -> list[_Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-async def _socket(host: str, port: int) -> socket.socket:
+async def _socket(host: str, port: int, accepted: Callable[[str], bool]) -> socket.socket:
     """A connected socket of the first address that answers."""
-    tries = await addresses(host, port)
+    tries = [there for there in await addresses(host, port) if accepted(str(there[1][0]))]
+    if not tries:
+        raise NotReached(f"{host} is at no address where it may be reached without trusted TLS")
     if len(tries) == 1:
         return await _limited(host, port, *tries[0])
     failures: list[OSError] = []

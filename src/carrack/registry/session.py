@@ -197,12 +197,16 @@ class Session:
         return [word for scope in scopes for word in scope.split()]
 
     async def _insecure_by_address(self) -> bool:
+        """Whether its name leads into a network declared insecure; then it is reached there only from now on."""
         name = bare(self.host.address)
         try:
             found = await dial.addresses(name, 443)
         except OSError:
             return False
-        return self._settings.insecure_address(str(address[0]) for _, address in found)
+        if not any(self._settings.insecure_address(str(address[0]), loopback=False) for _, address in found):
+            return False
+        self._transport.confine(origins.split(f"https://{self.host.address}")[0].host)
+        return True
 
     def _learn(self, answer: Answer, base: str) -> bool:
         """Take up what the registry wants to be convinced with; whom it redirects to has no say in that."""

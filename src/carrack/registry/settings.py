@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,12 +33,15 @@ class RegistrySettings:
 
     def declared_insecure(self, host: str) -> bool:
         """Whether `host` (with its port, if any) is named, or is itself an address of a named network."""
-        return host in self.insecure or bare(host) == "localhost" or self.insecure_address([bare(host)])
+        return host in self.insecure or bare(host) == "localhost" or self.insecure_address(bare(host))
 
-    def insecure_address(self, addresses: Iterable[str]) -> bool:
-        """Whether one of a host's addresses lies in a network that is declared insecure."""
-        networks = [ipaddress.ip_network(text, strict=False) for text in (*LOOPBACK, *self.insecure) if _cidr(text)]
-        return any(address in network for text in addresses if (address := _address(text)) for network in networks)
+    def insecure_address(self, text: str, *, loopback: bool = True) -> bool:
+        """Whether an address lies in a network that is declared insecure. Of `loopback` none is, when somebody who
+        answers for names says that it is there: whoever can forge that could have TLS left out anywhere."""
+        every = (*LOOPBACK, *self.insecure) if loopback else self.insecure
+        networks = [ipaddress.ip_network(text, strict=False) for text in every if _cidr(text)]
+        address = _address(text)
+        return address is not None and any(address in network for network in networks)
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:

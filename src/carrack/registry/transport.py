@@ -11,11 +11,12 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from carrack import __version__
 from carrack.registry import origin as origins
 from carrack.registry import proxies, trust
-from carrack.registry.dial import connect
+from carrack.registry.dial import NotReached, connect
 from carrack.registry.exchange import Answer, Body, Broken, Connection
 from carrack.registry.failures import Untrue
 from carrack.registry.origin import Origin
@@ -48,6 +49,7 @@ class Transport:
         self._idle: dict[_Key, list[tuple[float, Connection]]] = {}
         self._contexts: dict[tuple[bool, tuple[tuple[str, int], ...]], ssl.SSLContext] = {}
         self._watched: set[_Key] = set()
+        self._confined: set[str] = set()
         self._closed = False
 
     async def ask(
@@ -155,12 +157,23 @@ class Transport:
             self._idle[key] = fresh
             self._watch(key)
 
+    def confine(self, host: str) -> None:
+        """Connect to `host` only where a network is declared insecure: names may lead elsewhere the next time."""
+        self._confined.add(host)
+
     async def _connect(self, key: _Key, proxy: proxies.Proxy | None, hosts: tuple[str, ...]) -> Connection:
         context = None
         if key.origin.scheme == "https":
             context = await self._context(key.verify, key.stamp, (key.origin.authority, *hosts))
         proxy_context = await self._context(True, (), ()) if proxy and proxy.scheme == "https" else None
-        return await connect(key.origin, context, proxy, proxy_context)
+        if key.origin.host not in self._confined:
+            return await connect(key.origin, context, proxy, proxy_context)
+        if proxy:
+            raise NotReached(
+                f"{key.origin} is insecure by its address, which a proxy need not see so: declare its name"
+            )
+        inside = partial(self._settings.insecure_address, loopback=False)
+        return await connect(key.origin, context, None, None, inside)
 
     async def _stamp(self, origin: Origin, hosts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
         if origin.scheme != "https":

@@ -57,19 +57,20 @@ class Upload:
         """All of it. Raises errors by meaning; those that may pass are outlived `attempts` times without progress."""
         what = f"push of blob {digests.short(descriptor.digest)} of {self._name.familiar_name}"
         place: _Place | None = None
-        tried = 1
+        tried, chunk = 1, 0
         while True:
             before = place.offset if place else 0
             try:
                 place = place or await self._begin(what)
+                place.chunk = chunk
                 await self._rest(place, descriptor, open, progress, what)
                 return
             except (Unreachable, Untrue):
                 raise
             except _TooLarge as error:
                 assert place is not None
-                place.chunk = max(_CHUNK, place.least) if not place.chunk else place.chunk // 4
-                if place.chunk < max(64 * 1024, place.least):
+                chunk = chunk // 4 if chunk else max(_CHUNK, place.least)
+                if chunk < max(64 * 1024, place.least):
                     raise InvalidArgument(str(error)) from error
                 place = await self._look(place, what)
                 continue

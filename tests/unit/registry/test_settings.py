@@ -28,8 +28,11 @@ def test_insecure_only_where_declared(host: str, expected: bool) -> None:
 
 def test_addresses_in_networks() -> None:
     settings = RegistrySettings(insecure=("10.0.0.0/8", "x/y"))
-    assert settings.insecure_address(["192.0.2.1", "10.0.0.1"])
-    assert not settings.insecure_address(["192.0.2.1", "fe80::1"])
+    assert settings.insecure_address("10.0.0.1")
+    assert settings.insecure_address("127.0.0.1")
+    assert not settings.insecure_address("127.0.0.1", loopback=False)
+    assert not settings.insecure_address("192.0.2.1")
+    assert not settings.insecure_address("no address")
 
 
 def test_bare() -> None:

@@ -111,6 +111,16 @@ def test_a_body_that_is_too_large_goes_in_chunks(monkeypatch: pytest.MonkeyPatch
         assert len([r for r in registry.asked("PATCH") if r.status == 202]) == 4
 
 
+def test_a_registry_that_finds_all_too_large_and_forgets_is_left() -> None:
+    with FakeRegistry() as registry:
+        registry.faults.append(Fault("/blobs/uploads/", "PUT", status=413, times=None))
+        registry.faults.append(Fault("/blobs/uploads/", "PATCH", status=413, times=None))
+        registry.faults.append(Fault("/blobs/uploads/", "GET", status=404, times=None))
+        with pytest.raises(InvalidArgument, match="no body of this size"):
+            _upload(registry)
+        assert len(registry.asked("POST")) < 10
+
+
 def test_refusals_are_told() -> None:
     with FakeRegistry() as registry:
         registry.faults.append(Fault("/blobs/uploads/", "PUT", status=400, code="DIGEST_INVALID", message="no"))
