@@ -47,7 +47,15 @@ def begun(content: ContentStore, blob: str, data: bytes) -> None:
         partial.write(data)
 
 
-@pytest.mark.parametrize("blob", [gzip.compress(ARCHIVE), zstandard.compress(ARCHIVE)])
+# As estargz and zstd:chunked are: a member or frame for each file, and what only their own readers look for.
+MEMBERS = b"".join(gzip.compress(ARCHIVE[at : at + 70_000]) for at in range(0, len(ARCHIVE), 70_000)) + gzip.compress(
+    b""
+)
+SKIPPED = b"\x5e\x2a\x4d\x18" + (40).to_bytes(4, "little") + bytes(40)
+FRAMES = zstandard.compress(ARCHIVE[:99_999]) + zstandard.compress(ARCHIVE[99_999:]) + SKIPPED
+
+
+@pytest.mark.parametrize("blob", [gzip.compress(ARCHIVE), zstandard.compress(ARCHIVE), MEMBERS, FRAMES])
 def test_layer_and_blob_are_stored(layers: LayerStore, content: ContentStore, blob: bytes) -> None:
     expected = Expected(digest(blob), digest(ARCHIVE), len(blob))
     applied = receive(io.BytesIO(blob), layers, content, expected)
