@@ -84,8 +84,9 @@ class WireBody:
             yield memoryview(begun)
         if not self._left:
             return
-        view = memoryview(bytearray(min(self._left, _BUFFER)))
+        view, other = (memoryview(bytearray(min(self._left, _BUFFER))) for _ in range(2))
         while self._left:
+            view, other = other, view
             size = self._wire.receive_into(view[: min(self._left, len(view))], whole=True)
             self._came(size)
             self._left -= size
@@ -95,8 +96,9 @@ class WireBody:
         if self._wire.rest:
             begun, self._wire.rest = bytearray(self._wire.rest), b""
             yield from self._framer.payload(begun, len(begun))
-        buffer = bytearray(_BUFFER) if not self._framer.complete else bytearray()
+        buffer, other = (bytearray(_BUFFER if not self._framer.complete else 0) for _ in range(2))
         while not self._framer.complete:
+            buffer, other = other, buffer
             size = self._wire.receive_into(buffer)
             self._came(size)
             yield from self._framer.payload(buffer, size)

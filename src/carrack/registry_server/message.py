@@ -33,7 +33,8 @@ class Body(Protocol):
     """Bytes announced, None for a body in chunks."""
 
     def pieces(self) -> Iterator[memoryview]:
-        """The bytes as they come, each valid until the next. Raises ConnectionError, TimeoutError, FramingError."""
+        """The bytes as they come, each piece valid until the next but one is asked for. Raises ConnectionError,
+        TimeoutError, FramingError."""
 
     def read(self, limit: int) -> bytes:
         """All of it; Problem SIZE_INVALID above `limit` bytes."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import queue
 import re
 import secrets
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from carrack.errors import FULL
 from carrack.registry_server.message import Body, Problem
@@ -30,6 +32,49 @@ OPEN = 256
 """Uploads that are kept open while no request is about them."""
 
 _STEP = 1 << 20
+_LARGE = 256 << 10
+
+
+class Hash(Protocol):
+    """What hashlib makes."""
+
+    def update(self, data: memoryview, /) -> None:
+        """Go on with these bytes."""
+
+
+class Hashing:
+    """A digest taken by a thread of its own, so that the next bytes come and are written meanwhile. Large pieces only:
+    handing a small one over costs more than its digest."""
+
+    def __init__(self, state: Hash) -> None:
+        self._state = state
+        self._work: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
+        self._free = threading.Semaphore()
+        self._thread: threading.Thread | None = None
+
+    def update(self, piece: memoryview) -> None:
+        """Take a piece, which must stay as it is until the next but one of these calls, or `end`, returns."""
+        if len(piece) < _LARGE:
+            with self._free:
+                self._state.update(piece)
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="hash", daemon=True)
+            self._thread.start()
+        self._free.acquire()
+        self._work.put(piece)
+
+    def end(self) -> None:
+        """The digest is of all that was given."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._work.put(None)
+            thread.join()
+
+    def _run(self) -> None:
+        while (piece := self._work.get()) is not None:
+            self._state.update(piece)
+            self._free.release()
 
 
 class Upload:
@@ -66,23 +111,37 @@ class Upload:
 
         Of a body that the disk is too small for nothing stays: others need the room.
         """
-        begun, state = self.size, self._hash.copy()
+        begun, state, hashing = self.size, self._hash.copy(), Hashing(self._hash)
+        try:
+            self._take(body, hashing)
+        except OSError as error:
+            hashing.end()
+            if error.errno in FULL:
+                self.size, self._hash = begun, state
+                self._cut()
+            raise
+        finally:
+            hashing.end()
+
+    def _take(self, body: Body, hashing: Hashing) -> None:
         for piece in body.pieces():
             try:
                 write_all(self._fd, piece)
             except OSError as error:
-                if error.errno in FULL:
-                    self.size, self._hash = begun, state
-                os.ftruncate(self._fd, self.size)
-                os.lseek(self._fd, self.size, os.SEEK_SET)
-                self._flushed = min(self._flushed, self.size)
+                self._cut()
                 error.filename = str(self.path)
                 raise
-            self._hash.update(piece)
+            hashing.update(piece)
             self.size += len(piece)
             if self.size - self._flushed >= FLUSH:
                 start_writeback(self._fd, self._flushed, self.size - self._flushed)
                 self._flushed = self.size
+
+    def _cut(self) -> None:
+        """Take away what is written beyond what counts."""
+        os.ftruncate(self._fd, self.size)
+        os.lseek(self._fd, self.size, os.SEEK_SET)
+        self._flushed = min(self._flushed, self.size)
 
     def blob(self) -> Blob:
         """What it is so far."""

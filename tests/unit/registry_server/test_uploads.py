@@ -123,3 +123,16 @@ def test_the_forsaken_are_swept(registry: OwnRegistry, tmp_path: Path) -> None:
     os.utime(paths[0], (1000, 1000))
     assert registry.uploads.sweep(3600) == 1
     assert [path.exists() for path in paths] == [False, True]
+
+
+def test_large_and_small_pieces_have_one_digest(registry: OwnRegistry) -> None:
+    repository = registry.repositories.get("a")
+    pieces = [os.urandom(size) for size in (1 << 20, 10, 1 << 19, 1 << 20, 3, 0, 300_000)]
+    with registry.uploads.begin(repository) as upload:
+        upload.take(FakeBody(*pieces))
+        upload.take(FakeBody(b"more"))
+        assert upload.blob().digest == digest_of(b"".join(pieces) + b"more")
+        with pytest.raises(ConnectionResetError):
+            upload.take(FakeBody(pieces[0], breaks=True))
+        registry.uploads.finish(repository, upload, digest_of(b"".join(pieces) + b"more" + pieces[0]))
+    assert not [thread for thread in threading.enumerate() if thread.name == "hash"]
