@@ -233,7 +233,10 @@ class Session:
     def _service(self, one: Challenge) -> Service:
         realm, secure = one.parameters["realm"], self.host.base.startswith("https:")
         there, _ = origins.split(realm, f"{self.host.name} sends for tokens to")
-        own = there == origins.split(self.host.base)[0]
+        base, _ = origins.split(self.host.base)
+        if there.scheme == "https":  # of others says tokens.py that nothing is sent there
+            origins.may_lead(base, there)
+        own = there == base
         verify = self.host.verify if own else not self._settings.declared_insecure(there.authority)
         return Service(realm, one.parameters.get("service", ""), self.host.name, secure, verify)
 

@@ -28,7 +28,7 @@ _IDLE_MOST = 8
 REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SAME_AGAIN = (307, 308)
-"""Redirects of any request, with its body."""
+"""Redirects of any request, with its body; that may be a password, and so does not leave the server."""
 _SECRET = ("authorization", "cookie", "proxy-authorization")
 _AGENT = f"carrack/{__version__}"
 
@@ -78,6 +78,8 @@ class Transport:
             await answer.close()
             url, old = origins.join(url, location), origins.split(url)[0]
             there, _ = origins.split(url, f"redirect from {old} to")
+            if body and there != old:
+                raise Untrue(f"{old} redirects a request with its content to {there}, which is refused")
             origins.may_lead(old, there)
             if there != first:
                 headers = {name: value for name, value in headers.items() if name.lower() not in _SECRET}

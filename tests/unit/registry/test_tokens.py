@@ -137,6 +137,14 @@ def test_the_realm_of_a_secure_registry_must_be_secure() -> None:
             _with_tokens(lambda tokens: tokens.get(Service(realm, "", "r.example.com"), JANE, SCOPES))  # noqa: B023
 
 
+def test_a_password_does_not_follow_a_redirect() -> None:
+    with FakeRegistry(auth=_auth(get=False)) as registry, FakeRegistry() as other:
+        registry.faults.append(Fault("/token", "POST", redirect=f"{other.url}/token"))
+        with pytest.raises(Unavailable, match="redirects a request with its content"):
+            _with_tokens(lambda tokens: tokens.get(_service(registry), JANE, SCOPES))
+        assert other.requests == []
+
+
 def test_no_token_is_shown() -> None:
     with FakeRegistry(auth=_auth()) as registry:
         token = _with_tokens(lambda tokens: tokens.fetch(_service(registry), JANE, (), offline=True))

@@ -145,13 +145,16 @@ def test_a_body_that_can_be_sent_again_follows_a_redirect() -> None:
             return answer.status
 
     with FakeRegistry() as registry, FakeRegistry() as other:
-        registry.faults.append(Fault("/x", redirect=f"{other.url}/y"))
-        other.faults.append(Fault("/y", status=201, body=b""))
+        registry.faults += [Fault("/x", redirect="/y"), Fault("/y", status=201, body=b"")]
         assert _with_transport(send) == 201
-        (asked,) = other.requests
-        assert (asked.method, asked.body, asked.authorization) == ("PUT", b"body", "")
-        registry.faults.append(Fault("/x", status=302, redirect=f"{other.url}/y"))
+        _, asked = registry.requests
+        assert (asked.method, asked.body, asked.authorization) == ("PUT", b"body", "Basic canary")
+        registry.faults.append(Fault("/x", status=302, redirect="/y"))
         assert _with_transport(send) == 302  # which browsers make a GET of
+        registry.faults.append(Fault("/x", redirect=f"{other.url}/y"))
+        with pytest.raises(Unavailable, match="with its content"):  # which may be a password
+            _with_transport(send)
+        assert other.requests == []
 
 
 def test_a_circle_of_redirects_ends() -> None:
