@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.images import index_push, progress
 from carrack.engine.images.layer_push import LayerPush, Parcel, Transfer
+from carrack.engine.jobs import both
 from carrack.engine.whole import whole
 from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import digest as digests
@@ -136,10 +137,10 @@ class Pusher:
                 kept = None
         if kept is None:
             parcels = [Parcel(diff_id, self._services.packer.packed(diff_id)) for diff_id in image.diff_ids]
-        layers = await LayerPush(transfer).push(parcels)
         config = self._services.content.read(image.id, image_config.SIZE_LIMIT)
-        data, parsed = kept or _fresh(image, config, layers)
-        await transfer.small(parsed.config, config)
+        pointer = kept[1].config if kept else Descriptor(media_types.OCI_CONFIG, image.id, len(config))
+        layers, _ = await both(LayerPush(transfer).push(parcels), transfer.small(pointer, config))
+        data, parsed = kept or _fresh(pointer, layers)
         digest = await transfer.repository.put_manifest(reference, data, parsed.media_type)
         await self._record(config, data, name, digest)
         return Descriptor(parsed.media_type, digest, len(data))
@@ -170,12 +171,12 @@ class Pusher:
         """The image came by this manifest, and is to be had by its digest. One removed meanwhile does not come back."""
         store = self._services.store
         image_id = digests.of(config)
-        if any(image.id == image_id for image in store):
-            names = [Reference(name.domain, name.path, digest=digest)] if name else []
+        names = [Reference(name.domain, name.path, digest=digest)] if name else []
+        image = next((image for image in store if image.id == image_id), None)
+        if image is not None and not (image.manifest == digest and set(names) <= set(image.references)):
             await whole(store.add(config, names, manifest=data))
 
 
-def _fresh(image: Image, config: bytes, layers: list[Descriptor]) -> tuple[bytes, Manifest]:
-    pointer = Descriptor(media_types.OCI_CONFIG, image.id, len(config))
-    made = Manifest(media_types.OCI_MANIFEST, pointer, tuple(layers))
+def _fresh(config: Descriptor, layers: list[Descriptor]) -> tuple[bytes, Manifest]:
+    made = Manifest(media_types.OCI_MANIFEST, config, tuple(layers))
     return document.encode(made.document()), made

@@ -194,7 +194,10 @@ def test_a_broken_upload_goes_on(world: World, registry: FakeRegistry) -> None:
     name = f"{registry.host}/app:1"
     big = tar({"noise": b"".join(sha(bytes([n % 256, n // 256])).encode() for n in range(40_000))})
     load(world, docker_archive([(config_for([big]), [big], [name])]))
-    registry.faults += [Fault("/blobs/uploads/", method, take=300_000) for method in ("PATCH", "PUT")]
+    registry.faults += [
+        Fault("/blobs/uploads/", "PATCH", take=300_000),
+        Fault("/blobs/uploads/", "PUT", take=300_000, when=lambda asked: len(asked.headers["content-length"]) > 5),
+    ]
     push(world, name)
     found = registry.content.manifest("app", "1")
     assert found is not None
