@@ -175,6 +175,10 @@ class Request:
         """The request's header fields; names are matched in any case."""
         return self._raw.headers
 
+    def header_values(self, name: str) -> list[str]:
+        """All values of a header field that may come several times."""
+        return list(self._raw.headers.getall(name, ()))
+
     @property
     def query(self) -> Query:
         """The query parameters. Raises InvalidArgument when they are malformed."""

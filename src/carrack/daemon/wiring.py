@@ -106,7 +106,7 @@ class Services:
             *volumes.routes(self.volumes),
             *networks.routes(self.networks, self.joining.live),
             *reach.routes(diagnosis.doctor(self)),
-            *builds.routes(self.builder),
+            *builds.routes(self.builder, f"{self._config.exec_root}/build-agents"),
             *keeping.routes(self, self._config),
         ]
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from carrack.api.app import Route
-from carrack.api.response import JSON, Response, json_response, stream
+from carrack.api.buildkit.control import Control
+from carrack.api.buildkit.sessions import Sessions
+from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
 from carrack.engine import pump
 from carrack.engine.build import order
 from carrack.engine.build.classic import Classic
 from carrack.engine.build.prune import Limits
 from carrack.engine.images import progress
 from carrack.errors import CarrackError, InvalidArgument, NotFound
+from carrack.http import grpc
 from carrack.oci import reference
+from carrack.oci.platform import of_machine
 from carrack.registry.credentials import decode_config
 from carrack.storage.compression import Decompressed
 from carrack.storage.trees.tarred import TarTree, receive
@@ -32,14 +37,35 @@ _NUMBERS = {
 _TEXTS = {"cpusetcpus": "CpusetCpus", "cpusetmems": "CpusetMems", "cgroupparent": "CgroupParent"}
 
 
-def routes(builder: Builder) -> list[Route]:
-    """The route table."""
-    face = _Face(builder)
+def routes(builder: Builder, room: str) -> list[Route]:
+    """The route table. ``room``: a folder for sockets of clients' ssh agents."""
+    face, kit = _Face(builder), _Kit(builder, room)
     return [
+        Route("POST", "/session", kit.session),
+        Route("POST", "/grpc", kit.grpc),
         Route("POST", "/build", face.build),
         Route("POST", "/build/prune", face.prune),
         Route("POST", "/build/cancel", face.cancel),
     ]
+
+
+class _Kit:
+    """BuildKit's face."""
+
+    def __init__(self, builder: Builder, room: str) -> None:
+        self._sessions = Sessions()
+        self._control = Control(builder, self._sessions, of_machine(os.uname().machine), room)
+
+    async def session(self, request: Request) -> Response:
+        stream = await request.hijack(upgrade="h2c")
+        methods = request.header_values("X-Docker-Expose-Session-Grpc-Method")
+        await self._sessions.serve(stream, request.headers, methods)
+        return HIJACKED
+
+    async def grpc(self, request: Request) -> Response:
+        stream = await request.hijack(upgrade="h2c")
+        await grpc.serve(stream, self._control.methods())
+        return HIJACKED
 
 
 class _Face:

@@ -7,7 +7,6 @@ from carrack.api.request import Request
 from carrack.api.response import Response, json_response
 from carrack.errors import CarrackError, NotFound, NotSupported, Unavailable
 
-_BUILD = "building images is not supported by this version of Carrack: commit a container, or load an image"
 _SWARM = "swarm mode is not supported by this version of Carrack"
 _PLUGINS = "plugins are not supported by this version of Carrack"
 _CHECKPOINTS = "checkpoints are not supported by this version of Carrack"
@@ -21,8 +20,6 @@ NO_MANAGER = (
 )
 
 _REFUSED = {
-    ("POST", "/session"): _BUILD,
-    ("POST", "/grpc"): _BUILD,
     ("GET", "/debug/vars"): _PROFILES,
     ("GET", "/debug/pprof/"): _PROFILES,
     ("GET", "/debug/pprof/{name}"): _PROFILES,

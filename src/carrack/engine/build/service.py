@@ -45,7 +45,7 @@ class Builder:
         self._bases = bases
         self._mounter = mounter
         self._fetcher = fetcher
-        self._export = export
+        self.export = export
         self._going: dict[str, Callable[[], object]] = {}
 
     async def build(
@@ -57,7 +57,7 @@ class Builder:
         """
         async with self.solved(request, progress, identity) as result:
             created = (result.created or times.now()) if request.epoch is None else request.epoch * 1_000_000_000
-            return Built(await self._export.image(result, names, request.labels, created), result)
+            return Built(await self.export.image(result, names, request.labels, created), result)
 
     @asynccontextmanager
     async def solved(

@@ -1,0 +1,111 @@
+"""The attributes of the Dockerfile frontend, and what each means for a request of the builder.
+
+Source: BuildKit, "Dockerfile frontend" attributes as buildx sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from carrack.errors import InvalidArgument
+from carrack.model.units import parse_bytes
+
+_IGNORED = {
+    "context", "dockerfilekey", "contextkey", "filename", "source", "cmdline", "frontend.caps", "image-resolve-mode",
+    "no-cache", "target", "platform", "add-hosts", "force-network-mode", "shm-size", "ulimit", "cgroup-parent",
+    "hostname", "cache-imports", "multi-platform", "requestid", "local-sessionid", "input-metadata",
+    "contextsubdir", "build-arg", "vcs", "override-copy-image", "linkedtarget", "context-local-session",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked. ``contexts``: by name, as typed (``local:…``, ``docker-image://…``, …); ``request``: a subrequest
+    (``outline``, ``lint`` …) instead of a build, "" for none."""
+
+    filename: str = "Dockerfile"
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    remote: str = ""
+    target: str = ""
+    platforms: tuple[str, ...] = ()
+    no_cache: bool = False
+    no_cache_stages: frozenset[str] = frozenset()
+    pull: bool = False
+    network: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    hostname: str = ""
+    host_config: Mapping[str, object] = field(default_factory=dict)
+    epoch: int | None = None
+    request: str = ""
+
+
+def read(attributes: Mapping[str, str]) -> Wanted:
+    """The request. Raises InvalidArgument for an attribute that is not known, or a value that is none."""
+    prefixed: dict[str, dict[str, str]] = {"build-arg": {}, "label": {}, "context": {}}
+    for key, value in attributes.items():
+        kind, colon, name = key.partition(":")
+        if colon and kind in prefixed:
+            prefixed[kind][name] = value
+        elif key.partition(":")[0] not in _IGNORED and kind not in ("attest", "vcs", "input-metadata"):
+            raise InvalidArgument(f"unsupported attribute of the Dockerfile frontend: {key}")
+    stages = frozenset(filter(None, attributes.get("no-cache", "").split(",")))
+    arguments = prefixed["build-arg"]
+    return Wanted(
+        filename=attributes.get("filename") or "Dockerfile",
+        arguments=arguments,
+        labels=prefixed["label"],
+        contexts=prefixed["context"],
+        remote=attributes.get("context", ""),
+        target=attributes.get("target", ""),
+        platforms=tuple(filter(None, attributes.get("platform", "").split(","))),
+        no_cache="no-cache" in attributes and not stages,
+        no_cache_stages=stages,
+        pull=attributes.get("image-resolve-mode") == "pull",
+        network=_network(attributes.get("force-network-mode", "")),
+        extra_hosts=tuple(_hosts(attributes.get("add-hosts", ""))),
+        hostname=attributes.get("hostname", ""),
+        host_config=_limits(attributes),
+        epoch=_epoch(arguments.get("SOURCE_DATE_EPOCH", "")),
+        request=attributes.get("requestid", ""),
+    )
+
+
+def _network(mode: str) -> str:
+    return {"sandbox": "", "": "", "host": "host", "none": "none"}.get(mode, mode)
+
+
+def _hosts(text: str) -> list[str]:
+    return [f"{name}:{address}" for name, _, address in (word.partition("=") for word in text.split(",") if word)]
+
+
+def _epoch(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidArgument(f"SOURCE_DATE_EPOCH must be seconds since 1970, not {text!r}") from None
+
+
+def _limits(attributes: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if attributes.get("shm-size"):
+        found["ShmSize"] = parse_bytes(attributes["shm-size"])
+    if attributes.get("cgroup-parent"):
+        found["CgroupParent"] = attributes["cgroup-parent"]
+    if attributes.get("ulimit"):
+        limits = [word.partition("=") for word in attributes["ulimit"].split(",")]
+        found["Ulimits"] = [_ulimit(name, value) for name, _, value in limits]
+    return found
+
+
+def _ulimit(name: str, value: str) -> dict[str, Any]:
+    soft, _, hard = value.partition(":")
+    try:
+        return {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
+    except ValueError:
+        raise InvalidArgument(f"invalid ulimit {name}={value}") from None

@@ -1,0 +1,309 @@
+"""BuildKit's Control and LLBBridge services: a build asked for by one call, driven by others, watched by a third.
+
+buildx calls ``Solve`` without a frontend and then drives the build itself: it asks the bridge to solve the Dockerfile,
+and ``Return``s what it got, upon which the first call exports it and ends. Older clients name the frontend at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from carrack import __version__
+from carrack.api.buildkit import attributes, filesync
+from carrack.api.buildkit import messages as m
+from carrack.api.buildkit.client import SessionAgents
+from carrack.api.buildkit.watching import Watching
+from carrack.dockerfile import file, ignore
+from carrack.engine.build import order, results
+from carrack.engine.build.progress import Vertex
+from carrack.engine.build.prune import Limits as PruneLimits
+from carrack.engine.build.request import Files, Limits, Request
+from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method
+from carrack.model import times
+from carrack.oci import document, reference
+from carrack.oci import platform as platforms
+
+if TYPE_CHECKING:
+    from carrack.api.buildkit.sessions import Session, Sessions
+    from carrack.engine.build.results import Result
+    from carrack.engine.build.service import Builder
+    from carrack.oci.platform import Platform
+    from carrack.storage.trees.tarred import TarTree
+
+_FRONTEND = "dockerfile.v0"
+_PATIENCE = 10.0
+_CAPABILITIES = (
+    "solve.base", "solve.inlinereturn", "resolveimage", "resolveimage.resolvemode", "readfile", "return", "returnmap",
+    "readdir", "statfile", "importcaches", "proto.refarray", "reference.output", "frontend.inputs", "frontend.caps",
+    "gateway.solve.metadata", "gateway.evaluate", "gateway.warnings",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Build:
+    """One build: what watches it, what it holds, and what its client wants to have of it."""
+
+    watching: Watching
+    held: AsyncExitStack = field(default_factory=AsyncExitStack)
+    results: dict[str, Result] = field(default_factory=dict)
+    returned: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    labels: dict[str, str] = field(default_factory=dict)
+    epoch: int | None = None
+    session: str = ""
+    allow: frozenset[str] = frozenset()
+
+
+class Control:
+    """Answers calls. ``room``: for sockets of ssh agents."""
+
+    def __init__(self, builder: Builder, sessions: Sessions, host: Platform, room: str) -> None:
+        self._builder = builder
+        self._sessions = sessions
+        self._host = host
+        self._room = room
+        self._builds: dict[str, _Build] = {}
+        self._news = asyncio.Event()
+
+    def methods(self) -> dict[str, Method]:
+        """By path, what is answered."""
+        control, bridge = "/moby.buildkit.v1.Control/", "/moby.buildkit.v1.frontend.LLBBridge/"
+        return {
+            f"{control}Solve": Method(self._solve, UNARY, m.SOLVE, m.SOLVED),
+            f"{control}Status": Method(self._status, ANSWERS, m.STATUS, m.STATUSES),
+            f"{control}ListWorkers": Method(self._workers, UNARY, m.EMPTY, m.WORKERS),
+            f"{control}Info": Method(self._info, UNARY, m.EMPTY, m.INFO),
+            f"{control}DiskUsage": Method(self._disk_usage, UNARY, m.DISK_USAGE_REQUEST, m.DISK_USAGE),
+            f"{control}Prune": Method(self._prune, ANSWERS, m.PRUNE, m.USAGE),
+            f"{control}ListenBuildHistory": Method(self._history, ANSWERS, m.EMPTY, m.EMPTY),
+            f"{control}Session": Method(self._session_here, STREAM, m.BYTES, m.BYTES),
+            f"{bridge}Ping": Method(self._ping, UNARY, m.EMPTY, m.PONG),
+            f"{bridge}Solve": Method(self._bridge_solve, UNARY, m.BRIDGE_SOLVE, m.BRIDGE_SOLVED),
+            f"{bridge}Return": Method(self._return, UNARY, m.RETURN, m.EMPTY),
+        }
+
+    async def _solve(self, call: Any) -> None:
+        asked = await call.recv_message()
+        build = _Build(Watching("Dockerfile", b""), session=asked["Session"], allow=frozenset(asked["Entitlements"]))
+        self._builds[asked["Ref"]] = build
+        self._news.set()
+        self._news = asyncio.Event()
+        try:
+            async with build.held:
+                if asked["Frontend"]:
+                    name = await self._run(build, asked["Frontend"], asked["FrontendAttrs"])
+                else:
+                    name = await build.returned
+                answer = await self._export(build, name, _exports(asked))
+            await call.send_message({"ExporterResponse": answer})
+        finally:
+            build.watching.close()
+            asyncio.get_running_loop().call_later(_PATIENCE, self._builds.pop, asked["Ref"], None)
+
+    async def _find(self, ref: str) -> _Build:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while ref not in self._builds:
+                    await self._news.wait()
+        except TimeoutError:
+            raise NotFound(f"no such job {ref}") from None
+        return self._builds[ref]
+
+    async def _status(self, call: Any) -> None:
+        asked = await call.recv_message()
+        build = await self._find(asked["Ref"])
+        async for message in build.watching.messages():
+            await call.send_message(message)
+
+    async def _run(self, build: _Build, frontend: str, attrs: dict[str, str]) -> str:
+        """Build a Dockerfile; returns the name of its result."""
+        if frontend != _FRONTEND:
+            raise NotSupported(f"the frontend {frontend} is not supported: {_FRONTEND} is")
+        wanted = attributes.read(attrs)
+        if wanted.request:
+            raise NotSupported(f"the request {wanted.request} is not supported by this version of Carrack")
+        session = await self._sessions.find(build.session)
+        request = await self._request(build, session, wanted)
+        result = await build.held.enter_async_context(self._builder.solved(request, build.watching))
+        name = f"result-{len(build.results)}"
+        build.results[name] = result
+        build.labels, build.epoch = dict(wanted.labels), wanted.epoch
+        return name
+
+    async def _request(self, build: _Build, session: Session, wanted: attributes.Wanted) -> Request:
+        if wanted.remote:
+            raise NotSupported("contexts from elsewhere are not supported by this version of Carrack with buildx")
+        names = [wanted.filename, f"{wanted.filename}.dockerignore", ".dockerignore"]
+        tree = await self._files(build, session, "dockerfile", "load build definition", names)
+        source = order.read(tree, wanted.filename)
+        contexts = {name: self._context(build, session, name, text) for name, text in wanted.contexts.items()}
+        platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
+        if len(wanted.platforms) > 1:
+            raise NotSupported("several platforms at once are not supported by this version of Carrack")
+        patterns = _ignored(tree, wanted.filename)
+        opened: list[Files] = []
+
+        async def context() -> Files:
+            if not opened:
+                files = await self._files(build, session, "context", "load build context", exclude=patterns)
+                opened.append(Files(files))
+            return opened[0]
+
+        return Request(
+            file=file.parse(source), context=context, build_platform=self._host, platform=platform,
+            agents=SessionAgents(session, self._room), arguments=wanted.arguments, labels=wanted.labels,
+            contexts=contexts, target=wanted.target, network=wanted.network, extra_hosts=wanted.extra_hosts,
+            hostname=wanted.hostname or "buildkitsandbox", no_cache=wanted.no_cache,
+            no_cache_stages=wanted.no_cache_stages, pull=wanted.pull, allow=build.allow,
+            limits=Limits(wanted.host_config), epoch=wanted.epoch, identity=f"{session.id}/{wanted.filename}",
+        )  # fmt: skip
+
+    def _context(self, build: _Build, session: Session, name: str, text: str) -> Any:
+        kind, _, rest = text.partition(":")
+        if kind == "docker-image":
+            return rest.removeprefix("//")
+        if kind != "local":
+            raise NotSupported(f"the build context {name}={text} is not supported by this version of Carrack")
+
+        async def opened() -> Files:
+            return Files(await self._files(build, session, rest, f"load context {name}"), name=name)
+
+        return opened
+
+    async def _files(
+        self, build: _Build, session: Session, name: str, title: str, follow: Any = (), exclude: Any = ()
+    ) -> TarTree:
+        vertex = Vertex.make(build.session, f"[internal] {title}")
+        build.watching.started(vertex)
+        try:
+            content = self._builder.tools.content
+            tree = await filesync.receive(session, content, name, follow=follow, exclude=exclude)
+            build.held.callback(tree.close)
+        except BaseException as error:
+            build.watching.ended(vertex, error=str(error) or "canceled")
+            raise
+        build.watching.ended(vertex)
+        return tree
+
+    async def _export(self, build: _Build, name: str, exports: list[dict[str, Any]]) -> dict[str, str]:
+        result = build.results.get(name)
+        if result is None:
+            return {}
+        answer: dict[str, str] = {}
+        created = result.created or times.now() if build.epoch is None else build.epoch * 1_000_000_000
+        for export in exports:
+            kind, attrs = export["Type"], export["Attrs"]
+            if kind not in ("moby", "image", "docker") or attrs.get("push") == "true":
+                raise NotSupported(f"the exporter {kind} is not supported by this version of Carrack")
+            vertex = Vertex.make(build.session, "exporting to image")
+            build.watching.started(vertex)
+            names = [reference.parse(word).with_default_tag() for word in attrs.get("name", "").split(",") if word]
+            image = await self._builder.export.image(result, names, build.labels, created)
+            build.watching.moved(vertex, f"writing image {image.id}", 1, 1)
+            for each in names:
+                build.watching.moved(vertex, f"naming to {each}", 1, 1)
+            build.watching.ended(vertex)
+            answer |= {"containerimage.digest": image.id, "containerimage.config.digest": image.id}
+            if names:
+                answer["image.name"] = attrs["name"]
+        return answer
+
+    async def _bridge_solve(self, call: Any) -> None:
+        asked = await call.recv_message()
+        build = await self._find(_build_id(call))
+        if asked["Definition"] is not None and asked["Definition"]["definition"]:
+            raise NotSupported("builds of another frontend's graph are not supported by this version of Carrack")
+        name = await self._run(build, asked["Frontend"], asked["FrontendOpt"])
+        config = document.encode(dict(results.config(build.results[name], times.now(), build.labels)))
+        answer = {"ref": {"id": name}, "metadata": {"containerimage.config": config}}
+        await call.send_message({"result": answer})
+
+    async def _return(self, call: Any) -> None:
+        asked = await call.recv_message()
+        build = await self._find(_build_id(call))
+        if not build.returned.done():
+            if asked["error"] is not None:
+                build.returned.set_exception(InvalidArgument(asked["error"]["message"]))
+            else:
+                ref = ((asked["result"] or {}).get("ref") or {}).get("id", "")
+                build.returned.set_result(ref)
+        await call.send_message({})
+
+    async def _ping(self, call: Any) -> None:
+        await call.recv_message()
+        caps = [{"ID": name, "Enabled": True} for name in _CAPABILITIES]
+        await call.send_message({"FrontendAPICaps": caps, "LLBCaps": [], "Workers": [self._worker()]})
+
+    async def _workers(self, call: Any) -> None:
+        await call.recv_message()
+        await call.send_message({"record": [self._worker()]})
+
+    def _worker(self) -> dict[str, Any]:
+        labels = {"org.mobyproject.buildkit.worker.executor": "carrack"}
+        own = {"Architecture": self._host.architecture, "OS": self._host.os, "Variant": self._host.variant}
+        return {"ID": "carrack", "Labels": labels, "platforms": [own]}
+
+    async def _info(self, call: Any) -> None:
+        await call.recv_message()
+        await call.send_message(
+            {"buildkitVersion": {"package": "carrack", "version": f"v{__version__}", "revision": ""}}
+        )
+
+    async def _disk_usage(self, call: Any) -> None:
+        await call.recv_message()
+        await call.send_message({"record": [_usage(row) for row in await self._builder.cache.documents()]})
+
+    async def _prune(self, call: Any) -> None:
+        asked = await call.recv_message()
+        before = await self._builder.cache.documents()
+        limits = PruneLimits(asked["all"], asked["reservedSpace"], asked["maxUsedSpace"], asked["minFreeSpace"])
+        filters: dict[str, list[str]] = {}
+        for word in asked["filter"]:
+            key, _, value = word.partition("=")
+            filters.setdefault(key.rstrip("~"), []).append(value)
+        gone = set((await self._builder.cache.prune(limits, filters))["CachesDeleted"] or ())
+        for row in before:
+            if row["ID"] in gone:
+                await call.send_message(_usage(row))
+
+    async def _history(self, call: Any) -> None:
+        await call.recv_message()
+
+    async def _session_here(self, call: Any) -> None:
+        raise NotSupported("sessions are taken at /session")
+
+
+def _exports(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    if asked["Exporters"]:
+        exports: list[dict[str, Any]] = asked["Exporters"]
+        return exports
+    return [{"Type": asked["Exporter"], "Attrs": asked["ExporterAttrs"]}] if asked["Exporter"] else []
+
+
+def _ignored(tree: TarTree, filename: str) -> list[str]:
+    for name in (f"{filename}.dockerignore", ".dockerignore"):
+        try:
+            return ignore.parse(order.read(tree, name))
+        except (NotFound, InvalidArgument):
+            continue
+    return []
+
+
+def _usage(row: dict[str, Any]) -> dict[str, Any]:
+    seconds = times.parse(row["CreatedAt"]) // 1_000_000_000
+    return {
+        "ID": row["ID"], "InUse": row["InUse"], "Size": row["Size"], "CreatedAt": {"seconds": seconds},
+        "UsageCount": row["UsageCount"], "Description": row["Description"], "RecordType": row["Type"],
+        "Shared": row["Shared"], "Parents": row["Parents"] or [],
+    }  # fmt: skip
+
+
+def _build_id(call: Any) -> str:
+    """Of which build a call of the bridge is."""
+    name: str = call.metadata.get("buildkit-controlapi-buildid", "")
+    if not name:
+        raise InvalidArgument("a call of the bridge names no build")
+    return name

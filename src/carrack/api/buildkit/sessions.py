@@ -1,0 +1,66 @@
+"""Sessions: connections on which we are the client and whoever builds is the server.
+
+One lasts as long as its connection. A build names its session, which may come a moment later than the build does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from carrack.errors import InvalidArgument, NotFound
+from carrack.http.grpc import Caller
+
+if TYPE_CHECKING:
+    from carrack.http.hijack import HijackedStream
+
+_PREFIX = "X-Docker-Expose-Session-"
+_PATIENCE = 5.0
+
+
+class Session:
+    """One client: ``methods`` are the paths that it answers."""
+
+    def __init__(self, identity: str, caller: Caller, methods: frozenset[str]) -> None:
+        self.id = identity
+        self.caller = caller
+        self._methods = methods
+
+    def offers(self, path: str) -> bool:
+        """Whether the client answers calls of a path."""
+        return path.lower() in self._methods
+
+
+class Sessions:
+    """All that there are now."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Session] = {}
+        self._news = asyncio.Event()
+
+    async def serve(self, stream: HijackedStream, headers: Mapping[str, str], methods: list[str]) -> None:
+        """Keep a session until its connection is gone. Raises InvalidArgument without a name for it."""
+        identity = headers.get(f"{_PREFIX}Uuid", "")
+        if not identity:
+            raise InvalidArgument("a session needs the header X-Docker-Expose-Session-Uuid")
+        async with Caller(stream) as caller:
+            session = Session(identity, caller, frozenset(method.lower() for method in methods))
+            self._all[identity] = session
+            self._news.set()
+            self._news = asyncio.Event()
+            try:
+                await asyncio.shield(caller.gone)
+            finally:
+                if self._all.get(identity) is session:
+                    del self._all[identity]
+
+    async def find(self, identity: str) -> Session:
+        """The session of that name, waited for a little. Raises NotFound."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while identity not in self._all:
+                    await self._news.wait()
+        except TimeoutError:
+            raise NotFound(f"no active session for {identity}: context deadline exceeded") from None
+        return self._all[identity]

@@ -1,0 +1,222 @@
+"""gRPC on a connection that was taken over: as its server, or the other way round as its client.
+
+grpclib speaks HTTP/2 and gRPC; messages are dicts by the tables of :mod:`carrack.http.protobuf`. It is imported when
+the first such connection comes, for no start should wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from carrack.errors import CarrackError, NotFound, Unavailable
+from carrack.http import protobuf
+
+if TYPE_CHECKING:
+    from carrack.http.hijack import HijackedStream
+    from carrack.http.protobuf import Message, Table
+
+#: how messages go: one or many of them, from the client and from the server
+UNARY, ANSWERS, STREAM = "unary", "answers", "stream"
+_WINDOW = 4 << 20
+_NOT_FOUND, _UNIMPLEMENTED = 5, 12
+
+
+class Call(Protocol):
+    """One call, from the server's side or the client's."""
+
+    metadata: Mapping[str, Any]
+
+    async def recv_message(self) -> Message | None:
+        """The next message; None when there are no more."""
+        ...
+
+    async def send_message(self, message: Message) -> None:
+        """Send one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """``serve`` answers a call of ``kind``; its messages are by these tables."""
+
+    serve: Callable[[Any], Coroutine[Any, Any, None]]
+    kind: str
+    request: Table
+    reply: Table
+
+
+class Failed(CarrackError):
+    """The other side has refused a call; ``code`` is gRPC's."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+async def serve(stream: HijackedStream, methods: Mapping[str, Method]) -> None:
+    """Answer calls (by their paths, ``/package.Service/Method``) until the client has gone; calls that it leaves behind
+    are cancelled."""
+    from grpclib.config import Configuration
+    from grpclib.const import Cardinality, Handler
+    from grpclib.server import Server
+
+    kinds = {
+        UNARY: Cardinality.UNARY_UNARY,
+        ANSWERS: Cardinality.UNARY_STREAM,
+        STREAM: Cardinality.STREAM_STREAM,
+    }
+    mapping = {
+        path: Handler(_translated(method), kinds[method.kind], method.request, method.reply)
+        for path, method in methods.items()
+    }
+
+    class _Service:
+        def __mapping__(self) -> dict[str, Any]:
+            return mapping
+
+    config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
+    server = Server([_Service()], codec=_codec(), config=config)
+    protocol = server._protocol_factory()
+    protocol.connection_made(_Wire(stream))
+    await _pump(stream, protocol)
+
+
+def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
+    """Failures of ours in gRPC's words."""
+
+    async def handler(call: Any) -> None:
+        from grpclib.const import Status
+        from grpclib.exceptions import GRPCError
+
+        try:
+            await method.serve(call)
+        except NotFound as error:
+            raise GRPCError(Status.NOT_FOUND, str(error)) from error
+        except CarrackError as error:
+            raise GRPCError(Status.UNKNOWN, str(error)) from error
+
+    return handler
+
+
+class Caller:
+    """The client's side of a connection. Use as a context: its end closes the connection."""
+
+    def __init__(self, stream: HijackedStream) -> None:
+        self._stream = stream
+        self._channel: Any = None
+        self._pumping: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Caller:
+        from grpclib.client import Channel
+        from grpclib.config import Configuration
+
+        config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
+        channel = Channel(codec=_codec(), config=config)
+        protocol = channel._protocol_factory()
+        protocol.connection_made(_Wire(self._stream))
+        pumping = asyncio.get_running_loop().create_task(_pump(self._stream, protocol), name="session")
+
+        async def connected() -> Any:
+            return protocol
+
+        channel._create_connection = connected  # type: ignore[method-assign]
+        self._channel, self._pumping = channel, pumping
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._pumping is not None
+        self._channel.close()
+        self._stream.close()
+        self._pumping.cancel()
+        await asyncio.wait([self._pumping])
+
+    @property
+    def gone(self) -> asyncio.Future[None]:
+        """Done when the connection is."""
+        return self._stream.closed
+
+    async def ask(self, path: str, request: Table, message: Message, reply: Table) -> Message:
+        """One message there, one back. Raises Failed, Unavailable."""
+        async with self.open(path, request, reply) as call:
+            await call.send_message(message)
+            await call.end()
+            answer: Message | None = await call.recv_message()
+        return answer or {}
+
+    @asynccontextmanager
+    async def open(self, path: str, request: Table, reply: Table, metadata: Any = None) -> AsyncIterator[Any]:
+        """A call with any number of messages both ways; it is ended when the context is left. Raises Failed."""
+        from grpclib.const import Cardinality
+        from grpclib.exceptions import GRPCError, StreamTerminatedError
+        from h2.exceptions import StreamClosedError
+
+        try:
+            async with self._channel.request(
+                path, Cardinality.STREAM_STREAM, request, reply, metadata=metadata or {}
+            ) as call:
+                yield call
+                with contextlib.suppress(StreamClosedError):  # the other side was quicker
+                    await call.cancel()
+        except GRPCError as error:
+            raise Failed(error.status.value, error.message or error.status.name) from error
+        except (StreamTerminatedError, ConnectionError) as error:
+            raise Unavailable(f"the client has gone: {error}") from error
+
+
+def _codec() -> Any:
+    from grpclib.encoding.base import CodecBase
+
+    class _Tables(CodecBase):
+        __content_subtype__ = "proto"
+
+        def encode(self, message: Any, message_type: Any) -> bytes:
+            return protobuf.encode(message, message_type)
+
+        def decode(self, data: bytes, message_type: Any) -> Any:
+            return protobuf.decode(data, message_type)
+
+    return _Tables()
+
+
+async def _pump(stream: HijackedStream, protocol: Any) -> None:
+    """Feed a protocol from a stream until either ends."""
+    try:
+        while data := await stream.read():
+            protocol.data_received(data)
+    finally:
+        protocol.connection_lost(None)
+        stream.close()
+
+
+class _Wire(asyncio.Transport):
+    """A stream as the transport that a protocol writes to."""
+
+    def __init__(self, stream: HijackedStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._stream.write(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self._stream.closed.done()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass

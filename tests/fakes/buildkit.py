@@ -1,0 +1,99 @@
+"""A buildx that is a few functions: its session, and calls of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from carrack.api.buildkit.filesync import DATA, FIN, REQ, STAT
+from carrack.http.grpc import Failed
+
+Packet = dict[str, Any]
+FOLDER, LINK = 1 << 31, 1 << 27
+
+
+def stat(path: str, mode: int = 0o644, size: int = 0, **more: Any) -> Packet:
+    """One line of a listing."""
+    found = {"path": path, "mode": mode, "uid": 5, "gid": 5, "size": size, "mod_time": 7_000_000_000, "linkname": ""}
+    return {**found, "devmajor": 0, "devminor": 0, "xattrs": {}, **more}
+
+
+class Sender:
+    """Plays fsutil's sender of files in a folder: path → text, None for a folder. ``stats`` replaces its listing."""
+
+    def __init__(self, files: Mapping[str, str | None], stats: list[Packet] | None = None) -> None:
+        self._texts = [files[path] for path in sorted(files)]
+        listed = [
+            stat(path, FOLDER | 0o755 if text is None else 0o644, len((text or "").encode()))
+            for path, text in sorted(files.items())
+        ]
+        self._out: asyncio.Queue[Packet | None] = asyncio.Queue()
+        for each in stats if stats is not None else listed:
+            self._out.put_nowait({"type": STAT, "stat": each, "ID": 0, "data": b""})
+        self._out.put_nowait({"type": STAT, "stat": None, "ID": 0, "data": b""})
+        self.asked: list[int] = []
+
+    async def send_request(self) -> None:
+        pass
+
+    async def recv_message(self) -> Packet | None:
+        return await self._out.get()
+
+    async def send_message(self, message: Packet, end: bool = False) -> None:
+        if message["type"] == FIN:
+            self._out.put_nowait({"type": FIN, "stat": None, "ID": 0, "data": b""})
+        elif message["type"] == REQ:
+            self.asked.append(message["ID"])
+            data = (self._texts[message["ID"]] or "").encode()
+            for piece in (data[: len(data) // 2], data[len(data) // 2 :], b""):
+                if piece or not data or piece == b"":
+                    self._out.put_nowait({"type": DATA, "stat": None, "ID": message["ID"], "data": piece})
+
+
+class FakeCaller:
+    """Plays a client's session: ``folders`` by name, ``answers`` by path."""
+
+    def __init__(self, folders: Mapping[str, Sender], answers: Mapping[str, Any] | None = None) -> None:
+        self._folders = folders
+        self._answers = answers or {}
+        self.opened: list[tuple[str, list[tuple[str, str]]]] = []
+
+    async def ask(self, path: str, request: Any, message: Packet, reply: Any) -> Packet:
+        answer = self._answers.get(path, Failed(12, "unimplemented"))
+        if callable(answer):
+            answer = answer(message)
+        if isinstance(answer, Exception):
+            raise answer
+        found: Packet = answer
+        return found
+
+    @asynccontextmanager
+    async def open(self, path: str, request: Any, reply: Any, metadata: Any = None) -> AsyncIterator[Any]:
+        self.opened.append((path, list(metadata or ())))
+        yield self._folders[dict(metadata)["dir-name"]]
+
+
+class FakeSession:
+    """See Session."""
+
+    def __init__(self, caller: FakeCaller, identity: str = "session") -> None:
+        self.id = identity
+        self.caller = caller
+
+
+class FakeCall:
+    """A call of the client: what it sends, and what it gets."""
+
+    def __init__(self, message: Packet, **metadata: str) -> None:
+        self._message: Packet | None = message
+        self.metadata = metadata
+        self.sent: list[Packet] = []
+
+    async def recv_message(self) -> Packet | None:
+        message, self._message = self._message, None
+        return message
+
+    async def send_message(self, message: Packet) -> None:
+        self.sent.append(message)

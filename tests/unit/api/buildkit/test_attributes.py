@@ -1,0 +1,51 @@
+"""Attributes of the Dockerfile frontend."""
+
+import pytest
+
+from carrack.api.buildkit.attributes import read
+from carrack.errors import InvalidArgument
+
+
+def test_all_of_them() -> None:
+    wanted = read(
+        {
+            "filename": "D", "target": "t", "build-arg:A": "1", "build-arg:SOURCE_DATE_EPOCH": "7", "label:l": "v",
+            "context:c": "local:c", "platform": "linux/arm64,linux/amd64", "no-cache": "a,b", "add-hosts": "h=1.2.3.4",
+            "force-network-mode": "host", "image-resolve-mode": "pull", "shm-size": "1024",
+            "ulimit": "nofile=1:2,core=3", "cgroup-parent": "/p", "hostname": "n", "vcs:source": "x",
+            "attest:provenance": "mode=min",
+        }
+    )  # fmt: skip
+    assert (wanted.filename, wanted.target, wanted.arguments["A"], wanted.labels, wanted.epoch) == (
+        "D",
+        "t",
+        "1",
+        {"l": "v"},
+        7,
+    )
+    assert (wanted.contexts, wanted.platforms) == ({"c": "local:c"}, ("linux/arm64", "linux/amd64"))
+    assert (wanted.no_cache, sorted(wanted.no_cache_stages)) == (False, ["a", "b"])
+    assert (wanted.extra_hosts, wanted.network, wanted.pull, wanted.hostname) == (("h:1.2.3.4",), "host", True, "n")
+    assert wanted.host_config == {
+        "ShmSize": 1024,
+        "CgroupParent": "/p",
+        "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}, {"Name": "core", "Soft": 3, "Hard": 3}],
+    }
+
+
+def test_defaults() -> None:
+    wanted = read({"no-cache": "", "force-network-mode": "sandbox"})
+    assert (wanted.filename, wanted.no_cache, wanted.no_cache_stages, wanted.network) == (
+        "Dockerfile",
+        True,
+        frozenset(),
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"what": "x"}, {"build-arg:SOURCE_DATE_EPOCH": "x"}, {"ulimit": "a=b"}, {"shm-size": "x"}]
+)
+def test_refused(attributes: dict[str, str]) -> None:
+    with pytest.raises(InvalidArgument):
+        read(attributes)

@@ -1,0 +1,152 @@
+"""Builds as buildx drives them, without its connections; with the real one in tests/cli/test_buildx.py."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes.building import Workshop
+from tests.fakes.buildkit import FakeCall, FakeCaller, FakeSession, Sender
+from tests.fakes.images import HOST, World
+from tests.unit.engine.build.test_service import builder
+
+from carrack.api.buildkit.control import Control
+from carrack.errors import InvalidArgument, NotSupported
+
+SOLVE = {
+    "Ref": "r", "Session": "s", "Entitlements": [], "Frontend": "", "FrontendAttrs": {}, "Exporter": "",
+    "ExporterAttrs": {}, "Exporters": [{"Type": "moby", "Attrs": {"name": "app:1"}}],
+}  # fmt: skip
+BRIDGE = {"Definition": None, "Frontend": "dockerfile.v0", "FrontendOpt": {"filename": "Dockerfile"}}
+
+
+class OneSession:
+    """See Sessions."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def find(self, identity: str) -> Any:
+        return self._session
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Any:
+    world = World(tmp_path)
+    yield Workshop(world)
+    world.close()
+
+
+def control(workshop: Workshop, dockerfile: str = "FROM base\nCOPY a /a\nRUN x") -> Control:
+    folders = {"dockerfile": Sender({"Dockerfile": dockerfile}), "context": Sender({"a": "1"})}
+    sessions: Any = OneSession(FakeSession(FakeCaller(folders)))
+    return Control(builder(workshop), sessions, HOST, str(workshop.room / "agents"))
+
+
+async def drive(
+    made: Control, bridge: dict[str, Any] | None = None, **asked: Any
+) -> tuple[FakeCall, FakeCall, list[Any]]:
+    """As buildx does: one call waits, the bridge builds and returns, a third watches."""
+    methods, prefix = made.methods(), "/moby.buildkit.v1."
+    solve, status = FakeCall({**SOLVE, **asked}), FakeCall({"Ref": "r"})
+    names = {"buildkit-controlapi-buildid": "r"}
+    solved = FakeCall({**BRIDGE, **(bridge or {})}, **names)
+    async with asyncio.TaskGroup() as group:
+        solving = group.create_task(methods[f"{prefix}Control/Solve"].serve(solve))
+        group.create_task(methods[f"{prefix}Control/Status"].serve(status))
+        try:
+            await methods[f"{prefix}frontend.LLBBridge/Solve"].serve(solved)
+            ref = solved.sent[0]["result"]["ref"]["id"]
+            returned = FakeCall({"result": {"ref": {"id": ref}}, "error": None}, **names)
+            await methods[f"{prefix}frontend.LLBBridge/Return"].serve(returned)
+        except BaseException:
+            solving.cancel()
+            raise
+    return solve, solved, status.sent
+
+
+def test_a_build(workshop: Workshop) -> None:
+    async def run() -> None:
+        solve, solved, told = await drive(control(workshop))
+        answer = solve.sent[0]["ExporterResponse"]
+        image = await workshop.world.store.resolve("app:1")
+        assert answer["containerimage.config.digest"] == image.id
+        assert b'"Cmd"' not in solved.sent[0]["result"]["metadata"]["containerimage.config"]
+        names = [
+            vertex["name"] for message in told for vertex in message.get("vertexes", ()) if vertex.get("completed")
+        ]
+        assert "[internal] load build definition" in names
+        assert "[3/3] RUN x" in names
+        assert names[-1] == "exporting to image"
+        assert any(log["msg"] == b"ran x\n" for message in told for log in message.get("logs", ()))
+
+    asyncio.run(run())
+    assert list((workshop.world.folder / "content" / "ingest").iterdir()) == []
+
+
+def test_older_clients_name_the_frontend_at_once(workshop: Workshop) -> None:
+    async def run() -> None:
+        call = FakeCall({**SOLVE, "Frontend": "dockerfile.v0", "FrontendAttrs": {"filename": "Dockerfile"}})
+        await control(workshop).methods()["/moby.buildkit.v1.Control/Solve"].serve(call)
+        assert "containerimage.digest" in call.sent[0]["ExporterResponse"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("bridge", "asked"),
+    [
+        ({"Frontend": "gateway.v0"}, {}),
+        ({"FrontendOpt": {"requestid": "frontend.outline"}}, {}),
+        ({"FrontendOpt": {"platform": "linux/amd64,linux/arm64"}}, {}),
+        ({"FrontendOpt": {"context": "https://x/y.git"}}, {}),
+        ({"Definition": {"definition": [b"x"]}}, {}),
+        ({}, {"Exporters": [{"Type": "oci", "Attrs": {}}]}),
+    ],
+)
+def test_what_is_not_built_is_refused(workshop: Workshop, bridge: dict[str, Any], asked: dict[str, Any]) -> None:
+    with pytest.raises((NotSupported, ExceptionGroup)) as caught:
+        asyncio.run(drive(control(workshop), bridge, **asked))
+    assert "not supported" in repr(caught.value)
+
+
+def test_a_client_that_gives_up(workshop: Workshop) -> None:
+    async def run() -> None:
+        made = control(workshop)
+        solve = FakeCall(dict(SOLVE))
+        methods = made.methods()
+        solving = asyncio.get_running_loop().create_task(methods["/moby.buildkit.v1.Control/Solve"].serve(solve))
+        await asyncio.sleep(0)
+        returned = FakeCall(
+            {"result": None, "error": {"code": 2, "message": "no"}}, **{"buildkit-controlapi-buildid": "r"}
+        )
+        await methods["/moby.buildkit.v1.frontend.LLBBridge/Return"].serve(returned)
+        with pytest.raises(InvalidArgument, match="no"):
+            await solving
+
+    asyncio.run(run())
+
+
+def test_what_there_is(workshop: Workshop) -> None:
+    async def run() -> None:
+        made = control(workshop)
+        await drive(made)
+        methods = made.methods()
+        answers = {}
+        for name, message in (
+            ("Control/ListWorkers", {}), ("Control/Info", {}), ("Control/DiskUsage", {"filter": []}),
+            ("frontend.LLBBridge/Ping", {}),
+            ("Control/Prune", {"all": True, "reservedSpace": 0, "maxUsedSpace": 0, "minFreeSpace": 0, "filter": []}),
+        ):  # fmt: skip
+            call = FakeCall(message)
+            await methods[f"/moby.buildkit.v1.{name}"].serve(call)
+            answers[name] = call.sent
+        assert answers["Control/ListWorkers"][0]["record"][0]["platforms"][0]["Architecture"] == "amd64"
+        assert answers["Control/Info"][0]["buildkitVersion"]["package"] == "carrack"
+        assert len(answers["Control/DiskUsage"][0]["record"]) == 2
+        assert answers["frontend.LLBBridge/Ping"][0]["FrontendAPICaps"]
+        assert len(answers["Control/Prune"]) == 2
+
+    asyncio.run(run())

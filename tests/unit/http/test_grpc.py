@@ -1,0 +1,135 @@
+"""gRPC over streams: our server and our client against each other."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from carrack.errors import InvalidArgument, NotFound, Unavailable
+from carrack.http import grpc
+from carrack.http.grpc import ANSWERS, STREAM, UNARY, Caller, Failed, Method
+from carrack.http.protobuf import table
+
+TEXT = table(text=(1, "text"))
+
+
+class Pipe:
+    """One end of a connection in memory, as a HijackedStream is one."""
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.other: Pipe
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def read(self) -> bytes:
+        return await self._queue.get()
+
+    def write(self, data: bytes) -> None:
+        self.other._queue.put_nowait(data)
+
+    def close(self) -> None:
+        for end in (self, self.other):
+            if not end.closed.done():
+                end.closed.set_result(None)
+                end._queue.put_nowait(b"")
+
+    abort = close
+
+
+def pipes() -> tuple[Any, Any]:
+    one, two = Pipe(), Pipe()
+    one.other, two.other = two, one
+    return one, two
+
+
+async def _hello(call: Any) -> None:
+    message = await call.recv_message()
+    if message["text"] == "gone":
+        raise NotFound("no such thing")
+    if message["text"] == "bad":
+        raise InvalidArgument("bad thing")
+    await call.send_message({"text": f"hello {message['text']} {call.metadata.get('who', '')}".strip()})
+
+
+async def _count(call: Any) -> None:
+    await call.recv_message()
+    for number in range(3):
+        await call.send_message({"text": str(number)})
+
+
+async def _echo(call: Any) -> None:
+    while (message := await call.recv_message()) is not None:
+        await call.send_message(message)
+
+
+METHODS = {
+    "/t.T/Hello": Method(_hello, UNARY, TEXT, TEXT),
+    "/t.T/Count": Method(_count, ANSWERS, TEXT, TEXT),
+    "/t.T/Echo": Method(_echo, STREAM, TEXT, TEXT),
+}
+
+
+def talk(act: Any) -> None:
+    async def run() -> None:
+        client, server = pipes()
+        serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+        async with Caller(client) as caller:
+            await act(caller)
+        await asyncio.wait_for(serving, 5)
+
+    asyncio.run(run())
+
+
+def test_calls_of_each_kind() -> None:
+    async def act(caller: Caller) -> None:
+        assert await caller.ask("/t.T/Hello", TEXT, {"text": "you"}, TEXT) == {"text": "hello you"}
+        async with caller.open("/t.T/Count", TEXT, TEXT) as call:
+            await call.send_message({"text": ""}, end=True)
+            assert [message["text"] async for message in call] == ["0", "1", "2"]
+        async with caller.open("/t.T/Echo", TEXT, TEXT, [("who", "me")]) as call:
+            for text in ("a", "b" * 300_000):
+                await call.send_message({"text": text})
+                assert await call.recv_message() == {"text": text}
+
+    talk(act)
+
+
+def test_refusals() -> None:
+    async def act(caller: Caller) -> None:
+        for text, code, said in (("gone", 5, "no such thing"), ("bad", 2, "bad thing")):
+            with pytest.raises(Failed, match=said) as caught:
+                await caller.ask("/t.T/Hello", TEXT, {"text": text}, TEXT)
+            assert caught.value.code == code
+        with pytest.raises(Failed):
+            await caller.ask("/t.T/Nothing", TEXT, {}, TEXT)
+
+    talk(act)
+
+
+def test_a_client_that_goes() -> None:
+    async def run() -> None:
+        client, server = pipes()
+        async with Caller(client) as caller:
+            serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+
+            async def echo() -> None:
+                async with caller.open("/t.T/Echo", TEXT, TEXT) as call:
+                    await call.send_message({"text": "a"})
+                    server.close()
+                    while True:
+                        await call.recv_message()
+
+            with pytest.raises((Unavailable, Failed)):
+                await echo()
+            await asyncio.wait_for(serving, 5)
+
+    asyncio.run(run())
+
+
+def test_nothing_of_it_is_imported_at_the_start() -> None:
+    code = "import carrack.daemon.wiring, sys; print([n for n in sys.modules if n.split('.')[0] in ('grpclib', 'h2')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
