@@ -51,7 +51,7 @@ def test_version(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
         (["-D", "-H", "unix:///nowhere/x", "ps"], 1, "Traceback"),
         (["foo"], 1, "carrack: unknown command: carrack foo\n\nRun 'carrack --help' for more information\n"),
         (["image", "foo"], 1, "carrack: unknown command: carrack image foo\n\nUsage:  carrack image"),
-        (["build", "x"], 1, "carrack: 'carrack build' is not built yet"),
+        (["compose", "x"], 1, "carrack: 'carrack compose' is not built yet"),
         (["trust", "sign", "x"], 1, "carrack: 'carrack trust' is obsolete"),
         (["--wrong"], 125, "unknown flag: --wrong"),
         (["-H", "a", "-H", "b", "ps"], 1, "specify only one -H"),

@@ -59,12 +59,13 @@ class Transfer:
         """Upload a config, unless it is there."""
         if descriptor.digest in self.arrived:
             return
-        if await self.repository.size_of(descriptor.digest) is None:
 
-            async def chunks(offset: int) -> AsyncIterator[bytes]:
-                yield data[offset:]
+        async def chunks(offset: int) -> AsyncIterator[bytes]:
+            yield data[offset:]
 
-            await self.repository.upload(descriptor, chunks, lambda _: None)
+        async with self.slots:
+            if await self.repository.size_of(descriptor.digest) is None:
+                await self.repository.upload(descriptor, chunks, lambda _: None)
         self.arrived[descriptor.digest] = descriptor
 
     async def neighbours(self, digest: str) -> list[str]:
