@@ -9,15 +9,20 @@ from carrack.errors import InvalidArgument
 
 
 def json_words(text: str) -> tuple[str, ...] | None:
-    """The words of a JSON list of strings; None when ``text`` is not one, and so is meant for the shell."""
+    """The words of a JSON list of strings; None when ``text`` is no JSON list, and so is meant for the shell.
+
+    Raises InvalidArgument for a list of something else.
+    """
     if not text.lstrip().startswith("["):
         return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+    if not isinstance(value, list):
         return None
+    if not all(isinstance(word, str) for word in value):
+        raise InvalidArgument(f"when using JSON array syntax, arrays must be comprised of strings only: {text}")
     return tuple(value)
 
 

@@ -11,11 +11,18 @@ from carrack.model import units
 
 _NAMES = {"dst": "target", "destination": "target", "src": "source", "ro": "readonly", "rw": "readwrite"}
 _OPTIONS = {
-    "bind": {"target", "source", "from", "readonly", "readwrite"},
+    "bind": {"target", "source", "from", "readonly", "readwrite", "id"},
     "cache": {"target", "source", "from", "readonly", "readwrite", "id", "sharing", "mode", "uid", "gid"},
-    "tmpfs": {"target", "size"},
-    "secret": {"target", "id", "env", "required", "mode", "uid", "gid"},
-    "ssh": {"target", "id", "required", "mode", "uid", "gid"},
+    "tmpfs": {"target", "size", "id", "readonly", "readwrite"},
+    "secret": {"target", "id", "source", "env", "required", "mode", "uid", "gid", "readonly", "readwrite"},
+    "ssh": {"target", "id", "required", "mode", "uid", "gid", "readonly", "readwrite"},
+}
+# Taken and of no meaning, as with Docker.
+_IDLE = {
+    "bind": {"id"},
+    "tmpfs": {"id", "readonly", "readwrite"},
+    "secret": {"readonly", "readwrite"},
+    "ssh": {"readonly", "readwrite"},
 }
 _BOOLEANS = {"readonly", "readwrite", "required"}
 _TRUE = {"": True, "true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
@@ -61,7 +68,8 @@ def parse(text: str) -> Mount:
             raise InvalidArgument(
                 f"unexpected key {key!r} for mount type {kind!r}: {', '.join(sorted(_OPTIONS[kind]))} are"
             )
-        mount = _with(mount, key, value)
+        changed = _with(mount, "id" if (kind, key) == ("secret", "source") else key, value)
+        mount = mount if key in _IDLE.get(kind, ()) else changed
     return _checked(mount)
 
 
@@ -81,7 +89,7 @@ def _with(mount: Mount, key: str, value: str | None) -> Mount:
         return replace(mount, readonly=truth == (key == "readonly"))
     if not value:
         raise InvalidArgument(f"invalid mount option {key!r}: it needs a value")
-    if key == "sharing" and value not in SHARING:
+    if key == "sharing" and value.lower() not in SHARING:
         raise InvalidArgument(f"unsupported sharing value {value!r}: {', '.join(SHARING)} are")
     return _SETTERS[key](mount, value)
 
@@ -102,7 +110,7 @@ _SETTERS: dict[str, Callable[[Mount, str], Mount]] = {
     "from": lambda mount, value: replace(mount, origin=value),
     "id": lambda mount, value: replace(mount, id=value),
     "env": lambda mount, value: replace(mount, env=value),
-    "sharing": lambda mount, value: replace(mount, sharing=value),
+    "sharing": lambda mount, value: replace(mount, sharing=value.lower()),
     "size": lambda mount, value: replace(mount, size=units.parse_bytes(value)),
     "uid": lambda mount, value: replace(mount, uid=_number("uid", value, 10)),
     "gid": lambda mount, value: replace(mount, gid=_number("gid", value, 10)),

@@ -5,12 +5,11 @@ Source: Dockerfile reference; the words of refusals begin like Docker's.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from carrack.dockerfile import commands as c
-from carrack.dockerfile import flags, forms, mounts, problem
+from carrack.dockerfile import flags, forms, mounts, problem, suggest
 from carrack.dockerfile.flags import Flags, Kind
 from carrack.dockerfile.heredoc import Heredoc, opening
 from carrack.dockerfile.lines import Statement, split_keyword
@@ -60,8 +59,9 @@ def command(statement: Statement, escape: str = "\\") -> c.Command:
 def _command(statement: Statement, escape: str) -> c.Command:
     instruction = _INSTRUCTIONS.get(statement.name)
     if instruction is None:
-        near = difflib.get_close_matches(statement.name, _INSTRUCTIONS, 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        meant = suggest.nearest(statement.name, _INSTRUCTIONS)
+        meant = meant.lower() if statement.keyword.islower() else meant
+        hint = f" (did you mean {meant}?)" if meant else ""
         place = problem.Place(statement.place.line, statement.place.end, 1)
         raise problem.DockerfileError(f"unknown instruction: {statement.keyword}{hint}", place)
     words, rest = flags.split(statement.rest, escape)
@@ -127,11 +127,9 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 def _transferred(written: _Written) -> tuple[tuple[str, ...], str, tuple[Heredoc, ...]]:
     """Sources, destination and inline files."""
     words = forms.json_words(written.rest)
-    words = tuple(forms.quoted_words(written.rest, written.escape)) if words is None else words
+    words = tuple(written.rest.split()) if words is None else words
     if len(words) < 2:
         raise InvalidArgument(f"{written.name} requires {_TWO}")
-    if words[-1] == "":
-        raise InvalidArgument(f"{written.name} needs a destination that is not empty")
     if opening(words[-1], written.escape):
         raise InvalidArgument(f"{written.name} cannot use a here-document as its destination: {words[-1]}")
     return words[:-1], words[-1], written.statement.heredocs
@@ -177,12 +175,14 @@ def _shell(written: _Written) -> c.Shell:
 
 
 def _expose(written: _Written) -> c.Expose:
-    return c.Expose(*written.common(), tuple(forms.quoted_words(written.rest, written.escape)))
+    return c.Expose(*written.common(), tuple(written.rest.split()))
 
 
 def _volume(written: _Written) -> c.Volume:
     paths = tuple(path.strip() for path in forms.listed(written.rest))
-    if not paths or "" in paths:
+    if not paths:
+        raise InvalidArgument("VOLUME requires at least one argument")
+    if "" in paths:
         raise InvalidArgument("VOLUME specified can not be an empty string")
     return c.Volume(*written.common(), paths)
 

@@ -30,7 +30,7 @@ def expand(text: str) -> c.Command:
         ("USER $v", "user", "V"),
         ("WORKDIR /$v", "path", "/V"),
         ("STOPSIGNAL $v", "signal", "V"),
-        ("COPY $v 'a b' /$v", "sources", ("V", "a b")),
+        ("COPY $v 'ab' /$v", "sources", ("V", "ab")),
         ("COPY a /$v", "destination", "/V"),
         ("COPY --chown=$v a /b", "chown", "V"),
         ("COPY --chmod=$v a /b", "chmod", "V"),

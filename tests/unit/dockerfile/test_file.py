@@ -1,10 +1,14 @@
 """Whole Dockerfiles."""
 
+import json
+
 import pytest
+from tests.fakes import dockerfiles
 
 from carrack.dockerfile import commands as c
 from carrack.dockerfile import file
 from carrack.dockerfile.problem import DockerfileError
+from carrack.errors import InvalidArgument
 
 TWO = b"""# syntax=docker/dockerfile:1
 ARG V=1
@@ -45,3 +49,30 @@ def test_triggers() -> None:
             file.parse_trigger(text)
     with pytest.raises(DockerfileError, match="one instruction"):
         file.parse_trigger("RUN a\nRUN b")
+
+
+@pytest.mark.parametrize("case", dockerfiles.cases("good"))
+def test_good(case: str, request: pytest.FixtureRequest) -> None:
+    folder = dockerfiles.GOLDEN / "good" / case
+    data = (folder / "Dockerfile").read_bytes()
+    found = dockerfiles.commands(data)
+    found["states"] = dockerfiles.states(file.parse(data), dockerfiles.arguments(folder))
+    expected = folder / "expected.json"
+    if request.config.getoption("--update-golden"):
+        expected.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    assert json.loads(json.dumps(found)) == json.loads(expected.read_text())
+
+
+@pytest.mark.parametrize("case", dockerfiles.cases("bad"))
+def test_bad(case: str, request: pytest.FixtureRequest) -> None:
+    folder = dockerfiles.GOLDEN / "bad" / case
+    data = (folder / "Dockerfile").read_bytes()
+    with pytest.raises(InvalidArgument) as failed:
+        dockerfiles.states(file.parse(data), dockerfiles.arguments(folder))
+    place = getattr(failed.value, "place", None)
+    where = f"{place.line}:{place.column}" if place else "?"
+    found = f"Dockerfile:{where}: {failed.value}\n"
+    expected = folder / "expected.txt"
+    if request.config.getoption("--update-golden"):
+        expected.write_text(found)
+    assert found == expected.read_text()

@@ -11,7 +11,8 @@ def test_json_or_shell() -> None:
     assert forms.command('["a", "b c"]') == Words(("a", "b c"), shell=False)
     assert forms.command("[ -f x ] && y") == Words(("[ -f x ] && y",), shell=True)
     assert forms.command("['a']") == Words(("['a']",), shell=True)
-    assert forms.command("[1]") == Words(("[1]",), shell=True)
+    with pytest.raises(InvalidArgument, match="strings only"):
+        forms.command("[1]")
     assert forms.json_words("[" * 100_000) is None
 
 

@@ -106,7 +106,7 @@ def test_env_of_old() -> None:
         ("WORKDIR", "exactly one argument"),
         ("SHELL sh -c", "JSON form"),
         ("SHELL []", "JSON form"),
-        ("VOLUME []", "can not be an empty string"),
+        ("VOLUME []", "at least one argument"),
         ('VOLUME [" "]', "can not be an empty string"),
         ("STOPSIGNAL a b", "exactly one"),
         ("ONBUILD ONBUILD RUN a", "Chaining ONBUILD"),

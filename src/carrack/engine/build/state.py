@@ -126,9 +126,14 @@ def _words(state: State, line: c.Words) -> list[str]:
     return [*shell(state), line.words[0]] if line.shell else list(line.words)
 
 
+def _quoted(words: list[str]) -> str:
+    """Words as BuildKit's history has them."""
+    return f"[{' '.join(json.dumps(word, ensure_ascii=False) for word in words)}]"
+
+
 def _cmd(state: State, command: c.Cmd, scope: Scope) -> _Result:
     words = _words(state, command.line)
-    return replace(_with(state, Cmd=words), command_given=True), None, f"CMD {json.dumps(words, ensure_ascii=False)}"
+    return replace(_with(state, Cmd=words), command_given=True), None, f"CMD {_quoted(words)}"
 
 
 def _entrypoint(state: State, command: c.Entrypoint, scope: Scope) -> _Result:
@@ -136,18 +141,17 @@ def _entrypoint(state: State, command: c.Entrypoint, scope: Scope) -> _Result:
     after = _with(state, Entrypoint=words)
     if not state.command_given:
         after = _with(after, Cmd=[])  # the base's arguments were meant for another program
-    return after, None, f"ENTRYPOINT {json.dumps(words, ensure_ascii=False)}"
+    return after, None, f"ENTRYPOINT {_quoted(words)}"
 
 
 def _shell(state: State, command: c.Shell, scope: Scope) -> _Result:
-    return _with(state, Shell=list(command.words)), None, f"SHELL {json.dumps(command.words, ensure_ascii=False)}"
+    return _with(state, Shell=list(command.words)), None, f"SHELL [{' '.join(command.words)}]"
 
 
 def _expose(state: State, command: c.Expose, scope: Scope) -> _Result:
-    exposed = {**state.config.get("ExposedPorts", {})}
-    for word in command.ports:
-        exposed.update({port: {} for port in ports.each(word, command)})
-    return _with(state, ExposedPorts=exposed), None, f"EXPOSE map[{' '.join(f'{port}:{{}}' for port in exposed)}]"
+    added = [port for word in command.ports for port in ports.each(word, command)]
+    exposed = {**state.config.get("ExposedPorts", {}), **{port: {} for port in added}}
+    return _with(state, ExposedPorts=exposed), None, f"EXPOSE [{' '.join(sorted(added))}]"
 
 
 def _volume(state: State, command: c.Volume, scope: Scope) -> _Result:
