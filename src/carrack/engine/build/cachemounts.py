@@ -4,8 +4,10 @@
 
     <root>/<hash of id>/<number>/files      number 0 is everybody's; private ones beside it while it is in use
     <root>/<hash of id>/<number>/id         the id, for people
+    <root>/<hash of id>/<number>/new        files in the making; one that is found is of a daemon that died
 
-Nothing of an id is ever part of a path (CVE-2024-9675): the folder is named by its hash.
+Nothing of an id is ever part of a path (CVE-2024-9675): the folder is named by its hash. A program gets to a cache only
+when the daemon has done with it, so that none exchanges names under the hands of the daemon (CVE-2024-23651).
 """
 
 from __future__ import annotations
@@ -15,18 +17,22 @@ import hashlib
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from carrack.engine.whole import whole
 from carrack.linux.syscalls import LINUX
 from carrack.storage.copytree import copy_tree
 from carrack.storage.usage import tree_size
 
 if TYPE_CHECKING:
     from carrack.dockerfile.mounts import Mount
+
+#: gives a new cache, in the folder given, its looks and its first files
+Prepare = Callable[[Path], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +53,40 @@ class CacheMounts:
         self._root = root
         self._users: Counter[Path] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._makers: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @asynccontextmanager
-    async def take(self, mount: Mount) -> AsyncIterator[tuple[Path, bool]]:
-        """The folder of a cache mount while it is used, and whether it is new. ``locked`` ones wait for each other;
-        a ``private`` one is nobody else's."""
-        name = mount.id or mount.target
-        if mount.sharing != "locked":
-            async with self._use(name, private=mount.sharing == "private") as taken:
-                yield taken
-            return
-        async with self._locks[name], self._use(name, private=False) as taken:
-            yield taken
+    async def locked(self, mounts: Iterable[Mount]) -> AsyncIterator[None]:
+        """While inside, nobody else is who wants one of these to be ``locked``. All are taken at once, in an order that
+        is everybody's, so that no two wait for each other."""
+        names = sorted({_name(mount) for mount in mounts if mount.type == "cache" and mount.sharing == "locked"})
+        async with AsyncExitStack() as held:
+            for name in names:
+                await held.enter_async_context(self._locks[name])
+            yield
 
     @asynccontextmanager
-    async def _use(self, name: str, *, private: bool) -> AsyncIterator[tuple[Path, bool]]:
+    async def take(self, mount: Mount, prepare: Prepare) -> AsyncIterator[Path]:
+        """The folder of a cache mount while it is used; a ``private`` one is nobody else's. A new one is prepared
+        before anybody has it, and is not there if that fails."""
+        name = _name(mount)
         top = self._root / hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
         number = 0
-        while private and self._users[top / str(number)]:
+        while mount.sharing == "private" and self._users[top / str(number)]:
             number += 1
         place = top / str(number)
         self._users[place] += 1
         try:
-            new = await asyncio.to_thread(_make, place, name)
-            yield place / "files", new
+            async with self._makers[place]:
+                if await asyncio.to_thread(_begin, place, name):
+                    await prepare(place / "new")
+                    await whole(asyncio.to_thread(os.rename, place / "new", place / "files"))
+            yield place / "files"
         finally:
             self._users[place] -= 1
             self._users += Counter()
+            if not self._users[place]:
+                self._makers.pop(place, None)
 
     def kept(self) -> list[Kept]:
         """All folders, for who shows or prunes them. Blocks."""
@@ -95,13 +108,18 @@ class CacheMounts:
         return True
 
 
-def _make(place: Path, name: str) -> bool:
-    """The folder, made if need be; when it was last used is its time."""
+def _name(mount: Mount) -> str:
+    return mount.id or mount.target
+
+
+def _begin(place: Path, name: str) -> bool:
+    """Whether there are no files yet, for which an empty folder is there then; when it was last used is its time."""
     new = not (place / "files").is_dir()
     if new:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         (place / "id").write_text(name, "utf-8", "surrogateescape")
-        (place / "files").mkdir(mode=0o755)
+        shutil.rmtree(place / "new", ignore_errors=True)
+        (place / "new").mkdir(mode=0o755)
     os.utime(place)
     return new
 

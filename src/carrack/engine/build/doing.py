@@ -96,7 +96,11 @@ class Doer:
 
     def _check(self, step: RunStep) -> None:
         """Refuse what needs an entitlement that the caller has not given."""
-        wanted = {"network.host": step.network == "host", "security.insecure": step.insecure}
+        wanted = {
+            "network.host": step.network == "host",
+            "security.insecure": step.insecure,
+            "device": bool(step.devices),
+        }
         for name, asked in wanted.items():
             if asked and name not in self._request.allow:
                 raise InvalidArgument(f"granting entitlement {name} is not allowed: build with --allow {name}")

@@ -86,6 +86,7 @@ class Mounts:
         }
         async with AsyncExitStack() as held:
             opened = _Opened(files, request.agents, held)
+            await held.enter_async_context(self._caches.locked(step.mounts))
             for mount in step.mounts:
                 await kinds[mount.type](mount, opened)
             for name, text in step.scripts:
@@ -122,12 +123,13 @@ class Mounts:
         return diff_id
 
     async def _cache(self, mount: Mount, opened: _Opened) -> None:
-        place, new = await opened.held.enter_async_context(self._caches.take(mount))
-        if new:
-            await asyncio.to_thread(cachemounts.dress, place, mount)
+        async def prepare(folder: Path) -> None:
+            await asyncio.to_thread(cachemounts.dress, folder, mount)
             if mount.origin:
                 layers, subpath = await self._source(mount, opened)
-                await whole(asyncio.to_thread(self._fill, layers, subpath, place))
+                await whole(asyncio.to_thread(self._fill, layers, subpath, folder))
+
+        place = await opened.held.enter_async_context(self._caches.take(mount, prepare))
         inside = "" if mount.origin else _inside(mount.source)
         opened.bounds.append(Bound(_absolute(mount.target), source=place, subpath=inside, readonly=mount.readonly))
 
@@ -135,7 +137,7 @@ class Mounts:
         with ExitStack() as held:
             view = self._tools.snapshotter.view(layers)
             held.callback(os.close, view)
-            part = part_of_view(view, subpath, "the stage", str(place / ".part"), held) if subpath else view
+            part = part_of_view(view, subpath, "the stage", f"{place}.part", held) if subpath else view
             cachemounts.fill(part, place)
 
     async def _tmpfs(self, mount: Mount, opened: _Opened) -> None:

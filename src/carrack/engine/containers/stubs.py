@@ -9,7 +9,7 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from carrack.linux.resolve import BENEATH_NO_SYMLINKS, IN_ROOT
@@ -23,12 +23,13 @@ _KEPT = (errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY, errno.EBUSY, errno.ELOOP,
 
 
 def missing(snapshotter: Snapshotter, layers: Sequence[str], targets: Sequence[str]) -> list[str]:
-    """Of the mount points and their parents those that are not in the files, the deepest first."""
+    """Of the mount points and their parents those that are not in the files, the deepest first. They are named by where
+    they will be, which is where the links in the files lead."""
     if not targets:
         return []
     view = snapshotter.view(layers)
     try:
-        found = {place for target in targets for place in _above(target) if not _there(view, place)}
+        found = {place for target in targets for place in _lacking(view, target)}
     finally:
         os.close(view)
     return sorted(found, key=lambda place: (-place.count("/"), place))
@@ -44,19 +45,34 @@ def remove(snapshotter: Snapshotter, key: str, made: Sequence[str]) -> None:
         os.close(root)
 
 
-def _above(target: str) -> list[str]:
+def _lacking(root: int, target: str) -> Iterator[str]:
     parts = [part for part in posixpath.normpath(target).split("/") if part]
-    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    there = _find(root, ".")
+    assert there is not None
+    for count in range(1, len(parts) + 1):
+        found = _find(root, "/".join(parts[:count]))
+        if found is None:
+            yield from (posixpath.join(there, *parts[count - 1 : end]) for end in range(count, len(parts) + 1))
+            return
+        there = found
 
 
-def _there(root: int, place: str) -> bool:
+def _find(root: int, place: str) -> str | None:
+    """Where the links lead that are on the way to a place, relative to the root; None if nothing is there."""
     try:
-        os.close(LINUX.openat2(root, place, _HOLD, 0, IN_ROOT))
+        fd = LINUX.openat2(root, place, _HOLD, 0, IN_ROOT)
     except OSError as error:
         if error.errno in _KEPT:
-            return False
+            return None
         raise
-    return True
+    try:
+        return _path(fd).removeprefix(_path(root).rstrip("/")).lstrip("/")
+    finally:
+        os.close(fd)
+
+
+def _path(fd: int) -> str:
+    return os.readlink(f"/proc/self/fd/{fd}")
 
 
 def _remove(root: int, place: str) -> None:

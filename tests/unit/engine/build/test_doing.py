@@ -10,7 +10,12 @@ from carrack.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(
-    ("flag", "name"), [("--network=host", "network.host"), ("--security=insecure", "security.insecure")]
+    ("flag", "name"),
+    [
+        ("--network=host", "network.host"),
+        ("--security=insecure", "security.insecure"),
+        ("--device=vendor.com/class=name", "device"),
+    ],
 )
 def test_entitlements_must_be_given(workshop: Workshop, flag: str, name: str) -> None:
     async def run() -> None:
