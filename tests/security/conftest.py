@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
-from tests.cli.conftest import daemon, docker, image
+from collections.abc import Callable, Iterator
 
-__all__ = ["daemon", "docker", "image"]
+import pytest
+from tests.cli.conftest import daemon, docker, image
+from tests.cli.running import Cli, DaemonProcess, Result, api
+
+__all__ = ["build", "daemon", "docker", "image"]
+
+
+@pytest.fixture
+def build(docker: Cli, daemon: DaemonProcess, image: str) -> Iterator[Callable[..., Result]]:
+    """Builds a Dockerfile without a context; what was built and what is remembered of it is removed afterwards."""
+
+    def run(text: str, *words: str, check: bool = True) -> Result:
+        return docker("build", *words, "-", stdin=text, check=check)
+
+    yield run
+    base = docker("images", "-q", image).stdout.strip()
+    for identity in docker("images", "-aq").stdout.split():
+        if identity != base:
+            docker("rmi", "-f", identity, check=False)
+    api(daemon, "POST", "/build/prune?all=1")

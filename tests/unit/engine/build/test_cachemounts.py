@@ -92,13 +92,13 @@ def test_cve_2024_23651_nobody_has_a_cache_that_is_being_filled(tmp_path: Path) 
             async with caches.take(mount, prepare) as place:
                 return (place / "f").read_text()
 
-        first, second = asyncio.create_task(use()), asyncio.create_task(use())
-        await filling.wait()
-        await asyncio.sleep(0.05)
-        assert not second.done()
-        assert list(tmp_path.glob("*/*/files")) == []
-        go_on.set()
-        assert await asyncio.gather(first, second) == ["whole", "whole"]
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(use()) for _ in range(2)]
+            await filling.wait()
+            await asyncio.sleep(0.05)
+            assert list(tmp_path.glob("*/*/files")) == []
+            go_on.set()
+        assert [each.result() for each in both] == ["whole", "whole"]
 
     asyncio.run(run())
 

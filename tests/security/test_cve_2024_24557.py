@@ -1,0 +1,37 @@
+"""CVE-2024-24557: an image that only looks as if it were the result of a step is taken from the cache for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from tests.cli.running import Cli, Result
+
+pytestmark = pytest.mark.root
+
+STEP = "echo good > /f"
+
+
+def test_an_image_with_the_config_of_a_result_is_not_the_result(
+    build: Callable[..., Result], docker: Cli, image: str
+) -> None:
+    """As the classic builder looked for it: a child of the base whose config has the command that is to be run."""
+    change = "CMD " + json.dumps(["/bin/sh", "-c", STEP])
+    docker("run", "--name", "poison", image, "sh", "-c", "echo evil > /f")
+    docker("commit", "--change", change, "-m", f"/bin/sh -c {STEP}", "poison", "poisoned")
+    docker("rm", "poison")
+    shown = build(f"FROM {image}\nRUN {STEP}\nRUN cat /f").stdout
+    assert "Using cache" not in shown
+    assert "\ngood\n" in shown
+
+
+def test_the_same_config_on_other_files_is_another_base(build: Callable[..., Result], docker: Cli) -> None:
+    for number in "12":
+        build(f"FROM busybox\nCOPY <<E /f\nwritten by {number}\nE\n", "-t", f"base:{number}")
+    shown = [json.loads(docker("inspect", f"base:{number}").stdout)[0] for number in "12"]
+    assert shown[0]["Config"] == shown[1]["Config"]
+    for number in "12":
+        docker("tag", f"base:{number}", "base:now")
+        assert f"written by {number}\n" in build("FROM base:now\nRUN cat /f").stdout
+    assert "Using cache" in build("FROM base:now\nRUN cat /f").stdout
