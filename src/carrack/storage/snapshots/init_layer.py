@@ -24,6 +24,8 @@ _DIRECTORIES: Final = ("dev", "dev/pts", "dev/shm", "proc", "sys")
 #: made empty and executable, as Docker makes them
 _FILES: Final = ("etc/hosts", "etc/hostname", "etc/resolv.conf", ".dockerenv")
 _LINKS: Final = (("etc/mtab", "/proc/mounts"),)
+#: the names in the root that are looked at
+TOPS: Final = frozenset(path.partition("/")[0] for path in (*_DIRECTORIES, *_FILES, *(path for path, _ in _LINKS)))
 
 
 def build(target: Path, view_fd: int, root: Attributes, kernel: FileKernel) -> None:

@@ -5,7 +5,9 @@
     <root>/containers/<key>/
         upper/      the snapshot's changes
         work/       overlayfs's own; both in a place of their own where the size is limited (rooms)
-        chain       symbolic link to the init layer of its chain (which names the layers)
+        chain       symbolic link to the init layer of its chain (which names the layers), or of the beginning of it
+                    that says all of what an init layer depends on
+        layers      then: its layers, base first, one per line
     <root>/init/<hex of chain id>/      init layers (chaincache, init_layer)
     <root>/mended/<hex of chain id>/    mending layers (chaincache, implicit)
     <root>/empty/a, b                   overlayfs wants at least two directories
@@ -22,11 +24,12 @@ from __future__ import annotations
 import os
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from carrack.errors import Conflict, InvalidArgument, NotFound
+from carrack.oci import digest as digests
 from carrack.storage.snapshots import implicit, init_layer
 from carrack.storage.snapshots.chaincache import ChainCache
 from carrack.storage.snapshots.skeleton import PLAIN, Attributes, directory_attributes
@@ -72,6 +75,8 @@ class OverlayStack:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._init = ChainCache(layers, "init", self._build_init)
         self._mended = ChainCache(layers, "mended", self._build_mended)
+        self._deciders: dict[str, bool] = {}  # of layers that are here; they never change
+        self._roots: dict[str, Attributes] = {}
 
     def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
         """See Snapshotter."""
@@ -81,7 +86,8 @@ class OverlayStack:
         for diff_id in layers:
             self._layers.find(diff_id)
         with self.lock:
-            init, root = self._init.ensure(layers), self._root_attributes(layers)
+            base = self._deciding(layers)
+            init, root = self._init.ensure(base), self._root_attributes(layers)
         staging = self._layers.begin()
 
         def fill(place: Path) -> None:
@@ -95,6 +101,8 @@ class OverlayStack:
             else:
                 fill(staging)
             os.symlink(os.path.relpath(init, target), staging / "chain")
+            if len(base) < len(layers):
+                (staging / "layers").write_text("\n".join(layers))
             os.rename(staging, target)
         finally:
             self._layers.discard(staging)
@@ -133,18 +141,22 @@ class OverlayStack:
 
     def layers_of(self, key: str) -> list[str]:
         """The chain of a snapshot. NotFound."""
-        return self._init.layers(self._chain(key))
+        chain = self._chain(key)
+        return self._own_layers(self._path(key)) or self._init.layers(chain)
 
     def forget_layer(self, diff_id: str) -> None:
         """Drop what was derived from a layer. Conflict while a snapshot is based on it."""
         for key in self.keys():
             if diff_id in self._layers_if_any(key):
                 raise Conflict(f"layer {diff_id} is in use by the snapshot of container {key}")
+        self._deciders.pop(diff_id, None)
+        self._roots.pop(diff_id, None)
         self._init.forget_layer(diff_id)
         self._mended.forget_layer(diff_id)
 
     def needed(self, keys: Sequence[str]) -> set[str]:
         """The layers that these snapshots are based on."""
+        found: set[str] = set()
         chains: dict[str, Path] = {}  # many containers are of few images
         for key in keys:
             path = self._path(key)
@@ -153,7 +165,8 @@ class OverlayStack:
             except OSError:
                 continue
             chains.setdefault(link, path / link)
-        found: set[str] = set()
+            with suppress(NotFound):
+                found.update(self._own_layers(path))
         for chain in chains.values():
             try:
                 found.update(self._init.layers(chain))
@@ -166,6 +179,34 @@ class OverlayStack:
             return self.layers_of(key)
         except NotFound:
             return []
+
+    def _own_layers(self, path: Path) -> list[str]:
+        """The layers that a snapshot has noted itself, if it has. NotFound when a power cut took what they were."""
+        try:
+            found = (path / "layers").read_text().split()
+        except FileNotFoundError:
+            return []
+        if not found or not all(digests.is_digest(diff_id) for diff_id in found):
+            raise NotFound(f"no snapshot {path.name}: its layers are not known any more")
+        return found
+
+    def _deciding(self, layers: Sequence[str]) -> Sequence[str]:
+        """The beginning of a chain that has the same init layer as all of it: what comes after touches none of the
+        paths that are looked at for that. (The chains of a build are one layer longer at every step.)"""
+        count = len(layers)
+        while count > 1 and not self._decides(layers[count - 1]):
+            count -= 1
+        return layers[:count]
+
+    def _decides(self, diff_id: str) -> bool:
+        known = self._deciders.get(diff_id)
+        if known is None:
+            notes = self._layers.notes(diff_id)
+            names = os.listdir(self._lower(diff_id))
+            known = not notes.implicit_root or notes.opaque_root or bool(notes.hiding)
+            known = known or any(name in init_layer.TOPS or name.startswith(".wh.") for name in names)
+            self._deciders[diff_id] = known
+        return known
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
@@ -195,37 +236,53 @@ class OverlayStack:
         gives again, or hides again, all that it does further down; and overlayfs refuses to see it twice.
         """
         found: list[Path] = []
+        roots = self._roots_below(layers)
         for index in range(len(layers) - 1, -1, -1):
             diff_id = layers[index]
             if diff_id in layers[index + 1 :]:
                 continue
-            if self._needs_mending(layers[: index + 1]):
+            if self._needs_mending(diff_id, roots[index]):
                 found.append(self._mended.ensure(layers[: index + 1]))
             found.append(self._lower(diff_id))
             if self._layers.notes(diff_id).opaque_root:
                 break  # overlayfs does not look for that mark on a root
         return found
 
-    def _needs_mending(self, layers: Sequence[str]) -> bool:
-        notes = self._layers.notes(layers[-1])
+    def _needs_mending(self, diff_id: str, below: Attributes | None) -> bool:
+        """``below``: the attributes of the root of what is below a layer, None if that is nothing."""
+        notes = self._layers.notes(diff_id)
         if notes.hiding:
             return True
-        if len(layers) == 1 or notes.opaque_root:
+        if below is None or notes.opaque_root:
             return False
         # most layers do not describe the root, which is as plain in most images: no mending for its time alone
-        root = replace(self._root_attributes(layers[:-1]), mtime_ns=0) if notes.implicit_root else PLAIN
+        root = replace(below, mtime_ns=0) if notes.implicit_root else PLAIN
         return bool(notes.implicit) or root != PLAIN
 
+    def _roots_below(self, layers: Sequence[str]) -> list[Attributes | None]:
+        """For each layer of a chain the root's attributes below it: the topmost layer that describes it decides."""
+        found: list[Attributes | None] = []
+        root: Attributes | None = None
+        for diff_id in layers:
+            found.append(root)
+            root = self._root_of(diff_id) or root or PLAIN
+        return found
+
     def _root_attributes(self, layers: Sequence[str]) -> Attributes:
-        """Of the root of a chain: the topmost layer that describes it decides."""
-        for diff_id in reversed(layers):
-            if not self._layers.notes(diff_id).implicit_root:
-                fd = os.open(self._lower(diff_id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    return directory_attributes(fd, "", self._kernel) or PLAIN
-                finally:
-                    os.close(fd)
-        return PLAIN
+        """Of the root of a whole chain."""
+        return next((root for diff_id in reversed(layers) if (root := self._root_of(diff_id))), PLAIN)
+
+    def _root_of(self, diff_id: str) -> Attributes | None:
+        """As a layer describes it, if it does."""
+        if self._layers.notes(diff_id).implicit_root:
+            return None
+        if diff_id not in self._roots:
+            fd = os.open(self._lower(diff_id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self._roots[diff_id] = directory_attributes(fd, "", self._kernel) or PLAIN
+            finally:
+                os.close(fd)
+        return self._roots[diff_id]
 
     def _build_init(self, target: Path, layers: Sequence[str]) -> None:
         view = self.view(layers)
