@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carrack.engine.containers import shm, stubs
+from carrack.engine.whole import ended as until_ended
 from carrack.engine.whole import whole
 from carrack.errors import CarrackError, NotFound, Unavailable
 from carrack.http.stdcopy import FrameReader
@@ -87,12 +88,15 @@ class Transients:
             await asyncio.to_thread(os.makedirs, self._paths.data(c.id), mode=0o710)
             targets = [*(point["Destination"] for point in mounts), *(c.host_config["Tmpfs"] or ())]
             made = await asyncio.to_thread(stubs.missing, self._snapshotter, layers, targets)
-            ended = await self._to_the_end(c, output)
-            if made:
+            ended, leaving = await self._to_the_end(c, output)
+            undo.push_async_callback(_wait_for, leaving)
+            if made:  # no snapshot is mounted twice at a time
+                await asyncio.wait([leaving])
                 await whole(asyncio.to_thread(stubs.remove, self._snapshotter, c.id, made))
             yield Ended(ended, lambda: self._snapshotter.changes(c.id))
 
-    async def _to_the_end(self, c: Container, output: Output) -> Exit:
+    async def _to_the_end(self, c: Container, output: Output) -> tuple[Exit, asyncio.Task[None]]:
+        """How the program ended; what is still there of it besides its files goes meanwhile."""
         ours = await self._attachments.attach(c, stdin=False, stdout=True, stderr=True)
         try:
             shim = await self._starter.start(c)
@@ -102,10 +106,13 @@ class Transients:
             raise
         try:
             await _listen(ours, output)
-            return await asyncio.shield(shim.exited)
+            ended = await asyncio.shield(shim.exited)
+        except BaseException:
+            await whole(self._leave(c, shim))
+            raise
         finally:
             ours.close()
-            await whole(self._leave(c, shim))
+        return ended, asyncio.get_running_loop().create_task(self._leave(c, shim), name=f"leave {c.id}")
 
     async def _leave(self, c: Container, shim: Shim) -> None:
         """Whatever has become of the program: nothing of it is left afterwards."""
@@ -122,6 +129,13 @@ class Transients:
         await asyncio.wait([shim.released])
         await shim.close()
         await asyncio.to_thread(shm.remove_directory, self._paths.run(c.id))
+
+
+async def _wait_for(task: asyncio.Task[None]) -> None:
+    cancelled = await until_ended(task)
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _listen(sock: socket.socket, output: Output) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.fakes.building import Workshop
@@ -64,12 +65,15 @@ def test_unknown_filters() -> None:
 
 
 def test_rows_and_prune(workshop: Workshop) -> None:
+    async def ready(folder: Path) -> None:
+        (folder / "f").write_bytes(b"x" * 100)
+
     async def run() -> None:
         mounts = CacheMounts(workshop.world.folder / "caches")
         cache = BuildCache(workshop.cache, mounts, workshop.world.store)
         await workshop.build("FROM base\nRUN one\nRUN two")
-        async with mounts.take(Mount("cache", "/c")) as (place, _):
-            (place / "f").write_bytes(b"x" * 100)
+        async with mounts.take(Mount("cache", "/c"), ready):
+            pass
         first, second, third = await cache.rows()
         assert second.parents == (first.id,)
         assert (third.kind, third.size) == ("exec.cachemount", 100)
