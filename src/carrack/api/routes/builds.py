@@ -149,6 +149,7 @@ def _asked(request: Request) -> order.Asked:
         pull=query.flag("pull"),
         identity=query.text("buildid"),
         explain=query.flag("explain"),
+        style="buildkit" if query.text("style") == "buildkit" else "classic",
         host_config=_limits(query),
         credentials=decode_config(request.headers.get("X-Registry-Config", "")),
     )

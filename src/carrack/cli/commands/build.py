@@ -76,6 +76,7 @@ def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any
         "pull": "1" if parsed.flag("pull") else None,
         "q": "1" if parsed.flag("quiet") else None,
         "explain": "1" if parsed.flag("explain") else None,
+        "style": "buildkit",
         **{name: str(value) for name, value in limits.items() if value is not None},
     }
 

@@ -43,7 +43,6 @@ class Gathered:
     step: CopyStep
     groups: list[tuple[Tree, list[list[Picked]]]] = field(default_factory=list)
     archives: dict[int, Tree] = field(default_factory=dict)
-    wild: bool = False
 
     def digest(self) -> str:
         """Of all contents, times left out."""
@@ -78,7 +77,6 @@ def gather(step: CopyStep, files: Files | None, fetched: dict[str, Fetched]) -> 
             continue
         if files is None:
             raise InvalidArgument(f"there is no build context to copy {source!r} from")
-        result.wild = result.wild or picking.has_wildcard(source)
         things = picking.pick(files.tree, source, excluded.__contains__, parents=step.parents, hidden=files.hidden)
         result.groups.append((files.tree, things))
     return result
@@ -92,7 +90,7 @@ def write_copy(gathered: Gathered, base: Tree, write: Write, now: int, newest: i
     looks = _looks(step, base, newest)
     things = list(gathered.things())
     place = maker.destination(step.destination)
-    several = len(things) + len(step.inline) > 1 or gathered.wild
+    several = len(things) + len(step.inline) > 1
     into = step.destination.endswith("/") or maker.is_folder(place) or step.parents
     if several and not into:
         raise InvalidArgument(
@@ -129,7 +127,8 @@ def _entries(tree: Tree) -> Iterator[TarEntry]:
 def _looks(step: CopyStep, base: Tree, newest: int | None) -> Looks:
     """Files of the context are root's; those of stages and images keep their owners."""
     owner = owners.resolve(base, step.owner) if step.owner else None if step.origin else (0, 0)
-    return Looks(owner, modes.parse(step.mode) if step.mode else None, newest)
+    made = int(step.mode, 8) if step.mode.isdecimal() else 0o755
+    return Looks(owner, modes.parse(step.mode) if step.mode else None, newest, made)
 
 
 def write_workdir(step: WorkdirStep, base: Tree, write: Write, now: int) -> int:
@@ -140,8 +139,16 @@ def write_workdir(step: WorkdirStep, base: Tree, write: Write, now: int) -> int:
         found = base.find(place)
         if found is not None:
             raise InvalidArgument(f"WORKDIR {step.path}: there is a file of that name")
-        maker.folder(place, Looks(owners.resolve(base, step.user) if step.user else (0, 0)))
+        maker.folder(place, Looks(_user(base, step.user)))
     return maker.write(write)
+
+
+def _user(base: Tree, user: str) -> tuple[int, int]:
+    """Whose a WORKDIR is: the user's of the stage, root's where the stage's files do not know of that user."""
+    try:
+        return owners.resolve(base, user) if user else (0, 0)
+    except InvalidArgument:
+        return (0, 0)
 
 
 def single_files(gathered: Gathered) -> Iterator[tuple[Tree, TarEntry]]:

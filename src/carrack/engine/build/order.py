@@ -39,6 +39,7 @@ class Asked:
     pull: bool = False
     identity: str = ""
     explain: bool = False
+    style: str = "classic"
     host_config: Mapping[str, object] = field(default_factory=dict)
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
 
@@ -89,7 +90,7 @@ def request(asked: Asked, tree: Tree) -> Request:
         no_cache=asked.no_cache,
         pull=asked.pull,
         limits=Limits(asked.host_config),
-        style="classic",
+        style=asked.style,
         identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",
     )
 

@@ -34,6 +34,8 @@ class Result:
 
     def then(self, state: State, diff_id: str, created_by: str, created: int, style: str) -> Result:
         """After one more command. ``diff_id`` "" when it changed no file; ``created`` in nanoseconds since 1970."""
+        if style == "buildkit" and created_by.startswith("ONBUILD "):
+            return replace(self, state=state)
         entry: HistoryEntry = {"created": times.rfc3339(created), "created_by": _told(created_by, style, bool(diff_id))}
         if style == "buildkit":
             entry["comment"] = "buildkit.dockerfile.v0"

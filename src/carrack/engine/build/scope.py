@@ -63,5 +63,6 @@ def platform_values(prefix: str, platform: Platform) -> dict[str, str]:
 
 
 def proxies(given: Mapping[str, str]) -> tuple[str, ...]:
-    """The proxies that the caller gave, as environment."""
-    return tuple(f"{name}={given[name]}" for name in PROXIES if name in given)
+    """The proxies that the caller gave, as environment: programs look for either spelling, so each has both."""
+    values = {name.upper(): given[name] for name in PROXIES if name in given}
+    return tuple(f"{each}={value}" for name, value in values.items() for each in (name, name.lower()))

@@ -129,7 +129,7 @@ class Solver:
         self._progress.started(begin)
         result = await self._begin(planned)
         self._progress.ended(begin)
-        triggers = [] if planned.parent is not None else _triggers(result)
+        triggers = await self._triggers(planned, result)
         commands = [*triggers, *stage.commands]
         count = 1 + sum(isinstance(command, _LAYERED) for command in commands)
         number = 1
@@ -137,6 +137,13 @@ class Solver:
             number += isinstance(command, _LAYERED)
             result = await self._command(result, command, index, (ordinal, number, count))
         return result
+
+    async def _triggers(self, planned: stages.Planned, result: Result) -> list[c.Command]:
+        """What the image, or the stage, that a stage is made from wants to have done first."""
+        config = result.image.get("config", {})
+        if planned.parent is not None:
+            config = (await self._stage(planned.parent)).state.config
+        return [parse_trigger(text) for text in config.get("OnBuild") or ()]
 
     async def _begin(self, planned: stages.Planned) -> Result:
         """The stage at its FROM."""
@@ -264,11 +271,6 @@ class Solver:
             return ""
         name = stage.name
         return f"stage-{name} " if name.isdecimal() else f"{name} "
-
-
-def _triggers(result: Result) -> list[c.Command]:
-    """What the base image wants to have done first."""
-    return [parse_trigger(text) for text in result.image.get("config", {}).get("OnBuild") or ()]
 
 
 def _reason(previous: Entry | None, note: Note) -> str:

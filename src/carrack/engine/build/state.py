@@ -6,7 +6,6 @@ the line of history. Source: Dockerfile reference; OCI image specification, conf
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from carrack.dockerfile import commands as c
 from carrack.dockerfile import expansion, ports
 from carrack.dockerfile.mounts import Mount
 from carrack.dockerfile.words import Lexer
+from carrack.engine.build import told
 from carrack.engine.build.scope import PROXIES, Scope, proxies
 from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
 from carrack.oci.image_config import RunConfig
@@ -27,17 +27,24 @@ DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 @dataclass(frozen=True, slots=True)
 class State:
     """``config`` is the image's run configuration up to here; ``arguments`` the build arguments that have been declared
-    and have a value; ``names`` those declared at all; ``command_given``: a CMD has been met in this stage."""
+    and have a value; ``names`` those declared at all; ``over`` those declared after an ENV of the same name, which they
+    hide; ``command_given``: a CMD has been met in this stage."""
 
     config: RunConfig
     author: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     command_given: bool = False
+    over: frozenset[str] = frozenset()
 
     def values(self) -> dict[str, str]:
-        """What variables stand for: declared arguments, and the environment before them."""
-        return {**self.arguments, **dict(split_env(word) for word in self.config.get("Env", []))}
+        """What variables stand for: of the environment and the arguments, what was said last."""
+        return {**self.arguments, **self.environment()}
+
+    def environment(self) -> dict[str, str]:
+        """The environment as far as no argument hides it."""
+        words = dict(split_env(word) for word in self.config.get("Env", []))
+        return {name: value for name, value in words.items() if name not in self.over}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,8 @@ def split_env(word: str) -> tuple[str, str]:
 def begin(config: RunConfig, inherited: State | None = None) -> State:
     """The state of a stage at its FROM: on an image's config, or where the stage it is made from has ended."""
     if inherited is not None:
-        return replace(inherited, command_given=False)
+        own: Any = {key: value for key, value in inherited.config.items() if key != "OnBuild"}
+        return replace(inherited, config=own, command_given=False)
     result: dict[str, Any] = {key: value for key, value in config.items() if key != "OnBuild"}
     environment = list(config.get("Env", []))
     if not any(word.startswith("PATH=") for word in environment):
@@ -72,8 +80,8 @@ def advance(state: State, command: c.Command, scope: Scope, escape: str = "\\") 
     """What ``command`` makes of ``state``. Raises DockerfileError."""
     lexer = Lexer(escape)
     expanded = expansion.expand(command, lexer, state.values())
-    after, step, told = _RULES[type(expanded)](state, expanded, scope)
-    return Advanced(after, step, told, frozenset(lexer.unset))
+    after, step, line = _RULES[type(expanded)](state, expanded, scope)
+    return Advanced(after, step, line, frozenset(lexer.unset))
 
 
 _Result = tuple[State, Step | None, str]
@@ -85,32 +93,34 @@ def _with(state: State, **members: Any) -> State:
 
 def _arg(state: State, command: c.Arg, scope: Scope) -> _Result:
     arguments = dict(state.arguments)
-    told = []
+    shown = []
     for pair in command.pairs:
         value = scope.given.get(pair.key, pair.value)
         if value is None:
             value = scope.default(pair.key)
-        told.append(pair.key if value is None else f"{pair.key}={value}")
+        shown.append(pair.key if value is None else f"{pair.key}={value}")
         if value is not None:
             arguments[pair.key] = value
         else:
             arguments.pop(pair.key, None)
+    given = {pair.key for pair in command.pairs} & arguments.keys()
+    hidden = given & {split_env(word)[0] for word in state.config.get("Env", [])}
     names = tuple(dict.fromkeys((*state.names, *(pair.key for pair in command.pairs))))
-    return replace(state, arguments=arguments, names=names), None, f"ARG {' '.join(told)}"
+    after = replace(state, arguments=arguments, names=names, over=state.over | hidden)
+    return after, None, f"ARG {' '.join(shown)}"
 
 
 def _env(state: State, command: c.Env, scope: Scope) -> _Result:
     environment = dict(split_env(word) for word in state.config.get("Env", []))
     environment.update({pair.key: pair.value or "" for pair in command.pairs})
     words = [f"{name}={value}" for name, value in environment.items()]
-    told = " ".join(f"{pair.key}={pair.value}" for pair in command.pairs)
-    return _with(state, Env=words), None, f"ENV {told}"
+    over = state.over - {pair.key for pair in command.pairs}
+    return replace(_with(state, Env=words), over=over), None, f"ENV {told.pairs(command.pairs)}"
 
 
 def _label(state: State, command: c.Label, scope: Scope) -> _Result:
     labels = {**state.config.get("Labels", {}), **{pair.key: pair.value or "" for pair in command.pairs}}
-    told = " ".join(f"{pair.key}={pair.value}" for pair in command.pairs)
-    return _with(state, Labels=labels), None, f"LABEL {told}"
+    return _with(state, Labels=labels), None, f"LABEL {told.pairs(command.pairs)}"
 
 
 def _maintainer(state: State, command: c.Maintainer, scope: Scope) -> _Result:
@@ -126,14 +136,9 @@ def _words(state: State, line: c.Words) -> list[str]:
     return [*shell(state), line.words[0]] if line.shell else list(line.words)
 
 
-def _quoted(words: list[str]) -> str:
-    """Words as BuildKit's history has them."""
-    return f"[{' '.join(json.dumps(word, ensure_ascii=False) for word in words)}]"
-
-
 def _cmd(state: State, command: c.Cmd, scope: Scope) -> _Result:
     words = _words(state, command.line)
-    return replace(_with(state, Cmd=words), command_given=True), None, f"CMD {_quoted(words)}"
+    return replace(_with(state, Cmd=words), command_given=True), None, f"CMD {told.quoted(words)}"
 
 
 def _entrypoint(state: State, command: c.Entrypoint, scope: Scope) -> _Result:
@@ -141,7 +146,7 @@ def _entrypoint(state: State, command: c.Entrypoint, scope: Scope) -> _Result:
     after = _with(state, Entrypoint=words)
     if not state.command_given:
         after = _with(after, Cmd=[])  # the base's arguments were meant for another program
-    return after, None, f"ENTRYPOINT {_quoted(words)}"
+    return after, None, f"ENTRYPOINT {told.quoted(words)}"
 
 
 def _shell(state: State, command: c.Shell, scope: Scope) -> _Result:
@@ -149,9 +154,10 @@ def _shell(state: State, command: c.Shell, scope: Scope) -> _Result:
 
 
 def _expose(state: State, command: c.Expose, scope: Scope) -> _Result:
-    added = [port for word in command.ports for port in ports.each(word, command)]
-    exposed = {**state.config.get("ExposedPorts", {}), **{port: {} for port in added}}
-    return _with(state, ExposedPorts=exposed), None, f"EXPOSE [{' '.join(sorted(added))}]"
+    exposed = {**state.config.get("ExposedPorts", {})}
+    named = sorted(port for word in command.ports for port in ports.each(word, command))
+    exposed.update({port: {} for port in named})
+    return _with(state, ExposedPorts=exposed), None, f"EXPOSE [{' '.join(named)}]"
 
 
 def _volume(state: State, command: c.Volume, scope: Scope) -> _Result:
@@ -168,8 +174,9 @@ def _stopsignal(state: State, command: c.Stopsignal, scope: Scope) -> _Result:
 
 
 def _workdir(state: State, command: c.Workdir, scope: Scope) -> _Result:
-    path = absolute(state, command.path)
-    return _with(state, WorkingDir=path), WorkdirStep(path), f"WORKDIR {path}"
+    path = absolute(state, command.path).rstrip("/") or "/"
+    line = f"WORKDIR {command.path if command.path.startswith('/') else path}"
+    return _with(state, WorkingDir=path), WorkdirStep(path, state.config.get("User", "")), line
 
 
 def absolute(state: State, path: str) -> str:
@@ -182,7 +189,7 @@ def absolute(state: State, path: str) -> str:
 
 def _healthcheck(state: State, command: c.Healthcheck, scope: Scope) -> _Result:
     if command.line is None:
-        return _with(state, Healthcheck={"Test": ["NONE"]}), None, "HEALTHCHECK NONE"
+        return _with(state, Healthcheck={"Test": ["NONE"]}), None, told.healthcheck(["NONE"], command)
     kind = "CMD-SHELL" if command.line.shell else "CMD"
     check: dict[str, Any] = {"Test": [kind, *command.line.words]}
     times = {
@@ -190,7 +197,7 @@ def _healthcheck(state: State, command: c.Healthcheck, scope: Scope) -> _Result:
         "StartInterval": command.start_interval, "Retries": command.retries,
     }  # fmt: skip
     check.update({name: value for name, value in times.items() if value})
-    return _with(state, Healthcheck=check), None, command.text
+    return _with(state, Healthcheck=check), None, told.healthcheck(check["Test"], command)
 
 
 def _onbuild(state: State, command: c.Onbuild, scope: Scope) -> _Result:
@@ -200,7 +207,7 @@ def _onbuild(state: State, command: c.Onbuild, scope: Scope) -> _Result:
 
 def _run(state: State, command: c.Run, scope: Scope) -> _Result:
     words, scripts = _script(state, command)
-    environment = dict(split_env(word) for word in state.config.get("Env", []))
+    environment = state.environment()
     own = {name: value for name, value in state.arguments.items() if name not in environment}
     visible = {name: value for name, value in own.items() if name not in PROXIES}
     step = RunStep(
@@ -242,7 +249,7 @@ def _script(state: State, command: c.Run) -> tuple[list[str], list[tuple[str, st
     return [*shell(state), text], []
 
 
-def _transfer(state: State, command: c.Transfer, told: str, **more: Any) -> _Result:
+def _transfer(state: State, command: c.Transfer, verb: str, **more: Any) -> _Result:
     step = CopyStep(
         sources=command.sources,
         destination=absolute(state, command.destination),
@@ -253,21 +260,19 @@ def _transfer(state: State, command: c.Transfer, told: str, **more: Any) -> _Res
         exclude=command.exclude,
         **more,
     )
-    return state, step, told
+    return state, step, told.transfer(verb, command)
 
 
 def _copy(state: State, command: c.Copy, scope: Scope) -> _Result:
-    told = f"COPY {' '.join(command.sources)} {command.destination}"
-    return _transfer(state, command, told, origin=command.origin, parents=command.parents)
+    return _transfer(state, command, "COPY", origin=command.origin, parents=command.parents)
 
 
 def _add(state: State, command: c.Add, scope: Scope) -> _Result:
     keep = command.keep_git_dir
     if keep is None:
         keep = scope.given.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true")
-    told = f"ADD {' '.join(command.sources)} {command.destination}"
     return _transfer(
-        state, command, told, extract=command.unpack, remote=True, checksum=command.checksum, keep_git_dir=keep
+        state, command, "ADD", extract=command.unpack, remote=True, checksum=command.checksum, keep_git_dir=keep
     )
 
 

@@ -1,7 +1,8 @@
 """What a tree is: read-only files by their paths, nothing ever resolved through links by the kernel.
 
 Paths are bytes relative to the root (``b""``), without ``.``, ``..`` and doubled slashes. An entry is a ``TarEntry``
-whose ``path`` is so and whose hard links have become files. All methods block.
+whose ``path`` is so and whose hard links have become files: those of one file, and no others of the tree, have the same
+``offset`` (not 0) where they have a size. All methods block.
 """
 
 from __future__ import annotations

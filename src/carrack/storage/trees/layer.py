@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from carrack.errors import InvalidArgument
 from carrack.storage import tarwriter
-from carrack.storage.tarheader import BLOCK, DIRECTORY, REGULAR, TarEntry
+from carrack.storage.tarheader import BLOCK, DIRECTORY, HARDLINK, REGULAR, TarEntry
 from carrack.storage.tarwriter import Write
 from carrack.storage.trees.base import Tree, follow
 from carrack.storage.trees.picking import Picked
@@ -26,11 +26,13 @@ Mode = Callable[[int, bool], int]
 @dataclass(frozen=True, slots=True)
 class Looks:
     """How what is put looks: as whom (None: as in its source), with which permissions (None likewise; a function of the
-    mode it has and whether it is a folder), and no newer than ``newest`` (seconds since 1970)."""
+    mode it has and whether it is a folder), and no newer than ``newest`` (seconds since 1970). ``made``: the permissions
+    of folders that are made on the way."""
 
     owner: tuple[int, int] | None = (0, 0)
     mode: Mode | None = None
     newest: int | None = None
+    made: int = 0o755
 
 
 @dataclass(slots=True)
@@ -44,6 +46,14 @@ class _Item:
     mtime: int
     tree: Tree | None = None
     content: bytes = b""
+    put: int = 0
+
+    def identity(self) -> tuple[int, ...] | None:
+        """What two names of one file have in common when both were put at once and look the same; None: it has one."""
+        entry = self.entry
+        if entry.kind != REGULAR or not entry.size or not entry.offset or not self.put:
+            return None
+        return (self.put, entry.offset, self.uid, self.gid, self.mode, self.mtime)
 
 
 @dataclass(slots=True)
@@ -53,6 +63,7 @@ class LayerMaker:
     base: Tree
     now: int
     _items: dict[bytes, _Item] = field(default_factory=dict)
+    _puts: int = 0
 
     def destination(self, path: str) -> bytes:
         """Where an absolute path of the stage leads, links of the base followed."""
@@ -72,11 +83,13 @@ class LayerMaker:
 
     def put(self, tree: Tree, picked: Iterable[Picked], place: bytes, looks: Looks) -> None:
         """Put what was picked below ``place``, which is a folder or becomes one with the looks of those made for it.
-        A folder that is put onto one takes its looks. Raises InvalidArgument where a file and a folder meet."""
+        A folder that is put onto one takes its looks. Names of one file stay so among what is put at once. Raises
+        InvalidArgument where a file and a folder meet."""
+        self._puts += 1
         self.folder(place, looks)
         for each in picked:
             if each.name:
-                self._put(tree, each.entry, posixpath.join(place, each.name), looks)
+                self._put(tree, each.entry, posixpath.join(place, each.name), looks, several=True)
 
     def put_file(self, tree: Tree, entry: TarEntry, place: bytes, looks: Looks) -> None:
         """Put one file (or link, or device) at exactly ``place``."""
@@ -94,6 +107,7 @@ class LayerMaker:
 
     def unpack(self, tree: Tree, entries: Iterable[TarEntry], place: bytes, looks: Looks) -> None:
         """Put the contents of an archive below ``place``; its entries' parents may be links of the base."""
+        self._puts += 1
         self.folder(place, looks)
         leads: dict[bytes, bytes] = {}
         for entry in entries:
@@ -102,16 +116,22 @@ class LayerMaker:
                 leads[above] = follow(self.base, above)
             target = posixpath.join(leads[above], name)
             self.folder(leads[above], looks)
-            self._put(tree, entry, target, looks)
+            self._put(tree, entry, target, looks, several=True)
 
     def write(self, write: Write) -> int:
         """Write the layer's tar; returns how many entries it has."""
         count = 0
+        known: dict[tuple[int, ...], bytes] = {}
         for place in sorted(self._items, key=lambda path: path.split(b"/")):
             item = self._items[place]
             if not place and not self._rooted(item):
                 continue
-            self._write_item(write, place, item)
+            identity = item.identity()
+            first = place if identity is None else known.setdefault(identity, place)
+            if first != place:
+                write(tarwriter.header(place, HARDLINK, item.mode, uid=item.uid, gid=item.gid, link=first))
+            else:
+                self._write_item(write, place, item)
             count += 1
         tarwriter.finish(write)
         return count
@@ -150,10 +170,19 @@ class LayerMaker:
             raise InvalidArgument(f"cannot copy to non-directory: /{os.fsdecode(place)}")
         else:
             uid, gid = looks.owner or (0, 0)
-            item = _Item(TarEntry(place, DIRECTORY, 0o755), uid, gid, 0o755, self.now)
+            item = _Item(TarEntry(place, DIRECTORY, looks.made), uid, gid, looks.made, self.now)
         self._items[place] = item
 
-    def _put(self, tree: Tree | None, entry: TarEntry, place: bytes, looks: Looks, content: bytes = b"") -> None:
+    def _put(
+        self,
+        tree: Tree | None,
+        entry: TarEntry,
+        place: bytes,
+        looks: Looks,
+        content: bytes = b"",
+        *,
+        several: bool = False,
+    ) -> None:
         folder = entry.kind == DIRECTORY
         if folder != self.is_folder(place) and self._taken(place):
             what = "directory with non-directory" if not folder else "non-directory with directory"
@@ -161,7 +190,7 @@ class LayerMaker:
         uid, gid = looks.owner or (entry.uid, entry.gid)
         mode = looks.mode(entry.mode, folder) if looks.mode else entry.mode
         mtime = entry.mtime if looks.newest is None else min(entry.mtime, looks.newest)
-        self._items[place] = _Item(entry, uid, gid, mode, mtime, tree, content)
+        self._items[place] = _Item(entry, uid, gid, mode, mtime, tree, content, self._puts if several else 0)
 
     def _taken(self, place: bytes) -> bool:
         """Whether something is there that a put cannot simply take the place of."""

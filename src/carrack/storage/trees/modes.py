@@ -50,8 +50,8 @@ def _apply(mode: int, folder: bool, who: str, sign: str, letters: str) -> int:
             special |= 0o1000
         else:
             bits |= _BITS[letter]
-    mask = sum(7 << _SHIFT[each] for each in set(who))
+    mask = sum(7 << _SHIFT[each] for each in set(who)) | (0o4000 if "u" in who else 0) | (0o2000 if "g" in who else 0)
     given = sum(bits << _SHIFT[each] for each in set(who)) | special
     if sign == "+":
         return mode | given
-    return mode & ~given if sign == "-" else (mode & ~mask) | given
+    return mode & ~given if sign == "-" else mode & ~mask | given

@@ -26,4 +26,6 @@ def test_unset() -> None:
 
 
 def test_proxies() -> None:
-    assert proxies({"HTTP_PROXY": "a", "no_proxy": "b", "OTHER": "c"}) == ("HTTP_PROXY=a", "no_proxy=b")
+    assert proxies({"HTTP_PROXY": "a", "no_proxy": "b", "OTHER": "c"}) == (
+        "HTTP_PROXY=a", "http_proxy=a", "NO_PROXY=b", "no_proxy=b"
+    )  # fmt: skip

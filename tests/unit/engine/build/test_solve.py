@@ -143,6 +143,15 @@ def test_triggers_of_the_base(workshop: Workshop) -> None:
     asyncio.run(run())
 
 
+def test_triggers_of_a_stage(workshop: Workshop) -> None:
+    async def run() -> None:
+        text = "FROM base AS one\nONBUILD RUN triggered\nRUN first\nFROM one AS two\nRUN second\nFROM two\nRUN third\n"
+        await workshop.build(text, {})
+        assert workshop.runner.ran == ["first", "triggered", "second", "third"]
+
+    asyncio.run(run())
+
+
 def test_arguments_are_seen_where_they_are_declared(workshop: Workshop) -> None:
     async def run() -> None:
         text = "ARG N=base\nFROM $N\nRUN one\nARG V=1\nRUN two\nENV V=env\nRUN three"

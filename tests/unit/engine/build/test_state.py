@@ -128,3 +128,25 @@ def test_unset_variables() -> None:
 
 def test_values() -> None:
     assert State({"Env": ["A=1"]}, arguments={"A": "2", "B": "3"}).values() == {"A": "1", "B": "3"}
+
+
+def test_of_arguments_and_environment_the_last_counts() -> None:
+    advanced = after("ENV A=1\nARG A=2\nENV B=$A\nRUN x")
+    assert isinstance(advanced.step, RunStep)
+    assert {"A=2", "B=2"} <= set(advanced.step.env)
+    assert "A=1" in advanced.state.config["Env"]
+    again = after("ENV A=1\nARG A=2\nENV A=3\nRUN x").step
+    assert isinstance(again, RunStep)
+    assert "A=3" in again.env
+
+
+def test_a_directory_is_the_user_s() -> None:
+    advanced = after("USER me\nWORKDIR /a/b/")
+    assert advanced.step == WorkdirStep("/a/b", "me")
+    assert advanced.state.config["WorkingDir"] == "/a/b"
+
+
+def test_triggers_are_not_inherited_by_stages() -> None:
+    ended = after("ONBUILD RUN x").state
+    assert ended.config["OnBuild"] == ["RUN x"]
+    assert "OnBuild" not in state.begin({}, ended).config

@@ -98,3 +98,25 @@ def test_content_digest_ignores_times_only(make: Make) -> None:
     entry = one.find(b"d/a")
     assert entry is not None
     assert digest != content_digest([(one, first)], {"x": b""})
+
+
+def test_names_of_one_file_stay_so_when_put_at_once(make: Make) -> None:
+    source = make({"d/x": "1", "d/y": "2"})
+    maker = LayerMaker(EmptyTree(), now=7)
+    (thing,) = pick(source, "d", none)
+    for each in thing:
+        each.entry.offset = 9
+    maker.put(source, thing, b"one", Looks())
+    maker.put(source, thing, b"two", Looks())
+    found = written(maker)
+    assert {name: each.linkname for name, each in found.items() if each.islnk()} == {
+        "one/y": "one/x", "two/y": "two/x",
+    }  # fmt: skip
+    assert found["two/x"].isreg()
+
+
+def test_folders_on_the_way_have_the_permissions_asked_for(make: Make) -> None:
+    maker = LayerMaker(make(BASE), now=7)
+    maker.put_bytes(b"", b"etc/new/deep/f", Looks(made=0o700))
+    found = written(maker)
+    assert (found["etc"].mode, found["etc/new"].mode, found["etc/new/deep"].mode) == (0o755, 0o700, 0o700)

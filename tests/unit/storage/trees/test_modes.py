@@ -19,6 +19,7 @@ from carrack.storage.trees.modes import parse
         ("go-w", 0o666, False, 0o644),
         ("g=u", 0o640, False, 0o660),
         ("u+s,o+t", 0o755, False, 0o5755),
+        ("u=rwX,go=rX", 0o6755, False, 0o755),
         ("u-x+w", 0o544, False, 0o644),
     ],
 )

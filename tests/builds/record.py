@@ -1,0 +1,74 @@
+"""Record what a real dockerd makes of the projects: `python -m tests.builds.record --host SOCKET [NAME …]`.
+
+``FOLDER`` holds the buildx plugin (default: where the docker command finds its own). Written to tests/golden/builds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.builds import project
+from tests.builds.outcome import Document, outcome
+from tests.cli.busybox import root_file_system
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "builds"
+BASE = "builds/base:1"
+IMPORT = ["import", "-c", 'CMD ["sh"]', "-", BASE]
+_MADE = "builds/made:1"
+
+
+def path_of(name: str) -> Path:
+    """Where what dockerd made of a project is."""
+    return GOLDEN / f"{name}.json"
+
+
+def built(
+    program: list[str], verb: list[str], environment: dict[str, str], made: project.Project, folder: Path, base: bytes
+) -> Document:
+    """Build by a command line whose words for it are ``verb``; gives what came out, or what was said last."""
+    words = [*program, *verb, *made.options, "-t", _MADE, str(folder)]
+    done = subprocess.run(words, capture_output=True, env=environment, timeout=120)
+    if done.returncode:
+        return {"error": done.stderr.decode("utf-8", "replace").strip().splitlines()[-1]}
+    saved = subprocess.run([*program, "save", _MADE], stdout=subprocess.PIPE, env=environment, check=True)
+    subprocess.run([*program, "rmi", "-f", _MADE], stdout=subprocess.DEVNULL, env=environment, check=True)
+    return outcome(saved.stdout, base)
+
+
+def record(name: str, environment: dict[str, str], base: bytes) -> None:
+    """What dockerd makes of one project with buildx. Raises RuntimeError when it makes nothing."""
+    made = project.read(name)
+    with tempfile.TemporaryDirectory(prefix="builds-") as text:
+        made.write(Path(text))
+        verb = ["buildx", "build", "--no-cache", "--provenance=false", "--load"]
+        document = built(["docker"], verb, environment, made, Path(text), base)
+    if "error" in document:
+        raise RuntimeError(f"{name}: {document['error']}")
+    path_of(name).write_text(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--plugins", default="")
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args()
+    base = root_file_system()
+    assert base is not None, "busybox-static is not installed"
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="builds-") as config:
+        if given.plugins:
+            (Path(config) / "cli-plugins").symlink_to(Path(given.plugins).resolve())
+        environment = {**os.environ, "DOCKER_HOST": given.host, "DOCKER_CONFIG": config}
+        subprocess.run(["docker", *IMPORT], input=base, stdout=subprocess.DEVNULL, env=environment, check=True)
+        for name in given.names or project.names():
+            record(name, environment, base)
+
+
+if __name__ == "__main__":
+    main()
