@@ -26,8 +26,8 @@ Mode = Callable[[int, bool], int]
 @dataclass(frozen=True, slots=True)
 class Looks:
     """How what is put looks: as whom (None: as in its source), with which permissions (None likewise; a function of the
-    mode it has and whether it is a folder), and no newer than ``newest`` (seconds since 1970). ``made``: the permissions
-    of folders that are made on the way."""
+    mode it has and whether it is a folder), and no newer than ``newest`` (seconds since 1970). ``made``: the
+    permissions of folders that are made on the way."""
 
     owner: tuple[int, int] | None = (0, 0)
     mode: Mode | None = None
