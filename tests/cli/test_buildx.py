@@ -5,14 +5,17 @@ Skipped by name where there is no buildx: CARRACK_TEST_BUILDX names the plugin's
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.running import Cli, DaemonProcess, api
+from tests.fakes.registry import FakeRegistry
 
 pytestmark = pytest.mark.root
 
@@ -95,6 +98,75 @@ COPY --from=other f /f
     shown = buildx(text, *words).stderr
     for said in ("hush400", "in the environment: hush", "Dockerfile", "elsewhere"):
         assert said in shown
+
+
+FILES = """FROM busybox AS one
+RUN mkdir -p /d/e && echo hi > /d/e/f && ln -s e/f /d/l
+FROM scratch
+COPY --from=one /d /d
+"""
+
+
+def test_files_for_the_client(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
+    before = docker("images", "-aq").stdout
+    out = tmp_path / "out"
+    (out / "kept").mkdir(parents=True)
+    buildx(FILES, "-o", f"type=local,dest={out}", "-o", f"type=tar,dest={tmp_path / 'out.tar'}")
+    assert (out / "d" / "e" / "f").read_text() == "hi\n"
+    assert os.readlink(out / "d" / "l") == "e/f"
+    assert (out / "kept").is_dir()
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        assert [member.name for member in tar] == ["d", "d/e", "d/e/f", "d/l"]
+    buildx(FILES, "-o", "type=cacheonly")
+    assert docker("images", "-aq").stdout == before
+
+
+def test_archives_for_the_client(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    for kind in ("oci", "docker"):
+        place = tmp_path / f"{kind}.tar"
+        words = ["-o", f"type={kind},dest={place},name=packed:1", "--metadata-file", str(said)]
+        buildx(FILES, *words)
+        with tarfile.open(place) as tar:
+            file = tar.extractfile("index.json")
+            assert file is not None
+            manifest = json.load(file)["manifests"][0]["digest"]
+        assert json.loads(said.read_text())["containerimage.digest"] == manifest
+    assert docker("images", "-q", "packed:1").stdout == ""
+    docker("load", "-i", str(tmp_path / "docker.tar"))
+    assert docker("images", "-q", "packed:1").stdout
+
+
+def test_names_and_ids(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
+    said, identity = tmp_path / "said", tmp_path / "id"
+    buildx(FILES, "--load", "-t", "a:1", "-t", "b:1", "--metadata-file", str(said), "--iidfile", str(identity))
+    assert identity.read_text() == docker("inspect", "-f", "{{.Id}}", "b:1").stdout.strip()
+    assert json.loads(said.read_text())["image.name"] == "docker.io/library/a:1,docker.io/library/b:1"
+
+
+def test_pushes(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
+    with FakeRegistry() as registry:
+        for at, words in enumerate((["--push"], ["-o", "type=registry"], ["-o", "type=image,push=true"])):
+            said, name = tmp_path / "said", f"{registry.host}/app:{at}"
+            buildx(FILES, *words, "-t", name, "--metadata-file", str(said))
+            digest = json.loads(said.read_text())["containerimage.digest"]
+            assert docker("inspect", "-f", "{{.RepoDigests}}", name).stdout == f"[{registry.host}/app@{digest}]\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cache-to", "type=inline"], "--cache-to type=inline"),
+        (["--cache-to", "type=local,dest=/tmp/none"], "--cache-to type=local"),
+        (["-o", "type=image", "--annotation", "a=b"], "annotation"),
+        (["-o", "type=oci,tar=false,dest=/tmp/none"], "tar=false"),
+        (["--provenance", "true"], "Attestations are not supported"),
+    ],
+)
+def test_what_is_refused(buildx: Buildx, words: list[str], said: str) -> None:
+    failed = buildx(FILES, *words, check=False)
+    assert failed.returncode == 1
+    assert said in failed.stderr
 
 
 def test_an_agent(buildx: Buildx, tmp_path: Path) -> None:

@@ -224,3 +224,15 @@ class Workshop:
                         assert data is not None
                         found[member.name] = data.read().decode()
         return found
+
+
+class FakePusher:
+    """See Pusher: every image has the same manifest there."""
+
+    def __init__(self) -> None:
+        self.pushed: list[tuple[str, Credentials]] = []
+
+    async def push(self, name: Any, credentials: Credentials, emit: Any) -> None:
+        self.pushed.append((str(name), credentials))
+        await emit({"status": "Pushing", "id": "layer", "progressDetail": {"current": 1, "total": 2}})
+        await emit({"aux": {"Tag": name.tag, "Digest": "sha256:" + "d" * 64, "Size": 3}})

@@ -52,10 +52,63 @@ class Sender:
                     self._out.put_nowait({"type": DATA, "stat": None, "ID": message["ID"], "data": piece})
 
 
-class FakeCaller:
-    """Plays a client's session: ``folders`` by name, ``answers`` by path."""
+class Receiver:
+    """Plays whoever takes files: asks for all (or for the numbers in ``asks``), and keeps them; or takes one, as
+    ``data``."""
 
-    def __init__(self, folders: Mapping[str, Sender], answers: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, asks: list[int] | None = None) -> None:
+        self._asks = asks
+        self._out: asyncio.Queue[Packet | None] = asyncio.Queue()
+        self.stats: list[Packet] = []
+        self.files: dict[str, bytes] = {}
+        self.data = bytearray()
+        self._waiting = 0
+
+    async def send_request(self) -> None:
+        pass
+
+    async def recv_message(self) -> Packet | None:
+        return await self._out.get()
+
+    async def end(self) -> None:
+        self._out.put_nowait(None)
+
+    async def send_message(self, message: Packet, end: bool = False) -> None:
+        kind, number = message.get("type"), message.get("ID", 0)
+        if kind is None:
+            self.data += message["data"]
+        elif kind == FIN:
+            self._out.put_nowait(None)
+        elif kind == DATA:
+            path = self.stats[number]["path"]
+            self.files[path] = self.files.get(path, b"") + message.get("data", b"")
+            self._waiting -= not message.get("data")
+            self._finish()
+        elif message.get("stat"):
+            self.stats.append(message["stat"])
+        else:
+            files = [at for at, stat in enumerate(self.stats) if not stat["mode"] >> 19]
+            asked = files if self._asks is None else self._asks
+            self._waiting = len(asked)
+            for at in asked:
+                self._out.put_nowait({"type": REQ, "stat": None, "ID": at, "data": b""})
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._waiting:
+            self._out.put_nowait({"type": FIN, "stat": None, "ID": 0, "data": b""})
+
+
+class FakeCaller:
+    """Plays a client's session: ``folders`` by name, ``answers`` by path; ``target`` takes what is sent."""
+
+    def __init__(
+        self,
+        folders: Mapping[str, Sender],
+        answers: Mapping[str, Any] | None = None,
+        target: Receiver | None = None,
+    ) -> None:
+        self._target = target
         self._folders = folders
         self._answers = answers or {}
         self.opened: list[tuple[str, list[tuple[str, str]]]] = []
@@ -72,7 +125,8 @@ class FakeCaller:
     @asynccontextmanager
     async def open(self, path: str, request: Any, reply: Any, metadata: Any = None) -> AsyncIterator[Any]:
         self.opened.append((path, list(metadata or ())))
-        yield self._folders[dict(metadata)["dir-name"]]
+        name = dict(metadata).get("dir-name", "")
+        yield self._folders[name] if name else self._target
 
 
 class FakeSession:
@@ -81,6 +135,9 @@ class FakeSession:
     def __init__(self, caller: FakeCaller, identity: str = "session") -> None:
         self.id = identity
         self.caller = caller
+
+    def offers(self, path: str) -> bool:
+        return True
 
 
 class FakeCall:

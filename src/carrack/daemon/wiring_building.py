@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from carrack.engine.build.bases import ImageBases
 from carrack.engine.build.cachemounts import CacheMounts
 from carrack.engine.build.executing import ContainerRunner
-from carrack.engine.build.export import ImageExport
+from carrack.engine.build.export import Exporter
 from carrack.engine.build.fetching import Fetches
 from carrack.engine.build.mounting import Mounts
 from carrack.engine.build.prune import BuildCache
 from carrack.engine.build.scratch import Scratch
 from carrack.engine.build.service import Builder
 from carrack.engine.build.sharing import Shared
-from carrack.engine.build.working import Tools
+from carrack.engine.build.working import Tools, Worker
 from carrack.engine.containers.transient import Transients
 from carrack.linux.syscalls import LINUX
 from carrack.storage.content import ContentStore
@@ -53,6 +53,6 @@ def builder(
         bases,
         mounts,
         fetches,
-        ImageExport(images.store),
+        Exporter(images.store, Worker(tools), images.saver, images.pusher),
         cache,
     )

@@ -15,6 +15,7 @@ from carrack import __version__
 from carrack.api.buildkit import attributes, filesync
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
+from carrack.api.buildkit.exporting import Exporting, Wish, check
 from carrack.api.buildkit.watching import Watching
 from carrack.dockerfile import file, ignore
 from carrack.engine.build import order, results
@@ -24,18 +25,20 @@ from carrack.engine.build.request import Files, Limits, Request
 from carrack.errors import InvalidArgument, NotFound, NotSupported
 from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method
 from carrack.model import times
-from carrack.oci import document, reference
+from carrack.oci import document
 from carrack.oci import platform as platforms
 
 if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session, Sessions
-    from carrack.engine.build.results import Result
     from carrack.engine.build.service import Builder
     from carrack.oci.platform import Platform
     from carrack.storage.trees.tarred import TarTree
 
 _FRONTEND = "dockerfile.v0"
 _PATIENCE = 10.0
+_MULTIPLE = {"ID": "exporter.multiple", "Enabled": True}
+#: of a worker; from one that names its snapshotter, buildx expects archives, pushes and lists of platforms
+_LABEL = "org.mobyproject.buildkit.worker."
 _CAPABILITIES = (
     "solve.base", "solve.inlinereturn", "resolveimage", "resolveimage.resolvemode", "readfile", "return", "returnmap",
     "readdir", "statfile", "importcaches", "proto.refarray", "reference.output", "frontend.inputs", "frontend.caps",
@@ -49,10 +52,8 @@ class _Build:
 
     watching: Watching
     held: AsyncExitStack = field(default_factory=AsyncExitStack)
-    results: dict[str, Result] = field(default_factory=dict)
+    results: dict[str, Wish] = field(default_factory=dict)
     returned: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    labels: dict[str, str] = field(default_factory=dict)
-    epoch: int | None = None
     session: str = ""
     allow: frozenset[str] = frozenset()
 
@@ -87,6 +88,8 @@ class Control:
 
     async def _solve(self, call: Any) -> None:
         asked = await call.recv_message()
+        exports = _exports(asked)
+        _refuse(asked, exports)
         build = _Build(Watching("Dockerfile", b""), session=asked["Session"], allow=frozenset(asked["Entitlements"]))
         self._builds[asked["Ref"]] = build
         self._news.set()
@@ -97,7 +100,7 @@ class Control:
                     name = await self._run(build, asked["Frontend"], asked["FrontendAttrs"])
                 else:
                     name = await build.returned
-                answer = await self._export(build, name, _exports(asked))
+                answer = await self._export(build, name, exports)
             await call.send_message({"ExporterResponse": answer})
         finally:
             build.watching.close()
@@ -129,8 +132,7 @@ class Control:
         request = await self._request(build, session, wanted)
         result = await build.held.enter_async_context(self._builder.solved(request, build.watching))
         name = f"result-{len(build.results)}"
-        build.results[name] = result
-        build.labels, build.epoch = dict(wanted.labels), wanted.epoch
+        build.results[name] = Wish(result, wanted.labels, wanted.epoch)
         return name
 
     async def _request(self, build: _Build, session: Session, wanted: attributes.Wanted) -> Request:
@@ -189,27 +191,12 @@ class Control:
         return tree
 
     async def _export(self, build: _Build, name: str, exports: list[dict[str, Any]]) -> dict[str, str]:
-        result = build.results.get(name)
-        if result is None:
+        wish = build.results.get(name)
+        if wish is None:
             return {}
-        answer: dict[str, str] = {}
-        created = result.created or times.now() if build.epoch is None else build.epoch * 1_000_000_000
-        for export in exports:
-            kind, attrs = export["Type"], export["Attrs"]
-            if kind not in ("moby", "image", "docker") or attrs.get("push") == "true":
-                raise NotSupported(f"the exporter {kind} is not supported by this version of Carrack")
-            vertex = Vertex.make(build.session, "exporting to image")
-            build.watching.started(vertex)
-            names = [reference.parse(word).with_default_tag() for word in attrs.get("name", "").split(",") if word]
-            image = await self._builder.export.image(result, names, build.labels, created)
-            build.watching.moved(vertex, f"writing image {image.id}", 1, 1)
-            for each in names:
-                build.watching.moved(vertex, f"naming to {each}", 1, 1)
-            build.watching.ended(vertex)
-            answer |= {"containerimage.digest": image.id, "containerimage.config.digest": image.id}
-            if names:
-                answer["image.name"] = attrs["name"]
-        return answer
+        session = await self._sessions.find(build.session)
+        agents = SessionAgents(session, self._room)
+        return await Exporting(self._builder.export, session, agents, build.watching, build.session).run(wish, exports)
 
     async def _bridge_solve(self, call: Any) -> None:
         asked = await call.recv_message()
@@ -217,7 +204,8 @@ class Control:
         if asked["Definition"] is not None and asked["Definition"]["definition"]:
             raise NotSupported("builds of another frontend's graph are not supported by this version of Carrack")
         name = await self._run(build, asked["Frontend"], asked["FrontendOpt"])
-        config = document.encode(dict(results.config(build.results[name], times.now(), build.labels)))
+        wish = build.results[name]
+        config = document.encode(dict(results.config(wish.result, times.now(), wish.labels)))
         answer = {"ref": {"id": name}, "metadata": {"containerimage.config": config}}
         await call.send_message({"result": answer})
 
@@ -235,14 +223,14 @@ class Control:
     async def _ping(self, call: Any) -> None:
         await call.recv_message()
         caps = [{"ID": name, "Enabled": True} for name in _CAPABILITIES]
-        await call.send_message({"FrontendAPICaps": caps, "LLBCaps": [], "Workers": [self._worker()]})
+        await call.send_message({"FrontendAPICaps": caps, "LLBCaps": [_MULTIPLE], "Workers": [self._worker()]})
 
     async def _workers(self, call: Any) -> None:
         await call.recv_message()
         await call.send_message({"record": [self._worker()]})
 
     def _worker(self) -> dict[str, Any]:
-        labels = {"org.mobyproject.buildkit.worker.executor": "carrack"}
+        labels = {_LABEL + "executor": "carrack", _LABEL + "snapshotter": "carrack"}
         own = {"Architecture": self._host.architecture, "OS": self._host.os, "Variant": self._host.variant}
         return {"ID": "carrack", "Labels": labels, "platforms": [own]}
 
@@ -281,6 +269,15 @@ def _exports(asked: dict[str, Any]) -> list[dict[str, Any]]:
         exports: list[dict[str, Any]] = asked["Exporters"]
         return exports
     return [{"Type": asked["Exporter"], "Attrs": asked["ExporterAttrs"]}] if asked["Exporter"] else []
+
+
+def _refuse(asked: dict[str, Any], exports: list[dict[str, Any]]) -> None:
+    """Refuse, before anything is built, what cannot be exported."""
+    for export in exports:
+        check(export["Type"], export["Attrs"])
+    for export in (asked.get("Cache") or {}).get("Exports", ()):
+        kind = export["Type"]
+        raise NotSupported(f"--cache-to type={kind} is not supported by this version of Carrack: steps stay in its own")
 
 
 def _ignored(tree: TarTree, filename: str) -> list[str]:

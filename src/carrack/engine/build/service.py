@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carrack.engine.build.doing import Doer, Fetcher, Mounter
-from carrack.engine.build.export import ImageExport
+from carrack.engine.build.export import Exporter
 from carrack.engine.build.progress import Silent
 from carrack.engine.build.solve import Bases, Solver
 from carrack.engine.build.working import Tools, Worker
@@ -38,7 +38,7 @@ class Builder:
     """Builds. ``tools`` are shared by all builds, as is what they remember."""
 
     def __init__(
-        self, tools: Tools, bases: Bases, mounter: Mounter, fetcher: Fetcher, export: ImageExport, cache: BuildCache
+        self, tools: Tools, bases: Bases, mounter: Mounter, fetcher: Fetcher, export: Exporter, cache: BuildCache
     ) -> None:
         self.tools = tools
         self.cache = cache

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from carrack.engine.images.image import Image
     from carrack.engine.images.layers import LayerStore
     from carrack.engine.images.store import ImageStore
+    from carrack.oci.image_config import ImageConfigDocument
     from carrack.storage.content import ContentStore
     from carrack.storage.tarwriter import Write
 
@@ -84,6 +85,18 @@ class Saver:
         for image, _ in chosen.values():
             self._store.publish("save", image)
 
+    def pack(self, config: bytes, names: Sequence[Reference]) -> tuple[Descriptor, AsyncGenerator[bytes, None]]:
+        """The archive of an image that is on no record, after the descriptor of its manifest. The caller holds its
+        layers until it has the last byte. Raises NotFound for a layer that is not here."""
+        archive = _Archive()
+        parsed = image_config.parse(config)
+        diff_ids = parsed["rootfs"]["diff_ids"]
+        layers = [self._layer(archive, diff_id) for diff_id in diff_ids]
+        target = self._put(archive, config, parsed, layers, b"", list(names))
+        _list(archive, target, names)
+        descriptor = Descriptor(media_types.OCI_MANIFEST, target["digest"], target["size"])
+        return descriptor, pump.produce(lambda write: self._write(archive, write))
+
     async def _choose(self, names: Sequence[str], wanted: Platform | None) -> dict[str, tuple[Image, list[Reference]]]:
         """The images by id, each with the names to save it under."""
         if not names:
@@ -127,34 +140,41 @@ class Saver:
             data = self._content.read(image.index, manifest.SIZE_LIMIT)
             archive.documents[image.index] = data
             target = Descriptor(manifest.parse(data).media_type, image.index, len(data)).document()
-        archive.index.extend({**target, "annotations": _annotations(name)} for name in tags)
-        if not tags:
-            archive.index.append(target)
+        _list(archive, target, tags)
 
     def _add_one(self, archive: _Archive, image: Image, tags: list[Reference]) -> dict[str, Any]:
         """Put in one image, and return a descriptor of its manifest."""
         config = self._content.read(image.id, image_config.SIZE_LIMIT)
         layers = [self._layer(archive, diff_id) for diff_id in image.diff_ids]
-        kept = self._manifest(image, layers)
-        pointer = Descriptor(media_types.OCI_CONFIG, image.id, len(config))
+        return self._put(archive, config, image.config, layers, self._manifest(image, layers), tags)
+
+    def _put(
+        self,
+        archive: _Archive,
+        config: bytes,
+        meant: ImageConfigDocument,
+        layers: list[Descriptor],
+        kept: bytes,
+        tags: list[Reference],
+    ) -> dict[str, Any]:
+        identity, diff_ids = digests.of(config), meant["rootfs"]["diff_ids"]
+        pointer = Descriptor(media_types.OCI_CONFIG, identity, len(config))
         data = kept or document.encode(Manifest(media_types.OCI_MANIFEST, pointer, tuple(layers)).document())
         parsed = manifest.parse(data)
-        archive.documents[image.id] = config
+        archive.documents[identity] = config
         archive.documents[digests.of(data)] = data
         target = Descriptor(parsed.media_type, digests.of(data), len(data)).document()
-        target["platform"] = image_config.platform_of(image.config).document()
+        target["platform"] = image_config.platform_of(meant).document()
         archive.entries.append(
             {
-                "Config": _path(image.id),
+                "Config": _path(identity),
                 "RepoTags": [name.familiar for name in tags] or None,
                 "Layers": [_path(layer.digest) for layer in layers],
-                "LayerSources": {
-                    diff_id: layer.document() for diff_id, layer in zip(image.diff_ids, layers, strict=True)
-                },
+                "LayerSources": {diff_id: layer.document() for diff_id, layer in zip(diff_ids, layers, strict=True)},
             }
         )
         for name in tags:
-            top = layers[-1].digest if layers else image.id
+            top = layers[-1].digest if layers else identity
             archive.repositories.setdefault(name.familiar_name, {})[name.tag] = digests.encoded(top)
         return target
 
@@ -205,6 +225,13 @@ class Saver:
 
 def _path(digest: str) -> str:
     return f"blobs/sha256/{digests.encoded(digest)}"
+
+
+def _list(archive: _Archive, target: dict[str, Any], names: Sequence[Reference]) -> None:
+    """An entry of the index for each name; one without any when there is none."""
+    archive.index.extend({**target, "annotations": _annotations(name)} for name in names)
+    if not names:
+        archive.index.append(target)
 
 
 def _annotations(name: Reference) -> dict[str, str]:

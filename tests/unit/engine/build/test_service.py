@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.fakes.building import NoAgents, NoFetcher, NoMounts, Workshop
+from tests.fakes.building import FakePusher, NoAgents, NoFetcher, NoMounts, Workshop
 from tests.fakes.images import HOST
 
 from carrack.dockerfile import file
 from carrack.engine.build.cachemounts import CacheMounts
-from carrack.engine.build.export import ImageExport
+from carrack.engine.build.export import Exporter
 from carrack.engine.build.prune import BuildCache
 from carrack.engine.build.request import Files, Request
 from carrack.engine.build.running import Job
 from carrack.engine.build.service import Builder
+from carrack.engine.build.working import Worker
 from carrack.errors import NotFound
 from carrack.oci import reference
 
 
+def exporter(workshop: Workshop) -> Exporter:
+    pusher: Any = FakePusher()
+    return Exporter(workshop.world.store, Worker(workshop.tools), workshop.world.saver, pusher)
+
+
 def builder(workshop: Workshop) -> Builder:
-    export = ImageExport(workshop.world.store)
+    export = exporter(workshop)
     cache = BuildCache(workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.world.store)
     return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache)
 

@@ -1,0 +1,185 @@
+"""Exporters: where a client wants to have what it has built, in the words of buildx's ``--output``.
+
+What of an exporter's attributes is not done is refused by name, except for what only asks for what is done anyway.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from carrack.api.buildkit import filesend
+from carrack.engine.build.progress import Vertex
+from carrack.errors import InvalidArgument, NotSupported
+from carrack.model import times
+from carrack.oci import document, reference
+
+if TYPE_CHECKING:
+    from carrack.api.buildkit.sessions import Session
+    from carrack.engine.build.export import Exporter
+    from carrack.engine.build.progress import Progress
+    from carrack.engine.build.request import Agents
+    from carrack.engine.build.results import Result
+    from carrack.oci.descriptor import Descriptor
+    from carrack.oci.reference import Reference
+
+Attributes = Mapping[str, str]
+Answer = dict[str, str]
+_IMAGES = ("moby", "image", "docker")
+_NO = ("false", "0", "")
+#: by what is exported: attributes that are done, and those of which only these values are
+_DONE = {
+    "image": ("name", "push", "unpack", "dangling-name-prefix", "registry.insecure", "load"),
+    "archive": ("name", "dest"),
+    "files": ("dest",),
+}
+_AS_IT_IS = {
+    "image": {"store": ("true", "1"), "compression": ("gzip",), "oci-mediatypes": ("true",)},
+    "archive": {"tar": ("true", "1"), "compression": ("uncompressed",)},
+    "files": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is exported, and whose build it was. ``epoch``: SOURCE_DATE_EPOCH, None for now."""
+
+    result: Result
+    labels: Mapping[str, str] = field(default_factory=dict)
+    epoch: int | None = None
+
+    @property
+    def created(self) -> int:
+        """When the image was made, in nanoseconds since 1970."""
+        return self.result.created or times.now() if self.epoch is None else self.epoch * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exporting:
+    """The exports of one build."""
+
+    exporter: Exporter
+    session: Session
+    agents: Agents
+    progress: Progress
+    build: str
+
+    async def run(self, wish: Wish, exports: list[dict[str, Any]]) -> Answer:
+        """Do them all, one after the other. Raises NotSupported, and what a registry or the client has against it."""
+        answer: Answer = {}
+        for number, export in enumerate(exports):
+            kind, attributes = export["Type"], export["Attrs"]
+            check(kind, attributes)
+            vertex = Vertex.make(self.build, _title(kind, number))
+            self.progress.started(vertex)
+            try:
+                answer |= await self._one(kind, wish, number, attributes, vertex)
+            except BaseException as error:
+                self.progress.ended(vertex, error=str(error) or "canceled")
+                raise
+            self.progress.ended(vertex)
+        return answer
+
+    async def _one(self, kind: str, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        archived = kind == "oci" or (kind == "docker" and self._takes_files())
+        do: Callable[[Wish, int, Attributes, Vertex], Awaitable[Answer]]
+        if archived:
+            do = self._archive
+        else:
+            do = {"local": self._local, "tar": self._tar, "cacheonly": self._nothing}.get(kind, self._image)
+        return await do(wish, number, attributes, vertex)
+
+    def _takes_files(self) -> bool:
+        return self.session.offers(filesend.PATH)
+
+    async def _nothing(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        return {}
+
+    async def _image(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        names = _names(attributes)
+        image = await self.exporter.image(wish.result, names, wish.labels, wish.created)
+        self.progress.moved(vertex, f"writing image {image.id}", 1, 1)
+        for each in names:
+            self.progress.moved(vertex, f"naming to {each}", 1, 1)
+        answer = {"containerimage.digest": image.id, "containerimage.config.digest": image.id}
+        if names:
+            answer["image.name"] = _joined(names)
+        if attributes.get("push", "") not in _NO:
+            if not names:
+                raise InvalidArgument("tag is needed when pushing to registry")
+            for each in names:
+                answer["containerimage.digest"] = await self._push(each, vertex)
+        return answer
+
+    async def _push(self, name: Reference, vertex: Vertex) -> str:
+        async def tell(message: dict[str, Any]) -> None:
+            detail = message.get("progressDetail") or {}
+            if detail.get("total"):
+                self.progress.moved(vertex, f"pushing layer {message.get('id')}", detail["current"], detail["total"])
+
+        digest = await self.exporter.push(name, await self.agents.credentials(name.domain), tell)
+        self.progress.moved(vertex, f"pushing manifest for {name}@{digest}", 1, 1)
+        return digest
+
+    async def _archive(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        names = _names(attributes)
+        archived = self.exporter.archive(wish.result, names, wish.labels, wish.created)
+        async with aclosing(archived.chunks):
+            await filesend.send_file(self.session, number, archived.chunks)
+        self.progress.moved(vertex, "sending tarball", 1, 1)
+        answer = {
+            "containerimage.digest": archived.manifest.digest,
+            "containerimage.config.digest": archived.id,
+            "containerimage.descriptor": _encoded(archived.manifest),
+        }
+        return answer | ({"image.name": _joined(names)} if names else {})
+
+    async def _local(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        async with self.exporter.tree(wish.result) as tree:
+            await filesend.send_tree(self.session, number, tree, wish.epoch)
+        self.progress.moved(vertex, "copying files", 1, 1)
+        return {}
+
+    async def _tar(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        async with aclosing(self.exporter.tar(wish.result, wish.epoch)) as chunks:
+            await filesend.send_file(self.session, number, chunks)
+        self.progress.moved(vertex, "sending tarball", 1, 1)
+        return {}
+
+
+def check(kind: str, attributes: Attributes) -> None:
+    """Raise NotSupported for an exporter, or an attribute of one, that is not done."""
+    family = "image" if kind in _IMAGES else {"oci": "archive", "local": "files", "tar": "files"}.get(kind, "")
+    if kind == "cacheonly":
+        return
+    if not family:
+        raise NotSupported(f"the exporter {kind} is not supported by this version of Carrack")
+    done = _DONE[family] if kind != "docker" else (*_DONE[family], *_DONE["archive"])
+    as_it_is = _AS_IT_IS[family] if kind != "docker" else _AS_IT_IS["archive"]
+    for key, value in attributes.items():
+        if key in done or value in as_it_is.get(key, _NO):
+            continue
+        hint = ": a layer goes out as it came, and one that never travelled as gzip" if key == "compression" else ""
+        raise NotSupported(f"{key}={value} of the exporter {kind} is not supported by this version of Carrack{hint}")
+
+
+def _title(kind: str, number: int) -> str:
+    words = {"local": "exporting to client directory", "tar": "exporting to client tarball", "oci": "exporting to oci "
+             "image format"}  # fmt: skip
+    title = words.get(kind, "exporting to image")
+    return title if not number else f"{title} ({number + 1})"
+
+
+def _names(attributes: Attributes) -> list[Reference]:
+    return [reference.parse(word).with_default_tag() for word in attributes.get("name", "").split(",") if word]
+
+
+def _joined(names: list[Reference]) -> str:
+    return ",".join(str(name) for name in names)
+
+
+def _encoded(descriptor: Descriptor) -> str:
+    return base64.b64encode(document.encode(descriptor.document())).decode()
