@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 from tests.cli.running import Result
+from tests.cli.test_buildx import Buildx, buildx
+
+__all__ = ["buildx"]
 
 pytestmark = pytest.mark.root
 
@@ -23,3 +26,9 @@ def test_what_was_not_granted_is_not_run(build: Callable[..., Result], flag: str
     assert done.returncode == 1
     assert f"granting entitlement {name} is not allowed" in done.stderr
     assert "it ran\n" not in done.stdout.replace("echo it ran\n", "")
+
+
+def test_a_client_cannot_allow_what_the_daemon_does_not_grant(buildx: Buildx) -> None:
+    done = buildx("FROM busybox\nRUN --security=insecure echo it ran", "--allow", "security.insecure", check=False)
+    assert done.returncode != 0
+    assert "not allowed by build daemon configuration" in done.stderr

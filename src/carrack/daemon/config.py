@@ -92,6 +92,7 @@ class Config:
     init_path: str = ""
     cdi_directories: tuple[str, ...] = cdi.DIRECTORIES
     features: Mapping[str, bool] = field(default_factory=dict)
+    entitlements: frozenset[str] = options.granted({})
     listen_fds: tuple[int, ...] = ()
     notify_socket: str = ""
     tracing: tuple[str, ...] = ()
@@ -184,9 +185,10 @@ def _check(document: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
             f"the following directives are specified both as a flag and in the configuration file: {', '.join(twice)}"
         )
     for key, value in document.items():
-        if key not in options.BY_KEY and not options.harmless(key, value):
+        if key not in (*options.BY_KEY, "builder") and not options.harmless(key, value):
             raise InvalidArgument(f"{key}: {json.dumps(value)} is not supported by this engine; leave the key out")
-    return {key: _of_kind(key, value) for key, value in document.items() if key in options.BY_KEY}
+    kept = {key: value for key, value in document.items() if key == "builder"}
+    return kept | {key: _of_kind(key, value) for key, value in document.items() if key in options.BY_KEY}
 
 
 def _of_kind(key: str, value: Any) -> Any:
@@ -231,6 +233,7 @@ def build(
         init_path=str(values.path(settings, "init-path", "/")) if settings.get("init-path") else "",
         cdi_directories=_cdi_directories(settings),
         features=options.known_features(settings.get("features", {})),
+        entitlements=options.granted(settings.get("builder") or {}),
         listen_fds=listen_fds,
         notify_socket=notify_socket,
         arguments=arguments,

@@ -194,6 +194,26 @@ def harmless(name: str, value: Any) -> bool:
     return not value
 
 
+_GRANTS = {"network-host": ("network.host", True), "security-insecure": ("security.insecure", False),
+           "device": ("device", True)}  # fmt: skip
+"""dockerd's ``builder.entitlements``: their names to builds, and whether they are granted when nothing is said."""
+
+
+def granted(builder: Any) -> frozenset[str]:
+    """What builds may be allowed by who asks for them. Raises InvalidArgument for a ``builder`` of another form."""
+    given = (
+        builder.get("entitlements", {}) if isinstance(builder, dict) and builder.keys() <= {"entitlements"} else None
+    )
+    if not isinstance(given, dict) or not given.keys() <= _GRANTS.keys() or not all(
+        isinstance(value, bool) for value in given.values()
+    ):  # fmt: skip
+        told = (
+            f"builder: {json.dumps(builder)} is not supported by this engine: only entitlements are, true or false, of"
+        )
+        raise InvalidArgument(f"{told} {', '.join(_GRANTS)}")
+    return frozenset(name for key, (name, usual) in _GRANTS.items() if given.get(key, usual))
+
+
 def known_features(given: Mapping[str, bool]) -> dict[str, bool]:
     """The features as they are switched. Raises InvalidArgument for one that is unknown, or cannot be so here."""
     for name, value in given.items():

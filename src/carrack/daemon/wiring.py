@@ -206,7 +206,7 @@ class Services:
             self._image_ids,
             config.containers.security,
         )
-        self.builder = builder(self, ContentStore(self._root), attachments, starter, config.registry.proxies)
+        self.builder = builder(self, ContentStore(self._root), attachments, starter, config)
 
     def _starter(self, attachments: Attachments) -> Starter:
         starter = Starter(

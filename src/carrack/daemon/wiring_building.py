@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +22,18 @@ from carrack.storage.content import ContentStore
 from carrack.storage.usage import room
 
 if TYPE_CHECKING:
+    from carrack.daemon.config import Config
     from carrack.daemon.wiring import Services
     from carrack.engine.containers.attach import Attachments
     from carrack.engine.containers.start import Starter
 
 
 def builder(
-    services: Services, root: ContentStore, attachments: Attachments, starter: Starter, proxies: Mapping[str, str]
+    services: Services,
+    root: ContentStore,
+    attachments: Attachments,
+    starter: Starter,
+    config: Config,
 ) -> Builder:
     """The builder of a daemon whose containers stand."""
     images = services.images
@@ -44,7 +48,7 @@ def builder(
     places.sweep()
     kept = CacheMounts(Path(services.paths.data_root) / "build" / "mounts")
     mounts = Mounts(tools, kept, places)
-    fetches = Fetches(root, root.root / "build" / "git", proxies)
+    fetches = Fetches(root, root.root / "build" / "git", config.registry.proxies)
     fetches.sweep()
     cache = BuildCache(services.build_cache, kept, images.store, lambda: room(root.root)[1])
     bases = ImageBases(images.store, images.layers, images.puller)
@@ -55,4 +59,5 @@ def builder(
         fetches,
         Exporter(images.store, Worker(tools), images.saver, images.pusher),
         cache,
+        config.entitlements,
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from carrack.daemon import options
+from carrack.errors import InvalidArgument
 
 
 def test_names_are_unique_and_none_is_both_built_and_foreign() -> None:
@@ -10,6 +13,16 @@ def test_names_are_unique_and_none_is_both_built_and_foreign() -> None:
     assert len(options.BY_SHORT) == sum(1 for option in options.OPTIONS if option.short)
     assert not [flag for flag in options.BY_FLAG if options.foreign_kind(flag)]
     assert not [key for key in options.BY_KEY if options.foreign_key(key)]
+
+
+@pytest.mark.census("daemon.json builder")
+def test_what_builds_may_be_granted() -> None:
+    assert options.granted({}) == {"network.host", "device"}
+    given = {"entitlements": {"security-insecure": True, "device": False}}
+    assert options.granted(given) == {"network.host", "security.insecure"}
+    for wrong in ({"gc": {}}, {"entitlements": {"root": True}}, {"entitlements": {"device": 1}}, [], "x"):
+        with pytest.raises(InvalidArgument, match="builder: "):
+            options.granted(wrong)
 
 
 def test_harmless_values() -> None:

@@ -14,7 +14,7 @@ from carrack.engine.build.export import Exporter
 from carrack.engine.build.progress import Silent
 from carrack.engine.build.solve import Bases, Solver
 from carrack.engine.build.working import Tools, Worker
-from carrack.errors import NotFound
+from carrack.errors import InvalidArgument, NotFound
 from carrack.model import times
 
 if TYPE_CHECKING:
@@ -38,8 +38,17 @@ class Builder:
     """Builds. ``tools`` are shared by all builds, as is what they remember."""
 
     def __init__(
-        self, tools: Tools, bases: Bases, mounter: Mounter, fetcher: Fetcher, export: Exporter, cache: BuildCache
+        self,
+        tools: Tools,
+        bases: Bases,
+        mounter: Mounter,
+        fetcher: Fetcher,
+        export: Exporter,
+        cache: BuildCache,
+        granted: frozenset[str] = frozenset(),
     ) -> None:
+        """``granted``: the entitlements that the one who asks for a build may allow it (CVE-2024-23653)."""
+        self._granted = granted
         self.tools = tools
         self.cache = cache
         self._bases = bases
@@ -64,6 +73,10 @@ class Builder:
         self, request: Request, progress: Progress | None = None, identity: str = ""
     ) -> AsyncIterator[Result]:
         """Solve a build; inside the context its layers stay, whatever is pruned."""
+        for name in sorted(request.allow):
+            if name.partition("=")[0] not in self._granted:
+                told = f"granting entitlement {name} is not allowed by build daemon configuration"
+                raise InvalidArgument(f"{told}: see builder.entitlements of the daemon's configuration file")
         progress = progress or Silent()
         doer = Doer(Worker(self.tools), self._mounter, self._fetcher, request, progress)
         identity = identity or secrets.token_hex(12)

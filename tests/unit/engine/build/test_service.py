@@ -18,7 +18,7 @@ from carrack.engine.build.request import Files, Request
 from carrack.engine.build.running import Job
 from carrack.engine.build.service import Builder
 from carrack.engine.build.working import Worker
-from carrack.errors import NotFound
+from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import reference
 
 
@@ -27,10 +27,10 @@ def exporter(workshop: Workshop) -> Exporter:
     return Exporter(workshop.world.store, Worker(workshop.tools), workshop.world.saver, pusher)
 
 
-def builder(workshop: Workshop) -> Builder:
+def builder(workshop: Workshop, *granted: str) -> Builder:
     export = exporter(workshop)
     cache = BuildCache(workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.world.store)
-    return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache)
+    return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache, frozenset(granted))
 
 
 def request(workshop: Workshop, text: str, **more: object) -> Request:
@@ -51,6 +51,17 @@ def test_an_image_with_its_names(workshop: Workshop) -> None:
         assert image.config["created"] == "1970-01-01T00:00:05Z"
         again = await builder(workshop).build(wanted)
         assert again.image.id == image.id
+
+    asyncio.run(run())
+
+
+def test_what_the_daemon_does_not_grant_cannot_be_allowed(workshop: Workshop) -> None:
+    async def run() -> None:
+        wanted = request(workshop, "FROM base\nRUN --security=insecure x", allow=frozenset({"security.insecure"}))
+        with pytest.raises(InvalidArgument, match="not allowed by build daemon configuration"):
+            await builder(workshop).build(wanted)
+        assert workshop.runner.jobs == []
+        await builder(workshop, "security.insecure").build(wanted)
 
     asyncio.run(run())
 
