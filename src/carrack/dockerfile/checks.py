@@ -192,9 +192,12 @@ class _Checker:
             self._tell("InvalidDefaultArgInFrom", base.place, base.base)
         if re.match(r"\$\{?TARGETPLATFORM\b", base.platform):
             self._tell("RedundantTargetPlatform", base.place, base.platform)
-        elif base.platform and "$" not in base.platform:
-            if not any(part in base.name.lower() for part in base.platform.lower().split("/")):
-                self._tell("FromPlatformFlagConstDisallowed", base.place, base.platform)
+        elif (
+            base.platform
+            and "$" not in base.platform
+            and not any(part in base.name.lower() for part in base.platform.lower().split("/"))
+        ):
+            self._tell("FromPlatformFlagConstDisallowed", base.place, base.platform)
 
     def _begun(self, stage: Stage) -> _Reached:
         name = Lexer(self._file.directives.escape).word(stage.base.base, self._globals)

@@ -1,4 +1,4 @@
-"""What a Dockerfile offers to who builds it: its targets, and the arguments, secrets and keys that one of them takes."""
+"""What a Dockerfile offers to who builds it: its targets, and the arguments, secrets and keys that each takes."""
 
 from __future__ import annotations
 

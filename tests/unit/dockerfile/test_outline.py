@@ -7,7 +7,7 @@ from carrack.dockerfile.outline import outline, targets
 from carrack.errors import InvalidArgument
 
 FILE = file.parse(
-    """# V is the version
+    """# V the version
 ARG V=1
 ARG W=$V-x
 ARG Z=3

@@ -25,6 +25,12 @@ _REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 
 def _build(session: "Session", parsed: "Parsed") -> int:
     source = parsed.arguments[0]
+    call = "check" if parsed.flag("check") else parsed.text("call")
+    if call not in ("", "build"):
+        from carrack.cli.build_calls import answer
+
+        given = _arguments(parsed, session.environment)
+        return answer(session, call, source, parsed.text("file"), given, parsed.text("target"))
     query = _query(parsed, session.environment)
     if source.startswith(_REMOTE):
         raise Exit(
@@ -51,12 +57,17 @@ def _context(source: str, dockerfile: str, query: "dict[str, Any]") -> "Iterable
     return pack(source, ignored(source, inside))
 
 
-def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any]":
+def _arguments(parsed: "Parsed", environment: "Mapping[str, str]") -> dict[str, str]:
     arguments = {}
     for word in parsed.words("build-arg"):
         name, equals, value = word.partition("=")
         if equals or name in environment:
             arguments[name] = value if equals else environment[name]
+    return arguments
+
+
+def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any]":
+    arguments = _arguments(parsed, environment)
     labels = dict(word.partition("=")[::2] for word in parsed.words("label"))
     limits = {
         "memory": parsed.value("memory"), "memswap": parsed.value("memory-swap"), "shmsize": parsed.value("shm-size"),
@@ -99,7 +110,9 @@ BUILD = Command(
     (
         ("add-host", "", "list", "Add a custom host-to-IP mapping (host:ip)"),
         ("build-arg", "", "list", "Set build-time variables"),
+        ("call", "", "string", 'Set method for evaluating build ("check", "outline", "targets")'),
         ("cgroup-parent", "", "string", "Set the parent cgroup for the RUN instructions"),
+        ("check", "", "bool", 'Shorthand for "--call=check"'),
         ("cpu-period", "", "int", "Limit the CPU CFS (Completely Fair Scheduler) period"),
         ("cpu-quota", "", "int", "Limit the CPU CFS (Completely Fair Scheduler) quota"),
         ("cpu-shares", "c", "int", "CPU shares (relative weight)"),
