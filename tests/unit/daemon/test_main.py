@@ -218,7 +218,7 @@ def test_the_list_is_answered_while_the_rest_still_starts(tmp_path: Path, monkey
     with running(tmp_path) as daemon:
         while not (tmp_path / "api.sock").exists():
             time.sleep(0.01)
-        assert daemon.ask("/v1.47/containers/json").endswith("\r\n\r\n[]\n")
+        assert daemon.ask("/v1.51/containers/json").endswith("\r\n\r\n[]\n")
         assert daemon.ask("/_ping").endswith("\r\n\r\nOK")
 
 

@@ -99,7 +99,11 @@ def test_no_certificate_names_the_files(tmp_path: Path) -> None:
     ],
 )
 def test_failures_are_told(flags: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(flags) == code
+    old = os.umask(0o022)
+    try:
+        assert main(flags) == code
+    finally:
+        os.umask(old)
     assert words in capsys.readouterr().err
 
 
