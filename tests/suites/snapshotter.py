@@ -334,6 +334,33 @@ class SnapshotterContract:
         with mounted(driver.view([layer])) as root:
             assert not (root / "dev").exists()
 
+    def test_the_init_layer_of_a_chain_that_grows(self, driver: Snapshotter) -> None:
+        """Layers that touch none of its paths, and each kind of those that do, with such ones above and below."""
+        base, plain, above = (store(driver, *blocks) for blocks in (BASE, [file(b"f", b"1")], [file(b"usr/g")]))
+        tops = [
+            [file(b"h")],
+            [directory(b"etc", mode=0o711)],
+            [whiteout(b"", b"etc")],
+            [symlink(b"dev", b"/usr")],
+            [directory(b"etc", mode=0o750), symlink(b"etc/hosts", b"/usr/g")],
+            [file(b"proc", b"no directory")],
+            [whiteout(b"", b".wh..opq"), file(b"only")],
+            [directory(b".", mode=0o711)],
+        ]
+        for number, top in enumerate(tops):
+            key, layers = f"k{number}", [base, plain, store(driver, *top), above]
+            with mounted(driver.view(layers)) as root:
+                mode = root.stat().st_mode
+                etc = (root / "etc").stat().st_mode if (root / "etc").exists() else 0o40755
+            driver.prepare(key, layers)
+            with mounted(driver.mount(key)) as root:
+                assert (root.stat().st_mode, (root / "etc").stat().st_mode) == (mode, etc), top
+                for name in ("dev", "dev/pts", "dev/shm", "proc", "sys", "etc"):
+                    assert stat.S_ISDIR((root / name).lstat().st_mode), (name, top)
+                for name in ("etc/hosts", "etc/hostname", "etc/resolv.conf", ".dockerenv"):
+                    assert stat.S_ISREG((root / name).lstat().st_mode), (name, top)
+            assert changed(driver, key, layers) == []
+
     def test_changes_are_told_and_make_a_layer(self, driver: Snapshotter) -> None:
         """Of every kind; stored as a layer on top of the same chain they give the same files."""
         base = store(

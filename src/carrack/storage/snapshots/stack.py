@@ -82,7 +82,12 @@ class OverlayStack:
         """See Snapshotter."""
         target = self._path(key)
         if target.is_dir():
-            raise Conflict(f"a snapshot {key} exists already")
+            try:
+                self.layers_of(key)
+            except NotFound:
+                self.remove(key)  # it is what a power cut has left of one
+            else:
+                raise Conflict(f"a snapshot {key} exists already")
         for diff_id in layers:
             self._layers.find(diff_id)
         with self.lock:

@@ -54,10 +54,10 @@ def stack(directories: LayerDirectories, mounter: Recorder) -> OverlayStack:
     return OverlayStack(directories, mounter, LINUX, lambda diff_id: directories.find(diff_id) / "fs", rooms)
 
 
-def add(directories: LayerDirectories, diff_id: str, *, opaque_root: bool = False) -> None:
+def add(directories: LayerDirectories, diff_id: str, *, opaque_root: bool = False, implicit_root: bool = False) -> None:
     staging = directories.begin()
     (staging / "fs").mkdir()
-    directories.commit(staging, diff_id, LayerNotes((), (), False, opaque_root, 0))
+    directories.commit(staging, diff_id, LayerNotes((), (), implicit_root, opaque_root, 0))
 
 
 def test_topmost_first_twice_only_once_and_nothing_below_an_opaque_root(
@@ -99,3 +99,41 @@ def test_a_snapshot_that_a_power_cut_took_is_not_found_and_can_be_prepared_again
     stack.remove("key")
     stack.prepare("key", [A])
     os.close(stack.mount("key"))
+
+
+def test_a_chain_that_only_grew_has_the_init_layer_of_its_beginning(
+    directories: LayerDirectories, stack: OverlayStack
+) -> None:
+    add(directories, A)
+    add(directories, B, implicit_root=True)
+    add(directories, C)
+    stack.prepare("ab", [A, B])
+    stack.prepare("a", [A])
+    assert len(os.listdir(directories.root / "init")) == 1
+    stack.prepare("abc", [A, B, C])
+    assert len(os.listdir(directories.root / "init")) == 2
+    assert [stack.layers_of(key) for key in ("a", "ab", "abc")] == [[A], [A, B], [A, B, C]]
+    assert stack.needed(["ab"]) == {A, B}
+    stack.remove("abc")
+    for diff_id in (A, B):
+        with pytest.raises(Conflict):
+            stack.forget_layer(diff_id)
+    stack.remove("ab")
+    stack.forget_layer(B)
+    assert stack.layers_of("a") == [A]
+
+
+def test_a_snapshot_whose_layers_a_power_cut_took_is_not_found(
+    directories: LayerDirectories, stack: OverlayStack
+) -> None:
+    add(directories, A)
+    add(directories, B, implicit_root=True)
+    stack.prepare("key", [A, B])
+    (directories.root / "containers/key/layers").write_bytes(b"")
+    with pytest.raises(NotFound):
+        stack.mount("key")
+    assert stack.needed(["key"]) == {A}
+    stack.prepare("key", [A, B])
+    os.close(stack.mount("key"))
+    with pytest.raises(Conflict):
+        stack.prepare("key", [A, B])
