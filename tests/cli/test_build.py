@@ -223,3 +223,31 @@ def test_archives_are_unpacked_by_add_and_not_by_copy(build: Build, tmp_path: Pa
     text = "FROM busybox\nADD a.tar.xz /one/\nCOPY a.tar.xz /two/\nADD --unpack=false a.tar.xz /three/\n"
     shown = build(text + "RUN stat -c '%n %a %u' /one/bin/tool /two/* /three/*").stdout
     assert "/one/bin/tool 4755 5\n/two/a.tar.xz 644 0\n/three/a.tar.xz 644 0\n" in shown
+
+
+def test_files_instead_of_an_image(build: Build, cli: Cli, daemon: DaemonProcess, image: str, tmp_path: Path) -> None:
+    text = "FROM busybox AS one\nRUN mkdir /d && echo hi > /d/f && ln -s f /d/l\nFROM scratch\nCOPY --from=one /d /d\n"
+    if cli.name == "docker":
+        pytest.skip("docker's classic build has no --output")
+    before = cli("images", "-aq").stdout
+    build(text, "-o", f"type=local,dest={tmp_path / 'out'}")
+    assert (tmp_path / "out" / "d" / "f").read_text() == "hi\n"
+    assert os.readlink(tmp_path / "out" / "d" / "l") == "f"
+    build(text, "-o", f"type=tar,dest={tmp_path / 'out.tar'}")
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        assert tar.getnames() == ["d", "d/f", "d/l"]
+    failed = build("FROM busybox\nRUN false", "-o", str(tmp_path / "none"), check=False)
+    assert failed.returncode == 1
+    assert not (tmp_path / "none").exists()
+    assert cli("images", "-aq").stdout == before
+    status, answer = api(daemon, "POST", "/build?outputs=%5B%7B%22Type%22%3A%22oci%22%7D%5D")
+    assert status >= 400
+    assert b"needs a session" in answer
+
+
+def test_programs_of_another_architecture(build: Build) -> None:
+    failed = build('FROM scratch\nCOPY a /a\nRUN ["/a"]', "--platform", "linux/s390x", check=False, a="x")
+    if Path("/proc/sys/fs/binfmt_misc/qemu-s390x").exists():
+        pytest.skip("an emulator is registered")
+    assert "programs for linux/s390x do not run on" in failed.stderr
+    assert build("FROM scratch\nCOPY a /a", "--platform", "linux/s390x", a="x").returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -17,7 +18,7 @@ from carrack.engine.build import order
 from carrack.engine.build.classic import Classic
 from carrack.engine.build.prune import Limits
 from carrack.engine.images import progress
-from carrack.errors import CarrackError, InvalidArgument, NotFound
+from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
 from carrack.http import grpc
 from carrack.oci import reference
 from carrack.oci.platform import of_machine
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from carrack.api.stream import StreamWriter
     from carrack.engine.build.service import Builder
 
+_OUTPUT = "carrack.build.output"  # the id of messages that carry a tar, in base64
 _NUMBERS = {
     "memory": "Memory", "memswap": "MemorySwap", "cpushares": "CpuShares", "cpuperiod": "CpuPeriod",
     "cpuquota": "CpuQuota", "shmsize": "ShmSize",
@@ -74,7 +76,7 @@ class _Face:
 
     async def build(self, request: Request) -> Response:
         """The context is taken in whole before anything is answered, so that a bad one is refused with a status."""
-        asked = _asked(request)
+        asked, outputs = _asked(request), _outputs(request.query)
         tree = await self._receive(request)
         try:
             made = order.request(asked, tree)
@@ -85,10 +87,15 @@ class _Face:
             raise
 
         async def produce(writer: StreamWriter) -> None:
+            told = asyncio.Event()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._build(made, names, classic, asked, tree))
+                if outputs:
+                    group.create_task(self._give(made, classic, asked, tree, writer, told))
+                else:
+                    group.create_task(self._build(made, names, classic, asked, tree))
                 async for message in classic.messages():
                     await writer.json(message)
+                told.set()
 
         return stream(produce, content_type=JSON)
 
@@ -110,6 +117,26 @@ class _Face:
         finally:
             tree.close()
             classic.close()
+
+    async def _give(
+        self, made: Any, classic: Classic, asked: order.Asked, tree: TarTree, writer: StreamWriter, told: asyncio.Event
+    ) -> None:
+        """Build, and send the files as a tar in messages of their own after all others; no image is made."""
+        try:
+            async with self._builder.solved(made, classic, asked.identity) as result:
+                classic.close_steps()
+                classic.close()
+                await told.wait()
+                async with contextlib.aclosing(self._builder.export.tar(result, made.epoch)) as chunks:
+                    async for chunk in chunks:
+                        await writer.json({"id": _OUTPUT, "aux": {"Data": base64.b64encode(chunk).decode()}})
+        except (CarrackError, OSError) as error:
+            classic.close_steps()
+            classic.close()
+            await told.wait()
+            await writer.json(progress.failure(error))
+        finally:
+            tree.close()
 
     async def _receive(self, request: Request) -> TarTree:
         spool = self._builder.tools.content.ingest()
@@ -153,6 +180,20 @@ def _asked(request: Request) -> order.Asked:
         host_config=_limits(query),
         credentials=decode_config(request.headers.get("X-Registry-Config", "")),
     )
+
+
+def _outputs(query: Query) -> bool:
+    """Whether the files of what is built are wanted instead of an image. Raises InvalidArgument, NotSupported."""
+    try:
+        wanted = json.loads(query.text("outputs") or "[]")
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"outputs: invalid JSON: {error}") from None
+    if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
+        raise InvalidArgument("outputs: must be a list of objects")
+    for each in wanted:
+        if each.get("Type") != "tar" or each.get("Attrs"):
+            raise NotSupported(f"outputs: the type {each.get('Type')!r} needs a session: build with buildx")
+    return bool(wanted)
 
 
 def _limits(query: Query) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from carrack.cli import build_output
 from carrack.cli.build_context import ignored, pack
 from carrack.cli.command import Command
 from carrack.cli.exit import Exit
@@ -32,13 +33,21 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         given = _arguments(parsed, session.environment)
         return answer(session, call, source, parsed.text("file"), given, parsed.text("target"))
     query = _query(parsed, session.environment)
+    output = build_output.parse(parsed.text("output")) if parsed.text("output") else None
+    if output is not None:
+        if parsed.words("tag") or parsed.text("iidfile"):
+            raise Exit(1, "--output gives files and makes no image: leave out --tag and --iidfile")
+        query["outputs"] = '[{"Type":"tar"}]'
     if source.startswith(_REMOTE):
         raise Exit(
             1, f"{source}: contexts from elsewhere are not supported: clone or download it, and build that folder"
         )
     data = from_file("-") if source == "-" else _context(source, parsed.text("file"), query)
     messages = document.stream(session.daemon.upload("POST", "/build", query, data).chunks())
-    show_messages(_found(messages, parsed.text("iidfile")))
+    if output is not None:
+        build_output.take(messages, *output)
+    else:
+        show_messages(_found(messages, parsed.text("iidfile")))
     return 0
 
 
@@ -126,6 +135,7 @@ BUILD = Command(
         ("memory-swap", "", "bytes", "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
         ("network", "", "string", "Set the networking mode for the RUN instructions during build"),
         ("no-cache", "", "bool", "Do not use cache when building the image"),
+        ("output", "o", "string", 'Output destination (format: "type=local,dest=path" or "type=tar,dest=path")'),
         ("platform", "", "string", "Set platform if server is multi-platform capable"),
         ("pull", "", "bool", "Always attempt to pull a newer version of the image"),
         ("quiet", "q", "bool", "Suppress the build output and print image ID on success"),

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
-from carrack.engine.build import copying
+from carrack.engine.build import copying, emulation
 from carrack.engine.build.cache import Entry
 from carrack.engine.build.request import Files
 from carrack.engine.build.results import Result
@@ -155,6 +155,7 @@ class _Run:
 
     async def do(self, note: Note, vertex: Vertex) -> Entry:
         doer = self._doer
+        await asyncio.to_thread(emulation.check, self._below.platform, doer._request.build_platform)
         async with doer._mounter.open(self._step, self._files_of, doer._request) as (bounds, env):
             job = doer.job(self._step, self._below, bounds, env)
             return await doer._worker.run(
