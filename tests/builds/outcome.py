@@ -10,7 +10,10 @@ import tarfile
 from typing import Any
 
 Document = dict[str, Any]
-_KINDS = {tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.CHRTYPE: "device", tarfile.FIFOTYPE: "pipe"}
+_KINDS = {
+    tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.CHRTYPE: "device", tarfile.BLKTYPE: "disk",
+    tarfile.FIFOTYPE: "pipe",
+}  # fmt: skip
 _CONFIG = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal", "Healthcheck",
     "Shell", "OnBuild",

@@ -31,8 +31,8 @@ def built(
     program: list[str], verb: list[str], environment: dict[str, str], made: project.Project, folder: Path, base: bytes
 ) -> Document:
     """Build by a command line whose words for it are ``verb``; gives what came out, or what was said last."""
-    words = [*program, *verb, *made.options, "-t", _MADE, str(folder)]
-    done = subprocess.run(words, capture_output=True, env=environment, timeout=120)
+    words = [*program, *verb, *made.options, "-t", _MADE, "."]
+    done = subprocess.run(words, capture_output=True, env=environment, cwd=folder, timeout=120)
     if done.returncode:
         return {"error": done.stderr.decode("utf-8", "replace").strip().splitlines()[-1]}
     saved = subprocess.run([*program, "save", _MADE], stdout=subprocess.PIPE, env=environment, check=True)

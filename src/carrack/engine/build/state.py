@@ -222,7 +222,8 @@ def _run(state: State, command: c.Run, scope: Scope) -> _Result:
         devices=command.devices,
         scripts=tuple(scripts),
     )
-    counted = [f"{name}={value}" for name, value in sorted(visible.items())]
+    values = state.values()
+    counted = [f"{name}={values.get(name, '')}" for name in state.names]
     prefix = f"|{len(counted)} {' '.join(counted)} " if counted else ""
     return state, step, f"RUN {prefix}{' '.join(words)}"
 
