@@ -211,7 +211,7 @@ def _opened(url: str, settings: Mapping[str, str]) -> Iterator[http.client.HTTPR
     origin = Origin(parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
     through = proxies.choose(settings, origin)
     used = {parts.scheme: settings[f"{parts.scheme}_proxy"]} if through is not None else {}
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(used))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(used), _Redirects())
     try:
         with opener.open(urllib.request.Request(url, headers={"User-Agent": "carrack"}), timeout=_PATIENCE) as answer:
             yield answer
@@ -221,6 +221,17 @@ def _opened(url: str, settings: Mapping[str, str]) -> Iterator[http.client.HTTPR
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise Unavailable(f"{url} could not be fetched: {reason}") from error
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Leads to HTTP and HTTPS only; the library would follow to FTP."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if not newurl.lower().startswith(("http://", "https://")):
+            raise urllib.error.URLError(f"it leads to {newurl}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _name(url: str, headers: Any) -> bytes:

@@ -49,9 +49,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
             return
         body = {"/a.tar.gz": gzip.compress(archive()), "/to": b""}.get(self.path, b"hello")
-        if self.path == "/to":
+        if self.path in ("/to", "/away"):
             self.send_response(302)
-            self.send_header("Location", "/hello.txt")
+            self.send_header("Location", "/hello.txt" if self.path == "/to" else "ftp://127.0.0.1:1/x")
         else:
             self.send_response(200)
             self.send_header("Last-Modified", "Thu, 01 Jan 1970 00:00:09 GMT")
@@ -117,6 +117,7 @@ def test_archives_from_elsewhere_stay_as_they_are(workshop: Workshop, server: st
     [
         ("/hello.txt", {"checksum": "sha256:00"}, "digest mismatch"),
         ("/gone", {}, "the server answered 404"),
+        ("/away", {}, "it leads to ftp://"),
         ("/short", {}, "the connection broke after 5 of 6"),
         ("/", {}, "cannot tell a file's name"),
     ],
