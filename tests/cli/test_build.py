@@ -157,6 +157,16 @@ RUN ls /ctx /st /cache /dev/pipes 2>&1; ls /tmp | wc -l
     assert "\n0\n" in shown
 
 
+def test_a_context_that_can_be_written_is_what_it_was(build: Build) -> None:
+    text = """FROM busybox
+RUN --mount=target=/ctx,rw ls -A /ctx && cat /ctx/dev && rm /ctx/dev && echo new > /ctx/sub/new
+RUN --mount=target=/ctx --mount=source=sub,target=/sub,rw ls -A /ctx /sub
+"""
+    shown = build(text, dev="a file of that name\n", sub__f="1").stdout
+    assert "\nDockerfile\ndev\nsub\na file of that name\n" in shown
+    assert "/ctx:\nDockerfile\ndev\nsub\n\n/sub:\nf\n" in shown
+
+
 def test_a_cache_outlives_the_steps_that_use_it(build: Build) -> None:
     text = "FROM busybox\nARG N\nRUN --mount=type=cache,id=mine,target=/c echo $N >> /c/f && tr '\\n' , < /c/f"
     build(text, "--build-arg", "N=one")

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from carrack.engine.build.steps import RunStep
     from carrack.engine.build.working import Tools
 
+#: where in its layer a context is: what a snapshot adds to the files of an image lies beside it
+_FILES = "context"
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent."
 
@@ -106,14 +108,16 @@ class Mounts:
     async def _source(self, mount: Mount, opened: _Opened) -> tuple[tuple[str, ...], str]:
         """The layers that a mount's files are in, and where in them."""
         source = await opened.files(mount.origin)
-        layers = (await self._layer_of(source, opened.held),) if isinstance(source, Files) else source.layers
-        return layers, _inside(mount.source)
+        inside = _inside(mount.source)
+        if isinstance(source, Files):
+            return (await self._layer_of(source, opened.held),), posixpath.join(_FILES, inside).rstrip("/")
+        return source.layers, inside
 
     async def _layer_of(self, source: Files, held: AsyncExitStack) -> str:
         tools = self._tools
 
         def write() -> None:
-            write_copy(gather(CopyStep((".",), "/"), source, {}), EmptyTree(), spool.write, 0, None)
+            write_copy(gather(CopyStep((".",), f"/{_FILES}/"), source, {}), EmptyTree(), spool.write, 0, None)
 
         with tools.content.ingest(tools.layers.room) as spool:
             await whole(asyncio.to_thread(write))

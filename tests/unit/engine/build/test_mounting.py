@@ -88,7 +88,7 @@ def test_binds(workshop: Workshop, tmp_path: Path) -> None:
     context, stage = bounds
     assert len(context.layers) == 1
     assert workshop.world.layers.has(context.layers[0])
-    assert (context.target, context.subpath) == ("/c", "sub")
+    assert (context.target, context.subpath) == ("/c", "context/sub")
     assert (stage.layers, stage.subpath) == (("sha256:stage",), "b")
 
 
