@@ -249,7 +249,7 @@ class Control:
         before = await self._builder.cache.documents()
         limits = PruneLimits(asked["all"], asked["reservedSpace"], asked["maxUsedSpace"], asked["minFreeSpace"])
         filters: dict[str, list[str]] = {}
-        for word in asked["filter"]:
+        for word in filter(None, ",".join(asked["filter"]).split(",")):
             key, _, value = word.partition("=")
             filters.setdefault(key.rstrip("~"), []).append(value)
         gone = set((await self._builder.cache.prune(limits, filters))["CachesDeleted"] or ())

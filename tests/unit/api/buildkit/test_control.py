@@ -139,7 +139,7 @@ def test_what_there_is(workshop: Workshop) -> None:
         for name, message in (
             ("Control/ListWorkers", {}), ("Control/Info", {}), ("Control/DiskUsage", {"filter": []}),
             ("frontend.LLBBridge/Ping", {}),
-            ("Control/Prune", {"all": True, "reservedSpace": 0, "maxUsedSpace": 0, "minFreeSpace": 0, "filter": []}),
+            ("Control/Prune", {"all": True, "reservedSpace": 0, "maxUsedSpace": 0, "minFreeSpace": 0, "filter": [""]}),
         ):  # fmt: skip
             call = FakeCall(message)
             await methods[f"/moby.buildkit.v1.{name}"].serve(call)
