@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import archives, documents, names, registries, streams
+from tests.fuzz import archives, dockerfiles, documents, names, registries, streams
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "tar": archives.tar,
@@ -30,6 +30,9 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "create-request": documents.create_requests,
     "request-word": documents.words_of_requests,
     "commit-change": documents.commit_changes,
+    "dockerfile": dockerfiles.whole,
+    "dockerignore": dockerfiles.ignored,
+    "run-mount": dockerfiles.run_mounts,
     "word-file": documents.word_files,
     "http-request": streams.http_requests,
     "http-answer": streams.http_answers,

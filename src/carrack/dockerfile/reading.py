@@ -256,7 +256,7 @@ def _retries(text: str) -> int:
     try:
         value = int(text or 0)
     except ValueError:
-        raise InvalidArgument(f"--retries must be a number, not {text!r}") from None
+        raise InvalidArgument(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
     if value < 0:
         raise InvalidArgument(f"--retries cannot be negative ({text})")
     return value

@@ -118,7 +118,7 @@ def test_env_of_old() -> None:
         ("HEALTHCHECK CMD", "Missing command"),
         ("HEALTHCHECK PING", "Unknown type"),
         ("HEALTHCHECK --interval=1us CMD a", "cannot be less than 1ms"),
-        ("HEALTHCHECK --retries=x CMD a", "must be a number"),
+        ("HEALTHCHECK --retries=x CMD a", "invalid syntax"),
         ("HEALTHCHECK --retries=-1 CMD a", "negative"),
         ("USER --x=1 a", "unknown flag: --x"),
     ],

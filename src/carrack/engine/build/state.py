@@ -6,7 +6,6 @@ the line of history. Source: Dockerfile reference; OCI image specification, conf
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,9 +17,10 @@ from carrack.dockerfile.words import Lexer
 from carrack.engine.build import told
 from carrack.engine.build.scope import PROXIES, Scope, proxies
 from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
+from carrack.engine.images import configuring
+from carrack.engine.images.configuring import shell
 from carrack.oci.image_config import RunConfig
 
-DEFAULT_SHELL = ("/bin/sh", "-c")
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -91,6 +91,10 @@ def _with(state: State, **members: Any) -> State:
     return replace(state, config={**state.config, **members})  # type: ignore[typeddict-item]
 
 
+def _configured(state: State, command: c.Command) -> State:
+    return replace(state, config=configuring.after(state.config, command))
+
+
 def _arg(state: State, command: c.Arg, scope: Scope) -> _Result:
     arguments = dict(state.arguments)
     shown = []
@@ -111,98 +115,74 @@ def _arg(state: State, command: c.Arg, scope: Scope) -> _Result:
 
 
 def _env(state: State, command: c.Env, scope: Scope) -> _Result:
-    environment = dict(split_env(word) for word in state.config.get("Env", []))
-    environment.update({pair.key: pair.value or "" for pair in command.pairs})
-    words = [f"{name}={value}" for name, value in environment.items()]
     over = state.over - {pair.key for pair in command.pairs}
-    return replace(_with(state, Env=words), over=over), None, f"ENV {told.pairs(command.pairs)}"
+    return replace(_configured(state, command), over=over), None, f"ENV {told.pairs(command.pairs)}"
 
 
 def _label(state: State, command: c.Label, scope: Scope) -> _Result:
-    labels = {**state.config.get("Labels", {}), **{pair.key: pair.value or "" for pair in command.pairs}}
-    return _with(state, Labels=labels), None, f"LABEL {told.pairs(command.pairs)}"
+    return _configured(state, command), None, f"LABEL {told.pairs(command.pairs)}"
 
 
 def _maintainer(state: State, command: c.Maintainer, scope: Scope) -> _Result:
     return replace(state, author=command.name), None, f"MAINTAINER {command.name}"
 
 
-def shell(state: State) -> tuple[str, ...]:
-    """The words that a command in the shell form is handed to."""
-    return tuple(state.config.get("Shell") or DEFAULT_SHELL)
-
-
 def _words(state: State, line: c.Words) -> list[str]:
-    return [*shell(state), line.words[0]] if line.shell else list(line.words)
+    return configuring.words(state.config, line)
 
 
 def _cmd(state: State, command: c.Cmd, scope: Scope) -> _Result:
-    words = _words(state, command.line)
-    return replace(_with(state, Cmd=words), command_given=True), None, f"CMD {told.quoted(words)}"
+    line = f"CMD {told.quoted(_words(state, command.line))}"
+    return replace(_configured(state, command), command_given=True), None, line
 
 
 def _entrypoint(state: State, command: c.Entrypoint, scope: Scope) -> _Result:
-    words = _words(state, command.line)
-    after = _with(state, Entrypoint=words)
+    after = _configured(state, command)
     if not state.command_given:
         after = _with(after, Cmd=[])  # the base's arguments were meant for another program
-    return after, None, f"ENTRYPOINT {told.quoted(words)}"
+    return after, None, f"ENTRYPOINT {told.quoted(_words(state, command.line))}"
 
 
 def _shell(state: State, command: c.Shell, scope: Scope) -> _Result:
-    return _with(state, Shell=list(command.words)), None, f"SHELL [{' '.join(command.words)}]"
+    return _configured(state, command), None, f"SHELL [{' '.join(command.words)}]"
 
 
 def _expose(state: State, command: c.Expose, scope: Scope) -> _Result:
-    exposed = {**state.config.get("ExposedPorts", {})}
     named = sorted(port for word in command.ports for port in ports.each(word, command))
-    exposed.update({port: {} for port in named})
-    return _with(state, ExposedPorts=exposed), None, f"EXPOSE [{' '.join(named)}]"
+    return _configured(state, command), None, f"EXPOSE [{' '.join(named)}]"
 
 
 def _volume(state: State, command: c.Volume, scope: Scope) -> _Result:
-    volumes = {**state.config.get("Volumes", {}), **{path: {} for path in command.paths}}
-    return _with(state, Volumes=volumes), None, f"VOLUME [{' '.join(command.paths)}]"
+    return _configured(state, command), None, f"VOLUME [{' '.join(command.paths)}]"
 
 
 def _user(state: State, command: c.User, scope: Scope) -> _Result:
-    return _with(state, User=command.user), None, f"USER {command.user}"
+    return _configured(state, command), None, f"USER {command.user}"
 
 
 def _stopsignal(state: State, command: c.Stopsignal, scope: Scope) -> _Result:
-    return _with(state, StopSignal=command.signal), None, f"STOPSIGNAL {command.signal}"
+    return _configured(state, command), None, f"STOPSIGNAL {command.signal}"
 
 
 def _workdir(state: State, command: c.Workdir, scope: Scope) -> _Result:
-    path = absolute(state, command.path).rstrip("/") or "/"
+    after = _configured(state, command)
+    path = after.config["WorkingDir"]
     line = f"WORKDIR {command.path if command.path.startswith('/') else path}"
-    return _with(state, WorkingDir=path), WorkdirStep(path, state.config.get("User", "")), line
+    return after, WorkdirStep(path, state.config.get("User", "")), line
 
 
 def absolute(state: State, path: str) -> str:
     """A path of the stage, from its working directory; the slash at its end stays."""
-    joined = posixpath.normpath(posixpath.join("/", state.config.get("WorkingDir") or "/", path))
-    joined = "/" + joined.lstrip("/")
-    folder = path.endswith(("/", "/.")) or path in (".", "")
-    return f"{joined}/" if folder and joined != "/" else joined
+    return configuring.absolute(state.config, path)
 
 
 def _healthcheck(state: State, command: c.Healthcheck, scope: Scope) -> _Result:
-    if command.line is None:
-        return _with(state, Healthcheck={"Test": ["NONE"]}), None, told.healthcheck(["NONE"], command)
-    kind = "CMD-SHELL" if command.line.shell else "CMD"
-    check: dict[str, Any] = {"Test": [kind, *command.line.words]}
-    times = {
-        "Interval": command.interval, "Timeout": command.timeout, "StartPeriod": command.start_period,
-        "StartInterval": command.start_interval, "Retries": command.retries,
-    }  # fmt: skip
-    check.update({name: value for name, value in times.items() if value})
-    return _with(state, Healthcheck=check), None, told.healthcheck(check["Test"], command)
+    after = _configured(state, command)
+    return after, None, told.healthcheck(after.config["Healthcheck"]["Test"], command)
 
 
 def _onbuild(state: State, command: c.Onbuild, scope: Scope) -> _Result:
-    triggers = [*state.config.get("OnBuild", []), command.expression]
-    return _with(state, OnBuild=triggers), None, f"ONBUILD {command.expression}"
+    return _configured(state, command), None, f"ONBUILD {command.expression}"
 
 
 def _run(state: State, command: c.Run, scope: Scope) -> _Result:
@@ -242,12 +222,12 @@ def _script(state: State, command: c.Run) -> tuple[list[str], list[tuple[str, st
     alone = len(docs) == 1 and line.shell and line.words[0].split() == [line.words[0].strip()]
     if alone and first.content.startswith("#!"):
         name = f"/dev/pipes/{first.name}"
-        return [*shell(state), name], [(name, first.content)]
+        return [*shell(state.config), name], [(name, first.content)]
     if alone:
-        return [*shell(state), first.content], []
+        return [*shell(state.config), first.content], []
     text = line.words[0] if line.shell else " ".join(line.words)
     text += "".join(f"\n{doc.content}{doc.name}" for doc in docs)
-    return [*shell(state), text], []
+    return [*shell(state.config), text], []
 
 
 def _transfer(state: State, command: c.Transfer, verb: str, **more: Any) -> _Result:
