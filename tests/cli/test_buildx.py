@@ -153,6 +153,14 @@ def test_pushes(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
             assert docker("inspect", "-f", "{{.RepoDigests}}", name).stdout == f"[{registry.host}/app@{digest}]\n"
 
 
+def test_a_cache_that_cannot_be_had(buildx: Buildx) -> None:
+    for words, said in (("user/app:cache", "user/app:cache"), ("type=local,src=.", "local")):
+        shown = buildx(FILES, "--cache-from", words).stderr
+        assert "importing cache manifest from" in shown
+        assert said in shown
+        assert "import of caches is not supported" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

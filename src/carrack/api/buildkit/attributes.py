@@ -5,11 +5,12 @@ Source: BuildKit, "Dockerfile frontend" attributes as buildx sends them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.units import parse_bytes
 
 _IGNORED = {
@@ -41,6 +42,7 @@ class Wanted:
     host_config: Mapping[str, object] = field(default_factory=dict)
     epoch: int | None = None
     request: str = ""
+    cache_imports: tuple[str, ...] = ()
 
 
 def read(attributes: Mapping[str, str]) -> Wanted:
@@ -50,6 +52,8 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         kind, colon, name = key.partition(":")
         if colon and kind in prefixed:
             prefixed[kind][name] = value
+        elif kind == "attest" and value != "disabled=true":
+            raise NotSupported(f"attestations ({name}) are not supported by this version of Carrack")
         elif key.partition(":")[0] not in _IGNORED and kind not in ("attest", "vcs", "input-metadata"):
             raise InvalidArgument(f"unsupported attribute of the Dockerfile frontend: {key}")
     stages = frozenset(filter(None, attributes.get("no-cache", "").split(",")))
@@ -71,7 +75,17 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         host_config=_limits(attributes),
         epoch=_epoch(arguments.get("SOURCE_DATE_EPOCH", "")),
         request=attributes.get("requestid", ""),
+        cache_imports=tuple(_imports(attributes.get("cache-imports", ""))),
     )
+
+
+def _imports(text: str) -> list[str]:
+    """Where caches are to come from, as people read it."""
+    try:
+        found = json.loads(text or "[]")
+        return [str(each["Attrs"].get("ref") or f"type={each['Type']}") for each in found]
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidArgument(f"cache-imports: invalid: {error}") from None
 
 
 def _network(mode: str) -> str:

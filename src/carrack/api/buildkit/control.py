@@ -129,6 +129,8 @@ class Control:
         if wanted.request:
             raise NotSupported(f"the request {wanted.request} is not supported by this version of Carrack")
         session = await self._sessions.find(build.session)
+        for name in wanted.cache_imports:
+            _tell_import(build, name)
         request = await self._request(build, session, wanted)
         result = await build.held.enter_async_context(self._builder.solved(request, build.watching))
         name = f"result-{len(build.results)}"
@@ -269,6 +271,13 @@ def _exports(asked: dict[str, Any]) -> list[dict[str, Any]]:
         exports: list[dict[str, Any]] = asked["Exporters"]
         return exports
     return [{"Type": asked["Exporter"], "Attrs": asked["ExporterAttrs"]}] if asked["Exporter"] else []
+
+
+def _tell_import(build: _Build, name: str) -> None:
+    """A cache that cannot be had stops no build; it is told as BuildKit tells of one that is not there."""
+    vertex = Vertex.make(build.session, f"importing cache manifest from {name}")
+    build.watching.started(vertex)
+    build.watching.ended(vertex, error="import of caches is not supported by this version of Carrack: its own is used")
 
 
 def _refuse(asked: dict[str, Any], exports: list[dict[str, Any]]) -> None:

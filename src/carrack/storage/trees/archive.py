@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from carrack.storage import tarwriter
-from carrack.storage.tarheader import BLOCK, DIRECTORY, REGULAR, TarEntry
+from carrack.storage.tarheader import BLOCK, DIRECTORY, HARDLINK, REGULAR, TarEntry
 from carrack.storage.trees.base import walk
 
 if TYPE_CHECKING:
@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
 def write_tree(tree: Tree, write: Write, newest: int | None = None) -> None:
     """All its files, parents first, in byte order; none of a time after ``newest`` (seconds since 1970)."""
+    first: dict[int, bytes] = {}
     for entry in walk(tree, b""):
-        write_entry(tree, entry, write, newest)
+        names = entry.kind == REGULAR and entry.size and entry.offset
+        known = first.setdefault(entry.offset, entry.path) if names else entry.path
+        if known == entry.path:
+            write_entry(tree, entry, write, newest)
+        else:
+            write(tarwriter.header(entry.path, HARDLINK, entry.mode, link=known))
     tarwriter.finish(write)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from carrack.api.buildkit.attributes import read
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotSupported
 
 
 def test_all_of_them() -> None:
@@ -13,7 +13,7 @@ def test_all_of_them() -> None:
             "context:c": "local:c", "platform": "linux/arm64,linux/amd64", "no-cache": "a,b", "add-hosts": "h=1.2.3.4",
             "force-network-mode": "host", "image-resolve-mode": "pull", "shm-size": "1024",
             "ulimit": "nofile=1:2,core=3", "cgroup-parent": "/p", "hostname": "n", "vcs:source": "x",
-            "attest:provenance": "mode=min",
+            "cache-imports": '[{"Type":"registry","Attrs":{"ref":"r"}},{"Type":"local","Attrs":{"src":"s"}}]',
         }
     )  # fmt: skip
     assert (wanted.filename, wanted.target, wanted.arguments["A"], wanted.labels, wanted.epoch) == (
@@ -26,6 +26,7 @@ def test_all_of_them() -> None:
     assert (wanted.contexts, wanted.platforms) == ({"c": "local:c"}, ("linux/arm64", "linux/amd64"))
     assert (wanted.no_cache, sorted(wanted.no_cache_stages)) == (False, ["a", "b"])
     assert (wanted.extra_hosts, wanted.network, wanted.pull, wanted.hostname) == (("h:1.2.3.4",), "host", True, "n")
+    assert wanted.cache_imports == ("r", "type=local")
     assert wanted.host_config == {
         "ShmSize": 1024,
         "CgroupParent": "/p",
@@ -44,8 +45,21 @@ def test_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    "attributes", [{"what": "x"}, {"build-arg:SOURCE_DATE_EPOCH": "x"}, {"ulimit": "a=b"}, {"shm-size": "x"}]
+    "attributes",
+    [
+        {"what": "x"},
+        {"build-arg:SOURCE_DATE_EPOCH": "x"},
+        {"ulimit": "a=b"},
+        {"shm-size": "x"},
+        {"cache-imports": "[1]"},
+    ],
 )
 def test_refused(attributes: dict[str, str]) -> None:
     with pytest.raises(InvalidArgument):
         read(attributes)
+
+
+def test_attestations() -> None:
+    with pytest.raises(NotSupported, match="sbom"):
+        read({"attest:sbom": "generator=x"})
+    read({"attest:provenance": "disabled=true"})

@@ -14,6 +14,7 @@ def test_all_kinds(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir(mode=0o750)
     (tmp_path / "b" / "f").write_bytes(b"x" * 700)
     (tmp_path / "a").symlink_to("b/f")
+    os.link(tmp_path / "b" / "f", tmp_path / "n")
     os.mkfifo(tmp_path / "p")
     os.utime(tmp_path / "b" / "f", (9, 9))
     tree = FolderTree(LINUX, os.open(tmp_path, os.O_PATH))
@@ -22,11 +23,12 @@ def test_all_kinds(tmp_path: Path) -> None:
     tree.close()
     with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as archive:
         found = archive.getmembers()
-        assert [member.name for member in found] == ["a", "b", "b/f", "p"]
+        assert [member.name for member in found] == ["a", "b", "b/f", "n", "p"]
         assert found[0].linkname == "b/f"
         assert found[1].mode == 0o750
         assert found[2].mtime == 7
-        assert found[3].isfifo()
+        assert (found[3].islnk(), found[3].linkname) == (True, "b/f")
+        assert found[4].isfifo()
         file = archive.extractfile(found[2])
         assert file is not None
         assert file.read() == b"x" * 700
