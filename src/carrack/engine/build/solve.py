@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from carrack.dockerfile import commands as c
@@ -91,6 +92,7 @@ class Solver:
         self._held = AsyncExitStack()
         self._group: asyncio.TaskGroup | None = None
         self._stages: dict[int, asyncio.Task[Result]] = {}
+        self._triggered: dict[int, set[int]] = {}
         self._images: dict[str, asyncio.Task[Result]] = {}
         directives = request.file.directives
         self._scope: Scope = global_scope(
@@ -201,7 +203,7 @@ class Solver:
         vertex = self._vertex(stage, command, place)
         self._progress.started(vertex)
         try:
-            prepared = await self._doer.prepare(step, below, self._files)
+            prepared = await self._doer.prepare(step, below, partial(self._files, index))
             document = keys.inputs(step, base_of(below.layers), prepared.files, str(below.platform))
             note = Note(
                 keys.key(document), below.layers, document, f"[{stage.name}] {command.text}",
@@ -246,7 +248,7 @@ class Solver:
         request = self._request
         return request.no_cache or stage.name in request.no_cache_stages
 
-    async def _files(self, name: str) -> Files | Result:
+    async def _files(self, stage: int, name: str) -> Files | Result:
         """See FilesOf. A name is a context the caller gave, a stage, or an image."""
         if not name:
             return await self._request.context()
@@ -255,8 +257,19 @@ class Solver:
             return await self._image(given, self._request.platform) if isinstance(given, str) else await given()
         index = self.plan.find(name)
         if index is not None:
+            self._triggered.setdefault(stage, set()).add(index)
+            if self._leads(index, stage, set()):
+                raise InvalidArgument(f"circular dependency detected on stage: {name}: a trigger wants its own stage")
             return await self._stage(index)
         return await self._image(name, self._request.platform)
+
+    def _leads(self, index: int, wanted: int, seen: set[int]) -> bool:
+        """Whether a stage waits for another; the plan knows nothing of what triggers take files from."""
+        if index in seen:
+            return False
+        seen.add(index)
+        needs = self.plan.stages[index].needs | self._triggered.get(index, set())
+        return index == wanted or any(self._leads(each, wanted, seen) for each in needs)
 
     async def _hold(self, layers: tuple[str, ...]) -> None:
         if layers:

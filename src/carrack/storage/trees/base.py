@@ -2,7 +2,7 @@
 
 Paths are bytes relative to the root (``b""``), without ``.``, ``..`` and doubled slashes. An entry is a ``TarEntry``
 whose ``path`` is so and whose hard links have become files: those of one file, and no others of the tree, have the same
-``offset`` (not 0) where they have a size. All methods block.
+``offset``, where they have a size; -1 is of files with one name. All methods block.
 """
 
 from __future__ import annotations

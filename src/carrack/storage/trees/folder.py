@@ -137,8 +137,7 @@ def _entry(path: bytes, held: int) -> TarEntry | None:
     entry.mtime, entry.mtime_ns = divmod(found.st_mtime_ns, 1_000_000_000)
     if kind == REGULAR:
         entry.size = found.st_size
-        if found.st_nlink > 1:
-            entry.offset = found.st_dev << 64 | found.st_ino
+        entry.offset = found.st_dev << 64 | found.st_ino if found.st_nlink > 1 else -1
     elif kind == SYMLINK:
         entry.link = os.readlink(b"", dir_fd=held)
     elif kind in (CHARACTER, BLOCK_DEVICE):

@@ -51,7 +51,7 @@ class _Item:
     def identity(self) -> tuple[int, ...] | None:
         """What two names of one file have in common when both were put at once and look the same; None: it has one."""
         entry = self.entry
-        if entry.kind != REGULAR or not entry.size or not entry.offset or not self.put:
+        if entry.kind != REGULAR or not entry.size or entry.offset < 0 or not self.put:
             return None
         return (self.put, entry.offset, self.uid, self.gid, self.mode, self.mtime)
 

@@ -152,6 +152,16 @@ def test_triggers_of_a_stage(workshop: Workshop) -> None:
     asyncio.run(run())
 
 
+def test_triggers_that_want_each_other(workshop: Workshop) -> None:
+    async def run(last: str) -> None:
+        text = f"FROM base AS one\nONBUILD COPY --from={last} /a /b\nFROM one AS two\nRUN x\nFROM two AS three\nRUN y\n"
+        with pytest.raises(InvalidArgument, match="circular dependency"):
+            await asyncio.wait_for(workshop.build(text, {}), 10)
+
+    asyncio.run(run("two"))
+    asyncio.run(run("three"))
+
+
 def test_arguments_are_seen_where_they_are_declared(workshop: Workshop) -> None:
     async def run() -> None:
         text = "ARG N=base\nFROM $N\nRUN one\nARG V=1\nRUN two\nENV V=env\nRUN three"

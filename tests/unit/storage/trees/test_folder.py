@@ -79,3 +79,15 @@ def test_attributes(top: Path) -> None:
     assert entry is not None
     assert entry.xattrs == {b"user.a": b"1"}
     tree.close()
+
+
+def test_names_of_one_file_are_known_as_such(top: Path) -> None:
+    for name in ("a", "c"):
+        (top / name).write_text("same")
+    (top / "b").hardlink_to(top / "a")
+    tree = tree_of(top)
+    found = [tree.find(name) for name in (b"a", b"b", b"c")]
+    offsets = [entry.offset for entry in found if entry is not None]
+    assert offsets[0] == offsets[1] > 0
+    assert offsets[2] == -1
+    tree.close()
