@@ -10,6 +10,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 
+from carrack.dockerfile.globs import ANY, FOLDERS, STAR, Matches, matcher
 from carrack.errors import InvalidArgument
 
 
@@ -19,7 +20,7 @@ class Pattern:
 
     text: str
     keeps: bool
-    expression: re.Pattern[str]
+    matches: Matches
 
 
 class Ignored:
@@ -39,7 +40,7 @@ class Ignored:
         ancestors = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
         ignored = False
         for pattern in self._patterns:
-            if pattern.keeps == ignored and any(pattern.expression.fullmatch(ancestor) for ancestor in ancestors):
+            if pattern.keeps == ignored and any(pattern.matches(ancestor) for ancestor in ancestors):
                 ignored = not pattern.keeps
         return ignored
 
@@ -78,12 +79,12 @@ def _pattern(text: str) -> Pattern:
     body = posixpath.normpath(body)
     body = body.lstrip("/") if len(body) > 1 else body
     try:
-        return Pattern(body, keeps, re.compile(_expression(body), re.DOTALL))
+        return Pattern(body, keeps, matcher(_parts(body)))
     except re.error as error:
         raise InvalidArgument(f"syntax error in pattern {text!r}: {error}") from None
 
 
-def _expression(text: str) -> str:
+def _parts(text: str) -> list[str]:
     out: list[str] = []
     at = 0
     while at < len(text):
@@ -91,21 +92,21 @@ def _expression(text: str) -> str:
         at += 1
         if char == "*":
             if text[at : at + 1] != "*":
-                out.append("[^/]*")
+                out.append(STAR)
                 continue
             at += 1
             if text[at : at + 1] == "/":
                 at += 1
-                out.append("(?:.*/)?")
+                out.append(FOLDERS)
             else:
-                out.append(".*")
+                out.append(ANY)
         elif char == "?":
             out.append("[^/]")
         elif char == "[":
             end = text.find("]", at + 1)
             if end < 0:
                 raise re.error("missing ]")
-            inside = text[at:end].replace("\\", "\\\\")
+            inside = re.sub(r"([\\\[&~|])", r"\\\1", text[at:end])
             out.append(f"[{'^' + inside[1:] if inside.startswith('^') else inside}]")
             at = end + 1
         elif char == "\\" and at < len(text):
@@ -113,7 +114,7 @@ def _expression(text: str) -> str:
             at += 1
         else:
             out.append(re.escape(char))
-    return "".join(out)
+    return out
 
 
 def _may_reach(pattern: str, folder: str) -> bool:
@@ -121,6 +122,6 @@ def _may_reach(pattern: str, folder: str) -> bool:
     for wanted, part in zip(pattern.split("/"), folder.split("/"), strict=False):
         if wanted == "**" or "**" in wanted:
             return True
-        if not re.fullmatch(_expression(wanted), part, re.DOTALL):
+        if not matcher(_parts(wanted))(part):
             return False
     return True

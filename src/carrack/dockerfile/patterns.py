@@ -51,5 +51,13 @@ def _tokens(pattern: str) -> list[str]:
 
 
 def _expression(tokens: list[str], greedy: bool) -> str:
-    words = {"*": ".*" if greedy else ".*?", "?": "."}
-    return "".join(words.get(token) or re.escape(token[1:]) for token in tokens)
+    """Between two stars the first fit is as good as any: no other is tried, which might take for ever."""
+    pieces = [""]
+    for token in tokens:
+        if token == "*":
+            pieces.append("")
+        else:
+            pieces[-1] += "." if token == "?" else re.escape(token[1:])
+    first, *middle = pieces
+    last = [f".*{'' if greedy else '?'}{middle.pop()}"] if middle else []
+    return "".join([first, *(f"(?>.*?{piece})" for piece in middle), *last])

@@ -42,3 +42,14 @@ def test_replace() -> None:
 
 def test_literal() -> None:
     assert patterns.without_prefix("a*b", patterns.literal("a*"), longest=True) == "b"
+
+
+def test_many_stars() -> None:
+    value = "a" * 5000
+    assert patterns.without_prefix(value, "*a" * 40 + "*b", longest=True) == value
+    assert patterns.without_suffix(value, "b" + "*a*" * 40, longest=False) == value
+    assert patterns.without_prefix("xaxbxaxbx", "*a*b", longest=False) == "xaxbx"
+    assert patterns.without_prefix("xaxbxaxbx", "*a*b", longest=True) == "x"
+    assert patterns.without_prefix("abc", "*", longest=True) == ""
+    assert patterns.without_prefix("abc", "*", longest=False) == "abc"
+    assert patterns.replace("xaxbxaxb", "a*b", "-", all_of_them=False) == "x-"

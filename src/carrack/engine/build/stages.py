@@ -99,7 +99,7 @@ def _find(name: str, stages: list[Stage]) -> int | None:
     for stage in reversed(stages):
         if stage.base.name and stage.base.name.lower() == wanted:
             return stage.index
-    if wanted.isascii() and wanted.isdecimal() and int(wanted) < len(stages):
+    if wanted.isascii() and wanted.isdecimal() and len(wanted) < 10 and int(wanted) < len(stages):
         return int(wanted)
     return None
 
