@@ -255,6 +255,18 @@ def test_files_instead_of_an_image(build: Build, cli: Cli, daemon: DaemonProcess
     assert b"needs a session" in answer
 
 
+def test_squash(build: Build, cli: Cli, docker: Cli) -> None:
+    if cli.name == "docker":
+        pytest.skip("docker shows --squash to daemons with experimental features only")
+    text = "FROM busybox\nRUN mkdir /d && echo 1 > /d/f && echo 2 > /d/g\nRUN rm /d/f /bin/vi && echo 3 > /d/g"
+    build(text, "--squash", "-t", "flat:1")
+    layers = docker("inspect", "-f", "{{len .RootFS.Layers}}", "flat:1").stdout
+    assert int(layers) == int(docker("inspect", "-f", "{{len .RootFS.Layers}}", "busybox").stdout) + 1
+    shown = docker("run", "--rm", "flat:1", "sh", "-c", "ls /d; cat /d/g; ls /bin/vi", check=False)
+    assert shown.stdout == "g\n3\n"
+    assert "No such file" in shown.stderr
+
+
 def test_programs_of_another_architecture(build: Build) -> None:
     failed = build('FROM scratch\nCOPY a /a\nRUN ["/a"]', "--platform", "linux/s390x", check=False, a="x")
     if Path("/proc/sys/fs/binfmt_misc/qemu-s390x").exists():

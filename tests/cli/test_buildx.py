@@ -154,11 +154,9 @@ def test_pushes(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_had(buildx: Buildx) -> None:
-    for words, said in (("user/app:cache", "user/app:cache"), ("type=local,src=.", "local")):
-        shown = buildx(FILES, "--cache-from", words).stderr
-        assert "importing cache manifest from" in shown
-        assert said in shown
-        assert "import of caches is not supported" in shown
+    shown = buildx(FILES, "--cache-from", "user/app:cache").stderr
+    assert "importing cache manifest from user/app:cache" in shown
+    assert "import of caches is not supported" in shown
 
 
 @pytest.mark.parametrize(

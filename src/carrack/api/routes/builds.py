@@ -176,6 +176,7 @@ def _asked(request: Request) -> order.Asked:
         pull=query.flag("pull"),
         identity=query.text("buildid"),
         explain=query.flag("explain"),
+        squash=query.flag("squash"),
         style="buildkit" if query.text("style") == "buildkit" else "classic",
         host_config=_limits(query),
         credentials=decode_config(request.headers.get("X-Registry-Config", "")),

@@ -58,6 +58,14 @@ class Exporter:
             self._store.publish("tag", image, name.familiar)
         return image
 
+    @asynccontextmanager
+    async def squashed(self, result: Result) -> AsyncIterator[Result]:
+        """The same files in one layer above those of the base, which stays while inside."""
+        layers = tuple(result.image.get("rootfs", {}).get("diff_ids", ()))
+        told = len(result.image.get("history", ()))
+        async with self._worker.squash(layers, result.layers) as diff_id:
+            yield results.squashed(result, layers, told, diff_id, result.created)
+
     async def push(self, name: Reference, credentials: Credentials, tell: Callable[[Message], Awaitable[None]]) -> str:
         """Push an image of the store; returns the digest of its manifest. Raises what the registry has against it."""
         pushed = ""

@@ -39,6 +39,7 @@ class Asked:
     pull: bool = False
     identity: str = ""
     explain: bool = False
+    squash: bool = False
     style: str = "classic"
     host_config: Mapping[str, object] = field(default_factory=dict)
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
@@ -89,6 +90,7 @@ def request(asked: Asked, tree: Tree) -> Request:
         extra_hosts=asked.extra_hosts,
         no_cache=asked.no_cache,
         pull=asked.pull,
+        squash=asked.squash,
         limits=Limits(asked.host_config),
         style=asked.style,
         identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",

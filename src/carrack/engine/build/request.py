@@ -78,6 +78,7 @@ class Request:
     style: str = "buildkit"
     identity: str = ""
     cache_from: tuple[str, ...] = ()
+    squash: bool = False
 
 
 #: pieces of a file that is being fetched or sent

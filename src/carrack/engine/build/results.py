@@ -78,9 +78,10 @@ def config(result: Result, created: int, labels: Mapping[str, str]) -> ImageConf
     return document  # type: ignore[return-value]
 
 
-def squashed(result: Result, base_layers: Sequence[str], diff_id: str, created: int) -> Result:
-    """The same files with all layers above the base put into one (``--squash``)."""
+def squashed(result: Result, base_layers: Sequence[str], told: int, diff_id: str, created: int) -> Result:
+    """The same files with all layers above the base put into one (``--squash``); ``told``: how many entries of the
+    history are the base's."""
     entry: HistoryEntry = {"created": times.rfc3339(created), "comment": "merge of all layers above the base"}
-    emptied = [{**each, "empty_layer": True} for each in result.history[len(base_layers) :]]
+    emptied = [{**each, "empty_layer": True} for each in result.history[told:]]
     layers = (*base_layers, diff_id) if diff_id else tuple(base_layers)
-    return replace(result, layers=layers, history=(*result.history[: len(base_layers)], *emptied, entry))  # type: ignore[arg-type]
+    return replace(result, layers=layers, history=(*result.history[:told], *emptied, entry))  # type: ignore[arg-type]

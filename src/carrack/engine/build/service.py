@@ -64,9 +64,18 @@ class Builder:
 
         Raises BuildFailed, DockerfileError, what a base, a context or a fetch raises; and CancelledError.
         """
-        async with self.solved(request, progress, identity) as result:
+        async with self._finished(request, progress, identity) as result:
             created = (result.created or times.now()) if request.epoch is None else request.epoch * 1_000_000_000
             return Built(await self.export.image(result, names, request.labels, created), result)
+
+    @asynccontextmanager
+    async def _finished(self, request: Request, progress: Progress | None, identity: str) -> AsyncIterator[Result]:
+        async with self.solved(request, progress, identity) as result:
+            if not request.squash:
+                yield result
+                return
+            async with self.export.squashed(result) as flat:
+                yield flat
 
     @asynccontextmanager
     async def solved(

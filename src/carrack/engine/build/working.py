@@ -19,6 +19,7 @@ from carrack.engine.images.commit import EMPTY_LAYER
 from carrack.engine.whole import whole
 from carrack.model import times
 from carrack.storage import differ
+from carrack.storage.trees.changes import write_changes
 from carrack.storage.trees.folder import FolderTree
 from carrack.storage.trees.layer import EmptyTree
 
@@ -99,6 +100,22 @@ class Worker:
             return await self._make(
                 note, lambda spool: copying.write_workdir(step, base, spool.write, _seconds(epoch))
             )  # fmt: skip
+
+    @asynccontextmanager
+    async def squash(self, base: tuple[str, ...], layers: tuple[str, ...]) -> AsyncIterator[str]:
+        """One layer that does to ``base`` what those of ``layers`` above it do; "" for nothing. It stays while inside;
+        the caller holds the others."""
+        tools = self._tools
+        with tools.content.ingest(tools.layers.room) as spool:
+            async with self.tree(base) as below, self.tree(layers) as tree:
+                await whole(asyncio.to_thread(write_changes, below, tree, spool.write))
+            diff_id = spool.finish().digest
+            if diff_id == EMPTY_LAYER:
+                yield ""
+                return
+            async with tools.layers.hold([diff_id]):
+                await tools.layers.ensure(diff_id, spool)
+                yield diff_id
 
     async def run(self, note: Note, job: Job, output: Output, epoch: int | None) -> Entry:
         """Do a RUN. Raises RunFailed."""

@@ -36,6 +36,6 @@ def test_config() -> None:
 def test_squashed() -> None:
     result = Result(STATE, PLATFORM, ("base",), ({"created_by": "base"},))
     result = result.then(STATE, "one", "RUN x", 0, "classic").then(STATE, "two", "RUN y", 0, "classic")
-    flat = results.squashed(result, ("base",), "all", 0)
+    flat = results.squashed(result, ("base",), 1, "all", 0)
     assert flat.layers == ("base", "all")
     assert [entry.get("empty_layer", False) for entry in flat.history] == [False, True, True, False]

@@ -66,6 +66,19 @@ def test_what_the_daemon_does_not_grant_cannot_be_allowed(workshop: Workshop) ->
     asyncio.run(run())
 
 
+def test_squash(workshop: Workshop) -> None:
+    async def run() -> None:
+        text = "FROM base\nRUN x\nCOPY a /a\nCMD y"
+        plain = await builder(workshop).build(request(workshop, text))
+        built = await builder(workshop).build(request(workshop, text, squash=True))
+        assert len(plain.image.diff_ids) == 2 + len(built.image.diff_ids) - 1
+        assert workshop.files(built.result) == workshop.files(plain.result)
+        told = built.image.config["history"]
+        assert [entry.get("empty_layer", False) for entry in told[-4:]] == [True, True, True, False]
+
+    asyncio.run(run())
+
+
 def test_cancel(workshop: Workshop) -> None:
     async def run() -> None:
         begun = asyncio.Event()
