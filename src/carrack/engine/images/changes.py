@@ -34,7 +34,8 @@ def apply(config: RunConfig, changes: Iterable[str]) -> RunConfig:
                 if isinstance(command, c.Entrypoint) and not command_given:
                     result.pop("Cmd", None)  # the arguments were meant for another entry point
     except DockerfileError as error:
-        raise InvalidArgument(error.message) from None
+        # the two builders of Docker differ in one letter, and this is the older one's work
+        raise InvalidArgument(error.message.replace("invalid containerPort", "Invalid containerPort", 1)) from None
     return result
 
 
