@@ -101,7 +101,7 @@ COPY --from=other f /f
 
 
 FILES = """FROM busybox AS one
-RUN mkdir -p /d/e && echo hi > /d/e/f && ln -s e/f /d/l
+RUN mkdir -p /d/e && echo hi > /d/e/f && echo g > /d/g && ln -s e/f /d/l
 FROM scratch
 COPY --from=one /d /d
 """
@@ -116,7 +116,8 @@ def test_files_for_the_client(buildx: Buildx, docker: Cli, tmp_path: Path) -> No
     assert os.readlink(out / "d" / "l") == "e/f"
     assert (out / "kept").is_dir()
     with tarfile.open(tmp_path / "out.tar") as tar:
-        assert [member.name for member in tar] == ["d", "d/e", "d/e/f", "d/l"]
+        assert [member.name for member in tar] == ["d", "d/e", "d/e/f", "d/g", "d/l"]
+        assert [member.name for member in tar if member.isreg()] == ["d/e/f", "d/g"]
     buildx(FILES, "-o", "type=cacheonly")
     assert docker("images", "-aq").stdout == before
 

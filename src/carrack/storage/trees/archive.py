@@ -17,8 +17,8 @@ def write_tree(tree: Tree, write: Write, newest: int | None = None) -> None:
     """All its files, parents first, in byte order; none of a time after ``newest`` (seconds since 1970)."""
     first: dict[int, bytes] = {}
     for entry in walk(tree, b""):
-        names = entry.kind == REGULAR and entry.size and entry.offset
-        known = first.setdefault(entry.offset, entry.path) if names else entry.path
+        several = entry.kind == REGULAR and entry.size and entry.offset > 0
+        known = first.setdefault(entry.offset, entry.path) if several else entry.path
         if known == entry.path:
             write_entry(tree, entry, write, newest)
         else:
