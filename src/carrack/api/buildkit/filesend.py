@@ -78,9 +78,10 @@ async def _list(call: Any, tree: Tree, newest: int | None) -> dict[int, TarEntry
 
 
 async def _send(call: Any, tree: Tree, number: int, entry: TarEntry) -> None:
-    pieces = tree.data(entry)
-    while data := await asyncio.to_thread(lambda: _take(pieces)):
+    pieces, left = tree.data(entry), entry.size
+    while left > 0 and (data := await asyncio.to_thread(lambda: _take(pieces))):
         await call.send_message({"type": DATA, "ID": number, "data": data})
+        left -= len(data)
     await call.send_message({"type": DATA, "ID": number})
 
 
