@@ -147,6 +147,7 @@ def test_uses_survive_the_daemon_and_rules_come_from_its_configuration(ours: Cli
     (daemon.root / "daemon.json").write_text(json.dumps({"gc": {"unused-for": "1s", "keep": ["busy*"], "cache": 0}}))
     daemon.end()
     daemon.start()
+    eventually(lambda: ours("gc", "--plan", "--json").stdout != "")  # the daemon may be back within that second
     (row,) = ours("gc", "--plan", "--json").stdout.splitlines()
     assert (json.loads(row)["Names"], json.loads(row)["Reason"][:10]) == ("app:1", "unused for")
     (daemon.root / "daemon.json").write_text(USUAL)
