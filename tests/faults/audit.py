@@ -15,7 +15,7 @@ from typing import Any
 from tests.cli.running import DaemonProcess
 from tests.faults.api import Api
 from tests.faults.networker import differences as inside
-from tests.faults.strikes import RESOLVER, children, command, parent
+from tests.faults.strikes import RESOLVER, WORKER, children, command, parent
 
 CGROUPS = Path("/sys/fs/cgroup")
 _SLOT = "slot-"
@@ -141,7 +141,8 @@ class Auditor:
         return found
 
     def _processes(self, running: dict[str, Any]) -> list[str]:
-        """Every process that descends from us: daemon, one zygote, one resolver, shims of containers and slots."""
+        """Every process that descends from us: daemon, one zygote, one resolver, shims of containers and slots; and one
+        layer worker, which is kept for the next layer."""
         found = []
         expected = {c["State"]["Pid"] for c in running.values()}
         inside: set[int] = set()
@@ -150,8 +151,9 @@ class Auditor:
         strays = {pid for pid in inside if not self._belongs(pid, expected)} - self._stubs()
         found += [f"a stray process: {pid} {command(pid)[:80]!r}" for pid in strays if parent(pid)]
         own = children(self.pid())
-        zygotes = [pid for pid in own if RESOLVER not in command(pid)]
-        if len(zygotes) > 1 or len(own) - len(zygotes) > 1:
+        others = [[pid for pid in own if kind in command(pid)] for kind in (RESOLVER, WORKER)]
+        zygotes = [pid for pid in own if not any(pid in pids for pids in others)]
+        if any(len(pids) > 1 for pids in (zygotes, *others)):
             found.append(f"the daemon has the children {[(pid, command(pid)[:80]) for pid in own]}")
         shims = {parent(pid) for pid in expected}
         slots = {parent(pid) for pid in self._stubs()}

@@ -18,6 +18,7 @@ from tests.faults.api import Api
 KINDS = ["daemon"] * 3 + ["zygote"] * 2 + ["resolver"] + ["shim"] * 3 + ["worker"] * 4 + ["daemon while it starts"]
 #: what is in the command line of a resolver
 RESOLVER = "network/names/__main__.py"
+WORKER = "carrack.storage.worker"
 
 
 def children(pid: int) -> list[int]:
