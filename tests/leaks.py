@@ -7,6 +7,7 @@ cable has a neutral name, but it dies with its sandbox, and a sandbox lives by i
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -57,6 +58,7 @@ def left_behind(
     end = time.monotonic() + seconds
     strange = {os.path.basename(what) for kind, what in before if kind == "cgroup"}
     while True:
+        gc.collect()  # what the interpreter has not thrown away yet may hold descriptors, and so mounts
         others = elsewhere()
         new = sorted(
             (kind, what)
