@@ -61,6 +61,18 @@ class TestErofs(SnapshotterContract):
     def make(self, tmp_path: Path) -> Make:
         return lambda: ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
 
+    def test_what_overlayfs_works_with_is_private_and_on_one_file_system(self, tmp_path: Path) -> None:
+        snapshotter = ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
+        snapshotter.prepare("one", [store(snapshotter, file(b"a"))])
+        upper = snapshotter.upper("one")
+        work = upper.parent / "work"
+        assert os.listdir(work) == []
+        assert upper.stat().st_dev == work.stat().st_dev
+        above = [folder.stat() for folder in (upper.parent, upper.parent.parent, tmp_path / "root")]
+        assert any(found.st_mode & 0o007 == 0 and found.st_uid == 0 for found in above)  # nobody else gets in
+        with mounted(snapshotter.mount("one")):
+            assert "volatile" not in Path("/proc/self/mountinfo").read_text()  # only a step of a build may be lost
+
     def test_one_mount_per_layer_found_again_and_swept(self, tmp_path: Path) -> None:
         first = ErofsSnapshotter(LayerDirectories(tmp_path / "root"), tmp_path / "run", LINUX)
         layers = [store(first, file(b"a")), store(first, file(b"b"))]
