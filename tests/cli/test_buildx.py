@@ -160,6 +160,24 @@ def test_a_cache_that_cannot_be_had(buildx: Buildx) -> None:
     assert "import of caches is not supported" in shown
 
 
+def test_questions_instead_of_a_build(buildx: Buildx) -> None:
+    text = "FROM busybox AS One\nARG V=1\nLABEL l=$NONE\n"
+    checked = buildx(text, "--check", check=False)
+    assert checked.returncode == 1
+    assert "Check complete, 2 warnings have been found!" in checked.stdout
+    assert "Usage of undefined variable '$NONE'\nDockerfile:3\n" in checked.stdout
+    assert "V           1" in buildx(text, "--call", "outline").stdout
+    assert "one (default)" in buildx(text, "--call", "targets").stdout
+
+
+def test_breaches_of_rules_at_a_build(buildx: Buildx) -> None:
+    text = "FROM busybox AS one\nCMD true\n"
+    assert "JSONArgsRecommended: JSON arguments recommended for CMD" in buildx(text).stderr
+    failed = buildx(f"# check=error=true\n{text}", check=False)
+    assert failed.returncode == 1
+    assert "lint violation found for rules: JSONArgsRecommended" in failed.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

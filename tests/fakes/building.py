@@ -14,6 +14,7 @@ from typing import Any
 from tests.fakes.images import HOST, World
 
 from carrack.dockerfile import file
+from carrack.dockerfile.checks import Breach
 from carrack.engine.build import state
 from carrack.engine.build.cache import Cache
 from carrack.engine.build.copying import Fetched, Gathered
@@ -118,6 +119,11 @@ class FakeBases:
     def __init__(self) -> None:
         self.images: dict[str, dict[str, Any]] = {"base": {"config": {"Env": ["A=base"]}}}
         self.asked: list[str] = []
+        self.far: set[str] = set()  # those that are not here before they are asked for
+
+    async def known(self, name: str, platform: Platform) -> Result | None:
+        image = None if name in self.far else self.images.get(name)
+        return None if image is None else Result(state.begin(image.get("config", {})), platform, image=image)
 
     async def result(
         self, name: str, platform: Platform, request: Request, vertex: Vertex, progress: Progress
@@ -157,7 +163,7 @@ class Watcher(Silent):
     def ended(self, vertex: Vertex, *, cached: bool = False, error: str = "", reason: str = "") -> None:
         self.ends[vertex.name] = (cached, error, reason)
 
-    def warned(self, vertex: Vertex | None, text: str, line: int = 0) -> None:
+    def warned(self, vertex: Vertex | None, text: str, line: int = 0, breach: Breach | None = None) -> None:
         self.warnings.append(text)
 
     def cached(self) -> list[str]:

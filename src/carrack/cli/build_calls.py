@@ -12,7 +12,7 @@ from carrack.cli.exit import Exit
 from carrack.cli.render.table import write_columns
 from carrack.client import document
 from carrack.client.transport import quote
-from carrack.dockerfile import checks, file, outline
+from carrack.dockerfile import answers, checks, file, outline
 from carrack.dockerfile.ignore import Ignored
 from carrack.dockerfile.problem import DockerfileError
 from carrack.errors import CarrackError
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from carrack.cli.command import Session
     from carrack.dockerfile.checks import Breach
     from carrack.dockerfile.file import Dockerfile
-    from carrack.dockerfile.outline import Taken
     from carrack.dockerfile.problem import Place
-
-    Document = dict[str, Any]
 
 CALLS = ("check", "outline", "targets")
 _RULER = "-" * 20
@@ -101,7 +98,7 @@ def _checked(
     parsed: "Dockerfile", given: "Mapping[str, str]", found: "list[Breach]", name: str, text: bytes, as_json: bool
 ) -> int:
     if as_json:
-        _write_json({"warnings": [_warning(breach) for breach in found] or None, "sources": [{"filename": name}]})
+        _write_json(answers.lint(found, name))
     elif not found:
         write("Check complete, no warnings found.")
     else:
@@ -129,18 +126,10 @@ def excerpt(text: bytes, place: "Place", name: str) -> str:
 
 
 def _targets(parsed: "Dockerfile", as_json: bool) -> None:
-    found = outline.targets(parsed)
     if as_json:
-        _write_json(
-            {
-                "targets": [
-                    _without_empty(name=each.name, default=each.default, description=each.description, base=each.base)
-                    | _location(each.place)
-                    for each in found
-                ]
-            }
-        )
+        _write_json(answers.targets(parsed))
         return
+    found = outline.targets(parsed)
     names = [f"{each.name} (default)".strip() if each.default else each.name for each in found]
     write_columns(
         [["TARGET", "DESCRIPTION"], *([name, each.description] for name, each in zip(names, found, strict=True))]
@@ -148,17 +137,10 @@ def _targets(parsed: "Dockerfile", as_json: bool) -> None:
 
 
 def _outline(parsed: "Dockerfile", given: "Mapping[str, str]", target: str, as_json: bool) -> None:
-    found = outline.outline(parsed, given, target)
     if as_json:
-        _write_json(
-            _without_empty(
-                name=found.name,
-                args=[_taken(each) for each in found.arguments],
-                secrets=[_taken(each) for each in found.secrets],
-                ssh=[_taken(each) for each in found.keys],
-            )
-        )
+        _write_json(answers.taken(parsed, given, target))
         return
+    found = outline.outline(parsed, given, target)
     if found.name:
         write(f"TARGET: {found.name}")
     if found.arguments:
@@ -169,25 +151,6 @@ def _outline(parsed: "Dockerfile", given: "Mapping[str, str]", target: str, as_j
         if taken:
             write("")
             write_columns([[title, "REQUIRED"], *([each.name, "true" if each.required else ""] for each in taken)])
-
-
-def _taken(taken: "Taken") -> "Document":
-    members = _without_empty(name=taken.name, description=taken.description, value=taken.value, required=taken.required)
-    return members | _location(taken.place)
-
-
-def _warning(breach: "Breach") -> "Document":
-    rule = breach.rule
-    told = {"ruleName": rule.name, "description": rule.description, "url": rule.url, "detail": breach.detail}
-    return told | _location(breach.place)
-
-
-def _location(place: "Place") -> "Document":
-    return {"location": {"ranges": [{"start": {"line": place.line}, "end": {"line": place.end}}]}}
-
-
-def _without_empty(**members: "Any") -> "Document":
-    return {name: value for name, value in members.items() if value}
 
 
 def _write_json(value: "Any") -> None:

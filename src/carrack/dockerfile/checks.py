@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from carrack.dockerfile import commands as c
@@ -67,11 +67,28 @@ def check(
     given = given or {}
     chosen = settings(file, given)
     found = _Checker(file, given, environment, ignored).breaches()
-    kept = [breach for breach in found if _in_force(breach.rule, chosen)]
+    kept = [breach for breach in found if in_force(breach.rule, chosen)]
     return sorted(kept, key=lambda breach: breach.place.line)
 
 
-def _in_force(rule: Rule, chosen: directives.Checks) -> bool:
+def wrong_platform(stage: Stage, image: str, found: str, expected: str) -> Breach:
+    """The breach of a stage whose image is for another platform than it was asked for, both as ``os/architecture``."""
+    rule = RULES["InvalidBaseImagePlatform"]
+    return Breach(rule, rule.told.format(image, found, expected), stage.base.place)
+
+
+def of_stages(found: Sequence[Breach], file: Dockerfile, needed: Collection[int]) -> list[Breach]:
+    """Without those that a build does not come by, for they are in what other stages do."""
+    begins = [stage.base.place.line for stage in file.stages]
+
+    def stage(line: int) -> int:
+        return sum(begin <= line for begin in begins) - 1
+
+    return [each for each in found if not each.rule.done or stage(each.place.line) in needed]
+
+
+def in_force(rule: Rule, chosen: directives.Checks) -> bool:
+    """Whether a rule counts."""
     if "all" in chosen.skip or rule.name in chosen.skip:
         return False
     return not rule.experimental or "all" in chosen.experimental or rule.name in chosen.experimental

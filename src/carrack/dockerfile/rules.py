@@ -21,11 +21,20 @@ class Rule:
     experimental: bool = False
 
     @property
+    def done(self) -> bool:
+        """Whether it is about what instructions do, and so of interest for stages that are built only."""
+        return self.name in _OF_WHAT_IS_DONE
+
+    @property
     def url(self) -> str:
         """Where it is explained."""
         return f"{_SITE}{re.sub('(?<=[a-z0-9])(?=[A-Z])|(?<=JSON)', '-', self.name).lower()}/"
 
 
+_OF_WHAT_IS_DONE = frozenset((
+    "CopyIgnoredFile", "ExposeInvalidFormat", "ExposeProtoCasing", "InvalidBaseImagePlatform", "JSONArgsRecommended",
+    "MultipleInstructionsDisallowed", "SecretsUsedInArgOrEnv", "UndefinedVar", "WorkdirRelativePath",
+))  # fmt: skip
 _COPIED = "Attempting to copy a file that is excluded by .dockerignore"
 _PLATFORM = "in FROM is redundant as this is the default behavior"
 _COMMENT = (

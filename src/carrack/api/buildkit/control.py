@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from carrack import __version__
-from carrack.api.buildkit import attributes, filesync
+from carrack.api.buildkit import attributes, filesync, subrequests
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
 from carrack.api.buildkit.exporting import Exporting, Wish, check
@@ -90,7 +90,7 @@ class Control:
         asked = await call.recv_message()
         exports = _exports(asked)
         _refuse(asked, exports)
-        build = _Build(Watching("Dockerfile", b""), session=asked["Session"], allow=frozenset(asked["Entitlements"]))
+        build = _Build(Watching(), session=asked["Session"], allow=frozenset(asked["Entitlements"]))
         self._builds[asked["Ref"]] = build
         self._news.set()
         self._news = asyncio.Event()
@@ -127,7 +127,7 @@ class Control:
             raise NotSupported(f"the frontend {frontend} is not supported: {_FRONTEND} is")
         wanted = attributes.read(attrs)
         if wanted.request:
-            raise NotSupported(f"the request {wanted.request} is not supported by this version of Carrack")
+            raise NotSupported(f"the request {wanted.request} is not supported without the client's own build loop")
         session = await self._sessions.find(build.session)
         for name in wanted.cache_imports:
             _tell_import(build, name)
@@ -140,14 +140,11 @@ class Control:
     async def _request(self, build: _Build, session: Session, wanted: attributes.Wanted) -> Request:
         if wanted.remote:
             raise NotSupported("contexts from elsewhere are not supported by this version of Carrack with buildx")
-        names = [wanted.filename, f"{wanted.filename}.dockerignore", ".dockerignore"]
-        tree = await self._files(build, session, "dockerfile", "load build definition", names)
-        source = order.read(tree, wanted.filename)
+        source, patterns = await self._definition(build, session, wanted)
         contexts = {name: self._context(build, session, name, text) for name, text in wanted.contexts.items()}
         platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
         if len(wanted.platforms) > 1:
             raise NotSupported("several platforms at once are not supported by this version of Carrack")
-        patterns = _ignored(tree, wanted.filename)
         opened: list[Files] = []
 
         async def context() -> Files:
@@ -162,8 +159,17 @@ class Control:
             contexts=contexts, target=wanted.target, network=wanted.network, extra_hosts=wanted.extra_hosts,
             hostname=wanted.hostname or "buildkitsandbox", no_cache=wanted.no_cache,
             no_cache_stages=wanted.no_cache_stages, pull=wanted.pull, allow=build.allow,
-            limits=Limits(wanted.host_config), epoch=wanted.epoch, identity=f"{session.id}/{wanted.filename}",
+            ignored=ignore.Ignored(patterns), limits=Limits(wanted.host_config), epoch=wanted.epoch,
+            identity=f"{session.id}/{wanted.filename}",
         )  # fmt: skip
+
+    async def _definition(self, build: _Build, session: Session, wanted: attributes.Wanted) -> tuple[bytes, list[str]]:
+        """The Dockerfile, and the patterns of what its context leaves out."""
+        names = [wanted.filename, f"{wanted.filename}.dockerignore", ".dockerignore"]
+        tree = await self._files(build, session, "dockerfile", "load build definition", names)
+        source = order.read(tree, wanted.filename)
+        build.watching.reads(wanted.filename, source)
+        return source, _ignored(tree, wanted.filename)
 
     def _context(self, build: _Build, session: Session, name: str, text: str) -> Any:
         kind, _, rest = text.partition(":")
@@ -205,11 +211,22 @@ class Control:
         build = await self._find(_build_id(call))
         if asked["Definition"] is not None and asked["Definition"]["definition"]:
             raise NotSupported("builds of another frontend's graph are not supported by this version of Carrack")
+        wanted = attributes.read(asked["FrontendOpt"])
+        if wanted.request and asked["Frontend"] == _FRONTEND:
+            await call.send_message({"result": {"metadata": await self._answer(build, wanted)}})
+            return
         name = await self._run(build, asked["Frontend"], asked["FrontendOpt"])
         wish = build.results[name]
         config = document.encode(dict(results.config(wish.result, times.now(), wish.labels)))
         answer = {"ref": {"id": name}, "metadata": {"containerimage.config": config}}
         await call.send_message({"result": answer})
+
+    async def _answer(self, build: _Build, wanted: attributes.Wanted) -> dict[str, bytes]:
+        """What is asked about a Dockerfile instead of its build."""
+        session = await self._sessions.find(build.session)
+        source, patterns = await self._definition(build, session, wanted)
+        platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
+        return await subrequests.answer(wanted, source, patterns, self._builder, platform)
 
     async def _return(self, call: Any) -> None:
         asked = await call.recv_message()

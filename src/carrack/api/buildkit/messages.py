@@ -43,7 +43,7 @@ VERTEX_STATUS = table(
     started=(7, TIME), completed=(8, TIME),
 )  # fmt: skip
 VERTEX_LOG = table(vertex=(1, "text"), timestamp=(2, TIME), stream=(3, "int"), msg=(4, "bytes"))
-SOURCE = table(filename=(1, "text"), data=(2, "bytes"))
+SOURCE = table(filename=(1, "text"), data=(2, "bytes"), language=(4, "text"))
 POSITION = table(line=(1, "int"), character=(2, "int"))
 RANGE = table(start=(1, POSITION), end=(2, POSITION))
 VERTEX_WARNING = table(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from carrack.model import times
 
 if TYPE_CHECKING:
+    from carrack.dockerfile.checks import Breach
     from carrack.engine.build.progress import Vertex
 
 Message = dict[str, Any]
@@ -18,15 +19,18 @@ _MOST_LOG = 2 << 20  # bytes kept of one build's output, for who comes late
 class Watching:
     """See Progress of carrack.engine.build."""
 
-    def __init__(self, name: str, source: bytes) -> None:
-        """``name`` and ``source``: the Dockerfile, to show the lines that warnings are about."""
-        self._name = name
-        self._source = source
+    def __init__(self) -> None:
+        self._name = "Dockerfile"
+        self._source = b""
         self._told: list[Message] = []
         self._started: dict[str, Message] = {}
         self._news = asyncio.Event()
         self._ended = False
         self._logged = 0
+
+    def reads(self, name: str, source: bytes) -> None:
+        """Which Dockerfile it is, to show the lines that warnings are about."""
+        self._name, self._source = name, source
 
     async def messages(self) -> AsyncIterator[Message]:
         """All that was told, and what will be, until the build is over."""
@@ -70,13 +74,17 @@ class Watching:
             message = self._started.get(vertex.digest, {"digest": vertex.digest, "name": vertex.name, "started": now()})
             self._tell({"vertexes": [{**message, "completed": now(), "cached": cached, "error": error}]})
 
-    def warned(self, vertex: Vertex | None, text: str, line: int = 0) -> None:
+    def warned(self, vertex: Vertex | None, text: str, line: int = 0, breach: Breach | None = None) -> None:
         """See Progress."""
         digest = vertex.digest if vertex is not None else next(iter(self._started), "")
-        warning: Message = {"vertex": digest, "level": 1, "short": text.encode()}
+        shown = f"{text} (line {line})" if line else text
+        warning: Message = {"vertex": digest, "level": 1, "short": shown.encode()}
+        if breach is not None:
+            warning |= {"detail": [breach.rule.description.encode()], "url": breach.rule.url}
         if line:
-            warning["info"] = {"filename": self._name, "data": self._source}
-            warning["ranges"] = [{"start": {"line": line}, "end": {"line": line}}]
+            end = breach.place.end if breach is not None else line
+            warning["info"] = {"filename": self._name, "data": self._source, "language": "Dockerfile"}
+            warning["ranges"] = [{"start": {"line": line}, "end": {"line": end}}]
         self._tell({"warnings": [warning]})
 
     def _tell(self, message: Message) -> None:

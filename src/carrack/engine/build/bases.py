@@ -35,12 +35,14 @@ class ImageBases:
     ) -> Result:
         """See Bases. Raises NotFound, and whatever a registry says, with the name."""
         name = name.removeprefix(_IMAGE)
-        image = await self._image(name, platform, request, vertex, progress)
-        history = tuple(image.config.get("history", ()))
-        return Result(
-            state.begin(image.config.get("config", {})), image_config.platform_of(image.config), image.diff_ids,
-            history, image.config, image.id,
-        )  # fmt: skip
+        return _begun(await self._image(name, platform, request, vertex, progress))
+
+    async def known(self, name: str, platform: Platform) -> Result | None:
+        """See Known."""
+        try:
+            return _begun(await self._store.resolve(name.removeprefix(_IMAGE), platform))
+        except (NotFound, InvalidArgument):
+            return None
 
     async def _image(
         self, name: str, platform: Platform, request: Request, vertex: Vertex, progress: Progress
@@ -65,3 +67,11 @@ class ImageBases:
             kind = type(error) if isinstance(error, CarrackError) else InvalidArgument
             raise kind(f"{name}: failed to resolve source metadata: {error}") from error
         return image
+
+
+def _begun(image: Image) -> Result:
+    history = tuple(image.config.get("history", ()))
+    return Result(
+        state.begin(image.config.get("config", {})), image_config.platform_of(image.config), image.diff_ids,
+        history, image.config, image.id,
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from carrack.engine.build.progress import STDERR, Vertex
 
 if TYPE_CHECKING:
+    from carrack.dockerfile.checks import Breach
     from carrack.dockerfile.file import Stage
     from carrack.engine.images.progress import Message
 
@@ -69,7 +70,7 @@ class Classic:
             told.done = True
             self._flush()
 
-    def warned(self, vertex: Vertex | None, text: str, line: int = 0) -> None:
+    def warned(self, vertex: Vertex | None, text: str, line: int = 0, breach: Breach | None = None) -> None:
         """See Progress."""
         where = f" (line {line})" if line else ""
         self._put({"stream": f"[Warning] {text}{where}\n"})

@@ -93,6 +93,7 @@ def request(asked: Asked, tree: Tree) -> Request:
         squash=asked.squash,
         limits=Limits(asked.host_config),
         style=asked.style,
+        ignored=hidden,
         identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",
     )
 

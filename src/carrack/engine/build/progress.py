@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from carrack.dockerfile.checks import Breach
 
 STDOUT, STDERR = 1, 2
 
@@ -52,8 +55,8 @@ class Progress(Protocol):
     def ended(self, vertex: Vertex, *, cached: bool = False, error: str = "", reason: str = "") -> None:
         """It is done, was found in the cache, or has failed. ``reason``: why it had to be done (``--explain``)."""
 
-    def warned(self, vertex: Vertex | None, text: str, line: int = 0) -> None:
-        """Something that is not wrong enough to stop."""
+    def warned(self, vertex: Vertex | None, text: str, line: int = 0, breach: Breach | None = None) -> None:
+        """Something that is not wrong enough to stop; ``breach``: the rule of Dockerfiles that it is against."""
 
 
 class Silent:
@@ -71,5 +74,5 @@ class Silent:
     def ended(self, vertex: Vertex, *, cached: bool = False, error: str = "", reason: str = "") -> None:
         """See Progress."""
 
-    def warned(self, vertex: Vertex | None, text: str, line: int = 0) -> None:
+    def warned(self, vertex: Vertex | None, text: str, line: int = 0, breach: Breach | None = None) -> None:
         """See Progress."""

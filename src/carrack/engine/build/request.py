@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from carrack.dockerfile.file import Dockerfile
+from carrack.dockerfile.ignore import Ignored
 from carrack.oci.platform import Platform
 from carrack.registry.credentials import Credentials
 from carrack.storage.trees.base import Tree
@@ -55,7 +56,8 @@ class Request:
     the face to text), or another stage; ``epoch``: SOURCE_DATE_EPOCH in seconds, None for now.
 
     ``allow``: entitlements (``network.host``, ``security.insecure``); ``style``: how history is written, as Docker's
-    classic builder does or as BuildKit does; ``identity``: what makes two builds versions of one."""
+    classic builder does or as BuildKit does; ``identity``: what makes two builds versions of one; ``ignored``: what the
+    client left out of its context."""
 
     file: Dockerfile
     context: OpenFiles
@@ -78,6 +80,7 @@ class Request:
     style: str = "buildkit"
     identity: str = ""
     cache_from: tuple[str, ...] = ()
+    ignored: Ignored | None = None
     squash: bool = False
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from carrack.engine.build.checking import Checking
 from carrack.engine.build.doing import Doer, Fetcher, Mounter
 from carrack.engine.build.export import Exporter
 from carrack.engine.build.progress import Silent
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from carrack.engine.build.request import Request
     from carrack.engine.build.results import Result
     from carrack.engine.images.image import Image
+    from carrack.oci.platform import Platform
     from carrack.oci.reference import Reference
 
 
@@ -94,10 +96,18 @@ class Builder:
         self._going[identity] = task.cancel
         try:
             async with Solver(self.tools, self._bases, doer, request, progress, identity) as solver:
-                yield await solver.solve()
+                checking = Checking(request, solver.plan, self._bases, progress)
+                await checking.before()
+                result = await solver.solve()
+                checking.after(solver.images())
+                yield result
         finally:
             self._going.pop(identity, None)
             await doer.close()
+
+    async def known(self, name: str, platform: Platform) -> Result | None:
+        """See Known of carrack.engine.build.checking."""
+        return await self._bases.known(name, platform)
 
     def cancel(self, identity: str) -> None:
         """End a build that goes on. NotFound when there is none of that name."""

@@ -13,6 +13,7 @@ from carrack.dockerfile.file import parse_trigger
 from carrack.dockerfile.problem import DockerfileError
 from carrack.engine.build import keys, stages, state
 from carrack.engine.build.cache import Entry, base_of
+from carrack.engine.build.checking import Known
 from carrack.engine.build.progress import Vertex
 from carrack.engine.build.results import Result
 from carrack.engine.build.scope import Scope, global_scope
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _LAYERED = (c.Run, c.Copy, c.Add, c.Workdir)
 
 
-class Bases(Protocol):
+class Bases(Known, Protocol):
     """Where the images come from that stages begin with, or copy from."""
 
     async def result(
@@ -118,6 +119,10 @@ class Solver:
             raise _first(failures) from None
         return self._stages[self.plan.target].result()
 
+    def images(self) -> dict[str, Result]:
+        """The images that were looked up, by name and platform (``alpine:3 linux/amd64``)."""
+        return {key: task.result() for key, task in self._images.items() if task.done() and not task.exception()}
+
     def _stage(self, index: int) -> asyncio.Task[Result]:
         if index not in self._stages:
             assert self._group is not None
@@ -183,8 +188,6 @@ class Solver:
     async def _command(self, below: Result, command: c.Command, index: int, place: tuple[int, int, int]) -> Result:
         escape = self._request.file.directives.escape
         advanced = state.advance(below.state, command, self._scope, escape)
-        for name in sorted(advanced.unset):
-            self._progress.warned(None, f"Usage of undefined variable '${name}'", command.place.line)
         created = self._now(below.created)
         diff_id = ""
         if advanced.step is not None:

@@ -49,12 +49,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """``step`` None: only the config changed. ``created_by``: the line of history. ``unset``: names used in vain."""
+    """``step`` None: only the config changed. ``created_by``: the line of history."""
 
     state: State
     step: Step | None
     created_by: str
-    unset: frozenset[str] = frozenset()
 
 
 def split_env(word: str) -> tuple[str, str]:
@@ -78,10 +77,9 @@ def begin(config: RunConfig, inherited: State | None = None) -> State:
 
 def advance(state: State, command: c.Command, scope: Scope, escape: str = "\\") -> Advanced:
     """What ``command`` makes of ``state``. Raises DockerfileError."""
-    lexer = Lexer(escape)
-    expanded = expansion.expand(command, lexer, state.values())
+    expanded = expansion.expand(command, Lexer(escape), state.values())
     after, step, line = _RULES[type(expanded)](state, expanded, scope)
-    return Advanced(after, step, line, frozenset(lexer.unset))
+    return Advanced(after, step, line)
 
 
 _Result = tuple[State, Step | None, str]

@@ -99,7 +99,7 @@ def test_older_clients_name_the_frontend_at_once(workshop: Workshop) -> None:
     ("bridge", "asked"),
     [
         ({"Frontend": "gateway.v0"}, {}),
-        ({"FrontendOpt": {"requestid": "frontend.outline"}}, {}),
+        ({"FrontendOpt": {"requestid": "frontend.other"}}, {}),
         ({"FrontendOpt": {"platform": "linux/amd64,linux/arm64"}}, {}),
         ({"FrontendOpt": {"context": "https://x/y.git"}}, {}),
         ({"Definition": {"definition": [b"x"]}}, {}),

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from carrack.api.buildkit.watching import Watching
+from carrack.dockerfile import checks, file
 from carrack.engine.build.progress import Vertex
 
 VERTEX = Vertex("sha256:a", "[1/2] RUN x", ("sha256:b",))
@@ -11,13 +12,14 @@ VERTEX = Vertex("sha256:a", "[1/2] RUN x", ("sha256:b",))
 
 def test_all_is_told_to_who_comes_late_and_early() -> None:
     async def run() -> None:
-        watching = Watching("D", b"FROM x")
+        watching = Watching()
 
         async def collect() -> list[dict[str, Any]]:
             return [message async for message in watching.messages()]
 
         early = asyncio.get_running_loop().create_task(collect())
         await asyncio.sleep(0)
+        watching.reads("D", b"FROM x")
         watching.started(VERTEX)
         watching.started(Vertex("sha256:q", "ENV", quiet=True))
         watching.log(VERTEX, 2, b"out")
@@ -40,11 +42,27 @@ def test_all_is_told_to_who_comes_late_and_early() -> None:
 
 def test_output_is_bounded() -> None:
     async def run() -> None:
-        watching = Watching("D", b"")
+        watching = Watching()
         for _ in range(50):
             watching.log(VERTEX, 1, b"x" * 100_000)
         watching.close()
         total = [len(log["msg"]) async for message in watching.messages() for log in message["logs"]]
         assert sum(total) <= 2 << 20
+
+    asyncio.run(run())
+
+
+def test_breaches_of_rules() -> None:
+    async def run() -> None:
+        watching = Watching()
+        watching.reads("D", b"FROM scratch AS A")
+        (breach,) = checks.check(file.parse("FROM scratch AS A"))
+        watching.warned(None, f"{breach.rule.name}: {breach.detail}", 1, breach)
+        watching.close()
+        ((warning,),) = [message["warnings"] async for message in watching.messages()]
+        assert warning["short"] == b"StageNameCasing: Stage name 'A' should be lowercase (line 1)"
+        assert warning["detail"] == [b"Stage names should be lowercase"]
+        assert warning["url"] == "https://docs.docker.com/go/dockerfile/rule/stage-name-casing/"
+        assert warning["info"] == {"filename": "D", "data": b"FROM scratch AS A", "language": "Dockerfile"}
 
     asyncio.run(run())

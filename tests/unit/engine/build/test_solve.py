@@ -234,14 +234,6 @@ def test_a_cancelled_build_leaves_the_other_its_work(workshop: Workshop) -> None
     asyncio.run(run())
 
 
-def test_undefined_variables_are_told(workshop: Workshop) -> None:
-    async def run() -> None:
-        _, watcher = await workshop.build("FROM base\nENV X=$NONE")
-        assert watcher.warnings == ["Usage of undefined variable '$NONE'"]
-
-    asyncio.run(run())
-
-
 def test_copy_from_a_stage_into_a_folder(workshop: Workshop) -> None:
     async def run() -> None:
         result, _ = await workshop.build("FROM base AS s\nRUN one\nFROM scratch\nCOPY --from=s /one /two/")

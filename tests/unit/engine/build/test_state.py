@@ -122,10 +122,6 @@ def test_a_stage_on_a_stage_keeps_its_arguments() -> None:
     assert (now.arguments, now.command_given) == ({"A": "1"}, False)
 
 
-def test_unset_variables() -> None:
-    assert after("ENV A=$none").unset == {"none"}
-
-
 def test_values() -> None:
     assert State({"Env": ["A=1"]}, arguments={"A": "2", "B": "3"}).values() == {"A": "1", "B": "3"}
 
