@@ -59,7 +59,8 @@ class Crowd:
             raise Failed(f"{target.title}: shows {len(shown) - 1} of {self._count} containers")
         with target.connect() as api:
             asked = time.perf_counter()
-            api.request("GET", "/containers/json?all=1")
+            api.send("GET", "/containers/json?all=1")
+            api.receive()
             answered = time.perf_counter()
         return {"wall": (told - began) * 1000, "api": (answered - asked) * 1000, "PSS": self._each[target.host]}
 

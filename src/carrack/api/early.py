@@ -22,10 +22,10 @@ PING = {
     "Pragma": "no-cache",
     "Swarm": "inactive",
 }
-_OLDEST = (1, 48)
-"""Older clients get rows of another form."""
-
-_LINE = re.compile(rb"(GET|HEAD) (?:/v([0-9.]+))?(/_ping|/containers/json)(?:\?all=(1|0|true|false))? HTTP/1\.1\r\n")
+_LINE = re.compile(
+    rb"(GET|HEAD) (?:/v([0-9.]+))?(/_ping|/containers/json)"
+    rb"(?:\?all=(1|0|true|false)(?:&fields=((?:[A-Za-z]|%2C)+))?)? HTTP/1\.1\r\n"
+)
 _CONNECTION = re.compile(rb"\r\nconnection:(?![ \t]*keep-alive[ \t]*\r\n)", re.IGNORECASE)
 _NO_BODY: Mapping[bytes, list[bytes]] = {b"content-length": [b"0"]}
 
@@ -48,22 +48,27 @@ class Early:
         match = _LINE.match(head)
         if match is None or _CONNECTION.search(head) or not _bodiless(head):
             return None
-        method, version, path, everything = match.groups()
-        if (response := self._response(method, version, path, everything)) is None:
+        if (response := self._response(*match.groups())) is None:
             return None
-        body = b"" if method == b"HEAD" else response.body
+        body = b"" if match[1] == b"HEAD" else response.body
         return answer_head(200, "OK", fields_of(response, self._headers), len(response.body)) + body
 
-    def _response(self, method: bytes, version: bytes | None, path: bytes, everything: bytes | None) -> Response | None:
+    def _response(
+        self, method: bytes, version: bytes | None, path: bytes, everything: bytes | None, fields: bytes | None
+    ) -> Response | None:
         try:
             spoken = versions.parse(version.decode(), self._minimum) if version else versions.CURRENT
         except InvalidArgument:
             return None
         if path == b"/_ping":
             return ping(method.decode()) if everything is None else None
-        if method == b"HEAD" or spoken < _OLDEST:
+        if method == b"HEAD":
             return None
-        return encoded_json(self._summaries.unfiltered(everything in (b"1", b"true")))
+        names = (fields or b"").decode().replace("%2C", ",")
+        try:
+            return encoded_json(self._summaries.unfiltered(everything in (b"1", b"true"), spoken, names))
+        except InvalidArgument:
+            return None  # for the server to refuse
 
 
 def _bodiless(head: bytes) -> bool:

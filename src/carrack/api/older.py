@@ -48,6 +48,11 @@ def container_rows(rows: list[Document], version: Version) -> list[Document]:
     return [{**row, "HostConfig": _without(row["HostConfig"], "Annotations")} for row in rows]
 
 
+def rows_form(version: Version) -> int:
+    """A number for the form that `container_rows` gives: versions with the same number have the same."""
+    return (version >= (1, 48)) + (version >= (1, 46))
+
+
 def container(document: Document, version: Version) -> Document:
     """A container: its image's manifest came with 1.48."""
     return document if version >= (1, 48) else _without(document, "ImageManifestDescriptor")

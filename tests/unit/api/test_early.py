@@ -47,6 +47,7 @@ def early(**changes: Any) -> Early:
     ("line", "names"),
     [
         ("GET /containers/json", ["/name1"]),
+        ("GET /v1.41/containers/json", ["/name1"]),
         ("GET /v1.48/containers/json", ["/name1"]),
         ("GET /v1.51/containers/json?all=1", ["/name2", "/name1"]),
         ("GET /v1.51/containers/json?all=0", ["/name1"]),
@@ -70,7 +71,7 @@ def test_the_list(line: str, names: list[str]) -> None:
         head("GET /containers/json?all=1&limit=1"),
         head("GET /containers/json?all=yes"),
         head("GET /_ping?all=1"),
-        head("GET /v1.47/containers/json"),  # rows of another form
+        head("GET /containers/json?all=1&fields=Id%2CNmaes"),
         head("GET /v1.40/containers/json"),
         head("GET /v1.99/_ping"),
         head("GET /v/_ping"),
@@ -100,7 +101,8 @@ def test_answers_are_those_of_the_whole_engine(tmp_path: Path) -> None:
         return ping(request.method)
 
     async def answer_list(request: Request) -> Response:
-        return encoded_json(Summaries(made).unfiltered(request.query.flag("all")))
+        fields = request.query.text("fields")
+        return encoded_json(Summaries(made).unfiltered(request.query.flag("all"), request.version, fields))
 
     routes = [
         Route("GET", "/_ping", answer_ping),
@@ -108,8 +110,11 @@ def test_answers_are_those_of_the_whole_engine(tmp_path: Path) -> None:
         Route("GET", "/containers/json", answer_list),
     ]
 
+    some = "GET /containers/json?all=1&fields=Id%2CNames%2CStatus"
+
     async def client(address: str) -> None:
-        for line in ("HEAD /_ping", "GET /v1.51/_ping", "GET /containers/json?all=true"):
+        lists = "GET /containers/json?all=true", some, "GET /v1.45/containers/json?all=1"
+        for line in ("HEAD /_ping", "GET /v1.51/_ping", *lists):
             whole = await exchange(address, head(line, "Connection: close"))
             first = Early(made, versions.MINIMUM, False).answer(head(line))
             assert first is not None

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.containers import FakeRecords, container
 
+from carrack.api import older
 from carrack.api.response import encode_json
 from carrack.api.summaries import Summaries
 from carrack.engine.containers import listing
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.store import ContainerStore
+from carrack.errors import InvalidArgument
 from carrack.model import times
 
 START = 1_700_000_000 * 10**9
@@ -123,7 +125,7 @@ def test_coming_going_and_renaming_are_shown(clock: Clock) -> None:
     for c in list(store):
         asyncio.run(store.delete(c))
     assert summaries.unfiltered(True) == b"[]\n"
-    assert not summaries._rows
+    assert not any(kept.rows for kept in summaries._kept.values())
 
 
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=8))
@@ -145,3 +147,50 @@ def test_a_clock_set_back_is_followed(clock: Clock) -> None:
     summaries.unfiltered(True)
     clock.now -= 90 * SECOND
     assert summaries.unfiltered(True) == anew(store)
+
+
+@pytest.mark.parametrize("version", [(1, 41), (1, 45), (1, 46), (1, 47), (1, 48), (1, 51)])
+def test_older_versions_have_their_own_rows(clock: Clock, version: tuple[int, int]) -> None:
+    store = filled()
+    for c in store:
+        c.host_config = {**c.host_config, "Annotations": {"Status": 'a "Status":"b"'}}
+        c.image_manifest = {"digest": "sha256:" + "a" * 64}
+    summaries = Summaries(store)
+    for _ in range(3):
+        rows = [listing.row(c, clock.now) for c in listing.select(store, store.find, lambda _: set(), everything=True)]
+        assert summaries.unfiltered(True, version) == encode_json(older.container_rows(rows, version))
+        assert summaries.of(list(store)[::-1], version) == summaries.unfiltered(True, version)
+        clock.now += 61 * SECOND
+
+
+def test_only_some_fields(clock: Clock) -> None:
+    store = filled()
+    summaries = Summaries(store)
+    for _ in range(3):
+        rows = json.loads(anew(store))
+        assert summaries.unfiltered(True, fields="Status,Id") == encode_json(
+            [{"Id": row["Id"], "Status": row["Status"]} for row in rows]
+        )
+        assert json.loads(summaries.unfiltered(True, fields="Status")) == [{"Status": row["Status"]} for row in rows]
+        assert json.loads(summaries.unfiltered(True, fields="Names")) == [{"Names": row["Names"]} for row in rows]
+        clock.now += 61 * SECOND
+    with pytest.raises(InvalidArgument, match="no 'Nmaes' in the list of containers: Id, Names"):
+        summaries.unfiltered(True, fields="Id,Nmaes")
+
+
+def test_clients_that_ask_for_many_forms_fill_nothing(clock: Clock) -> None:
+    summaries = Summaries(filled())
+    for first in listing.FIELDS:
+        for second in listing.FIELDS:
+            summaries.unfiltered(True, fields=f"{first},{second}") if first != second else None
+    assert len(summaries._kept) == 8
+
+
+def test_words_of_time_alone_make_no_row_anew(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled()
+    summaries = Summaries(store)
+    summaries.unfiltered(True)
+    clock.now += 3600 * SECOND
+    expected = anew(store)
+    monkeypatch.setattr(listing, "row", lambda *_: pytest.fail("made again"))
+    assert summaries.unfiltered(True) == expected

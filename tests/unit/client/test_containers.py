@@ -32,6 +32,11 @@ from carrack.client.transport import Daemon
             "DELETE /containers/c?force=1&v=1",
         ),
         (lambda d: containers.listing(d, everything=True, limit=2), (200, []), "GET /containers/json?all=1&limit=2"),
+        (
+            lambda d: containers.listing(d, everything=True, fields="Id,Names"),
+            (200, []),
+            "GET /containers/json?all=1&fields=Id%2CNames",
+        ),
         (lambda d: containers.inspect(d, "c", size=True), (200, {}), "GET /containers/c/json?size=1"),
         (lambda d: containers.wait(d, "c", "removed").read(), (200, {}), "POST /containers/c/wait?condition=removed"),
         (lambda d: containers.resize(d, "c", 2, 3), (200, None), "POST /containers/c/resize?h=2&w=3"),

@@ -55,9 +55,9 @@ class _Face:
         self._summaries = Summaries(services.store)
 
     async def list(self, request: Request) -> Response:
-        query = request.query
-        if request.version >= (1, 48) and not ("filters" in query or "limit" in query or "size" in query):
-            return encoded_json(self._summaries.unfiltered(query.flag("all")))
+        query, fields = request.query, request.query.text("fields")
+        if not ("filters" in query or "limit" in query or "size" in query):
+            return encoded_json(self._summaries.unfiltered(query.flag("all"), request.version, fields))
         filters = query.filters()
         images = {word: await self._s.image_ids(word) for word in filters.get("ancestor", ())}
         chosen = listing.select(
@@ -68,14 +68,15 @@ class _Face:
             limit=request.query.integer("limit", 0) or 0,
             filters=filters,
         )
-        if request.version >= (1, 48) and not query.flag("size"):
-            return encoded_json(self._summaries.of(chosen))
+        if not query.flag("size"):
+            return encoded_json(self._summaries.of(chosen, request.version, fields))
+        if fields:
+            raise InvalidArgument("fields: sizes are only told with all fields: leave out either fields or size")
         now = times.now()
         rows = [listing.row(c, now) for c in chosen]
-        if query.flag("size"):
-            for row, c in zip(rows, chosen, strict=True):
-                await self._add_size(row, c)
-            rows = [listing.sized(row) for row in rows]
+        for row, c in zip(rows, chosen, strict=True):
+            await self._add_size(row, c)
+        rows = [listing.sized(row) for row in rows]
         return json_response(older.container_rows(rows, request.version))
 
     async def _add_size(self, document: Document, c: Container) -> None:

@@ -20,7 +20,7 @@ from carrack.client import containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
     from carrack.cli.command import Session
@@ -46,16 +46,22 @@ HEADINGS = {
 }
 
 
+_USUAL = "Id,Names,Image,ImageID,Command,Created,Ports,Status"
+"""What is needed of a row for the usual table."""
+
+
 def _ps(session: "Session", parsed: "Parsed") -> int:
     last = parsed.number("last") or -1
     limit = 1 if parsed.flag("latest") else max(last, 0)
     form, full = wanted_form(parsed, session.settings.text("psFormat")), parsed.flag("no-trunc")
+    sized = parsed.flag("size") or ".Size" in form or "json ." in form
     found = containers.listing(
         session.daemon,
         everything=parsed.flag("all") or limit > 0,
         limit=limit,
-        size=parsed.flag("size") or ".Size" in form or "json ." in form,
+        size=sized,
         filters=wanted_filters(parsed),
+        fields="" if sized else "Id" if parsed.flag("quiet") else _USUAL if form in ("", "table") else "",
     )
     if parsed.flag("quiet"):
         if form not in ("", "table"):
@@ -63,17 +69,40 @@ def _ps(session: "Session", parsed: "Parsed") -> int:
         for item in found:
             write(short_id(item["Id"], full))
         return 0
-    from carrack.cli.render.table import print_rows
+    from carrack.cli.render.table import print_columns, print_rows
 
     usual = "ID Image Command RunningFor Status Ports Names" + (" Size" if parsed.flag("size") else "")
-    names = usual.split() if form in ("", "table") else None
-    print_rows([row(item, full, names) for item in found], HEADINGS, usual, form, "*formatter.ContainerContext")
+    if form in ("", "table"):
+        print_columns([[HEADINGS[name], *column(name, found, full)] for name in usual.split()])
+    else:
+        print_rows([row(item, full) for item in found], HEADINGS, usual, form, "*formatter.ContainerContext")
     return 0
 
 
-def row(item: "Document", full: bool = False, names: "Iterable[str] | None" = None) -> "dict[str, Any]":
-    """What a template may show of one entry of the API's listing, or only the cells of these ``names``."""
-    return {name: _CELLS[name](item, full) for name in names or _CELLS}
+def row(item: "Document", full: bool = False) -> "dict[str, Any]":
+    """What a template may show of one entry of the API's listing."""
+    return {name: cell(item, full) for name, cell in _CELLS.items()}
+
+
+def column(name: str, found: "list[Document]", full: bool) -> list[str]:
+    """One cell of each entry. Those that many containers have the same are made once."""
+    cell, fields = _CELLS[name], _ALIKE.get(name)
+    if fields is None:
+        return [cell(item, full) for item in found]
+    first, second = fields
+    made: dict[tuple[Any, Any], str] = {}
+    cells = []
+    for item in found:
+        key = item.get(first), item.get(second)
+        text = made.get(key)
+        if text is None:
+            text = made[key] = cell(item, full)
+        cells.append(text)
+    return cells
+
+
+_ALIKE = {"Image": ("Image", "ImageID"), "Command": ("Command", ""), "RunningFor": ("Created", "")}
+"""Columns of which many containers have the same cell, and what the cell shows."""
 
 
 def _mounts(item: "Document", full: bool) -> str:
@@ -83,12 +112,12 @@ def _mounts(item: "Document", full: bool) -> str:
 
 _CELLS: "dict[str, Callable[[Document, bool], Any]]" = {
     "ID": lambda item, full: short_id(item["Id"], full),
-    "Names": lambda item, full: ",".join(_names(item.get("Names") or [], full)),
+    "Names": lambda item, full: _names(item.get("Names") or [], full),
     "Image": lambda item, full: _image(item, full),
     "Command": lambda item, full: quoted(ellipsis(item.get("Command") or "", 1 << 30 if full else 20)),
     "CreatedAt": lambda item, _: local_time(item["Created"]),
     "RunningFor": lambda item, _: ago(item["Created"]),
-    "Ports": lambda item, _: ports(item.get("Ports") or []),
+    "Ports": lambda item, _: ports(item["Ports"]) if item.get("Ports") else "",
     "State": lambda item, _: item.get("State", ""),
     "Status": lambda item, _: item.get("Status", ""),
     "Size": lambda item, _: _size(item),
@@ -133,10 +162,12 @@ def _host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _names(names: list[str], full: bool) -> list[str]:
+def _names(names: list[str], full: bool) -> str:
     """Without the slash; names that links gave (with a slash in their midst) only in full."""
+    if len(names) == 1:
+        return names[0].removeprefix("/")
     plain = [name.removeprefix("/") for name in names]
-    return plain if full else [name for name in plain if "/" not in name]
+    return ",".join(plain if full else [name for name in plain if "/" not in name])
 
 
 def _image(item: "Document", full: bool) -> str:

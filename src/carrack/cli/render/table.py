@@ -8,7 +8,7 @@ from carrack.cli.command import write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
 _LEAST, _GAP = 10, 3
@@ -39,16 +39,20 @@ def write_columns(lines: list[list[str]]) -> None:
         write("\n".join(layout(lines, _terminal_width())))
 
 
+def print_columns(columns: list[list[str]]) -> None:
+    """Print the usual table, given by its columns, a title first in each: a thousand rows are quicker by it."""
+    width = _terminal_width()
+    lines = _plain(columns, width, _LEAST)
+    write("\n".join(layout([list(row) for row in zip(*columns, strict=True)], width) if lines is None else lines))
+
+
 def layout(lines: list[list[str]], width: int = 0, least: int = _LEAST) -> list[str]:
     """Lines of cells (titles first) as text, columns at least ``least`` wide and shortened to fit ``width``."""
     count = max(map(len, lines), default=0)
-    if (
-        count
-        and not width
-        and all(len(line) == count for line in lines)
-        and all("".join(line).isascii() for line in lines)
-    ):
-        return _plain(lines, least)
+    if count and all(len(line) == count for line in lines):
+        plain = _plain(list(zip(*lines, strict=True)), width, least)
+        if plain is not None:
+            return plain
     widths = [
         max((display_width(line[index]) for line in lines if index < len(line)), default=0) for index in range(count)
     ]
@@ -57,11 +61,18 @@ def layout(lines: list[list[str]], width: int = 0, least: int = _LEAST) -> list[
     return [_line(line, widths, least) for line in lines]
 
 
-def _plain(lines: list[list[str]], least: int) -> list[str]:
-    """The same where nothing is wide, nothing missing and nothing to be shortened: many rows are quicker by it."""
-    widths = [max(least, max(map(len, column)) + _GAP) for column in zip(*lines, strict=True)]
-    form = "".join(f"%-{width}s" for width in widths[:-1]) + "%s"
-    return [form % tuple(line) for line in lines]
+def _plain(columns: "Sequence[Sequence[str]]", width: int, least: int) -> list[str] | None:
+    """The same where nothing is wide and nothing to be shortened, which many rows are quicker by; None elsewhere."""
+    for column in columns:
+        text = "".join(column)
+        if not (text.isascii() or text.replace("\u2026", "").isascii()):
+            return None
+    longest = [max(map(len, column)) for column in columns]
+    widths = [max(least, each + _GAP) for each in longest[:-1]]
+    if width and sum(widths) + longest[-1] > width:
+        return None
+    form = "".join(f"%-{each}s" for each in widths) + "%s"
+    return [form % line for line in zip(*columns, strict=True)]
 
 
 def display_width(text: str) -> int:

@@ -17,6 +17,11 @@ from carrack.model.units import human_duration, human_duration_lasts
 Filters = dict[str, list[str]]
 NEVER = 1 << 63
 STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+FIELDS = (
+    "Id", "Names", "Image", "ImageID", "ImageManifestDescriptor", "Command", "Created", "Ports", "Labels", "State",
+    "Status", "HostConfig", "NetworkSettings", "Mounts",
+)  # fmt: skip
+"""What a row has; the manifest of its image is not there for every container."""
 _FILTERS = {
     "ancestor", "before", "exited", "id", "isolation", "label", "name", "status", "health", "since", "volume",
     "network", "is-task", "publish", "expose",
@@ -139,7 +144,7 @@ def select(
             continue
         if filters.get("ancestor") and c.image_id not in images and c.image not in filters["ancestor"]:
             continue
-        if _matches(c, filters):
+        if not filters or _matches(c, filters):
             chosen.append(c)
     return chosen[:limit] if limit > 0 else chosen
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carrack.cli.commands.ps import ports
+from carrack.cli.commands.ps import column, ports, row
 
 
 def port(private: int, public: int = 0, address: str = "", kind: str = "tcp") -> dict[str, Any]:
@@ -32,3 +32,19 @@ def port(private: int, public: int = 0, address: str = "", kind: str = "tcp") ->
 )
 def test_ports(listed: list[dict[str, Any]], shown: str) -> None:
     assert ports(listed) == shown
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_columns_have_the_cells_of_rows(full: bool) -> None:
+    found: list[dict[str, Any]] = [
+        {"Id": "a" * 64, "Names": ["/web"], "Image": "busybox", "Command": "ls", "Created": 5, "Status": "Created"},
+        {"Id": "b" * 64, "Names": ["/web2", "/web/db"], "Image": "busybox", "ImageID": "sha256:" + "c" * 64},
+        {"Id": "d" * 64, "Names": ["/x"], "Image": "c" * 64, "ImageID": "sha256:" + "c" * 64, "Created": 5},
+        {"Id": "e" * 64, "Image": "busybox", "Command": "sleep " + "1" * 40, "Ports": [port(80)], "Created": 1 << 31},
+    ]
+    for name in ("ID", "Image", "Command", "Status", "Ports", "Names"):
+        assert column(name, found, full) == [row({"Created": 1, **item}, full)[name] for item in found]
+    assert column("Names", found, False) == ["web", "web2", "x", ""]
+    assert column("Image", found, False) == ["busybox", "busybox", "c" * 12, "busybox"]
+    del found[1]
+    assert column("RunningFor", found, full) == [row(item, full)["RunningFor"] for item in found]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from carrack.cli.render.table import display_width, layout, print_rows, shortened
+from carrack.cli.render.table import display_width, layout, print_columns, print_rows, shortened
 
 HEADINGS = {"ID": "ID", "Names": "NAMES", "Ports": "PORTS"}
 ROWS = [{"ID": "1", "Names": "web", "Ports": "a-rather-long-text", "Label": lambda key: key.upper()}]
@@ -27,6 +27,20 @@ def test_a_narrow_terminal_shortens_what_is_not_a_name() -> None:
     assert "…" in lines[1]
     unbroken = layout([["NAMES", "X"], ["n" * 90, "y"]], 40)
     assert unbroken[1].startswith("n" * 90), "a name is never cut"
+
+
+@pytest.mark.parametrize("width", [0, 30, 34, 35, 80])
+@pytest.mark.parametrize("last", ["b", "b\u2026", "\u8239", "e\u0301"])
+def test_columns_and_rows_print_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, last: str
+) -> None:
+    monkeypatch.setattr("carrack.cli.render.table._terminal_width", lambda: width)
+    lines = [["ID", "STATUS", "NAMES"], ["1", "Up 12 seconds and more", "a"], ["22", "Created", last]]
+    print_columns([list(column) for column in zip(*lines, strict=True)])
+    shown = capsys.readouterr().out
+    assert shown == "\n".join(layout(lines, width)) + "\n"
+    assert layout([*lines, ["\u8239", "", ""]], width)[:3] == layout(lines, width), "the long way gives the same"
+    assert ("more" in shown) == (not width or width >= 36)
 
 
 def test_wide_characters() -> None:
