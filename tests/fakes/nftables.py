@@ -97,9 +97,6 @@ class FakeNftables(Nftables):
             else:
                 del held[place]
 
-    def has_table(self, table: str, family: Family = IPV4) -> bool:
-        return table in self._family(family)
-
     def chains(self, family: Family = IPV4) -> list[tuple[str, str]]:
         return [(name, chain) for name, table in self._family(family).items() for chain in table.chains]
 

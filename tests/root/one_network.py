@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from carrack.model.ports import PublishedPort
-from carrack.network import bridge_options
+from carrack.network import option_names
 from carrack.network.bindings import PortsDocument
 from carrack.network.bridge import BridgeSettings
 from carrack.network.endpoint import ParkedVeth
@@ -21,12 +21,12 @@ def plan_of(settings: BridgeSettings, network_id: str, name: str = "one") -> Net
     if settings.address6:
         subnets.append(Subnet(settings.subnet6, settings.gateway6))
     options = {
-        bridge_options.NAME: settings.name,
-        bridge_options.MTU: str(settings.mtu),
-        bridge_options.PREFIX + "enable_icc": str(not settings.isolated),
-        bridge_options.PREFIX + "enable_ip_masquerade": str(settings.masquerade),
-        bridge_options.PREFIX + "gateway_mode_ipv4": settings.gateway_mode4,
-        bridge_options.PREFIX + "gateway_mode_ipv6": settings.gateway_mode6,
+        option_names.BRIDGE_NAME: settings.name,
+        option_names.MTU: str(settings.mtu),
+        option_names.ICC: str(not settings.isolated),
+        option_names.MASQUERADE: str(settings.masquerade),
+        option_names.GATEWAY_MODE[4]: settings.gateway_mode4,
+        option_names.GATEWAY_MODE[6]: settings.gateway_mode6,
     }
     return NetworkPlan(network_id, name, BRIDGE, tuple(subnets), settings.internal, options)
 

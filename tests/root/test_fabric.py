@@ -344,7 +344,7 @@ def test_a_bridge_that_was_there_before_is_lent_and_left_as_it_was() -> None:
     options: Any = {"bridge__name": "crklent"}
     lent = plan("lent", 7, **options)
     with Netlink() as host:
-        host.batch([rtnetlink.add_bridge("crklent", 1500, rtnetlink.random_mac())])
+        host.batch([rtnetlink.add_bridge("crklent", 1500, "02:42:00:00:00:09")])
         bridge = rtnetlink.find_link(host, "crklent")
         assert bridge is not None
         host.batch([rtnetlink.add_address(bridge.index, "192.0.2.9/24")])

@@ -310,8 +310,8 @@ def test_what_a_crash_left_of_networks_never_recorded_is_removed_and_nothing_els
         await fabric.teardown()
 
     with Netlink() as host:
-        host.batch([rtnetlink.add_bridge("br-000000000000", 1500, rtnetlink.random_mac())])
-        host.batch([rtnetlink.add_bridge("dm-other", 1500, rtnetlink.random_mac())])
+        host.batch([rtnetlink.add_bridge("br-000000000000", 1500, "02:42:00:00:00:09")])
+        host.batch([rtnetlink.add_bridge("dm-other", 1500, "02:42:00:00:00:09")])
         host.batch([rtnetlink_kinds.mark("dm-other", f"carrack other {'a' * 64}")])
         asyncio.run(first())
         assert rtnetlink.find_link(host, f"dm-{lan().id[:12]}") is not None

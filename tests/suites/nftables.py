@@ -21,20 +21,24 @@ def element(port: int, target: int) -> Element:
     return Element([b"\6", struct.pack(">H", port)], [b"\x0a\xe8\0\2", struct.pack(">H", target)])
 
 
+def has_table(kernel: Nftables, family: Family = IPV4) -> bool:
+    return any(table == TABLE for table, _ in kernel.chains(family))
+
+
 def check_nftables(kernel: Nftables) -> None:
     """Run all of it against an empty rule set."""
     check_replacement(kernel)
     check_elements(kernel)
     check_transactions(kernel)
     kernel.commit([nftables.delete_table(TABLE), nftables.delete_table(TABLE, IPV6)])
-    assert not kernel.has_table(TABLE)
+    assert not has_table(kernel)
     assert kernel.base_chains() == {}
     with pytest.raises(FileNotFoundError):
         kernel.commit([nftables.delete_table(TABLE)])
 
 
 def check_replacement(kernel: Nftables) -> None:
-    assert not kernel.has_table(TABLE)
+    assert not has_table(kernel)
     for _ in range(2):
         kernel.commit(RULES.replacement([]))
         for family in (IPV4, IPV6):
@@ -42,7 +46,7 @@ def check_replacement(kernel: Nftables) -> None:
 
 
 def check_table(kernel: Nftables, family: Family) -> None:
-    assert kernel.has_table(TABLE, family)
+    assert has_table(kernel, family)
     chains = RULES.chains(family)
     assert kernel.base_chains(family) == {(TABLE, c.name): (c.kind, c.hook, c.priority, c.policy) for c in chains}
     raw = chains[0]

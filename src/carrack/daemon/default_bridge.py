@@ -13,9 +13,8 @@ from carrack.engine.networks.predefined import DefaultBridge
 from carrack.errors import InvalidArgument
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Netlink
+from carrack.network import option_names as names
 from carrack.network.plan import Subnet
-
-_BRIDGE = "com.docker.network.bridge."
 
 
 def all_pools(options: NetworkOptions, identity: str) -> tuple[Pool, ...]:
@@ -80,12 +79,12 @@ def _subnet(address: IPv4Interface | IPv6Interface, fixed: str, reserved: Mappin
 
 def _options(options: NetworkOptions) -> dict[str, str]:
     return {
-        _BRIDGE + "default_bridge": "true",
-        _BRIDGE + "enable_icc": _word(options.icc),
-        _BRIDGE + "enable_ip_masquerade": _word(options.masquerade),
-        _BRIDGE + "host_binding_ipv4": options.binding,
-        _BRIDGE + "name": options.bridge,
-        "com.docker.network.driver.mtu": str(options.mtu),
+        names.DEFAULT_BRIDGE: "true",
+        names.ICC: _word(options.icc),
+        names.MASQUERADE: _word(options.masquerade),
+        names.HOST_BINDING: options.binding,
+        names.BRIDGE_NAME: options.bridge,
+        names.MTU: str(options.mtu),
     }
 
 

@@ -38,7 +38,6 @@ from carrack.linux.nft_messages import (
     GETCHAIN,
     GETRULE,
     GETSETELEM,
-    GETTABLE,
     NEWCHAIN,
     SUBSYSTEM,
     Element,
@@ -120,16 +119,6 @@ class Nftables:
                     if error:
                         raise error
                     return
-
-    def has_table(self, table: str, family: Family = IPV4) -> bool:
-        """Whether the table is there."""
-        try:
-            self._netlink.get(message(GETTABLE, 0, text(1, table), f"look up nftables table {table}", family))
-        except OSError as e:
-            if e.errno == errno.ENOENT:
-                return False
-            raise
-        return True
 
     def chains(self, family: Family = IPV4) -> list[tuple[str, str]]:
         """(table, name) of all chains of a family, everybody's."""

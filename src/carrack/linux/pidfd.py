@@ -21,21 +21,9 @@ def wait(pidfd: int) -> int:
     return exit_code(result.si_code, result.si_status)
 
 
-def try_wait(pidfd: int) -> int | None:
-    """As :func:`wait`, but None while the child runs."""
-    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
-    return None if result is None else exit_code(result.si_code, result.si_status)
-
-
 def exit_code(si_code: int, si_status: int) -> int:
     """waitid(2)'s two fields as a shell's exit code."""
     return si_status if si_code == os.CLD_EXITED else 128 + si_status
-
-
-def status_code(status: int) -> int:
-    """wait(2)'s status as a shell's exit code."""
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
 
 
 def ended(pidfd: int) -> bool:

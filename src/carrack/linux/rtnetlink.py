@@ -4,7 +4,6 @@ Sources: rtnetlink(7), linux/if_link.h, linux/if_addr.h, linux/rtnetlink.h.
 """
 
 import errno
-import os
 import socket
 import struct
 
@@ -138,11 +137,6 @@ def mac_bytes(address: str) -> bytes:
     if len(raw) != 6:
         raise ValueError(f"invalid MAC address {address!r}")
     return raw
-
-
-def random_mac() -> str:
-    """A locally administered unicast MAC address that nobody else has."""
-    return ":".join(f"{byte:02x}" for byte in b"\x02\x42" + os.urandom(4))
 
 
 def add_bridge(name: str, mtu: int, mac: str) -> Message:

@@ -99,10 +99,6 @@ _MULTIPLEXED: dict[str, tuple[str, Condition]] = {
     **{name: ("ipc", (0, "MASKED_EQ", 0xFFFF, n)) for name, n in _IPC.items()},
 }
 
-#: flag of the profile → SECCOMP_FILTER_FLAG_*
-_FLAGS = {"SECCOMP_FILTER_FLAG_TSYNC": 1, "SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4}
-_FLAG_SPEC_ALLOW = 4
-
 #: <linux/filter.h>, BPF_MAXINSNS
 MAX_INSTRUCTIONS = 4096
 
@@ -136,18 +132,6 @@ def compile_profile(seccomp: Seccomp, machine: str) -> bytes:
         )
     pack = struct.Struct("=HBBI").pack
     return b"".join([pack(*instruction) for instruction in code])
-
-
-def filter_flags(seccomp: Seccomp) -> int:
-    """SECCOMP_FILTER_FLAG_* for the load; a profile that gives no flags gets SPEC_ALLOW, as runc gives it."""
-    if seccomp.get("flags") is None:
-        return _FLAG_SPEC_ALLOW
-    result = 0
-    for index, flag in enumerate(_list(seccomp.get("flags"), "flags")):
-        if not isinstance(flag, str) or flag not in _FLAGS:
-            raise InvalidArgument(f"linux.seccomp.flags[{index}]: unknown flag {flag!r}")
-        result |= _FLAGS[flag]
-    return result & ~_FLAGS["SECCOMP_FILTER_FLAG_TSYNC"]  # the process that loads it has one thread
 
 
 def _action(name: object, errno: object, where: str, field: str = ".action") -> int:

@@ -4,22 +4,17 @@ from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
 from carrack.errors import Forbidden, InvalidArgument
+from carrack.network import option_names as names
 from carrack.network.bridge import GATEWAY_MODES, ISOLATED, NAT, ROUTED, BridgeSettings
 from carrack.network.plan import NetworkPlan, Subnet
 
-PREFIX = "com.docker.network.bridge."
-MTU = "com.docker.network.driver.mtu"
-NAME = PREFIX + "name"
-DEFAULT = PREFIX + "default_bridge"
-IFACE_PREFIX = "com.docker.network.container_iface_prefix"
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _ETHERNET_MTU = 1500
 _LARGEST_MTU = 65535
 
 
 def bridge_name(plan: NetworkPlan) -> str:
     """The interface's name: as wanted, else made of the network's id."""
-    return plan.options.get(NAME) or f"br-{plan.id[:12]}"
+    return plan.options.get(names.BRIDGE_NAME) or f"br-{plan.id[:12]}"
 
 
 def settings_of(plan: NetworkPlan) -> BridgeSettings:
@@ -29,25 +24,25 @@ def settings_of(plan: NetworkPlan) -> BridgeSettings:
     mode4, mode6 = _mode(options, 4), _mode(options, 6)
     if ISOLATED in (mode4, mode6) and not plan.internal:
         raise InvalidArgument(f"gateway mode '{ISOLATED}' can only be used for an internal network")
-    masquerade = truth(options, PREFIX + "enable_ip_masquerade", default=True)
+    masquerade = truth(options, names.MASQUERADE, default=True)
     return BridgeSettings(
         name=bridge_name(plan),
         address=_gateway(four),
         address6=_gateway(six),
         mtu=mtu_of(options, _ETHERNET_MTU),
-        isolated=not truth(options, PREFIX + "enable_icc", default=True),
+        isolated=not truth(options, names.ICC, default=True),
         internal=plan.internal,
         masquerade=masquerade and mode4 != ROUTED,
         masquerade6=masquerade and mode6 != ROUTED,
         gateway_mode4=mode4,
         gateway_mode6=mode6,
-        source4=options.get("com.docker.network.host_ipv4", ""),
-        source6=options.get("com.docker.network.host_ipv6", ""),
-        host_binding=options.get(PREFIX + "host_binding_ipv4", ""),
-        trusted_interfaces=tuple(filter(None, options.get(PREFIX + "trusted_host_interfaces", "").split(":"))),
-        inhibit_ipv4=truth(options, PREFIX + "inhibit_ipv4", default=False),
-        interface_prefix=options.get(IFACE_PREFIX) or "eth",
-        lent=bool(options.get(NAME)) and not truth(options, DEFAULT, default=False),
+        source4=options.get(names.SOURCE[4], ""),
+        source6=options.get(names.SOURCE[6], ""),
+        host_binding=options.get(names.HOST_BINDING, ""),
+        trusted_interfaces=tuple(filter(None, options.get(names.TRUSTED, "").split(":"))),
+        inhibit_ipv4=truth(options, names.INHIBIT_IPV4, default=False),
+        interface_prefix=options.get(names.INTERFACE_PREFIX) or "eth",
+        lent=bool(options.get(names.BRIDGE_NAME)) and not truth(options, names.DEFAULT_BRIDGE, default=False),
     )
 
 
@@ -56,25 +51,25 @@ def truth(options: Mapping[str, str], key: str, *, default: bool) -> bool:
     word = options.get(key, "")
     if word == "":
         return default
-    if word not in _TRUE + _FALSE:
+    if word not in names.TRUE + names.FALSE:
         raise InvalidArgument(
             f'failed to parse {key} value: {word} (strconv.ParseBool: parsing "{word}": invalid syntax)'
         )
-    return word in _TRUE
+    return word in names.TRUE
 
 
 def mtu_of(options: Mapping[str, str], default: int) -> int:
     """The largest packet in bytes that is asked for. InvalidArgument for what is no such number."""
-    word = options.get(MTU, "")
+    word = options.get(names.MTU, "")
     if word == "":
         return default
     if not (word.isascii() and word.isdigit() and 68 <= int(word[:9]) <= _LARGEST_MTU):
-        raise InvalidArgument(f"failed to parse {MTU} value: {word} (not 68 to {_LARGEST_MTU} bytes)")
+        raise InvalidArgument(f"failed to parse {names.MTU} value: {word} (not 68 to {_LARGEST_MTU} bytes)")
     return int(word)
 
 
 def _mode(options: Mapping[str, str], version: int) -> str:
-    key = f"{PREFIX}gateway_mode_ipv{version}"
+    key = names.GATEWAY_MODE[version]
     word = options.get(key) or NAT
     if word not in GATEWAY_MODES:
         raise InvalidArgument(f"failed to parse {key} value: {word} (unknown gateway mode {word})")

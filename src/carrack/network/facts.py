@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from carrack.linux.netlink import NETLINK_NETFILTER, NLM_F_CREATE, NLM_F_EXCL, Message, Netlink, nested, text
 from carrack.linux.rtnetlink import RTM_NEWLINK
-from carrack.network import foreign, sysctl
+from carrack.network import foreign, resolv, sysctl
 
 _IFLA_LINKINFO, _IFLA_INFO_KIND = 18, 1
 _LINK_HEADER_BYTES = 16
@@ -108,14 +108,8 @@ def gather(own_tables: Collection[str], root: str = "/", open_netlink: Callable[
         frozenset({chain.table for chain in chains} | {table for _, table in rules}),
         "filter" in _words(os.path.join(root, "proc/net/ip_tables_names")),
         features,
-        nameservers("\n".join(_lines(os.path.join(root, "etc/resolv.conf")))),
+        tuple(resolv.servers("\n".join(_lines(os.path.join(root, "etc/resolv.conf"))))),
     )
-
-
-def nameservers(text: str) -> tuple[str, ...]:
-    """The servers that a resolv.conf names."""
-    words = [line.split() for line in text.splitlines()]
-    return tuple(each[1] for each in words if len(each) > 1 and each[0] == "nameserver")
 
 
 def _walls(chains: list[foreign.BaseChain], rules: dict[tuple[str, str], list[foreign.Rule]]) -> tuple[Wall, ...]:

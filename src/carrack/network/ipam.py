@@ -61,10 +61,6 @@ class AddressPool:
         """Give an address back; one that is not taken is ignored."""
         self._taken.discard(int(ip_address(address)))
 
-    def is_taken(self, address: str) -> bool:
-        """Whether the address is handed out now."""
-        return int(ip_address(address)) in self._taken
-
     def holds(self, address: str) -> bool:
         """Whether the address belongs to the subnet. InvalidArgument when it is none."""
         return _parsed(address) in self.subnet

@@ -15,7 +15,7 @@ from carrack.errors import CarrackError, Conflict, Internal, NotFound, Unavailab
 from carrack.linux import rtnetlink
 from carrack.linux.nft_expressions import DROP, IPV6
 from carrack.model.ports import PublishedPort
-from carrack.network import bridge_options, gateways, graves, survivors, sysctl
+from carrack.network import gateways, graves, option_names, survivors, sysctl
 from carrack.network.announcing import announce
 from carrack.network.bindings import PLAIN, Way
 from carrack.network.endpoint import ParkedVeth, unplug
@@ -93,7 +93,7 @@ class Nets:
             net = self._nets[plan.id] = Net(plan, self._sys_root, self.kernel.firewall.table)
             net.wire.lay(self.kernel.host)
         except (CarrackError, OSError) as e:
-            if plan.options.get(bridge_options.DEFAULT) == "true":
+            if plan.options.get(option_names.DEFAULT_BRIDGE) == "true":
                 raise
             _LOG.error("network %s cannot be used: %s", plan.name, e)
 

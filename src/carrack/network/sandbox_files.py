@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from carrack.errors import InvalidArgument
+from carrack.network import resolv
 
 _LOCAL_NAMES = """\
 127.0.0.1\tlocalhost
@@ -90,7 +91,7 @@ def hostname(name: str) -> str:
 
 def uses_resolved_stub(host_text: str) -> bool:
     """Whether the host's file names only systemd-resolved's own listener: then `RESOLVED_PATH` has the servers."""
-    return _values(host_text, "nameserver") == [_RESOLVED_STUB]
+    return resolv.values(host_text, "nameserver") == [_RESOLVED_STUB]
 
 
 def resolv_conf(
@@ -108,10 +109,10 @@ def resolv_conf(
     """
     for server in servers:
         _check_address(server)
-    chosen = list(servers) or _values(host_text, "nameserver")
+    chosen = list(servers) or resolv.values(host_text, "nameserver")
     if not servers and not same_namespace:
         chosen = [server for server in chosen if _reachable(server)] or list(_FALLBACK_SERVERS)
-    wanted = list(options) or _values(host_text, "options")
+    wanted = list(options) or resolv.values(host_text, "options")
     return _file(
         chosen,
         _domains(host_text, search),
@@ -129,19 +130,19 @@ def internal_resolv_conf(
     """
     for server in servers:
         _check_address(server)
-    wanted = list(options) or _values(host_text, "options")
+    wanted = list(options) or resolv.values(host_text, "options")
     origin = "override" if options else "host"
     if not any(_NDOTS.fullmatch(word) for word in wanted):
         wanted = [*(word for word in wanted if not word.startswith("ndots")), "ndots:0"]
         origin = "internal"
-    asked = list(servers) or [f"host({server})" for server in _values(host_text, "nameserver")]
+    asked = list(servers) or [f"host({server})" for server in resolv.values(host_text, "nameserver")]
     first, *rest = _notes(" (internal resolver)", servers, search, options)
     notes = [first, f"# ExtServers: [{' '.join(asked)}]", *rest, f"# Option ndots from: {origin}"]
     return _file([RESOLVER], _domains(host_text, search), wanted, notes)
 
 
 def _domains(host_text: str, search: Sequence[str]) -> list[str]:
-    domains = list(search) or (_values(host_text, "search") or _values(host_text, "domain"))
+    domains = list(search) or (resolv.values(host_text, "search") or resolv.values(host_text, "domain"))
     return [] if domains == ["."] else domains
 
 
@@ -156,17 +157,6 @@ def _file(servers: Sequence[str], domains: Sequence[str], options: Sequence[str]
     lines = [f"nameserver {server}" for server in servers]
     lines += [f"{word} {' '.join(values)}" for word, values in (("search", domains), ("options", options)) if values]
     return _HEAD + "\n".join(lines) + "\n\n" + "\n".join(notes) + "\n"
-
-
-def _values(text: str, keyword: str) -> list[str]:
-    """The words after a keyword: of every ``nameserver`` line the first, of the others the last line's."""
-    found: list[str] = []
-    for line in text.splitlines():
-        words = line.split("#")[0].split(";")[0].split()
-        if words[:1] != [keyword] or len(words) < 2:
-            continue
-        found = [*found, words[1]] if keyword == "nameserver" else words[1:]
-    return found
 
 
 def _reachable(server: str) -> bool:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from carrack.errors import InvalidArgument
 from carrack.linux.rtnetlink_kinds import IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES
-from carrack.network.bridge_options import IFACE_PREFIX, mtu_of
+from carrack.network.bridge_options import mtu_of
+from carrack.network.option_names import INTERFACE_PREFIX
 from carrack.network.plan import IPVLAN, MACVLAN, NetworkPlan
 
 #: What stands for the gateway of those who route everything into the interface itself
@@ -45,7 +46,7 @@ def settings_of(plan: NetworkPlan) -> SublinkSettings:
         raise InvalidArgument(f"invalid parent {parent!r}: 1 to {_LONGEST_NAME} characters, no '/' or space")
     mode, flag = _mode(plan)
     base, vlan = ("", 0) if hollow else _vlan(parent)
-    prefix = options.get(IFACE_PREFIX) or "eth"
+    prefix = options.get(INTERFACE_PREFIX) or "eth"
     return SublinkSettings(kind, parent, mode, flag, hollow, base, vlan, mtu_of(options, 0), prefix)
 
 

@@ -60,9 +60,3 @@ def test_change_touches_only_what_is_named() -> None:
 def test_bad_mac_addresses(text: str) -> None:
     with pytest.raises(ValueError, match=r"invalid MAC|non-hexadecimal"):
         rtnetlink.mac_bytes(text)
-
-
-def test_random_mac_is_local_and_unicast() -> None:
-    first = rtnetlink.mac_bytes(rtnetlink.random_mac())[0]
-    assert first & 3 == 2
-    assert rtnetlink.random_mac() != rtnetlink.random_mac()

@@ -226,14 +226,6 @@ def test_too_long_a_profile_is_refused() -> None:
         S.compile_profile(profile(*rules), "x86_64")
 
 
-def test_filter_flags() -> None:
-    assert S.filter_flags(profile()) == 4
-    assert S.filter_flags(profile(flags=[])) == 0
-    assert S.filter_flags(profile(flags=["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_TSYNC"])) == 2
-    with pytest.raises(InvalidArgument, match=r"flags\[0\]"):
-        S.filter_flags(profile(flags=["SECCOMP_FILTER_FLAG_FLY"]))
-
-
 NAMES = ("read", "mmap", "socket", "getpid", "openat2", "no_such_call")
 RULES: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.fixed_dictionaries(

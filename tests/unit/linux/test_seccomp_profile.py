@@ -14,7 +14,7 @@ from tests.fakes.bpf import X86_64, decode, run
 
 from carrack.errors import CarrackError, InvalidArgument
 from carrack.linux import seccomp_profile as P
-from carrack.linux.seccomp import ALLOW, ERRNO, compile_profile, filter_flags
+from carrack.linux.seccomp import ALLOW, ERRNO, compile_profile
 from carrack.linux.syscall_tables import numbers
 
 NONE: frozenset[str] = frozenset()
@@ -252,6 +252,5 @@ def test_whatever_is_in_a_profile_it_is_compiled_or_refused(body: dict[str, Any]
     try:
         wanted = P.resolve(profile, NONE, "x86_64", (6, 1))
         decode(compile_profile(wanted, "x86_64"))
-        assert filter_flags(wanted) >= 0
     except CarrackError:
         pass

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from carrack.errors import Forbidden, InvalidArgument
-from carrack.network import bridge_options
+from carrack.network import option_names
 from carrack.network.bridge_options import settings_of
 from carrack.network.plan import BRIDGE, NetworkPlan, Subnet
 
@@ -38,8 +38,8 @@ def test_each_option_has_its_place() -> None:
     assert (found.masquerade, found.masquerade6) == (True, False)
     assert (found.trusted_interfaces, found.own_addresses) == (("eth1", "eth2"), ("fd00:9::1/64",))
     others = {
-        bridge_options.MTU: "1400",
-        bridge_options.IFACE_PREFIX: "net",
+        option_names.MTU: "1400",
+        option_names.INTERFACE_PREFIX: "net",
         "com.docker.network.host_ipv4": "192.0.2.1",
         "com.docker.network.bridge.enable_ip_masquerade": "false",
     }
@@ -68,6 +68,6 @@ def test_what_is_wrong_is_named(options: dict[str, Any], words: str) -> None:
 
 def test_an_mtu_that_is_none_and_a_second_subnet_are_refused() -> None:
     with pytest.raises(InvalidArgument, match=r"driver\.mtu"):
-        settings_of(NetworkPlan("ab" * 32, "web", BRIDGE, (FOUR,), options={bridge_options.MTU: "12"}))
+        settings_of(NetworkPlan("ab" * 32, "web", BRIDGE, (FOUR,), options={option_names.MTU: "12"}))
     with pytest.raises(Forbidden, match="multiple subnets"):
         settings_of(plan(FOUR, Subnet("10.10.0.0/24", "10.10.0.1")))

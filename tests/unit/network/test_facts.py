@@ -12,7 +12,7 @@ import pytest
 
 from carrack.linux import nft_expressions as nft
 from carrack.linux.netlink import NETLINK_NETFILTER, Message, attribute, be32, nested, text
-from carrack.network.facts import Wall, gather, is_loopback, nameservers
+from carrack.network.facts import Wall, gather, is_loopback
 
 FORWARD = 2
 
@@ -164,7 +164,6 @@ def test_doors(tmp_path: Path) -> None:
 
 
 def test_small_things() -> None:
-    assert nameservers("options x\nnameserver 1.2.3.4\n") == ("1.2.3.4",)
     assert [is_loopback(word) for word in ("127.0.0.1", "127.1.2.3", "::1", "10.0.0.1", "127.x", "fd00::1")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip

@@ -20,7 +20,6 @@ def test_hands_out_in_a_circle() -> None:
 
 def test_taken_ones_are_skipped() -> None:
     pool = AddressPool("10.0.0.0/24", "10.0.0.1", taken=["10.0.0.2"])
-    assert pool.is_taken("10.0.0.2")
     assert str(pool.allocate()) == "10.0.0.3"
 
 

@@ -19,6 +19,7 @@ from carrack.engine.containers.announce import tell_network
 from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, Conflict, Forbidden, Internal, NotFound
 from carrack.model.container import Document
+from carrack.network.option_names import ICC
 from carrack.network.plan import BRIDGE, EndpointPlan, Existing
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from carrack.engine.networks.store import Networks
     from carrack.network.fabric import Fabric
 
-_ICC = "com.docker.network.bridge.enable_icc"
 _FAILED = "failed to set up container networking: "
 
 
@@ -74,7 +74,7 @@ class Connector:
             self._check_linkable(c)
 
     def _check_linkable(self, c: Container) -> None:
-        if self._networks.find("bridge").options.get(_ICC) == "false":
+        if self._networks.find("bridge").options.get(ICC) == "false":
             told = "containers on the default bridge cannot reach each other here (icc is off)"
             raise Conflict(f"container {c.name} cannot have links: {told}; put them on a network of their own instead")
 

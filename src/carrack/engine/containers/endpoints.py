@@ -16,12 +16,10 @@ from carrack.engine.networks.addresses import address_of, listed
 from carrack.errors import InvalidArgument
 from carrack.model import schema
 from carrack.model.container import ENDPOINT, Document
+from carrack.network import option_names as names
 from carrack.network.plan import EndpointPlan
 
 PREDEFINED = ("bridge", "host", "none")
-IFNAME = "com.docker.network.endpoint.ifname"
-SYSCTLS = "com.docker.network.endpoint.sysctls"
-_ENDPOINT_OPTIONS = "com.docker.network.endpoint."
 
 _CONFIGURED = ("IPAMConfig", "Links", "Aliases", "MacAddress", "DriverOpts", "GwPriority")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}|(?:[0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}")
@@ -119,14 +117,14 @@ def mac(text: str) -> str:
 def _option_errors(options: Document) -> list[str]:
     errors = []
     for key, value in options.items():
-        if key == SYSCTLS:
+        if key == names.SYSCTLS:
             errors += [told for line in value.split(",") if (told := _sysctl_error(line))]
-        elif key == IFNAME:
+        elif key == names.IFNAME:
             if not _INTERFACE.fullmatch(value) or value in (".", "..", "lo"):
                 told = "it has 1 to 15 characters, none of them a slash, a colon or a space"
-                errors.append(f"invalid interface name '{value}' in {IFNAME}: {told}")
-        elif key.startswith(_ENDPOINT_OPTIONS):
-            errors.append(f"unknown endpoint option {key}: there are {IFNAME} and {SYSCTLS}")
+                errors.append(f"invalid interface name '{value}' in {names.IFNAME}: {told}")
+        elif key.startswith(names.ENDPOINT):
+            errors.append(f"unknown endpoint option {key}: there are {names.IFNAME} and {names.SYSCTLS}")
     return errors
 
 
@@ -148,7 +146,7 @@ def plan(wanted: Document) -> EndpointPlan:
     """What the fabric is to give, of a document that was checked."""
     addresses, options = wanted["IPAMConfig"] or {}, wanted["DriverOpts"] or {}
     sysctls = []
-    for line in filter(None, options.get(SYSCTLS, "").split(",")):
+    for line in filter(None, options.get(names.SYSCTLS, "").split(",")):
         name, _, value = line.partition("=")
         words = name.split(".", 4)
         sysctls.append((".".join([*words[:3], "IFNAME", words[4]]), value))
@@ -157,7 +155,7 @@ def plan(wanted: Document) -> EndpointPlan:
         address6=addresses.get("IPv6Address", ""),
         link_local=tuple(addresses.get("LinkLocalIPs") or ()),
         mac=mac(wanted["MacAddress"]),
-        interface=options.get(IFNAME, ""),
+        interface=options.get(names.IFNAME, ""),
         priority=wanted["GwPriority"],
         sysctls=tuple(sysctls),
     )

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from carrack.engine.containers import endpoints
-from carrack.engine.containers.endpoints import IFNAME
 from carrack.errors import Forbidden, InvalidArgument, NotFound
 from carrack.model.container import Document
+from carrack.network.option_names import IFNAME
 from carrack.network.plan import Subnet
 
 SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from carrack.network.option_names import HOST_BINDING, MTU
 from carrack.network.plan import NetworkPlan, Subnet
 
 Document = dict[str, Any]
@@ -52,15 +53,11 @@ class Network:
     def plan(self) -> NetworkPlan:
         """What the fabric is to make of it; options that say nothing are left out."""
         options = dict(self.options)
-        if options.get(_BINDING) == "0.0.0.0":
-            del options[_BINDING]
-        if mtu := options.pop(_MTU, ""):
-            options |= {_MTU: str(int(mtu))} if int(mtu) else {}
+        if options.get(HOST_BINDING) == "0.0.0.0":
+            del options[HOST_BINDING]
+        if mtu := options.pop(MTU, ""):
+            options |= {MTU: str(int(mtu))} if int(mtu) else {}
         return NetworkPlan(self.id, self.name, self.driver, self.subnets, self.internal, options)
-
-
-_BINDING = "com.docker.network.bridge.host_binding_ipv4"
-_MTU = "com.docker.network.driver.mtu"
 
 
 def encode(network: Network) -> str:

@@ -10,16 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from carrack.errors import InvalidArgument, NotFound
+from carrack.network import option_names as names
 
-_DOCKER = "com.docker.network."
-_BRIDGE = _DOCKER + "bridge."
-MTU = _DOCKER + "driver.mtu"
-BRIDGE_NAME = _BRIDGE + "name"
-DEFAULT_BRIDGE = _BRIDGE + "default_bridge"
-ENABLE = {4: _DOCKER + "enable_ipv4", 6: _DOCKER + "enable_ipv6"}
-"""Options that stand for a network's ``--ipv4`` and ``--ipv6``, of any driver."""
-
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _LARGEST_MTU, _SMALLEST_MTU, _SMALLEST_MTU6 = 65535, 68, 1280
 _INTERFACE = re.compile(r"[^/\s:%]{1,15}")
 _PREFIX = re.compile(r"[^/\s:%]{1,13}")
@@ -42,8 +34,8 @@ def check(driver: str, options: Options, *, internal: bool, ipv6: bool = False) 
             known[key](key, value)
     if not internal and any(options.get(key) == "isolated" for key in _MODES):
         raise InvalidArgument("gateway mode 'isolated' can only be used for an internal network")
-    if ipv6 and 0 < int(options.get(MTU) or 0) < _SMALLEST_MTU6:
-        raise InvalidArgument(f"invalid MTU number: {options[MTU]}: IPv6 needs {_SMALLEST_MTU6} at least")
+    if ipv6 and 0 < int(options.get(names.MTU) or 0) < _SMALLEST_MTU6:
+        raise InvalidArgument(f"invalid MTU number: {options[names.MTU]}: IPv6 needs {_SMALLEST_MTU6} at least")
     return [key for key in options if key not in known]
 
 
@@ -53,23 +45,23 @@ def gateways(driver: str, options: Options, *, internal: bool) -> dict[int, bool
         leads = bool(options.get("parent")) and not internal and options.get("ipvlan_mode") in (None, "", "l2")
         return {4: leads, 6: leads}
     four, six = (options.get(key) != "isolated" for key in _MODES)
-    inhibited = internal and truth(options, _BRIDGE + "inhibit_ipv4", default=False)
+    inhibited = internal and truth(options, names.INHIBIT_IPV4, default=False)
     return {4: four and not inhibited, 6: six}
 
 
 def enabled(options: Options, version: int) -> bool | None:
     """Whether the options switch an IP version on or off; None when they do not say."""
-    key = ENABLE[version]
+    key = names.ENABLE[version]
     if key not in options:
         return None
-    if options[key] not in _TRUE + _FALSE:
+    if options[key] not in names.TRUE + names.FALSE:
         raise InvalidArgument(f'driver-opt "{key}" is not a valid bool')
-    return options[key] in _TRUE
+    return options[key] in names.TRUE
 
 
 def truth(options: Options, key: str, *, default: bool) -> bool:
     """An option that was checked to be a truth value."""
-    return options[key] in _TRUE if key in options else default
+    return options[key] in names.TRUE if key in options else default
 
 
 def _failed(key: str, value: str, why: str) -> InvalidArgument:
@@ -77,13 +69,13 @@ def _failed(key: str, value: str, why: str) -> InvalidArgument:
 
 
 def _truth(key: str, value: str) -> None:
-    if value not in _TRUE + _FALSE:
+    if value not in names.TRUE + names.FALSE:
         raise _failed(key, value, f'strconv.ParseBool: parsing "{value}": invalid syntax')
 
 
 def _never(key: str, value: str) -> None:
     _truth(key, value)
-    if value in _TRUE:
+    if value in names.TRUE:
         raise InvalidArgument(f"{key} is for the predefined network bridge only; leave it out")
 
 
@@ -156,22 +148,22 @@ def _any(_: str, __: str) -> None:
     pass
 
 
-_MODES = (_BRIDGE + "gateway_mode_ipv4", _BRIDGE + "gateway_mode_ipv6")
-_COMMON: Mapping[str, Check] = {MTU: _mtu, ENABLE[4]: _any, ENABLE[6]: _any}
+_MODES = tuple(names.GATEWAY_MODE.values())
+_COMMON: Mapping[str, Check] = {names.MTU: _mtu, names.ENABLE[4]: _any, names.ENABLE[6]: _any}
 _KNOWN: Mapping[str, Mapping[str, Check]] = {
     "bridge": {
         **_COMMON,
-        BRIDGE_NAME: _name,
-        DEFAULT_BRIDGE: _never,
-        _BRIDGE + "enable_icc": _truth,
-        _BRIDGE + "enable_ip_masquerade": _truth,
-        _BRIDGE + "inhibit_ipv4": _truth,
-        _BRIDGE + "host_binding_ipv4": _address(None),
-        _BRIDGE + "trusted_host_interfaces": _names,
+        names.BRIDGE_NAME: _name,
+        names.DEFAULT_BRIDGE: _never,
+        names.ICC: _truth,
+        names.MASQUERADE: _truth,
+        names.INHIBIT_IPV4: _truth,
+        names.HOST_BINDING: _address(None),
+        names.TRUSTED: _names,
         **dict.fromkeys(_MODES, _one_of(*_GATEWAY_MODES)),
-        _DOCKER + "host_ipv4": _address(4),
-        _DOCKER + "host_ipv6": _address(6),
-        _DOCKER + "container_iface_prefix": _prefix,
+        names.SOURCE[4]: _address(4),
+        names.SOURCE[6]: _address(6),
+        names.INTERFACE_PREFIX: _prefix,
     },
     "macvlan": {
         **_COMMON,

@@ -19,13 +19,13 @@ from carrack.engine.networks.allot import Room
 from carrack.engine.networks.document import Attached, document
 from carrack.engine.networks.filters import Filters
 from carrack.engine.networks.network import Network, decode, encode
-from carrack.engine.networks.options import BRIDGE_NAME
 from carrack.engine.networks.pools import EVERYWHERE, Pool, Taken
 from carrack.engine.networks.wanted import Usual, Wanted
 from carrack.engine.whole import whole
 from carrack.errors import CarrackError, Conflict, Forbidden, InvalidArgument, NotFound
 from carrack.model import times
 from carrack.model.container import Document
+from carrack.network.option_names import BRIDGE_NAME
 from carrack.network.plan import NetworkPlan
 
 if TYPE_CHECKING:

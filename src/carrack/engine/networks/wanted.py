@@ -10,6 +10,7 @@ from carrack.engine.networks.allot import Room, Wish, allot
 from carrack.engine.networks.network import DRIVERS, Network
 from carrack.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from carrack.model.container import Document
+from carrack.network.option_names import BRIDGE_NAME
 
 _NO_SWARM = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
@@ -183,10 +184,10 @@ def _refuse_ipam_driver(found: Network, pools: tuple[Document, ...]) -> None:
 
 
 def _refuse_bridge(network: Network, others: Iterable[Network]) -> None:
-    name = network.options.get(options.BRIDGE_NAME)
+    name = network.options.get(BRIDGE_NAME)
     for other in others:
-        if name and network.driver == other.driver == "bridge" and other.options.get(options.BRIDGE_NAME) == name:
+        if name and network.driver == other.driver == "bridge" and other.options.get(BRIDGE_NAME) == name:
             raise Forbidden(
                 f"cannot create network {network.id} ({name}): conflicts with network {other.id} ({name}): networks "
-                f"have same bridge name: {other.name} has it, choose another {options.BRIDGE_NAME}"
+                f"have same bridge name: {other.name} has it, choose another {BRIDGE_NAME}"
             )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from carrack.errors import InvalidArgument
 from carrack.model.ports import parse_range
 from carrack.network.facts import Facts, Wall, is_loopback
+from carrack.network.option_names import BRIDGE_NAME
 
 if TYPE_CHECKING:
     from carrack.engine.containers.record import Container
@@ -23,7 +24,6 @@ Document = dict[str, Any]
 HOST, CONTAINERS, LOCAL, ROUTED, ANYWHERE = "host", "containers", "local", "routed", "anywhere"
 ALLOWED = "allowed"
 _WILDCARDS = ("", "0.0.0.0", "::")
-_BRIDGE_NAME = "com.docker.network.bridge.name"
 
 
 def reach(containers: Iterable[Container], networks: Iterable[Document], facts: Facts) -> list[Document]:
@@ -45,7 +45,7 @@ def bridge_of(network: Document) -> str:
     """The name of a network's bridge; empty for one that has none."""
     if network["Driver"] != "bridge":
         return ""
-    return (network.get("Options") or {}).get(_BRIDGE_NAME) or f"br-{network['Id'][:12]}"
+    return (network.get("Options") or {}).get(BRIDGE_NAME) or f"br-{network['Id'][:12]}"
 
 
 def obstacle(facts: Facts, version: int, bridge: str) -> str:

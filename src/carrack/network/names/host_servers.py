@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from carrack.network import resolv
+
 PATH = "/etc/resolv.conf"
 #: as resolv.conf(5) has it: the most that are asked, and who is when none is named
 _MOST = 3
@@ -14,13 +16,8 @@ _PAUSE = 1.0  # seconds
 
 
 def servers(text: str) -> tuple[str, ...]:
-    """The addresses after ``nameserver``."""
-    found = []
-    for line in text.splitlines():
-        words = line.split("#")[0].split(";")[0].split()
-        if words[:1] == ["nameserver"] and len(words) > 1 and words[1] not in found:
-            found.append(words[1])
-    return tuple(found[:_MOST]) or _DEFAULT
+    """Those that are asked."""
+    return tuple(resolv.servers(text)[:_MOST]) or _DEFAULT
 
 
 class HostServers:

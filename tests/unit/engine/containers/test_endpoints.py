@@ -8,6 +8,7 @@ import pytest
 
 from carrack.engine.containers import endpoints
 from carrack.errors import Internal, InvalidArgument
+from carrack.network.option_names import IFNAME, SYSCTLS
 from carrack.network.plan import EndpointPlan
 
 SUBNETS = ("10.77.0.0/24", "fd00:77::/64")
@@ -75,12 +76,12 @@ def test_addresses_in_all_ways_of_writing(text: str) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({endpoints.IFNAME: "a/b"}, "invalid interface name 'a/b'"),
-        ({endpoints.IFNAME: "a" * 16}, "it has 1 to 15 characters"),
-        ({endpoints.IFNAME: "lo"}, "invalid interface name 'lo'"),
-        ({endpoints.SYSCTLS: "net.ipv4.conf.eth0.forwarding=1"}, "unrecognised network interface sysctl"),
-        ({endpoints.SYSCTLS: "net.ipv4.conf.IFNAME.forwarding"}, "to have format name=value"),
-        ({endpoints.SYSCTLS: "net.ipv4.conf.IFNAME./../../x=1"}, "invalid network interface sysctl"),
+        ({IFNAME: "a/b"}, "invalid interface name 'a/b'"),
+        ({IFNAME: "a" * 16}, "it has 1 to 15 characters"),
+        ({IFNAME: "lo"}, "invalid interface name 'lo'"),
+        ({SYSCTLS: "net.ipv4.conf.eth0.forwarding=1"}, "unrecognised network interface sysctl"),
+        ({SYSCTLS: "net.ipv4.conf.IFNAME.forwarding"}, "to have format name=value"),
+        ({SYSCTLS: "net.ipv4.conf.IFNAME./../../x=1"}, "invalid network interface sysctl"),
         ({"com.docker.network.endpoint.mtu": "9"}, "unknown endpoint option com.docker.network.endpoint.mtu"),
     ],
 )
@@ -92,7 +93,7 @@ def test_options_that_cannot_be(options: dict[str, str], reason: str) -> None:
 def test_what_is_planned() -> None:
     document = {
         **address("10.77.0.9", "fd00:77::9", "169.254.1.2"), "GwPriority": 7, "MacAddress": "02-00-00-00-00-0A",
-        "DriverOpts": {endpoints.IFNAME: "wan0", "foreign": "x", endpoints.SYSCTLS:
+        "DriverOpts": {IFNAME: "wan0", "foreign": "x", SYSCTLS:
                        "net.ipv4.conf.ifname.forwarding=1,net.ipv6.conf.IFNAME.accept_ra=2"},
     }  # fmt: skip
     assert told(document) == []
