@@ -59,7 +59,7 @@ def _images(session: "Session", parsed: "Parsed") -> int:
     from carrack.cli.render.table import print_rows
 
     usual = "Repository Tag" + (" Digest" if parsed.flag("digests") else "") + " ID CreatedSince Size"
-    print_rows(rows, HEADINGS, usual, form, "*formatter.imageContext")
+    print_rows(rows, HEADINGS, usual, form, "*formatter.imageContext", quiet=parsed.flag("quiet"))
     return 0
 
 

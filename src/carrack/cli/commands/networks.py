@@ -119,7 +119,7 @@ def _list(session: "Session", parsed: "Parsed") -> int:
         return 0
     from carrack.cli.render.table import print_rows
 
-    print_rows(rows, HEADINGS, "ID Name Driver Scope", form, "*network.networkContext")
+    print_rows(rows, HEADINGS, "ID Name Driver Scope", form, "*network.networkContext", quiet=parsed.flag("quiet"))
     return 0
 
 

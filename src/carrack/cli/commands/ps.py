@@ -66,8 +66,9 @@ def _ps(session: "Session", parsed: "Parsed") -> int:
     if parsed.flag("quiet"):
         if form not in ("", "table"):
             write_error("WARNING: Ignoring custom format, because both --format and --quiet are set.")
+        label = "container_id: " if form == "raw" else ""
         for item in found:
-            write(short_id(item["Id"], full))
+            write(label + short_id(item["Id"], full))
         return 0
     from carrack.cli.render.table import print_columns, print_rows
 

@@ -81,7 +81,14 @@ def _list(session: "Session", parsed: "Parsed") -> int:
         return 0
     from carrack.cli.render.table import print_rows
 
-    print_rows([row(volume) for volume in found], HEADINGS, "Driver Name", form, "*formatter.volumeContext")
+    print_rows(
+        [row(volume) for volume in found],
+        HEADINGS,
+        "Driver Name",
+        form,
+        "*formatter.volumeContext",
+        quiet=parsed.flag("quiet"),
+    )
     return 0
 
 

@@ -18,6 +18,39 @@ _PARSING = (
 )  # fmt: skip
 
 
+#: the form ``raw`` of the listings that have one: field after label, the identity first
+RAW = {
+    "*formatter.ContainerContext": (
+        "container_id ID image Image command Command created_at CreatedAt state State status Status names Names "
+        "labels Labels ports Ports size Size"
+    ),
+    "*formatter.imageContext": (
+        "repository Repository tag Tag digest Digest image_id ID created_at CreatedAt virtual_size Size"
+    ),
+    "*network.networkContext": "network_id ID name Name driver Driver scope Scope",
+    "*formatter.volumeContext": "name Name driver Driver",
+    "*formatter.diskUsageImagesContext": ("type Type total TotalCount active Active size Size reclaimable Reclaimable"),
+}
+_ASKED_FOR = {"*formatter.ContainerContext": "Size", "*formatter.imageContext": "Digest"}
+
+
+def print_raw(rows: "Iterable[dict[str, Any]]", kind: str, default: "list[str]", *, quiet: bool = False) -> None:
+    """Print the fields of rows on a line each, and a blank line after a row; ``quiet``: its identity alone.
+
+    Some fields are there only when the usual table (``default``) would have them.
+    """
+    words = RAW[kind].split()
+    fields = [(label, name) for label, name in zip(words[::2], words[1::2], strict=True)]
+    fields = [(label, name) for label, name in fields if name != _ASKED_FOR.get(kind) or name in default]
+    if quiet:
+        fields = [field for field in fields if field[1] == "ID"] or fields[:1]
+    for row in rows:
+        for label, name in fields:
+            write(f"{label}: {row[name]}".rstrip())
+        if not quiet:
+            write("")
+
+
 def print_formatted(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], form: str, kind: str) -> None:
     """Print rows as ``json``, as ``table TEMPLATE`` with headings, or each by a template."""
     if form == "json":

@@ -17,18 +17,31 @@ _SHORTEST = 8
 _WHOLE = ("CONTAINER ID", "IMAGE ID", "NETWORK ID", "NAMES", "NAME", "VOLUME NAME", "REPOSITORY", "TAG", "IMAGE")
 
 
-def print_rows(rows: "Iterable[dict[str, Any]]", headings: dict[str, str], default: str, form: str, kind: str) -> None:
+def print_rows(
+    rows: "Iterable[dict[str, Any]]",
+    headings: dict[str, str],
+    default: str,
+    form: str,
+    kind: str,
+    *,
+    quiet: bool = False,
+) -> None:
     """Print rows in the wanted form.
 
     ``headings`` are the fields a template may use with their column titles, ``default`` the fields of the usual table
-    (separated by blanks), ``form`` what ``--format`` said (empty: the table), ``kind`` the name for errors.
+    (separated by blanks), ``form`` what ``--format`` said (empty: the table), ``kind`` the name for errors. ``quiet``
+    leaves the identities of the form ``raw``; the caller heeds it in a table, and no other form does.
     """
     if form in ("", "table"):
         names = default.split()
         lines = [[headings[name] for name in names], *([str(row[name]) for name in names] for row in rows)]
         write_columns(lines)
         return
-    from carrack.cli.render.listing import print_formatted
+    from carrack.cli.render.listing import RAW, print_formatted, print_raw
+
+    if form == "raw" and kind in RAW:
+        print_raw(rows, kind, default.split(), quiet=quiet)
+        return
 
     print_formatted(rows, headings, form, kind)
 

@@ -130,10 +130,11 @@ def network_settings(c: Container) -> Document:
     """The NetworkSettings object; the old fields at its top repeat the bridge's."""
     bridge = c.endpoints.get("bridge", {})
     running = c.state.status in ("running", "paused")
+    own = running and (c.has_sandbox or c.host_config["NetworkMode"] == "host")  # not another container's
     return {
         "Bridge": "",
-        "SandboxID": _sandbox(c) if running and (c.has_sandbox or c.host_config["NetworkMode"] == "host") else "",
-        "SandboxKey": f"/proc/{c.state.pid}/ns/net" if running and c.state.pid else "",
+        "SandboxID": _sandbox(c) if own else "",
+        "SandboxKey": f"/proc/{c.state.pid}/ns/net" if own and c.state.pid else "",
         "Ports": ports(c),
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",

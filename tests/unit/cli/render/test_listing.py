@@ -32,3 +32,22 @@ def test_a_malformed_template() -> None:
 def test_an_unknown_field() -> None:
     with pytest.raises(TemplateError, match=r"failed to execute template: .*type \*formatter\.X"):
         print_formatted(ROWS, HEADINGS, "{{.Foo}}", "*formatter.X")
+
+
+def test_raw_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    kind = "*formatter.imageContext"
+    row = {"Repository": "r", "Tag": "", "Digest": "d", "ID": "1", "CreatedAt": "now", "Size": "2MB"}
+    print_rows([row, row], {}, "Repository Tag ID", "raw", kind)
+    lines = ["repository: r", "tag:", "image_id: 1", "created_at: now", "virtual_size: 2MB", ""]
+    assert capsys.readouterr().out.splitlines() == lines * 2
+    print_rows([row], {}, "Repository Tag Digest", "raw", kind)
+    assert "digest: d" in capsys.readouterr().out.splitlines()
+    print_rows([row], {}, "Repository", "raw", kind, quiet=True)
+    assert capsys.readouterr().out == "image_id: 1\n"
+    print_rows([{"Name": "v", "Driver": "local"}], {}, "Name", "raw", "*formatter.volumeContext", quiet=True)
+    assert capsys.readouterr().out == "name: v\n"
+
+
+def test_a_listing_without_raw_lines_takes_the_word_for_a_template(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(ROWS, HEADINGS, "ID", "raw", "*image.historyContext")
+    assert capsys.readouterr().out == "raw\n"

@@ -90,3 +90,13 @@ def test_the_old_network_fields_repeat_the_bridges() -> None:
     c.state.status = "exited"
     assert inspect.network_settings(c)["Ports"] == {}
     assert inspect.network_settings(c)["SandboxKey"] == ""
+
+
+def test_the_sandbox_is_its_own_and_not_another_containers() -> None:
+    keys = {}
+    for mode in ("bridge", "host", "none", "container:web"):
+        c = container(1, {"HostConfig": {"NetworkMode": mode}}, status="running", pid=7)
+        shown = inspect.network_settings(c)
+        keys[mode] = shown["SandboxKey"]
+        assert bool(shown["SandboxID"]) == bool(shown["SandboxKey"])
+    assert keys == {**dict.fromkeys(("bridge", "host", "none"), "/proc/7/ns/net"), "container:web": ""}
