@@ -202,6 +202,25 @@ def test_a_configuration_makes_networks(line: CommandLine) -> None:
     "network remote plugin",
     "network IPAM default|null|windows|plugin",
 )
+def test_the_smallest_subnets(line: CommandLine) -> None:
+    """Of two addresses (RFC 3021) the gateway has one and a container the other; of one the gateway has it."""
+    two = made(line, "two", IPAM=pool("10.45.1.0/31"))
+    run = ("run", "-d", "--network", "two", "-p", "127.0.0.1::80", IMAGE)
+    name = line(*run, "sh", "-c", "echo hello >/index.html; httpd -f -h /").stdout.strip()
+    shown = line(
+        "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}} {{.IPAddress}}/{{.IPPrefixLen}}{{end}}", name
+    )
+    assert shown.stdout == "10.45.1.0 10.45.1.1/31\n"
+    line("exec", name, "ping", "-c", "1", "-w", "5", "10.45.1.0")
+    published = line("port", name, "80").stdout.strip()
+    assert on_host(line, "busybox", "wget", "-qO-", f"http://{published}/") == "hello\n"
+    full = line("run", "--rm", "--network", "two", IMAGE, "true", check=False)
+    assert f"no available IPv4 addresses on this network's address pools: two ({two['Id']})" in full.stderr
+    made(line, "one", IPAM=pool("10.45.1.4/32"))
+    none = line("run", "--rm", "--network", "one", IMAGE, "true", check=False)
+    assert "no available IPv4 addresses on this network's address pools: one" in none.stderr
+
+
 @pytest.mark.parametrize(
     ("body", "status", "told"),
     [

@@ -121,7 +121,8 @@ def bridge_address(value: str) -> str:
     except ValueError:
         raise InvalidArgument(f"bip: {value!r} is no IPv4 address with a prefix length") from None
     network = interface.network
-    if "/" not in value or interface.ip in (network.network_address, network.broadcast_address):
+    edges = (network.network_address, network.broadcast_address) if network.num_addresses != 2 else ()  # RFC 3021
+    if "/" not in value or interface.ip in edges:
         raise InvalidArgument(f"bip: {value!r} is not an address that a host in its network can have")
     return interface.with_prefixlen
 

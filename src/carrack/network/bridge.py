@@ -100,7 +100,7 @@ def _check(address: str, version: int) -> None:
         raise InvalidArgument(f"invalid bridge address {address!r}: {e}") from None
     network = interface.network
     edges = (network.network_address, network.broadcast_address) if network.num_addresses > 2 else ()
-    usable = network.version == version and network.num_addresses > 1
+    usable = network.version == version and (version == 4 or network.num_addresses > 1)  # a /32 has the gateway alone
     if not usable or interface.ip in edges[: 2 if version == 4 else 1]:
         raise InvalidArgument(f"invalid bridge address {address!r}: not a host address of a usable subnet")
 

@@ -62,3 +62,9 @@ def test_real_time() -> None:
     for wrong in ({"cpu-rt-period": 10, "cpu-rt-runtime": 11}, {"cpu-rt-runtime": -1}):
         with pytest.raises(InvalidArgument, match="cpu-rt-runtime"):
             values.realtime(wrong)
+
+
+def test_of_two_addresses_the_bridge_may_have_either() -> None:
+    assert values.bridge_address("10.0.0.0/31") == "10.0.0.0/31"
+    with pytest.raises(InvalidArgument, match="not an address that a host"):
+        values.bridge_address("10.0.0.1/32")

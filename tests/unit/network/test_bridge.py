@@ -16,8 +16,13 @@ def test_bad_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "nonsense", "172.17.0.1/33", "172.17.0.0/16", "172.17.255.255/16", "10.0.0.1/32", "fd00::1/64"]
+    "address", ["", "nonsense", "172.17.0.1/33", "172.17.0.0/16", "172.17.255.255/16", "fd00::1/64"]
 )
 def test_bad_addresses(address: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid bridge address"):
         BridgeSettings("br0", address)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.0/31", "10.0.0.1/31", "10.0.0.1/32"])
+def test_the_smallest_subnets(address: str) -> None:
+    assert BridgeSettings("br0", address).own_addresses == (address,)
