@@ -40,6 +40,7 @@ NLA_TYPE_MASK = 0x3FFF
 _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
+_NETLINK_GET_STRICT_CHK = 12
 _SO_SNDBUFFORCE = 32
 _SO_RCVBUFFORCE = 33
 _SO_RCVTIMEO = 20
@@ -210,6 +211,14 @@ class Netlink:
                 return answers
             time.sleep(min(0.0005 * attempt**2, 0.05))
         raise OSError(errno.EINTR, f"{message.what}: the kernel's tables kept changing")
+
+    def dump_only(self, message: Message) -> list[bytes]:
+        """`dump` of what the request's header names alone, where the kernel would otherwise list everything."""
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
+        try:
+            return self.dump(message)
+        finally:
+            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 0)
 
     def get(self, message: Message) -> list[bytes]:
         """The bodies of the answers to a request for one object; OSError (ENOENT, ENODEV) when there is none."""

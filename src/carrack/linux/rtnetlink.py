@@ -6,6 +6,7 @@ Sources: rtnetlink(7), linux/if_link.h, linux/if_addr.h, linux/rtnetlink.h.
 import errno
 import socket
 import struct
+from collections.abc import Iterable
 
 from carrack.linux.netlink import (
     NLM_F_CREATE,
@@ -307,9 +308,16 @@ def links(netlink: Netlink) -> list[Link]:
 
 def all_addresses(netlink: Netlink) -> list[tuple[int, str]]:
     """(interface index, address) of all addresses in the socket's namespace, those of IPv4 first."""
-    request = Message(RTM_GETADDR, 0, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0), "list addresses")
+    return _read_addresses(netlink.dump(_list_addresses()))
+
+
+def _list_addresses(index: int = 0) -> Message:
+    return Message(RTM_GETADDR, 0, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, index), "list addresses")
+
+
+def _read_addresses(bodies: Iterable[bytes]) -> list[tuple[int, str]]:
     found = []
-    for body in netlink.dump(request):
+    for body in bodies:
         family, prefix, _, _, owner = _ADDRESS.unpack_from(body)
         parts = attributes(body[_ADDRESS.size :])
         if local := parts.get(_IFA_LOCAL) or parts.get(_IFA_ADDRESS):
@@ -324,7 +332,13 @@ def owners(netlink: Netlink) -> dict[str, int]:
 
 def addresses(netlink: Netlink, index: int) -> list[str]:
     """The addresses of an interface, as ``172.17.0.1/16`` and, after those, ``fd00::1/64``."""
-    return [address for owner, address in all_addresses(netlink) if owner == index]
+    try:
+        bodies = netlink.dump_only(_list_addresses(index))
+    except OSError as e:
+        if e.errno != errno.ENODEV:  # it went meanwhile
+            raise
+        return []
+    return [address for owner, address in _read_addresses(bodies) if owner == index]
 
 
 def routes(netlink: Netlink, version: int = 4) -> list[tuple[str, int]]:

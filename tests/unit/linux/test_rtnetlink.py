@@ -60,3 +60,13 @@ def test_change_touches_only_what_is_named() -> None:
 def test_bad_mac_addresses(text: str) -> None:
     with pytest.raises(ValueError, match=r"invalid MAC|non-hexadecimal"):
         rtnetlink.mac_bytes(text)
+
+
+def test_addresses_of_one_interface_are_asked_for_alone() -> None:
+    with Netlink() as netlink:
+        lo = rtnetlink.find_link(netlink, "lo")
+        assert lo is not None
+        listed = [address for index, address in rtnetlink.all_addresses(netlink) if index == lo.index]
+        assert rtnetlink.addresses(netlink, lo.index) == listed
+        assert rtnetlink.addresses(netlink, 2**31 - 1) == []
+        assert len(rtnetlink.links(netlink)) > 0  # the socket asks as before
