@@ -1,4 +1,4 @@
-"""What our builder makes of the projects against what a real dockerd made of them: see record.
+"""What our builder makes of the projects against what a real dockerd's two builders made of them: see record.
 
 Left out for a reason: ``COPY --parents`` (dockerd 28.5's own frontend has none), and ``--exclude`` on a source that
 is a file (Docker's reference and its builder do not agree; ours does as the reference says).
@@ -7,13 +7,15 @@ is a file (Docker's reference and its builder do not agree; ours does as the ref
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.builds import project
 from tests.builds.outcome import Document, differences
-from tests.builds.record import IMPORT, built, path_of
+from tests.builds.record import CLASSIC, IMPORT, NOT_CLASSIC, built, path_of
 from tests.cli.busybox import root_file_system
 from tests.cli.running import CommandLine, DaemonProcess
 
@@ -51,3 +53,23 @@ def test_same_as_dockerd(name: str, ours: CommandLine, base: bytes, tmp_path: Pa
     assert "error" not in document, document
     found = differences(document, expected)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", [name for name in project.names() if name not in NOT_CLASSIC])
+def test_same_as_dockerds_classic_builder(name: str, ours: CommandLine, base: bytes, tmp_path: Path) -> None:
+    if not shutil.which("docker"):
+        pytest.skip("the real docker command is not on the PATH")
+    made = project.read(name)
+    made.write(tmp_path)
+    expected: Document = json.loads(path_of(name, classic=True).read_text())
+    environment = {**ours.daemon.environment, "DOCKER_BUILDKIT": "0"}
+    document = built(["docker"], CLASSIC[:1] + CLASSIC[2:], environment, made, tmp_path, base)
+    assert "error" not in document, document
+    found = differences(_without_digests(document), _without_digests(expected))
+    assert not found, "\n".join(found)
+
+
+def _without_digests(document: Document) -> Document:
+    """What was copied has a digest of its contents in history, which is of another kind with us."""
+    history = [[re.sub("[0-9a-f]{64}", "…", entry[0]), *entry[1:]] for entry in document["history"]]
+    return {**document, "history": history}

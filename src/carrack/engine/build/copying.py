@@ -50,6 +50,10 @@ class Gathered:
         flat = [(tree, [each for thing in things for each in thing]) for tree, things in self.groups]
         return content_digest(flat, inline)
 
+    def kinds(self) -> list[bool]:
+        """Of each thing that matched, and of each file written in place, whether it is a directory."""
+        return [thing[0].entry.kind == DIRECTORY for _, thing in self.things()] + [False] * len(self.step.inline)
+
     def things(self) -> Iterator[tuple[Tree, list[Picked]]]:
         """Each thing that matched, with the tree it is of."""
         for tree, things in self.groups:
@@ -111,7 +115,8 @@ def _put(
     first = thing[0]
     archive = gathered.archives.get(id(first.entry))
     if archive is not None:
-        kept = looks if gathered.step.owner else Looks(None, looks.mode, looks.newest)
+        given = gathered.step.owner and not gathered.step.archives_keep_owners
+        kept = looks if given else Looks(None, looks.mode, looks.newest)
         maker.unpack(archive, _entries(archive), place, kept)
     elif gathered.step.parents or first.entry.kind == DIRECTORY:
         maker.put(tree, thing, place, looks)

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
-from carrack.engine.build import copying, emulation
+from carrack.engine.build import copying, emulation, told_classic
 from carrack.engine.build.cache import Entry
 from carrack.engine.build.request import Files
 from carrack.engine.build.results import Result
@@ -86,7 +86,7 @@ class Doer:
         if step.remote:
             await self._open.enter_async_context(self._fetcher.archives(gathered, step.extract))
         digest = await asyncio.to_thread(gathered.digest)
-        return _Copy(self, gathered, {step.origin or "context": digest})
+        return _Copy(self, gathered, {step.origin or "context": digest}, told_classic.files(gathered.kinds(), digest))
 
     async def _tree(self, origin: str, files: FilesOf) -> Files:
         found = await files(origin)
@@ -126,16 +126,19 @@ class Doer:
 
 
 class _Copy:
-    def __init__(self, doer: Doer, gathered: Gathered, files: dict[str, str]) -> None:
+    def __init__(self, doer: Doer, gathered: Gathered, files: dict[str, str], what: str) -> None:
         self._doer = doer
         self._gathered = gathered
         self.files = files
+        self.what = what
 
     async def do(self, note: Note, vertex: Vertex) -> Entry:
         return await self._doer._worker.copy(note, self._gathered, self._doer._request.epoch)
 
 
 class _Workdir:
+    what = ""
+
     def __init__(self, doer: Doer, step: WorkdirStep) -> None:
         self._doer = doer
         self._step = step
@@ -146,6 +149,8 @@ class _Workdir:
 
 
 class _Run:
+    what = ""
+
     def __init__(self, doer: Doer, step: RunStep, files: dict[str, str], below: Result, files_of: FilesOf) -> None:
         self._doer = doer
         self._step = step

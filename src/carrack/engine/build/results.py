@@ -50,7 +50,7 @@ class Result:
 def _told(created_by: str, style: str, layered: bool) -> str:
     """A line of history as the builder of that style writes it."""
     if style == "classic":
-        return created_by.removeprefix("RUN ") if created_by.startswith("RUN ") else f"/bin/sh -c #(nop)  {created_by}"
+        return created_by
     kinds = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
     return f"{created_by} # buildkit" if created_by.startswith(kinds[:3]) else created_by
 

@@ -23,11 +23,13 @@ PROXIES = tuple(
 @dataclass(frozen=True, slots=True)
 class Scope:
     """``given`` is what the caller gave (``--build-arg``), ``known`` what FROM lines may use, ``unset`` the names that
-    the arguments before the first FROM used in vain."""
+    the arguments before the first FROM used in vain; ``classic``: what Docker's classic builder does otherwise than
+    BuildKit is done its way."""
 
     given: Mapping[str, str]
     known: Mapping[str, str]
     unset: frozenset[str] = frozenset()
+    classic: bool = False
 
     def default(self, name: str) -> str | None:
         """What an ``ARG name`` of a stage is when nothing else says so."""
@@ -62,7 +64,10 @@ def platform_values(prefix: str, platform: Platform) -> dict[str, str]:
     }
 
 
-def proxies(given: Mapping[str, str]) -> tuple[str, ...]:
-    """The proxies that the caller gave, as environment: programs look for either spelling, so each has both."""
+def proxies(given: Mapping[str, str], classic: bool = False) -> tuple[str, ...]:
+    """The proxies that the caller gave, as environment: programs look for either spelling, so each has both (but for
+    ``classic``)."""
+    if classic:
+        return tuple(f"{name}={given[name]}" for name in PROXIES if name in given)
     values = {name.upper(): given[name] for name in PROXIES if name in given}
     return tuple(f"{each}={value}" for name, value in values.items() for each in (name, name.lower()))

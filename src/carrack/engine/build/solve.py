@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from carrack.dockerfile import commands as c
 from carrack.dockerfile.file import parse_trigger
 from carrack.dockerfile.problem import DockerfileError
-from carrack.engine.build import keys, stages, state
+from carrack.engine.build import keys, stages, state, told_classic
 from carrack.engine.build.cache import Entry, base_of
 from carrack.engine.build.checking import Known
 from carrack.engine.build.progress import Vertex
@@ -59,6 +60,11 @@ class Prepared(Protocol):
         """Digests of the contents it takes, by where they come from."""
         ...
 
+    @property
+    def what(self) -> str:
+        """What it copies, as the classic builder tells it; "" for what copies nothing."""
+        ...
+
     async def do(self, note: Note, vertex: Vertex) -> Entry:
         """Do it. Raises RunFailed, InvalidArgument."""
         ...
@@ -96,10 +102,11 @@ class Solver:
         self._triggered: dict[int, set[int]] = {}
         self._images: dict[str, asyncio.Task[Result]] = {}
         directives = request.file.directives
-        self._scope: Scope = global_scope(
+        scope: Scope = global_scope(
             request.file.globals, request.arguments, request.build_platform, request.platform, request.target,
             directives.escape,
         )  # fmt: skip
+        self._scope = replace(scope, classic=request.style == "classic")
         self.plan = stages.plan(request.file, self._scope, request.target)
 
     async def __aenter__(self) -> Solver:
@@ -156,10 +163,8 @@ class Solver:
         """The stage at its FROM."""
         if planned.parent is not None:
             before = await self._stage(planned.parent)
-            return Result(
-                state.begin(before.state.config, before.state), before.platform, before.layers, before.history,
-                before.image, before.base,
-            )  # fmt: skip
+            begun = state.begin(before.state.config, None if self._scope.classic else before.state)
+            return Result(begun, before.platform, before.layers, before.history, before.image, before.base)
         wanted = platforms.parse(planned.platform) if planned.platform else self._request.platform
         if planned.base == stages.SCRATCH:
             return Result(state.begin({}), wanted)
@@ -189,19 +194,20 @@ class Solver:
         escape = self._request.file.directives.escape
         advanced = state.advance(below.state, command, self._scope, escape)
         created = self._now(below.created)
-        diff_id = ""
+        diff_id, created_by = "", advanced.created_by
         if advanced.step is not None:
-            entry = await self._step(below, advanced.step, command, index, place)
+            entry, what = await self._step(below, advanced.step, command, index, place)
+            created_by = created_by.replace(told_classic.FILES, what)
             diff_id, created = entry.diff_id, self._now(entry.created)
         else:
             vertex = self._vertex(self.plan.stages[index].stage, command, place, quiet=True)
             self._progress.started(vertex)
             self._progress.ended(vertex)
-        return below.then(advanced.state, diff_id, advanced.created_by, created, self._request.style)
+        return below.then(advanced.state, diff_id, created_by, created, self._request.style)
 
     async def _step(
         self, below: Result, step: Step, command: c.Command, index: int, place: tuple[int, int, int]
-    ) -> Entry:
+    ) -> tuple[Entry, str]:
         stage = self.plan.stages[index].stage
         vertex = self._vertex(stage, command, place)
         self._progress.started(vertex)
@@ -224,7 +230,7 @@ class Solver:
             self._progress.ended(vertex, error=str(error) or "canceled")
             raise
         self._progress.ended(vertex, cached=cached, reason=reason)
-        return entry
+        return entry, prepared.what
 
     async def _done(self, note: Note, prepared: Prepared, vertex: Vertex, stage: Stage) -> tuple[Entry, bool, str]:
         """The result of a step: remembered, being done by another build, or done now; and why."""

@@ -14,7 +14,7 @@ from carrack.dockerfile import commands as c
 from carrack.dockerfile import expansion, ports
 from carrack.dockerfile.mounts import Mount
 from carrack.dockerfile.words import Lexer
-from carrack.engine.build import told
+from carrack.engine.build import told, told_classic
 from carrack.engine.build.scope import PROXIES, Scope, proxies
 from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
 from carrack.engine.images import configuring
@@ -79,6 +79,8 @@ def advance(state: State, command: c.Command, scope: Scope, escape: str = "\\") 
     """What ``command`` makes of ``state``. Raises DockerfileError."""
     expanded = expansion.expand(command, Lexer(escape), state.values())
     after, step, line = _RULES[type(expanded)](state, expanded, scope)
+    if scope.classic:
+        line = told_classic.line(state, after, expanded, step, line)
     return Advanced(after, step, line)
 
 
@@ -106,7 +108,7 @@ def _arg(state: State, command: c.Arg, scope: Scope) -> _Result:
         else:
             arguments.pop(pair.key, None)
     given = {pair.key for pair in command.pairs} & arguments.keys()
-    hidden = given & {split_env(word)[0] for word in state.config.get("Env", [])}
+    hidden = set() if scope.classic else given & {split_env(word)[0] for word in state.config.get("Env", [])}
     names = tuple(dict.fromkeys((*state.names, *(pair.key for pair in command.pairs))))
     after = replace(state, arguments=arguments, names=names, over=state.over | hidden)
     return after, None, f"ARG {' '.join(shown)}"
@@ -166,7 +168,7 @@ def _workdir(state: State, command: c.Workdir, scope: Scope) -> _Result:
     after = _configured(state, command)
     path = after.config["WorkingDir"]
     line = f"WORKDIR {command.path if command.path.startswith('/') else path}"
-    return after, WorkdirStep(path, state.config.get("User", "")), line
+    return after, WorkdirStep(path, "" if scope.classic else state.config.get("User", "")), line
 
 
 def absolute(state: State, path: str) -> str:
@@ -188,12 +190,13 @@ def _run(state: State, command: c.Run, scope: Scope) -> _Result:
     environment = state.environment()
     own = {name: value for name, value in state.arguments.items() if name not in environment}
     visible = {name: value for name, value in own.items() if name not in PROXIES}
+    hidden = {**scope.given, **{name: value for name, value in own.items() if name in PROXIES}}
     step = RunStep(
         words=tuple(words),
         env=tuple(sorted(f"{name}={value}" for name, value in {**visible, **environment}.items())),
         workdir=state.config.get("WorkingDir") or "/",
         user=state.config.get("User", ""),
-        hidden=proxies({**scope.given, **{name: value for name, value in own.items() if name in PROXIES}}),
+        hidden=proxies(hidden, scope.classic),
         mounts=tuple(_placed(state, mount) for mount in command.mounts),
         network=command.network,
         insecure=command.security == "insecure",
@@ -251,8 +254,9 @@ def _add(state: State, command: c.Add, scope: Scope) -> _Result:
     if keep is None:
         keep = scope.given.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true")
     return _transfer(
-        state, command, "ADD", extract=command.unpack, remote=True, checksum=command.checksum, keep_git_dir=keep
-    )
+        state, command, "ADD", extract=command.unpack, remote=True, checksum=command.checksum, keep_git_dir=keep,
+        archives_keep_owners=scope.classic,
+    )  # fmt: skip
 
 
 _RULES: dict[type[c.Command], Any] = {

@@ -35,7 +35,8 @@ class CopyStep:
     ``destination`` is absolute, with a slash at its end where a folder is meant; ``inline`` are files by name.
 
     ``extract``: archives among local sources are unpacked (ADD's default); ``remote``: URLs and git repositories are
-    fetched; ``owner`` and ``mode`` as typed, ``user``: the stage's home for relative owners is not used, 0:0 is."""
+    fetched; ``owner`` and ``mode`` as typed, ``user``: the stage's home for relative owners is not used, 0:0 is;
+    ``archives_keep_owners``: ``owner`` is not for what archives hold."""
 
     sources: tuple[str, ...]
     destination: str
@@ -50,6 +51,7 @@ class CopyStep:
     remote: bool = False
     checksum: str = ""
     keep_git_dir: bool = False
+    archives_keep_owners: bool = False
 
 
 @dataclass(frozen=True, slots=True)

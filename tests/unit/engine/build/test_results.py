@@ -18,9 +18,8 @@ def test_history() -> None:
     assert [(entry["created_by"], entry.get("empty_layer", False)) for entry in result.history] == [
         ("RUN /bin/sh -c x # buildkit", False), ("ENV A=1", True),
     ]  # fmt: skip
-    classic = Result(STATE, PLATFORM).then(STATE, "sha256:a", "RUN /bin/sh -c x", SECOND, "classic")
-    classic = classic.then(STATE, "", "ENV A=1", SECOND, "classic")
-    assert [entry["created_by"] for entry in classic.history] == ["/bin/sh -c x", "/bin/sh -c #(nop)  ENV A=1"]
+    classic = Result(STATE, PLATFORM).then(STATE, "sha256:a", "/bin/sh -c x", SECOND, "classic")
+    assert [entry["created_by"] for entry in classic.history] == ["/bin/sh -c x"]
 
 
 def test_config() -> None:
