@@ -273,3 +273,24 @@ def test_programs_of_another_architecture(build: Build) -> None:
         pytest.skip("an emulator is registered")
     assert "programs for linux/s390x do not run on" in failed.stderr
     assert build("FROM scratch\nCOPY a /a", "--platform", "linux/s390x", a="x").returncode == 0
+
+
+def test_the_history_of_builds(build: Build, daemon: DaemonProcess) -> None:
+    cli = CommandLine("carrack", daemon)
+    cli("builds", "rm", "--all")
+    build("FROM busybox AS one\nRUN echo first words\nFROM busybox\nCOPY --from=one /bin/vi /x", "-t", "built:1")
+    build("FROM busybox\nRUN echo last words; exit 7", check=False)
+    assert cli("builds", "ls", "--format", "{{.Name}} {{.Status}} {{.Steps}}").stdout == (
+        "Dockerfile failed 2/2\nbuilt:1 completed 3/3\n"
+    )
+    shown = cli("builds", "inspect", "^1").stdout
+    assert "COPY --from=one /bin/vi /x < #1, #2" in shown
+    assert cli("builds", "inspect", "--format", "{{.Error}}").stdout.endswith("exit code: 7\n")
+    assert json.loads(cli("builds", "inspect", "--json").stdout)["Steps"][1]["Error"]
+    assert " last words\n" in cli("builds", "logs").stdout
+    assert " first words\n" in cli("builds", "logs", "^1").stdout
+    removed = cli("builds", "rm", "--all").stdout
+    assert len(removed.split()) == 2
+    assert cli("builds", "inspect", check=False).returncode == 1
+    missing = cli("builds", "logs", "none", check=False)
+    assert (missing.returncode, "no build none is on record" in missing.stderr) == (1, True)

@@ -29,14 +29,20 @@ Buildx = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def buildx(daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path) -> Iterator[Buildx]:
-    """Runs `docker buildx build` on a context of files; what it left is removed."""
+def plugins(tmp_path: Path) -> Path:
+    """The docker command's folder of configuration, with buildx in it."""
     plugin = next((place for place in _PLACES if place and os.path.isfile(place)), None)
     if plugin is None or not shutil.which("docker"):
         pytest.skip("no docker with buildx: CARRACK_TEST_BUILDX names no plugin")
     plugins = tmp_path / "config" / "cli-plugins"
     plugins.mkdir(parents=True)
     (plugins / "docker-buildx").symlink_to(plugin)
+    return plugins.parent
+
+
+@pytest.fixture
+def buildx(daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path, plugins: Path) -> Iterator[Buildx]:
+    """Runs `docker buildx build` on a context of files; what it left is removed."""
     context = tmp_path / "context"
     context.mkdir()
 
@@ -48,7 +54,7 @@ def buildx(daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path) -> It
             place = context / name.replace("__", "/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(content)
-        environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins.parent), **(env or {})}
+        environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins), **(env or {})}
         command = ["docker", "buildx", "build", "--progress", "plain", *words, str(context)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
         assert not check or done.returncode == 0, done.stderr
@@ -176,6 +182,30 @@ def test_breaches_of_rules_at_a_build(buildx: Buildx) -> None:
     failed = buildx(f"# check=error=true\n{text}", check=False)
     assert failed.returncode == 1
     assert "lint violation found for rules: JSONArgsRecommended" in failed.stderr
+
+
+def test_the_history_of_builds(buildx: Buildx, daemon: DaemonProcess, plugins: Path) -> None:
+    def history(*words: str) -> str:
+        environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}
+        command = ["docker", "buildx", "history", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    history("rm", "--all")
+    buildx("FROM busybox\nRUN echo some words", "--build-arg", "A=1")
+    buildx("FROM busybox\nRUN echo last words; exit 7", check=False)
+    assert history("ls", "--format", "{{.Status}}").split() == ["Error", "Completed"]
+    assert history("ls", "--filter", "status=error", "--format", "{{.Status}}").split() == ["Error"]
+    assert json.loads(history("inspect", "--format", "json"))["Error"]["Message"].endswith("exit code: 7")
+    told = json.loads(history("inspect", "^1", "--format", "json"))
+    assert (told["Status"], told["BuildArgs"]) == ("completed", [{"Name": "A", "Value": "1"}])
+    assert told["NumCompletedSteps"] == told["NumTotalSteps"] > 2
+    environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}
+    shown = subprocess.run(
+        ["docker", "buildx", "history", "logs", "^1"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "some words" in shown.stdout + shown.stderr
+    history("rm", told["Ref"])
+    assert history("ls", "--format", "{{.Status}}").split() == ["Error"]
 
 
 @pytest.mark.parametrize(

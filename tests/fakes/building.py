@@ -19,6 +19,7 @@ from carrack.engine.build import state
 from carrack.engine.build.cache import Cache
 from carrack.engine.build.copying import Fetched, Gathered
 from carrack.engine.build.doing import Doer
+from carrack.engine.build.history import History
 from carrack.engine.build.progress import Progress, Silent, Vertex
 from carrack.engine.build.request import Files, Request
 from carrack.engine.build.results import Result
@@ -27,6 +28,7 @@ from carrack.engine.build.sharing import Shared
 from carrack.engine.build.solve import FilesOf, Solver
 from carrack.engine.build.steps import CopyStep, RunStep
 from carrack.engine.build.working import Tools, Worker
+from carrack.engine.jobs import Jobs
 from carrack.errors import NotFound
 from carrack.linux.syscalls import LINUX
 from carrack.oci.platform import Platform
@@ -181,6 +183,8 @@ class Workshop:
         self.runner = FakeRunner(self.room)
         self.bases = FakeBases()
         self.cache = Cache(world.records)
+        self.jobs = Jobs()
+        self.history = History(world.records, world.folder / "history", self.jobs.start)
         self.tools = Tools(
             world.layers, world.content, FakeSnapshotter(world.folder / "layers", self.room),  # type: ignore[arg-type]
             LINUX, self.cache, self.runner, Shared(),

@@ -152,5 +152,8 @@ class FakeCall:
         message, self._message = self._message, None
         return message
 
+    async def send_initial_metadata(self, *, metadata: Mapping[str, str]) -> None:
+        self.told = dict(metadata)
+
     async def send_message(self, message: Packet) -> None:
         self.sent.append(message)

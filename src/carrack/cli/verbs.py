@@ -101,8 +101,16 @@ _BUILDER = {
     "prune": "prune:BUILDS",
 }
 
+_BUILDS = {
+    "inspect": "builds:INSPECT",
+    "logs": "builds:LOGS",
+    "ls": "builds:LIST",
+    "rm": "builds:REMOVE",
+}
+
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "builder": ("Manage builds", _BUILDER),
+    "builds": ("Look at builds that were done", _BUILDS),
     "container": ("Manage containers", _CONTAINER),
     "context": ("Manage contexts", _CONTEXT),
     "doctor": ("Find what is wrong, and the commands that mend it", _DOCTOR),
@@ -115,6 +123,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
 }
 # other names of a verb within its group
 SYNONYMS = {
+    "builds": {"list": "ls", "remove": "rm"},
     "container": {"ps": "ls", "list": "ls", "remove": "rm"},
     "context": {"list": "ls", "remove": "rm"},
     "doctor": {"network": "net"},

@@ -10,6 +10,7 @@ from carrack.engine.build.cachemounts import CacheMounts
 from carrack.engine.build.executing import ContainerRunner
 from carrack.engine.build.export import Exporter
 from carrack.engine.build.fetching import Fetches
+from carrack.engine.build.history import History
 from carrack.engine.build.mounting import Mounts
 from carrack.engine.build.prune import BuildCache
 from carrack.engine.build.scratch import Scratch
@@ -51,6 +52,8 @@ def builder(
     fetches = Fetches(root, root.root / "build" / "git", config.registry.proxies)
     fetches.sweep()
     cache = BuildCache(services.build_cache, kept, images.store, lambda: room(root.root)[1])
+    history = History(services.records, root.root / "build" / "history", services.jobs.start)
+    history.load()
     bases = ImageBases(images.store, images.layers, images.puller)
     return Builder(
         tools,
@@ -59,5 +62,6 @@ def builder(
         fetches,
         Exporter(images.store, Worker(tools), images.saver, images.pusher),
         cache,
+        history,
         config.entitlements,
     )

@@ -69,6 +69,10 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE build_step (key TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
     """,
+    # How each build went.
+    """
+    CREATE TABLE build_record (ref TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 

@@ -7,7 +7,7 @@ and ``Return``s what it got, upon which the first call exports it and ends. Olde
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,14 @@ from carrack.api.buildkit import attributes, filesync, subrequests
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
 from carrack.api.buildkit.exporting import Exporting, Wish, check
-from carrack.api.buildkit.watching import Watching
+from carrack.api.buildkit.histories import Histories
+from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
 from carrack.engine.build import order, results
+from carrack.engine.build.history import Record
 from carrack.engine.build.progress import Vertex
 from carrack.engine.build.prune import Limits as PruneLimits
+from carrack.engine.build.recording import Recording
 from carrack.engine.build.request import Files, Limits, Request
 from carrack.errors import InvalidArgument, NotFound, NotSupported
 from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method
@@ -50,7 +53,7 @@ _CAPABILITIES = (
 class _Build:
     """One build: what watches it, what it holds, and what its client wants to have of it."""
 
-    watching: Watching
+    watching: Recording
     held: AsyncExitStack = field(default_factory=AsyncExitStack)
     results: dict[str, Wish] = field(default_factory=dict)
     returned: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -79,32 +82,41 @@ class Control:
             f"{control}Info": Method(self._info, UNARY, m.EMPTY, m.INFO),
             f"{control}DiskUsage": Method(self._disk_usage, UNARY, m.DISK_USAGE_REQUEST, m.DISK_USAGE),
             f"{control}Prune": Method(self._prune, ANSWERS, m.PRUNE, m.USAGE),
-            f"{control}ListenBuildHistory": Method(self._history, ANSWERS, m.EMPTY, m.EMPTY),
             f"{control}Session": Method(self._session_here, STREAM, m.BYTES, m.BYTES),
             f"{bridge}Ping": Method(self._ping, UNARY, m.EMPTY, m.PONG),
             f"{bridge}Solve": Method(self._bridge_solve, UNARY, m.BRIDGE_SOLVE, m.BRIDGE_SOLVED),
             f"{bridge}Return": Method(self._return, UNARY, m.RETURN, m.EMPTY),
+            **Histories(self._builder.history, self._builder.tools.content).methods(),
         }
 
     async def _solve(self, call: Any) -> None:
         asked = await call.recv_message()
         exports = _exports(asked)
         _refuse(asked, exports)
-        build = _Build(Watching(), session=asked["Session"], allow=frozenset(asked["Entitlements"]))
+        build = _Build(Recording(), session=asked["Session"], allow=frozenset(asked["Entitlements"]))
         self._builds[asked["Ref"]] = build
         self._news.set()
         self._news = asyncio.Event()
         try:
-            async with build.held:
+            async with self._on_record(asked, exports, build.watching) as record, build.held:
                 if asked["Frontend"]:
                     name = await self._run(build, asked["Frontend"], asked["FrontendAttrs"])
                 else:
                     name = await build.returned
-                answer = await self._export(build, name, exports)
+                answer = record.answer = await self._export(build, name, exports)
             await call.send_message({"ExporterResponse": answer})
         finally:
             build.watching.close()
             asyncio.get_running_loop().call_later(_PATIENCE, self._builds.pop, asked["Ref"], None)
+
+    def _on_record(
+        self, asked: dict[str, Any], exports: list[dict[str, Any]], watching: Recording
+    ) -> AbstractAsyncContextManager[Record]:
+        """The place of a build in the history; what a client calls internal, as its questions, has none."""
+        attributes = asked["FrontendAttrs"]
+        if asked.get("Internal"):
+            return nullcontext(Record(asked["Ref"], _FRONTEND))
+        return self._builder.history.of(asked["Ref"], _FRONTEND, attributes, exports, watching)
 
     async def _find(self, ref: str) -> _Build:
         try:
@@ -117,8 +129,11 @@ class Control:
 
     async def _status(self, call: Any) -> None:
         asked = await call.recv_message()
-        build = await self._find(asked["Ref"])
-        async for message in build.watching.messages():
+        if asked["Ref"] in self._builds or not self._builder.history.has(asked["Ref"]):
+            events = (await self._find(asked["Ref"])).watching.follow()
+        else:
+            events = self._builder.history.events(asked["Ref"])
+        async for message in messages(events):
             await call.send_message(message)
 
     async def _run(self, build: _Build, frontend: str, attrs: dict[str, str]) -> str:
@@ -275,9 +290,6 @@ class Control:
         for row in before:
             if row["ID"] in gone:
                 await call.send_message(_usage(row))
-
-    async def _history(self, call: Any) -> None:
-        await call.recv_message()
 
     async def _session_here(self, call: Any) -> None:
         raise NotSupported("sessions are taken at /session")

@@ -7,16 +7,21 @@ import base64
 import contextlib
 import json
 import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from carrack.api.app import Route
 from carrack.api.buildkit.control import Control
 from carrack.api.buildkit.sessions import Sessions
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
+from carrack.api.routes import history
 from carrack.engine import pump
 from carrack.engine.build import order
 from carrack.engine.build.classic import Classic
 from carrack.engine.build.prune import Limits
+from carrack.engine.build.recording import Both, Recording
 from carrack.engine.images import progress
 from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
 from carrack.http import grpc
@@ -29,6 +34,7 @@ from carrack.storage.trees.tarred import TarTree, receive
 if TYPE_CHECKING:
     from carrack.api.request import Query, Request
     from carrack.api.stream import StreamWriter
+    from carrack.engine.build.history import Record
     from carrack.engine.build.service import Builder
 
 _OUTPUT = "carrack.build.output"  # the id of messages that carry a tar, in base64
@@ -48,6 +54,7 @@ def routes(builder: Builder, room: str) -> list[Route]:
         Route("POST", "/build", face.build),
         Route("POST", "/build/prune", face.prune),
         Route("POST", "/build/cancel", face.cancel),
+        *history.routes(builder.history),
     ]
 
 
@@ -101,7 +108,9 @@ class _Face:
 
     async def _build(self, made: Any, names: list[Any], classic: Classic, asked: order.Asked, tree: TarTree) -> None:
         try:
-            built = await self._builder.build(made, names, classic, asked.identity)
+            async with self._on_record(asked, classic, tree, "image") as (record, watched):
+                built = await self._builder.build(made, names, watched, asked.identity)
+                record.answer = {"containerimage.config.digest": built.image.id}
             short = built.image.id.removeprefix("sha256:")[:12]
             classic.close_steps()
             if asked.quiet:
@@ -123,7 +132,10 @@ class _Face:
     ) -> None:
         """Build, and send the files as a tar in messages of their own after all others; no image is made."""
         try:
-            async with self._builder.solved(made, classic, asked.identity) as result:
+            async with (
+                self._on_record(asked, classic, tree, "tar") as (_, watched),
+                self._builder.solved(made, watched, asked.identity) as result,
+            ):
                 classic.close_steps()
                 classic.close()
                 await told.wait()
@@ -137,6 +149,18 @@ class _Face:
             await writer.json(progress.failure(error))
         finally:
             tree.close()
+
+    @asynccontextmanager
+    async def _on_record(
+        self, asked: order.Asked, classic: Classic, tree: TarTree, kind: str
+    ) -> AsyncIterator[tuple[Record, Both]]:
+        """The build's place in the history, and who watches it."""
+        recording, ref = Recording(), asked.identity or secrets.token_hex(12)
+        recording.reads(asked.dockerfile, order.read(tree, asked.dockerfile))
+        exports = [{"Type": kind, "Attrs": {"name": ",".join(asked.names)} if asked.names else {}}]
+        frontend = "dockerfile.v0" if asked.style == "buildkit" else "classic"
+        async with self._builder.history.of(ref, frontend, order.attributes(asked), exports, recording) as record:
+            yield record, Both(classic, recording)
 
     async def _receive(self, request: Request) -> TarTree:
         spool = self._builder.tools.content.ingest()

@@ -98,6 +98,21 @@ def request(asked: Asked, tree: Tree) -> Request:
     )
 
 
+def attributes(asked: Asked) -> dict[str, str]:
+    """The request as BuildKit's frontend would have it, for who reads it later."""
+    found = {
+        "filename": asked.dockerfile,
+        "target": asked.target,
+        "platform": asked.platform,
+        "force-network-mode": asked.network,
+        "add-hosts": ",".join(asked.extra_hosts),
+        "image-resolve-mode": "pull" if asked.pull else "",
+        **{f"build-arg:{name}": value for name, value in asked.arguments.items()},
+        **{f"label:{name}": value for name, value in asked.labels.items()},
+    }
+    return {name: value for name, value in found.items() if value} | ({"no-cache": ""} if asked.no_cache else {})
+
+
 def told(made: Request) -> list[Stage]:
     """The stages that will be built, in the order in which they are told."""
     scope = global_scope(

@@ -19,6 +19,7 @@ from carrack.errors import InvalidArgument, NotFound
 from carrack.model import times
 
 if TYPE_CHECKING:
+    from carrack.engine.build.history import History
     from carrack.engine.build.progress import Progress
     from carrack.engine.build.prune import BuildCache
     from carrack.engine.build.request import Request
@@ -47,12 +48,14 @@ class Builder:
         fetcher: Fetcher,
         export: Exporter,
         cache: BuildCache,
+        history: History,
         granted: frozenset[str] = frozenset(),
     ) -> None:
         """``granted``: the entitlements that the one who asks for a build may allow it (CVE-2024-23653)."""
         self._granted = granted
         self.tools = tools
         self.cache = cache
+        self.history = history
         self._bases = bases
         self._mounter = mounter
         self._fetcher = fetcher

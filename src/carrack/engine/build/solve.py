@@ -101,6 +101,7 @@ class Solver:
         self._stages: dict[int, asyncio.Task[Result]] = {}
         self._triggered: dict[int, set[int]] = {}
         self._images: dict[str, asyncio.Task[Result]] = {}
+        self._last: dict[int, str] = {}
         directives = request.file.directives
         scope: Scope = global_scope(
             request.file.globals, request.arguments, request.build_platform, request.platform, request.target,
@@ -179,7 +180,7 @@ class Solver:
         return await self._images[key]
 
     async def _look_up(self, name: str, wanted: Platform) -> Result:
-        vertex = Vertex.make(self._build, f"[internal] load metadata for {name}")
+        vertex = self._metadata(name)
         self._progress.started(vertex)
         try:
             result = await self._bases.result(name, wanted, self._request, vertex, self._progress)
@@ -209,7 +210,8 @@ class Solver:
         self, below: Result, step: Step, command: c.Command, index: int, place: tuple[int, int, int]
     ) -> tuple[Entry, str]:
         stage = self.plan.stages[index].stage
-        vertex = self._vertex(stage, command, place)
+        vertex = self._vertex(stage, command, place, inputs=await self._inputs(index, command))
+        self._last[index] = vertex.digest
         self._progress.started(vertex)
         try:
             prepared = await self._doer.prepare(step, below, partial(self._files, index))
@@ -245,12 +247,41 @@ class Solver:
             return entry, not mine, reason
         return await prepared.do(note, vertex), False, "the cache was not to be used"
 
-    def _vertex(self, stage: Stage, command: c.Command, place: tuple[int, int, int], *, quiet: bool = False) -> Vertex:
+    async def _inputs(self, index: int, command: c.Command) -> tuple[str, ...]:
+        """What a step waits for: those before it, also in the stages that it takes files from; the wait is here, so
+        that it does not count as the step's time."""
+        planned = self.plan.stages[index]
+        before = [self._last[index]] if index in self._last else self._first(planned)
+        for name in stages.origins(command):
+            other = None if name in self._request.contexts else self.plan.find(name)
+            if other is not None and other in planned.needs:
+                await self._stage(other)
+                before.append(self._last.get(other, ""))
+        return tuple(dict.fromkeys(filter(None, before)))
+
+    def _first(self, planned: stages.Planned) -> list[str]:
+        """What the first step of a stage waits for."""
+        if planned.parent is not None:
+            return [self._last.get(planned.parent, "")]
+        return [] if planned.base == stages.SCRATCH else [self._metadata(planned.base).digest]
+
+    def _metadata(self, name: str) -> Vertex:
+        return Vertex.make(self._build, f"[internal] load metadata for {name}")
+
+    def _vertex(
+        self,
+        stage: Stage,
+        command: c.Command,
+        place: tuple[int, int, int],
+        *,
+        quiet: bool = False,
+        inputs: tuple[str, ...] = (),
+    ) -> Vertex:
         ordinal, number, count = place
         name = command.text if quiet else f"[{self._title(stage)}{number}/{count}] {command.text}"
         return Vertex.make(
             self._build, name, stage=stage.index, number=number, count=count, text=command.text, ordinal=ordinal,
-            quiet=quiet,
+            quiet=quiet, inputs=inputs,
         )  # fmt: skip
 
     def _uncached(self, stage: Stage) -> bool:

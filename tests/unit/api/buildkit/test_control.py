@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.fakes.building import Workshop
 from tests.fakes.buildkit import FakeCall, FakeCaller, FakeSession, Sender
-from tests.fakes.images import HOST, World
+from tests.fakes.images import HOST
 from tests.unit.engine.build.test_service import builder
 
 from carrack.api.buildkit.control import Control
@@ -32,13 +31,6 @@ class OneSession:
         return self._session
 
 
-@pytest.fixture
-def workshop(tmp_path: Path) -> Any:
-    world = World(tmp_path)
-    yield Workshop(world)
-    world.close()
-
-
 def control(workshop: Workshop, dockerfile: str = "FROM base\nCOPY a /a\nRUN x") -> Control:
     folders = {"dockerfile": Sender({"Dockerfile": dockerfile}), "context": Sender({"a": "1"})}
     sessions: Any = OneSession(FakeSession(FakeCaller(folders)))
@@ -50,15 +42,16 @@ async def drive(
 ) -> tuple[FakeCall, FakeCall, list[Any]]:
     """As buildx does: one call waits, the bridge builds and returns, a third watches."""
     methods, prefix = made.methods(), "/moby.buildkit.v1."
-    solve, status = FakeCall({**SOLVE, **asked}), FakeCall({"Ref": "r"})
-    names = {"buildkit-controlapi-buildid": "r"}
+    solve = FakeCall({**SOLVE, **asked})
+    name = str(asked.get("Ref", "r"))
+    status, names = FakeCall({"Ref": name}), {"buildkit-controlapi-buildid": name}
     solved = FakeCall({**BRIDGE, **(bridge or {})}, **names)
     async with asyncio.TaskGroup() as group:
         solving = group.create_task(methods[f"{prefix}Control/Solve"].serve(solve))
         group.create_task(methods[f"{prefix}Control/Status"].serve(status))
         try:
             await methods[f"{prefix}frontend.LLBBridge/Solve"].serve(solved)
-            ref = solved.sent[0]["result"]["ref"]["id"]
+            ref = solved.sent[0]["result"].get("ref", {}).get("id", "")
             returned = FakeCall({"result": {"ref": {"id": ref}}, "error": None}, **names)
             await methods[f"{prefix}frontend.LLBBridge/Return"].serve(returned)
         except BaseException:
@@ -111,6 +104,25 @@ def test_what_is_not_built_is_refused(workshop: Workshop, bridge: dict[str, Any]
     with pytest.raises((NotSupported, ExceptionGroup)) as caught:
         asyncio.run(drive(control(workshop), bridge, **asked))
     assert "not supported" in repr(caught.value)
+
+
+def test_a_build_is_on_record(workshop: Workshop) -> None:
+    async def run() -> None:
+        made = control(workshop)
+        await drive(made, Ref="r", FrontendAttrs={"filename": "Dockerfile"})
+        await workshop.jobs.drain()
+        record = workshop.history.get("r")
+        assert record.answer["containerimage.config.digest"]
+        assert (record.attributes, record.done) == ({"filename": "Dockerfile"}, record.total)
+        made._builds.clear()  # as some time later
+        later = FakeCall({"Ref": "r"})
+        await made.methods()["/moby.buildkit.v1.Control/Status"].serve(later)
+        assert any(log["msg"] == b"ran x\n" for message in later.sent for log in message.get("logs", ()))
+        inner = control(workshop)
+        await drive(inner, {"FrontendOpt": {"requestid": "frontend.targets"}}, Ref="r2", Internal=True)
+        assert not workshop.history.has("r2")
+
+    asyncio.run(run())
 
 
 def test_a_client_that_gives_up(workshop: Workshop) -> None:

@@ -30,7 +30,8 @@ def exporter(workshop: Workshop) -> Exporter:
 def builder(workshop: Workshop, *granted: str) -> Builder:
     export = exporter(workshop)
     cache = BuildCache(workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.world.store)
-    return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache, frozenset(granted))
+    granting = frozenset(granted)
+    return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache, workshop.history, granting)
 
 
 def request(workshop: Workshop, text: str, **more: object) -> Request:

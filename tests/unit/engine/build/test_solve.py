@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.fakes.building import Workshop
+from tests.fakes.building import Watcher, Workshop
+from tests.unit.engine.build.test_service import builder, request
 
 from carrack.dockerfile.problem import DockerfileError
+from carrack.engine.build.progress import Vertex
 from carrack.engine.build.running import Job
 from carrack.engine.build.solve import BuildFailed
 from carrack.errors import InvalidArgument, NotFound
@@ -238,5 +240,32 @@ def test_copy_from_a_stage_into_a_folder(workshop: Workshop) -> None:
     async def run() -> None:
         result, _ = await workshop.build("FROM base AS s\nRUN one\nFROM scratch\nCOPY --from=s /one /two/")
         assert "two/one" in workshop.files(result)
+
+    asyncio.run(run())
+
+
+def test_what_each_step_waits_for(workshop: Workshop) -> None:
+    class Graph(Watcher):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inputs: dict[str, list[str]] = {}
+            self.names: dict[str, str] = {}
+
+        def started(self, vertex: Vertex) -> None:
+            if not vertex.quiet:
+                self.names[vertex.digest] = vertex.name
+                self.inputs[vertex.name] = [self.names[digest] for digest in vertex.inputs]
+
+    async def run() -> None:
+        text = "FROM base AS a\nRUN one\nFROM base AS b\nRUN two\nFROM a\nENV X=1\nCOPY --from=b /two /\nRUN three"
+        graph, wanted = Graph(), request(workshop, text)
+        await builder(workshop).build(wanted, (), graph)
+        assert graph.inputs == {
+            "[internal] load metadata for base": [],
+            "[a 2/2] RUN one": ["[internal] load metadata for base"],
+            "[b 2/2] RUN two": ["[internal] load metadata for base"],
+            "[stage-2 2/3] COPY --from=b /two /": ["[a 2/2] RUN one", "[b 2/2] RUN two"],
+            "[stage-2 3/3] RUN three": ["[stage-2 2/3] COPY --from=b /two /"],
+        }
 
     asyncio.run(run())
