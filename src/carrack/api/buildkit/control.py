@@ -59,6 +59,7 @@ class _Build:
     returned: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     session: str = ""
     allow: frozenset[str] = frozenset()
+    over: bool = False
 
 
 class Control:
@@ -91,13 +92,13 @@ class Control:
 
     async def _solve(self, call: Any) -> None:
         asked = await call.recv_message()
-        exports = _exports(asked)
-        _refuse(asked, exports)
         build = _Build(Recording(), session=asked["Session"], allow=frozenset(asked["Entitlements"]))
         self._builds[asked["Ref"]] = build
         self._news.set()
         self._news = asyncio.Event()
         try:
+            exports = _exports(asked)
+            _refuse(asked, exports)  # now that its status can be asked for, and ends: buildx waits 20 s for that end
             async with self._on_record(asked, exports, build.watching) as record, build.held:
                 if asked["Frontend"]:
                     name = await self._run(build, asked["Frontend"], asked["FrontendAttrs"])
@@ -106,6 +107,7 @@ class Control:
                 answer = record.answer = await self._export(build, name, exports)
             await call.send_message({"ExporterResponse": answer})
         finally:
+            build.over = True
             build.watching.close()
             asyncio.get_running_loop().call_later(_PATIENCE, self._builds.pop, asked["Ref"], None)
 
@@ -224,6 +226,8 @@ class Control:
     async def _bridge_solve(self, call: Any) -> None:
         asked = await call.recv_message()
         build = await self._find(_build_id(call))
+        if build.over:  # refused before it began: its session may be gone, and would be waited for
+            raise InvalidArgument("this build is over")
         if asked["Definition"] is not None and asked["Definition"]["definition"]:
             raise NotSupported("builds of another frontend's graph are not supported by this version of Carrack")
         wanted = attributes.read(asked["FrontendOpt"])

@@ -125,6 +125,22 @@ def test_a_build_is_on_record(workshop: Workshop) -> None:
     asyncio.run(run())
 
 
+def test_nobody_waits_for_what_is_refused_at_once(workshop: Workshop) -> None:
+    async def run() -> None:
+        methods = control(workshop).methods()
+        solve, status = FakeCall({**SOLVE, "Exporters": [{"Type": "containerd", "Attrs": {}}]}), FakeCall({"Ref": "r"})
+        with pytest.raises(NotSupported):
+            await methods["/moby.buildkit.v1.Control/Solve"].serve(solve)
+        bridge = FakeCall(dict(BRIDGE), **{"buildkit-controlapi-buildid": "r"})
+        async with asyncio.timeout(1):  # buildx waits 20 s for the end of the status
+            await methods["/moby.buildkit.v1.Control/Status"].serve(status)
+            with pytest.raises(InvalidArgument, match="over"):
+                await methods["/moby.buildkit.v1.frontend.LLBBridge/Solve"].serve(bridge)
+        assert status.sent == []
+
+    asyncio.run(run())
+
+
 def test_a_client_that_gives_up(workshop: Workshop) -> None:
     async def run() -> None:
         made = control(workshop)
