@@ -73,18 +73,46 @@ def pack(path: str, name: str) -> "Iterator[bytes]":
 def unpack(chunks: "Iterator[bytes]", directory: str, rename: "Callable[[str], str]") -> None:
     """Unpack a tar stream below an existing directory; ``rename`` gives each member's path there."""
     with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:  # type: ignore[call-overload]
-        root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         late: list[tuple[list[str], tarfile.TarInfo]] = []
+        places = _Places(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         try:
             for member in archive:
                 parts = _parts(rename(member.name))
-                _unpack_member(archive, member, root, parts, rename)
+                _unpack_member(archive, member, places, parts, rename)
                 if member.isdir():
                     late.append((parts, member))
             for parts, member in reversed(late):
-                _finish_directory(root, parts, member)
+                _finish_directory(places, parts, member)
         finally:
-            os.close(root)
+            places.close()
+
+
+class _Places:
+    """Directories below the one to unpack in, which is the object's own. The last one stays open: the next member is
+    most likely to go there as well."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._parts: list[str] = []
+        self._fd = root
+
+    def parent(self, parts: list[str]) -> int:
+        """The directory of a member, made where it is missing, reached without following links. Good until the next
+        call."""
+        if parts[:-1] != self._parts:
+            self._leave()
+            fd = _parent(self._root, parts)
+            self._parts, self._fd = parts[:-1], fd
+        return self._fd
+
+    def close(self) -> None:
+        self._leave()
+        os.close(self._root)
+
+    def _leave(self) -> None:
+        fd, self._parts, self._fd = self._fd, [], self._root
+        if fd != self._root:
+            os.close(fd)
 
 
 class _Reader:
@@ -174,22 +202,23 @@ def _parent(root: int, parts: list[str]) -> int:
 
 
 def _unpack_member(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, root: int, parts: list[str], rename: "Callable[[str], str]"
+    archive: tarfile.TarFile, member: tarfile.TarInfo, places: _Places, parts: list[str], rename: "Callable[[str], str]"
 ) -> None:
     if not parts:
         return
-    parent, name = _parent(root, parts), parts[-1]
+    parent, name = places.parent(parts), parts[-1]
     try:
         if member.isdir():
             _make_directory(parent, name)
             return
-        _make_way(parent, name)
         if member.isreg():
             _write_file(archive, member, parent, name)
-        elif member.issym():
+            return
+        _make_way(parent, name)
+        if member.issym():
             os.symlink(member.linkname, name, dir_fd=parent)
         elif member.islnk():
-            _link(root, _parts(rename(member.linkname)), parent, name)
+            _link(places, _parts(rename(member.linkname)), parent, name)
         elif member.isfifo():
             os.mkfifo(name, member.mode & 0o7777, dir_fd=parent)
         elif member.ischr() or member.isblk():
@@ -197,8 +226,6 @@ def _unpack_member(
             os.mknod(name, kind | member.mode & 0o7777, os.makedev(member.devmajor, member.devminor), dir_fd=parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror, "/".join(parts)) from None
-    finally:
-        os.close(parent)
 
 
 def _make_directory(parent: int, name: str) -> None:
@@ -217,34 +244,45 @@ def _make_way(parent: int, name: str) -> None:
         pass
 
 
-def _link(root: int, target: list[str], parent: int, name: str) -> None:
-    directory = _parent(root, target)
+def _link(places: _Places, target: list[str], parent: int, name: str) -> None:
+    if not target:
+        raise InvalidArgument("refusing to unpack a hard link to the destination itself")
+    own = os.dup(parent)  # which is closed when the target lies elsewhere
     try:
-        os.link(target[-1], name, src_dir_fd=directory, dst_dir_fd=parent, follow_symlinks=False)
+        directory = places.parent(target)
+        os.link(target[-1], name, src_dir_fd=directory, dst_dir_fd=own, follow_symlinks=False)
     finally:
-        os.close(directory)
+        os.close(own)
 
 
 def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str) -> None:
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
-    with open(fd, "wb") as file:
-        source = archive.extractfile(member)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(name, flags, 0o600, dir_fd=parent)
+    except FileExistsError:
+        _make_way(parent, name)
+        fd = os.open(name, flags, 0o600, dir_fd=parent)
+    try:
+        source = archive.extractfile(member) if member.size else None
         while source is not None and (data := source.read(_CHUNK)):
-            file.write(data)
-        file.flush()
+            _write_all(fd, data)
         os.fchmod(fd, member.mode & 0o7777)
         os.utime(fd, (member.mtime, member.mtime))
+    finally:
+        os.close(fd)
 
 
-def _finish_directory(root: int, parts: list[str], member: tarfile.TarInfo) -> None:
+def _write_all(fd: int, data: bytes) -> None:
+    """A nearly full disk takes a part of it first."""
+    while (written := os.write(fd, data)) < len(data):
+        data = data[written:]
+
+
+def _finish_directory(places: _Places, parts: list[str], member: tarfile.TarInfo) -> None:
     """Modes and times of directories come last: what is unpacked into them would change them."""
     if not parts:
         return
-    parent = _parent(root, parts)
-    try:
-        fd = os.open(parts[-1], _DIRECTORY, dir_fd=parent)
-    finally:
-        os.close(parent)
+    fd = os.open(parts[-1], _DIRECTORY, dir_fd=places.parent(parts))
     try:
         os.fchmod(fd, member.mode & 0o7777)
         os.utime(fd, (member.mtime, member.mtime))

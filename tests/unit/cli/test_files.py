@@ -95,6 +95,19 @@ def test_a_hard_link_stays_inside(tmp_path: Path) -> None:
         assert not (target / "x").exists()
 
 
+def test_members_of_several_directories_in_any_order(tmp_path: Path) -> None:
+    hard = member("b/hard", tarfile.LNKTYPE, "a/1")
+    given = [(member("a/1"), b"x"), (member("b/2"), b"y"), (hard, b""), (member("b/1"), b"z"), (member("a/2"), b"")]
+    unpack(archive(*given, (member("top"), b"t"), (member("a/2"), b"again")), str(tmp_path), lambda each: each)
+    found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {"a/1": "x", "a/2": "again", "b/1": "z", "b/2": "y", "b/hard": "x", "top": "t"}
+    assert (tmp_path / "a/1").samefile(tmp_path / "b/hard")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(InvalidArgument, match="the destination itself"):
+        unpack(archive((member("c/x", tarfile.LNKTYPE, "."), b"")), str(tmp_path), lambda each: each)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_files(tmp_path: Path) -> None:
     to_file(str(tmp_path / "f"), iter([b"a", b"b"]))
     assert b"".join(from_file(str(tmp_path / "f"))) == b"ab"

@@ -201,3 +201,17 @@ def test_small_pieces_go_out_together_and_as_they_were_written() -> None:
 
     chunks = asyncio.run(run())
     assert b"".join(chunks) == b"".join(number.to_bytes(2, "big") * 256 for number in range(5000))
+
+
+def test_small_pieces_cost_one_turn_together() -> None:
+    def write_many(write: Write) -> None:
+        for number in range(20_000):
+            write(memoryview(b"%05d" % number))
+        write(b"x" * 200_000)
+
+    async def sizes() -> list[int]:
+        return [len(chunk) async for chunk in pump.produce(write_many)]
+
+    found = asyncio.run(sizes())
+    assert sum(found) == 300_000
+    assert len(found) <= 3
