@@ -7,8 +7,11 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from tests.cli.buildx import buildx, plugins
 from tests.cli.busybox import IMAGE, IMPORT, root_file_system
 from tests.cli.running import Cli, CommandLine, DaemonProcess
+
+__all__ = ["buildx", "cli", "daemon", "docker", "image", "plugins"]
 
 pytestmark = pytest.mark.root
 

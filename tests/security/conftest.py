@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.cli.buildx import buildx, plugins
 from tests.cli.conftest import daemon, docker, image
 from tests.cli.running import Cli, DaemonProcess, Result, api
 
-__all__ = ["build", "daemon", "docker", "image"]
+__all__ = ["build", "buildx", "daemon", "docker", "image", "plugins"]
 
 
 @pytest.fixture

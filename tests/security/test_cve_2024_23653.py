@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.cli.buildx import Buildx
 from tests.cli.running import Result
-from tests.cli.test_buildx import Buildx, buildx
-
-__all__ = ["buildx"]
 
 pytestmark = pytest.mark.root
 

@@ -7,10 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.cli.buildx import Buildx
 from tests.cli.running import Cli, DaemonProcess, api
-from tests.cli.test_buildx import Buildx, buildx
-
-__all__ = ["buildx"]
 
 pytestmark = pytest.mark.root
 

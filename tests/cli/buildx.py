@@ -1,0 +1,60 @@
+"""The real buildx against a daemon of our own, for the tests that need it: fixtures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.running import Cli, DaemonProcess, api
+
+_PLACES = (
+    os.environ.get("CARRACK_TEST_BUILDX", ""),
+    os.environ.get("CARRACK_PEERS", "/opt/peers") + "/root/usr/libexec/docker/cli-plugins/docker-buildx",
+    "/usr/libexec/docker/cli-plugins/docker-buildx",
+    "/usr/lib/docker/cli-plugins/docker-buildx",
+)
+Buildx = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Path:
+    """The docker command's folder of configuration, with buildx in it."""
+    plugin = next((place for place in _PLACES if place and os.path.isfile(place)), None)
+    if plugin is None or not shutil.which("docker"):
+        pytest.skip("no docker with buildx: CARRACK_TEST_BUILDX names no plugin")
+    plugins = tmp_path / "config" / "cli-plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "docker-buildx").symlink_to(plugin)
+    return plugins.parent
+
+
+@pytest.fixture
+def buildx(daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path, plugins: Path) -> Iterator[Buildx]:
+    """Runs `docker buildx build` on a context of files; what it left is removed."""
+    context = tmp_path / "context"
+    context.mkdir()
+
+    def run(
+        text: str, *words: str, check: bool = True, env: dict[str, str] | None = None, **files: str
+    ) -> subprocess.CompletedProcess[str]:
+        (context / "Dockerfile").write_text(text)
+        for name, content in files.items():
+            place = context / name.replace("__", "/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content)
+        environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins), **(env or {})}
+        command = ["docker", "buildx", "build", "--progress", "plain", *words, str(context)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    yield run
+    base = docker("images", "-q", image).stdout.strip()
+    for identity in docker("images", "-aq").stdout.split():
+        if identity != base:
+            docker("rmi", "-f", identity, check=False)
+    api(daemon, "POST", "/build/prune?all=1")
