@@ -63,7 +63,8 @@ def test_same_as_dockerds_classic_builder(name: str, ours: CommandLine, base: by
     made.write(tmp_path)
     expected: Document = json.loads(path_of(name, classic=True).read_text())
     environment = {**ours.daemon.environment, "DOCKER_BUILDKIT": "0"}
-    document = built(["docker"], CLASSIC[:1] + CLASSIC[2:], environment, made, tmp_path, base)
+    # Without the cache, as recorded: proxies have no influence on it, and it holds what BuildKit's way showed to a RUN.
+    document = built(["docker"], CLASSIC, environment, made, tmp_path, base)
     assert "error" not in document, document
     found = differences(_without_digests(document), _without_digests(expected))
     assert not found, "\n".join(found)
