@@ -34,6 +34,19 @@ def on_own_host(root: Path, *options: str, before: str = "") -> Iterator[Command
         process.stop()
 
 
+@contextmanager
+def crashed(daemon: DaemonProcess) -> Iterator[list[str]]:
+    """The daemon is killed, and started again in its network at the end of the block; what enters that network."""
+    there = os.open(f"/proc/{(daemon.root / 'pid').read_text().strip()}/ns/net", os.O_RDONLY)
+    daemon.wrapper = ["nsenter", f"--net=/proc/{os.getpid()}/fd/{there}"]
+    daemon.crash()
+    try:
+        yield daemon.wrapper
+        daemon.start()
+    finally:
+        os.close(there)
+
+
 def on_host(line: CommandLine, *command: str) -> str:
     """What a command says where the daemon's network is."""
     pid = (line.daemon.root / "pid").read_text().strip()

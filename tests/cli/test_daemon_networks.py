@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.cli.busybox import IMAGE
-from tests.cli.on_own_host import on_host, on_own_host
+from tests.cli.on_own_host import crashed, on_host, on_own_host
 from tests.cli.running import CommandLine, eventually
 
 pytestmark = pytest.mark.root
@@ -98,6 +98,36 @@ def test_containers_reach_each_other_only_where_they_may(settled: CommandLine) -
     assert settled("run", "--rm", IMAGE, "sh", "-c", ask, check=False).stdout == ""
     assert "carrack serves" in settled("exec", served, "sh", "-c", ask).stdout
     settled("rm", "-f", served)
+
+
+@pytest.mark.census("dockerd --icc", "daemon.json icc", "network legacy links")
+def test_a_link_leads_to_the_targets_ports_alone(settled: CommandLine) -> None:
+    """And follows the target, through the end of the daemon too, until it is removed."""
+    serve = ("sh", "-c", "httpd -h /www -p 80; exec httpd -f -h /www -p 81")
+    settled("run", "-d", "--name", "db", "--expose", "80", IMAGE, *serve)
+    settled("run", "-d", "--name", "web", "--link", "db:data", IMAGE, "sleep", "600")
+    settled("run", "-d", "--name", "stranger", IMAGE, "sleep", "600")
+
+    def answers(who: str, port: int = 80, version: str = "IPAddress") -> bool:
+        address = settled("inspect", "-f", f"{{{{.NetworkSettings.{version}}}}}", "db").stdout.strip()
+        ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 {address} {port}"
+        return "carrack serves" in settled("exec", who, "sh", "-c", ask, check=False).stdout
+
+    eventually(lambda: answers("db") and answers("db", 81))
+    assert answers("web")
+    assert answers("web", version="GlobalIPv6Address")
+    assert not answers("web", 81)
+    assert not answers("stranger")
+    settled("restart", "-t", "0", "db")
+    settled("run", "-d", "--name", "other", IMAGE, "sleep", "600")  # it may have what was the target's address
+    eventually(lambda: answers("web"))
+    with crashed(settled.daemon):
+        pass
+    assert answers("web")
+    assert not answers("stranger")
+    settled("rm", "--link", "web/data")
+    assert not answers("web")
+    settled("rm", "-f", "db", "web", "stranger", "other")
 
 
 @pytest.mark.census("dockerd --ip")

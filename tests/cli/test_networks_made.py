@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.cli.busybox import IMAGE
-from tests.cli.on_own_host import on_host, on_own_host
+from tests.cli.on_own_host import crashed, on_host, on_own_host
 from tests.cli.running import CommandLine, api, created
 
 pytestmark = pytest.mark.root
@@ -274,15 +273,9 @@ def test_networks_outlive_a_killed_daemon(line: CommandLine) -> None:
     daemon = line.daemon
     web, lost = made(line, EnableIPv6=True), made(line, "lost", Options={B + "name": "lost0", D + "driver.mtu": "1000"})
     served = line("run", "-d", "--name", "in", "--network", "web", IMAGE, "httpd", "-f", "-h", "/www").stdout.strip()
-    pid = (daemon.root / "pid").read_text().strip()
-    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
-    enter = ["nsenter", f"--net=/proc/{os.getpid()}/fd/{there}"]
-    daemon.crash()
-    script = "ip link delete lost0; ip link add lost0 type veth peer name lost1"
-    subprocess.run([*enter, "sh", "-ec", script], check=True)
-    daemon.wrapper = enter
-    daemon.start()
-    os.close(there)
+    with crashed(daemon) as enter:
+        script = "ip link delete lost0; ip link add lost0 type veth peer name lost1"
+        subprocess.run([*enter, "sh", "-ec", script], check=True)
     assert inspected(line, "web")["Containers"][served]["Name"] == "in"
     assert {**inspected(line, "web"), "Containers": {}} == web
     assert inspected(line, "lost") == lost

@@ -11,6 +11,7 @@ from carrack.engine.containers.publishing import host_ports
 from carrack.errors import NotFound
 from carrack.model.container import Document
 from carrack.model.ports import PublishedPort
+from carrack.network.mappings import Passage
 from carrack.network.names.view import View
 from carrack.network.plan import EndpointPlan, Subnet
 from carrack.network.publishing import Published
@@ -88,11 +89,22 @@ class FakeResolver:
         self.names.pop((network_id, container_id), None)
 
 
+class FakeDoors:
+    """Which neighbours' ports are open to a container."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Sequence[Passage]] = {}
+
+    async def let_through(self, container_id: str, passages: Sequence[Passage]) -> None:
+        self.open[container_id] = passages
+
+
 class FakeFabric:
     """The first endpoint on a network has the address .2 there. ``failure`` is of the next publishing, ``broken`` of
     the next disconnection, ``refusal`` of the next connection."""
 
     def __init__(self) -> None:
+        self.doors = FakeDoors()
         self.connected: dict[str, dict[str, Document]] = {}
         self.wanted: list[EndpointPlan] = []
         self.cables: list[object] = []

@@ -128,6 +128,16 @@ def destination_port(register: int = REGISTER) -> bytes:
     return _payload(_TRANSPORT_HEADER, _DESTINATION_PORT, 2, register)
 
 
+def icmp_type(number: int) -> bytes:
+    """Go on only for ICMP messages (of either family) of a type; the transport protocol was looked at before."""
+    return _payload(_TRANSPORT_HEADER, 0, 1, REGISTER) + compare(bytes([number]))
+
+
+def neighbour_target(register: int = REGISTER) -> bytes:
+    """Load the address that a neighbour solicitation or advertisement is about (RFC 4861, 4.3 and 4.4)."""
+    return _payload(_TRANSPORT_HEADER, 8, IPV6.size, register)
+
+
 def source_port(register: int = REGISTER) -> bytes:
     """Load the source port, as destination_port() does."""
     return _payload(_TRANSPORT_HEADER, _SOURCE_PORT, 2, register)

@@ -15,7 +15,9 @@ from carrack.errors import CarrackError, Internal, InvalidArgument, NotFound, No
 from carrack.linux.linkwatch import LinkListener
 from carrack.model.ports import PublishedPort
 from carrack.network import cabling, endpoint, sysctl
+from carrack.network.doors import Doors
 from carrack.network.endpoint import ParkedVeth
+from carrack.network.firewall import Firewall
 from carrack.network.graves import Graves
 from carrack.network.kernel import Kernel
 from carrack.network.nets import Document, Nets
@@ -48,6 +50,7 @@ class Fabric:
         self._graves = Graves()
         self._nets: Nets | None = None
         self._links: LinkListener | None = None
+        self.doors = Doors(self._with_firewall, sys_root)
         self._watches: list[tuple[Watch, Callable[[], Awaitable[str]]]] = []
 
     @property
@@ -191,6 +194,10 @@ class Fabric:
         ``remove``: ``80/tcp``, or ``8080:80/tcp`` for one of its host ports. NotFound for one that is not published.
         """
         return await self._programmed(container_id, name, lambda nets: nets.republish(container_id, add, remove, name))
+
+    async def _with_firewall(self, work: Callable[[Firewall], None]) -> None:
+        await self._safe()
+        await self._run(work, self._open.kernel.firewall)
 
     async def _programmed(self, container_id: str, name: str, work: Callable[[Nets], Published]) -> Published:
         try:

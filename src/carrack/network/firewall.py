@@ -16,7 +16,8 @@ from carrack.linux.nft_expressions import IPV4, IPV6, Family
 from carrack.linux.nft_messages import delete_table
 from carrack.linux.nftables import Nftables
 from carrack.network.bridge import BridgeSettings
-from carrack.network.mappings import Entries, PortMapping, changes, coalesce
+from carrack.network.doors import DoorBook
+from carrack.network.mappings import Entries, Passage, PortMapping, changes, coalesce
 from carrack.network.rules import PLAIN_CHAINS, RuleSet, addition, removal
 from carrack.network.stance import USUAL, Stance
 
@@ -44,6 +45,7 @@ class Firewall:
         self.stance = stance
         self.rule_set = RuleSet(table, (), (), stance.direct_routing, families, relay, stance.mark)
         self._published: dict[str, tuple[PortMapping, ...]] = {}
+        self.doors = DoorBook()
 
     @property
     def table(self) -> str:
@@ -63,7 +65,7 @@ class Firewall:
         now = tuple(f for f in self.rule_set.families if (f in kept if guards[f] is None else guards[f]))
         wanted = replace(self.rule_set, bridges=tuple(bridges), guard=now)
         try:
-            self.nftables.commit(wanted.replacement(self._mappings()))
+            self.nftables.commit(wanted.replacement(self._mappings(), self.doors.every()))
         except OSError as e:
             if e.errno not in _LACKING or IPV6 not in wanted.families or any(b.address6 for b in wanted.bridges):
                 raise
@@ -76,7 +78,7 @@ class Firewall:
         """A kernel may lack a part that only the table of IPv6 needs; where IPv4 lacks it too, that is an error."""
         four = tuple(family for family in wanted.families if family is not IPV6)
         wanted = replace(wanted, families=four, guard=tuple(f for f in wanted.guard if f in four))
-        self.nftables.commit(wanted.replacement(self._mappings()))
+        self.nftables.commit(wanted.replacement(self._mappings(), self.doors.every()))
         _LOG.warning("this kernel cannot filter IPv6: networks have none, ports are published on IPv4 (%s)", reason)
         self.rule_set = wanted
 
@@ -111,7 +113,7 @@ class Firewall:
         for family in self.rule_set.families:
             if missing := self._missing_rules(family):
                 return f"{missing} (family {family.name})"
-        return self._lacking(self.rule_set.entries(self._mappings()))
+        return self._lacking(self.rule_set.entries(self._mappings(), self.doors.every()))
 
     def _missing_rules(self, family: Family) -> str:
         for chain in self.rule_set.chains(family):
@@ -179,6 +181,22 @@ class Firewall:
     def published(self, key: str) -> tuple[PortMapping, ...]:
         """The ports of one container."""
         return self._published.get(key, ())
+
+    def let_through(self, key: str, passages: Iterable[Passage]) -> None:
+        """Open these passages of one container and close others that it had. Unavailable when they cannot be found."""
+        before = self.doors.of(key)
+        wanted = self.doors.keep(key, passages)
+        gone, come = changes(self.rule_set.passages(before), self.rule_set.passages(wanted))
+        try:
+            self._swap(gone, come)
+            missing = self._lacking(come)
+        except BaseException:
+            self.doors.keep(key, before)
+            raise
+        if missing:
+            self.doors.keep(key, before)
+            self._swap(come, gone)
+            raise Unavailable(f"firewall: {missing} of {key} vanished as soon as they were added: not linked")
 
     def _commit(self, messages: Sequence[Message]) -> None:
         """Once more with tables loaded anew, when another program has just taken them away."""

@@ -5,7 +5,7 @@ carries a port would lead all of it to the first.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import collapse_addresses, ip_network
 from socket import AF_INET, AF_INET6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, inet_pton
@@ -50,6 +50,28 @@ class PortMapping:
     def family(self) -> Family:
         """Of the side that clients see."""
         return family_of(self.host_ip)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Passage:
+    """A port of a container, ``address``, that is open to a neighbour (`doors`), ``source``."""
+
+    source: str
+    address: str
+    protocol: str
+    port: int
+
+
+def passage_entries(passages: Collection[Passage]) -> Entries:
+    """The entries of passages."""
+    found: Entries = {}
+    pairs = {pair for p in passages if ":" in p.source for pair in ((p.source, p.address), (p.address, p.source))}
+    if pairs:  # cards are looked for, in both directions, by what passes the firewall
+        found[IPV6, "acquainted"] = [Element([packed(one), packed(other)]) for one, other in sorted(pairs)]
+    for one in passages:
+        place = [bytes([PROTOCOLS[one.protocol]]), packed(one.address), _port(one.port), packed(one.source)]
+        found.setdefault((family_of(one.address), "linked"), []).append(Element(place))
+    return found
 
 
 def family_of(address: str) -> Family:

@@ -218,6 +218,7 @@ class Nets:
             for member in wanted:
                 self.members.pop(container_id, member.net.plan.id)
                 each.callback(member.net.release, member.addresses)
+                each.callback(self._cut_off, tuple(member.addresses))
                 each.callback(member.net.wire.pull, self.kernel.host, container_id, member.addresses, sandbox)
             left = self.members.ways(container_id)
             if not self.members.of(container_id):
@@ -240,6 +241,10 @@ class Nets:
         """Change the ports of a container that runs."""
         way = self._way(self.members.ways(container_id))
         return self.publisher.republish(container_id, way, add, remove, name)
+
+    def _cut_off(self, addresses: Sequence[str]) -> None:
+        for container_id, left in self.kernel.firewall.doors.without(addresses):
+            self.kernel.firewall.let_through(container_id, left)
 
     def _way(self, ways: Ways) -> Way:
         """What published ports lead to: nothing where the container leaves by no bridge of ours."""
@@ -270,6 +275,7 @@ class Nets:
                 self._cut(container_id, strays, past.pid)
             if self.members.of(container_id):
                 self.publisher.adopt(container_id, self._way(self.members.ways(container_id)), past.ports, past.name)
+                self.kernel.firewall.doors.keep(container_id, past.passages)
         for net in self._nets.values():
             net.wire.replug(self.kernel.host)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from carrack.network.mappings import Passage
+
 BRIDGE, MACVLAN, IPVLAN = "bridge", "macvlan", "ipvlan"
 
 
@@ -58,9 +60,10 @@ class EndpointPlan:
 @dataclass(frozen=True, slots=True)
 class Existing:
     """What a surviving container had: its endpoint documents by network id, its ports as NetworkSettings.Ports has
-    them, its first process (0: none), and its name for messages to others."""
+    them, its first process (0: none), its name for messages to others, and the neighbours that it is let through to."""
 
     endpoints: Mapping[str, Mapping[str, Any]]
     ports: Mapping[str, list[dict[str, Any]] | None] = field(default_factory=dict)
     pid: int = 0
     name: str = ""
+    passages: tuple[Passage, ...] = ()

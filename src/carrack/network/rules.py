@@ -14,7 +14,7 @@ ports: a bridge, like a published port, is entries of sets and maps. Nothing her
 close: an accept ends only our chains.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from socket import IPPROTO_TCP, IPPROTO_UDP
 from typing import NamedTuple
@@ -25,11 +25,12 @@ from carrack.linux.netlink import Message
 from carrack.linux.nft_expressions import IPV4, IPV6, Family
 from carrack.network.bridge import BridgeSettings
 from carrack.network.bridge_sets import members
-from carrack.network.mappings import Entries, PortMapping, entries
+from carrack.network.mappings import Entries, Passage, PortMapping, entries, passage_entries
 from carrack.network.relay import COMMENT
 
 _KIND_BYTES = 16
 _ICMP = {IPV4: 1, IPV6: 58}
+_SOLICITATION, _ADVERTISEMENT = 135, 136
 
 
 class Shape(NamedTuple):
@@ -70,6 +71,9 @@ def shapes(family: Family) -> dict[str, Shape]:
         "allowed": Shape((*place, address), interval=True),
         "direct": Shape((*place, address), interval=True),
         "relayed": Shape(place, interval=True),
+        # of links (Docker's --link) on a bridge whose containers are kept apart
+        "linked": Shape((*place, address)),
+        **({"acquainted": Shape((address, address))} if family is IPV6 else {}),
     }
 
 
@@ -140,11 +144,11 @@ class RuleSet:
             found += [_rule(GUARD.name, f"{way} a bridge", _is_bridge(key), nft.ACCEPT) for way, key in kinds]
         return found
 
-    def entries(self, mappings: Iterable[PortMapping] = ()) -> Entries:
-        """What the sets and maps hold, of the bridges and of published ports."""
+    def entries(self, mappings: Iterable[PortMapping] = (), passages: Iterable[Passage] = ()) -> Entries:
+        """What the sets and maps hold, of the bridges, of published ports and of links."""
         found: Entries = {}
         parts = [self.members(bridge) for bridge in self.bridges]
-        for part in [*parts, self.ports(mappings)]:
+        for part in [*parts, self.ports(mappings), self.passages(tuple(passages))]:
             for where, elements in part.items():
                 found.setdefault(where, []).extend(elements)
         return found
@@ -157,13 +161,17 @@ class RuleSet:
         """What the sets and maps hold of published ports (coalesced)."""
         return self._known(entries(mappings))
 
+    def passages(self, passages: Collection[Passage]) -> Entries:
+        """What the sets hold of links."""
+        return self._known(passage_entries(passages))
+
     def _known(self, found: Entries) -> Entries:
         return {where: elements for where, elements in found.items() if where[0] in self.families}
 
-    def replacement(self, mappings: Iterable[PortMapping]) -> list[Message]:
+    def replacement(self, mappings: Iterable[PortMapping], passages: Iterable[Passage] = ()) -> list[Message]:
         """One transaction that puts these tables with these ports in the place of whatever is there under the name."""
         messages = [message for family in self.families for message in self._table(family)]
-        return messages + addition(self.table, self.entries(mappings))
+        return messages + addition(self.table, self.entries(mappings, passages))
 
     def _table(self, family: Family) -> list[Message]:
         table = self.table
@@ -291,7 +299,21 @@ def _forward(family: Family) -> list[Rule]:
         _rule(chain, "ping of a routed network", _in(_OIF, "routed") + ping, nft.ACCEPT),
         _rule(chain, "directly to a published port", into + from_others + opened, nft.ACCEPT),
         _rule(chain, "unprotected", _in(_OIF, "unprotected") + from_others, nft.ACCEPT),
+        *(_neighbours(chain) if family is IPV6 else []),
+        _rule(chain, "by a link", into + place + nft.lookup("linked"), nft.ACCEPT),
         _rule(chain, "into a bridge", into, nft.DROP),
+    ]
+
+
+def _neighbours(chain: str) -> list[Rule]:
+    """Those between whom a link leads find each other's cards (RFC 4861), which in IPv4 is ARP's and passes by here."""
+    icmp = nft.meta(nft.META_L4PROTO) + nft.compare(bytes([_ICMP[IPV6]]))
+    target = nft.neighbour_target(nft.REGISTER32 + IPV6.size // 4) + nft.lookup("acquainted")
+    asked = nft.icmp_type(_SOLICITATION) + nft.source_address(IPV6) + target
+    told = nft.icmp_type(_ADVERTISEMENT) + nft.destination_address(IPV6) + target
+    return [
+        _rule(chain, "linked neighbour looked for", icmp + asked, nft.ACCEPT),
+        _rule(chain, "linked neighbour found", icmp + told, nft.ACCEPT),
     ]
 
 

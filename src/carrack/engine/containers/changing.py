@@ -116,6 +116,7 @@ class Changes:
                 raise
             if c.state.status in ("running", "paused"):
                 self._connector.write_hosts(c, before["Links"])
+                await self._connector.passages.open(c)
         self._links.refresh()
 
 

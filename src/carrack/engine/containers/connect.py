@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.containers import endpoints, naming, networking, publishing
 from carrack.engine.containers.announce import tell_network
+from carrack.engine.containers.passages import Passages
 from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, Conflict, Forbidden, Internal, NotFound
 from carrack.model.container import Document
-from carrack.network.option_names import ICC
 from carrack.network.plan import BRIDGE, EndpointPlan, Existing
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Connector:
         self._networks = networks
         self._naming = naming
         self._links = links
+        self.passages = Passages(fabric.doors, networks, links)
         self.files = files
         self._store = store
         self._events = events
@@ -70,13 +71,6 @@ class Connector:
         except CarrackError as error:
             raise type(error)(f"{_FAILED}{error}") from error
         self._links.check(c)
-        if c.host_config["Links"] and "bridge" in c.wanted:
-            self._check_linkable(c)
-
-    def _check_linkable(self, c: Container) -> None:
-        if self._networks.find("bridge").options.get(ICC) == "false":
-            told = "containers on the default bridge cannot reach each other here (icc is off)"
-            raise Conflict(f"container {c.name} cannot have links: {told}; put them on a network of their own instead")
 
     def wants_cable(self, c: Container) -> bool:
         """Whether a parked cable is of use to a container that passed `check`: it leads to a bridge."""
@@ -103,6 +97,7 @@ class Connector:
             return []
         undo.push_async_callback(self._give_up, c)
         c.endpoints = await self._endpoints(c, parked)
+        await self.passages.open(c)
         self.files.hosts(c, self._links.entries(c))
         published = await self._fabric.publish(
             c.id,
@@ -196,7 +191,7 @@ class Connector:
         for c in self._store:
             ours = {e["NetworkID"]: e for e in c.endpoints.values() if e["IPAddress"] or e["GlobalIPv6Address"]}
             if c.shim is not None and c.has_sandbox:
-                found[c.id] = Existing(ours, c.ports, c.state.pid, c.name)
+                found[c.id] = Existing(ours, c.ports, c.state.pid, c.name, self.passages.of(c))
         return found
 
     def rejoin(self) -> None:

@@ -107,6 +107,7 @@ class LiveNetworks:
         _check_runs(c, shim)
         await self._name(c, network)
         self._connector.write_hosts(c)
+        await self._connector.passages.open(c)
         await self._store.save(c)
         _check_runs(c, shim)
 

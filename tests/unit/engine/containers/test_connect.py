@@ -13,7 +13,7 @@ from tests.fakes.engine import World, inside
 
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.slots import Parked
-from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound
+from carrack.errors import CarrackError, Internal, InvalidArgument, NotFound
 
 
 async def connected(world: World, c: Container, veth: Any = None, names: tuple[int, ...] = ()) -> list[int]:
@@ -221,18 +221,5 @@ def test_those_who_are_linked_find_their_target_where_it_is(tmp_path: Path) -> N
         assert line not in read(world, web, "hosts")
         await world.lifecycle.start(db)
         assert f"data {db.id[:12]} db\n" in read(world, web, "hosts")
-
-    inside(tmp_path, test)
-
-
-def test_links_need_a_bridge_that_lets_them_through(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        await world.started("db", {"HostConfig": {"NetworkMode": "bridge"}})
-        web = await world.create("web", {"HostConfig": {"NetworkMode": "bridge", "Links": ["db:data"]}})
-        world.connector.check(web)
-        options = {"com.docker.network.bridge.enable_icc": "false"}
-        object.__setattr__(world.networks.find("bridge"), "options", options)
-        with pytest.raises(Conflict, match="container web cannot have links: containers on the default bridge"):
-            world.connector.check(web)
 
     inside(tmp_path, test)
