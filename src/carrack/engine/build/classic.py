@@ -22,9 +22,10 @@ _RED, _PLAIN = "\x1b[91m", "\x1b[0m"
 
 @dataclass(slots=True)
 class _Told:
-    """One instruction: its lines so far, and whether there will be more."""
+    """One instruction: its lines so far, whether its triggers have begun, and whether there will be more."""
 
     lines: list[Message] = field(default_factory=list)
+    triggers: bool = False
     done: bool = False
 
 
@@ -42,8 +43,14 @@ class Classic:
 
     def started(self, vertex: Vertex) -> None:
         """See Progress."""
-        told = self._told.get((vertex.stage, vertex.ordinal))
-        if told is not None:
+        told = self._place(vertex)
+        if told is not None and vertex.ordinal < 0:
+            if not told.triggers:
+                many = "s" if vertex.ordinal < -1 else ""
+                told.lines.append({"stream": f"# Executing {-vertex.ordinal} build trigger{many}\n"})
+            told.triggers = True
+            self._flush()
+        elif told is not None:
             number = self._order.index((vertex.stage, vertex.ordinal)) + 1
             told.lines.append({"stream": f"Step {number}/{len(self._order)} : {vertex.text}"})
             told.lines.append({"stream": "\n"})
@@ -63,9 +70,11 @@ class Classic:
             self._say(vertex, " ---> Using cache\n")
         elif reason and self._explain:
             self._say(vertex, f" ---> Done because {reason}\n")
+        if vertex.ordinal < 0:
+            return
         if not error:
             self._say(vertex, f" ---> {vertex.digest.removeprefix('sha256:')[:12]}\n")
-        told = self._told.get((vertex.stage, vertex.ordinal))
+        told = self._place(vertex)
         if told is not None:
             told.done = True
             self._flush()
@@ -95,8 +104,12 @@ class Classic:
         while (message := await self._queue.get()) is not None:
             yield message
 
+    def _place(self, vertex: Vertex) -> _Told | None:
+        """Where it is told: triggers with the FROM that they belong to."""
+        return self._told.get((vertex.stage, max(0, vertex.ordinal)))
+
     def _say(self, vertex: Vertex, text: str) -> None:
-        told = self._told.get((vertex.stage, vertex.ordinal))
+        told = self._place(vertex)
         if told is not None:
             told.lines.append({"stream": text})
             self._flush()

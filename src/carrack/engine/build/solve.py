@@ -143,14 +143,18 @@ class Solver:
         begin = Vertex.make(self._build, stage.base.text, stage=index, text=stage.base.text, quiet=True)
         self._progress.started(begin)
         result = await self._begin(planned)
-        self._progress.ended(begin)
         triggers = await self._triggers(planned, result)
         commands = [*triggers, *stage.commands]
         count = 1 + sum(isinstance(command, _LAYERED) for command in commands)
         number = 1
-        for ordinal, command in enumerate(commands, 1):
+        if not triggers:
+            self._progress.ended(begin)
+        for ordinal, command in enumerate(commands, -len(triggers)):
             number += isinstance(command, _LAYERED)
+            ordinal += ordinal >= 0  # 0 is the FROM itself
             result = await self._command(result, command, index, (ordinal, number, count))
+            if ordinal == -1:
+                self._progress.ended(begin)
         return result
 
     async def _triggers(self, planned: stages.Planned, result: Result) -> list[c.Command]:

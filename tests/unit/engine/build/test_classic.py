@@ -73,3 +73,22 @@ def test_what_failed_is_told_too() -> None:
         classic.log(vertex(0, 1, "RUN x"), 1, b"last words\n")
 
     assert "last words" in told(act)
+
+
+def test_triggers_are_part_of_their_from() -> None:
+    def act(classic: Classic) -> None:
+        base, step = vertex(0, 0, "FROM a"), vertex(0, 1, "RUN x")
+        first, second = vertex(0, -2, "RUN one"), vertex(0, -1, "RUN two")
+        classic.started(base)
+        for each in (first, second):
+            classic.started(each)
+            classic.log(each, 1, each.text.encode() + b"\n")
+            classic.ended(each)
+        classic.ended(base)
+        classic.started(step)
+        classic.ended(step)
+
+    assert told(act).splitlines() == [
+        "Step 1/4 : FROM a", "# Executing 2 build triggers", "RUN one", "RUN two", " ---> abababababab",
+        "Step 2/4 : RUN x", " ---> abababababab",
+    ]  # fmt: skip
