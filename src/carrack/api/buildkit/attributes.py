@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from carrack.engine.build.request import epoch
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.units import parse_bytes
 
@@ -73,7 +74,7 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         extra_hosts=tuple(_hosts(attributes.get("add-hosts", ""))),
         hostname=attributes.get("hostname", ""),
         host_config=_limits(attributes),
-        epoch=_epoch(arguments.get("SOURCE_DATE_EPOCH", "")),
+        epoch=epoch(arguments),
         request=attributes.get("requestid", ""),
         cache_imports=tuple(_imports(attributes.get("cache-imports", ""))),
     )
@@ -94,15 +95,6 @@ def _network(mode: str) -> str:
 
 def _hosts(text: str) -> list[str]:
     return [f"{name}:{address}" for name, _, address in (word.partition("=") for word in text.split(",") if word)]
-
-
-def _epoch(text: str) -> int | None:
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise InvalidArgument(f"SOURCE_DATE_EPOCH must be seconds since 1970, not {text!r}") from None
 
 
 def _limits(attributes: Mapping[str, str]) -> dict[str, Any]:

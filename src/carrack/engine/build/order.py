@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from carrack.dockerfile import file, ignore
 from carrack.engine.build import stages
-from carrack.engine.build.request import Files, Limits, Request
+from carrack.engine.build.request import Files, Limits, Request, epoch
 from carrack.engine.build.scope import global_scope
 from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import platform as platforms
@@ -93,6 +93,7 @@ def request(asked: Asked, tree: Tree) -> Request:
         squash=asked.squash,
         limits=Limits(asked.host_config),
         style=asked.style,
+        epoch=epoch(asked.arguments),
         ignored=hidden,
         identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",
     )

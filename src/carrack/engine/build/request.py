@@ -9,6 +9,7 @@ from typing import Protocol
 
 from carrack.dockerfile.file import Dockerfile
 from carrack.dockerfile.ignore import Ignored
+from carrack.errors import InvalidArgument
 from carrack.oci.platform import Platform
 from carrack.registry.credentials import Credentials
 from carrack.storage.trees.base import Tree
@@ -82,6 +83,16 @@ class Request:
     cache_from: tuple[str, ...] = ()
     ignored: Ignored | None = None
     squash: bool = False
+
+
+def epoch(arguments: Mapping[str, str]) -> int | None:
+    """The build argument that is no time later than in an image. Raises InvalidArgument."""
+    text = arguments.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 12):
+        raise InvalidArgument(f"SOURCE_DATE_EPOCH must be seconds since 1970, not {text!r}")
+    return int(text)
 
 
 #: pieces of a file that is being fetched or sent
