@@ -26,6 +26,8 @@ _NODE_PINS = (HERE / "package.json", HERE / "package-lock.json")
 _NODE_AT_LEAST = 20
 _PEERS = Path(os.environ.get("CARRACK_PEERS", "/opt/peers"))
 _COMPOSE_IN_ROOT = "usr/libexec/docker/cli-plugins/docker-compose"
+_BUILDX = "usr/libexec/docker/cli-plugins/docker-buildx"
+_BUILDX_OF_DEBIAN = "/usr/lib/docker/cli-plugins/docker-buildx"
 _COMPOSE_PIN = HERE / "compose.pin"
 _COMPOSE_SUITES = ("forky", "sid")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -65,6 +67,15 @@ def compose() -> Path:
     if installed.exists():
         return installed
     return _cached("compose", [_COMPOSE_PIN], _install_compose) / _COMPOSE_IN_ROOT
+
+
+def buildx() -> Path:
+    """The program docker-buildx: what CARRACK_TEST_BUILDX names, or one that is installed. Raises NotToBeHad."""
+    named = os.environ.get("CARRACK_TEST_BUILDX", "")
+    for place in (named, str(_PEERS / "root" / _BUILDX), f"/{_BUILDX}", _BUILDX_OF_DEBIAN):
+        if place and os.path.isfile(place):
+            return Path(place)
+    raise NotToBeHad("there is no buildx: CARRACK_TEST_BUILDX names no plugin")
 
 
 def _cached(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:

@@ -1,0 +1,1 @@
+cat shared/greeting; echo "api has $(wc -l < manifest) files"

@@ -1,0 +1,113 @@
+"""The examples that install real packages in RUN, by apt, pip and npm through the network of the daemon.
+
+They take minutes and load what others serve, so that they run only where CARRACK_TEST_PACKAGES is set; proxies, indexes
+and certificates of the machine are passed on as a user would.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.cli.running import eventually
+from tests.clients import images
+from tests.examples.kitchen import Kitchen, passed_on
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif("CARRACK_TEST_PACKAGES" not in os.environ, reason="CARRACK_TEST_PACKAGES is not set"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def base(kitchen: Kitchen) -> None:
+    """Debian's base image."""
+    images.provide(kitchen.daemon, images.BASE)
+
+
+@contextmanager
+def serving(kitchen: Kitchen, image: str, port: int) -> Iterator[str]:
+    """The address of a container's server."""
+    kitchen.carrack("run", "-d", "--name", "serving", "-p", f"127.0.0.1::{port}", image)
+    try:
+        yield "http://" + kitchen.carrack("port", "serving", str(port)).stdout.strip()
+    finally:
+        kitchen.carrack("rm", "-f", "serving")
+
+
+def fetched(address: str) -> str:
+    """What a server answers, "" while it does not."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return str(answer.read().decode())
+    except (urllib.error.URLError, OSError):
+        return ""
+
+
+def test_python(kitchen: Kitchen) -> None:
+    place = kitchen.copy("python")
+    kitchen.buildx(place, *passed_on(), "-t", "python-app")
+    with serving(kitchen, "python-app", 8000) as address:
+        eventually(lambda: bool(fetched(address)))
+        assert json.loads(fetched(address)) == {"bottle": "0.13.4"}
+        eventually(lambda: "healthy" in kitchen.carrack("ps").stdout)
+    (place / "requirements.txt").write_text("bottle==0.13.4\nitsdangerous==2.2.0\n")
+    said = kitchen.buildx(place, *passed_on(), "-t", "python-app")
+    assert "Using cached bottle" in said
+
+
+def test_node(kitchen: Kitchen) -> None:
+    kitchen.buildx(kitchen.copy("node"), *passed_on(), "-t", "node-app")
+    with serving(kitchen, "node-app", 3000) as address:
+        eventually(lambda: fetched(address).startswith("up for "))
+
+
+def test_static(kitchen: Kitchen) -> None:
+    kitchen.carrack("build", "-t", "static", str(kitchen.copy("static")), timeout=300)
+    assert kitchen.run("static", "you") == "hello, you\n"
+    assert int(kitchen.carrack("inspect", "-f", "{{.Size}}", "static").stdout) < 2_000_000
+
+
+def test_site(kitchen: Kitchen) -> None:
+    place = kitchen.copy("site")
+    kitchen.compose(place, "up", "--build", "-d")
+    try:
+        where = kitchen.compose(place, "port", "site", "80").strip()
+        eventually(lambda: "<h1>Composed</h1>" in fetched(f"http://{where}"))
+    finally:
+        kitchen.compose(place, "down", "--timeout", "2")
+
+
+def test_service(kitchen: Kitchen) -> None:
+    kitchen.carrack("build", "-t", "notes", str(kitchen.copy("service")), timeout=300)
+    kept = ["run", "--rm", "-v", "notes:/data", "notes"]
+    kitchen.carrack(*kept, "add", "it's the first")
+    kitchen.carrack(*kept, "add", "second")
+    assert kitchen.carrack(*kept).stdout == "it's the first\nsecond\n"
+    kitchen.carrack("volume", "rm", "notes")
+
+
+def test_ssh(kitchen: Kitchen, tmp_path: Path) -> None:
+    if not shutil.which("ssh-agent"):
+        pytest.skip("ssh-agent is not installed")
+    sock, key = str(tmp_path / "agent"), tmp_path / "key"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: os.path.exists(sock))
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mine", "-f", key], check=True)
+        subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": sock}, check=True)
+        kitchen.buildx(kitchen.copy("ssh"), "--ssh", "default", "-t", "ssh", env={"SSH_AUTH_SOCK": sock})
+    finally:
+        agent.terminate()
+        agent.wait()
+    shown = kitchen.run("ssh")
+    assert shown.startswith(Path(f"{key}.pub").read_text())
+    assert "BEGIN SSH SIGNATURE" in shown
