@@ -5,7 +5,9 @@ sizes, times before 1970, extended attributes. Owners are numbers only. Format: 
 """
 
 import os
+import zlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from carrack.storage.tarheader import BLOCK, DIRECTORY, REGULAR
 
@@ -99,6 +101,32 @@ def _zeros(write: Write, count: int) -> None:
         count -= step
 
 
+class Batch:
+    """Puts small writes together for a ``write`` that is dear: of a layer's many small files, each is three. ``flush``
+    at the end."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._held = bytearray()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """More bytes; they are the caller's again afterwards."""
+        if len(data) >= _CHUNK:
+            self.flush()
+            self._write(data)
+            return
+        self._held += data
+        if len(self._held) >= _CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            held, self._held = self._held, bytearray()
+            self._write(memoryview(held))
+
+
+@lru_cache(4096)  # a layer's files have their owners, modes, times and often sizes from few
 def _field(value: int, width: int) -> bytes:
     return b"%0*o\0" % (width - 1, value)
 
@@ -144,8 +172,14 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _block(name: bytes, fixed: bytes, kind: bytes, link: bytes, major: int, minor: int, prefix: bytes) -> bytes:
+    block = name.ljust(100, b"\0") + fixed + b"        " + _tail(kind, link, major, minor, prefix)
+    # The low half of an Adler-32 is 1 + the sum of the bytes, modulo 65521 (RFC 1950): exact for 256 bytes.
+    checksum = (zlib.adler32(block[:256]) & 0xFFFF) + (zlib.adler32(block[256:]) & 0xFFFF) - 2
+    return block[:148] + b"%06o\0 " % checksum + block[156:]
+
+
+@lru_cache(64)
+def _tail(kind: bytes, link: bytes, major: int, minor: int, prefix: bytes) -> bytes:
+    """What follows the checksum."""
     devices = _field(major, 8) + _field(minor, 8)
-    tail = kind + link.ljust(100, b"\0") + b"ustar\x0000" + bytes(64) + devices + prefix.ljust(167, b"\0")
-    head = name.ljust(100, b"\0") + fixed
-    checksum = sum(head) + 8 * 0x20 + sum(tail)
-    return head + b"%06o\0 " % checksum + tail
+    return kind + link.ljust(100, b"\0") + b"ustar\x0000" + bytes(64) + devices + prefix.ljust(167, b"\0")

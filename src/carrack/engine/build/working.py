@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.build import copying
@@ -19,6 +20,7 @@ from carrack.engine.images.commit import EMPTY_LAYER
 from carrack.engine.whole import whole
 from carrack.model import times
 from carrack.storage import differ
+from carrack.storage.tarwriter import Batch
 from carrack.storage.trees.changes import write_changes
 from carrack.storage.trees.folder import FolderTree
 from carrack.storage.trees.layer import EmptyTree
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from carrack.linux.kernel import Kernel
     from carrack.storage.content import ContentStore, Ingest
     from carrack.storage.snapshots.base import Snapshotter
+    from carrack.storage.tarwriter import Write
     from carrack.storage.trees.base import Tree
 
 
@@ -91,14 +94,14 @@ class Worker:
         now = _seconds(epoch)
         async with self.tree(note.below) as base:
             return await self._make(
-                note, lambda spool: copying.write_copy(gathered, base, spool.write, now, epoch)
+                note, lambda write: copying.write_copy(gathered, base, write, now, epoch)
             )  # fmt: skip
 
     async def workdir(self, note: Note, step: WorkdirStep, epoch: int | None) -> Entry:
         """Do a WORKDIR."""
         async with self.tree(note.below) as base:
             return await self._make(
-                note, lambda spool: copying.write_workdir(step, base, spool.write, _seconds(epoch))
+                note, lambda write: copying.write_workdir(step, base, write, _seconds(epoch))
             )  # fmt: skip
 
     @asynccontextmanager
@@ -108,7 +111,7 @@ class Worker:
         tools = self._tools
         with tools.content.ingest(tools.layers.room) as spool:
             async with self.tree(base) as below, self.tree(layers) as tree:
-                await whole(asyncio.to_thread(write_changes, below, tree, spool.write))
+                await whole(asyncio.to_thread(_batched, spool, partial(write_changes, below, tree)))
             diff_id = spool.finish().digest
             if diff_id == EMPTY_LAYER:
                 yield ""
@@ -122,13 +125,13 @@ class Worker:
         async with self._tools.runner.run(job, output) as ran:
             if ran.exit_code:
                 raise RunFailed(ran.exit_code, ran.oom_killed)
-            return await self._make(note, lambda spool: _pack(ran, spool, epoch))
+            return await self._make(note, lambda write: _pack(ran, write, epoch))
 
-    async def _make(self, note: Note, write: Callable[[Ingest], object]) -> Entry:
-        """Store what ``write`` writes as a layer, and remember it."""
+    async def _make(self, note: Note, make: Callable[[Write], object]) -> Entry:
+        """Store what ``make`` writes as a layer, and remember it."""
         tools = self._tools
         with tools.content.ingest(tools.layers.room) as spool:
-            await whole(asyncio.to_thread(write, spool))
+            await whole(asyncio.to_thread(_batched, spool, make))
             blob = spool.finish()
             diff_id = "" if blob.digest == EMPTY_LAYER else blob.digest
             entry = Entry(
@@ -147,9 +150,15 @@ class Worker:
                 return await tools.cache.add(entry)
 
 
-def _pack(ran: Ran, spool: Ingest, epoch: int | None) -> None:
+def _batched(spool: Ingest, make: Callable[[Write], object]) -> None:
+    batch = Batch(spool.write)
+    make(batch.write)
+    batch.flush()
+
+
+def _pack(ran: Ran, write: Write, epoch: int | None) -> None:
     with ran.changes() as fd:
-        differ.pack_upper(fd, spool.write, newest=epoch)
+        differ.pack_upper(fd, write, newest=epoch)
 
 
 def _seconds(epoch: int | None) -> int:

@@ -15,6 +15,7 @@ from carrack.model import times
 from carrack.oci import document, image_config
 from carrack.oci.image_config import RunConfig
 from carrack.storage import differ
+from carrack.storage.tarwriter import Batch
 
 if TYPE_CHECKING:
     from carrack.engine.images.layers import LayerStore
@@ -145,4 +146,6 @@ def _config(parent: Image, run: RunConfig, diff_ids: list[str], step: dict[str, 
 
 def _pack(source: Source, spool: Ingest) -> None:
     with source.changes() as upper:
-        differ.pack_upper(upper, spool.write)
+        batch = Batch(spool.write)
+        differ.pack_upper(upper, batch.write)
+        batch.flush()

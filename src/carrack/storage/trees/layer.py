@@ -64,6 +64,7 @@ class LayerMaker:
     now: int
     _items: dict[bytes, _Item] = field(default_factory=dict)
     _puts: int = 0
+    _fresh: set[bytes] = field(default_factory=set)  # folders that the base has not, and so nothing in them
 
     def destination(self, path: str) -> bytes:
         """Where an absolute path of the stage leads, links of the base followed."""
@@ -71,8 +72,7 @@ class LayerMaker:
 
     def is_folder(self, place: bytes) -> bool:
         """Whether there is a folder, in the base or among what was put."""
-        item = self._items.get(place)
-        entry = item.entry if item is not None else self.base.find(place)
+        entry = self._there(place)
         return entry is not None and entry.kind == DIRECTORY
 
     def folder(self, place: bytes, looks: Looks) -> None:
@@ -171,6 +171,7 @@ class LayerMaker:
         else:
             uid, gid = looks.owner or (0, 0)
             item = _Item(TarEntry(place, DIRECTORY, looks.made), uid, gid, looks.made, self.now)
+            self._fresh.add(place)
         self._items[place] = item
 
     def _put(
@@ -184,7 +185,10 @@ class LayerMaker:
         several: bool = False,
     ) -> None:
         folder = entry.kind == DIRECTORY
-        if folder != self.is_folder(place) and self._taken(place):
+        there = self._there(place)
+        if there is None and folder:
+            self._fresh.add(place)
+        if there is not None and folder != (there.kind == DIRECTORY):
             what = "directory with non-directory" if not folder else "non-directory with directory"
             raise InvalidArgument(f"cannot overwrite {what}: /{os.fsdecode(place)}")
         uid, gid = looks.owner or (entry.uid, entry.gid)
@@ -192,11 +196,12 @@ class LayerMaker:
         mtime = entry.mtime if looks.newest is None else min(entry.mtime, looks.newest)
         self._items[place] = _Item(entry, uid, gid, mode, mtime, tree, content, self._puts if several else 0)
 
-    def _taken(self, place: bytes) -> bool:
-        """Whether something is there that a put cannot simply take the place of."""
+    def _there(self, place: bytes) -> TarEntry | None:
+        """What is there, in the base or among what was put; the base is asked only where it may have something."""
         item = self._items.get(place)
-        entry = item.entry if item is not None else self.base.find(place)
-        return entry is not None
+        if item is not None:
+            return item.entry
+        return None if place.rpartition(b"/")[0] in self._fresh else self.base.find(place)
 
 
 class EmptyTree:
