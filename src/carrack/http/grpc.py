@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from carrack.errors import CarrackError, NotFound, Unavailable
 from carrack.http import protobuf
+from carrack.http.bulk import Bulk
+from carrack.http.h2data import Feeder
 
 if TYPE_CHECKING:
     from carrack.http.hijack import HijackedStream
@@ -83,7 +85,7 @@ async def serve(stream: HijackedStream, methods: Mapping[str, Method]) -> None:
     server = Server([_Service()], codec=_codec(), config=config)
     protocol = server._protocol_factory()
     protocol.connection_made(_Wire(stream))
-    await _pump(stream, protocol)
+    await _pump(stream, protocol, protocol.data_received)
 
 
 def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
@@ -119,7 +121,9 @@ class Caller:
         channel = Channel(codec=_codec(), config=config)
         protocol = channel._protocol_factory()
         protocol.connection_made(_Wire(self._stream))
-        pumping = asyncio.get_running_loop().create_task(_pump(self._stream, protocol), name="session")
+        pumping = asyncio.get_running_loop().create_task(
+            _pump(self._stream, protocol, Feeder(protocol).feed), name="session"
+        )
 
         async def connected() -> Any:
             return protocol
@@ -147,6 +151,12 @@ class Caller:
             await call.end()
             answer: Message | None = await call.recv_message()
         return answer or {}
+
+    @asynccontextmanager
+    async def bulk(self, path: str, metadata: Any = None) -> AsyncIterator[Bulk]:
+        """The same for very many messages, which go and come as bytes."""
+        async with self.open(path, {}, {}, metadata) as call:
+            yield Bulk(call)
 
     @asynccontextmanager
     async def open(self, path: str, request: Table, reply: Table, metadata: Any = None) -> AsyncIterator[Any]:
@@ -183,11 +193,11 @@ def _codec() -> Any:
     return _Tables()
 
 
-async def _pump(stream: HijackedStream, protocol: Any) -> None:
+async def _pump(stream: HijackedStream, protocol: Any, feed: Callable[[bytes], None]) -> None:
     """Feed a protocol from a stream until either ends."""
     try:
         while data := await stream.read():
-            protocol.data_received(data)
+            feed(data)
     finally:
         protocol.connection_lost(None)
         stream.close()
