@@ -294,3 +294,28 @@ def test_the_history_of_builds(build: Build, daemon: DaemonProcess) -> None:
     assert cli("builds", "inspect", check=False).returncode == 1
     missing = cli("builds", "logs", "none", check=False)
     assert (missing.returncode, "no build none is on record" in missing.stderr) == (1, True)
+
+
+def test_only_changed_files_are_sent(build: Build, cli: Cli, docker: Cli, tmp_path: Path) -> None:
+    """Changes that no time tells of, files that are gone, names that became links: all as in a context sent whole."""
+    if cli.name == "docker":
+        pytest.skip("docker's own client sends the whole context")
+    folder = tmp_path / "context"
+    files = {f"src__f{number:03}": f"{number:03}" for number in range(100)}
+    text = "FROM busybox\nCOPY src /src\nRUN cat /src/* > /all"
+    build(text, "-t", "built:1", **files)
+    place = folder / "src/f007"
+    before = place.stat()
+    place.write_text("new")
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (folder / "src/f008").unlink()
+    (folder / "src/f009").unlink()
+    (folder / "src/f009").symlink_to("f010")
+    cli("build", "-t", "built:2", str(folder))
+    shown = docker("run", "--rm", "built:2", "sh", "-c", "cat /all; ls /src | wc -l; readlink /src/f009").stdout
+    expected = "".join("new" if n == 7 else "" if n == 8 else "010" if n == 9 else f"{n:03}" for n in range(100))
+    assert shown == f"{expected}99\nf010\n"
+    kept = [line for line in cli("system", "df", "-v").stdout.splitlines() if "source.local" in line]
+    assert len(kept) == 1
+    assert kept[0].split()[-2:] == ["2", "false"]
+    assert "source.local" in docker("system", "df", "-v").stdout

@@ -17,6 +17,7 @@ from carrack.dockerfile import file
 from carrack.dockerfile.checks import Breach
 from carrack.engine.build import state
 from carrack.engine.build.cache import Cache
+from carrack.engine.build.contexts import Contexts
 from carrack.engine.build.copying import Fetched, Gathered
 from carrack.engine.build.doing import Doer
 from carrack.engine.build.history import History
@@ -185,6 +186,8 @@ class Workshop:
         self.cache = Cache(world.records)
         self.jobs = Jobs()
         self.history = History(world.records, world.folder / "history", self.jobs.start)
+        self.contexts = Contexts(world.folder / "contexts")
+        self.contexts.sweep()
         self.tools = Tools(
             world.layers, world.content, FakeSnapshotter(world.folder / "layers", self.room),  # type: ignore[arg-type]
             LINUX, self.cache, self.runner, Shared(),

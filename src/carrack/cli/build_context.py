@@ -12,7 +12,7 @@ from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _BLOCK = 512
 _CHUNK = 256 * 1024
@@ -36,7 +36,7 @@ def pack(context: str, left_out: Ignored) -> "Iterator[bytes]":
     """The tar stream, in pieces of some size."""
     out = bytearray()
     inodes: dict[tuple[int, int], str] = {}
-    for path, name, status in _walk(context, "", left_out):
+    for path, name, status in walk(context, "", left_out):
         key = (status.st_dev, status.st_ino)
         regular = stat.S_ISREG(status.st_mode)
         first = inodes.get(key) if regular and status.st_nlink > 1 else None
@@ -60,9 +60,30 @@ def pack(context: str, left_out: Ignored) -> "Iterator[bytes]":
     yield bytes(out) + bytes(2 * _BLOCK)
 
 
-def _walk(top: str, inside: str, left_out: Ignored) -> "Iterator[tuple[str, str, os.stat_result]]":
+def pack_files(files: "Iterable[tuple[str, str]]") -> "Iterator[bytes]":
+    """The tar stream of regular files alone, by path and name in the context, as they are now."""
+    out = bytearray()
+    for path, name in files:
+        try:
+            status = os.lstat(path)
+        except OSError as error:
+            raise InvalidArgument(f"error checking context: can't read {path!r}: {error.strerror}") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidArgument(f"error checking context: {path!r} changed while it was being sent")
+        out += _header(name, b"0", status, status.st_size)
+        for piece in _content(path, status.st_size):
+            out += piece
+            if len(out) >= _FULL:
+                yield bytes(out)
+                out.clear()
+    yield bytes(out) + bytes(2 * _BLOCK)
+
+
+def walk(top: str, inside: str, left_out: Ignored) -> "Iterator[tuple[str, str, os.stat_result]]":
+    """All below ``inside`` that is not left out: its path, its name in the context, and its status; in byte order
+    folder by folder, parents first."""
     with os.scandir(os.path.join(top, inside) if inside else top) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
+        found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     for entry in found:
         name = f"{inside}/{entry.name}" if inside else entry.name
         folder = entry.is_dir(follow_symlinks=False)
@@ -74,7 +95,7 @@ def _walk(top: str, inside: str, left_out: Ignored) -> "Iterator[tuple[str, str,
         else:
             yield entry.path, name, entry.stat(follow_symlinks=False)
         if folder:
-            yield from _walk(top, name, left_out)
+            yield from walk(top, name, left_out)
 
 
 def _other(path: str, name: str, status: os.stat_result) -> bytes:

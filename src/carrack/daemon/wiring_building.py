@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.build.bases import ImageBases
 from carrack.engine.build.cachemounts import CacheMounts
+from carrack.engine.build.contexts import Contexts
 from carrack.engine.build.executing import ContainerRunner
 from carrack.engine.build.export import Exporter
 from carrack.engine.build.fetching import Fetches
@@ -51,7 +52,9 @@ def builder(
     mounts = Mounts(tools, kept, places)
     fetches = Fetches(root, root.root / "build" / "git", config.registry.proxies)
     fetches.sweep()
-    cache = BuildCache(services.build_cache, kept, images.store, lambda: room(root.root)[1])
+    contexts = Contexts(Path(services.paths.data_root) / "build" / "contexts")
+    contexts.sweep()
+    cache = BuildCache(services.build_cache, kept, contexts, images.store, lambda: room(root.root)[1])
     history = History(services.records, root.root / "build" / "history", services.jobs.start)
     history.load()
     bases = ImageBases(images.store, images.layers, images.puller)

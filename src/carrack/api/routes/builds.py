@@ -29,13 +29,14 @@ from carrack.oci import reference
 from carrack.oci.platform import of_machine
 from carrack.registry.credentials import decode_config
 from carrack.storage.compression import Decompressed
-from carrack.storage.trees.tarred import TarTree, receive
+from carrack.storage.trees.tarred import receive
 
 if TYPE_CHECKING:
     from carrack.api.request import Query, Request
     from carrack.api.stream import StreamWriter
     from carrack.engine.build.history import Record
     from carrack.engine.build.service import Builder
+    from carrack.storage.trees.base import Tree
 
 _OUTPUT = "carrack.build.output"  # the id of messages that carry a tar, in base64
 _NUMBERS = {
@@ -52,6 +53,7 @@ def routes(builder: Builder, room: str) -> list[Route]:
         Route("POST", "/session", kit.session),
         Route("POST", "/grpc", kit.grpc),
         Route("POST", "/build", face.build),
+        Route("POST", "/build/context", face.announce),
         Route("POST", "/build/prune", face.prune),
         Route("POST", "/build/cancel", face.cancel),
         *history.routes(builder.history),
@@ -106,7 +108,7 @@ class _Face:
 
         return stream(produce, content_type=JSON)
 
-    async def _build(self, made: Any, names: list[Any], classic: Classic, asked: order.Asked, tree: TarTree) -> None:
+    async def _build(self, made: Any, names: list[Any], classic: Classic, asked: order.Asked, tree: Tree) -> None:
         try:
             async with self._on_record(asked, classic, tree, "image") as (record, watched):
                 built = await self._builder.build(made, names, watched, asked.identity)
@@ -128,7 +130,7 @@ class _Face:
             classic.close()
 
     async def _give(
-        self, made: Any, classic: Classic, asked: order.Asked, tree: TarTree, writer: StreamWriter, told: asyncio.Event
+        self, made: Any, classic: Classic, asked: order.Asked, tree: Tree, writer: StreamWriter, told: asyncio.Event
     ) -> None:
         """Build, and send the files as a tar in messages of their own after all others; no image is made."""
         try:
@@ -152,7 +154,7 @@ class _Face:
 
     @asynccontextmanager
     async def _on_record(
-        self, asked: order.Asked, classic: Classic, tree: TarTree, kind: str
+        self, asked: order.Asked, classic: Classic, tree: Tree, kind: str
     ) -> AsyncIterator[tuple[Record, Both]]:
         """The build's place in the history, and who watches it."""
         recording, ref = Recording(), asked.identity or secrets.token_hex(12)
@@ -162,7 +164,15 @@ class _Face:
         async with self._builder.history.of(ref, frontend, order.attributes(asked), exports, recording) as record:
             yield record, Both(classic, recording)
 
-    async def _receive(self, request: Request) -> TarTree:
+    async def announce(self, request: Request) -> Response:
+        """The list of a context's files (see carrack.engine.build.listing); answered with which of them to send."""
+        incoming = await self._builder.cache.contexts.announce(request.query.text("key"), request.source())
+        return json_response({"ID": incoming.id, "Wanted": incoming.wanted})
+
+    async def _receive(self, request: Request) -> Tree:
+        listed = request.query.text("context")
+        if listed:
+            return await self._builder.cache.contexts.receive(listed, request.source())
         spool = self._builder.tools.content.ingest()
         return await pump.consume(request.stream(), lambda source: receive(Decompressed(source), spool))
 

@@ -4,8 +4,9 @@ import os
 import sys
 
 from carrack.cli import build_output
-from carrack.cli.build_context import ignored, pack
+from carrack.cli.build_context import ignored
 from carrack.cli.command import Command
+from carrack.cli.context_sync import prepare
 from carrack.cli.exit import Exit
 from carrack.cli.files import from_file
 from carrack.cli.render.progress import show_messages
@@ -42,7 +43,7 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         raise Exit(
             1, f"{source}: contexts from elsewhere are not supported: clone or download it, and build that folder"
         )
-    data = from_file("-") if source == "-" else _context(source, parsed.text("file"), query)
+    data = from_file("-") if source == "-" else _context(session, source, parsed.text("file"), query)
     messages = document.stream(session.daemon.upload("POST", "/build", query, data).chunks())
     if output is not None:
         build_output.take(messages, *output)
@@ -51,7 +52,7 @@ def _build(session: "Session", parsed: "Parsed") -> int:
     return 0
 
 
-def _context(source: str, dockerfile: str, query: "dict[str, Any]") -> "Iterable[bytes]":
+def _context(session: "Session", source: str, dockerfile: str, query: "dict[str, Any]") -> "Iterable[bytes]":
     if not os.path.isdir(source):
         raise Exit(1, f"unable to prepare context: path {source!r} not found")
     inside = "Dockerfile"
@@ -63,7 +64,7 @@ def _context(source: str, dockerfile: str, query: "dict[str, Any]") -> "Iterable
     if not os.path.isfile(os.path.join(source, inside)):
         raise Exit(1, f"unable to prepare context: there is no {inside} in {source}; name it with -f")
     query["dockerfile"] = inside
-    return pack(source, ignored(source, inside))
+    return prepare(session.daemon, source, ignored(source, inside), query)
 
 
 def _arguments(parsed: "Parsed", environment: "Mapping[str, str]") -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from carrack.cli.command import Command, write
 from carrack.cli.commands import images, ps, volumes
-from carrack.cli.render.fields import FORMAT, NO_VALUE, wanted_form
+from carrack.cli.render.fields import FORMAT, NO_VALUE, ago, wanted_form
 from carrack.cli.render.table import print_rows, write_columns
 from carrack.client import system
 from carrack.errors import InvalidArgument
@@ -113,7 +113,20 @@ def _verbose(usage: "Document") -> None:
     write("\nLocal Volumes space usage:\n")
     print_rows([volumes.row(each) for each in usage.get("Volumes") or []], volumes.HEADINGS, "Name Links Size", "", "")
     write(f"\nBuild cache usage: {_build_cache(usage.get('BuildCache') or [])['Size']}\n")
-    write_columns([["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]])
+    heading = ["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]
+    found = sorted(usage.get("BuildCache") or [], key=lambda each: (each.get("LastUsedAt") or "", each["ID"]))
+    write_columns([heading, *map(_build_row, found)])
+
+
+def _build_row(each: "Document") -> list[str]:
+    from carrack.model import times
+
+    made, used = (
+        ago(times.parse(moment) / 1e9) if moment else "" for moment in (each.get("CreatedAt"), each.get("LastUsedAt"))
+    )
+    name = each["ID"][:12] + ("*" if each.get("InUse") else "")
+    shared = "true" if each.get("Shared") else "false"
+    return [name, each["Type"], human_size(each["Size"], 3), made, used, str(each["UsageCount"]), shared]
 
 
 DF = Command(

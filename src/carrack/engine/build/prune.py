@@ -1,7 +1,7 @@
 """What of the build cache goes: pure rules over its rows, and the hand that removes them.
 
-Rows are remembered steps and cache mounts. Without more being said, what nobody uses goes; with limits, only as much,
-the longest unused first, as brings the cache under them.
+Rows are remembered steps, cache mounts and kept contexts. Without more being said, what nobody uses goes; with limits,
+only as much, the longest unused first, as brings the cache under them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from carrack.engine.build.cache import Entry
 from carrack.engine.build.cachemounts import Kept
+from carrack.engine.build.contexts import Contexts, KeptContext
 from carrack.engine.images.filters import moment
 from carrack.errors import InvalidArgument
 from carrack.model import times
 
 if TYPE_CHECKING:
-    from carrack.engine.build.cache import Cache, Entry
+    from carrack.engine.build.cache import Cache
     from carrack.engine.build.cachemounts import CacheMounts
     from carrack.engine.images.store import ImageStore
 
@@ -39,7 +41,7 @@ class Row:
     in_use: bool
     shared: bool
     parents: tuple[str, ...]
-    what: Entry | Kept
+    what: Entry | Kept | KeptContext
 
     def document(self) -> Document:
         """As BuildCache of the API's definition."""
@@ -116,8 +118,14 @@ class BuildCache:
     """Shows and prunes it."""
 
     def __init__(
-        self, cache: Cache, mounts: CacheMounts, images: ImageStore, free: Callable[[], int] = lambda: 0
+        self,
+        cache: Cache,
+        mounts: CacheMounts,
+        contexts: Contexts,
+        images: ImageStore,
+        free: Callable[[], int] = lambda: 0,
     ) -> None:
+        self.contexts = contexts
         self._cache = cache
         self._mounts = mounts
         self._images = images
@@ -128,7 +136,8 @@ class BuildCache:
         shared = {diff_id for image in self._images for diff_id in image.diff_ids}
         by_chain = {entry.layers: entry.key for entry in self._cache if entry.diff_id}
         steps = [_step(entry, shared, by_chain) for entry in self._cache]
-        return [*steps, *map(_mount, await asyncio.to_thread(self._mounts.kept))]
+        mounts = map(_mount, await asyncio.to_thread(self._mounts.kept))
+        return [*steps, *mounts, *map(_context, self.contexts.kept())]
 
     async def documents(self) -> list[Document]:
         """What `system df` shows of builds."""
@@ -138,12 +147,17 @@ class BuildCache:
         """Remove what is to go; as BuildPruneResponse of the API."""
         wanted = filtered(filters, times.now())
         gone = choose(await self.rows(), limits, wanted, self._free())
-        mounts = [row for row in gone if isinstance(row.what, Kept)]
-        left = [row for row in mounts if not await asyncio.to_thread(self._mounts.remove, row.what)]  # type: ignore[arg-type]
-        await self._cache.remove(row.what for row in gone if not isinstance(row.what, Kept))
+        removed = [row for row in gone if await self._remove(row.what)]
+        await self._cache.remove(row.what for row in removed if isinstance(row.what, Entry))
         freed = await self._images.collect()
-        freed += sum(row.size for row in mounts if row not in left)
-        return {"CachesDeleted": [row.id for row in gone if row not in left] or None, "SpaceReclaimed": freed}
+        freed += sum(row.size for row in removed if not isinstance(row.what, Entry))
+        return {"CachesDeleted": [row.id for row in removed] or None, "SpaceReclaimed": freed}
+
+    async def _remove(self, what: Entry | Kept | KeptContext) -> bool:
+        """Whether it is gone, or can go; somebody may have begun to use it."""
+        if isinstance(what, Kept):
+            return await asyncio.to_thread(self._mounts.remove, what)
+        return isinstance(what, Entry) or self.contexts.remove(what)
 
 
 def _step(entry: Entry, shared: set[str], by_chain: Mapping[tuple[str, ...], str]) -> Row:
@@ -160,6 +174,13 @@ def _mount(kept: Kept) -> Row:
         id=kept.path.parent.name[:25], kind="exec.cachemount", description=f"cache mount {kept.id}", size=kept.size,
         created=kept.last_used, last_used=kept.last_used, uses=1, in_use=kept.in_use, shared=False, parents=(),
         what=kept,
+    )  # fmt: skip
+
+
+def _context(kept: KeptContext) -> Row:
+    return Row(
+        id=kept.id, kind="source.local", description=kept.description, size=kept.tree.size, created=kept.created,
+        last_used=kept.last_used, uses=kept.uses, in_use=kept.tree.in_use, shared=False, parents=(), what=kept,
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def test_rows_and_prune(workshop: Workshop) -> None:
 
     async def run() -> None:
         mounts = CacheMounts(workshop.world.folder / "caches")
-        cache = BuildCache(workshop.cache, mounts, workshop.world.store)
+        cache = BuildCache(workshop.cache, mounts, workshop.contexts, workshop.world.store)
         await workshop.build("FROM base\nRUN one\nRUN two")
         async with mounts.take(Mount("cache", "/c"), ready):
             pass

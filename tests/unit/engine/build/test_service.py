@@ -29,7 +29,9 @@ def exporter(workshop: Workshop) -> Exporter:
 
 def builder(workshop: Workshop, *granted: str) -> Builder:
     export = exporter(workshop)
-    cache = BuildCache(workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.world.store)
+    cache = BuildCache(
+        workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.contexts, workshop.world.store
+    )
     granting = frozenset(granted)
     return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache, workshop.history, granting)
 
