@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from carrack.api.buildkit.filesync import DATA, FIN, REQ, STAT
+from carrack.api.buildkit.messages import PACKET
+from carrack.http import protobuf
 from carrack.http.grpc import Failed
 
 Packet = dict[str, Any]
@@ -47,9 +49,26 @@ class Sender:
         elif message["type"] == REQ:
             self.asked.append(message["ID"])
             data = (self._texts[message["ID"]] or "").encode()
-            for piece in (data[: len(data) // 2], data[len(data) // 2 :], b""):
-                if piece or not data or piece == b"":
-                    self._out.put_nowait({"type": DATA, "stat": None, "ID": message["ID"], "data": piece})
+            for piece in (*filter(None, (data[: len(data) // 2], data[len(data) // 2 :])), b""):
+                self._out.put_nowait({"type": DATA, "stat": None, "ID": message["ID"], "data": piece})
+
+
+class FakeBulk:
+    """See Bulk: in front of a sender, with its packets as bytes."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def begin(self) -> None:
+        await self._sender.send_request()
+
+    async def receive(self) -> list[bytes]:
+        packet = await self._sender.recv_message()
+        return [] if packet is None else [protobuf.encode(packet, PACKET)]
+
+    async def send(self, messages: Iterable[bytes], *, end: bool = False) -> None:
+        for message in messages:
+            await self._sender.send_message(protobuf.decode(message, PACKET), end)
 
 
 class Receiver:
@@ -123,6 +142,11 @@ class FakeCaller:
         return found
 
     @asynccontextmanager
+    async def bulk(self, path: str, metadata: Any = None) -> AsyncIterator[FakeBulk]:
+        self.opened.append((path, list(metadata or ())))
+        yield FakeBulk(self._folders[dict(metadata).get("dir-name", "")])
+
+    @asynccontextmanager
     async def open(self, path: str, request: Any, reply: Any, metadata: Any = None) -> AsyncIterator[Any]:
         self.opened.append((path, list(metadata or ())))
         name = dict(metadata).get("dir-name", "")
@@ -132,7 +156,8 @@ class FakeCaller:
 class FakeSession:
     """See Session."""
 
-    def __init__(self, caller: FakeCaller, identity: str = "session") -> None:
+    def __init__(self, caller: FakeCaller, identity: str = "session", shared: str = "") -> None:
+        self.shared = shared
         self.id = identity
         self.caller = caller
 

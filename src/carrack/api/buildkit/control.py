@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session, Sessions
     from carrack.engine.build.service import Builder
     from carrack.oci.platform import Platform
-    from carrack.storage.trees.tarred import TarTree
+    from carrack.storage.trees.base import Tree
 
 _FRONTEND = "dockerfile.v0"
 _PATIENCE = 10.0
@@ -202,12 +202,12 @@ class Control:
 
     async def _files(
         self, build: _Build, session: Session, name: str, title: str, follow: Any = (), exclude: Any = ()
-    ) -> TarTree:
+    ) -> Tree:
         vertex = Vertex.make(build.session, f"[internal] {title}")
         build.watching.started(vertex)
         try:
-            content = self._builder.tools.content
-            tree = await filesync.receive(session, content, name, follow=follow, exclude=exclude)
+            contexts = self._builder.cache.contexts
+            tree = await filesync.receive(session, contexts, name, follow=follow, exclude=exclude)
             build.held.callback(tree.close)
         except BaseException as error:
             build.watching.ended(vertex, error=str(error) or "canceled")
@@ -322,7 +322,7 @@ def _refuse(asked: dict[str, Any], exports: list[dict[str, Any]]) -> None:
         raise NotSupported(f"--cache-to type={kind} is not supported by this version of Carrack: steps stay in its own")
 
 
-def _ignored(tree: TarTree, filename: str) -> list[str]:
+def _ignored(tree: Tree, filename: str) -> list[str]:
     for name in (f"{filename}.dockerignore", ".dockerignore"):
         try:
             return ignore.parse(order.read(tree, name))

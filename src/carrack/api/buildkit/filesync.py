@@ -3,16 +3,20 @@
 The client lists all there is (``STAT``), we ask for the files whose bytes we want (``REQ``), it sends them (``DATA``,
 interleaved), and both say that they are done (``FIN``). Nothing it says is believed as a path: names are relative, come
 in order, and lie in folders that were listed before them (CVE-2026-33747).
+
+A folder whose client has a name for it (``shared``) is kept for its next build, which has to send only the files that
+are listed otherwise than the last time; that list has size and time, and no more.
 """
 
 from __future__ import annotations
 
-import hashlib
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from carrack.api.buildkit.messages import PACKET
+from carrack.api.buildkit.messages import RAW_PACKET, STAT_FIELDS
 from carrack.errors import InvalidArgument
+from carrack.http import protobuf
 from carrack.storage.tarheader import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -20,22 +24,24 @@ from carrack.storage.tarheader import (
     FIFO,
     REGULAR,
     SYMLINK,
-    TarEntry,
     permitted_xattr,
 )
-from carrack.storage.trees.tarred import TarTree
+from carrack.storage.trees.kept import KeptEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from carrack.api.buildkit.sessions import Session
-    from carrack.storage.content import ContentStore
+    from carrack.engine.build.contexts import Contexts
+    from carrack.http.bulk import Bulk
+    from carrack.storage.trees.kept import KeptTree, TreeMaker
 
 PATH = "/moby.filesync.v1.FileSync/DiffCopy"
 STAT, REQ, DATA, FIN, ERR = range(5)
 _MOST = 1_000_000
-_AT_ONCE = 64
+_AT_ONCE = 256
 _SMALL = 1 << 18
+_COARSE, _FINE = 2_000_000_000, 100_000_000  # ns that a file must have been left alone for, by how exact its clock is
 # Go's os.FileMode
 _FOLDER, _LINK, _DEVICE, _PIPE, _SOCKET = 1 << 31, 1 << 27, 1 << 26, 1 << 25, 1 << 24
 _SETUID, _SETGID, _CHARACTER, _STICKY = 1 << 23, 1 << 22, 1 << 21, 1 << 20
@@ -43,102 +49,106 @@ _SETUID, _SETGID, _CHARACTER, _STICKY = 1 << 23, 1 << 22, 1 << 21, 1 << 20
 
 async def receive(
     session: Session,
-    content: ContentStore,
+    contexts: Contexts,
     name: str,
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     follow: Sequence[str] = (),
-) -> TarTree:
+) -> KeptTree:
     """The files of one of the client's folders: ``context``, ``dockerfile``, or a named one. Raises InvalidArgument for
     what breaks the protocol, Failed for what the client says."""
     metadata = [("dir-name", name), ("override-excludes", "true")]
     metadata += [("include-patterns", pattern) for pattern in include]
     metadata += [("exclude-patterns", pattern) for pattern in exclude]
     metadata += [("followpaths", path) for path in follow]
-    tree = TarTree(content.ingest())
+    key = f"{session.shared} {name}" if session.shared else ""
+    maker = contexts.maker(key)
     try:
-        async with session.caller.open(PATH, PACKET, PACKET, metadata) as call:
-            await _Receiver(call, tree).run()
-        return tree
+        async with session.caller.bulk(PATH, metadata) as call:
+            await _Receiver(call, maker).run()
+        tree = maker.finish()
     except BaseException:
-        tree.close()
+        maker.discard()
         raise
+    contexts.keep(key, f"local source for {name}", tree)
+    return tree
 
 
 class _Receiver:
-    def __init__(self, call: Any, tree: TarTree) -> None:
+    def __init__(self, call: Bulk, maker: TreeMaker) -> None:
         self._call = call
-        self._tree = tree
-        self._wanted: deque[tuple[int, TarEntry]] = deque()
-        self._asked: dict[int, tuple[TarEntry, bytearray]] = {}
-        self._listed = False
+        self._maker = maker
+        self._wanted: deque[tuple[int, KeptEntry]] = deque()
+        self._asked: dict[int, tuple[KeptEntry, bytearray]] = {}
+        self._listed = self._ended = False
+        self._large = False
         self._count = 0
-        self._last: list[bytes] = []
-        self._large = hashlib.sha256()
+        self._now = time.time_ns()
 
     async def run(self) -> None:
-        await self._call.send_request()
-        while not (self._listed and not self._wanted and not self._asked):
-            packet = await self._next()
-            if packet["type"] == STAT:
-                self._list(packet["stat"])
-            elif packet["type"] == DATA:
-                self._take(packet["ID"], packet["data"])
-            else:
-                raise InvalidArgument(f"the client sent a packet of type {packet['type']} among its files")
+        await self._call.begin()
+        while not self._done():
+            await self._next()
             await self._ask()
-        await self._call.send_message({"type": FIN}, end=True)
-        while (await self._next())["type"] != FIN:
-            pass
-        self._tree.finish()
+        await self._call.send([protobuf.encode({"type": FIN}, RAW_PACKET)], end=True)
+        while not self._ended:
+            await self._next()
 
-    async def _next(self) -> dict[str, Any]:
-        packet: dict[str, Any] | None = await self._call.recv_message()
-        if packet is None:
+    def _done(self) -> bool:
+        return self._listed and not self._wanted and not self._asked
+
+    async def _next(self) -> None:
+        messages = await self._call.receive()
+        if not messages:
             raise InvalidArgument("the client ended before it had sent its files")
-        if packet["type"] == ERR:
-            raise InvalidArgument(f"error from sender: {packet['data'].decode(errors='replace')}")
-        return packet
+        for message in messages:
+            packet = protobuf.decode(message, RAW_PACKET)
+            kind = packet["type"]
+            if kind == STAT:
+                self._list(packet["stat"])
+            elif kind == DATA:
+                self._take(packet["ID"], packet["data"])
+            elif kind == FIN and self._done():
+                self._ended = True
+            elif kind == ERR:
+                raise InvalidArgument(f"error from sender: {packet['data'].decode(errors='replace')}")
+            else:
+                raise InvalidArgument(f"the client sent a packet of type {kind} among its files")
 
-    def _list(self, stat: dict[str, Any] | None) -> None:
-        if stat is None or not stat["path"]:
+    def _list(self, raw: bytes | None) -> None:
+        if not raw:
             self._listed = True
             return
         number, self._count = self._count, self._count + 1
         if self._listed or number >= _MOST:
             raise InvalidArgument("the client lists more files than it may")
-        entry = self._entry(stat)
+        if self._maker.taken(_path(raw), raw):
+            return
+        stat = protobuf.decode(raw, STAT_FIELDS)
+        entry = self._entry(stat, raw)
         if entry is None:
             return
-        if entry.kind == REGULAR and entry.size and not stat["linkname"]:
+        if entry.kind == REGULAR and stat["linkname"]:
+            entry.mark = b""
+            self._maker.link(entry, stat["linkname"].encode("utf-8", "surrogateescape"))
+            return
+        self._maker.add(entry)
+        if entry.kind == REGULAR and entry.size:
             self._wanted.append((number, entry))
-        elif entry.kind == REGULAR and not stat["linkname"]:
-            self._tree.append(entry, b"", hashlib.sha256().digest())
-        elif entry.kind == REGULAR:
-            entry.kind, entry.link = b"1", stat["linkname"].encode("utf-8", "surrogateescape")
-            self._later(entry)
-        else:
-            self._tree.put(entry)
 
-    def _later(self, entry: TarEntry) -> None:
-        self._tree.links.append(entry)
-
-    def _entry(self, stat: dict[str, Any]) -> TarEntry | None:
+    def _entry(self, stat: dict[str, Any], raw: bytes) -> KeptEntry | None:
         path = stat["path"].encode("utf-8", "surrogateescape")
-        parts = path.split(b"/")
-        if b"" in parts or b"." in parts or b".." in parts or b"\0" in path or parts <= self._last:
-            raise InvalidArgument(f"the client lists {stat['path'][:200]!r} where it cannot be")
-        self._last = parts
-        above = self._tree.find(path.rpartition(b"/")[0])
+        above = self._maker.has(path.rpartition(b"/")[0])
         if above is None or above.kind != DIRECTORY:
             raise InvalidArgument(f"the client lists {stat['path'][:200]!r} in what is no folder")
-        mode = stat["mode"]
+        mode, changed = stat["mode"], stat["mod_time"]
         kind = _kind(mode)
         if kind is None:
             return None
-        entry = TarEntry(path, kind, _permissions(mode))
-        entry.mtime, entry.mtime_ns = divmod(stat["mod_time"], 1_000_000_000)
+        sure = changed + (_FINE if changed % 1_000_000 else _COARSE) < self._now
+        entry = KeptEntry(path, kind, _permissions(mode), raw if sure else b"")
+        entry.mtime, entry.mtime_ns = divmod(changed, 1_000_000_000)
         if kind == REGULAR:
             entry.size = stat["size"]
             if not 0 <= entry.size < 1 << 62:
@@ -153,39 +163,48 @@ class _Receiver:
 
     async def _ask(self) -> None:
         """Ask for some files more; for a large one alone, since what comes of several is interleaved."""
-        while self._wanted and len(self._asked) < _AT_ONCE:
+        asks = []
+        while self._wanted and len(self._asked) < _AT_ONCE and not self._large:
             large = self._wanted[0][1].size > _SMALL
-            if self._asked and (large or any(entry.size > _SMALL for entry, _ in self._asked.values())):
-                return
+            if self._asked and large:
+                break
             number, entry = self._wanted.popleft()
             self._asked[number] = (entry, bytearray())
-            await self._call.send_message({"type": REQ, "ID": number})
+            asks.append(protobuf.encode({"type": REQ, "ID": number}, RAW_PACKET))
+            if large:
+                self._large = True
+                self._maker.begin(entry)
+        if asks:
+            await self._call.send(asks)
 
     def _take(self, number: int, data: bytes) -> None:
         if number not in self._asked:
             raise InvalidArgument("the client sends a file that it was not asked for")
         entry, held = self._asked[number]
-        if entry.size > _SMALL:
-            self._take_large(number, entry, data)
-            return
-        if data:
+        if self._large:
+            if data:
+                self._maker.more(data)
+                return
+            self._large = False
+            self._maker.end()
+        elif data:
             held += data
             if len(held) > _SMALL * 4:
                 raise InvalidArgument(f"{entry.path!r} grew while it was being sent")
             return
+        else:
+            self._maker.fill(entry, held)
         del self._asked[number]
-        entry.size = len(held)
-        self._tree.append(entry, held, hashlib.sha256(held).digest())
 
-    def _take_large(self, number: int, entry: TarEntry, data: bytes) -> None:
-        """A file that comes alone is written as it comes."""
-        if data:
-            self._tree.extend(data)
-            self._large.update(data)
-            return
-        del self._asked[number]
-        self._tree.close_file(entry, self._large.digest())
-        self._large = hashlib.sha256()
+
+def _path(raw: bytes) -> bytes:
+    """The path of a line of the list, which every known client writes first; "" for another's."""
+    if raw[:1] != b"\n" or len(raw) < 3:
+        return b""
+    size, at = raw[1], 2
+    if size > 0x7F:
+        size, at = size & 0x7F | raw[2] << 7, 3
+    return raw[at : at + size]
 
 
 def _kind(mode: int) -> bytes | None:

@@ -105,11 +105,13 @@ BRIDGE_SOLVED = table(result=(3, RESULT))
 CAPABILITY = table(ID=(1, "text"), Enabled=(2, "bool"), Deprecated=(3, "bool"))
 PONG = table(FrontendAPICaps=(1, CAPABILITY, "list"), LLBCaps=(2, CAPABILITY, "list"), Workers=(3, WORKER, "list"))
 
-STAT = table(
+STAT_FIELDS = table(
     path=(1, "text"), mode=(2, "int"), uid=(3, "int"), gid=(4, "int"), size=(5, "int"), mod_time=(6, "int"),
     linkname=(7, "text"), devmajor=(8, "int"), devminor=(9, "int"), xattrs=(10, "bytes", "map"),
 )  # fmt: skip
-PACKET = table(type=(1, "int"), stat=(2, STAT), ID=(3, "int"), data=(4, "bytes"))
+PACKET = table(type=(1, "int"), stat=(2, STAT_FIELDS), ID=(3, "int"), data=(4, "bytes"))
+#: the same with the stat as it came
+RAW_PACKET = table(type=(1, "int"), stat=(2, "bytes"), ID=(3, "int"), data=(4, "bytes"))
 
 SECRET_REQUEST = table(ID=(1, "text"), annotations=(2, "text", "map"))
 CREDENTIALS_REQUEST = table(Host=(1, "text"))

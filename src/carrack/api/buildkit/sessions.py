@@ -20,10 +20,12 @@ _PATIENCE = 5.0
 
 
 class Session:
-    """One client: ``methods`` are the paths that it answers."""
+    """One client: ``methods`` are the paths that it answers, ``shared`` what it calls the folders of this build by, the
+    same from build to build; "" for folders that nobody will ask for again."""
 
-    def __init__(self, identity: str, caller: Caller, methods: frozenset[str]) -> None:
+    def __init__(self, identity: str, caller: Caller, methods: frozenset[str], shared: str = "") -> None:
         self.id = identity
+        self.shared = shared
         self.caller = caller
         self._methods = methods
 
@@ -45,7 +47,8 @@ class Sessions:
         if not identity:
             raise InvalidArgument("a session needs the header X-Docker-Expose-Session-Uuid")
         async with Caller(stream) as caller:
-            session = Session(identity, caller, frozenset(method.lower() for method in methods))
+            shared = headers.get(f"{_PREFIX}Sharedkey", "")
+            session = Session(identity, caller, frozenset(method.lower() for method in methods), shared)
             self._all[identity] = session
             self._news.set()
             self._news = asyncio.Event()

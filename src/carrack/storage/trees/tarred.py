@@ -32,31 +32,9 @@ class TarTree:
         self.entries: dict[bytes, TarEntry] = {b"": _folder(b"")}
         self._names: dict[bytes, list[bytes]] = {b"": []}
         self._digests: dict[bytes, bytes] = {}
-        self.links: list[TarEntry] = []
-        self._written = self._open = 0
-
-    def append(self, entry: TarEntry, data: bytes | bytearray, digest: bytes) -> None:
-        """Add a file that does not come out of an archive: its bytes are written here, and nothing around them."""
-        self.extend(data)
-        self.close_file(entry, digest)
-
-    def extend(self, data: bytes | bytearray) -> None:
-        """More bytes of a file that is being written, alone, until ``close_file``."""
-        self._spool.write(data)
-        self._open += len(data)
-
-    def close_file(self, entry: TarEntry, digest: bytes) -> None:
-        """All bytes of a file have come."""
-        entry.offset, entry.size = self._written, self._open
-        self._written, self._open = self._written + self._open, 0
-        self.put(entry)
-        self.know(entry, digest)
 
     def finish(self) -> None:
-        """All has come: hard links whose files came later are made, and the spool can be read."""
-        for entry in self.links:
-            self.put(entry)
-        self.links = []
+        """All has come: the spool can be read."""
         self._spool.finish()
 
     def find(self, path: bytes) -> TarEntry | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,21 @@ import pytest
 from tests.fakes.buildkit import FOLDER, LINK, FakeCaller, FakeSession, Sender, stat
 
 from carrack.api.buildkit import filesync
+from carrack.engine.build.contexts import Bounds, Contexts
 from carrack.errors import InvalidArgument
-from carrack.storage.content import ContentStore
 from carrack.storage.trees.base import walk
-from carrack.storage.trees.tarred import TarTree
+from carrack.storage.trees.kept import KeptTree
 
 
-def receive(tmp_path: Path, sender: Sender, **more: Any) -> tuple[TarTree, FakeCaller]:
+def receive(tmp_path: Path, sender: Sender, **more: Any) -> tuple[KeptTree, FakeCaller]:
     caller = FakeCaller({"context": sender})
     session: Any = FakeSession(caller)
-    return asyncio.run(filesync.receive(session, ContentStore(tmp_path), "context", **more)), caller
+    contexts = Contexts(tmp_path / "contexts")
+    contexts.sweep()
+    return asyncio.run(filesync.receive(session, contexts, "context", **more)), caller
 
 
-def text(tree: TarTree, path: bytes) -> bytes:
+def text(tree: KeptTree, path: bytes) -> bytes:
     entry = tree.find(path)
     assert entry is not None
     return b"".join(bytes(piece) for piece in tree.data(entry))
@@ -83,4 +86,33 @@ def test_kinds(tmp_path: Path) -> None:
 def test_cve_2026_33747_names_that_lead_out(tmp_path: Path, stats: list[dict[str, Any]]) -> None:
     with pytest.raises(InvalidArgument):
         receive(tmp_path, Sender({}, stats))
-    assert os.listdir(tmp_path / "ingest") == []
+    assert os.listdir(tmp_path / "contexts") == []
+
+
+def test_the_next_build_is_sent_what_has_changed(tmp_path: Path) -> None:
+    contexts = Contexts(tmp_path / "contexts", Bounds(least=0))
+    contexts.sweep()
+
+    def sync(sender: Sender, shared: str = "key") -> KeptTree:
+        session: Any = FakeSession(FakeCaller({"context": sender}), shared=shared)
+        tree = asyncio.run(filesync.receive(session, contexts, "context"))
+        tree.close()
+        return tree
+
+    files: dict[str, str | None] = {"a": "one", "d": None, "d/b": "two", "d/c": "x" * 300_000}
+    assert sync(first := Sender(files)).find(b"a")
+    assert sorted(first.asked) == [0, 2, 3]
+    tree = sync(second := Sender({**files, "d/b": "three"}))
+    assert second.asked == [2]
+    assert (text(tree, b"d/b"), text(tree, b"a")) == (b"three", b"one")
+    tree = sync(third := Sender({"a": "one", "e": "5"}))
+    assert (third.asked, [entry.path for entry in walk(tree, b"")]) == ([1], [b"a", b"e"])
+    just_now = stat("a", size=3, mod_time=time.time_ns())
+    sync(Sender({"a": "one"}, [just_now]))
+    sync(fresh := Sender({"a": "two"}, [just_now]))
+    assert fresh.asked == [0]  # it may have been changed once more within a tick of its clock
+    sync(other := Sender(files), "another")
+    sync(nobody := Sender(files), "")
+    assert len(other.asked) == len(nobody.asked) == 3
+    contexts.close()
+    assert list((tmp_path / "contexts").iterdir()) == []
