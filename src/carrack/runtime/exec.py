@@ -16,9 +16,11 @@ Conversation on the channel, ours on the left:
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 
-from carrack.errors import InvalidArgument
+from carrack.errors import Conflict, InvalidArgument
 from carrack.linux import caps, tty
 from carrack.linux import namespaces as ns
 from carrack.runtime import channel, console, init, inroot, lsm, process, users
@@ -46,6 +48,11 @@ if TYPE_CHECKING:
         preserve_fds: int
 
 
+_STOPPED = "cannot exec in a stopped container"
+#: how long its first process may take to end when it is not what ended the pid namespace, but ends with it
+_DYING_MS = 200
+
+
 class Target:
     """The container: pid and pidfd of its first process, and its cgroup (None: the caller's own).
 
@@ -58,6 +65,13 @@ class Target:
         self.pidfd = pidfd
         self.cgroup = cgroup
         self.cloned = False
+
+
+def ended(pidfd: int, patience_ms: int = 0) -> bool:
+    """Whether that process has ended, or does within the time."""
+    waiting = select.poll()
+    waiting.register(pidfd, select.POLLIN)
+    return bool(waiting.poll(patience_ms))
 
 
 class _Entry:
@@ -100,7 +114,7 @@ def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) ->
         process.raise_hard_limits(entry.process)
         cgroup_namespace = _enter(kernel, target, later=ns.CLONE_NEWCGROUP if cgroup_fd >= 0 else 0)
         gate_read, gate_write = os.pipe2(os.O_CLOEXEC)
-        pid, pidfd = kernel.clone3(ns.CLONE_PARENT, cgroup_fd)
+        pid, pidfd = _clone(kernel, target, ns.CLONE_PARENT, cgroup_fd)
         if pid == 0:
             if cgroup_namespace is not None:
                 kernel.setns(cgroup_namespace, ns.CLONE_NEWCGROUP)
@@ -126,6 +140,7 @@ def fork_inside(kernel: Kernel, target: Target) -> tuple[int, int]:
     `enter`, ``(pid, pidfd)`` in the caller, which is in its own namespace as before.
 
     Whoever is in that pid namespace sees the child, so the caller hides itself first, and with it what it forks.
+    Raises Conflict when the container has ended.
     """
     process.hide(kernel)
     cgroup_fd = target.cgroup.clone_fd(target.pid) if target.cgroup is not None else -1
@@ -135,9 +150,9 @@ def fork_inside(kernel: Kernel, target: Target) -> tuple[int, int]:
     try:
         away = _namespace(ns.proc_path(target.pid, "pid")) != _namespace(ns.proc_path("self", "pid"))
         if away:
-            kernel.setns(target.pidfd, ns.CLONE_NEWPID)
+            _join(kernel, target, ns.CLONE_NEWPID)
         try:
-            pid, pidfd = kernel.clone3(0, cgroup_fd)
+            pid, pidfd = _clone(kernel, target, 0, cgroup_fd)
         finally:
             if away and pid != 0:
                 kernel.setns(home, ns.CLONE_NEWPID)
@@ -177,11 +192,41 @@ def _enter(kernel: Kernel, target: Target, later: int = 0) -> int | None:
     waiting = os.open(ns.proc_path(target.pid, "cgroup"), os.O_RDONLY | os.O_CLOEXEC) if flags & later else None
     flags &= ~later
     if flags:
-        kernel.setns(target.pidfd, flags)
+        _join(kernel, target, flags)
     if flags & ns.CLONE_NEWUSER:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
     return waiting
+
+
+def _join(kernel: Kernel, target: Target, flags: int) -> None:
+    try:
+        kernel.setns(target.pidfd, flags)
+    except ProcessLookupError as error:
+        raise Conflict(_STOPPED) from error
+
+
+def _clone(kernel: Kernel, target: Target, flags: int, cgroup_fd: int) -> tuple[int, int]:
+    """clone3; a pid namespace whose first process has ended takes nobody in, which the kernel calls a lack of memory
+    (ENOMEM, see fork(2))."""
+    try:
+        return kernel.clone3(flags, cgroup_fd)
+    except OSError as error:
+        if error.errno == errno.ENOMEM and _going(kernel, target):
+            raise Conflict(_STOPPED) from error
+        raise
+
+
+def _going(kernel: Kernel, target: Target) -> bool:
+    """Whether the container's first process is gone or going: it leaves its namespaces before it closes the one of
+    pids, and nobody can join them through it any more; one in another container's is killed with that."""
+    try:
+        kernel.setns(target.pidfd, ns.CLONE_NEWPID)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # from where we are that cannot be asked
+    return ended(target.pidfd, _DYING_MS)
 
 
 def _has_own_users(target: Target) -> bool:

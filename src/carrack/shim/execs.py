@@ -10,12 +10,12 @@ import os
 import socket
 import time
 
-from carrack.errors import CarrackError
+from carrack.errors import CarrackError, Conflict
 from carrack.runtime import channel
-from carrack.runtime.exec import Target, enter, fork_inside
+from carrack.runtime.exec import Target, ended, enter, fork_inside
 from carrack.shim import external, protocol, reaper
 from carrack.shim import loop as events
-from carrack.shim.protocol import StartError
+from carrack.shim.protocol import STOPPED, StartError
 from carrack.shim.slot import keep_only
 from carrack.shim.start import attach_all, hand_streams, obey
 from carrack.shim.stdio import Stdio
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 #: how long output is taken after an exec has ended while its descendants keep its streams open (dockerd's own grace)
 LINGER_SECONDS = 2.0
 _REMEMBERED = 128
+_STOPPED = "the container has ended"
 
 
 class Exec:
@@ -66,8 +67,7 @@ class Execs:
     ) -> None:
         """Start one; answer(pid or error) is called when it runs or has failed. ``fds`` are closed or kept."""
         request = message["request"]
-        left = set(fds)
-        ends: list[int] = []
+        left, ends = set(fds), list[int]()
 
         def take(index: int) -> int:
             left.discard(fds[index])
@@ -80,8 +80,7 @@ class Execs:
             attach_all(process.stdio, request, take)
             plan, packed = protocol.pack(request["plan"], fds)
             ends = self._sandbox.give(hand_streams(plan, packed, process.stdio, request, self._sandbox.null_fd))
-            runtime = self._sandbox.runtime
-            if runtime is not None:
+            if (runtime := self._sandbox.runtime) is not None:
                 process.pid = external.further(runtime, self._sandbox, protocol.unpack(plan, packed), process.stdio)
                 self._execs[name] = process
                 self._begun(name, process, answer)
@@ -93,8 +92,10 @@ class Execs:
                 self._enter(target, protocol.unpack(plan, packed), packed, theirs)
             os.close(pidfd)
             theirs.close()
-        except BaseException:
+        except BaseException as error:
             process.stdio.ended()
+            if self._stopped(error):
+                raise StartError(STOPPED, _STOPPED) from error
             raise
         finally:
             for fd in (*left, *ends):
@@ -167,7 +168,14 @@ class Execs:
         process.failed = True
         del self._execs[name]
         process.stdio.ended()
+        if self._stopped(error):
+            error = StartError(STOPPED, _STOPPED)
         answer(error if isinstance(error, StartError) else StartError("exec", str(error)))
+
+    def _stopped(self, error: BaseException) -> bool:
+        """Whether it failed because the container has ended, whatever the kernel or a runtime calls that."""
+        told = isinstance(error, (CarrackError, StartError, OSError))
+        return isinstance(error, Conflict) or (told and ended(self._sandbox.child.pidfd))
 
     def _end(self, name: str, process: Exec, status: int) -> None:
         if not process.started:

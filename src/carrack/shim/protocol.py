@@ -36,6 +36,9 @@ CRASH_FILE = "shim.crash"
 #: descriptors in one message: the kernel's own limit (SCM_MAX_FD) is 253
 MAX_FDS = 250
 
+#: the step that failed, when a further process could not be started because the container has ended
+STOPPED = "stopped"
+
 _LISTS = ("stdio", "inherit")
 
 

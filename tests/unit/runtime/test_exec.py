@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tests.fakes.kernel import FakeKernel
 from tests.fakes.sandbox import run_apart
 
+from carrack.errors import Conflict
 from carrack.linux import namespaces as ns
 from carrack.linux.syscalls import LINUX
 from carrack.runtime import channel, exec
@@ -85,9 +87,56 @@ def test_a_fork_inside_is_born_in_the_pid_namespace_and_hidden() -> None:
         finally:
             os.kill(first, signal.SIGKILL)
             os.waitpid(first, 0)
-        with pytest.raises(ProcessLookupError):  # its first process has ended
+        with pytest.raises(Conflict, match="stopped container"):  # its first process has ended
             exec.fork_inside(LINUX, exec.Target(first, pidfd))
         assert os.readlink("/proc/self/ns/pid_for_children") == os.readlink("/proc/self/ns/pid")
+
+    run_apart(work)
+
+
+class Closed(FakeKernel):
+    """A kernel that makes no process in the target's pid namespace; ``gone``: since its first process has ended."""
+
+    def __init__(self, gone: bool) -> None:
+        super().__init__()
+        self.gone = gone
+
+    def setns(self, fd: int, flags: int) -> None:
+        super().setns(fd, flags)
+        if self.gone and self.calls:
+            raise ProcessLookupError(errno.ESRCH, "No such process")
+
+    def clone3(self, flags: int, cgroup_fd: int = -1) -> tuple[int, int]:
+        super().clone3(flags, cgroup_fd)
+        raise OSError(errno.ENOMEM, "clone3: Cannot allocate memory")
+
+
+@pytest.mark.parametrize(("gone", "told"), [(True, "stopped container"), (False, "Cannot allocate memory")])
+def test_a_lack_of_memory_may_be_the_end_of_the_container(
+    gone: bool, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended between setns and clone; but where it still is, memory is what lacks."""
+    monkeypatch.setattr(exec, "_DYING_MS", 0)
+    pidfd = os.pidfd_open(os.getpid())
+    try:
+        with pytest.raises((Conflict, OSError), match=told):
+            exec._clone(Closed(gone), exec.Target(os.getpid(), pidfd), 0, -1)
+    finally:
+        os.close(pidfd)
+
+
+def test_the_kernel_says_no_memory_of_a_pid_namespace_whose_first_process_has_ended() -> None:
+    def work() -> None:
+        first, pidfd = LINUX.clone3(ns.CLONE_NEWPID)
+        if first == 0:
+            signal.pause()
+        LINUX.setns(pidfd, ns.CLONE_NEWPID)  # in time
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+        with pytest.raises(OSError, match="Cannot allocate memory"):
+            LINUX.clone3(0)
+        with pytest.raises(Conflict, match="stopped container"):
+            exec._clone(LINUX, exec.Target(first, pidfd), 0, -1)
 
     run_apart(work)
 

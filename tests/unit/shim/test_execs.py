@@ -1,3 +1,6 @@
+import os
+import signal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,6 +63,30 @@ def test_a_name_is_used_once() -> None:
     with pytest.raises(LookupError):
         desk.execs.get("b")
     assert desk.execs.get("a") is process
+
+
+@pytest.mark.parametrize(("ended", "stage"), [(True, "stopped"), (False, "execute")])
+def test_a_failure_while_the_container_ends_is_told_as_its_end(ended: bool, stage: str) -> None:
+    desk = Desk()
+    first = os.fork()
+    if first == 0:
+        signal.pause()
+    desk.execs._sandbox = SimpleNamespace(child=SimpleNamespace(pidfd=os.pidfd_open(first)))  # type: ignore[assignment]
+    answers: list[Any] = []
+    ours, theirs = channel.pair()
+    report = {"stage": "execute", "message": "input/output error", "exit_code": 126}
+    channel.send(theirs, {"error": report})
+    try:
+        if ended:
+            os.kill(first, signal.SIGKILL)
+            os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+        desk.execs._report("a", desk.add("a", 10, started=False), ours, answers.append)
+    finally:
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+        theirs.close()
+        os.close(desk.execs._sandbox.child.pidfd)
+    assert [answer.stage for answer in answers] == [stage]
 
 
 def test_old_exits_are_forgotten_in_the_end() -> None:

@@ -161,10 +161,12 @@ class Execs:
         except StartFailed as failure:
             ours.close()
             self._ended(process, exit_code(failure))
-            raise exec_error(failure) from failure
-        except BaseException:
+            raise exec_error(failure, c.id) from failure
+        except BaseException as failure:
             ours.close()
             self._ended(process, 126)
+            if isinstance(failure, NotFound) and shim.exited.done():
+                raise Conflict(f"container {c.id} is not running") from failure
             raise
         finally:
             theirs.close()

@@ -3,8 +3,9 @@
 import contextlib
 from collections.abc import Iterator
 
-from carrack.errors import CarrackError, Internal, InvalidArgument
+from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument
 from carrack.shim.client import StartFailed
+from carrack.shim.protocol import STOPPED
 
 _MEANT_FOR_THE_CLIENT = (126, 127)
 # what Docker's daemon looks up itself, so that no word of a runtime stands before it
@@ -32,8 +33,10 @@ def start_error(failure: StartFailed) -> CarrackError:
     return _kind(failure)(text)
 
 
-def exec_error(failure: StartFailed) -> CarrackError:
-    """The API's error of an exec that could not start."""
+def exec_error(failure: StartFailed, container: str) -> CarrackError:
+    """The API's error of an exec that could not start in the container of that id."""
+    if failure.stage == STOPPED:
+        return Conflict(f"container {container} is not running")
     if of_accounts(failure):
         return InvalidArgument(str(failure))
     if failure.stage == "runtime":

@@ -6,6 +6,7 @@ that user namespace, so it is shared, too, as with Docker.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import ExitStack
 
@@ -13,12 +14,21 @@ from carrack.engine.containers.record import Container
 from carrack.engine.userns import Remap, read
 from carrack.errors import Conflict
 
+_DYING_S = 0.2
+
 
 def open_namespace(other: Container, file: str, held: ExitStack) -> int:
     """A namespace of a running container by its name in /proc/PID/ns; closed with ``held``."""
     fd = os.open(f"/proc/{other.state.pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
     held.callback(os.close, fd)
     return fd
+
+
+async def settled(other: Container) -> None:
+    """Wait a moment for the end of a container that could not be joined: that it is ending may be why (a pid namespace
+    whose first process has ended takes nobody in, which the kernel calls a lack of memory, see fork(2))."""
+    if other.shim is not None:
+        await asyncio.wait({other.shim.exited}, timeout=_DYING_S)
 
 
 def share_users(c: Container, other: Container, remap: Remap | None, join: dict[str, int], held: ExitStack) -> None:

@@ -29,7 +29,7 @@ from carrack.linux.caps import last_cap
 from carrack.model import times
 from carrack.oci.runtime_spec import Seccomp, Spec
 from carrack.runtime.cgroups.realtime import grant
-from carrack.shim.client import Shim, Slot, StartRequest
+from carrack.shim.client import Shim, Slot, StartFailed, StartRequest
 
 if TYPE_CHECKING:
     from carrack.engine.containers.attach import Attachments
@@ -152,7 +152,14 @@ class Starter:
         parent = self._paths.parent(c.host_config["CgroupParent"])
         if any(self._realtime) and c.host_config["CgroupParent"]:
             await asyncio.to_thread(grant, parent, *self._realtime)
-        parked = await self._slots.take(names, join, parent, self._connector.wants_cable(c), identity=c.id)
+        try:
+            parked = await self._slots.take(names, join, parent, self._connector.wants_cable(c), identity=c.id)
+        except StartFailed:
+            for field, (_, file) in _JOINABLE.items():
+                if c.host_config[field].startswith("container:"):
+                    await joining.settled(self._joined(c.host_config[field], file))
+                    self._joined(c.host_config[field], file)
+            raise
         held.callback(parked.let_go)
         undo.push_async_callback(_discard, parked.slot)
         if not parked.names and self._connector.wants_names(c):
@@ -161,7 +168,7 @@ class Starter:
 
     def _joined(self, mode: str, file: str) -> Container:
         other = self._store.find(mode.removeprefix("container:"))
-        if not other.state.running or other.shim is None:
+        if not other.state.running or other.shim is None or other.shim.exited.done():
             if file == "net":
                 told = f"cannot join network namespace of a non running container: container {other.name}"
                 raise Conflict(f"{told} is {other.state.status}")

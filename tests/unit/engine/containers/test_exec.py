@@ -13,6 +13,7 @@ from tests.fakes.engine import World, inside
 from carrack.engine.containers import exec as module
 from carrack.errors import Conflict, Internal, InvalidArgument, NotFound, Unavailable
 from carrack.shim.client import Exit, StartFailed
+from carrack.shim.protocol import STOPPED
 
 
 def test_a_life(tmp_path: Path) -> None:
@@ -98,6 +99,7 @@ def test_started_once(tmp_path: Path) -> None:
     [
         (StartFailed("exec", 'exec: "x": executable file not found in $PATH', 127), InvalidArgument, 127),
         (StartFailed("join", "no", 125), Internal, 128),
+        (StartFailed(STOPPED, "the container has ended", 125), Conflict, 128),
         (Unavailable("gone"), Unavailable, 126),
     ],
 )
@@ -112,6 +114,18 @@ def test_a_failed_start(tmp_path: Path, failure: Exception, kind: Any, code: int
         assert not process.running
         with pytest.raises(Conflict, match="has already run"):
             world.execs.check(process)
+
+    inside(tmp_path, test)
+
+
+def test_one_whose_container_ends_while_it_is_asked_for(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        c, shim = await world.started()
+        shim.refusal = NotFound(f"container {c.id} has ended")  # as a connection that has been closed tells
+        process = world.execs.create("web", {"Cmd": ["x"]})
+        shim.exited.set_result(Exit(0, 1.0))
+        with pytest.raises(Conflict, match=f"^container {c.id} is not running$"):
+            await world.execs.start(process, {}, attach=False)
 
     inside(tmp_path, test)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 from tests.fakes.engine import World, inside
 
+from carrack.engine.containers.slots import Parked
 from carrack.engine.containers.start import seccomp_program
 from carrack.engine.privileges import USUAL
 from carrack.errors import Conflict, Internal
-from carrack.shim.client import StartFailed
+from carrack.shim.client import Exit, StartFailed
 
 
 def test_the_request_says_it_all(tmp_path: Path) -> None:
@@ -118,6 +120,23 @@ def test_only_a_running_container_can_be_joined(tmp_path: Path) -> None:
         names, join, *_ = world.slots.asked[-1]
         assert list(join) == ["pid"]
         assert "pid" not in names
+
+    inside(tmp_path, test)
+
+
+def test_one_that_ends_while_it_is_joined_is_not_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        first, shim = await world.started("first")
+        first.state.pid = os.getpid()
+        second = await world.create("second", {"HostConfig": {"PidMode": "container:first"}})
+
+        async def take(*_: object, **__: object) -> Parked:
+            asyncio.get_running_loop().call_soon(shim.exited.set_result, Exit(0, 1.0))
+            raise StartFailed("sandbox", "clone3: Cannot allocate memory", 125)
+
+        monkeypatch.setattr(world.slots, "take", take)
+        with pytest.raises(Conflict, match=f"^failed to join PID namespace: container {first.id} is not running$"):
+            await world.lifecycle.start(second)
 
     inside(tmp_path, test)
 
