@@ -200,6 +200,7 @@ class Shim(Holding):
                 raise Unavailable("there is no shim")
             return await self._connection.request(operation, fds, **arguments)
         except Unavailable:
+            await asyncio.wait({self.exited}, timeout=_PROMPT_SECONDS)  # it may have been told, and be unread
             if self.exited.done():
                 raise NotFound(f"container {self.container_id} has ended") from None
             raise

@@ -40,6 +40,16 @@ def play(directory: Path, scene: Callable[[Shim, socket.socket], Awaitable[None]
     asyncio.run(run())
 
 
+def test_a_connection_that_breaks_may_hold_the_exit(tmp_path: Path) -> None:
+    async def scene(shim: Shim, theirs: socket.socket) -> None:
+        channel.send(theirs, {"event": "exit", "code": 6, "at": 7.5, "oom_killed": False})
+        theirs.close()
+        with pytest.raises(NotFound, match="has ended"):
+            await shim.signal(9)
+
+    play(tmp_path, scene)
+
+
 def test_a_reconnected_shim_knows_its_state_and_hears_the_exit(tmp_path: Path) -> None:
     async def scene(shim: Shim, theirs: socket.socket) -> None:
         assert (shim.container_id, shim.pid, shim.state["paused"]) == ("c", 7, True)
