@@ -24,12 +24,13 @@ async def serving(
     head_timeout: float = 10,
     most: int | None = None,
     authorizer: Authorizer | None = None,
+    native: str = "",
 ) -> AsyncIterator[str]:
     """Serve `routes` on a unix socket below `path`; yields its address."""
     address = str(path / "api.sock")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.bind(address)
-    server = Server(Application(routes, None, authorizer), head_timeout=head_timeout, most=most)
+    server = Server(Application(routes, None, authorizer), head_timeout=head_timeout, most=most, native=native)
     await server.listen(sock)
     try:
         yield address
@@ -43,12 +44,13 @@ async def serving_tcp(
     tls: ssl.SSLContext | None = None,
     names: Collection[str] = (),
     authorizer: Authorizer | None = None,
+    native: str = "",
 ) -> AsyncIterator[int]:
     """Serve `routes` on a loopback port of the kernel's choice, under `names`; yields the port."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     port: int = sock.getsockname()[1]
-    server = Server(Application(routes, Door(names), authorizer))
+    server = Server(Application(routes, Door(names), authorizer), native=native)
     await server.listen(sock, tls)
     try:
         yield port

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
 
+NATIVE = "/grpc"
+"""The route that clients who speak HTTP/2 from the first byte are led to: see `http.preface`."""
+
 _VERSION = re.compile(r"/v([0-9.]+)(?=/)")
 _PART = re.compile(r"\{([a-z_]+)(?::\.\*)?\}")
 

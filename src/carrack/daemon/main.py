@@ -157,13 +157,14 @@ class _Daemon:
 
     async def _open(self, services: Services, porch: Porch) -> list[Server]:
         """Serve everything; returns what does."""
-        from carrack.api.app import Application
+        from carrack.api.app import NATIVE, Application
         from carrack.api.auth import Door
         from carrack.http.server import Server
 
         config, door = self._config, Door(names(self._config))
         oldest, experimental = config.minimum_version, config.experimental
-        server = Server(Application(services.routes, door, services.authorizer, oldest, experimental))
+        api = Application(services.routes, door, services.authorizer, oldest, experimental)
+        server = Server(api, native=NATIVE)
         measured = Server(Application(services.metrics_routes, door), most=_SCRAPERS)
         porch.move(server)
         for endpoint in self._endpoints:

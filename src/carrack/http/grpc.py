@@ -8,24 +8,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from carrack.errors import CarrackError, NotFound, Unavailable
-from carrack.http import protobuf
+from carrack.errors import CarrackError, InvalidArgument, NotFound, Unavailable
+from carrack.http import h2_limits, protobuf
 from carrack.http.bulk import Bulk
 from carrack.http.h2data import Feeder
 
 if TYPE_CHECKING:
-    from carrack.http.hijack import HijackedStream
     from carrack.http.protobuf import Message, Table
 
 #: how messages go: one or many of them, from the client and from the server
 UNARY, ANSWERS, STREAM = "unary", "answers", "stream"
+log = logging.getLogger(__name__)
 _WINDOW = 4 << 20
 _NOT_FOUND, _UNIMPLEMENTED = 5, 12
+
+
+class Stream(Protocol):
+    """A stream of bytes: a connection that was taken over (``HijackedStream``), or a call that carries bytes
+    (``Tunnel``)."""
+
+    closed: asyncio.Future[None]
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until enough of them is gone. Raises ConnectionResetError."""
+        ...
+
+    def close(self) -> None:
+        """Send what was written, and end."""
+        ...
+
+    def abort(self) -> None:
+        """End at once."""
+        ...
 
 
 class Call(Protocol):
@@ -60,7 +88,7 @@ class Failed(CarrackError):
         self.code = code
 
 
-async def serve(stream: HijackedStream, methods: Mapping[str, Method]) -> None:
+async def serve(stream: Stream, methods: Mapping[str, Method]) -> None:
     """Answer calls (by their paths, ``/package.Service/Method``) until the client has gone; calls that it leaves behind
     are cancelled."""
     from grpclib.config import Configuration
@@ -85,6 +113,7 @@ async def serve(stream: HijackedStream, methods: Mapping[str, Method]) -> None:
     server = Server([_Service()], codec=_codec(), config=config)
     protocol = server._protocol_factory()
     protocol.connection_made(_Wire(stream))
+    h2_limits.bound(protocol, stream.abort)
     await _pump(stream, protocol, protocol.data_received)
 
 
@@ -108,7 +137,7 @@ def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
 class Caller:
     """The client's side of a connection. Use as a context: its end closes the connection."""
 
-    def __init__(self, stream: HijackedStream) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._channel: Any = None
         self._pumping: asyncio.Task[None] | None = None
@@ -121,6 +150,7 @@ class Caller:
         channel = Channel(codec=_codec(), config=config)
         protocol = channel._protocol_factory()
         protocol.connection_made(_Wire(self._stream))
+        h2_limits.bound(protocol, self._stream.abort)
         pumping = asyncio.get_running_loop().create_task(
             _pump(self._stream, protocol, Feeder(protocol).feed), name="session"
         )
@@ -193,11 +223,14 @@ def _codec() -> Any:
     return _Tables()
 
 
-async def _pump(stream: HijackedStream, protocol: Any, feed: Callable[[bytes], None]) -> None:
-    """Feed a protocol from a stream until either ends."""
+async def _pump(stream: Stream, protocol: Any, feed: Callable[[bytes], None]) -> None:
+    """Feed a protocol from a stream until either ends; not faster than its answers go out."""
     try:
         while data := await stream.read():
-            feed(data)
+            h2_limits.feed(feed, data)
+            await stream.drain()
+    except (ConnectionResetError, InvalidArgument) as error:
+        log.debug("a connection of HTTP/2 ended: %s", error)
     finally:
         protocol.connection_lost(None)
         stream.close()
@@ -206,7 +239,7 @@ async def _pump(stream: HijackedStream, protocol: Any, feed: Callable[[bytes], N
 class _Wire(asyncio.Transport):
     """A stream as the transport that a protocol writes to."""
 
-    def __init__(self, stream: HijackedStream) -> None:
+    def __init__(self, stream: Stream) -> None:
         super().__init__()
         self._stream = stream
 

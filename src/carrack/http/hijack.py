@@ -148,7 +148,8 @@ def hijack(
     stream = HijackedStream(transport, connection)
     half_closed = connection.half_closed
     rest = connection.take_over(stream)
-    transport.write(_head(upgrade, content_type, headers or {}))
+    if not connection.native:
+        transport.write(_head(upgrade, content_type, headers or {}))
     if rest:
         stream.data_received(rest)
     if half_closed:

@@ -20,6 +20,7 @@ from carrack.http.framing import RequestFramer
 from carrack.http.gate import Gate, usual_limit
 from carrack.http.head import MAX_HEAD, FramingError
 from carrack.http.lent import LentBody
+from carrack.http.preface import Opening
 from carrack.http.tls import TlsProtocol
 
 Handler = Callable[[web_request.BaseRequest], Awaitable[web_response.StreamResponse]]
@@ -76,12 +77,17 @@ class Connection(asyncio.Protocol):
         peers: set[Connection],
         head_timeout: float = HEAD_TIMEOUT,
         gate: Gate | None = None,
+        native: str = "",
     ) -> None:
+        """``native``: where HTTP/2 from the first byte goes, "" for nowhere (see `http.preface`)."""
         engine.connection = self
         self._peers = peers
         self._gate = gate
         self._engine = engine
         self._framer = RequestFramer()
+        self._opening: Opening | None = Opening(native) if native else None
+        self.native = False
+        """Whether the client speaks HTTP/2, and is to get no answer of HTTP/1."""
         self._head_timeout = head_timeout
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -206,12 +212,16 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio.Protocol."""
-        if self in self._peers:
+        if self._opening is not None and self in self._peers:
+            self._open(self._opening, data)
+        elif self in self._peers:
             self._feed(data)
 
     def eof_received(self) -> bool:
         """asyncio.Protocol: stay open for writing while an answer is owed."""
         self._half_closed = True
+        if self._opening is not None and self._opening.begun:
+            self._refuse(FramingError(400, "half a request"))
         if not self._framer.complete:
             if self._framer.in_head:
                 self._refuse(FramingError(400, "half a request"))
@@ -245,6 +255,17 @@ class Connection(asyncio.Protocol):
         if self._put_off:
             self._put_off = False
             self._go_on()
+
+    def _open(self, opening: Opening, data: bytes) -> None:
+        """The first bytes: wait until they tell which protocol they are of, not longer than for a head."""
+        if not opening.begun:
+            self._cancel_timer()
+            self._timer = asyncio.get_running_loop().call_later(self._head_timeout, self._late)
+        begin = opening.take(data)
+        if begin is not None:
+            self._cancel_timer()
+            self._opening, self.native = None, opening.native
+            self._feed(begin)
 
     def _feed(self, data: bytes) -> None:
         framer = self._framer
@@ -311,12 +332,16 @@ class Connection(asyncio.Protocol):
 
 
 class Server:
-    """Serves one handler on any number of listening sockets, to `most` clients at a time."""
+    """Serves one handler on any number of listening sockets, to `most` clients at a time; HTTP/2 from the first byte is
+    taken for a request to upgrade at the path `native`."""
 
-    def __init__(self, handler: Handler, *, head_timeout: float = HEAD_TIMEOUT, most: int | None = None) -> None:
+    def __init__(
+        self, handler: Handler, *, head_timeout: float = HEAD_TIMEOUT, most: int | None = None, native: str = ""
+    ) -> None:
         limits: dict[str, Any] = {"max_line_size": MAX_HEAD, "max_field_size": MAX_HEAD, "lingering_time": LINGER}
         self._factory = _EngineFactory(handler, access_log=None, auto_decompress=False, **limits)
         self._head_timeout = head_timeout
+        self._native = native
         self._gate = Gate(most or usual_limit())
         self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -334,7 +359,7 @@ class Server:
 
     def adopt(self, transport: asyncio.Transport, data: bytes, *, ended: bool) -> None:
         """Go on with a connection that somebody else has accepted: see `http.porch`."""
-        connection = Connection(self._factory(), self._connections, self._head_timeout, self._gate)
+        connection = Connection(self._factory(), self._connections, self._head_timeout, self._gate, self._native)
         transport.set_protocol(connection)
         connection.connection_made(transport)
         if data:
@@ -358,7 +383,7 @@ class Server:
 
     def _protocol_factory(self, tls: ssl.SSLContext | None) -> Callable[[], asyncio.Protocol]:
         def connection(gate: Gate | None = self._gate) -> Connection:
-            return Connection(self._factory(), self._connections, self._head_timeout, gate)
+            return Connection(self._factory(), self._connections, self._head_timeout, gate, self._native)
 
         if tls is None:
             return connection

@@ -31,6 +31,10 @@ class Pipe:
     def write(self, data: bytes) -> None:
         self.other._queue.put_nowait(data)
 
+    async def drain(self) -> None:
+        if self.closed.done():
+            raise ConnectionResetError
+
     def close(self) -> None:
         for end in (self, self.other):
             if not end.closed.done():

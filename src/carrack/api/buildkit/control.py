@@ -17,6 +17,7 @@ from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
 from carrack.api.buildkit.exporting import Exporting, Wish, check
 from carrack.api.buildkit.histories import Histories
+from carrack.api.buildkit.sessions import METHOD
 from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
 from carrack.engine.build import order, results
@@ -26,6 +27,7 @@ from carrack.engine.build.prune import Limits as PruneLimits
 from carrack.engine.build.recording import Recording
 from carrack.engine.build.request import Files, Limits, Request
 from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.http import tunnel
 from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method
 from carrack.model import times
 from carrack.oci import document
@@ -296,7 +298,11 @@ class Control:
                 await call.send_message(_usage(row))
 
     async def _session_here(self, call: Any) -> None:
-        raise NotSupported("sessions are taken at /session")
+        """A session of a client that speaks HTTP/2 from its first byte; others come to ``/session``."""
+        async with tunnel.opened(call) as stream:
+            methods = [str(each) for each in call.metadata.getall(METHOD.lower(), [])]
+            headers = {name.title(): str(value) for name, value in call.metadata.items()}
+            await self._sessions.serve(stream, headers, methods)
 
 
 def _exports(asked: dict[str, Any]) -> list[dict[str, Any]]:

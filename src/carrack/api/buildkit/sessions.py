@@ -13,9 +13,9 @@ from carrack.errors import InvalidArgument, NotFound
 from carrack.http.grpc import Caller
 
 if TYPE_CHECKING:
-    from carrack.http.hijack import HijackedStream
+    from carrack.http.grpc import Stream
 
-_PREFIX = "X-Docker-Expose-Session-"
+_UUID, _SHARED, METHOD = (f"X-Docker-Expose-Session-{part}" for part in ("Uuid", "Sharedkey", "Grpc-Method"))
 _PATIENCE = 5.0
 
 
@@ -41,14 +41,14 @@ class Sessions:
         self._all: dict[str, Session] = {}
         self._news = asyncio.Event()
 
-    async def serve(self, stream: HijackedStream, headers: Mapping[str, str], methods: list[str]) -> None:
+    async def serve(self, stream: Stream, headers: Mapping[str, str], methods: list[str]) -> None:
         """Keep a session until its connection is gone. Raises InvalidArgument without a name for it."""
-        identity = headers.get(f"{_PREFIX}Uuid", "")
+        identity = headers.get(_UUID, "")
         if not identity:
-            raise InvalidArgument("a session needs the header X-Docker-Expose-Session-Uuid")
+            raise InvalidArgument(f"a session needs the header {_UUID}")
         async with Caller(stream) as caller:
-            shared = headers.get(f"{_PREFIX}Sharedkey", "")
-            session = Session(identity, caller, frozenset(method.lower() for method in methods), shared)
+            answered = frozenset(method.lower() for method in methods)
+            session = Session(identity, caller, answered, headers.get(_SHARED, ""))
             self._all[identity] = session
             self._news.set()
             self._news = asyncio.Event()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.api.app import Route
 from carrack.api.buildkit.control import Control
-from carrack.api.buildkit.sessions import Sessions
+from carrack.api.buildkit.sessions import METHOD, Sessions
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
 from carrack.api.routes import history
 from carrack.engine import pump
@@ -69,8 +69,7 @@ class _Kit:
 
     async def session(self, request: Request) -> Response:
         stream = await request.hijack(upgrade="h2c")
-        methods = request.header_values("X-Docker-Expose-Session-Grpc-Method")
-        await self._sessions.serve(stream, request.headers, methods)
+        await self._sessions.serve(stream, request.headers, request.header_values(METHOD))
         return HIJACKED
 
     async def grpc(self, request: Request) -> Response:
