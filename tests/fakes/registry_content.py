@@ -117,18 +117,46 @@ class Content:
         return Stored(digest, sha(config_data), tuple(sha(data) for data in sent), tuple(diff_ids))
 
     def add_index(
-        self, repository: str, tag: str, entries: Iterable[tuple[Stored, str]], *, docker: bool = False, **index: Any
+        self,
+        repository: str,
+        tag: str,
+        entries: Iterable[tuple[Stored, str]],
+        *,
+        docker: bool = False,
+        said: Iterable[dict[str, Any]] = (),
+        **index: Any,
     ) -> str:
-        """Put an index of images that are in the repository, each with its platform ("linux/arm64/v8")."""
-        manifests = []
+        """Put an index of images that are in the repository, each with its platform ("linux/arm64/v8"), and of what
+        `add_attestation` gave."""
+        manifests: list[dict[str, Any]] = []
         for stored, platform in entries:
             media_type, data = self.manifests[repository][stored.manifest]
             system, architecture, variant = (*platform.split("/"), "")[:3]
             where = {"os": system, "architecture": architecture} | ({"variant": variant} if variant else {})
             manifests.append(descriptor(media_type, data) | {"platform": where})
+        manifests += said
         kind = types.DOCKER_INDEX if docker else types.OCI_INDEX
         whole = {"schemaVersion": 2, "mediaType": kind, "manifests": manifests}
         return self.put_manifest(repository, json.dumps(whole | index).encode(), kind, tag)
+
+    def add_attestation(self, repository: str, about: str, *statements: bytes) -> dict[str, Any]:
+        """Put what is said about a manifest, as BuildKit does; returns the entry for an index."""
+        config = json.dumps({"architecture": "unknown", "os": "unknown", "config": {}, "made": "elsewhere"}).encode()
+        kind = "application/vnd.in-toto+json"
+        for data in (config, *statements):
+            self.put_blob(repository, data)
+        whole = {
+            "schemaVersion": 2, "mediaType": types.OCI_MANIFEST, "config": descriptor(types.OCI_CONFIG, config),
+            "layers": [
+                descriptor(kind, data) | {"annotations": {"in-toto.io/predicate-type": "https://spdx.dev/Document"}}
+                for data in statements
+            ],
+        }  # fmt: skip
+        data = json.dumps(whole, indent=1).encode()
+        self.put_manifest(repository, data, types.OCI_MANIFEST)
+        named = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": about}
+        where = {"os": "unknown", "architecture": "unknown"}
+        return descriptor(types.OCI_MANIFEST, data) | {"annotations": named, "platform": where}
 
     def referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
         """Descriptors of the manifests whose subject is `digest`."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from carrack.oci import media_types as types
+from carrack.oci.attestation import is_attestation
 from carrack.oci.descriptor import Descriptor
 from carrack.oci.platform import Platform
 
-_ATTESTATION = "vnd.docker.reference.type"
 _ARM = ("v8", "v7", "v6", "v5")
 
 
@@ -24,7 +24,7 @@ def candidates(entries: Iterable[Descriptor], wanted: Platform) -> list[Descript
 
 
 def _is_image(entry: Descriptor) -> bool:
-    return _ATTESTATION not in entry.annotations and entry.media_type in types.MANIFESTS | types.INDEXES
+    return not is_attestation(entry) and entry.media_type in types.MANIFESTS | types.INDEXES
 
 
 def _rank(wanted: Platform, entry: Descriptor) -> int | None:

@@ -20,6 +20,7 @@ class Image:
 
     `references` are its names in full; `manifest` is the digest of the manifest it came with and `index` that of the
     index which led there, "" for none. Images of one index are each other's siblings: one image for several platforms.
+    `extras` are the digests of the blobs in which attestations about it are.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Image:
     manifest: str = ""
     last_tagged: int = 0
     index: str = ""
+    extras: tuple[str, ...] = ()
 
     @property
     def diff_ids(self) -> tuple[str, ...]:
@@ -38,8 +40,8 @@ class Image:
 
     @property
     def documents(self) -> tuple[str, ...]:
-        """The digests of the blobs that describe it: config, manifest and index, as far as it has them."""
-        return tuple(digest for digest in (self.id, self.manifest, self.index) if digest)
+        """The digests of the blobs that describe it: config, manifest, index, attestations, as far as it has them."""
+        return tuple(digest for digest in (self.id, self.manifest, self.index, *self.extras) if digest)
 
     @property
     def created(self) -> int:
@@ -67,6 +69,7 @@ class Image:
             "parent": self.parent,
             "manifest": self.manifest,
             "index": self.index,
+            "extras": self.extras,
             "last_tagged": self.last_tagged,
             # Said again, so that a damaged config blob does not make the layers look unused.
             "layers": self.diff_ids,

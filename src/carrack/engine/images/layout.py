@@ -8,15 +8,16 @@ Source: OCI image specification, image-layout.md; moby's image/spec.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from carrack.engine.images import attested
 from carrack.engine.images.intake import Intake
 from carrack.engine.images.layers import check_count
 from carrack.errors import InvalidArgument
+from carrack.oci import attestation, document, image_config, manifest, media_types, platform, reference
 from carrack.oci import digest as digests
-from carrack.oci import document, image_config, manifest, media_types, platform, reference
 from carrack.oci.descriptor import Descriptor
 from carrack.oci.manifest import Index, Manifest
 from carrack.oci.platform import Platform
@@ -26,13 +27,12 @@ from carrack.storage.content import Ingest
 _LIST_LIMIT = 16 << 20
 _NAME_LIMIT = 1024
 _NAME_KEYS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
-_ATTESTATION = "vnd.docker.reference.type"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One image to take in: its config's bytes, a spool per layer, its names, and the manifest and the index it came
-    by if there are any."""
+    by if there are any. ``extras``: blobs of what the index says about it, by digest."""
 
     config: bytes
     diff_ids: tuple[str, ...]
@@ -40,6 +40,7 @@ class Plan:
     names: tuple[Reference, ...]
     manifest: bytes = b""
     index: bytes = b""
+    extras: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def plans(intake: Intake, wanted: Platform | None, host: Platform) -> list[Plan]:
@@ -109,7 +110,7 @@ def _docker_entry(intake: Intake, entry: dict[str, Any], manifests: dict[str, _K
     kept = manifests.get(digests.of(config))
     if kept is None or [layer.digest for layer in kept.manifest.layers] != [each.finish().digest for each in spools]:
         return Plan(config, diff_ids, spools, tuple(names))
-    return Plan(config, diff_ids, spools, tuple(names), kept.data, kept.index)
+    return Plan(config, diff_ids, spools, tuple(names), kept.data, kept.index, _said(intake, kept))
 
 
 def _manifests_by_config(intake: Intake) -> dict[str, _Kept]:
@@ -137,7 +138,7 @@ def _present(intake: Intake, entry: Descriptor, depth: int) -> Iterator[_Kept]:
         return
     for inner in parsed.manifests:
         known = inner.media_type in media_types.MANIFESTS | media_types.INDEXES
-        if known and _ATTESTATION not in inner.annotations and _has(intake, inner):
+        if known and not attestation.is_attestation(inner) and _has(intake, inner):
             yield from (_Kept(kept.data, kept.manifest, data) for kept in _present(intake, inner, depth + 1))
 
 
@@ -179,7 +180,7 @@ def _select(intake: Intake, entry: Descriptor, wanted: Platform, strict: bool, d
     """The manifest for `wanted` that `entry` leads to; None when there is none."""
     if depth > manifest.INDEX_DEPTH_LIMIT:
         raise InvalidArgument(f"index.json: indexes are nested deeper than {manifest.INDEX_DEPTH_LIMIT}")
-    if _ATTESTATION in entry.annotations or entry.media_type not in media_types.MANIFESTS | media_types.INDEXES:
+    if attestation.is_attestation(entry) or entry.media_type not in media_types.MANIFESTS | media_types.INDEXES:
         return None
     if entry.platform is not None and not platform.matches(wanted, entry.platform):
         return None
@@ -205,7 +206,23 @@ def _oci_image(intake: Intake, kept: _Kept, names: tuple[Reference, ...]) -> Pla
         if layer.media_type not in media_types.LAYER_COMPRESSION:
             raise InvalidArgument(f"layer {layer.digest}: media type {layer.media_type} is not supported")
         spools.append(_verified(intake, layer))
-    return Plan(config, diff_ids, tuple(spools), names, kept.data, kept.index)
+    return Plan(config, diff_ids, tuple(spools), names, kept.data, kept.index, _said(intake, kept))
+
+
+def _said(intake: Intake, kept: _Kept) -> dict[str, bytes]:
+    """What the index says about the image, as far as the archive has all of it. Damage of it is no damage of the
+    image."""
+    found: dict[str, bytes] = {}
+    if not kept.index:
+        return found
+    for entry in attestation.entries_for(manifest.parse_index(kept.index), [digests.of(kept.data)]):
+        try:
+            each = attested.parse(entry, _blob(intake, entry, manifest.SIZE_LIMIT))
+            blobs = {blob.digest: _blob(intake, blob, attestation.SIZE_LIMIT) for blob in each.blobs}
+        except InvalidArgument:
+            continue
+        found |= {entry.digest: each.data, **blobs}
+    return found
 
 
 def _blob(intake: Intake, entry: Descriptor, limit: int) -> bytes:

@@ -74,7 +74,9 @@ class Loader:
                     group.create_task(self._layer(diff_id, spool, said))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        image, moved = await self._store.add(plan.config, plan.names, manifest=plan.manifest, index=plan.index)
+        image, moved = await self._store.add(
+            plan.config, plan.names, manifest=plan.manifest, index=plan.index, extras=plan.extras
+        )
         for name, previous in moved:
             text = f"The image {name.familiar} already exists, renaming the old one with ID {previous} to empty string"
             await emit(progress.line(text))

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from carrack.engine.images import attested
 from carrack.engine.images.board import Board
 from carrack.engine.images.offer import Finder
 from carrack.engine.jobs import both
@@ -163,8 +164,11 @@ class Puller:
                     elif diff_id not in missing:
                         missing[diff_id] = blob
                         job.board.stage("Pulling fs layer", digests.short(blob.digest))
-                await self._layers_of(job, missing)
-                image, _ = await self._store.add(offer.config, names, manifest=offer.manifest, index=offer.index)
+                fetched = attested.fetch(job.repository, self._content, offer.index, offer.manifest)
+                _, said = await both(self._layers_of(job, missing), fetched)
+                image, _ = await self._store.add(
+                    offer.config, names, manifest=offer.manifest, index=offer.index, extras=said
+                )
                 return image
         except BaseException:
             await whole(self._store.collect(feed=True))  # what has come whole need not come again

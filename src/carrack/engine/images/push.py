@@ -14,6 +14,7 @@ What was pulled goes out byte for byte, so that its digest stays. The messages a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +54,15 @@ class PushServices:
     content: ContentStore
     packer: Packer
     events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An image that has arrived: its manifest there, and the documents."""
+
+    manifest: Descriptor
+    config: bytes
+    data: bytes
 
 
 class Pusher:
@@ -123,14 +133,21 @@ class Pusher:
         labels = {**image.labels, "name": tag.familiar_name}
         self._services.events.publish("image", "push", tag.familiar, labels)
 
-    async def push_image(
-        self, transfer: Transfer, image: Image, reference: str, name: Reference | None = None
-    ) -> Descriptor:
-        """Push one image for one platform under a tag or its manifest's digest; it is recorded as to be had at `name`.
+    async def push_image(self, transfer: Transfer, image: Image, reference: str, name: Reference) -> Descriptor:
+        """Push one image for one platform under a tag; it is recorded as to be had at `name`.
 
         Raises what the registry has against it.
         """
-        kept = self._kept(image)
+        sent = await self.send(transfer, image, reference)
+        await self._record(sent, name)
+        return sent.manifest
+
+    async def send(self, transfer: Transfer, image: Image, reference: str = "") -> Sent:
+        """Push one image for one platform under a tag, or else its manifest's digest; nothing is recorded of it.
+
+        Raises what the registry has against it.
+        """
+        kept, annotations = self._kept(image), self._annotations(image)
         if kept is not None:
             parcels = [Parcel(diff_id, layer) for diff_id, layer in zip(image.diff_ids, kept[1].layers, strict=True)]
             if not await self._all_to_be_had(transfer.repository, parcels):
@@ -140,10 +157,16 @@ class Pusher:
         config = self._services.content.read(image.id, image_config.SIZE_LIMIT)
         pointer = kept[1].config if kept else Descriptor(media_types.OCI_CONFIG, image.id, len(config))
         layers, _ = await both(LayerPush(transfer).push(parcels), transfer.small(pointer, config))
-        data, parsed = kept or _fresh(pointer, layers)
-        digest = await transfer.repository.put_manifest(reference, data, parsed.media_type)
-        await self._record(config, data, name, digest)
-        return Descriptor(parsed.media_type, digest, len(data))
+        data, parsed = kept or _fresh(pointer, layers, annotations)
+        digest = await transfer.repository.put_manifest(reference or digests.of(data), data, parsed.media_type)
+        return Sent(Descriptor(parsed.media_type, digest, len(data)), config, data)
+
+    def _annotations(self, image: Image) -> Mapping[str, str]:
+        """Those of the manifest that the image came by, for another to have them too."""
+        content = self._services.content
+        if not image.manifest or not content.has(image.manifest):
+            return {}
+        return manifests.parse(content.read(image.manifest, manifests.SIZE_LIMIT)).annotations
 
     def _kept(self, image: Image) -> tuple[bytes, Manifest] | None:
         """The manifest that the image came by. One of plain tars, as archives have it, is not for travelling."""
@@ -167,16 +190,16 @@ class Pusher:
                 return False
         return True
 
-    async def _record(self, config: bytes, data: bytes, name: Reference | None, digest: str) -> None:
+    async def _record(self, sent: Sent, name: Reference) -> None:
         """The image came by this manifest, and is to be had by its digest. One removed meanwhile does not come back."""
         store = self._services.store
-        image_id = digests.of(config)
-        names = [Reference(name.domain, name.path, digest=digest)] if name else []
+        image_id, digest = digests.of(sent.config), sent.manifest.digest
+        names = [Reference(name.domain, name.path, digest=digest)]
         image = next((image for image in store if image.id == image_id), None)
         if image is not None and not (image.manifest == digest and set(names) <= set(image.references)):
-            await whole(store.add(config, names, manifest=data))
+            await whole(store.add(sent.config, names, manifest=sent.data))
 
 
-def _fresh(config: Descriptor, layers: list[Descriptor]) -> tuple[bytes, Manifest]:
-    made = Manifest(media_types.OCI_MANIFEST, config, tuple(layers))
+def _fresh(config: Descriptor, layers: list[Descriptor], said: Mapping[str, str]) -> tuple[bytes, Manifest]:
+    made = Manifest(media_types.OCI_MANIFEST, config, tuple(layers), said)
     return document.encode(made.document()), made

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine import pump
+from carrack.engine.images import attested
 from carrack.errors import InvalidArgument, NotFound
+from carrack.oci import attestation, document, image_config, manifest, media_types, reference
 from carrack.oci import digest as digests
-from carrack.oci import document, image_config, manifest, media_types, reference
 from carrack.oci.descriptor import Descriptor
-from carrack.oci.manifest import Manifest
+from carrack.oci.manifest import Index, Manifest
 from carrack.oci.platform import Platform
 from carrack.oci.reference import Reference
 from carrack.storage import tarwriter
@@ -132,15 +133,29 @@ class Saver:
             raise NotFound(f"No such image: {text}") from error
 
     def _add(self, archive: _Archive, image: Image, siblings: list[Image], tags: list[Reference]) -> None:
-        """Put in an image with those of its other platforms; its names lead to its index if there are any."""
+        """Put in an image with those of its other platforms and what is said about them; its names lead to its index
+        if there is any of that."""
         target = self._add_one(archive, image, tags)
         for sibling in siblings:
             self._add_one(archive, sibling, [])
-        if siblings:
+        if image.index and self._content.has(image.index):
             data = self._content.read(image.index, manifest.SIZE_LIMIT)
-            archive.documents[image.index] = data
-            target = Descriptor(manifest.parse(data).media_type, image.index, len(data)).document()
+            index = manifest.parse_index(data)
+            said = self._attestations(archive, index)
+            if siblings or said or all(entry.digest in archive.documents for entry in index.manifests):
+                archive.documents[image.index] = data
+                target = Descriptor(index.media_type, image.index, len(data)).document()
         _list(archive, target, tags)
+
+    def _attestations(self, archive: _Archive, index: Index) -> bool:
+        """Put in what is said about manifests that are in the archive; whether there is anything."""
+        found = attested.kept(self._content, index)
+        about = [each for each in found if each.entry.annotations.get(attestation.OF) in archive.documents]
+        for each in about:
+            archive.documents[each.entry.digest] = each.data
+            for blob in each.blobs:
+                archive.documents[blob.digest] = self._content.read(blob.digest, attestation.SIZE_LIMIT)
+        return bool(about)
 
     def _add_one(self, archive: _Archive, image: Image, tags: list[Reference]) -> dict[str, Any]:
         """Put in one image, and return a descriptor of its manifest."""
@@ -229,7 +244,8 @@ def _path(digest: str) -> str:
 
 def _list(archive: _Archive, target: dict[str, Any], names: Sequence[Reference]) -> None:
     """An entry of the index for each name; one without any when there is none."""
-    archive.index.extend({**target, "annotations": _annotations(name)} for name in names)
+    said = target.get("annotations", {})
+    archive.index.extend({**target, "annotations": {**said, **_annotations(name)}} for name in names)
     if not names:
         archive.index.append(target)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -87,6 +87,7 @@ class ImageStore:
             image = Image(
                 identity, config, 0, tuple(names.get(identity, ())), record.get("parent", ""),
                 record.get("manifest", ""), record.get("last_tagged", 0), record.get("index", ""),
+                tuple(map(str, record.get("extras", ()))),
             )  # fmt: skip
             self._put(replace(image, size=self._layers.size(image.diff_ids)))
         await asyncio.to_thread(self._content.sweep)
@@ -154,10 +155,11 @@ class ImageStore:
         parent: str = "",
         manifest: bytes = b"",
         index: bytes = b"",
+        extras: Mapping[str, bytes] | None = None,
         tagged: bool = False,
     ) -> tuple[Image, list[tuple[Reference, str]]]:
         """Record an image whose layers are all there (and held by the caller), with its names, and the manifest and
-        the index that it came by.
+        the index that it came by. ``extras``: the blobs of the index's attestations, by digest.
 
         Returns it, and which names it took from which other image. ``tagged``: the names are somebody's wish now, not
         an archive's. Raises InvalidArgument on a bad config.
@@ -167,7 +169,7 @@ class ImageStore:
         missing = [diff_id for diff_id in parsed["rootfs"]["diff_ids"] if not self._layers.has(diff_id)]
         if missing:
             raise InvalidArgument(f"image {identity}: layer {missing[0]} is missing")
-        blobs = {digests.of(data): data for data in (config, manifest, index) if data}
+        blobs = {**{digests.of(data): data for data in (config, manifest, index) if data}, **(extras or {})}
         async with self._layers.hold(blobs), self._change:
             for data in blobs.values():
                 await whole(asyncio.to_thread(self._content.put, data))
@@ -176,7 +178,7 @@ class ImageStore:
             if manifest:
                 image = replace(image, manifest=digests.of(manifest))
             if index:
-                image = replace(image, index=digests.of(index))
+                image = replace(image, index=digests.of(index), extras=tuple(extras or ()))
             if tagged:
                 image = replace(image, last_tagged=times.now())
             moved = await whole(self._write(image, names, blobs))

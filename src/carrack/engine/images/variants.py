@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carrack.errors import CarrackError
-from carrack.oci import document, image_config, manifest, media_types
+from carrack.oci import attestation, document, image_config, manifest, media_types
 from carrack.oci.descriptor import Descriptor
 from carrack.oci.manifest import Index, Manifest
 from carrack.oci.platform import Platform
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from carrack.storage.content import ContentStore
 
 Document = dict[str, Any]
-_ATTESTATION = "attestation-manifest"
-_KIND, _FOR = "vnd.docker.reference.type", "vnd.docker.reference.digest"
 _REMEMBERED = 4096
 
 
@@ -93,7 +91,7 @@ class Variants:
             "Kind": _kind(entry, parsed),
         }
         if row["Kind"] == "attestation":
-            row["AttestationData"] = {"For": entry.annotations.get(_FOR, "")}
+            row["AttestationData"] = {"For": entry.annotations.get(attestation.OF, "")}
             row["Available"] = parsed is not None and self._is_whole(parsed)
         elif row["Kind"] == "image":
             users = [use.container_id for use in self._users() if image is not None and use.image_id == image.id]
@@ -167,7 +165,7 @@ def named_indexes(images: Iterable[Image]) -> set[str]:
 
 
 def _kind(entry: Descriptor, parsed: Manifest | Index | None) -> str:
-    if entry.annotations.get(_KIND) == _ATTESTATION:
+    if entry.annotations.get(attestation.TYPE) == attestation.KIND:
         return "attestation"
     if isinstance(parsed, Manifest) and parsed.config.media_type not in media_types.CONFIGS:
         return "unknown"

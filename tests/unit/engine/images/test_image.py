@@ -31,7 +31,7 @@ def test_a_time_that_is_none_is_unknown() -> None:
 
 
 def test_record() -> None:
-    record = {"parent": B, "manifest": "", "index": "", "last_tagged": 0, "layers": [A, B]}
+    record = {"parent": B, "manifest": "", "index": "", "extras": [], "last_tagged": 0, "layers": [A, B]}
     assert json.loads(image().record()) == record
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.fakes.images import World, config_for, docker_archive, oci_layout, sha, stream, tar
+from tests.fakes.pulling import Pulling
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.registry_auth import Auth
 from tests.fakes.registry_faults import Fault
@@ -44,7 +45,9 @@ def tag(world: World, source: str, name: str) -> None:
     asyncio.run(run())
 
 
-def push(world: World, name: str, credentials: Credentials = ANONYMOUS, **options: Any) -> list[dict[str, Any]]:
+def push(
+    world: World | Pulling, name: str, credentials: Credentials = ANONYMOUS, **options: Any
+) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
 
     async def emit(message: dict[str, Any]) -> None:

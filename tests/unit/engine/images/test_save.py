@@ -8,7 +8,7 @@ import tarfile
 from typing import Any
 
 import pytest
-from tests.fakes.images import World, config_for, docker_archive, oci_layout, sha, stream, tar
+from tests.fakes.images import World, config_for, docker_archive, multi_platform, oci_layout, sha, stream, tar
 
 from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import document, manifest
@@ -134,3 +134,37 @@ def test_layers_are_held_while_they_are_sent(world: World) -> None:
 
 def test_documents_are_compact() -> None:
     assert document.encode({"a": [1]}) == b'{"a":[1]}'
+
+
+@pytest.mark.census("image save/load OCI layout")
+def test_attestations_go_out_as_they_came(world: World, tmp_path: Any) -> None:
+    configs = {each: (config_for([BASE], architecture=each), [BASE]) for each in ("amd64", "arm64")}
+    given = multi_platform(configs, "docker.io/library/app:1", attested="amd64")
+    load(world, given)
+    blobs = {name: data for name, data in members(given).items() if name.startswith("blobs/")}
+    made = members(save(world, "app:1"))
+    assert {name: made[name] for name in blobs} == blobs
+    entries = [each["digest"] for each in json.loads(made["index.json"])["manifests"]]
+    assert entries == [each["digest"] for each in json.loads(members(given)["index.json"])["manifests"]]
+    asyncio.run(world.remover.remove("app:1"))
+    assert list(world.content.digests()) == []
+
+
+def test_one_platform_alone_takes_what_is_said_about_it(world: World) -> None:
+    config = config_for([BASE])
+    given = multi_platform({"amd64": (config, [BASE])}, "docker.io/library/app:1", attested="amd64")
+    load(world, given)
+    made = members(save(world, "app:1", wanted=Platform("linux", "amd64")))
+    assert {name for name in members(given) if name.startswith("blobs/")} <= made.keys()
+
+
+def test_what_is_said_and_damaged_is_left_out(world: World) -> None:
+    given = members(
+        multi_platform({"amd64": (config_for([BASE]), [BASE])}, "docker.io/library/app:1", attested="amd64")
+    )
+    statement = f"blobs/sha256/{sha(b'{}')[7:]}"
+    load(world, tar({**given, statement: b"{-"}))
+    (image,) = list(world.store)
+    assert image.extras == ()
+    made = members(save(world, "app:1"))
+    assert json.loads(made["index.json"])["manifests"][0]["digest"] == image.manifest
