@@ -18,6 +18,7 @@ def box(cli: Cli, image: str) -> str:
     cli(
         "run", "-d", "--name", "files", image, "sh", "-c", "mkdir -p /src/d; echo f > /src/f; ln -s f /src/l; sleep 100"
     )
+    cli("exec", "files", "sh", "-c", "until [ -L /src/l ]; do sleep 0.01; done")
     return "files"
 
 
