@@ -34,7 +34,7 @@ def excerpt(text: str, place: Place, name: str = "Dockerfile", context: int = 2)
          |     ^
 
     """
-    lines = text.split("\n")
+    lines = text.removesuffix("\n").split("\n")
     first, last = max(1, place.line - context), min(len(lines), place.end + context)
     where = f"{name}:{place.line}" + (f":{place.column}" if place.column else "")
     shown = [where]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from carrack.errors import CarrackError, InvalidArgument, NotFound, Unavailable
+from carrack.errors import CarrackError, InvalidArgument, NotFound, Unavailable, words
 from carrack.http import h2_limits, protobuf
 from carrack.http.bulk import Bulk
 from carrack.http.h2data import Feeder
@@ -27,6 +27,12 @@ UNARY, ANSWERS, STREAM = "unary", "answers", "stream"
 log = logging.getLogger(__name__)
 _WINDOW = 4 << 20
 _NOT_FOUND, _UNIMPLEMENTED = 5, 12
+#: google.rpc.Status
+STATUS = protobuf.table(
+    code=(1, "int"),
+    message=(2, "text"),
+    details=(3, protobuf.table(type_url=(1, "text"), value=(2, "bytes")), "list"),
+)
 
 
 class Stream(Protocol):
@@ -88,6 +94,14 @@ class Failed(CarrackError):
         self.code = code
 
 
+class Refused(InvalidArgument):
+    """What refuses a call with more than a text; ``details``: messages of any kind, as ``type_url`` and ``value``."""
+
+    def __init__(self, text: str, details: Sequence[Message]) -> None:
+        super().__init__(text)
+        self.details = details
+
+
 async def serve(stream: Stream, methods: Mapping[str, Method]) -> None:
     """Answer calls (by their paths, ``/package.Service/Method``) until the client has gone; calls that it leaves behind
     are cancelled."""
@@ -110,7 +124,7 @@ async def serve(stream: Stream, methods: Mapping[str, Method]) -> None:
             return mapping
 
     config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
-    server = Server([_Service()], codec=_codec(), config=config)
+    server = Server([_Service()], codec=_codec(), status_details_codec=_details_codec(), config=config)
     protocol = server._protocol_factory()
     protocol.connection_made(_Wire(stream))
     h2_limits.bound(protocol, stream.abort)
@@ -129,7 +143,10 @@ def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
         except NotFound as error:
             raise GRPCError(Status.NOT_FOUND, str(error)) from error
         except CarrackError as error:
-            raise GRPCError(Status.UNKNOWN, str(error)) from error
+            details = error.details if isinstance(error, Refused) else None
+            raise GRPCError(Status.UNKNOWN, str(error), details) from error
+        except OSError as error:
+            raise GRPCError(Status.UNKNOWN, words(error)) from error
 
     return handler
 
@@ -221,6 +238,19 @@ def _codec() -> Any:
             return protobuf.decode(data, message_type)
 
     return _Tables()
+
+
+def _details_codec() -> Any:
+    from grpclib.encoding.base import StatusDetailsCodecBase
+
+    class _Details(StatusDetailsCodecBase):
+        def encode(self, status: Any, message: str | None, details: Any) -> bytes:
+            return protobuf.encode({"code": status.value, "message": message or "", "details": details}, STATUS)
+
+        def decode(self, status: Any, message: str | None, data: bytes) -> Any:
+            return protobuf.decode(data, STATUS)["details"]
+
+    return _Details()
 
 
 async def _pump(stream: Stream, protocol: Any, feed: Callable[[bytes], None]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from grpclib.const import Status
 
 from carrack.errors import InvalidArgument, NotFound, Unavailable
-from carrack.http import grpc
-from carrack.http.grpc import ANSWERS, STREAM, UNARY, Caller, Failed, Method
+from carrack.http import grpc, protobuf
+from carrack.http.grpc import ANSWERS, STREAM, UNARY, Caller, Failed, Method, Refused
 from carrack.http.protobuf import table
 
 TEXT = table(text=(1, "text"))
@@ -54,6 +56,10 @@ async def _hello(call: Any) -> None:
     message = await call.recv_message()
     if message["text"] == "gone":
         raise NotFound("no such thing")
+    if message["text"] == "full":
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv")
+    if message["text"] == "detailed":
+        raise Refused("see below", [{"type_url": "t/Detail", "value": b"why"}])
     if message["text"] == "bad":
         raise InvalidArgument("bad thing")
     await call.send_message({"text": f"hello {message['text']} {call.metadata.get('who', '')}".strip()})
@@ -104,7 +110,10 @@ def test_calls_of_each_kind() -> None:
 
 def test_refusals() -> None:
     async def act(caller: Caller) -> None:
-        for text, code, said in (("gone", 5, "no such thing"), ("bad", 2, "bad thing")):
+        for text, code, said in (
+            ("gone", 5, "no such thing"), ("bad", 2, "bad thing"), ("full", 2, "/srv: no space left on device"),
+            ("detailed", 2, "see below"),
+        ):  # fmt: skip
             with pytest.raises(Failed, match=said) as caught:
                 await caller.ask("/t.T/Hello", TEXT, {"text": text}, TEXT)
             assert caught.value.code == code
@@ -112,6 +121,13 @@ def test_refusals() -> None:
             await caller.ask("/t.T/Nothing", TEXT, {}, TEXT)
 
     talk(act)
+
+
+def test_details_of_a_refusal() -> None:
+    codec = grpc._details_codec()
+    details = [{"type_url": "t/Detail", "value": b"why"}]
+    status = protobuf.decode(codec.encode(Status.UNKNOWN, "see below", details), grpc.STATUS)
+    assert status == {"code": 2, "message": "see below", "details": details}
 
 
 def test_a_client_that_goes() -> None:

@@ -17,6 +17,7 @@ from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
 from carrack.api.buildkit.exporting import Exporting, Wish, check
 from carrack.api.buildkit.histories import Histories
+from carrack.api.buildkit.pointing import pointed
 from carrack.api.buildkit.sessions import METHOD
 from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
@@ -26,9 +27,9 @@ from carrack.engine.build.progress import Vertex
 from carrack.engine.build.prune import Limits as PruneLimits
 from carrack.engine.build.recording import Recording
 from carrack.engine.build.request import Files, Limits, Request
-from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.errors import InvalidArgument, NotFound, NotSupported, words
 from carrack.http import tunnel
-from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method
+from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method, Refused
 from carrack.model import times
 from carrack.oci import document
 from carrack.oci import platform as platforms
@@ -150,8 +151,9 @@ class Control:
         session = await self._sessions.find(build.session)
         for name in wanted.cache_imports:
             _tell_import(build, name)
-        request = await self._request(build, session, wanted)
-        result = await build.held.enter_async_context(self._builder.solved(request, build.watching))
+        with pointed(build.watching):
+            request = await self._request(build, session, wanted)
+            result = await build.held.enter_async_context(self._builder.solved(request, build.watching))
         name = f"result-{len(build.results)}"
         build.results[name] = Wish(result, wanted.labels, wanted.epoch)
         return name
@@ -212,7 +214,7 @@ class Control:
             tree = await filesync.receive(session, contexts, name, follow=follow, exclude=exclude)
             build.held.callback(tree.close)
         except BaseException as error:
-            build.watching.ended(vertex, error=str(error) or "canceled")
+            build.watching.ended(vertex, error=words(error) or "canceled")
             raise
         build.watching.ended(vertex)
         return tree
@@ -254,7 +256,8 @@ class Control:
         build = await self._find(_build_id(call))
         if not build.returned.done():
             if asked["error"] is not None:
-                build.returned.set_exception(InvalidArgument(asked["error"]["message"]))
+                error = asked["error"]
+                build.returned.set_exception(Refused(error["message"], error["details"]))
             else:
                 ref = ((asked["result"] or {}).get("ref") or {}).get("id", "")
                 build.returned.set_result(ref)

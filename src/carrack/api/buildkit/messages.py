@@ -5,6 +5,7 @@ Source: the protocol definitions of BuildKit (control, gateway, filesync, auth, 
 
 from __future__ import annotations
 
+from carrack.http import grpc
 from carrack.http.protobuf import Table, table
 
 EMPTY: Table = {}
@@ -95,8 +96,7 @@ CONTENT_READ = table(offset=(1, "int"), data=(2, "bytes"))
 
 REF = table(id=(1, "text"), definition=(2, DEFINITION))
 RESULT = table(ref=(3, REF), refs=(4, table(refs=(1, REF, "map"))), metadata=(10, "bytes", "map"))
-STATUS_ERROR = table(code=(1, "int"), message=(2, "text"))
-RETURN = table(result=(1, RESULT), error=(2, STATUS_ERROR))
+RETURN = table(result=(1, RESULT), error=(2, grpc.STATUS))
 BRIDGE_SOLVE = table(
     Definition=(1, DEFINITION), Frontend=(2, "text"), FrontendOpt=(3, "text", "map"), CacheImports=(12, ENTRY, "list"),
     FrontendInputs=(13, DEFINITION, "map"), Evaluate=(14, "bool"),

@@ -17,11 +17,12 @@ from carrack.api.buildkit.control import Control
 from carrack.api.buildkit.sessions import METHOD, Sessions
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
 from carrack.api.routes import history
+from carrack.dockerfile.problem import DockerfileError, excerpt
 from carrack.engine import pump
 from carrack.engine.build import order
 from carrack.engine.build.classic import Classic
 from carrack.engine.build.prune import Limits
-from carrack.engine.build.recording import Both, Recording
+from carrack.engine.build.recording import Both, Culprit, Recording
 from carrack.engine.images import progress
 from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
 from carrack.http import grpc
@@ -90,6 +91,10 @@ class _Face:
             made = order.request(asked, tree)
             names = [reference.parse_for_tag(name, "") for name in asked.names]
             classic = Classic(order.told(made), quiet=asked.quiet, explain=asked.explain)
+        except DockerfileError as error:
+            source = order.read(tree, asked.dockerfile)
+            tree.close()
+            raise InvalidArgument(f"{error}{_shown(Culprit(asked.dockerfile, source, error.place), asked)}") from error
         except BaseException:
             tree.close()
             raise
@@ -161,7 +166,13 @@ class _Face:
         exports = [{"Type": kind, "Attrs": {"name": ",".join(asked.names)} if asked.names else {}}]
         frontend = "dockerfile.v0" if asked.style == "buildkit" else "classic"
         async with self._builder.history.of(ref, frontend, order.attributes(asked), exports, recording) as record:
-            yield record, Both(classic, recording)
+            try:
+                yield record, Both(classic, recording)
+            except (CarrackError, OSError) as error:
+                classic.close_steps()
+                if lines := _shown(recording.culprit(error), asked):
+                    classic.tell({"stream": lines})
+                raise
 
     async def announce(self, request: Request) -> Response:
         """The list of a context's files (see carrack.engine.build.listing); answered with which of them to send."""
@@ -214,6 +225,13 @@ def _asked(request: Request) -> order.Asked:
         host_config=_limits(query),
         credentials=decode_config(request.headers.get("X-Registry-Config", "")),
     )
+
+
+def _shown(culprit: Culprit | None, asked: order.Asked) -> str:
+    """The lines that a build failed of; dockerd's classic builder shows none."""
+    if culprit is None or asked.style != "buildkit":
+        return ""
+    return f"\n{excerpt(culprit.source.decode('utf-8', 'replace'), culprit.place, culprit.name)}\n"
 
 
 def _outputs(query: Query) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from carrack.dockerfile.checks import Breach
+    from carrack.dockerfile.problem import Place
 
 STDOUT, STDERR = 1, 2
 
@@ -22,7 +23,7 @@ class Vertex:
     ``stage`` and ``number`` (from 1, of ``count``) place it in the Dockerfile; ``stage`` -1 for what is in none.
     ``text`` is the instruction, ``ordinal`` its place in its stage, 0 for FROM, below 0 for the triggers of what the
     stage begins with, which are part of its FROM; ``quiet``: it changes no file, and is
-    of interest to those only who tell of every instruction."""
+    of interest to those only who tell of every instruction; ``place``: its lines, if it has some."""
 
     digest: str
     name: str
@@ -33,6 +34,7 @@ class Vertex:
     text: str = ""
     ordinal: int = 0
     quiet: bool = False
+    place: Place | None = None
 
     @classmethod
     def make(cls, build: str, name: str, **more: Any) -> Vertex:

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from carrack.dockerfile.problem import DockerfileError, Place
 from carrack.model import times
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ _OFTEN = 50_000_000  # ns: how soon the same thing is told to have moved again
 _TRUNCATED = "\n[the rest of this build's output is not kept]\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """The lines of a Dockerfile that a build has failed of."""
+
+    name: str
+    source: bytes
+    place: Place
+
+
 class Recording:
     """See Progress. All is kept in memory until nobody holds it."""
 
@@ -42,6 +52,8 @@ class Recording:
         self._news = asyncio.Event()
         self._ended = False
         self._logged = 0
+        self._file = ("", b"")
+        self._failed: Place | None = None
 
     async def follow(self) -> AsyncIterator[Event]:
         """All that was told, and what will be, until the build is over."""
@@ -62,6 +74,12 @@ class Recording:
     def reads(self, name: str, source: bytes) -> None:
         """Which Dockerfile it is, to show the lines that warnings are about."""
         self._tell("file", name=name, text=_text(source))
+        self._file = (name, source)
+
+    def culprit(self, error: BaseException) -> Culprit | None:
+        """Where in the Dockerfile it is that the build has failed of, if it is there."""
+        place = error.place if isinstance(error, DockerfileError) else self._failed
+        return Culprit(*self._file, place) if place is not None and self._file[1] else None
 
     def started(self, vertex: Vertex) -> None:
         """See Progress."""
@@ -92,6 +110,8 @@ class Recording:
             began = self._started.pop(vertex.digest, {}).get("at", times.now())
             told = {"name": vertex.name, "inputs": list(vertex.inputs), "began": began}
             self._tell("end", vertex.digest, **told, cached=cached, error=error, reason=reason)
+        if error and error != "canceled":
+            self._failed = self._failed or vertex.place
 
     def warned(self, vertex: Vertex | None, text: str, line: int = 0, breach: Breach | None = None) -> None:
         """See Progress."""

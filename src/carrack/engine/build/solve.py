@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from carrack.dockerfile import commands as c
 from carrack.dockerfile.file import parse_trigger
-from carrack.dockerfile.problem import DockerfileError
+from carrack.dockerfile.problem import DockerfileError, Place
 from carrack.engine.build import keys, stages, state, told_classic
 from carrack.engine.build.cache import Entry, base_of
 from carrack.engine.build.checking import Known
@@ -20,7 +20,7 @@ from carrack.engine.build.results import Result
 from carrack.engine.build.scope import Scope, global_scope
 from carrack.engine.build.steps import RunStep, Step
 from carrack.engine.build.working import Note, RunFailed
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, words
 from carrack.model import times
 from carrack.oci import platform as platforms
 
@@ -184,13 +184,13 @@ class Solver:
         return await self._images[key]
 
     async def _look_up(self, name: str, wanted: Platform) -> Result:
-        vertex = self._metadata(name)
+        vertex = replace(self._metadata(name), place=self._naming(name))
         self._progress.started(vertex)
         try:
             result = await self._bases.result(name, wanted, self._request, vertex, self._progress)
             await self._hold(result.layers)
         except BaseException as error:
-            self._progress.ended(vertex, error=str(error) or "canceled")
+            self._progress.ended(vertex, error=words(error) or "canceled")
             raise
         self._progress.ended(vertex)
         return result
@@ -233,7 +233,7 @@ class Solver:
         except DockerfileError:
             raise
         except BaseException as error:
-            self._progress.ended(vertex, error=str(error) or "canceled")
+            self._progress.ended(vertex, error=words(error) or "canceled")
             raise
         self._progress.ended(vertex, cached=cached, reason=reason)
         return entry, prepared.what
@@ -272,6 +272,14 @@ class Solver:
     def _metadata(self, name: str) -> Vertex:
         return Vertex.make(self._build, f"[internal] load metadata for {name}")
 
+    def _naming(self, name: str) -> Place | None:
+        """The first FROM or COPY that names an image."""
+        for each in self.plan.stages:
+            for command in (each.stage.base, *each.stage.commands):
+                if name == (each.base if command is each.stage.base else getattr(command, "origin", "")):
+                    return command.place
+        return None
+
     def _vertex(
         self,
         stage: Stage,
@@ -285,7 +293,7 @@ class Solver:
         name = command.text if quiet else f"[{self._title(stage)}{number}/{count}] {command.text}"
         return Vertex.make(
             self._build, name, stage=stage.index, number=number, count=count, text=command.text, ordinal=ordinal,
-            quiet=quiet, inputs=inputs,
+            quiet=quiet, inputs=inputs, place=command.place if ordinal > 0 else stage.base.place,
         )  # fmt: skip
 
     def _uncached(self, stage: Stage) -> bool:

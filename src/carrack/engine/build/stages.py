@@ -77,11 +77,23 @@ def _planned(stage: Stage, stages: list[Stage], scope: Scope, escape: str) -> Pl
         hint = f"; {', '.join(sorted(lexer.unset))} is not set before the first FROM" if lexer.unset else ""
         raise DockerfileError(f"base name ({stage.base.base}) should not be blank{hint}", stage.base.place)
     parent = _find(base.base, stages[: stage.index])
-    names = [name for command in stage.commands for name in origins(command)]
-    needs = {index for name in names if (index := _find(name, stages)) is not None}
+    needs = _needs(stage, stages)
     if parent is not None:
         needs.add(parent)
     return Planned(stage, base.base, base.platform, parent, frozenset(needs), frozenset(lexer.unset))
+
+
+def _needs(stage: Stage, stages: list[Stage]) -> set[int]:
+    """The stages that files are taken from. Raises DockerfileError for the number of none."""
+    needs = set()
+    for command in stage.commands:
+        for name in origins(command):
+            index = _find(name, stages)
+            if index is not None:
+                needs.add(index)
+            elif isinstance(command, c.Copy) and name.isascii() and name.isdecimal():
+                raise DockerfileError(f"invalid stage index {name}", command.place)
+    return needs
 
 
 def origins(command: c.Command) -> Iterator[str]:

@@ -125,21 +125,26 @@ def receive(source: ByteSource, spool: Ingest, limits: TarLimits = _LIMITS) -> T
     Raises TarError for a damaged archive, OSError for a full disk; then the spool is gone.
     """
     try:
-        receiver = _Receiver(spool, limits)
+        tree = TarTree(spool)
+    except BaseException:
+        spool.discard()
+        raise
+    try:
+        receiver = _Receiver(spool, tree, limits)
         buffer = memoryview(bytearray(_PIECE))
         while count := source.readinto(buffer) or 0:
             receiver.write(buffer[:count])
         return receiver.finish()
     except BaseException:
-        spool.discard()
+        tree.close()  # a spool that is open somewhere keeps its place on the disk
         raise
 
 
 class _Receiver:
-    def __init__(self, spool: Ingest, limits: TarLimits) -> None:
+    def __init__(self, spool: Ingest, tree: TarTree, limits: TarLimits) -> None:
         self._spool = spool
         self._scanner = TarScanner(limits)
-        self._tree = TarTree(spool)
+        self._tree = tree
         self._file: TarEntry | None = None
         self._hash = hashlib.sha256()
 

@@ -149,7 +149,8 @@ def test_a_client_that_gives_up(workshop: Workshop) -> None:
         solving = asyncio.get_running_loop().create_task(methods["/moby.buildkit.v1.Control/Solve"].serve(solve))
         await asyncio.sleep(0)
         returned = FakeCall(
-            {"result": None, "error": {"code": 2, "message": "no"}}, **{"buildkit-controlapi-buildid": "r"}
+            {"result": None, "error": {"code": 2, "message": "no", "details": []}},
+            **{"buildkit-controlapi-buildid": "r"},
         )
         await methods["/moby.buildkit.v1.frontend.LLBBridge/Return"].serve(returned)
         with pytest.raises(InvalidArgument, match="no"):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.fakes.building import Watcher
 
 from carrack.dockerfile import checks, file
+from carrack.dockerfile.problem import DockerfileError, Place
 from carrack.engine.build import recording as recording_module
 from carrack.engine.build.progress import Vertex
-from carrack.engine.build.recording import Both, Event, Recording, graph
+from carrack.engine.build.recording import Both, Culprit, Event, Recording, graph
+from carrack.errors import InvalidArgument
 
 FIRST, SECOND = Vertex("sha256:a", "[1/2] RUN x"), Vertex("sha256:b", "[2/2] RUN y", ("sha256:a",))
 
@@ -108,3 +111,23 @@ def test_both() -> None:
     both.ended(FIRST, cached=True)
     assert told(recording) == ["start", "log", "move", "warn", "end"]
     assert (watcher.warnings, watcher.cached()) == (["z"], [FIRST.name])
+
+
+def test_whose_fault_it_is() -> None:
+    recording = Recording()
+    recording.ended(replace(FIRST, place=Place(2, 3)), error="out of luck")
+    assert recording.culprit(InvalidArgument("out of luck")) is None  # whose lines would they be
+    recording.reads("D", b"FROM x\nRUN y")
+    recording.ended(replace(SECOND, place=Place(4, 4)), error="another one, later")
+    assert recording.culprit(InvalidArgument("out of luck")) == Culprit("D", b"FROM x\nRUN y", Place(2, 3))
+    assert recording.culprit(DockerfileError("no such thing", Place(1, 1, 2))) == Culprit(
+        "D", b"FROM x\nRUN y", Place(1, 1, 2)
+    )
+
+
+def test_a_step_that_was_cancelled_is_not_to_blame() -> None:
+    recording = Recording()
+    recording.reads("D", b"FROM x")
+    recording.ended(replace(FIRST, place=Place(2, 2)), error="canceled")
+    recording.ended(SECOND, error="of no line")
+    assert recording.culprit(OSError()) is None

@@ -55,6 +55,11 @@ def test_no_such_target() -> None:
         plan("FROM a", "t")
 
 
+def test_the_number_of_no_stage() -> None:
+    with pytest.raises(DockerfileError, match="line 3: invalid stage index 7"):
+        plan("FROM a\nCOPY --from=0x7 a /\nCOPY --from=7 x /")
+
+
 def test_with_base() -> None:
     changed = stages.with_base(plan("FROM a AS x\nFROM x").stages[1], "other")
     assert (changed.base, changed.parent) == ("other", None)

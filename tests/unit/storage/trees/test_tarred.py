@@ -1,6 +1,7 @@
 """Trees that came as tars."""
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -64,6 +65,13 @@ def test_a_bad_archive_leaves_nothing(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(TarError):
         receive(io.BytesIO(data), store.ingest())
     assert list((tmp_path / "ingest").iterdir()) == []
+
+
+def test_a_bad_archive_is_nowhere_open(tmp_path: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(TarError):
+        tarred(tmp_path, archive({"a": "1"})[:700])
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_closing_removes_the_spool(tmp_path: Path) -> None:
