@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.running import Cli, CommandLine, DaemonProcess, api, eventually
-from tests.faults.audit import CGROUPS, Auditor
+from tests.faults.audit import Auditor
+from tests.faults.leftovers import of_steps
 
 pytestmark = pytest.mark.root
 
@@ -57,22 +58,7 @@ def begun(daemon: DaemonProcess) -> bool:
 
 
 def left(daemon: DaemonProcess) -> list[str]:
-    """All of a RUN that could still be there."""
-    run, data = daemon.root / "run", daemon.root / "data"
-    places = [run / "build", run / "containers", data / "containers", data / "ingest", data / "build" / "git"]
-    places += [*data.glob("layers/*/containers"), *data.glob("layers/*/ingest")]
-    found = [str(path) for place in places if place.is_dir() for path in place.iterdir()]
-    found += [
-        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"{daemon.root}/run/build" in line
-    ]
-    found += [str(path) for path in CGROUPS.glob(f"*{daemon.cgroup}/*/") if not path.name.startswith("slot-")]
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        found += [str(path)] if words[:2] == [b"sleep", SECONDS.encode()] else []
-    return found
+    return of_steps(daemon, ["sleep", SECONDS])
 
 
 def nothing_left(daemon: DaemonProcess) -> bool:
