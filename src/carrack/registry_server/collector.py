@@ -148,7 +148,7 @@ def _states(repository: Repository) -> dict[str, ManifestState]:
         children: tuple[str, ...] = ()
         blobs: tuple[str, ...] = ()
         if isinstance(document, Index):
-            children = tuple(each.digest for each in document.manifests)
+            children = blobs = tuple(each.digest for each in document.manifests)
         else:
             blobs = (document.config.digest, *(each.digest for each in document.layers))
         subject = document.subject.digest if document.subject else ""

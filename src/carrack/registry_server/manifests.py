@@ -129,11 +129,11 @@ def _parsed(data: bytes, media_type: str) -> Manifest | Index:
 
 
 def _check(repository: Repository, document: Manifest | Index) -> None:
-    """Everything that the manifest needs must be here already."""
+    """Everything that the manifest needs must be here already. An index may name blobs: build caches are kept so."""
     for digest in _needed(document):
         checked(digest)
-        here = repository.record(digest) is not None if isinstance(document, Index) else repository.has_blob(digest)
-        if not here:
+        manifest = isinstance(document, Index) and repository.record(digest) is not None
+        if not (manifest or repository.has_blob(digest)):
             raise Problem("MANIFEST_BLOB_UNKNOWN", f"repository {repository.name} has not got {digest}: push it first")
 
 

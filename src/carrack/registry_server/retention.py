@@ -44,7 +44,8 @@ class TagState:
 
 @dataclass(frozen=True, slots=True)
 class ManifestState:
-    """A manifest: when it was last pushed or pulled, what it names if it is an index, and its subject."""
+    """A manifest: when it was last pushed or pulled, what it names if it is an index, and its subject.
+    ``blobs``: what may be a blob of all that it names; indexes of build caches name blobs, too."""
 
     used: float
     children: tuple[str, ...] = ()

@@ -144,3 +144,13 @@ def test_pushes_and_pulls_go_on_meanwhile(registry: OwnRegistry) -> None:
     stop.set()
     sweeper.join(30)
     assert not failures
+
+
+def test_blobs_that_an_index_names_stay(registry: OwnRegistry, client: Client) -> None:
+    """Build caches are kept so, for readers of old."""
+    blob = client.push_blob("a", b"of a cache")
+    entry = {"mediaType": types.OCI_LAYER_GZIP, "digest": blob, "size": 10}
+    client.push_manifest("a", "cache", {"schemaVersion": 2, "mediaType": types.OCI_INDEX, "manifests": [entry]})
+    _age(registry.root)
+    assert _collector(registry).collect().blobs == 0
+    assert client("GET", f"/v2/a/blobs/{blob}").body == b"of a cache"
