@@ -43,6 +43,7 @@ _SKIPPABLE_ZSTD = range(0x50, 0x60)
 _ZSTD_WINDOW = 128 << 20  # what zstd itself accepts without --long
 _XZ_MEMORY = 256 << 20
 _GZIP_LEVEL = {True: 2, False: 4}  # by whether isal is there: about the same size, what each is quick at
+_ISAL_MOST = 3  # the levels above are the standard library's alone
 _ZSTD_LEVEL = 3
 
 _ERRORS: tuple[type[Exception], ...] = (
@@ -159,8 +160,9 @@ def compressor(kind: str, level: int | None = None) -> Compressor:
     if kind == PLAIN:
         return _Uncompressed()
     if kind == GZIP:
-        level = _GZIP_LEVEL[isal_zlib is not None] if level is None else level
-        made: Compressor = (isal_zlib or zlib).compressobj(level, zlib.DEFLATED, 31)
+        quick = isal_zlib is not None and (level is None or level <= _ISAL_MOST)
+        level = _GZIP_LEVEL[quick] if level is None else level
+        made: Compressor = (isal_zlib if quick else zlib).compressobj(level, zlib.DEFLATED, 31)
         return made
     if kind == ZSTD and zstandard is not None:
         return zstandard.ZstdCompressor(_ZSTD_LEVEL if level is None else level).compressobj()

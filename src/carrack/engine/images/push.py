@@ -99,10 +99,19 @@ class Pusher:
             raise InvalidArgument("cannot push a digest reference")
         await emit({"status": f"The push refers to repository [{name.name}]"})
         tags = self._tags(name, all_tags=all_tags)
-        repository = self._client.repository(name, credentials, push=True)
-        transfer = Transfer(repository, self._services, self._slots, progress.Line(emit))
+        transfer = self.transfer(name, credentials, emit)
         for tag, image in tags:
             await self._push_tag(transfer, tag, image, platform)
+
+    @property
+    def packer(self) -> Packer:
+        """Who compresses layers that have never travelled."""
+        return self._services.packer
+
+    def transfer(self, name: Reference, credentials: Credentials, emit: Emit) -> Transfer:
+        """A way to the repository of a name, for what is more than an image; nothing is asked yet."""
+        repository = self._client.repository(name, credentials, push=True)
+        return Transfer(repository, self._services, self._slots, progress.Line(emit))
 
     def _tags(self, name: Reference, *, all_tags: bool) -> list[tuple[Reference, Image]]:
         store = self._services.store

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from carrack.engine.whole import whole
 from carrack.errors import Conflict, InvalidArgument
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from carrack.engine.images.board import Board
     from carrack.engine.images.layers import LayerStore, Made
     from carrack.oci.descriptor import Descriptor
-    from carrack.registry.repository import Repository
     from carrack.storage.apply import Applied
     from carrack.storage.content import ContentStore
     from carrack.storage.feed import Write
@@ -59,6 +59,30 @@ class _Coming:
             board.count(stage, name, current, total)
 
 
+class Named(Protocol):
+    """How people and slots know where something comes from."""
+
+    @property
+    def domain(self) -> str: ...
+    @property
+    def familiar_name(self) -> str: ...
+
+
+class Source(Protocol):
+    """Where layers come from: a registry's repository, or a folder of a client's."""
+
+    @property
+    def name(self) -> Named: ...
+
+    def blob(self, descriptor: Descriptor, offset: int = 0) -> AbstractAsyncContextManager[Any]:
+        """The bytes of a blob from there on, as BlobStream of carrack.registry.blobs has them."""
+        ...
+
+    def avoid(self, digest: str, host: str) -> bool:
+        """Ask this host for the blob only when nobody else has it; False when there is nobody else."""
+        ...
+
+
 class Transfers:
     """`attempts`: how often a connection may break with nothing coming before a layer is given up."""
 
@@ -80,7 +104,7 @@ class Transfers:
         """Have a worker ready, as it is to be needed soon."""
         await self._workers.warm()
 
-    async def fetch(self, repository: Repository, blob: Descriptor, diff_id: str, board: Board) -> None:
+    async def fetch(self, repository: Source, blob: Descriptor, diff_id: str, board: Board) -> None:
         """Have the layer `diff_id`, which travels as `blob`; the caller holds both.
 
         Raises what the registry's client raises, and InvalidArgument when what comes is not that layer.
@@ -97,7 +121,7 @@ class Transfers:
             if not coming.boards:
                 self._coming.pop(diff_id, None)
 
-    async def _make(self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming) -> Made:
+    async def _make(self, repository: Source, blob: Descriptor, diff_id: str, coming: _Coming) -> Made:
         # A registry that trickles, on purpose or not, holds up what comes from itself alone.
         slots = self._slots.setdefault(repository.name.domain, asyncio.Semaphore(self._at_once))
         if slots.locked():
@@ -127,7 +151,7 @@ class Transfers:
         await whole(asyncio.to_thread(self._content.delete, blob.digest))
         return None
 
-    async def _get(self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming) -> Applied:
+    async def _get(self, repository: Source, blob: Descriptor, diff_id: str, coming: _Coming) -> Applied:
         have = await asyncio.to_thread(received, self._content.root, blob.digest)
         have = have if have <= blob.size else 0
         again = False
@@ -149,9 +173,7 @@ class Transfers:
                     log.warning("%s; another place is asked for it", error)
             have = 0
 
-    async def _receive(
-        self, repository: Repository, blob: Descriptor, diff_id: str, coming: _Coming, have: int
-    ) -> Applied:
+    async def _receive(self, repository: Source, blob: Descriptor, diff_id: str, coming: _Coming, have: int) -> Applied:
         async def fill(write: Write) -> None:
             await self._fill(repository, blob, coming, have, write)
             coming.enter("Verifying Checksum")
@@ -165,7 +187,7 @@ class Transfers:
             text = f"layer {digests.short(blob.digest)} of {repository.name.familiar_name}{source}: {error}"
             raise InvalidArgument(text) from error
 
-    async def _fill(self, repository: Repository, blob: Descriptor, coming: _Coming, have: int, write: Write) -> None:
+    async def _fill(self, repository: Source, blob: Descriptor, coming: _Coming, have: int, write: Write) -> None:
         """Write the blob from byte `have` on, over as many connections as it takes, and from as many places."""
         failures = 0
         while have < blob.size:
@@ -192,7 +214,7 @@ class Transfers:
                     await asyncio.sleep(_PAUSE * 2 ** (failures - 1))
 
     @staticmethod
-    def _elsewhere(repository: Repository, blob: Descriptor, coming: _Coming) -> bool:
+    def _elsewhere(repository: Source, blob: Descriptor, coming: _Coming) -> bool:
         """Whether the blob is to be had of another than whoever gave the last of it."""
         return bool(coming.sources) and repository.avoid(blob.digest, coming.sources[-1])
 
