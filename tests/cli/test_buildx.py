@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from tests.cli.buildx import Buildx
-from tests.cli.running import Cli, DaemonProcess
+from tests.cli.running import Cli, DaemonProcess, api
 from tests.fakes.registry import FakeRegistry
+from tests.fakes.registry_faults import Fault
 
 pytestmark = pytest.mark.root
 
@@ -113,9 +114,65 @@ def test_pushes(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_had(buildx: Buildx) -> None:
-    shown = buildx(FILES, "--cache-from", "user/app:cache").stderr
-    assert "importing cache manifest from user/app:cache" in shown
-    assert "import of caches is not supported" in shown
+    with FakeRegistry() as registry:
+        name = f"{registry.host}/app:cache"
+        shown = buildx(FILES, "--cache-from", name).stderr
+        assert f"importing cache manifest from {name}" in shown
+        assert "manifest unknown" in shown
+        registry.faults.append(Fault("/manifests/", status=500))
+        buildx(FILES, "--cache-from", f"type=registry,ref={name}")
+
+
+CACHED = """FROM busybox AS one
+RUN date +%N > /made
+FROM busybox
+COPY --from=one /made /copied
+RUN echo on top
+"""
+
+
+def _forget(daemon: DaemonProcess) -> None:
+    api(daemon, "POST", "/build/prune?all=1")
+
+
+def test_caches_that_travel(buildx: Buildx, daemon: DaemonProcess, docker: Cli, tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    with FakeRegistry() as registry:
+        name = f"{registry.host}/app"
+        given = [
+            "--cache-to",
+            f"type=local,dest={place},mode=max",
+            "--cache-to",
+            f"type=registry,ref={name}:c,mode=max",
+        ]
+        inline = ["--cache-to", "type=inline", "--push", "-t", f"{name}:1"]
+        assert "exporting cache to registry" in buildx(CACHED, *given, *inline).stderr
+        made = docker("run", "--rm", f"{name}:1", "cat", "/copied").stdout
+        docker("rmi", "-f", f"{name}:1")
+        for source, count in ((f"type=local,src={place}", 3), (f"{name}:c", 3), (f"{name}:1", 2)):
+            _forget(daemon)
+            shown = buildx(CACHED, "--cache-from", source, "--load", "-t", "again:1").stderr
+            assert shown.count("CACHED") == count, shown
+            assert docker("run", "--rm", "again:1", "cat", "/copied").stdout == made
+            docker("rmi", "-f", "again:1")
+
+
+def test_a_cache_of_bake(buildx: Buildx, daemon: DaemonProcess, plugins: Path, tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    target = {"context": str(tmp_path), "dockerfile-inline": CACHED, "cache-from": [f"type=local,src={place}"],
+              "cache-to": [f"type=local,dest={place},mode=max"], "output": ["type=cacheonly"]}  # fmt: skip
+    (tmp_path / "bake.json").write_text(json.dumps({"target": {"default": target}}))
+    command = ["docker", "buildx", "bake", "--progress", "plain", "--allow", f"fs={tmp_path}", "-f", "bake.json"]
+    counts = []
+    for _ in range(2):
+        _forget(daemon)
+        done = subprocess.run(
+            command, env={**daemon.environment, "DOCKER_CONFIG": str(plugins)}, cwd=tmp_path, capture_output=True,
+            text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        counts.append(done.stderr.count("CACHED"))
+    assert counts == [0, 3]
 
 
 def test_questions_instead_of_a_build(buildx: Buildx) -> None:
@@ -163,8 +220,7 @@ def test_the_history_of_builds(buildx: Buildx, daemon: DaemonProcess, plugins: P
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--cache-to", "type=inline"], "--cache-to type=inline"),
-        (["--cache-to", "type=local,dest=/tmp/none"], "--cache-to type=local"),
+        (["--cache-to", "type=local,dest=/tmp/none,compression=estargz"], "compression=estargz"),
         (["-o", "type=image", "--annotation", "a=b"], "annotation"),
         (["-o", "type=oci,tar=false,dest=/tmp/none"], "tar=false"),
         (["--provenance", "true"], "Attestations are not supported"),

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.build.bases import ImageBases
 from carrack.engine.build.cachemounts import CacheMounts
+from carrack.engine.build.caching.exporting import CacheExporter
+from carrack.engine.build.caching.forms import Forms
+from carrack.engine.build.caching.importing import Importer
+from carrack.engine.build.caching.service import Caching
 from carrack.engine.build.contexts import Contexts
 from carrack.engine.build.executing import ContainerRunner
 from carrack.engine.build.export import Exporter
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from carrack.daemon.wiring import Services
     from carrack.engine.containers.attach import Attachments
     from carrack.engine.containers.start import Starter
+    from carrack.engine.images.service import Images
 
 
 def builder(
@@ -67,4 +72,11 @@ def builder(
         cache,
         history,
         config.entitlements,
+        _caching(images, tools),
     )
+
+
+def _caching(images: Images, tools: Tools) -> Caching:
+    forms = Forms(tools.layers, tools.content, images.pusher.packer)
+    importer = Importer(tools, images.client, images.puller.transfers)
+    return Caching(importer, CacheExporter(tools.layers, forms, images.pusher))

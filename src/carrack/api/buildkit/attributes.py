@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from carrack.engine.build.caching.wanted import CacheAt
 from carrack.engine.build.request import epoch
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.units import parse_bytes
@@ -17,7 +18,7 @@ from carrack.model.units import parse_bytes
 _IGNORED = {
     "context", "dockerfilekey", "contextkey", "filename", "source", "cmdline", "frontend.caps", "image-resolve-mode",
     "no-cache", "target", "platform", "add-hosts", "force-network-mode", "shm-size", "ulimit", "cgroup-parent",
-    "hostname", "cache-imports", "multi-platform", "requestid", "local-sessionid", "input-metadata",
+    "hostname", "cache-imports", "cache-from", "multi-platform", "requestid", "local-sessionid", "input-metadata",
     "contextsubdir", "build-arg", "vcs", "override-copy-image", "linkedtarget", "context-local-session",
 }  # fmt: skip
 
@@ -43,7 +44,7 @@ class Wanted:
     host_config: Mapping[str, object] = field(default_factory=dict)
     epoch: int | None = None
     request: str = ""
-    cache_imports: tuple[str, ...] = ()
+    cache_imports: tuple[CacheAt, ...] = ()
 
 
 def read(attributes: Mapping[str, str]) -> Wanted:
@@ -76,17 +77,18 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         host_config=_limits(attributes),
         epoch=epoch(arguments),
         request=attributes.get("requestid", ""),
-        cache_imports=tuple(_imports(attributes.get("cache-imports", ""))),
+        cache_imports=tuple(_imports(attributes.get("cache-imports", ""), attributes.get("cache-from", ""))),
     )
 
 
-def _imports(text: str) -> list[str]:
-    """Where caches are to come from, as people read it."""
+def _imports(text: str, old: str) -> list[CacheAt]:
+    """Where caches are to come from; ``old`` are references, as clients said it before there were other places."""
     try:
         found = json.loads(text or "[]")
-        return [str(each["Attrs"].get("ref") or f"type={each['Type']}") for each in found]
+        listed = [CacheAt(str(each["Type"]), {**each["Attrs"]}) for each in found]
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         raise InvalidArgument(f"cache-imports: invalid: {error}") from None
+    return listed or [CacheAt("registry", {"ref": ref}) for ref in old.split(",") if ref]
 
 
 def _network(mode: str) -> str:

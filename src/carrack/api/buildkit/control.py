@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from carrack import __version__
-from carrack.api.buildkit import attributes, filesync, subrequests
+from carrack.api.buildkit import attributes, contents, filesync, subrequests
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
 from carrack.api.buildkit.exporting import Exporting, Wish, check
@@ -22,6 +22,7 @@ from carrack.api.buildkit.sessions import METHOD
 from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
 from carrack.engine.build import order, results
+from carrack.engine.build.caching.wanted import CacheAt, check_export
 from carrack.engine.build.history import Record
 from carrack.engine.build.progress import Vertex
 from carrack.engine.build.prune import Limits as PruneLimits
@@ -63,6 +64,7 @@ class _Build:
     session: str = ""
     allow: frozenset[str] = frozenset()
     over: bool = False
+    caches: tuple[CacheAt, ...] = ()
 
 
 class Control:
@@ -101,7 +103,8 @@ class Control:
         self._news = asyncio.Event()
         try:
             exports = _exports(asked)
-            _refuse(asked, exports)  # now that its status can be asked for, and ends: buildx waits 20 s for that end
+            _refuse(exports)  # now that its status can be asked for, and ends: buildx waits 20 s for that end
+            build.caches = tuple(_cache_exports(asked))
             async with self._on_record(asked, exports, build.watching) as record, build.held:
                 if asked["Frontend"]:
                     name = await self._run(build, asked["Frontend"], asked["FrontendAttrs"])
@@ -149,13 +152,11 @@ class Control:
         if wanted.request:
             raise NotSupported(f"the request {wanted.request} is not supported without the client's own build loop")
         session = await self._sessions.find(build.session)
-        for name in wanted.cache_imports:
-            _tell_import(build, name)
         with pointed(build.watching):
             request = await self._request(build, session, wanted)
             result = await build.held.enter_async_context(self._builder.solved(request, build.watching))
         name = f"result-{len(build.results)}"
-        build.results[name] = Wish(result, wanted.labels, wanted.epoch)
+        build.results[name] = Wish(result, wanted.labels, wanted.epoch, request)
         return name
 
     async def _request(self, build: _Build, session: Session, wanted: attributes.Wanted) -> Request:
@@ -182,6 +183,7 @@ class Control:
             no_cache_stages=wanted.no_cache_stages, pull=wanted.pull, allow=build.allow,
             ignored=ignore.Ignored(patterns), limits=Limits(wanted.host_config), epoch=wanted.epoch,
             identity=f"{session.id}/{wanted.filename}",
+            imports=wanted.cache_imports, exports=build.caches, stores=contents.opener(session),
         )  # fmt: skip
 
     async def _definition(self, build: _Build, session: Session, wanted: attributes.Wanted) -> tuple[bytes, list[str]]:
@@ -225,7 +227,12 @@ class Control:
             return {}
         session = await self._sessions.find(build.session)
         agents = SessionAgents(session, self._room)
-        return await Exporting(self._builder.export, session, agents, build.watching, build.session).run(wish, exports)
+        exporting = Exporting(self._builder.export, session, agents, build.watching, build.session)
+        answer = await exporting.run(wish, exports)
+        if wish.request is not None:
+            for cache in await self._builder.give_caches(wish.result, wish.request, build.watching, build.session):
+                answer["cache.manifest"] = document.encode(cache.document()).decode()
+        return answer
 
     async def _bridge_solve(self, call: Any) -> None:
         asked = await call.recv_message()
@@ -315,20 +322,16 @@ def _exports(asked: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"Type": asked["Exporter"], "Attrs": asked["ExporterAttrs"]}] if asked["Exporter"] else []
 
 
-def _tell_import(build: _Build, name: str) -> None:
-    """A cache that cannot be had stops no build; it is told as BuildKit tells of one that is not there."""
-    vertex = Vertex.make(build.session, f"importing cache manifest from {name}")
-    build.watching.started(vertex)
-    build.watching.ended(vertex, error="import of caches is not supported by this version of Carrack: its own is used")
-
-
-def _refuse(asked: dict[str, Any], exports: list[dict[str, Any]]) -> None:
+def _refuse(exports: list[dict[str, Any]]) -> None:
     """Refuse, before anything is built, what cannot be exported."""
     for export in exports:
         check(export["Type"], export["Attrs"])
-    for export in (asked.get("Cache") or {}).get("Exports", ()):
-        kind = export["Type"]
-        raise NotSupported(f"--cache-to type={kind} is not supported by this version of Carrack: steps stay in its own")
+
+
+def _cache_exports(asked: dict[str, Any]) -> list[CacheAt]:
+    """The caches that are to be given. Raises NotSupported, InvalidArgument, before anything is built."""
+    listed = (asked.get("Cache") or {}).get("Exports", ())
+    return [check_export(CacheAt(each["Type"], each["Attrs"])) for each in listed]
 
 
 def _ignored(tree: Tree, filename: str) -> list[str]:

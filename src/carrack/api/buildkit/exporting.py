@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session
     from carrack.engine.build.export import Exporter
     from carrack.engine.build.progress import Progress
-    from carrack.engine.build.request import Agents
+    from carrack.engine.build.request import Agents, Request
     from carrack.engine.build.results import Result
     from carrack.oci.descriptor import Descriptor
     from carrack.oci.reference import Reference
@@ -45,11 +45,12 @@ _AS_IT_IS = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is exported, and whose build it was. ``epoch``: SOURCE_DATE_EPOCH, None for now."""
+    """What is exported, and which build's it is. ``epoch``: SOURCE_DATE_EPOCH, None for now."""
 
     result: Result
     labels: Mapping[str, str] = field(default_factory=dict)
     epoch: int | None = None
+    request: Request | None = None
 
     @property
     def created(self) -> int:

@@ -1,6 +1,7 @@
 """The messages of BuildKit's services, as tables (see carrack.http.protobuf). Field names are the protocol's.
 
-Source: the protocol definitions of BuildKit (control, gateway, filesync, auth, secrets, sshforward) and fsutil.
+Source: the protocol definitions of BuildKit (control, gateway, filesync, auth, secrets, sshforward), fsutil and
+containerd (content).
 """
 
 from __future__ import annotations
@@ -112,6 +113,16 @@ STAT_FIELDS = table(
 PACKET = table(type=(1, "int"), stat=(2, STAT_FIELDS), ID=(3, "int"), data=(4, "bytes"))
 #: the same with the stat as it came
 RAW_PACKET = table(type=(1, "int"), stat=(2, "bytes"), ID=(3, "int"), data=(4, "bytes"))
+
+CONTENT_INFO = table(digest=(1, "text"), size=(2, "int"))
+CONTENT_INFO_REQUEST = table(digest=(1, "text"))
+CONTENT_INFO_RESPONSE = table(info=(1, CONTENT_INFO))
+CONTENT_READ_REQUEST = table(digest=(1, "text"), offset=(2, "int"), size=(3, "int"))
+CONTENT_READ_RESPONSE = table(offset=(1, "int"), data=(2, "bytes"))
+CONTENT_WRITE_REQUEST = table(
+    action=(1, "int"), ref=(2, "text"), total=(3, "int"), expected=(4, "text"), offset=(5, "int"), data=(6, "bytes")
+)
+CONTENT_WRITE_RESPONSE = table(action=(1, "int"), offset=(4, "int"), total=(5, "int"), digest=(6, "text"))
 
 SECRET_REQUEST = table(ID=(1, "text"), annotations=(2, "text", "map"))
 CREDENTIALS_REQUEST = table(Host=(1, "text"))

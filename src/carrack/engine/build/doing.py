@@ -128,16 +128,18 @@ class Doer:
 class _Copy:
     def __init__(self, doer: Doer, gathered: Gathered, files: dict[str, str], what: str) -> None:
         self._doer = doer
-        self._gathered = gathered
+        self.gathered: Gathered | None = gathered
         self.files = files
         self.what = what
 
     async def do(self, note: Note, vertex: Vertex) -> Entry:
-        return await self._doer._worker.copy(note, self._gathered, self._doer._request.epoch)
+        assert self.gathered is not None
+        return await self._doer._worker.copy(note, self.gathered, self._doer._request.epoch)
 
 
 class _Workdir:
     what = ""
+    gathered: Gathered | None = None
 
     def __init__(self, doer: Doer, step: WorkdirStep) -> None:
         self._doer = doer
@@ -150,6 +152,7 @@ class _Workdir:
 
 class _Run:
     what = ""
+    gathered: Gathered | None = None
 
     def __init__(self, doer: Doer, step: RunStep, files: dict[str, str], below: Result, files_of: FilesOf) -> None:
         self._doer = doer

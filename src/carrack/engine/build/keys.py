@@ -16,7 +16,7 @@ from typing import Any
 from carrack.engine.build.steps import RunStep, Step
 
 _VERSION = 1
-_NO_INFLUENCE = ("hidden",)
+_NO_INFLUENCE = ("hidden", "sequence")
 
 
 def inputs(step: Step, base: str, files: Mapping[str, str], platform: str) -> dict[str, Any]:
@@ -38,6 +38,11 @@ def key(document: Mapping[str, Any]) -> str:
     """The key of what ``inputs`` gave."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def foreign(own: str, source: str) -> str:
+    """The key of a result that came out of somebody else's cache: found only by those who name that cache, too."""
+    return f"sha256:{hashlib.sha256(f'{own} from {source}'.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from carrack.dockerfile.file import Dockerfile
 from carrack.dockerfile.ignore import Ignored
@@ -13,6 +13,10 @@ from carrack.errors import InvalidArgument
 from carrack.oci.platform import Platform
 from carrack.registry.credentials import Credentials
 from carrack.storage.trees.base import Tree
+
+if TYPE_CHECKING:
+    from carrack.engine.build.caching.importing import Store
+    from carrack.engine.build.caching.wanted import CacheAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,10 @@ class Request:
 
     ``allow``: entitlements (``network.host``, ``security.insecure``); ``style``: how history is written, as Docker's
     classic builder does or as BuildKit does; ``identity``: what makes two builds versions of one; ``ignored``: what the
-    client left out of its context."""
+    client left out of its context.
+
+    ``imports`` and ``exports``: caches that it is given and is to give (see carrack.engine.build.caching); ``stores``
+    opens a folder of the client's that one of them is in, where the face has a way to it."""
 
     file: Dockerfile
     context: OpenFiles
@@ -80,8 +87,10 @@ class Request:
     epoch: int | None = None
     style: str = "buildkit"
     identity: str = ""
-    cache_from: tuple[str, ...] = ()
     ignored: Ignored | None = None
+    imports: tuple[CacheAt, ...] = ()
+    exports: tuple[CacheAt, ...] = ()
+    stores: Callable[[CacheAt], Store] | None = None
     squash: bool = False
 
 

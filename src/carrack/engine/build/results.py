@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from carrack.engine.build.caching.config import INLINE
 from carrack.engine.build.state import State
 from carrack.engine.images.image import moment
 from carrack.model import times
 from carrack.oci.image_config import HistoryEntry, ImageConfigDocument
 from carrack.oci.platform import Platform
 
+if TYPE_CHECKING:
+    from carrack.engine.build.caching.graph import Node
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """A stage up to some command. ``image`` is the config of the image it began with (for what no command says);
-    ``base`` is the id of that image, "" for scratch."""
+    ``base`` is the id of that image, "" for scratch. ``node`` is what caches know it as, None for scratch or where no
+    cache is asked for; ``cache`` is what the image carries of one, in base64."""
 
     state: State
     platform: Platform
@@ -24,6 +29,8 @@ class Result:
     history: tuple[HistoryEntry, ...] = ()
     image: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
+    node: Node | None = None
+    cache: str = ""
 
     @property
     def created(self) -> int:
@@ -75,6 +82,8 @@ def config(result: Result, created: int, labels: Mapping[str, str]) -> ImageConf
             document[key] = result.image[key]
     if result.state.author:
         document["author"] = result.state.author
+    if result.cache:
+        document[INLINE] = result.cache
     return document  # type: ignore[return-value]
 
 

@@ -19,12 +19,14 @@ from carrack.errors import InvalidArgument, NotFound
 from carrack.model import times
 
 if TYPE_CHECKING:
+    from carrack.engine.build.caching.service import Caching
     from carrack.engine.build.history import History
     from carrack.engine.build.progress import Progress
     from carrack.engine.build.prune import BuildCache
     from carrack.engine.build.request import Request
     from carrack.engine.build.results import Result
     from carrack.engine.images.image import Image
+    from carrack.oci.descriptor import Descriptor
     from carrack.oci.platform import Platform
     from carrack.oci.reference import Reference
 
@@ -50,8 +52,10 @@ class Builder:
         cache: BuildCache,
         history: History,
         granted: frozenset[str] = frozenset(),
+        caching: Caching | None = None,
     ) -> None:
         """``granted``: the entitlements that the one who asks for a build may allow it (CVE-2024-23653)."""
+        self.caching = caching
         self._granted = granted
         self.tools = tools
         self.cache = cache
@@ -71,7 +75,17 @@ class Builder:
         """
         async with self._finished(request, progress, identity) as result:
             created = (result.created or times.now()) if request.epoch is None else request.epoch * 1_000_000_000
-            return Built(await self.export.image(result, names, request.labels, created), result)
+            built = Built(await self.export.image(result, names, request.labels, created), result)
+            await self.give_caches(result, request, progress, identity)
+            return built
+
+    async def give_caches(
+        self, result: Result, request: Request, progress: Progress | None = None, identity: str = ""
+    ) -> list[Descriptor]:
+        """Write the caches that were asked for; the caller is still inside ``solved``. Their manifests."""
+        if self.caching is None:
+            return []
+        return await self.caching.export(result, request, progress or Silent(), identity)
 
     @asynccontextmanager
     async def _finished(self, request: Request, progress: Progress | None, identity: str) -> AsyncIterator[Result]:
@@ -98,12 +112,13 @@ class Builder:
         assert task is not None
         self._going[identity] = task.cancel
         try:
-            async with Solver(self.tools, self._bases, doer, request, progress, identity) as solver:
+            caches = await self.caching.open(request, progress, identity) if self.caching else None
+            async with Solver(self.tools, self._bases, doer, request, progress, identity, caches) as solver:
                 checking = Checking(request, solver.plan, self._bases, progress)
                 await checking.before()
                 result = await solver.solve()
                 checking.after(solver.images())
-                yield result
+                yield caches.carried(result) if caches else result
         finally:
             self._going.pop(identity, None)
             await doer.close()

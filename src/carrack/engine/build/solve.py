@@ -26,6 +26,9 @@ from carrack.oci import platform as platforms
 
 if TYPE_CHECKING:
     from carrack.dockerfile.file import Stage
+    from carrack.engine.build.caching.graph import Node
+    from carrack.engine.build.caching.service import Caches
+    from carrack.engine.build.copying import Gathered
     from carrack.engine.build.progress import Progress
     from carrack.engine.build.request import Files, Request
     from carrack.engine.build.working import Tools
@@ -65,6 +68,11 @@ class Prepared(Protocol):
         """What it copies, as the classic builder tells it; "" for what copies nothing."""
         ...
 
+    @property
+    def gathered(self) -> Gathered | None:
+        """What a copy takes; None for other steps."""
+        ...
+
     async def do(self, note: Note, vertex: Vertex) -> Entry:
         """Do it. Raises RunFailed, InvalidArgument."""
         ...
@@ -87,15 +95,17 @@ class Solver:
     """One build, from its request to the result of its target."""
 
     def __init__(
-        self, tools: Tools, bases: Bases, doer: Doer, request: Request, progress: Progress, build: str
-    ) -> None:
-        """``build``: the id that tells this build's vertices from others'."""
+        self, tools: Tools, bases: Bases, doer: Doer, request: Request, progress: Progress, build: str,
+        caches: Caches | None = None,
+    ) -> None:  # fmt: skip
+        """``build``: the id that tells this build's vertices from others'; ``caches``: see Request.imports."""
         self._tools = tools
         self._bases = bases
         self._doer = doer
         self._request = request
         self._progress = progress
         self._build = build
+        self._caches = caches
         self._held = AsyncExitStack()
         self._group: asyncio.TaskGroup | None = None
         self._stages: dict[int, asyncio.Task[Result]] = {}
@@ -169,7 +179,7 @@ class Solver:
         if planned.parent is not None:
             before = await self._stage(planned.parent)
             begun = state.begin(before.state.config, None if self._scope.classic else before.state)
-            return Result(begun, before.platform, before.layers, before.history, before.image, before.base)
+            return replace(before, state=begun)
         wanted = platforms.parse(planned.platform) if planned.platform else self._request.platform
         if planned.base == stages.SCRATCH:
             return Result(state.begin({}), wanted)
@@ -193,39 +203,45 @@ class Solver:
             self._progress.ended(vertex, error=words(error) or "canceled")
             raise
         self._progress.ended(vertex)
-        return result
+        return replace(result, node=self._caches.image(result)) if self._caches else result
 
     async def _command(self, below: Result, command: c.Command, index: int, place: tuple[int, int, int]) -> Result:
         escape = self._request.file.directives.escape
         advanced = state.advance(below.state, command, self._scope, escape)
         created = self._now(below.created)
-        diff_id, created_by = "", advanced.created_by
+        diff_id, node, created_by = "", below.node, advanced.created_by
         if advanced.step is not None:
-            entry, what = await self._step(below, advanced.step, command, index, place)
+            entry, node, what = await self._step(below, advanced.step, command, index, place)
             created_by = created_by.replace(told_classic.FILES, what)
             diff_id, created = entry.diff_id, self._now(entry.created)
         else:
             vertex = self._vertex(self.plan.stages[index].stage, command, place, quiet=True)
             self._progress.started(vertex)
             self._progress.ended(vertex)
-        return below.then(advanced.state, diff_id, created_by, created, self._request.style)
+        after = below.then(advanced.state, diff_id, created_by, created, self._request.style)
+        return replace(after, node=node)
 
     async def _step(
         self, below: Result, step: Step, command: c.Command, index: int, place: tuple[int, int, int]
-    ) -> tuple[Entry, str]:
+    ) -> tuple[Entry, Node | None, str]:
         stage = self.plan.stages[index].stage
         vertex = self._vertex(stage, command, place, inputs=await self._inputs(index, command))
         self._last[index] = vertex.digest
         self._progress.started(vertex)
         try:
-            prepared = await self._doer.prepare(step, below, partial(self._files, index))
+            files, node = partial(self._files, index), None
+            prepared = await self._doer.prepare(step, below, files)
             document = keys.inputs(step, base_of(below.layers), prepared.files, str(below.platform))
             note = Note(
                 keys.key(document), below.layers, document, f"[{stage.name}] {command.text}",
                 f"{self._request.identity}/{stage.name}/{place[0]}",
             )  # fmt: skip
-            entry, cached, reason = await self._done(note, prepared, vertex, stage)
+            if self._caches:
+                node = await self._caches.node(step, below, files, prepared.gathered, note.key)
+            entry, cached, reason = await self._done(note, prepared, vertex, stage, node)
             await self._hold(entry.layers)
+            if node is not None:
+                node.layers, node.created = entry.layers, entry.created
         except RunFailed as error:
             text = _failed(command, step, error)
             self._progress.ended(vertex, error=text)
@@ -236,9 +252,11 @@ class Solver:
             self._progress.ended(vertex, error=words(error) or "canceled")
             raise
         self._progress.ended(vertex, cached=cached, reason=reason)
-        return entry, prepared.what
+        return entry, node, prepared.what
 
-    async def _done(self, note: Note, prepared: Prepared, vertex: Vertex, stage: Stage) -> tuple[Entry, bool, str]:
+    async def _done(
+        self, note: Note, prepared: Prepared, vertex: Vertex, stage: Stage, node: Node | None
+    ) -> tuple[Entry, bool, str]:
         """The result of a step: remembered, being done by another build, or done now; and why."""
         cache = self._tools.cache
         if not self._uncached(stage):
@@ -246,6 +264,8 @@ class Solver:
             if known is not None and all(self._tools.layers.has(diff_id) for diff_id in known.layers):
                 await cache.used(known)
                 return known, True, ""
+            if self._caches and node is not None and (found := await self._caches.find(note, node)) is not None:
+                return found[0], True, f"it came from the cache {found[1]}"
             reason = _reason(cache.previous(note.place), note)
             entry, mine = await self._tools.going.do(note.key, lambda: prepared.do(note, vertex))
             return entry, not mine, reason

@@ -6,7 +6,7 @@ the line of history. Source: Dockerfile reference; OCI image specification, conf
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 class State:
     """``config`` is the image's run configuration up to here; ``arguments`` the build arguments that have been declared
     and have a value; ``names`` those declared at all; ``over`` those declared after an ENV of the same name, which they
-    hide; ``command_given``: a CMD has been met in this stage."""
+    hide; ``command_given``: a CMD has been met in this stage; ``said``: names of variables, the last said last."""
 
     config: RunConfig
     author: str = ""
@@ -36,6 +36,7 @@ class State:
     names: tuple[str, ...] = ()
     command_given: bool = False
     over: frozenset[str] = frozenset()
+    said: tuple[str, ...] = ()
 
     def values(self) -> dict[str, str]:
         """What variables stand for: of the environment and the arguments, what was said last."""
@@ -72,7 +73,7 @@ def begin(config: RunConfig, inherited: State | None = None) -> State:
     if not any(word.startswith("PATH=") for word in environment):
         environment.append(DEFAULT_PATH)
     result["Env"] = environment
-    return State(result)  # type: ignore[arg-type]
+    return State(result, said=tuple(split_env(word)[0] for word in environment))  # type: ignore[arg-type]
 
 
 def advance(state: State, command: c.Command, scope: Scope, escape: str = "\\") -> Advanced:
@@ -110,13 +111,23 @@ def _arg(state: State, command: c.Arg, scope: Scope) -> _Result:
     given = {pair.key for pair in command.pairs} & arguments.keys()
     hidden = set() if scope.classic else given & {split_env(word)[0] for word in state.config.get("Env", [])}
     names = tuple(dict.fromkeys((*state.names, *(pair.key for pair in command.pairs))))
-    after = replace(state, arguments=arguments, names=names, over=state.over | hidden)
+    said = _said(state, [pair.key for pair in command.pairs if pair.key in arguments])
+    after = replace(state, arguments=arguments, names=names, over=state.over | hidden, said=said)
     return after, None, f"ARG {' '.join(shown)}"
 
 
 def _env(state: State, command: c.Env, scope: Scope) -> _Result:
-    over = state.over - {pair.key for pair in command.pairs}
-    return replace(_configured(state, command), over=over), None, f"ENV {told.pairs(command.pairs)}"
+    names = [pair.key for pair in command.pairs]
+    after = replace(_configured(state, command), over=state.over - set(names), said=_said(state, names))
+    return after, None, f"ENV {told.pairs(command.pairs)}"
+
+
+def _said(state: State, names: Iterable[str]) -> tuple[str, ...]:
+    """The names of variables when these have just been said, one after the other."""
+    said = list(state.said)
+    for name in names:
+        said = [each for each in said if each != name] + [name]
+    return tuple(said)
 
 
 def _label(state: State, command: c.Label, scope: Scope) -> _Result:
@@ -191,9 +202,10 @@ def _run(state: State, command: c.Run, scope: Scope) -> _Result:
     own = {name: value for name, value in state.arguments.items() if name not in environment}
     visible = {name: value for name, value in own.items() if name not in PROXIES}
     hidden = {**scope.given, **{name: value for name, value in own.items() if name in PROXIES}}
+    values = {**visible, **environment}
     step = RunStep(
         words=tuple(words),
-        env=tuple(sorted(f"{name}={value}" for name, value in {**visible, **environment}.items())),
+        env=tuple(sorted(f"{name}={value}" for name, value in values.items())),
         workdir=state.config.get("WorkingDir") or "/",
         user=state.config.get("User", ""),
         hidden=proxies(hidden, scope.classic),
@@ -202,9 +214,10 @@ def _run(state: State, command: c.Run, scope: Scope) -> _Result:
         insecure=command.security == "insecure",
         devices=command.devices,
         scripts=tuple(scripts),
+        sequence=tuple(f"{name}={values[name]}" for name in state.said if name in values),
     )
-    values = state.values()
-    counted = [f"{name}={values.get(name, '')}" for name in state.names]
+    seen = state.values()
+    counted = [f"{name}={seen.get(name, '')}" for name in state.names]
     prefix = f"|{len(counted)} {' '.join(counted)} " if counted else ""
     return state, step, f"RUN {prefix}{' '.join(words)}"
 

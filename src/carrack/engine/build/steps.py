@@ -15,7 +15,8 @@ from carrack.dockerfile.mounts import Mount
 @dataclass(frozen=True, slots=True)
 class RunStep:
     """Run ``words`` in the stage's files. ``env`` is sorted ``NAME=value``; ``hidden`` is environment of which the
-    result does not depend (proxies, as Docker has it). ``scripts``: heredocs that are files of their own, by name."""
+    result does not depend (proxies, as Docker has it). ``scripts``: heredocs that are files of their own, by name.
+    ``sequence`` is ``env`` in the order in which it was said, which is of use for other builders' names of a step."""
 
     words: tuple[str, ...]
     env: tuple[str, ...]
@@ -27,6 +28,7 @@ class RunStep:
     insecure: bool = False
     devices: tuple[str, ...] = ()
     scripts: tuple[tuple[str, str], ...] = ()
+    sequence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

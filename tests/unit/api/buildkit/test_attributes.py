@@ -3,6 +3,7 @@
 import pytest
 
 from carrack.api.buildkit.attributes import read
+from carrack.engine.build.caching.wanted import CacheAt
 from carrack.errors import InvalidArgument, NotSupported
 
 
@@ -26,7 +27,7 @@ def test_all_of_them() -> None:
     assert (wanted.contexts, wanted.platforms) == ({"c": "local:c"}, ("linux/arm64", "linux/amd64"))
     assert (wanted.no_cache, sorted(wanted.no_cache_stages)) == (False, ["a", "b"])
     assert (wanted.extra_hosts, wanted.network, wanted.pull, wanted.hostname) == (("h:1.2.3.4",), "host", True, "n")
-    assert wanted.cache_imports == ("r", "type=local")
+    assert wanted.cache_imports == (CacheAt("registry", {"ref": "r"}), CacheAt("local", {"src": "s"}))
     assert wanted.host_config == {
         "ShmSize": 1024,
         "CgroupParent": "/p",

@@ -97,7 +97,7 @@ def test_older_clients_name_the_frontend_at_once(workshop: Workshop) -> None:
         ({"FrontendOpt": {"context": "https://x/y.git"}}, {}),
         ({"Definition": {"definition": [b"x"]}}, {}),
         ({}, {"Exporters": [{"Type": "containerd", "Attrs": {}}]}),
-        ({}, {"Cache": {"Exports": [{"Type": "inline", "Attrs": {}}], "Imports": []}}),
+        ({}, {"Cache": {"Exports": [{"Type": "s3", "Attrs": {}}], "Imports": []}}),
     ],
 )
 def test_what_is_not_built_is_refused(workshop: Workshop, bridge: dict[str, Any], asked: dict[str, Any]) -> None:

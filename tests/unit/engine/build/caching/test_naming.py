@@ -1,0 +1,100 @@
+"""The names of steps, against those that a real BuildKit gave the same ones."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from pathlib import Path
+
+import pytest
+from tests.fakes import cached
+from tests.fakes.building import NoAgents, NoFetcher, NoMounts, Workshop
+from tests.fakes.images import HOST
+
+from carrack.dockerfile import file
+from carrack.engine.build import state
+from carrack.engine.build.caching import config, graph
+from carrack.engine.build.caching.graph import Node
+from carrack.engine.build.caching.service import Caches
+from carrack.engine.build.caching.wanted import CacheAt
+from carrack.engine.build.doing import Doer
+from carrack.engine.build.progress import Silent
+from carrack.engine.build.request import Files, Request
+from carrack.engine.build.results import Result
+from carrack.engine.build.running import Job
+from carrack.engine.build.solve import Solver
+from carrack.engine.build.working import Worker
+from carrack.storage.trees.tarred import receive
+
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class _Watching(Caches):
+    """Remembers the nodes, by steps, and finds nothing."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request, None, Silent())  # type: ignore[arg-type]
+        self.nodes: dict[str, Node] = {}
+
+    def image(self, result: Result) -> Node | None:
+        return graph.image(cached.recorded()["base"])
+
+    async def find(self, note, node):  # type: ignore[no-untyped-def]
+        self.nodes[note.description] = node
+
+
+async def _program(job: Job, upper: Path) -> int:
+    said = job.words[-1]
+    if said.endswith("> /out"):
+        (upper / "out").write_text("4 <2> & 3\n")
+    if "passwd" in said:
+        (upper / "etc").mkdir()
+        (upper / "etc/passwd").write_text("root:x:0:0:::\nbob:x:9:9::/:/bin/sh\n")
+        (upper / "etc/group").write_text("root:x:0:\ngrp:x:77:\n")
+    return 0
+
+
+@pytest.fixture
+def watched(workshop: Workshop) -> _Watching:
+    workshop.runner.program = _program
+    workshop.bases.images["busybox:latest"] = {"config": {"Env": [_PATH]}}
+    tree = receive(io.BytesIO(cached.context()), workshop.world.content.ingest())
+
+    async def context() -> Files:
+        return Files(tree)
+
+    async def build() -> _Watching:
+        parsed = file.parse(cached.DOCKERFILE)
+        request = Request(parsed, context, HOST, HOST, NoAgents(), exports=(CacheAt("inline"),))
+        caches = _Watching(request)
+        doer = Doer(Worker(workshop.tools), NoMounts(), NoFetcher(), request, Silent())
+        async with Solver(workshop.tools, workshop.bases, doer, request, Silent(), "b", caches) as solver:
+            await solver.solve()
+        await doer.close()
+        return caches
+
+    found = asyncio.run(build())
+    tree.close()
+    return found
+
+
+def test_each_step_is_known_in_a_cache_of_buildkit(watched: _Watching) -> None:
+    chains = config.parse(json.dumps(cached.recorded()["config"]).encode(), (), "recorded")
+    unknown = [name for name, node in watched.nodes.items() if not config.find(node, chains, 0)]
+    assert unknown == []
+    assert len(watched.nodes) == 33
+
+
+def test_what_buildkit_has_no_name_for_goes_by_our_key(workshop: Workshop) -> None:
+    async def run() -> None:
+        request = Request(file.parse("FROM x"), None, HOST, HOST, NoAgents(), exports=(CacheAt("inline"),))  # type: ignore[arg-type]
+        caches = Caches(request, None, Silent())  # type: ignore[arg-type]
+        from carrack.engine.build.steps import CopyStep
+
+        below = Result(state.begin({}), HOST, node=graph.image("sha256:x"))
+        node = await caches.node(CopyStep(("a",), "/", exclude=("b",)), below, None, None, "sha256:own")  # type: ignore[arg-type]
+        assert node is not None
+        assert (node.digest, node.inputs, node.own) == (graph.rooted("sha256:own"), (), "sha256:own")
+
+    asyncio.run(run())

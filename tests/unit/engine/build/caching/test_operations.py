@@ -1,0 +1,110 @@
+"""Names of steps, where BuildKit has none or another. Those that it has are judged in test_naming."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.fakes.images import HOST
+
+from carrack.dockerfile.mounts import parse
+from carrack.engine.build.caching import operations
+from carrack.engine.build.caching.operations import BELOW, FILES, Need
+from carrack.engine.build.steps import CopyStep, RunStep, WorkdirStep
+
+
+def _run(scratch: bool = False, network: str = "default", **more: Any) -> operations.Operation | None:
+    step = RunStep(**{"words": ("x",), "env": (), "workdir": "/", "user": "", **more})
+    return operations.run(step, scratch, HOST, network, (), "")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        CopyStep(("a",), "/", exclude=("b",)),
+        CopyStep(("a",), "/", parents=True),
+        CopyStep(("a",), "/", mode="u+x"),
+        CopyStep(("a",), "/", owner="a:b:c"),
+        CopyStep(("https://x/y",), "/", remote=True),
+        CopyStep(("git@x:y",), "/", remote=True),
+    ],
+)
+def test_copies_without_a_name(step: CopyStep) -> None:
+    assert operations.copy(step, scratch=False) is None
+
+
+def test_names_of_owners_need_files_to_be_looked_up_in() -> None:
+    step = CopyStep(("a",), "/", owner="bob")
+    assert operations.copy(step, scratch=False)
+    assert operations.copy(step, scratch=True) is None
+    assert operations.workdir(WorkdirStep("/w", "bob"), True, None) is None
+
+
+def test_needs_of_a_copy() -> None:
+    made = operations.copy(CopyStep(("a", "b/"), "/d/", origin="one"), scratch=False)
+    assert made is not None
+    below, files = made.needs
+    assert below == Need(BELOW)
+    assert (files.kind, files.origin, files.paths) == (FILES, "one", ("/a", "/b"))
+    alone = operations.copy(CopyStep(("a",), "/d/"), scratch=True)
+    assert alone is not None
+    assert [need.kind for need in alone.needs] == [FILES]
+
+
+def test_a_linked_copy_is_the_same_on_whatever_it_lies() -> None:
+    step = CopyStep(("a",), "/d/", link=True)
+    linked, alone = operations.copy(step, scratch=False), operations.copy(step, scratch=True)
+    assert linked is not None
+    assert alone is not None
+    assert (linked.linked, alone.linked, linked.digest) == (True, False, alone.digest)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scripts": (("a", "b"),)},
+        {"devices": ("d",)},
+        {"network": "other"},
+        {"mounts": (parse("type=cache,target=/c,uid=3"),)},
+        {"mounts": (parse("type=cache,target=/c,from=x"),)},
+    ],
+)
+def test_runs_without_a_name(more: dict[str, Any]) -> None:
+    assert _run(**more) is None
+
+
+def test_what_a_run_depends_on_is_in_its_name() -> None:
+    names = [
+        _run(), _run(words=("y",)), _run(sequence=("A=1",)), _run(sequence=("A=2",)), _run(workdir="/w"),
+        _run(user="u"), _run(network="none"), _run(insecure=True),
+        _run(mounts=(parse("type=tmpfs,target=/t"),)), _run(mounts=(parse("type=tmpfs,target=/t,size=1m"),)),
+        _run(mounts=(parse("type=secret,id=a"),)), _run(mounts=(parse("type=ssh"),)),
+    ]  # fmt: skip
+    digests = [name.digest for name in names if name is not None]
+    assert len(set(digests)) == len(names)
+    assert _run(hidden=("http_proxy=x",)) == _run()
+    assert _run(scratch=True) != _run()
+    epochs = [operations.workdir(WorkdirStep("/w"), False, epoch) for epoch in (None, 0, 1)]
+    assert len({epoch.digest for epoch in epochs if epoch}) == 3
+
+
+def test_the_platform_counts() -> None:
+    from carrack.oci.platform import Platform
+
+    step = RunStep(("x",), (), "/", "")
+    made = {operations.run(step, False, Platform("linux", "arm", each), "", (), "") for each in ("v6", "v7")}
+    assert made == {None}
+    named = [operations.run(step, False, Platform("linux", "arm", each), "host", (), "") for each in ("v6", "v7")]
+    assert named[0] != named[1]
+
+
+def test_hosts_and_names_count() -> None:
+    step = RunStep(("x",), (), "/", "")
+    usual = operations.run(step, False, HOST, "default", (), "")
+    assert operations.run(step, False, HOST, "default", ("h:1.2.3.4",), "") != usual
+    assert operations.run(step, False, HOST, "default", (), "n") != usual
+
+
+@pytest.mark.parametrize(("path", "truth"), [("a*", True), ("a?", True), ("[a]", True), ("a", False), ("a\\", False)])
+def test_patterns(path: str, truth: bool) -> None:
+    assert operations.wild(path) is truth

@@ -1,0 +1,57 @@
+"""What of caches a client asks for."""
+
+import pytest
+
+from carrack.engine.build.caching.wanted import CacheAt, Form, check_export, check_import, form, parse
+from carrack.errors import InvalidArgument, NotSupported
+
+
+def test_typed() -> None:
+    assert parse("user/app:cache", "src") == CacheAt("registry", {"ref": "user/app:cache"})
+    assert parse("type=local,src=a b", "src") == CacheAt("local", {"src": "a b"})
+    assert parse('type=registry,"ref=r",mode=max', "dest") == CacheAt("registry", {"ref": "r", "mode": "max"})
+    assert parse("type=inline", "dest").place == "inline"
+
+
+@pytest.mark.parametrize("text", ["ref=x", "type=local", "type=local,dest=d", '"', "type=,ref=x"])
+def test_typed_wrongly(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        parse(text, "src")
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "failure"),
+    [
+        ("s3", {}, NotSupported),
+        ("registry", {}, InvalidArgument),
+        ("local", {"dest": ""}, InvalidArgument),
+        ("inline", {"ref": "r"}, NotSupported),
+        ("registry", {"ref": "r", "mode": "most"}, InvalidArgument),
+        ("registry", {"ref": "r", "image-manifest": "yes"}, InvalidArgument),
+        ("registry", {"ref": "r", "image-manifest": "true", "oci-mediatypes": "false"}, InvalidArgument),
+        ("registry", {"ref": "r", "compression": "estargz"}, NotSupported),
+        ("registry", {"ref": "r", "compression-level": "x"}, InvalidArgument),
+        ("registry", {"ref": "r", "compression-level": "10"}, InvalidArgument),
+        ("registry", {"ref": "r", "unheard": "of"}, NotSupported),
+    ],
+)
+def test_exports_that_are_refused(kind: str, attributes: dict[str, str], failure: type[Exception]) -> None:
+    with pytest.raises(failure):
+        check_export(CacheAt(kind, attributes))
+
+
+def test_exports() -> None:
+    at = check_export(
+        CacheAt("registry", {"ref": "r", "mode": "max", "compression": "zstd", "compression-level": "22"})
+    )
+    assert (at.whole, form(at)) == (True, Form("zstd", 22))
+    assert form(CacheAt("local", {"dest": "d", "compression-level": "9"})) == Form("gzip", 9)
+    assert not CacheAt("local", {"dest": "d"}).whole
+    assert CacheAt("local", {"ignore-error": "TRUE"}).flag("ignore-error")
+
+
+def test_imports_that_are_refused() -> None:
+    with pytest.raises(NotSupported):
+        check_import(CacheAt("gha", {"scope": "x"}))
+    with pytest.raises(NotSupported):
+        check_import(CacheAt("local", {"srcs": "x"}))
