@@ -20,6 +20,7 @@ from carrack.engine.build.cache import Cache
 from carrack.engine.build.contexts import Contexts
 from carrack.engine.build.copying import Fetched, Gathered
 from carrack.engine.build.doing import Doer
+from carrack.engine.build.fetching import Remote
 from carrack.engine.build.history import History
 from carrack.engine.build.progress import Progress, Silent, Vertex
 from carrack.engine.build.request import Files, Request
@@ -105,7 +106,21 @@ class NoMounts:
 
 
 class NoFetcher:
-    """See Fetcher: nothing is fetched, nothing is an archive."""
+    """See Fetcher: nothing is fetched but what is in ``elsewhere`` by its address, nothing is an archive."""
+
+    def __init__(self, elsewhere: Mapping[str, Remote] | None = None) -> None:
+        self._elsewhere = elsewhere or {}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def remote(self, source: str, agents: Any, held: Any, **more: Any) -> Remote:
+        self.asked.append((source, more))
+        if source not in self._elsewhere:
+            raise NotFound(f"{source}: not found")
+        return self._elsewhere[source]
+
+    async def sent(self, pieces: AsyncIterator[bytes], held: Any) -> Remote:
+        data = b"".join([piece async for piece in pieces])
+        return self._elsewhere[data.decode()]
 
     @asynccontextmanager
     async def open(self, step: CopyStep, request: Request, moved: Any) -> AsyncIterator[dict[str, Fetched]]:

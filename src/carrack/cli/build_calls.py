@@ -6,7 +6,7 @@ Where one answers it is asked for the variables of base images; undefined ones a
 import os
 import sys
 
-from carrack.cli.build_context import ignored
+from carrack.cli.build_context import REMOTE, ignored
 from carrack.cli.command import write, write_error
 from carrack.cli.exit import Exit
 from carrack.cli.render.table import write_columns
@@ -38,6 +38,8 @@ def answer(session: "Session", call: str, source: str, dockerfile: str, given: "
     ``source`` is the context's folder, or ``-`` for a Dockerfile on standard input; ``dockerfile`` what -f said.
     """
     kind, as_json = _kind(call)
+    if source.startswith(REMOTE) and not os.path.isdir(source):
+        raise Exit(1, f"--call reads a Dockerfile that is here: download or clone {source}, and name its folder")
     name, text = _read(source, dockerfile)
     try:
         parsed = file.parse(text)

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+#: with what the addresses of contexts begin that lie elsewhere
+REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 _BLOCK = 512
 _CHUNK = 256 * 1024
 _FULL = 1 << 20

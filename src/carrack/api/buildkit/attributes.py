@@ -25,14 +25,16 @@ _IGNORED = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked. ``contexts``: by name, as typed (``local:…``, ``docker-image://…``, …); ``request``: a subrequest
-    (``outline``, ``lint`` …) instead of a build, "" for none."""
+    """What was asked. ``contexts``: by name, as typed (``local:…``, ``docker-image://…``, …); ``remote``: where the
+    main one lies, "" for the client's folder; ``dockerfile_here``: the client has the Dockerfile all the same;
+    ``request``: a subrequest (``outline``, ``lint`` …) instead of a build, "" for none."""
 
     filename: str = "Dockerfile"
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     remote: str = ""
+    dockerfile_here: bool = False
     target: str = ""
     platforms: tuple[str, ...] = ()
     no_cache: bool = False
@@ -66,6 +68,7 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         labels=prefixed["label"],
         contexts=prefixed["context"],
         remote=attributes.get("context", ""),
+        dockerfile_here="dockerfilekey" in attributes,
         target=attributes.get("target", ""),
         platforms=tuple(filter(None, attributes.get("platform", "").split(","))),
         no_cache="no-cache" in attributes and not stages,

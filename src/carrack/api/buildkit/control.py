@@ -12,23 +12,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from carrack import __version__
-from carrack.api.buildkit import attributes, contents, filesync, subrequests
+from carrack.api.buildkit import attributes, contents, subrequests
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
 from carrack.api.buildkit.exporting import Exporting, Wish, check
 from carrack.api.buildkit.histories import Histories
+from carrack.api.buildkit.inputs import Inputs
 from carrack.api.buildkit.pointing import pointed
 from carrack.api.buildkit.sessions import METHOD
 from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
-from carrack.engine.build import order, results
+from carrack.engine.build import results
 from carrack.engine.build.caching.wanted import CacheAt, check_export
 from carrack.engine.build.history import Record
-from carrack.engine.build.progress import Vertex
 from carrack.engine.build.prune import Limits as PruneLimits
 from carrack.engine.build.recording import Recording
-from carrack.engine.build.request import Files, Limits, Request
-from carrack.errors import InvalidArgument, NotFound, NotSupported, words
+from carrack.engine.build.request import Limits, Request
+from carrack.errors import InvalidArgument, NotFound, NotSupported
 from carrack.http import tunnel
 from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method, Refused
 from carrack.model import times
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session, Sessions
     from carrack.engine.build.service import Builder
     from carrack.oci.platform import Platform
-    from carrack.storage.trees.base import Tree
 
 _FRONTEND = "dockerfile.v0"
 _PATIENCE = 10.0
@@ -160,66 +159,23 @@ class Control:
         return name
 
     async def _request(self, build: _Build, session: Session, wanted: attributes.Wanted) -> Request:
-        if wanted.remote:
-            raise NotSupported("contexts from elsewhere are not supported by this version of Carrack with buildx")
-        source, patterns = await self._definition(build, session, wanted)
-        contexts = {name: self._context(build, session, name, text) for name, text in wanted.contexts.items()}
+        agents = SessionAgents(session, self._room)
+        inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held)
+        source = await inputs.definition()
+        contexts = {name: inputs.named(name, text) for name, text in wanted.contexts.items()}
         platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
         if len(wanted.platforms) > 1:
             raise NotSupported("several platforms at once are not supported by this version of Carrack")
-        opened: list[Files] = []
-
-        async def context() -> Files:
-            if not opened:
-                files = await self._files(build, session, "context", "load build context", exclude=patterns)
-                opened.append(Files(files))
-            return opened[0]
-
         return Request(
-            file=file.parse(source), context=context, build_platform=self._host, platform=platform,
-            agents=SessionAgents(session, self._room), arguments=wanted.arguments, labels=wanted.labels,
+            file=file.parse(source), context=inputs.context, build_platform=self._host, platform=platform,
+            agents=agents, arguments=wanted.arguments, labels=wanted.labels,
             contexts=contexts, target=wanted.target, network=wanted.network, extra_hosts=wanted.extra_hosts,
             hostname=wanted.hostname or "buildkitsandbox", no_cache=wanted.no_cache,
             no_cache_stages=wanted.no_cache_stages, pull=wanted.pull, allow=build.allow,
-            ignored=ignore.Ignored(patterns), limits=Limits(wanted.host_config), epoch=wanted.epoch,
+            ignored=ignore.Ignored(inputs.patterns), limits=Limits(wanted.host_config), epoch=wanted.epoch,
             identity=f"{session.id}/{wanted.filename}",
             imports=wanted.cache_imports, exports=build.caches, stores=contents.opener(session),
         )  # fmt: skip
-
-    async def _definition(self, build: _Build, session: Session, wanted: attributes.Wanted) -> tuple[bytes, list[str]]:
-        """The Dockerfile, and the patterns of what its context leaves out."""
-        names = [wanted.filename, f"{wanted.filename}.dockerignore", ".dockerignore"]
-        tree = await self._files(build, session, "dockerfile", "load build definition", names)
-        source = order.read(tree, wanted.filename)
-        build.watching.reads(wanted.filename, source)
-        return source, _ignored(tree, wanted.filename)
-
-    def _context(self, build: _Build, session: Session, name: str, text: str) -> Any:
-        kind, _, rest = text.partition(":")
-        if kind == "docker-image":
-            return rest.removeprefix("//")
-        if kind != "local":
-            raise NotSupported(f"the build context {name}={text} is not supported by this version of Carrack")
-
-        async def opened() -> Files:
-            return Files(await self._files(build, session, rest, f"load context {name}"), name=name)
-
-        return opened
-
-    async def _files(
-        self, build: _Build, session: Session, name: str, title: str, follow: Any = (), exclude: Any = ()
-    ) -> Tree:
-        vertex = Vertex.make(build.session, f"[internal] {title}")
-        build.watching.started(vertex)
-        try:
-            contexts = self._builder.cache.contexts
-            tree = await filesync.receive(session, contexts, name, follow=follow, exclude=exclude)
-            build.held.callback(tree.close)
-        except BaseException as error:
-            build.watching.ended(vertex, error=words(error) or "canceled")
-            raise
-        build.watching.ended(vertex)
-        return tree
 
     async def _export(self, build: _Build, name: str, exports: list[dict[str, Any]]) -> dict[str, str]:
         wish = build.results.get(name)
@@ -254,9 +210,11 @@ class Control:
     async def _answer(self, build: _Build, wanted: attributes.Wanted) -> dict[str, bytes]:
         """What is asked about a Dockerfile instead of its build."""
         session = await self._sessions.find(build.session)
-        source, patterns = await self._definition(build, session, wanted)
+        agents = SessionAgents(session, self._room)
+        inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held)
+        source = await inputs.definition()
         platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
-        return await subrequests.answer(wanted, source, patterns, self._builder, platform)
+        return await subrequests.answer(wanted, source, inputs.patterns, self._builder, platform)
 
     async def _return(self, call: Any) -> None:
         asked = await call.recv_message()
@@ -332,15 +290,6 @@ def _cache_exports(asked: dict[str, Any]) -> list[CacheAt]:
     """The caches that are to be given. Raises NotSupported, InvalidArgument, before anything is built."""
     listed = (asked.get("Cache") or {}).get("Exports", ())
     return [check_export(CacheAt(each["Type"], each["Attrs"])) for each in listed]
-
-
-def _ignored(tree: Tree, filename: str) -> list[str]:
-    for name in (f"{filename}.dockerignore", ".dockerignore"):
-        try:
-            return ignore.parse(order.read(tree, name))
-        except (NotFound, InvalidArgument):
-            continue
-    return []
 
 
 def _usage(row: dict[str, Any]) -> dict[str, Any]:

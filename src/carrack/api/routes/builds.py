@@ -9,7 +9,8 @@ import json
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from carrack.api.app import Route
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from carrack.api.request import Query, Request
     from carrack.api.stream import StreamWriter
     from carrack.engine.build.history import Record
+    from carrack.engine.build.request import Request as Wanted
     from carrack.engine.build.service import Builder
     from carrack.storage.trees.base import Tree
 
@@ -79,6 +81,29 @@ class _Kit:
         return HIJACKED
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One classic build."""
+
+    asked: order.Asked
+    tree: Tree
+    made: Wanted
+    names: list[reference.Reference]
+    classic: Classic
+
+    @classmethod
+    def of(cls, asked: order.Asked, tree: Tree, *, alone: bool = False) -> _Job:
+        """Raises InvalidArgument for what is wrong before anything is done."""
+        try:
+            made = order.request(asked, tree, alone=alone)
+            names = [reference.parse_for_tag(name, "") for name in asked.names]
+            classic = Classic(order.told(made), quiet=asked.quiet, explain=asked.explain)
+        except DockerfileError as error:
+            source = order.read(tree, asked.dockerfile)
+            raise InvalidArgument(f"{error}{_shown(Culprit(asked.dockerfile, source, error.place), asked)}") from error
+        return cls(asked, tree, made, names, classic)
+
+
 class _Face:
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
@@ -86,36 +111,45 @@ class _Face:
     async def build(self, request: Request) -> Response:
         """The context is taken in whole before anything is answered, so that a bad one is refused with a status."""
         asked, outputs = _asked(request), _outputs(request.query)
+        if asked.remote:
+            return stream(lambda writer: self._elsewhere(asked, outputs, writer), content_type=JSON)
         tree = await self._receive(request)
         try:
-            made = order.request(asked, tree)
-            names = [reference.parse_for_tag(name, "") for name in asked.names]
-            classic = Classic(order.told(made), quiet=asked.quiet, explain=asked.explain)
-        except DockerfileError as error:
-            source = order.read(tree, asked.dockerfile)
-            tree.close()
-            raise InvalidArgument(f"{error}{_shown(Culprit(asked.dockerfile, source, error.place), asked)}") from error
+            job = _Job.of(asked, tree)
         except BaseException:
             tree.close()
             raise
 
         async def produce(writer: StreamWriter) -> None:
-            told = asyncio.Event()
-            async with asyncio.TaskGroup() as group:
-                if outputs:
-                    group.create_task(self._give(made, classic, asked, tree, writer, told))
-                else:
-                    group.create_task(self._build(made, names, classic, asked, tree))
-                async for message in classic.messages():
-                    await writer.json(message)
-                told.set()
+            try:
+                await self._run(job, outputs, writer)
+            finally:
+                tree.close()
 
         return stream(produce, content_type=JSON)
 
-    async def _build(self, made: Any, names: list[Any], classic: Classic, asked: order.Asked, tree: Tree) -> None:
+    async def _elsewhere(self, asked: order.Asked, outputs: bool, writer: StreamWriter) -> None:
+        """Build a context that has to be fetched."""
+        async with AsyncExitStack() as held:
+            agents, keep = order.Given(asked.credentials), order.keeps_git(asked)
+            found = await self._builder.fetcher.remote(asked.remote, agents, held, keep_git_dir=keep)
+            alone = bool(found.dockerfile)
+            job = _Job.of(replace(asked, dockerfile=found.dockerfile) if alone else asked, found.tree, alone=alone)
+            await self._run(job, outputs, writer)
+
+    async def _run(self, job: _Job, outputs: bool, writer: StreamWriter) -> None:
+        told = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._give(job, writer, told) if outputs else self._build(job))
+            async for message in job.classic.messages():
+                await writer.json(message)
+            told.set()
+
+    async def _build(self, job: _Job) -> None:
+        asked, classic = job.asked, job.classic
         try:
-            async with self._on_record(asked, classic, tree, "image") as (record, watched):
-                built = await self._builder.build(made, names, watched, asked.identity)
+            async with self._on_record(job, "image") as (record, watched):
+                built = await self._builder.build(job.made, job.names, watched, asked.identity)
                 record.answer = {"containerimage.config.digest": built.image.id}
             short = built.image.id.removeprefix("sha256:")[:12]
             classic.close_steps()
@@ -124,28 +158,26 @@ class _Face:
                 return
             classic.tell({"aux": {"ID": built.image.id}})
             classic.tell(progress.line(f"Successfully built {short}"))
-            for name in names:
+            for name in job.names:
                 classic.tell(progress.line(f"Successfully tagged {name.familiar}"))
         except (CarrackError, OSError) as error:
             classic.close_steps()
             classic.tell(progress.failure(error))
         finally:
-            tree.close()
             classic.close()
 
-    async def _give(
-        self, made: Any, classic: Classic, asked: order.Asked, tree: Tree, writer: StreamWriter, told: asyncio.Event
-    ) -> None:
+    async def _give(self, job: _Job, writer: StreamWriter, told: asyncio.Event) -> None:
         """Build, and send the files as a tar in messages of their own after all others; no image is made."""
+        classic = job.classic
         try:
             async with (
-                self._on_record(asked, classic, tree, "tar") as (_, watched),
-                self._builder.solved(made, watched, asked.identity) as result,
+                self._on_record(job, "tar") as (_, watched),
+                self._builder.solved(job.made, watched, job.asked.identity) as result,
             ):
                 classic.close_steps()
                 classic.close()
                 await told.wait()
-                async with contextlib.aclosing(self._builder.export.tar(result, made.epoch)) as chunks:
+                async with contextlib.aclosing(self._builder.export.tar(result, job.made.epoch)) as chunks:
                     async for chunk in chunks:
                         await writer.json({"id": _OUTPUT, "aux": {"Data": base64.b64encode(chunk).decode()}})
         except (CarrackError, OSError) as error:
@@ -153,25 +185,22 @@ class _Face:
             classic.close()
             await told.wait()
             await writer.json(progress.failure(error))
-        finally:
-            tree.close()
 
     @asynccontextmanager
-    async def _on_record(
-        self, asked: order.Asked, classic: Classic, tree: Tree, kind: str
-    ) -> AsyncIterator[tuple[Record, Both]]:
+    async def _on_record(self, job: _Job, kind: str) -> AsyncIterator[tuple[Record, Both]]:
         """The build's place in the history, and who watches it."""
+        asked = job.asked
         recording, ref = Recording(), asked.identity or secrets.token_hex(12)
-        recording.reads(asked.dockerfile, order.read(tree, asked.dockerfile))
+        recording.reads(asked.dockerfile, order.read(job.tree, asked.dockerfile))
         exports = [{"Type": kind, "Attrs": {"name": ",".join(asked.names)} if asked.names else {}}]
         frontend = "dockerfile.v0" if asked.style == "buildkit" else "classic"
         async with self._builder.history.of(ref, frontend, order.attributes(asked), exports, recording) as record:
             try:
-                yield record, Both(classic, recording)
+                yield record, Both(job.classic, recording)
             except (CarrackError, OSError) as error:
-                classic.close_steps()
+                job.classic.close_steps()
                 if lines := _shown(recording.culprit(error), asked):
-                    classic.tell({"stream": lines})
+                    job.classic.tell({"stream": lines})
                 raise
 
     async def announce(self, request: Request) -> Response:
@@ -207,7 +236,8 @@ def _asked(request: Request) -> order.Asked:
     if query.text("version") == "2":
         raise InvalidArgument("version=2 needs a session; build with buildx, or with DOCKER_BUILDKIT=0")
     return order.Asked(
-        dockerfile=query.text("dockerfile") or "Dockerfile",
+        dockerfile=query.text("dockerfile") or order.DOCKERFILE,
+        remote=query.text("remote"),
         names=tuple(query.texts("t")),
         arguments=_map(query.text("buildargs"), "buildargs"),
         labels=_map(query.text("labels"), "labels"),

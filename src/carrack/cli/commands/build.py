@@ -4,7 +4,7 @@ import os
 import sys
 
 from carrack.cli import build_output
-from carrack.cli.build_context import ignored
+from carrack.cli.build_context import REMOTE, ignored
 from carrack.cli.command import Command
 from carrack.cli.context_sync import prepare
 from carrack.cli.exit import Exit
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from carrack.cli.flags import Parsed
     from carrack.client.document import Document
 
-_REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
-
 
 def _build(session: "Session", parsed: "Parsed") -> int:
     source = parsed.arguments[0]
@@ -39,11 +37,11 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         if parsed.words("tag") or parsed.text("iidfile"):
             raise Exit(1, "--output gives files and makes no image: leave out --tag and --iidfile")
         query["outputs"] = '[{"Type":"tar"}]'
-    if source.startswith(_REMOTE):
-        raise Exit(
-            1, f"{source}: contexts from elsewhere are not supported: clone or download it, and build that folder"
-        )
-    data = from_file("-") if source == "-" else _context(session, source, parsed.text("file"), query)
+    data: Iterable[bytes] = ()
+    if source.startswith(REMOTE) and not os.path.isdir(source):
+        query |= {"remote": source, "dockerfile": parsed.text("file") or None}
+    else:
+        data = from_file("-") if source == "-" else _context(session, source, parsed.text("file"), query)
     messages = document.stream(session.daemon.upload("POST", "/build", query, data).chunks())
     if output is not None:
         build_output.take(messages, *output)
@@ -56,6 +54,8 @@ def _context(session: "Session", source: str, dockerfile: str, query: "dict[str,
     if not os.path.isdir(source):
         raise Exit(1, f"unable to prepare context: path {source!r} not found")
     inside = "Dockerfile"
+    if not os.path.exists(os.path.join(source, inside)) and os.path.exists(os.path.join(source, "dockerfile")):
+        inside = "dockerfile"
     if dockerfile:
         path = dockerfile if os.path.exists(dockerfile) else os.path.join(source, dockerfile)
         inside = os.path.relpath(os.path.realpath(path), os.path.realpath(source))
@@ -115,7 +115,7 @@ def _found(messages: "Iterable[Document]", iidfile: str) -> "Iterator[Document]"
 
 
 BUILD = Command(
-    "[OPTIONS] PATH | -",
+    "[OPTIONS] PATH | URL | -",
     "Build an image from a Dockerfile",
     _build,
     (

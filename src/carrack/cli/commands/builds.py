@@ -52,11 +52,12 @@ def _row(record: "Document") -> "dict[str, Any]":
 
 
 def _name(record: "Document") -> str:
-    """The first name of what was built, else the Dockerfile and its target."""
+    """The first name of what was built, else where its context lies, or its Dockerfile, and its target."""
     if record["Names"]:
         return str(record["Names"][0])
     target = record["Attributes"].get("target", "")
-    return f"{record['Attributes'].get('filename', 'Dockerfile')}" + (f" ({target})" if target else "")
+    source = record["Attributes"].get("context") or record["Attributes"].get("filename", "Dockerfile")
+    return f"{source}" + (f" ({target})" if target else "")
 
 
 def _inspect(session: "Session", parsed: "Parsed") -> int:

@@ -16,11 +16,12 @@ from carrack.engine.build.working import Note, Worker
 from carrack.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from carrack.engine.build.copying import Fetched, Gathered
+    from carrack.engine.build.fetching import Remote
     from carrack.engine.build.progress import Progress, Vertex
-    from carrack.engine.build.request import Request
+    from carrack.engine.build.request import Agents, Request
     from carrack.engine.build.solve import FilesOf, Prepared
 
 
@@ -39,7 +40,7 @@ class Mounter(Protocol):
 
 
 class Fetcher(Protocol):
-    """What ADD gets from elsewhere: see :mod:`carrack.engine.build.fetching`."""
+    """What ADD and contexts get from elsewhere: see :mod:`carrack.engine.build.fetching`."""
 
     def open(
         self, step: CopyStep, request: Request, moved: Callable[[str, int, int], None]
@@ -49,6 +50,24 @@ class Fetcher(Protocol):
 
     def archives(self, gathered: Gathered, extract: bool | None) -> AbstractAsyncContextManager[None]:
         """Open what is an archive among the files gathered, where the step wants it unpacked."""
+        ...
+
+    async def remote(
+        self,
+        source: str,
+        agents: Agents,
+        held: AsyncExitStack,
+        *,
+        unpack: bool = True,
+        keep_git_dir: bool = False,
+        moved: Callable[[str, int, int], None] = lambda *_: None,
+    ) -> Remote:
+        """A context that lies elsewhere, until ``held`` ends: a repository, or what a URL gives; with ``unpack`` that
+        is an archive or a Dockerfile, else any file. Raises InvalidArgument, Unavailable."""
+        ...
+
+    async def sent(self, pieces: AsyncIterator[bytes], held: AsyncExitStack) -> Remote:
+        """The same of bytes that came by another way: an archive or a Dockerfile."""
         ...
 
 

@@ -1,7 +1,6 @@
-"""What ADD gets from elsewhere, and the archives it unpacks: see Fetcher of carrack.engine.build.doing.
+"""What comes from elsewhere, for ADD and as contexts, and archives in it: see Fetcher of carrack.engine.build.doing.
 
-Files are fetched by the standard library in a thread, over HTTP and HTTPS only. Repositories are fetched by the git
-program, which reads no configuration but ours, asks nobody anything, runs no hook and speaks no other protocol.
+Files are fetched by the standard library in a thread, over HTTP and HTTPS only; repositories as `checkout` does.
 """
 
 from __future__ import annotations
@@ -12,49 +11,52 @@ import hashlib
 import http.client
 import os
 import posixpath
-import shutil
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from carrack.engine import pump
 from carrack.engine.build import copying, giturl
+from carrack.engine.build.checkout import Checkouts
 from carrack.engine.build.copying import Fetched, Gathered
 from carrack.engine.whole import whole
-from carrack.errors import InvalidArgument, NotSupported, Unavailable
-from carrack.linux.resolve import BENEATH_NO_SYMLINKS
-from carrack.linux.syscalls import LINUX
+from carrack.errors import InvalidArgument, Unavailable
 from carrack.registry import proxies
 from carrack.registry.origin import Origin
 from carrack.storage import tarheader
 from carrack.storage.compression import PLAIN, Decompressed
 from carrack.storage.tarheader import REGULAR, TarEntry, TarError
 from carrack.storage.trees.base import Tree
-from carrack.storage.trees.folder import FolderTree
 from carrack.storage.trees.single import SingleTree
 from carrack.storage.trees.tarred import TarTree, receive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from carrack.engine.build.request import Request
+    from carrack.engine.build.request import Agents, Request
     from carrack.engine.build.steps import CopyStep
     from carrack.storage.content import ContentStore, Ingest
+    from carrack.storage.tar import ByteSource
 
 Moved = Callable[[str, int, int], None]
 _PIECE = 1 << 18
 _MOST = 64 << 30
 _PATIENCE = 60.0
-_GIT = {
-    "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "/bin/false", "GIT_ALLOW_PROTOCOL": ":".join(giturl.PROTOCOLS), "GIT_LFS_SKIP_SMUDGE": "1",
-    "LC_ALL": "C.UTF-8",
-    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
-}  # fmt: skip
+CONTEXT = b"context"  # as BuildKit calls what it has fetched
+_LOOK = 512  # bytes that tell text from what is none
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What lay elsewhere: its files, and if it was a Dockerfile and nothing else, the name of that."""
+
+    tree: Tree
+    dockerfile: str = ""
 
 
 class Fetches:
@@ -63,12 +65,12 @@ class Fetches:
 
     def __init__(self, content: ContentStore, room: Path, proxies: Mapping[str, str]) -> None:
         self._content = content
-        self._room = room
+        self._checkouts = Checkouts(room, proxies)
         self._proxies = proxies
 
     def sweep(self) -> None:
         """Remove what a daemon that died has left."""
-        shutil.rmtree(self._room, ignore_errors=True)
+        self._checkouts.sweep()
 
     @asynccontextmanager
     async def open(self, step: CopyStep, request: Request, moved: Moved) -> AsyncIterator[dict[str, Fetched]]:
@@ -77,9 +79,9 @@ class Fetches:
         async with AsyncExitStack() as held:
             for source in step.sources if step.remote else ():
                 if giturl.is_git(source):
-                    found[source] = await self._repository(source, step, held)
+                    found[source] = await self._repository(source, step, request.agents, held)
                 elif source.startswith(("http://", "https://")):
-                    found[source] = await self._file(source, step, moved, held)
+                    found[source] = Fetched(await self._file(source, moved, held, step.checksum))
             if step.checksum and not found:
                 raise InvalidArgument("checksum can't be specified for files of the build context")
             yield found
@@ -110,99 +112,83 @@ class Fetches:
             return None
         return receive(_Behind(bytes(first), stream), self._content.ingest())
 
-    async def _file(self, url: str, step: CopyStep, moved: Moved, held: AsyncExitStack) -> Fetched:
+    async def remote(
+        self,
+        source: str,
+        agents: Agents,
+        held: AsyncExitStack,
+        *,
+        unpack: bool = True,
+        keep_git_dir: bool = False,
+        moved: Moved = lambda *_: None,
+    ) -> Remote:
+        """See Fetcher."""
+        if source.startswith(giturl.GITHUB) or giturl.is_git(source):
+            wanted = giturl.parse(source)
+            return Remote(await self._checkouts.open(wanted, wanted.keep or keep_git_dir, agents, held))
+        if not source.startswith(("http://", "https://")):
+            raise InvalidArgument(f"{source}: neither a URL (http, https) nor a git repository")
+        if not unpack:
+            return Remote(await self._file(source, moved, held))
+        return await self._context(await self._file(source, moved, held, name=CONTEXT), source, held)
+
+    async def sent(self, pieces: AsyncIterator[bytes], held: AsyncExitStack) -> Remote:
+        """See Fetcher."""
         spool = self._content.ingest()
         held.callback(spool.discard)
-        loop = asyncio.get_running_loop()
-
-        def told(current: int, total: int) -> None:
-            loop.call_soon_threadsafe(moved, url, current, total)
-
-        entry, digest = await whole(asyncio.to_thread(self._fetch, url, spool, told))
-        if step.checksum and step.checksum != f"sha256:{digest.hex()}":
-            raise InvalidArgument(f"digest mismatch sha256:{digest.hex()}: {step.checksum} was expected of {url}")
+        name = "the context that was sent"
+        entry, digest = await pump.consume(pieces, lambda source: _spooled(source, spool, CONTEXT, name))
         tree = SingleTree(entry, spool, digest)
         held.callback(tree.close)
-        return Fetched(tree)
+        return await self._context(tree, name, held)
 
-    def _fetch(self, url: str, spool: Ingest, told: Callable[[int, int], None]) -> tuple[TarEntry, bytes]:
+    async def _context(self, file: SingleTree, name: str, held: AsyncExitStack) -> Remote:
+        """A file as a context: what is in the archive that it is, or the Dockerfile that it is."""
+        entry = file.find(CONTEXT)
+        assert entry is not None
+        archive = await whole(asyncio.to_thread(self._archive, file, entry))
+        if archive is not None:
+            held.callback(archive.close)
+            return Remote(archive)
+        if b"\0" in bytes(next(file.data(entry), b""))[:_LOOK]:
+            raise InvalidArgument(f"{name} is neither an archive that can be unpacked nor a Dockerfile")
+        return Remote(file, os.fsdecode(CONTEXT))
+
+    async def _file(
+        self, url: str, moved: Moved, held: AsyncExitStack, checksum: str = "", name: bytes = b""
+    ) -> SingleTree:
+        spool = self._content.ingest()
+        held.callback(spool.discard)
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def told(current: int, total: int) -> None:
+            if task is not None and task.cancelling():
+                raise Unavailable(f"{url}: nobody waits for it any more")
+            loop.call_soon_threadsafe(moved, url, current, total)
+
+        entry, digest = await whole(asyncio.to_thread(self._fetch, url, spool, told, name))
+        if checksum and checksum != f"sha256:{digest.hex()}":
+            raise InvalidArgument(f"digest mismatch sha256:{digest.hex()}: {checksum} was expected of {url}")
+        tree = SingleTree(entry, spool, digest)
+        held.callback(tree.close)
+        return tree
+
+    def _fetch(self, url: str, spool: Ingest, told: Callable[[int, int], None], name: bytes) -> tuple[TarEntry, bytes]:
         with _opened(url, self._proxies) as answer:
             total = int(answer.headers.get("Content-Length") or 0)
-            hashed = hashlib.sha256()
-            count = 0
-            while piece := answer.read(_PIECE):
-                count += len(piece)
-                if count > _MOST:
-                    raise InvalidArgument(f"{url} is larger than the limit of {_MOST} bytes")
-                spool.write(piece)
-                hashed.update(piece)
-                told(count, total)
-            if total and count != total:
-                raise Unavailable(f"{url}: the connection broke after {count} of {total} bytes; try again")
-        spool.finish()
-        entry = TarEntry(_name(url, answer.headers), REGULAR, 0o600)
-        entry.size = count
-        entry.mtime = _moment(answer.headers.get("Last-Modified"))
-        return entry, hashed.digest()
+            name = name or _name(url, answer.headers)
+            entry, digest = _spooled(_Coming(answer), spool, name, url, lambda count: told(count, total))
+            if total and entry.size != total:
+                raise Unavailable(f"{url}: the connection broke after {entry.size} of {total} bytes; try again")
+            entry.mtime = _moment(answer.headers.get("Last-Modified"))
+            return entry, digest
 
-    async def _repository(self, source: str, step: CopyStep, held: AsyncExitStack) -> Fetched:
+    async def _repository(self, source: str, step: CopyStep, agents: Agents, held: AsyncExitStack) -> Fetched:
         wanted = giturl.parse(source)
-        checksum = step.checksum or wanted.checksum
-        place = await asyncio.to_thread(self._new_room)
-        held.push_async_callback(asyncio.to_thread, shutil.rmtree, place, ignore_errors=True)
-        commit = await _check_out(wanted, place)
-        if checksum and not commit.startswith(checksum.removeprefix("sha1:")):
-            raise InvalidArgument(f"{source}: the commit is {commit}, {checksum} was expected")
-        if not (wanted.keep or step.keep_git_dir):
-            await asyncio.to_thread(shutil.rmtree, place / ".git")
-        tree = await asyncio.to_thread(_tree, place, wanted.folder)
-        held.callback(tree.close)
+        if step.checksum:
+            wanted = replace(wanted, checksum=step.checksum.removeprefix("sha1:"))
+        tree = await self._checkouts.open(wanted, wanted.keep or step.keep_git_dir, agents, held)
         return Fetched(tree, whole=True)
-
-    def _new_room(self) -> Path:
-        self._room.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="git-", dir=self._room))
-
-
-async def _check_out(wanted: giturl.GitSource, place: Path) -> str:
-    """Fetch one commit without its history; returns it."""
-    if shutil.which("git") is None:
-        raise NotSupported(f"{wanted.url}: install git on the daemon's machine to build from repositories")
-    safe = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=never", "-c", "core.fsmonitor=false"]
-    await _git(place, *safe, "init", "-q", "--template=")
-    await _git(place, *safe, "fetch", "-q", "--depth=1", "--no-tags", "--", wanted.url, wanted.ref or "HEAD")
-    await _git(place, *safe, "checkout", "-q", "--detach", "FETCH_HEAD")
-    return (await _git(place, *safe, "rev-parse", "HEAD")).strip()
-
-
-async def _git(place: Path, *words: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        "git", *words, cwd=place, env={**_GIT, "HOME": str(place), "PATH": os.defpath},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        out, told = await process.communicate()
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode:
-        what = next(word for word in words if not word.startswith("-") and "=" not in word)
-        raise InvalidArgument(f"git {what} failed: {told.decode(errors='replace').strip()[-500:]}")
-    return out.decode()
-
-
-def _tree(place: Path, folder: str) -> FolderTree:
-    top = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    if not folder:
-        return FolderTree(LINUX, top)
-    try:
-        inside = LINUX.openat2(top, folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, 0, BENEATH_NO_SYMLINKS)
-    except OSError as error:
-        raise InvalidArgument(f"the folder {folder!r} is not in the repository: {error.strerror}") from error
-    finally:
-        os.close(top)
-    return FolderTree(LINUX, inside)
 
 
 @contextmanager
@@ -235,6 +221,23 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+def _spooled(
+    source: ByteSource, spool: Ingest, path: bytes, name: str, told: Callable[[int], None] = lambda _: None
+) -> tuple[TarEntry, bytes]:
+    """A file of all that comes, and its sha256. ``name``: what to call it in errors."""
+    entry, hashed = TarEntry(path, REGULAR, 0o600), hashlib.sha256()
+    buffer = memoryview(bytearray(_PIECE))
+    while count := source.readinto(buffer) or 0:
+        entry.size += count
+        if entry.size > _MOST:
+            raise InvalidArgument(f"{name} is larger than the limit of {_MOST} bytes")
+        spool.write(buffer[:count])
+        hashed.update(buffer[:count])
+        told(entry.size)
+    spool.finish()
+    return entry, hashed.digest()
+
+
 def _name(url: str, headers: Any) -> bytes:
     given = headers.get_filename() if hasattr(headers, "get_filename") else None
     name = posixpath.basename(given or unquote(urlsplit(url).path).rstrip("/"))
@@ -261,6 +264,18 @@ def _is_tar(stream: Decompressed, first: memoryview) -> bool:
     except (TarError, InvalidArgument):
         return False
     return stream.kind != PLAIN or bytes(first[257:262]) == b"ustar"
+
+
+class _Coming:
+    """What a server sends, as it comes: a read of the library's own waits until all that was asked for is there."""
+
+    def __init__(self, answer: http.client.HTTPResponse) -> None:
+        self._answer = answer
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        piece = self._answer.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 class _Pieces:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from carrack.errors import InvalidArgument
 
 PROTOCOLS = ("https", "http", "ssh", "git")
+GITHUB = "github.com/"
 _SCP = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)[A-Za-z0-9][A-Za-z0-9.-]*:(?!/)[^\s]+")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
@@ -46,7 +47,9 @@ def is_git(text: str) -> bool:
 
 
 def parse(text: str) -> GitSource:
-    """The repository that a source means. Raises InvalidArgument."""
+    """The repository that a source means; that of a context may begin with ``github.com/``. Raises InvalidArgument."""
+    if text.startswith(GITHUB):
+        text = f"https://{text}"
     address, _, fragment = text.partition("#")
     address, _, query = address.partition("?")
     ref, _, folder = fragment.partition(":")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from carrack.dockerfile.file import Stage
 
 
+DOCKERFILE = "Dockerfile"
+KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The query of a classic request. ``credentials`` by registry."""
+    """The query of a classic request. ``credentials`` by registry; ``remote``: where the context lies, "" for one that
+    comes with the request."""
 
-    dockerfile: str = "Dockerfile"
+    dockerfile: str = DOCKERFILE
     names: tuple[str, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -43,6 +48,7 @@ class Asked:
     style: str = "classic"
     host_config: Mapping[str, object] = field(default_factory=dict)
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
+    remote: str = ""
 
 
 class Given:
@@ -68,14 +74,17 @@ class Given:
         return ANONYMOUS
 
 
-def request(asked: Asked, tree: Tree) -> Request:
-    """The request. Raises InvalidArgument or DockerfileError for what is wrong before anything is done."""
+def request(asked: Asked, tree: Tree, *, alone: bool = False) -> Request:
+    """The request. ``alone``: the tree is the Dockerfile, and there is no context. Raises InvalidArgument or
+    DockerfileError for what is wrong before anything is done."""
     parsed = file.parse(read(tree, asked.dockerfile))
     host = platforms.of_machine(os.uname().machine)
-    hidden = _hidden(tree, asked.dockerfile)
+    ignored = _ignored(tree, asked.dockerfile)
 
     async def context() -> Files:
-        return Files(tree, hidden.__contains__ if hidden else None)
+        if alone:
+            raise InvalidArgument(f"missing build context: {asked.remote} gave a Dockerfile and no other files")
+        return Files(tree, _hidden(asked, ignored) if ignored else None)
 
     return Request(
         file=parsed,
@@ -94,15 +103,29 @@ def request(asked: Asked, tree: Tree) -> Request:
         limits=Limits(asked.host_config),
         style=asked.style,
         epoch=epoch(asked.arguments),
-        ignored=hidden,
+        ignored=ignored,
         identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",
     )
+
+
+def keeps_git(asked: Asked) -> bool:
+    """Whether a repository that is the context comes with its ``.git``."""
+    return asked.style == "classic" or git_dir_kept(asked.arguments)
+
+
+def git_dir_kept(arguments: Mapping[str, str]) -> bool:
+    """Whether build arguments want it so. Raises InvalidArgument for a value that is neither true nor false."""
+    text = arguments.get(KEEP_GIT_DIR, "")
+    if text.lower() not in ("", "0", "f", "false", "1", "t", "true"):
+        raise InvalidArgument(f"{KEEP_GIT_DIR} must be true or false, not {text!r}")
+    return text.lower() in ("1", "t", "true")
 
 
 def attributes(asked: Asked) -> dict[str, str]:
     """The request as BuildKit's frontend would have it, for who reads it later."""
     found = {
         "filename": asked.dockerfile,
+        "context": asked.remote,
         "target": asked.target,
         "platform": asked.platform,
         "force-network-mode": asked.network,
@@ -124,9 +147,10 @@ def told(made: Request) -> list[Stage]:
 
 
 def read(tree: Tree, path: str) -> bytes:
-    """The bytes of the Dockerfile in a context. Raises InvalidArgument."""
-    place = follow(tree, os.fsencode(path))
-    entry = tree.find(place)
+    """The bytes of the Dockerfile in a context; the usual name may be all small. Raises InvalidArgument, NotFound."""
+    entry = tree.find(follow(tree, os.fsencode(path)))
+    if entry is None and path == DOCKERFILE:
+        entry = tree.find(follow(tree, os.fsencode(path.lower())))
     if entry is None:
         raise NotFound(f"Cannot locate specified Dockerfile: {path}")
     if entry.kind != REGULAR or entry.size > file.SIZE_LIMIT:
@@ -134,10 +158,19 @@ def read(tree: Tree, path: str) -> bytes:
     return b"".join(bytes(piece) for piece in tree.data(entry))
 
 
-def _hidden(tree: Tree, dockerfile: str) -> ignore.Ignored | None:
+def _ignored(tree: Tree, dockerfile: str) -> ignore.Ignored | None:
     """What ``<Dockerfile>.dockerignore``, else ``.dockerignore``, leaves out."""
     for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
         entry = tree.find(os.fsencode(name))
         if entry is not None and entry.kind == REGULAR and entry.size <= file.SIZE_LIMIT:
             return ignore.Ignored(ignore.parse(b"".join(bytes(piece) for piece in tree.data(entry))))
     return None
+
+
+def _hidden(asked: Asked, ignored: ignore.Ignored) -> Callable[[str], bool] | None:
+    """What of a context counts as absent: the client has left out all else that it wanted to, but had to send these.
+    Of one from elsewhere BuildKit leaves out nothing."""
+    if asked.remote and asked.style == "buildkit":
+        return None
+    own = (asked.dockerfile, f"{asked.dockerfile}.dockerignore", ".dockerignore")
+    return lambda path: path in own and path in ignored

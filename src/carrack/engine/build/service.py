@@ -62,7 +62,7 @@ class Builder:
         self.history = history
         self._bases = bases
         self._mounter = mounter
-        self._fetcher = fetcher
+        self.fetcher = fetcher
         self.export = export
         self._going: dict[str, Callable[[], object]] = {}
 
@@ -106,7 +106,7 @@ class Builder:
                 told = f"granting entitlement {name} is not allowed by build daemon configuration"
                 raise InvalidArgument(f"{told}: see builder.entitlements of the daemon's configuration file")
         progress = progress or Silent()
-        doer = Doer(Worker(self.tools), self._mounter, self._fetcher, request, progress)
+        doer = Doer(Worker(self.tools), self._mounter, self.fetcher, request, progress)
         identity = identity or secrets.token_hex(12)
         task = asyncio.current_task()
         assert task is not None

@@ -94,7 +94,6 @@ def test_older_clients_name_the_frontend_at_once(workshop: Workshop) -> None:
         ({"Frontend": "gateway.v0"}, {}),
         ({"FrontendOpt": {"requestid": "frontend.other"}}, {}),
         ({"FrontendOpt": {"platform": "linux/amd64,linux/arm64"}}, {}),
-        ({"FrontendOpt": {"context": "https://x/y.git"}}, {}),
         ({"Definition": {"definition": [b"x"]}}, {}),
         ({}, {"Exporters": [{"Type": "containerd", "Attrs": {}}]}),
         ({}, {"Cache": {"Exports": [{"Type": "s3", "Attrs": {}}], "Imports": []}}),

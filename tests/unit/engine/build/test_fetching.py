@@ -6,18 +6,16 @@ import asyncio
 import gzip
 import http.server
 import io
-import os
-import shutil
 import socket
-import subprocess
 import tarfile
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 from tests.fakes.building import NoAgents, Workshop
+from tests.fakes.elsewhere import Repository, git_daemon, web
 from tests.fakes.images import HOST
 
 from carrack.dockerfile import file
@@ -152,51 +150,13 @@ def test_archives_of_the_context(workshop: Workshop) -> None:
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """A repository behind `git daemon`: its address and its first commit."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-    place = tmp_path / "repos" / "r.git"
-    place.mkdir(parents=True)
-    env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(tmp_path)}
-
-    def git(*words: str) -> str:
-        who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "safe.directory=*"]
-        done = subprocess.run(["git", *who, *words], cwd=place, env=env, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    git("init", "-q", "-b", "main")
-    (place / "f").write_text("one")
-    (place / "sub").mkdir()
-    (place / "sub/g").write_text("two")
-    (place / "out").symlink_to("/etc")
-    git("add", "-A")
-    git("commit", "-q", "-m", "first")
-    first = git("rev-parse", "HEAD")
-    git("tag", "v1")
-    (place / "f").write_text("later")
-    git("commit", "-qam", "second")
-    (place / ".git" / "git-daemon-export-ok").touch()
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    words = [
-        "git",
-        "daemon",
-        "--listen=127.0.0.1",
-        f"--port={port}",
-        f"--base-path={tmp_path / 'repos'}",
-        "--reuseaddr",
-    ]
-    daemon = subprocess.Popen([*words, "--export-all"], env=env, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        for _ in range(100):
-            with socket.socket() as sock:
-                if sock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"git://127.0.0.1:{port}/r.git", first
-    finally:
-        os.killpg(daemon.pid, 15)
-        daemon.wait()
+    with git_daemon(tmp_path / "repos") as address:
+        made = Repository(tmp_path / "repos" / "r.git")
+        (made.place / "out").symlink_to("/etc")
+        first = made.commit({"f": "one", "sub/g": "two"})
+        made.git("tag", "v1")
+        made.commit({"f": "later"})
+        yield f"{address}/r.git", first
 
 
 def test_repositories(workshop: Workshop, repository: tuple[str, str]) -> None:
@@ -222,3 +182,85 @@ def test_cve_2026_33748_repositories_that_are_not_what_was_asked(
 ) -> None:
     with pytest.raises(CarrackError, match=said):
         fetch(workshop, repository[0] + what, **more)
+
+
+def remote(workshop: Workshop, source: str, **more: object) -> tuple[dict[str, str], str]:
+    """The regular files of a context from elsewhere, and which of them is its Dockerfile if it is nothing else."""
+
+    async def run() -> tuple[dict[str, str], str]:
+        fetches = Fetches(workshop.world.content, workshop.world.folder / "git", {})
+        async with AsyncExitStack() as held:
+            if source:
+                found = await fetches.remote(source, NoAgents(), held, **more)  # type: ignore[arg-type]
+            else:
+                found = await fetches.sent(_pieces(archive()), held)
+            files = {}
+            for entry in walk(found.tree, b""):
+                if entry.kind == b"0":
+                    data = b"".join(bytes(piece) for piece in found.tree.data(entry))
+                    files[entry.path.decode()] = data.decode("latin-1")
+        return files, found.dockerfile
+
+    found = asyncio.run(run())
+    assert list((workshop.world.folder / "content" / "ingest").iterdir()) == []
+    return found
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), 1000):
+        yield data[at : at + 1000]
+
+
+def test_contexts_by_url(workshop: Workshop) -> None:
+    files = {"/a.tgz": gzip.compress(archive()), "/d": b"FROM x\n", "/": b"FROM y\n", "/bad": b"\0\1\2"}
+    with web(files) as address:
+        assert remote(workshop, f"{address}/a.tgz") == ({"in/side": "ok"}, "")
+        assert remote(workshop, f"{address}/d") == ({"context": "FROM x\n"}, "context")
+        assert remote(workshop, f"{address}/") == ({"context": "FROM y\n"}, "context")
+        assert list(remote(workshop, f"{address}/a.tgz", unpack=False)[0]) == ["a.tgz"]
+        with pytest.raises(CarrackError, match="neither an archive"):
+            remote(workshop, f"{address}/bad")
+        with pytest.raises(CarrackError, match="404"):
+            remote(workshop, f"{address}/none")
+    with pytest.raises(CarrackError, match="neither a URL"):
+        remote(workshop, "ftp://127.0.0.1/x")
+
+
+def test_a_context_that_is_sent(workshop: Workshop) -> None:
+    assert remote(workshop, "") == ({"in/side": "ok"}, "")
+
+
+def test_a_context_in_a_repository(workshop: Workshop, repository: tuple[str, str]) -> None:
+    address = repository[0]
+    assert remote(workshop, f"{address}#v1:sub") == ({"g": "two"}, "")
+    assert ".git/HEAD" not in remote(workshop, address)[0]
+    assert ".git/HEAD" in remote(workshop, address, keep_git_dir=True)[0]
+
+
+def test_a_file_that_nobody_waits_for(workshop: Workshop) -> None:
+    """One that drips on and on is let go of when the build is."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.transport.abort()
+        over.set()
+
+    over = asyncio.Event()
+
+    async def run() -> None:
+        server = await asyncio.start_server(drip, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        fetches = Fetches(workshop.world.content, workshop.world.folder / "git", {})
+        async with server, AsyncExitStack() as held:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await fetches.remote(f"http://127.0.0.1:{port}/f", NoAgents(), held)
+            await over.wait()
+
+    asyncio.run(run())
+    assert list((workshop.world.folder / "content" / "ingest").iterdir()) == []

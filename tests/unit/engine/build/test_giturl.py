@@ -45,3 +45,8 @@ def test_what_is_none(text: str) -> None:
 def test_cve_2026_33748_nothing_is_an_option_or_leads_out(text: str) -> None:
     with pytest.raises(InvalidArgument):
         parse(text)
+
+
+def test_a_name_at_github() -> None:
+    assert parse("github.com/o/r#b:d") == GitSource("https://github.com/o/r", "b", "d")
+    assert not is_git("github.com/o/r"), "for ADD this is a path"

@@ -30,8 +30,43 @@ def test_request(workshop: Workshop) -> None:
     assert [stage.index for stage in order.told(made)] == [0]
     files = context_of(made)
     assert files.hidden is not None
-    assert (files.hidden("a.md"), files.hidden("a.txt")) == (True, False)
+    assert not files.hidden("d/File"), "the patterns say nothing of it"
     tree.close()
+
+
+def test_what_the_client_had_to_send_is_left_out_where_it_says_so(workshop: Workshop) -> None:
+    tree = workshop.context({"Dockerfile": "FROM a", ".dockerignore": "*"})
+    files = context_of(order.request(Asked(), tree))
+    assert files.hidden is not None
+    assert [files.hidden(name) for name in ("Dockerfile", ".dockerignore", "other")] == [True, True, False]
+    files = context_of(order.request(Asked(remote="http://x/", style="buildkit"), tree))
+    assert files.hidden is None
+    tree.close()
+
+
+def test_a_name_in_small_letters(workshop: Workshop) -> None:
+    tree = workshop.context({"dockerfile": "FROM a"})
+    assert order.read(tree, "Dockerfile") == b"FROM a"
+    with pytest.raises(NotFound):
+        order.read(tree, "Other")
+    tree.close()
+
+
+def test_a_dockerfile_alone_is_no_context(workshop: Workshop) -> None:
+    tree = workshop.context({"context": "FROM a"})
+    made = order.request(Asked("context", remote="http://x/y"), tree, alone=True)
+    with pytest.raises(InvalidArgument, match="missing build context: http://x/y"):
+        context_of(made)
+    tree.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "style", "kept"), [("1", "buildkit", True), ("false", "buildkit", False), ("", "classic", True)]
+)
+def test_whether_a_repository_keeps_its_git_folder(value: str, style: str, kept: bool) -> None:
+    assert order.keeps_git(Asked(arguments={order.KEEP_GIT_DIR: value}, style=style)) == kept
+    with pytest.raises(InvalidArgument, match="must be true or false"):
+        order.git_dir_kept({order.KEEP_GIT_DIR: "maybe"})
 
 
 def test_without_ignored_files(workshop: Workshop) -> None:

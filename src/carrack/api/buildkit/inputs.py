@@ -1,0 +1,149 @@
+"""What one build reads: its Dockerfile and its contexts, from folders of its client or from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from carrack.api.buildkit import filesync
+from carrack.api.buildkit import messages as m
+from carrack.dockerfile import ignore
+from carrack.engine.build import giturl, order
+from carrack.engine.build.progress import Vertex
+from carrack.engine.build.request import Files
+from carrack.errors import InvalidArgument, NotFound, NotSupported, words
+
+if TYPE_CHECKING:
+    from carrack.api.buildkit.attributes import Wanted
+    from carrack.api.buildkit.sessions import Session
+    from carrack.engine.build.fetching import Remote
+    from carrack.engine.build.recording import Recording
+    from carrack.engine.build.request import Agents, OpenFiles
+    from carrack.engine.build.service import Builder
+    from carrack.storage.trees.base import Tree
+
+#: the host in addresses of what the client itself has, as an archive that comes to buildx on its standard input
+SENT = "buildkit-session"
+T = TypeVar("T")
+_PULL = "/moby.upload.v1.Upload/Pull"
+
+
+@dataclass(slots=True)
+class Inputs:
+    """Those of one build. What is opened stays until ``held`` ends."""
+
+    builder: Builder
+    session: Session
+    agents: Agents
+    wanted: Wanted
+    watching: Recording
+    held: AsyncExitStack
+    _remote: Remote | None = None
+    _files: Files | None = None
+    patterns: list[str] = field(default_factory=list)
+    """What the context leaves out; known with the definition."""
+
+    async def definition(self) -> bytes:
+        """The Dockerfile. A context from elsewhere has its own, and leaves out nothing, unless the client gives one."""
+        name = self.wanted.filename
+        if self.wanted.remote and not self.wanted.dockerfile_here:
+            remote = await self._elsewhere()
+            tree, name = remote.tree, remote.dockerfile or name
+        else:
+            names = [name, f"{name}.dockerignore", ".dockerignore"]
+            names += [name.lower()] if name == order.DOCKERFILE else []
+            tree = await self._client("dockerfile", "load build definition", names)
+            self.patterns = [] if self.wanted.remote else _ignored(tree, name)
+        source = order.read(tree, name)
+        self.watching.reads(name, source)
+        return source
+
+    async def context(self) -> Files:
+        """See OpenFiles."""
+        if self._files is None:
+            if self.wanted.remote:
+                self._files = Files((await self._elsewhere()).tree)
+            else:
+                files = await self._client("context", "load build context", exclude=self.patterns)
+                self._files = Files(files)
+        return self._files
+
+    def named(self, name: str, text: str) -> OpenFiles | str:
+        """A context with a name: an image's name, or what opens files. Raises NotSupported."""
+        kind, _, rest = text.partition(":")
+        if kind == "docker-image":
+            return rest.removeprefix("//")
+        if kind == "local":
+            return lambda: self._named(name, self._client(rest, f"load context {name}"))
+        if kind in ("http", "https") or giturl.is_git(text):
+            return lambda: self._named(name, self._fetched(name, text))
+        raise NotSupported(f"the build context {name}={text} is not supported by this version of Carrack")
+
+    async def _named(self, name: str, tree: Awaitable[Tree]) -> Files:
+        return Files(await tree, name=name)
+
+    async def _fetched(self, name: str, text: str) -> Tree:
+        async def fetch() -> Remote:
+            return await self.builder.fetcher.remote(text, self.agents, self.held, unpack=False)
+
+        return (await self._told(f"[context {name}] {text}", fetch)).tree
+
+    async def _elsewhere(self) -> Remote:
+        if self._remote is None:
+            source = self.wanted.remote
+            title = "[internal] load remote build context"
+            if urlsplit(source).hostname == SENT:
+                self._remote = await self._told(title, self._sent)
+            else:
+                if source.startswith(giturl.GITHUB) or giturl.is_git(source):
+                    title = f"[internal] load git source {source}"
+                self._remote = await self._told(title, self._fetch)
+        return self._remote
+
+    async def _fetch(self) -> Remote:
+        keep = order.git_dir_kept(self.wanted.arguments)
+        return await self.builder.fetcher.remote(self.wanted.remote, self.agents, self.held, keep_git_dir=keep)
+
+    async def _sent(self) -> Remote:
+        return await self.builder.fetcher.sent(self._pulled(), self.held)
+
+    async def _pulled(self) -> AsyncIterator[bytes]:
+        metadata = [("urlpath", urlsplit(self.wanted.remote).path), ("urlhost", SENT)]
+        async with self.session.caller.open(_PULL, m.BYTES, m.BYTES, metadata) as call:
+            await call.send_request()
+            await call.end()  # the other side resets a call that it ends before we do, and what it sent would be lost
+            while (message := await call.recv_message()) is not None:
+                yield message["data"]
+
+    async def _client(self, name: str, title: str, follow: Sequence[str] = (), exclude: Sequence[str] = ()) -> Tree:
+        async def receive() -> Tree:
+            contexts = self.builder.cache.contexts
+            tree = await filesync.receive(self.session, contexts, name, follow=follow, exclude=exclude)
+            self.held.callback(tree.close)
+            return tree
+
+        return await self._told(f"[internal] {title}", receive)
+
+    async def _told(self, title: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Work that those who watch see."""
+        vertex = Vertex.make(self.session.id, title)
+        self.watching.started(vertex)
+        try:
+            found = await work()
+        except BaseException as error:
+            self.watching.ended(vertex, error=words(error) or "canceled")
+            raise
+        self.watching.ended(vertex)
+        return found
+
+
+def _ignored(tree: Tree, filename: str) -> list[str]:
+    for name in (f"{filename}.dockerignore", ".dockerignore"):
+        try:
+            return ignore.parse(order.read(tree, name))
+        except (NotFound, InvalidArgument):
+            continue
+    return []

@@ -1,0 +1,140 @@
+"""Git repositories, fetched by the git program: it reads no configuration but ours, asks nobody anything, runs no hook
+and speaks no other protocol. One commit comes, without its history, with its submodules."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from carrack.engine.build import giturl
+from carrack.errors import InvalidArgument, NotSupported
+from carrack.linux.resolve import BENEATH_NO_SYMLINKS
+from carrack.linux.syscalls import LINUX
+from carrack.storage.trees.folder import FolderTree
+
+if TYPE_CHECKING:
+    from carrack.engine.build.request import Agents
+
+_GIT = {
+    "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "/bin/false", "GIT_ALLOW_PROTOCOL": ":".join(giturl.PROTOCOLS), "GIT_LFS_SKIP_SMUDGE": "1",
+    "LC_ALL": "C.UTF-8",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
+}  # fmt: skip
+_SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=never", "-c", "core.fsmonitor=false"]
+
+
+class Checkouts:
+    """``room``: where repositories lie for the time of a build; ``proxies`` as RegistrySettings has them."""
+
+    def __init__(self, room: Path, proxies: Mapping[str, str]) -> None:
+        self._room = room
+        self._proxies = proxies
+
+    def sweep(self) -> None:
+        """Remove what a daemon that died has left."""
+        shutil.rmtree(self._room, ignore_errors=True)
+
+    async def open(self, wanted: giturl.GitSource, keep: bool, agents: Agents, held: AsyncExitStack) -> FolderTree:
+        """The files of a repository (or of its folder) until ``held`` ends, with their ``.git`` if that is to be kept.
+
+        Raises InvalidArgument for what is not there, NotSupported without git."""
+        if shutil.which("git") is None:
+            raise NotSupported(f"{wanted.url}: install git on the daemon's machine to build from repositories")
+        place = await asyncio.to_thread(self._new_room)
+        held.push_async_callback(asyncio.to_thread, shutil.rmtree, place, ignore_errors=True)
+        async with AsyncExitStack() as lent:
+            who = await _identity(wanted, agents, lent)
+            direct = ",".join(filter(None, (self._proxies.get("no_proxy"), "localhost,127.0.0.1,::1")))
+            git = _Git(place, {**self._proxies, "no_proxy": direct, **who})
+            commit = await _fetch(git, wanted)
+        if wanted.checksum and not commit.startswith(wanted.checksum):
+            raise InvalidArgument(f"{wanted.url}: the commit is {commit}, {wanted.checksum} was expected")
+        if not keep:
+            await asyncio.to_thread(_forget, place)
+        tree = await asyncio.to_thread(_tree, place, wanted.folder)
+        held.callback(tree.close)
+        return tree
+
+    def _new_room(self) -> Path:
+        self._room.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="git-", dir=self._room))
+
+
+class _Git:
+    def __init__(self, place: Path, more: Mapping[str, str]) -> None:
+        self._place = place
+        self._env = {**more, **_GIT, "HOME": str(place), "PATH": os.defpath}
+
+    async def run(self, *words: str) -> str:
+        """What it prints. Raises InvalidArgument with the last of what it told when it fails."""
+        process = await asyncio.create_subprocess_exec(
+            "git", *_SAFE, *words, cwd=self._place, env=self._env,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            out, told = await process.communicate()
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            raise InvalidArgument(f"git {words[0]} failed: {told.decode(errors='replace').strip()[-500:]}")
+        return out.decode()
+
+
+async def _identity(wanted: giturl.GitSource, agents: Agents, lent: AsyncExitStack) -> dict[str, str]:
+    """The variables by which git is let in: the client's ssh agent, or its secret GIT_AUTH_TOKEN or GIT_AUTH_HEADER,
+    those of the host before those of all. Source: Docker build documentation, "Build secrets"."""
+    parts = urlsplit(wanted.url)
+    if parts.scheme not in ("http", "https"):
+        agent = None if parts.scheme == "git" else await lent.enter_async_context(agents.ssh("default"))
+        return {"SSH_AUTH_SOCK": agent} if agent else {}
+    for suffix in (f".{parts.hostname}", ""):
+        header = await agents.secret(f"GIT_AUTH_HEADER{suffix}")
+        if not header and (token := await agents.secret(f"GIT_AUTH_TOKEN{suffix}")):
+            header = b"basic " + base64.b64encode(b"x-access-token:" + token.strip())
+        if header:
+            key = f"http.{parts.scheme}://{parts.netloc}/.extraheader"
+            value = f"Authorization: {header.decode(errors='replace').strip()}"
+            return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": key, "GIT_CONFIG_VALUE_0": value}
+    return {}
+
+
+async def _fetch(git: _Git, wanted: giturl.GitSource) -> str:
+    """Fetch one commit; returns it."""
+    await git.run("init", "-q", "--template=")
+    await git.run("config", "remote.origin.url", wanted.url)  # what submodules with relative addresses are relative to
+    await git.run("fetch", "-q", "--depth=1", "--no-tags", "--", wanted.url, wanted.ref or "HEAD")
+    await git.run("checkout", "-q", "--detach", "FETCH_HEAD")
+    await git.run("submodule", "-q", "update", "--init", "--recursive", "--depth=1")
+    return (await git.run("rev-parse", "HEAD")).strip()
+
+
+def _forget(place: Path) -> None:
+    """Remove what is git's own, also of submodules; no file of a repository can be called so."""
+    shutil.rmtree(place / ".git")
+    for folder, _, names in os.walk(place):
+        if ".git" in names:
+            os.unlink(os.path.join(folder, ".git"))
+
+
+def _tree(place: Path, folder: str) -> FolderTree:
+    top = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not folder:
+        return FolderTree(LINUX, top)
+    try:
+        inside = LINUX.openat2(top, folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, 0, BENEATH_NO_SYMLINKS)
+    except OSError as error:
+        raise InvalidArgument(f"the folder {folder!r} is not in the repository: {error.strerror}") from error
+    finally:
+        os.close(top)
+    return FolderTree(LINUX, inside)

@@ -1,0 +1,100 @@
+"""Contexts that lie elsewhere, as our command, the real buildx and the API's ``remote`` build them."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.running import Cli, CommandLine, DaemonProcess, api
+from tests.fakes.elsewhere import Repository, git_daemon, web
+
+pytestmark = pytest.mark.root
+TEXT = "FROM scratch\nCOPY . /c/\n"
+
+
+def _tar(files: dict[str, str]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Addresses: an archive, a Dockerfile, a repository."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    files = {"/c.tgz": _tar({"Dockerfile": TEXT, "f": "far", ".dockerignore": "f\n"}), "/d": b"FROM scratch\nENV A=1\n"}
+    with web(files) as address, git_daemon(folder / "repos") as git:
+        made = Repository(folder / "repos" / "r.git")
+        made.commit({"Dockerfile": TEXT, "sub/Dockerfile": TEXT, "sub/in": "x"})
+        made.git("checkout", "-q", "-b", "side")
+        made.commit({"side": "x"})
+        made.git("checkout", "-q", "main")
+        yield {"tar": f"{address}/c.tgz", "file": f"{address}/d", "none": f"{address}/none", "git": f"{git}/r.git"}
+
+
+BUILDS = [
+    ("tar", "", (), [".dockerignore", "Dockerfile", "f"]),
+    ("git", "", (), ["Dockerfile", "sub"]),
+    ("git", "#side", (), ["Dockerfile", "side", "sub"]),
+    ("git", "#main:sub", (), ["Dockerfile", "in"]),
+    ("git", "", ("--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1"), [".git", "Dockerfile", "sub"]),
+]
+
+
+@pytest.mark.parametrize(("place", "more", "words", "names"), BUILDS)
+@pytest.mark.parametrize("client", ["carrack", "buildx"])
+def test_a_context_from_elsewhere(
+    client: str, place: str, more: str, words: tuple[str, ...], names: list[str], places: dict[str, str],
+    daemon: DaemonProcess, tmp_path: Path, request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    command = [*words, "-o", f"type=local,dest={out}", places[place] + more]
+    if client == "carrack":
+        CommandLine("carrack", daemon)("build", *command)
+    else:
+        environment = {**daemon.environment, "DOCKER_CONFIG": str(request.getfixturevalue("plugins"))}
+        subprocess.run(["docker", "buildx", "build", *command], env=environment, check=True, capture_output=True)
+    assert sorted(path.name for path in (out / "c").iterdir()) == names
+
+
+@pytest.mark.census("POST /build")
+def test_the_api(places: dict[str, str], daemon: DaemonProcess, docker: Cli) -> None:
+    status, answer = api(daemon, "POST", f"/build?t=far:1&remote={places['tar']}")
+    assert (status, b"Successfully tagged far:1" in answer) == (200, True)
+    status, answer = api(daemon, "POST", f"/build?t=far:2&remote={places['file']}")
+    assert (status, b"Successfully tagged far:2" in answer) == (200, True)
+    assert docker("inspect", "-f", "{{.Config.Env}}", "far:2").stdout.endswith("A=1]\n")
+    status, answer = api(daemon, "POST", f"/build?remote={places['none']}")
+    assert status == 400
+    assert "the server answered 404" in json.loads(answer)["message"]
+    status, answer = api(daemon, "POST", f"/build?remote={places['git']}%23none")
+    assert "git fetch failed" in json.loads(answer)["message"]
+    docker("rmi", "far:1", "far:2")
+
+
+def test_an_archive_on_standard_input_and_named_contexts(
+    places: dict[str, str], daemon: DaemonProcess, tmp_path: Path, plugins: Path
+) -> None:
+    out = tmp_path / "out"
+    text = "FROM scratch\nCOPY --from=repo sub/in /in\nCOPY --from=url d /d\n"
+    named = ["--build-context", f"repo={places['git']}", "--build-context", f"url={places['file']}"]
+    command = ["docker", "buildx", "build", *named, "-o", f"type=local,dest={out}", "-"]
+    environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}
+    subprocess.run(command, env=environment, check=True, capture_output=True, input=_tar({"Dockerfile": text}))
+    assert (out / "in").read_text() == "x"
+    assert (out / "d").read_text() == "FROM scratch\nENV A=1\n"
+
+
+def test_questions_are_asked_of_what_is_here(places: dict[str, str], daemon: DaemonProcess) -> None:
+    refused = CommandLine("carrack", daemon)("build", "--check", places["tar"], check=False)
+    assert refused.returncode == 1
+    assert "download or clone" in refused.stderr

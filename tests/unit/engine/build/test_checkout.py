@@ -1,0 +1,93 @@
+"""Repositories as git fetches them; more of it in test_fetching."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.fakes.building import NoAgents
+from tests.fakes.elsewhere import Repository, git_daemon
+
+from carrack.engine.build import giturl
+from carrack.engine.build.checkout import Checkouts, _identity
+from carrack.errors import InvalidArgument
+from carrack.storage.trees.base import walk
+
+
+class Has(NoAgents):
+    """See Agents: one with secrets and an agent."""
+
+    def __init__(self, **secrets: bytes) -> None:
+        self._secrets = secrets
+
+    async def secret(self, name: str) -> bytes | None:
+        return self._secrets.get(name.replace(".", "_"))
+
+    @asynccontextmanager
+    async def ssh(self, name: str) -> AsyncIterator[str | None]:
+        yield f"/agent/{name}"
+
+
+def checked_out(folder: Path, source: str, *, keep: bool = False) -> list[str]:
+    """The names of what a repository gives."""
+
+    async def run() -> list[str]:
+        checkouts = Checkouts(folder, {"http_proxy": "http://127.0.0.1:1"})
+        async with AsyncExitStack() as held:
+            tree = await checkouts.open(giturl.parse(source), keep, NoAgents(), held)
+            return [os.fsdecode(entry.path) for entry in walk(tree, b"")]
+
+    found = asyncio.run(run())
+    assert list(folder.iterdir()) == []
+    return found
+
+
+def test_submodules(tmp_path: Path) -> None:
+    with git_daemon(tmp_path / "repos") as address:
+        inner, outer = (Repository(tmp_path / "repos" / name) for name in ("inner", "outer"))
+        inner.commit({"f": "1"})
+        outer.commit({"g": "2", ".gitmodules": '[submodule "m"]\n\tpath = m\n\turl = ../inner\n'})
+        outer.git("update-index", "--add", "--cacheinfo", f"160000,{inner.git('rev-parse', 'HEAD')},m")
+        outer.git("commit", "-q", "-m", "with a submodule")
+        assert checked_out(tmp_path / "room", f"{address}/outer") == [".gitmodules", "g", "m", "m/f"]
+        kept = checked_out(tmp_path / "room", f"{address}/outer", keep=True)
+        assert {".git/HEAD", "m/.git"} <= set(kept)
+
+
+def test_submodules_of_this_machine_are_not_fetched(tmp_path: Path) -> None:
+    with git_daemon(tmp_path / "repos") as address:
+        secret, outer = Repository(tmp_path / "secret"), Repository(tmp_path / "repos" / "outer")
+        secret.commit({"f": "1"})
+        outer.commit({".gitmodules": f'[submodule "m"]\n\tpath = m\n\turl = {secret.place}\n'})
+        outer.git("update-index", "--add", "--cacheinfo", f"160000,{secret.git('rev-parse', 'HEAD')},m")
+        outer.git("commit", "-q", "-m", "with a submodule")
+        with pytest.raises(InvalidArgument, match="git submodule failed"):
+            checked_out(tmp_path / "room", f"{address}/outer")
+    assert list((tmp_path / "room").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets", "expected"),
+    [
+        ("https://h/r.git", {}, ""),
+        ("https://h/r.git", {"GIT_AUTH_TOKEN": b"t\n"}, base64.b64encode(b"x-access-token:t").decode()),
+        ("https://h/r.git", {"GIT_AUTH_TOKEN": b"t", "GIT_AUTH_HEADER_h": b"Bearer own"}, "Bearer own"),
+        ("git://h/r.git", {"GIT_AUTH_TOKEN": b"t"}, ""),
+        ("ssh://git@h/r.git", {}, "/agent/default"),
+    ],
+)
+def test_who_is_let_in(url: str, secrets: dict[str, bytes], expected: str) -> None:
+    async def run() -> dict[str, str]:
+        async with AsyncExitStack() as lent:
+            return await _identity(giturl.parse(url), Has(**secrets), lent)
+
+    found = asyncio.run(run())
+    assert bool(found) == bool(expected)
+    assert not found or list(found.values())[-1].endswith(expected)
+    if "GIT_CONFIG_KEY_0" in found:
+        assert found["GIT_CONFIG_KEY_0"] == "http.https://h/.extraheader"
