@@ -65,7 +65,8 @@ class Request:
     client left out of its context.
 
     ``imports`` and ``exports``: caches that it is given and is to give (see carrack.engine.build.caching); ``stores``
-    opens a folder of the client's that one of them is in, where the face has a way to it."""
+    opens a folder of the client's that one of them is in, where the face has a way to it. ``ancestors``: images whose
+    history may be followed, as classic builds do."""
 
     file: Dockerfile
     context: OpenFiles
@@ -91,6 +92,7 @@ class Request:
     imports: tuple[CacheAt, ...] = ()
     exports: tuple[CacheAt, ...] = ()
     stores: Callable[[CacheAt], Store] | None = None
+    ancestors: tuple[str, ...] = ()
     squash: bool = False
 
 

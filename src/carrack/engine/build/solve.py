@@ -13,6 +13,7 @@ from carrack.dockerfile import commands as c
 from carrack.dockerfile.file import parse_trigger
 from carrack.dockerfile.problem import DockerfileError, Place
 from carrack.engine.build import keys, stages, state, told_classic
+from carrack.engine.build.ancestry import Ancestors
 from carrack.engine.build.cache import Entry, base_of
 from carrack.engine.build.checking import Known
 from carrack.engine.build.progress import Vertex
@@ -80,6 +81,8 @@ class Prepared(Protocol):
 
 #: the files that a name after ``--from`` (or "" for the context) means: a tree, or a finished stage
 FilesOf = Callable[[str], Awaitable["Files | Result"]]
+#: a step's result in caches that the build was given, and the name of the one
+Given = Callable[[Note], Awaitable[tuple[Entry, str] | None]]
 
 
 class BuildFailed(InvalidArgument):
@@ -106,6 +109,7 @@ class Solver:
         self._progress = progress
         self._build = build
         self._caches = caches
+        self._ancestors = Ancestors(request.ancestors, bases, tools)
         self._held = AsyncExitStack()
         self._group: asyncio.TaskGroup | None = None
         self._stages: dict[int, asyncio.Task[Result]] = {}
@@ -211,7 +215,7 @@ class Solver:
         created = self._now(below.created)
         diff_id, node, created_by = "", below.node, advanced.created_by
         if advanced.step is not None:
-            entry, node, what = await self._step(below, advanced.step, command, index, place)
+            entry, node, what = await self._step(below, advanced, command, index, place)
             created_by = created_by.replace(told_classic.FILES, what)
             diff_id, created = entry.diff_id, self._now(entry.created)
         else:
@@ -222,9 +226,10 @@ class Solver:
         return replace(after, node=node)
 
     async def _step(
-        self, below: Result, step: Step, command: c.Command, index: int, place: tuple[int, int, int]
+        self, below: Result, advanced: state.Advanced, command: c.Command, index: int, place: tuple[int, int, int]
     ) -> tuple[Entry, Node | None, str]:
-        stage = self.plan.stages[index].stage
+        stage, step = self.plan.stages[index].stage, advanced.step
+        assert step is not None
         vertex = self._vertex(stage, command, place, inputs=await self._inputs(index, command))
         self._last[index] = vertex.digest
         self._progress.started(vertex)
@@ -238,7 +243,10 @@ class Solver:
             )  # fmt: skip
             if self._caches:
                 node = await self._caches.node(step, below, files, prepared.gathered, note.key)
-            entry, cached, reason = await self._done(note, prepared, vertex, stage, node)
+            line = advanced.created_by.replace(told_classic.FILES, prepared.what)
+            entry, cached, reason = await self._done(
+                note, prepared, vertex, stage, partial(self._given, below, node, line)
+            )
             await self._hold(entry.layers)
             if node is not None:
                 node.layers, node.created = entry.layers, entry.created
@@ -255,21 +263,26 @@ class Solver:
         return entry, node, prepared.what
 
     async def _done(
-        self, note: Note, prepared: Prepared, vertex: Vertex, stage: Stage, node: Node | None
+        self, note: Note, prepared: Prepared, vertex: Vertex, stage: Stage, given: Given
     ) -> tuple[Entry, bool, str]:
-        """The result of a step: remembered, being done by another build, or done now; and why."""
+        """The result of a step: remembered, ``given``, being done by another build, or done now; and why."""
         cache = self._tools.cache
         if not self._uncached(stage):
             known = cache.find(note.key)
             if known is not None and all(self._tools.layers.has(diff_id) for diff_id in known.layers):
                 await cache.used(known)
                 return known, True, ""
-            if self._caches and node is not None and (found := await self._caches.find(note, node)) is not None:
+            if (found := await given(note)) is not None:
                 return found[0], True, f"it came from the cache {found[1]}"
             reason = _reason(cache.previous(note.place), note)
             entry, mine = await self._tools.going.do(note.key, lambda: prepared.do(note, vertex))
             return entry, not mine, reason
         return await prepared.do(note, vertex), False, "the cache was not to be used"
+
+    async def _given(self, below: Result, node: Node | None, line: str, note: Note) -> tuple[Entry, str] | None:
+        """The result that somebody else's cache has, and the name of that cache."""
+        found = await self._caches.find(note, node) if self._caches and node is not None else None
+        return found or await self._ancestors.find(note, below, line)
 
     async def _inputs(self, index: int, command: c.Command) -> tuple[str, ...]:
         """What a step waits for: those before it, also in the stages that it takes files from; the wait is here, so
