@@ -54,9 +54,8 @@ class Account:
         return {name: value for name, value in members.items() if value}
 
     def header(self) -> str:
-        """The value of ``X-Registry-Auth``: the AuthConfig, in base64 for URLs (RFC 4648, section 5)."""
-        data = b2a_base64(document.dumps(self.document()).encode(), newline=False)
-        return data.translate(bytes.maketrans(b"+/", b"-_")).decode()
+        """The value of ``X-Registry-Auth``: the AuthConfig."""
+        return packed(self.document())
 
     def entry(self) -> "Document":
         """What a configuration file keeps below ``auths``."""
@@ -68,6 +67,12 @@ class Account:
         if self.registry_token:
             kept["registrytoken"] = self.registry_token
         return kept
+
+
+def packed(value: "Document") -> str:
+    """A document as a header has it: in base64 for URLs (RFC 4648, section 5)."""
+    data = b2a_base64(document.dumps(value).encode(), newline=False)
+    return data.translate(bytes.maketrans(b"+/", b"-_")).decode()
 
 
 def of_entry(server: str, entry: "Any") -> Account:

@@ -98,10 +98,11 @@ class Daemon:
         query: "Query | None",
         body: "Iterable[bytes]",
         content_type: str = "application/x-tar",
+        headers: "Headers" = (),
     ) -> "Response":
         """Send a body of unknown length in chunks. The version is agreed beforehand: such a body cannot be repeated."""
         self.agree()
-        return self._send(method, path, query, [("Content-Type", content_type)], body)
+        return self._send(method, path, query, [("Content-Type", content_type), *headers], body)
 
     def hijack(self, path: str, query: "Query | None" = None, body: "Any" = None) -> "tuple[Stream, dict[str, str]]":
         """Turn a POST into a raw two-way stream; also gives the headers of the answer."""

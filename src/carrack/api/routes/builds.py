@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 from carrack.api.app import Route
 from carrack.api.buildkit.control import Control
 from carrack.api.buildkit.sessions import METHOD, Sessions
+from carrack.api.folders import Folders, FolderStore
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
 from carrack.api.routes import history
 from carrack.dockerfile.problem import DockerfileError, excerpt
 from carrack.engine import pump
 from carrack.engine.build import order
+from carrack.engine.build.caching import wanted
 from carrack.engine.build.classic import Classic
 from carrack.engine.build.prune import Limits
 from carrack.engine.build.recording import Both, Culprit, Recording
@@ -36,6 +38,7 @@ from carrack.storage.trees.tarred import receive
 if TYPE_CHECKING:
     from carrack.api.request import Query, Request
     from carrack.api.stream import StreamWriter
+    from carrack.engine.build.caching.wanted import CacheAt
     from carrack.engine.build.history import Record
     from carrack.engine.build.request import Request as Wanted
     from carrack.engine.build.service import Builder
@@ -57,6 +60,7 @@ def routes(builder: Builder, room: str) -> list[Route]:
         Route("POST", "/grpc", kit.grpc),
         Route("POST", "/build", face.build),
         Route("POST", "/build/context", face.announce),
+        Route("POST", "/build/folders", face.folders),
         Route("POST", "/build/prune", face.prune),
         Route("POST", "/build/cancel", face.cancel),
         *history.routes(builder.history),
@@ -107,10 +111,12 @@ class _Job:
 class _Face:
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
+        self._folders = Folders()
 
     async def build(self, request: Request) -> Response:
         """The context is taken in whole before anything is answered, so that a bad one is refused with a status."""
-        asked, outputs = _asked(request), _outputs(request.query)
+        asked = replace(_asked(request), stores=self._stores(request.query))
+        outputs = _outputs(request.query)
         if asked.remote:
             return stream(lambda writer: self._elsewhere(asked, outputs, writer), content_type=JSON)
         tree = await self._receive(request)
@@ -174,6 +180,7 @@ class _Face:
                 self._on_record(job, "tar") as (_, watched),
                 self._builder.solved(job.made, watched, job.asked.identity) as result,
             ):
+                await self._builder.give_caches(result, job.made, watched, job.asked.identity)
                 classic.close_steps()
                 classic.close()
                 await told.wait()
@@ -208,6 +215,15 @@ class _Face:
         incoming = await self._builder.cache.contexts.announce(request.query.text("key"), request.source())
         return json_response({"ID": incoming.id, "Wanted": incoming.wanted})
 
+    async def folders(self, request: Request) -> Response:
+        """A connection for folders of the client's, for as long as it wants."""
+        stream = await request.hijack()
+        await self._folders.serve(stream, request.query.text("id"))
+        return HIJACKED
+
+    def _stores(self, query: Query) -> Callable[[CacheAt], FolderStore] | None:
+        return self._folders.opener(query.text("folders")) if query.text("folders") else None
+
     async def _receive(self, request: Request) -> Tree:
         listed = request.query.text("context")
         if listed:
@@ -235,6 +251,7 @@ def _asked(request: Request) -> order.Asked:
     query = request.query
     if query.text("version") == "2":
         raise InvalidArgument("version=2 needs a session; build with buildx, or with DOCKER_BUILDKIT=0")
+    classic, sources = query.text("style") != "buildkit", wanted.listed(query.text("cachefrom"), "cachefrom")
     return order.Asked(
         dockerfile=query.text("dockerfile") or order.DOCKERFILE,
         remote=query.text("remote"),
@@ -251,9 +268,12 @@ def _asked(request: Request) -> order.Asked:
         identity=query.text("buildid"),
         explain=query.flag("explain"),
         squash=query.flag("squash"),
-        style="buildkit" if query.text("style") == "buildkit" else "classic",
+        style="classic" if classic else "buildkit",
         host_config=_limits(query),
         credentials=decode_config(request.headers.get("X-Registry-Config", "")),
+        imports=() if classic else tuple(sources),
+        exports=tuple(map(wanted.check_export, wanted.listed(query.text("cacheto"), "cacheto"))),
+        ancestors=tuple(each.place for each in sources) if classic else (),
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
+    from carrack.cli.build_caches import Caches
     from carrack.cli.command import Session
     from carrack.cli.flags import Parsed
     from carrack.client.document import Document
@@ -27,10 +28,10 @@ def _build(session: "Session", parsed: "Parsed") -> int:
     source = parsed.arguments[0]
     call = "check" if parsed.flag("check") else parsed.text("call")
     if call not in ("", "build"):
-        from carrack.cli.build_calls import answer
+        from carrack.cli import build_calls
 
         given = _arguments(parsed, session.environment)
-        return answer(session, call, source, parsed.text("file"), given, parsed.text("target"))
+        return build_calls.answer(session, call, source, parsed.text("file"), given, parsed.text("target"))
     query = _query(parsed, session.environment)
     output = build_output.parse(parsed.text("output")) if parsed.text("output") else None
     if output is not None:
@@ -42,12 +43,29 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         query |= {"remote": source, "dockerfile": parsed.text("file") or None}
     else:
         data = from_file("-") if source == "-" else _context(session, source, parsed.text("file"), query)
-    messages = document.stream(session.daemon.upload("POST", "/build", query, data).chunks())
-    if output is not None:
-        build_output.take(messages, *output)
-    else:
-        show_messages(_found(messages, parsed.text("iidfile")))
+    caches = _caches(session, parsed)
+    try:
+        headers = caches.told(session, query) if caches is not None else []
+        messages = document.stream(session.daemon.upload("POST", "/build", query, data, headers=headers).chunks())
+        if output is not None:
+            build_output.take(messages, *output)
+        else:
+            show_messages(_found(messages, parsed.text("iidfile")))
+    finally:
+        if caches is not None:
+            caches.close()
     return 0
+
+
+def _caches(session: "Session", parsed: "Parsed") -> "Caches | None":
+    """Those that are asked for; by a build argument, too, as docker's users wrote ``--cache-to type=inline`` before."""
+    sources, targets = parsed.words("cache-from"), parsed.words("cache-to")
+    inline = _arguments(parsed, session.environment).get("BUILDKIT_INLINE_CACHE", "").lower() in ("1", "true")
+    if not (sources or targets or inline):
+        return None
+    from carrack.cli.build_caches import Caches
+
+    return Caches(sources, targets, inline=inline)
 
 
 def _context(session: "Session", source: str, dockerfile: str, query: "dict[str, Any]") -> "Iterable[bytes]":
@@ -121,6 +139,8 @@ BUILD = Command(
     (
         ("add-host", "", "list", "Add a custom host-to-IP mapping (host:ip)"),
         ("build-arg", "", "list", "Set build-time variables"),
+        ("cache-from", "", "list", 'External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")'),
+        ("cache-to", "", "list", 'Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")'),
         ("call", "", "string", 'Set method for evaluating build ("check", "outline", "targets")'),
         ("cgroup-parent", "", "string", "Set the parent cgroup for the RUN instructions"),
         ("check", "", "bool", 'Shorthand for "--call=check"'),

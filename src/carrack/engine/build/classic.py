@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from carrack.engine.build.caching.wanted import IMPORTING
 from carrack.engine.build.progress import STDERR, Vertex
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Classic:
             self._say(vertex, " ---> Using cache\n")
         elif reason and self._explain:
             self._say(vertex, f" ---> Done because {reason}\n")
+        if error and vertex.name.startswith(IMPORTING):
+            self.warned(None, f"{vertex.name}: {error}: it is done without")
         if vertex.ordinal < 0:
             return
         if not error:

@@ -20,6 +20,8 @@ from carrack.storage.trees.base import Tree, follow
 
 if TYPE_CHECKING:
     from carrack.dockerfile.file import Stage
+    from carrack.engine.build.caching.importing import Store
+    from carrack.engine.build.caching.wanted import CacheAt
 
 
 DOCKERFILE = "Dockerfile"
@@ -49,6 +51,10 @@ class Asked:
     host_config: Mapping[str, object] = field(default_factory=dict)
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
     remote: str = ""
+    imports: tuple[CacheAt, ...] = ()
+    exports: tuple[CacheAt, ...] = ()
+    ancestors: tuple[str, ...] = ()
+    stores: Callable[[CacheAt], Store] | None = None
 
 
 class Given:
@@ -104,6 +110,10 @@ def request(asked: Asked, tree: Tree, *, alone: bool = False) -> Request:
         style=asked.style,
         epoch=epoch(asked.arguments),
         ignored=ignored,
+        imports=asked.imports,
+        exports=asked.exports,
+        ancestors=asked.ancestors,
+        stores=asked.stores,
         identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",
     )
 

@@ -63,24 +63,20 @@ def test_a_build_follows_it(workshop: Workshop) -> None:
     """And only one that names it: nothing is remembered for others."""
     text = "FROM base\nRUN make\n"
 
-    async def found(name: str, platform: Platform) -> Result | None:
-        return known if name == "mine" else None
-
     async def run() -> None:
-        second, watcher = await workshop.build(text, style="classic", ancestors=("gone", "mine"))
-        assert (second.layers, workshop.runner.ran) == (known.layers, ["make"]), "once, by the first"
-        assert second.history[-1] == known.history[-1]
-        assert watcher.ends["[2/2] RUN make"][2] == "it came from the cache mine"
-        await workshop.build(text, style="classic")
-        assert workshop.runner.ran == ["make", "make"]
-
-    async def whole() -> None:
-        nonlocal known
         known = replace((await workshop.build(text, style="classic"))[0], base="sha256:image")
+
+        async def found(name: str, platform: Platform) -> Result | None:
+            return known if name == "mine" else None
+
+        workshop.bases.known = found  # type: ignore[method-assign]
         async with workshop.world.layers.hold(known.layers):
             await workshop.cache.remove(list(workshop.cache))
-            workshop.bases.known = found  # type: ignore[method-assign]
-            await run()
+            second, watcher = await workshop.build(text, style="classic", ancestors=("gone", "mine"))
+            assert (second.layers, workshop.runner.ran) == (known.layers, ["make"]), "once, by the first"
+            assert second.history[-1] == known.history[-1]
+            assert watcher.ends["[2/2] RUN make"][2] == "it came from the cache mine"
+            await workshop.build(text, style="classic")
+            assert workshop.runner.ran == ["make", "make"]
 
-    known = IMAGE
-    asyncio.run(whole())
+    asyncio.run(run())

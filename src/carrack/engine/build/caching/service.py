@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine.build.cache import base_of
 from carrack.engine.build.caching import exporting, graph, naming
-from carrack.engine.build.caching.wanted import check_import
+from carrack.engine.build.caching.wanted import IMPORTING, check_import
 from carrack.engine.build.progress import Vertex
 from carrack.errors import CarrackError, words
 
@@ -47,7 +47,7 @@ class Caching:
 
     async def _load(self, number: int, request: Request, progress: Progress, build: str) -> Imported | None:
         at = request.imports[number]
-        vertex = Vertex.make(build, f"importing cache manifest from {at.place}", ordinal=number)
+        vertex = Vertex.make(build, f"{IMPORTING}{at.place}", ordinal=number)
         progress.started(vertex)
         try:
             found = await self._importer.load(check_import(at), number, request)
@@ -124,7 +124,7 @@ class Caches:
                 except (CarrackError, OSError) as error:
                     log.warning("%s: %s", imported.name, error)
                     self._progress.warned(None, f"a layer of the cache {imported.name} cannot be had: {words(error)}")
-                    self.imports.remove(imported)
+                    self.imports = [each for each in self.imports if each is not imported]
                     continue
             return entry, imported.name
         return None

@@ -5,7 +5,7 @@ Source: buildx reference, "--cache-from", "--cache-to".
 
 from __future__ import annotations
 
-import csv
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +16,8 @@ _FORMS = ("mode", "compression", "compression-level", "force-compression", "oci-
 _EXPORTS = {"inline": ("mode",), "registry": ("ref", *_FORMS), "local": ("dest", "tag", *_FORMS)}
 _IMPORTS = {"registry": ("ref",), "local": ("src", "digest", "tag")}
 _TRUE = {"true": True, "1": True, "false": False, "0": False}
+#: how the reading of a cache is told
+IMPORTING = "importing cache manifest from "
 _COMPRESSIONS = ("gzip", "zstd", "uncompressed")
 
 
@@ -90,24 +92,28 @@ def form(at: CacheAt) -> Form:
     return Form(kind or ("gzip" if level is not None else ""), level, at.flag("force-compression"))
 
 
-def parse(text: str, folder: str) -> CacheAt:
-    """What is typed after ``--cache-from`` or ``--cache-to``: ``type=T,key=value…``, or a reference alone.
+def listed(text: str, what: str) -> list[CacheAt]:
+    """A JSON list of places: references, or objects of a Type and its Attrs. Raises InvalidArgument.
 
-    ``folder``: the attribute of local caches that a path belongs to. Raises InvalidArgument.
-    """
+    References alone are what the classic API has; the objects are ours."""
     try:
-        fields = next(csv.reader([text], strict=True), [])
-    except csv.Error as error:
-        raise InvalidArgument(f"invalid cache {text!r}: {error}") from None
-    if all("=" not in each for each in fields):
-        return CacheAt("registry", {"ref": text})
-    values = dict(each.partition("=")[::2] for each in fields)
-    kind = values.pop("type", "")
-    if not kind:
-        raise InvalidArgument(f"invalid cache {text!r}: it needs a type: registry, local or inline")
-    if kind == "local" and not values.get(folder):
-        raise InvalidArgument(f"invalid cache {text!r}: type=local needs {folder}=FOLDER")
-    return CacheAt(kind, values)
+        found = json.loads(text or "[]")
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"{what}: invalid JSON: {error}") from None
+    if not isinstance(found, list):
+        raise InvalidArgument(f"{what}: must be a list")
+    return [_place(each, what) for each in found]
+
+
+def _place(value: object, what: str) -> CacheAt:
+    if isinstance(value, str):
+        return CacheAt("registry", {"ref": value})
+    kind, attributes = (value.get("Type"), value.get("Attrs") or {}) if isinstance(value, dict) else (None, None)
+    if not isinstance(kind, str) or not isinstance(attributes, dict):
+        raise InvalidArgument(f"{what}: must hold references, or objects with Type and Attrs")
+    if not all(isinstance(each, str) for each in attributes.values()):
+        raise InvalidArgument(f"{what}: Attrs must be an object of strings")
+    return CacheAt(kind, attributes)
 
 
 def _known(at: CacheAt, kinds: Mapping[str, tuple[str, ...]], flag: str) -> None:

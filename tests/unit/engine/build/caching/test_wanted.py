@@ -2,21 +2,22 @@
 
 import pytest
 
-from carrack.engine.build.caching.wanted import CacheAt, Form, check_export, check_import, form, parse
+from carrack.engine.build.caching.wanted import CacheAt, Form, check_export, check_import, form, listed
 from carrack.errors import InvalidArgument, NotSupported
 
 
-def test_typed() -> None:
-    assert parse("user/app:cache", "src") == CacheAt("registry", {"ref": "user/app:cache"})
-    assert parse("type=local,src=a b", "src") == CacheAt("local", {"src": "a b"})
-    assert parse('type=registry,"ref=r",mode=max', "dest") == CacheAt("registry", {"ref": "r", "mode": "max"})
-    assert parse("type=inline", "dest").place == "inline"
+def test_listed() -> None:
+    text = '["user/app:cache", {"Type": "local", "Attrs": {"src": "d"}}, {"Type": "inline"}]'
+    found = listed(text, "cachefrom")
+    assert [each.kind for each in found] == ["registry", "local", "inline"]
+    assert [each.place for each in found] == ["user/app:cache", "d", "inline"]
+    assert listed("", "cachefrom") == []
 
 
-@pytest.mark.parametrize("text", ["ref=x", "type=local", "type=local,dest=d", '"', "type=,ref=x"])
-def test_typed_wrongly(text: str) -> None:
-    with pytest.raises(InvalidArgument):
-        parse(text, "src")
+@pytest.mark.parametrize("text", ["[", "{}", "[1]", '[{"Attrs": {}}]', '[{"Type": "local", "Attrs": {"src": 1}}]'])
+def test_listed_wrongly(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="cachefrom"):
+        listed(text, "cachefrom")
 
 
 @pytest.mark.parametrize(

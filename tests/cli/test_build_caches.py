@@ -1,0 +1,88 @@
+"""Caches of builds by our command and by docker's classic one; those of buildx are in test_buildx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.running import Cli, CommandLine, DaemonProcess, api
+from tests.fakes.registry import FakeRegistry
+
+pytestmark = pytest.mark.root
+
+TEXT = """FROM busybox AS one
+RUN date +%N > /made
+FROM busybox
+COPY --from=one /made /copied
+COPY f /f
+RUN echo on top
+"""
+
+
+@pytest.fixture
+def context(daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path) -> Iterator[str]:
+    """A folder to build; every image but the base is removed afterwards."""
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text(TEXT)
+    (tmp_path / "context" / "f").write_text("f")
+    yield str(tmp_path / "context")
+    base = docker("images", "-q", image).stdout.strip()
+    for identity in docker("images", "-aq").stdout.split():
+        if identity != base:
+            docker("rmi", "-f", identity, check=False)
+    _forget(daemon)
+
+
+def _forget(daemon: DaemonProcess) -> None:
+    api(daemon, "POST", "/build/prune?all=1")
+
+
+@pytest.mark.census("image build --cache-from")
+def test_caches_of_our_command(context: str, docker: Cli, daemon: DaemonProcess, tmp_path: Path) -> None:
+    ours, place = CommandLine("carrack", daemon), tmp_path / "cache"
+    with FakeRegistry() as registry:
+        name = f"{registry.host}/app"
+        given = [
+            "--cache-to",
+            f"type=local,dest={place},mode=max",
+            "--cache-to",
+            f"type=registry,ref={name}:c,mode=max",
+        ]
+        ours("build", *given, "--build-arg", "BUILDKIT_INLINE_CACHE=1", "-t", f"{name}:1", context)
+        docker("push", f"{name}:1")
+        identity = docker("inspect", "-f", "{{.Id}}", f"{name}:1").stdout
+        docker("rmi", "-f", f"{name}:1")
+        for source, count in ((f"type=local,src={place}", 4), (f"{name}:c", 4), (f"{name}:1", 3)):
+            _forget(daemon)
+            shown = ours("build", "--cache-from", source, "-t", "again:1", context).stdout
+            assert shown.count("Using cache") == count, shown
+            if count == 4:
+                assert ours("build", "--cache-from", source, "-q", "-o", "type=tar,dest=/dev/null", context)
+            docker("rmi", "-f", "again:1")
+    assert identity.startswith("sha256:")
+
+
+def test_caches_that_cannot_be_had(context: str, daemon: DaemonProcess, tmp_path: Path) -> None:
+    ours = CommandLine("carrack", daemon)
+    sources = ["--cache-from", f"type=local,src={tmp_path / 'none'}", "--cache-from", "127.0.0.1:1/none"]
+    shown = ours("build", *sources, context).stdout
+    assert shown.count("it is done without") == 2
+    assert "Successfully built" in shown
+    refused = ours("build", "--cache-to", "type=gha,url=x,token=y", context, check=False)
+    assert (refused.returncode, "type=gha is not supported" in refused.stderr) == (1, True)
+
+
+@pytest.mark.census("builder build --cache-from", "image build --cache-from")
+def test_images_as_caches_of_the_classic_request(
+    context: str, docker: Cli, daemon: DaemonProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    made = docker("build", "--target", "one", "-t", "old:1", context).stdout
+    assert "Using cache" not in made
+    _forget(daemon)
+    again = docker("builder", "build", "--cache-from", "old:1", "--cache-from", "none:1", "-t", "new:1", context).stdout
+    assert again.count("Using cache") == 1
+    assert (
+        docker("run", "--rm", "old:1", "cat", "/made").stdout == docker("run", "--rm", "new:1", "cat", "/copied").stdout
+    )
