@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 
@@ -18,6 +19,9 @@ class FakeCgroup:
 
     def add(self, pid: int, beside: int = 0) -> None:
         self.log.append(("add", self.path, pid))
+
+    def clone_fd(self, beside: int = 0) -> int:
+        return os.open("/dev/null", os.O_RDONLY)
 
     def apply(self, resources: Any) -> None:
         self.log.append(("apply", self.path, resources))

@@ -102,18 +102,6 @@ def _joins_users(joined: Sequence[Namespace]) -> bool:
     return any(space.type == "user" for space in joined)
 
 
-def start(kernel: ProcessKernel, new: Sequence[str], main: Callable[[], None], cgroup_fd: int = -1) -> Child:
-    """The same in new namespaces only, with nothing to prepare for the process (no user namespace, no cgroup but that
-    of the descriptor, version 2): it runs at once, and the caller has done little."""
-    pid, pidfd = kernel.clone3(ns.flags(list(new)), cgroup_fd)
-    if pid == 0:
-        try:
-            main()
-        finally:
-            os._exit(1)
-    return Child(pid, pidfd)
-
-
 class _Birth:
     """What the child needs between clone and main()."""
 

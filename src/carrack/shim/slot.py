@@ -23,7 +23,6 @@ from carrack.shim.stub import Plan, keep_only
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from carrack.linux.kernel import Kernel
@@ -143,30 +142,44 @@ class Sandbox:
                 pass
 
 
+class Usual:
+    """What all slots of a plan have in common, made by the zygote: a shim that had to work it out would touch a fifth
+    more memory, and keep that. ``flags``: of clone3, where nothing is joined or mapped; else None. The cgroup's name is
+    the daemon's word (``named``), or ``prefix`` and the number of the shim."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.plan = Plan(document, "")
+        self.new = [kind for kind in self.plan.new if kind != "cgroup"]  # that is made when the cgroup has its name
+        self.flags = None if document["join"] or self.plan.in_user_namespace else ns.flags(self.new)
+        self.parent = document["cgroup_parent"].rstrip("/") + "/"
+        self.named = bool(document.get("named"))
+        self.prefix = f"slot-{os.urandom(4).hex()}-"
+
+
 def prepare(
     kernel: Kernel, hierarchy: Hierarchy, document: dict[str, Any], joined: list[int], control: socket.socket
 ) -> Sandbox:
-    """Start the first process of a slot plan; ``joined`` are the descriptors its ``join`` indexes name.
+    """Start the first process of a slot plan; ``joined`` are the descriptors its ``join`` indexes name, ``usual`` in it
+    is its `Usual`.
 
     It goes on by itself, and speaks to the daemon on ``control``. Raises OSError with nothing left behind.
     """
-    name = _name(control) if document.get("named") else f"slot-{os.getpid()}-{os.urandom(4).hex()}"
-    plan = Plan(document, f"{document['cgroup_parent'].rstrip('/')}/{name}")
-    new = [kind for kind in plan.new if kind != "cgroup"]  # that is made when the cgroup has its name
+    usual: Usual = document["usual"]
+    plan = usual.plan
+    plan.cgroup = usual.parent + (_name(control) if usual.named else f"{usual.prefix}{os.getpid()}")
     ours, theirs = channel.bare_pair()
-    apart = plan.in_user_namespace
-    cgroup = hierarchy.create(plan.cgroup) if apart or hierarchy.version != 1 else None
-
-    def first() -> NoReturn:
-        if apart:
-            stub.unprivileged(kernel, plan, theirs)
-        stub.privileged(kernel, hierarchy, plan, control, theirs)
-
+    cgroup = hierarchy.create(plan.cgroup) if plan.in_user_namespace or hierarchy.version != 1 else None
     try:
-        if document["join"] or apart:
-            child = spawn.spawn(kernel, _spaces(new, document, joined), first, cgroup=cgroup, **_maps(document))
+        if usual.flags is None:
+            child = _apart(kernel, hierarchy, document, joined, control, theirs, cgroup)
         else:
-            child = _start(kernel, new, first, cgroup)
+            cgroup_fd = -1 if cgroup is None else cgroup.clone_fd()
+            pid, pidfd = kernel.clone3(usual.flags, cgroup_fd)
+            if pid == 0:
+                _first(kernel, hierarchy, plan, control, theirs)
+            if cgroup_fd >= 0:
+                os.close(cgroup_fd)
+            child = Child(pid, pidfd)
     except BaseException:
         ours.close()
         if cgroup is not None:
@@ -177,23 +190,39 @@ def prepare(
     return Sandbox(kernel, hierarchy, plan, child, ours)
 
 
+def _first(kernel: Kernel, hierarchy: Hierarchy, plan: Plan, control: socket.socket, theirs: socket.socket) -> NoReturn:
+    try:
+        stub.privileged(kernel, hierarchy, plan, control, theirs)
+    finally:
+        os._exit(1)
+
+
+def _apart(
+    kernel: Kernel,
+    hierarchy: Hierarchy,
+    document: dict[str, Any],
+    joined: list[int],
+    control: socket.socket,
+    theirs: socket.socket,
+    cgroup: Cgroup | None,
+) -> Child:
+    """What joins namespaces, or is in a user namespace."""
+    usual: Usual = document["usual"]
+
+    def first() -> NoReturn:
+        if usual.plan.in_user_namespace:
+            stub.unprivileged(kernel, usual.plan, theirs)
+        stub.privileged(kernel, hierarchy, usual.plan, control, theirs)
+
+    return spawn.spawn(kernel, _spaces(usual.new, document, joined), first, cgroup=cgroup, **_maps(document))
+
+
 def _name(control: socket.socket) -> str:
     """The first word of the daemon, which it has said already."""
     message, _ = channel.receive(control)
     if message is None:
         raise OSError(0, "the daemon has gone while a slot was made")
     return str(message["name"])
-
-
-def _start(kernel: Kernel, new: list[str], first: Callable[[], None], cgroup: Cgroup | None) -> Child:
-    """The usual case, see spawn.start()."""
-    if cgroup is None:
-        return spawn.start(kernel, new, first)
-    cgroup_fd = cgroup.clone_fd()
-    try:
-        return spawn.start(kernel, new, first, cgroup_fd)
-    finally:
-        os.close(cgroup_fd)
 
 
 def _spaces(new: list[str], document: dict[str, Any], joined: list[int]) -> list[spawn.Namespace]:

@@ -20,7 +20,9 @@ from carrack.runtime.process import expose_to_oom_killer
 from carrack.runtime.seal import is_sealed
 from carrack.shim import main as shim
 from carrack.shim import protocol, reaper
+from carrack.shim.filling import fill
 from carrack.shim.rehearsal import rehearse
+from carrack.shim.slot import Usual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Zygote:
         self._sock = sock
         self._hierarchy = hierarchy
         self._plans: dict[bytes, dict[str, Any]] = {}
+        self.filling: list[object] = []
         reaper.ignore()
 
     def serve(self) -> NoReturn:
@@ -87,6 +90,7 @@ class Zygote:
         plan: dict[str, Any] = document["slot"]
         if len(self._plans) >= _PLANS:
             self._plans.clear()
+        plan["usual"] = Usual(plan)
         self._plans[body] = plan
         gc.freeze()
         return plan
@@ -132,9 +136,11 @@ def main(descriptor: int) -> NoReturn:
     rehearse(LINUX, hierarchy)
     close_imports()
     gc.collect()
+    zygote = Zygote(LINUX, channel.bare(descriptor), hierarchy)
+    zygote.filling = fill()
     gc.freeze()
     gc.disable()
-    Zygote(LINUX, channel.bare(descriptor), hierarchy).serve()
+    zygote.serve()
 
 
 def close_imports() -> None:

@@ -10,7 +10,7 @@ from tests.fakes.kernel import FakeKernel
 
 from carrack.linux import namespaces as ns
 from carrack.linux.syscalls import LINUX
-from carrack.runtime.spawn import Namespace, spawn, start
+from carrack.runtime.spawn import Namespace, spawn
 
 
 class ForkingKernel(FakeKernel):
@@ -99,16 +99,3 @@ def test_a_failure_in_the_intermediate_comes_back_as_its_own_error() -> None:
     assert caught.value.errno == 1
     with pytest.raises(OSError, match="unknown clock"):
         spawn(ForkingKernel(), [Namespace("time")], lambda: os._exit(0), time_offsets={"tai": {"secs": 1}})
-
-
-def test_a_start_without_preparation_needs_no_gate() -> None:
-    kernel = ForkingKernel()
-    before = os.listdir("/proc/self/fd")
-    child = start(kernel, ["pid", "mount"], lambda: os._exit(7), cgroup_fd=5)
-    assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 7
-    os.close(child.pidfd)
-    assert kernel.calls == [("clone3", ns.CLONE_NEWPID | ns.CLONE_NEWNS, 5)]
-    assert os.listdir("/proc/self/fd") == before
-    child = start(kernel, [], lambda: None)
-    assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 1
-    os.close(child.pidfd)

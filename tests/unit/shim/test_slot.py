@@ -6,6 +6,7 @@ import pytest
 from tests.fakes.cgroups import FakeHierarchy
 from tests.fakes.kernel import FakeKernel
 
+from carrack.linux import namespaces as ns
 from carrack.runtime import channel
 from carrack.runtime.spawn import Child
 from carrack.shim import slot
@@ -91,6 +92,32 @@ def test_a_daemon_that_left_leaves_the_first_process_a_moment(monkeypatch: pytes
     for end in (control, other, made.stub, loop):
         end.close()
     os.close(made.child.pidfd)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_usual_slot_is_one_clone(version: int) -> None:
+    log: list[Any] = []
+    document: dict[str, Any] = {"namespaces": ["pid", "cgroup"], "join": {}, "cgroup_parent": "/p/"}
+    document["usual"] = slot.Usual(document)
+    kernel, hierarchy = FakeKernel(), FakeHierarchy(version, log)
+    control, daemon = channel.pair()
+    with control, daemon:
+        made = slot.prepare(kernel, hierarchy, document, [], control)
+    call: Any = kernel.calls[0]
+    assert call[:2] == ("clone3", ns.CLONE_NEWPID)
+    assert len(kernel.calls) == 1
+    assert (call[2] >= 0) == (version == 2) == bool(log)  # on version 1 it enters its cgroup by itself
+    assert made.cgroup.path.startswith("/p/slot-")
+    assert made.cgroup.path.endswith(f"-{os.getpid()}")
+    assert made.child.pid == kernel.clone_result[0]
+    made.stub.close()
+
+
+def test_what_joins_or_maps_is_no_mere_clone() -> None:
+    document: dict[str, Any] = {"namespaces": ["pid"], "join": {}, "cgroup_parent": "/p"}
+    assert slot.Usual(document).flags == ns.CLONE_NEWPID
+    assert slot.Usual({**document, "join": {"network": 0}}).flags is None
+    assert slot.Usual({**document, "namespaces": ["pid", "user"]}).flags is None
 
 
 def test_the_name_of_a_slot_comes_before_all_else() -> None:
