@@ -110,7 +110,69 @@ def test_pushes(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
             said, name = tmp_path / "said", f"{registry.host}/app:{at}"
             buildx(FILES, *words, "-t", name, "--metadata-file", str(said))
             digest = json.loads(said.read_text())["containerimage.digest"]
-            assert docker("inspect", "-f", "{{.RepoDigests}}", name).stdout == f"[{registry.host}/app@{digest}]\n"
+            assert f"{registry.host}/app@{digest}" in docker("inspect", "-f", "{{.RepoDigests}}", name).stdout
+            assert registry.content.tags["app"][str(at)] == digest
+
+
+@pytest.mark.census("image attestations", "image multi-platform store", "image build --platform")
+def test_several_platforms_and_what_is_said_of_them(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
+    text = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /a\n"
+    said = tmp_path / "said"
+    with FakeRegistry() as registry:
+        name = f"{registry.host}/app:1"
+        words = ["--platform", "linux/amd64,linux/arm64", "--provenance", "mode=max", "--sbom", "true", "--push"]
+        words += ["--annotation", "index:i=1", "--annotation", "manifest[linux/arm64]:m=2", "-t", name]
+        buildx(text, *words, "--metadata-file", str(said), amd64="1", arm64="2")
+        there = registry.content.manifests["app"]
+        digest = json.loads(said.read_text())["containerimage.digest"]
+        assert registry.content.tags["app"]["1"] == digest
+        index = json.loads(there[digest][1])
+        assert index["annotations"] == {"i": "1"}
+        images, claims = index["manifests"][:2], index["manifests"][2:]
+        assert [each["platform"]["architecture"] for each in images] == ["amd64", "arm64"]
+        assert json.loads(there[images[1]["digest"]][1])["annotations"] == {"m": "2"}
+        for image, claim in zip(images, claims, strict=True):
+            layers = json.loads(there[claim["digest"]][1])["layers"]
+            bodies = [registry.content.blobs[layer["digest"]] for layer in layers]
+            statements = [json.loads(body) for body in bodies if isinstance(body, bytes)]
+            assert all(each["subject"][0]["digest"]["sha256"] == image["digest"][7:] for each in statements)
+            kinds = ["https://spdx.dev/Document", "https://slsa.dev/provenance/v0.2"]
+            assert [each["predicateType"] for each in statements] == kinds
+            (told,) = json.loads(there[image["digest"]][1])["layers"]
+            own = statements[1]["predicate"]["metadata"]["https://mobyproject.org/buildkit@v1#metadata"]
+            assert [told] in [rows for chains in own["layers"].values() for rows in chains]
+        tree = docker("image", "ls", "--tree", name).stdout
+        assert "linux/amd64" in tree
+        assert "linux/arm64" in tree
+        docker("rmi", "-f", name)
+        docker("pull", "-q", "--platform", "linux/arm64", name)
+        assert docker("inspect", "-f", "{{.Architecture}}", name).stdout == "arm64\n"
+
+
+def test_what_is_said_beside_files_and_archives(buildx: Buildx, docker: Cli, tmp_path: Path) -> None:
+    words = ["--sbom", "true", "--provenance", "mode=min,version=v1", "--platform", "linux/amd64,linux/s390x"]
+    buildx("FROM scratch\nCOPY a /a\n", *words, "-o", str(tmp_path / "out"), a="1")
+    found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert found == {f"linux_{each}/{name}" for each in ("amd64", "s390x")
+                     for name in ("a", "sbom.spdx.json", "provenance.json")}  # fmt: skip
+    place = tmp_path / "oci.tar"
+    buildx("FROM scratch\nCOPY a /a\n", *words, "-o", f"type=oci,dest={place},name=packed:1")
+    docker("load", "-i", str(place))
+    row = docker("image", "inspect", "packed:1")
+    assert row.returncode == 0
+    docker("save", "-o", str(tmp_path / "again.tar"), "packed:1")
+    with tarfile.open(place) as one, tarfile.open(tmp_path / "again.tar") as other:
+        assert {each.name for each in one if each.isreg()} <= {each.name for each in other}
+
+
+def test_a_scanner_of_the_users_own(buildx: Buildx, docker: Cli, image: str, tmp_path: Path) -> None:
+    said = '{"predicateType":"https://spdx.dev/Document","predicate":{"name":"%s"}}'
+    script = (
+        f"ls $BUILDKIT_SCAN_SOURCE > /tmp/l; printf '{said}' $(cat /tmp/l) > $BUILDKIT_SCAN_DESTINATION/s.spdx.json"
+    )
+    buildx(f'FROM {image}\nENTRYPOINT ["sh", "-c", {json.dumps(script)}]\n', "-t", "scanner:1")
+    buildx("FROM scratch\nCOPY a /a\n", "--sbom", "generator=scanner:1", "-o", str(tmp_path / "out"), a="1")
+    assert json.loads((tmp_path / "out" / "s.spdx.json").read_text())["predicate"] == {"name": "a"}
 
 
 def test_a_cache_that_cannot_be_had(buildx: Buildx) -> None:
@@ -221,9 +283,9 @@ def test_the_history_of_builds(buildx: Buildx, daemon: DaemonProcess, plugins: P
     ("words", "said"),
     [
         (["--cache-to", "type=local,dest=/tmp/none,compression=estargz"], "compression=estargz"),
-        (["-o", "type=image", "--annotation", "a=b"], "annotation"),
         (["-o", "type=oci,tar=false,dest=/tmp/none"], "tar=false"),
-        (["--provenance", "true"], "Attestations are not supported"),
+        (["--provenance", "mode=some"], "mode"),
+        (["--sbom", "generator=localhost:1/none"], "localhost:1/none"),
     ],
 )
 def test_what_is_refused(buildx: Buildx, words: list[str], said: str) -> None:

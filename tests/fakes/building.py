@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -227,7 +228,12 @@ class Workshop:
         async def context() -> Files:
             return opened
 
-        request = Request(file.parse(text), context, HOST, HOST, NoAgents(), **{"identity": "test", **more})
+        request = Request(
+            **{
+                "file": file.parse(text), "context": context, "build_platform": HOST, "platform": HOST,
+                "agents": NoAgents(), "identity": "test", **more,
+            }
+        )  # fmt: skip
         watcher = Watcher()
         doer = Doer(Worker(self.tools), NoMounts(), NoFetcher(), request, watcher)
         self.count += 1
@@ -254,11 +260,27 @@ class Workshop:
         return found
 
 
+class Places:
+    """See Scratch: folders that are in no memory."""
+
+    def __init__(self, room: Path) -> None:
+        self._room = room
+
+    def memory(self, size: str = "") -> Path:
+        return Path(tempfile.mkdtemp(dir=self._room))
+
+    def remove(self, place: Path) -> None:
+        shutil.rmtree(place)
+
+
 class FakePusher:
     """See Pusher: every image has the same manifest there."""
 
     def __init__(self) -> None:
         self.pushed: list[tuple[str, Credentials]] = []
+
+    async def ready(self, diff_ids: Iterable[str]) -> None:
+        pass
 
     async def push(self, name: Any, credentials: Credentials, emit: Any) -> None:
         self.pushed.append((str(name), credentials))

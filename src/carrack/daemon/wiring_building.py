@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from carrack.engine.build.attesting import Attester
 from carrack.engine.build.bases import ImageBases
 from carrack.engine.build.cachemounts import CacheMounts
 from carrack.engine.build.caching.exporting import CacheExporter
@@ -18,12 +20,14 @@ from carrack.engine.build.fetching import Fetches
 from carrack.engine.build.history import History
 from carrack.engine.build.mounting import Mounts
 from carrack.engine.build.prune import BuildCache
+from carrack.engine.build.scanning import Scanners
 from carrack.engine.build.scratch import Scratch
 from carrack.engine.build.service import Builder
 from carrack.engine.build.sharing import Shared
 from carrack.engine.build.working import Tools, Worker
 from carrack.engine.containers.transient import Transients
 from carrack.linux.syscalls import LINUX
+from carrack.oci.platform import of_machine
 from carrack.storage.content import ContentStore
 from carrack.storage.usage import room
 
@@ -68,9 +72,10 @@ def builder(
         bases,
         mounts,
         fetches,
-        Exporter(images.store, Worker(tools), images.saver, images.pusher),
+        Exporter(images.store, Worker(tools), images.saver, images.pusher, of_machine(os.uname().machine)),
         cache,
         history,
+        Attester(Scanners(Worker(tools), tools.runner, places, images.layers), bases),
         config.entitlements,
         _caching(images, tools),
     )

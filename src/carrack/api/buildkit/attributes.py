@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from carrack.engine.build import attesting
 from carrack.engine.build.caching.wanted import CacheAt
 from carrack.engine.build.request import epoch
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import InvalidArgument
 from carrack.model.units import parse_bytes
 
 _IGNORED = {
@@ -47,6 +48,14 @@ class Wanted:
     epoch: int | None = None
     request: str = ""
     cache_imports: tuple[CacheAt, ...] = ()
+    attests: attesting.Attests = attesting.NONE
+
+    @property
+    def locals(self) -> list[str]:
+        """The names of folders that the client has to give."""
+        named = [text.partition(":")[2] for text in self.contexts.values() if text.startswith("local:")]
+        own = [] if self.remote else ["context"]
+        return [*own, *(["dockerfile"] if own or self.dockerfile_here else []), *named]
 
 
 def read(attributes: Mapping[str, str]) -> Wanted:
@@ -56,8 +65,6 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         kind, colon, name = key.partition(":")
         if colon and kind in prefixed:
             prefixed[kind][name] = value
-        elif kind == "attest" and value != "disabled=true":
-            raise NotSupported(f"attestations ({name}) are not supported by this version of Carrack")
         elif key.partition(":")[0] not in _IGNORED and kind not in ("attest", "vcs", "input-metadata"):
             raise InvalidArgument(f"unsupported attribute of the Dockerfile frontend: {key}")
     stages = frozenset(filter(None, attributes.get("no-cache", "").split(",")))
@@ -81,6 +88,7 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         epoch=epoch(arguments),
         request=attributes.get("requestid", ""),
         cache_imports=tuple(_imports(attributes.get("cache-imports", ""), attributes.get("cache-from", ""))),
+        attests=attesting.read(attributes),
     )
 
 

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from carrack import __version__
-from carrack.api.buildkit import attributes, contents, subrequests
+from carrack.api.buildkit import attributes, contents, products, subrequests
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
-from carrack.api.buildkit.exporting import Exporting, Wish, check
+from carrack.api.buildkit.exporting import Exporting, check
 from carrack.api.buildkit.histories import Histories
 from carrack.api.buildkit.inputs import Inputs
 from carrack.api.buildkit.pointing import pointed
 from carrack.api.buildkit.sessions import METHOD
 from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
-from carrack.engine.build import results
+from carrack.engine.build.attesting import Who
 from carrack.engine.build.caching.wanted import CacheAt, check_export
 from carrack.engine.build.history import Record
 from carrack.engine.build.prune import Limits as PruneLimits
@@ -37,12 +37,15 @@ from carrack.oci import platform as platforms
 
 if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session, Sessions
+    from carrack.engine.build.product import Product
     from carrack.engine.build.service import Builder
     from carrack.oci.platform import Platform
 
 _FRONTEND = "dockerfile.v0"
 _PATIENCE = 10.0
-_MULTIPLE = {"ID": "exporter.multiple", "Enabled": True}
+_EXPORTS = [
+    {"ID": f"exporter.{name}", "Enabled": True} for name in ("multiple", "image.attestations", "image.annotations")
+]
 #: of a worker; from one that names its snapshotter, buildx expects archives, pushes and lists of platforms
 _LABEL = "org.mobyproject.buildkit.worker."
 _CAPABILITIES = (
@@ -58,9 +61,11 @@ class _Build:
 
     watching: Recording
     held: AsyncExitStack = field(default_factory=AsyncExitStack)
-    results: dict[str, Wish] = field(default_factory=dict)
+    results: dict[str, Product] = field(default_factory=dict)
     returned: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     session: str = ""
+    ref: str = ""
+    source: bytes = b""
     allow: frozenset[str] = frozenset()
     over: bool = False
     caches: tuple[CacheAt, ...] = ()
@@ -96,7 +101,7 @@ class Control:
 
     async def _solve(self, call: Any) -> None:
         asked = await call.recv_message()
-        build = _Build(Recording(), session=asked["Session"], allow=frozenset(asked["Entitlements"]))
+        build = _Build(Recording(), session=asked["Session"], ref=asked["Ref"], allow=frozenset(asked["Entitlements"]))
         self._builds[asked["Ref"]] = build
         self._news.set()
         self._news = asyncio.Event()
@@ -153,19 +158,19 @@ class Control:
         session = await self._sessions.find(build.session)
         with pointed(build.watching):
             request = await self._request(build, session, wanted)
-            result = await build.held.enter_async_context(self._builder.solved(request, build.watching))
+            requests = products.each(request, [platforms.parse(each) for each in wanted.platforms])
+            who = Who(attrs, build.ref, build.source, tuple(wanted.locals))
+            product = await products.solve(self._builder, build.held, requests, wanted.attests, who, build.watching)
         name = f"result-{len(build.results)}"
-        build.results[name] = Wish(result, wanted.labels, wanted.epoch, request)
+        build.results[name] = product
         return name
 
     async def _request(self, build: _Build, session: Session, wanted: attributes.Wanted) -> Request:
         agents = SessionAgents(session, self._room)
         inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held)
-        source = await inputs.definition()
+        source = build.source = await inputs.definition()
         contexts = {name: inputs.named(name, text) for name, text in wanted.contexts.items()}
         platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
-        if len(wanted.platforms) > 1:
-            raise NotSupported("several platforms at once are not supported by this version of Carrack")
         return Request(
             file=file.parse(source), context=inputs.context, build_platform=self._host, platform=platform,
             agents=agents, arguments=wanted.arguments, labels=wanted.labels,
@@ -178,15 +183,16 @@ class Control:
         )  # fmt: skip
 
     async def _export(self, build: _Build, name: str, exports: list[dict[str, Any]]) -> dict[str, str]:
-        wish = build.results.get(name)
-        if wish is None:
+        product = build.results.get(name)
+        if product is None:
             return {}
         session = await self._sessions.find(build.session)
         agents = SessionAgents(session, self._room)
         exporting = Exporting(self._builder.export, session, agents, build.watching, build.session)
-        answer = await exporting.run(wish, exports)
-        if wish.request is not None:
-            for cache in await self._builder.give_caches(wish.result, wish.request, build.watching, build.session):
+        answer = await exporting.run(product, exports)
+        for part in product.parts:
+            assert part.request is not None
+            for cache in await self._builder.give_caches(part.result, part.request, build.watching, build.session):
                 answer["cache.manifest"] = document.encode(cache.document()).decode()
         return answer
 
@@ -202,10 +208,7 @@ class Control:
             await call.send_message({"result": {"metadata": await self._answer(build, wanted)}})
             return
         name = await self._run(build, asked["Frontend"], asked["FrontendOpt"])
-        wish = build.results[name]
-        config = document.encode(dict(results.config(wish.result, times.now(), wish.labels)))
-        answer = {"ref": {"id": name}, "metadata": {"containerimage.config": config}}
-        await call.send_message({"result": answer})
+        await call.send_message({"result": products.answer(name, build.results[name])})
 
     async def _answer(self, build: _Build, wanted: attributes.Wanted) -> dict[str, bytes]:
         """What is asked about a Dockerfile instead of its build."""
@@ -224,14 +227,13 @@ class Control:
                 error = asked["error"]
                 build.returned.set_exception(Refused(error["message"], error["details"]))
             else:
-                ref = ((asked["result"] or {}).get("ref") or {}).get("id", "")
-                build.returned.set_result(ref)
+                build.returned.set_result(products.returned(asked["result"]))
         await call.send_message({})
 
     async def _ping(self, call: Any) -> None:
         await call.recv_message()
         caps = [{"ID": name, "Enabled": True} for name in _CAPABILITIES]
-        await call.send_message({"FrontendAPICaps": caps, "LLBCaps": [_MULTIPLE], "Workers": [self._worker()]})
+        await call.send_message({"FrontendAPICaps": caps, "LLBCaps": _EXPORTS, "Workers": [self._worker()]})
 
     async def _workers(self, call: Any) -> None:
         await call.recv_message()

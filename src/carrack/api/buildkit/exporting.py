@@ -8,21 +8,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from carrack.api.buildkit import filesend
+from carrack.engine.build import annotating
 from carrack.engine.build.progress import Vertex
 from carrack.errors import InvalidArgument, NotSupported
-from carrack.model import times
 from carrack.oci import document, reference
 
 if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session
     from carrack.engine.build.export import Exporter
+    from carrack.engine.build.product import Product
     from carrack.engine.build.progress import Progress
-    from carrack.engine.build.request import Agents, Request
-    from carrack.engine.build.results import Result
+    from carrack.engine.build.request import Agents
     from carrack.oci.descriptor import Descriptor
     from carrack.oci.reference import Reference
 
@@ -34,28 +34,14 @@ _NO = ("false", "0", "")
 _DONE = {
     "image": ("name", "push", "unpack", "dangling-name-prefix", "registry.insecure", "load"),
     "archive": ("name", "dest"),
-    "files": ("dest",),
+    "files": ("dest", "attestation-prefix", "platform-split"),
 }
+_KIND = "type"  # of the exporter, among its attributes
 _AS_IT_IS = {
     "image": {"store": ("true", "1"), "compression": ("gzip",), "oci-mediatypes": ("true",)},
     "archive": {"tar": ("true", "1"), "compression": ("uncompressed",)},
     "files": {},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is exported, and which build's it is. ``epoch``: SOURCE_DATE_EPOCH, None for now."""
-
-    result: Result
-    labels: Mapping[str, str] = field(default_factory=dict)
-    epoch: int | None = None
-    request: Request | None = None
-
-    @property
-    def created(self) -> int:
-        """When the image was made, in nanoseconds since 1970."""
-        return self.result.created or times.now() if self.epoch is None else self.epoch * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +54,7 @@ class Exporting:
     progress: Progress
     build: str
 
-    async def run(self, wish: Wish, exports: list[dict[str, Any]]) -> Answer:
+    async def run(self, wanted: Product, exports: list[dict[str, Any]]) -> Answer:
         """Do them all, one after the other. Raises NotSupported, and what a registry or the client has against it."""
         answer: Answer = {}
         for number, export in enumerate(exports):
@@ -77,40 +63,49 @@ class Exporting:
             vertex = Vertex.make(self.build, _title(kind, number))
             self.progress.started(vertex)
             try:
-                answer |= await self._one(kind, wish, number, attributes, vertex)
+                answer |= await self._one(kind, wanted, number, {**attributes, _KIND: kind}, vertex)
             except BaseException as error:
                 self.progress.ended(vertex, error=str(error) or "canceled")
                 raise
             self.progress.ended(vertex)
         return answer
 
-    async def _one(self, kind: str, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+    async def _one(self, kind: str, wanted: Product, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
         archived = kind == "oci" or (kind == "docker" and self._takes_files())
-        do: Callable[[Wish, int, Attributes, Vertex], Awaitable[Answer]]
+        do: Callable[[Product, int, Attributes, Vertex], Awaitable[Answer]]
         if archived:
             do = self._archive
         else:
             do = {"local": self._local, "tar": self._tar, "cacheonly": self._nothing}.get(kind, self._image)
-        return await do(wish, number, attributes, vertex)
+        return await do(wanted, number, attributes, vertex)
 
     def _takes_files(self) -> bool:
         return self.session.offers(filesend.PATH)
 
-    async def _nothing(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+    async def _nothing(self, wanted: Product, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
         return {}
 
-    async def _image(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
-        names = _names(attributes)
-        image = await self.exporter.image(wish.result, names, wish.labels, wish.created)
+    async def _image(self, wanted: Product, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        names, pushed = _names(attributes), attributes.get("push", "") not in _NO
+        if pushed and not names:
+            raise InvalidArgument("tag is needed when pushing to registry")
+        product = replace(wanted, annotations=annotating.read(attributes)).leaving(pushed)
+        if pushed and not product.plain:
+            await self.exporter.ready(product)
+        image, made = await self.exporter.product(product, names)
         self.progress.moved(vertex, f"writing image {image.id}", 1, 1)
         for each in names:
             self.progress.moved(vertex, f"naming to {each}", 1, 1)
+        # an image is called by its config; where there are several, by what leads to all of them
         answer = {"containerimage.digest": image.id, "containerimage.config.digest": image.id}
+        if made is not None:
+            answer["containerimage.descriptor"] = _encoded(made.top)
+            if len(made.parts) > 1:
+                answer = {**answer, "containerimage.digest": made.top.digest}
+                del answer["containerimage.config.digest"]
         if names:
             answer["image.name"] = _joined(names)
-        if attributes.get("push", "") not in _NO:
-            if not names:
-                raise InvalidArgument("tag is needed when pushing to registry")
+        if pushed:
             for each in names:
                 answer["containerimage.digest"] = await self._push(each, vertex)
         return answer
@@ -125,27 +120,31 @@ class Exporting:
         self.progress.moved(vertex, f"pushing manifest for {name}@{digest}", 1, 1)
         return digest
 
-    async def _archive(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+    async def _archive(self, wanted: Product, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
         names = _names(attributes)
-        archived = self.exporter.archive(wish.result, names, wish.labels, wish.created)
+        product = replace(wanted, annotations=annotating.read(attributes)).leaving(attributes.get(_KIND) == "oci")
+        archived = await self.exporter.archive(product, names)
         async with aclosing(archived.chunks):
             await filesend.send_file(self.session, number, archived.chunks)
         self.progress.moved(vertex, "sending tarball", 1, 1)
         answer = {
             "containerimage.digest": archived.manifest.digest,
-            "containerimage.config.digest": archived.id,
             "containerimage.descriptor": _encoded(archived.manifest),
         }
+        if archived.id:
+            answer["containerimage.config.digest"] = archived.id
         return answer | ({"image.name": _joined(names)} if names else {})
 
-    async def _local(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
-        async with self.exporter.tree(wish.result) as tree:
-            await filesend.send_tree(self.session, number, tree, wish.epoch)
+    async def _local(self, wanted: Product, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        product, words = wanted.leaving(False), _files(attributes)
+        async with self.exporter.tree(product, words.prefix, split=words.split) as tree:
+            await filesend.send_tree(self.session, number, tree, wanted.epoch)
         self.progress.moved(vertex, "copying files", 1, 1)
         return {}
 
-    async def _tar(self, wish: Wish, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
-        async with aclosing(self.exporter.tar(wish.result, wish.epoch)) as chunks:
+    async def _tar(self, wanted: Product, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
+        product, words = wanted.leaving(False), _files(attributes)
+        async with aclosing(self.exporter.tar(product, wanted.epoch, words.prefix, split=words.split)) as chunks:
             await filesend.send_file(self.session, number, chunks)
         self.progress.moved(vertex, "sending tarball", 1, 1)
         return {}
@@ -161,10 +160,24 @@ def check(kind: str, attributes: Attributes) -> None:
     done = _DONE[family] if kind != "docker" else (*_DONE[family], *_DONE["archive"])
     as_it_is = _AS_IT_IS[family] if kind != "docker" else _AS_IT_IS["archive"]
     for key, value in attributes.items():
-        if key in done or value in as_it_is.get(key, _NO):
+        annotated = family != "files" and annotating.is_one(key)
+        if key in done or annotated or value in as_it_is.get(key, _NO):
             continue
         hint = ": a layer goes out as it came, and one that never travelled as gzip" if key == "compression" else ""
         raise NotSupported(f"{key}={value} of the exporter {kind} is not supported by this version of Carrack{hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """How files are given out: see Exporter.tree."""
+
+    prefix: str
+    split: bool | None
+
+
+def _files(attributes: Attributes) -> _Files:
+    said = attributes.get("platform-split", "")
+    return _Files(attributes.get("attestation-prefix", ""), None if not said else said not in _NO)
 
 
 def _title(kind: str, number: int) -> str:

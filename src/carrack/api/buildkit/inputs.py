@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Inputs:
     held: AsyncExitStack
     _remote: Remote | None = None
     _files: Files | None = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # stages, and platforms, ask at the same time
     patterns: list[str] = field(default_factory=list)
     """What the context leaves out; known with the definition."""
 
@@ -63,10 +65,10 @@ class Inputs:
 
     async def context(self) -> Files:
         """See OpenFiles."""
-        if self._files is None:
-            if self.wanted.remote:
+        async with self._turn:
+            if self._files is None and self.wanted.remote:
                 self._files = Files((await self._elsewhere()).tree)
-            else:
+            elif self._files is None:
                 files = await self._client("context", "load build context", exclude=self.patterns)
                 self._files = Files(files)
         return self._files

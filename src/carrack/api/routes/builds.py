@@ -24,6 +24,7 @@ from carrack.engine import pump
 from carrack.engine.build import order
 from carrack.engine.build.caching import wanted
 from carrack.engine.build.classic import Classic
+from carrack.engine.build.product import Part, Product
 from carrack.engine.build.prune import Limits
 from carrack.engine.build.recording import Both, Culprit, Recording
 from carrack.engine.images import progress
@@ -184,7 +185,8 @@ class _Face:
                 classic.close_steps()
                 classic.close()
                 await told.wait()
-                async with contextlib.aclosing(self._builder.export.tar(result, job.made.epoch)) as chunks:
+                product = Product((Part(result),), epoch=job.made.epoch)
+                async with contextlib.aclosing(self._builder.export.tar(product, job.made.epoch)) as chunks:
                     async for chunk in chunks:
                         await writer.json({"id": _OUTPUT, "aux": {"Data": base64.b64encode(chunk).decode()}})
         except (CarrackError, OSError) as error:

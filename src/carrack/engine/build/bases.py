@@ -73,5 +73,5 @@ def _begun(image: Image) -> Result:
     history = tuple(image.config.get("history", ()))
     return Result(
         state.begin(image.config.get("config", {})), image_config.platform_of(image.config), image.diff_ids,
-        history, image.config, image.id,
+        history, image.config, image.id, pin=image.index or image.manifest or image.id,
     )  # fmt: skip

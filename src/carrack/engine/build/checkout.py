@@ -43,8 +43,11 @@ class Checkouts:
         """Remove what a daemon that died has left."""
         shutil.rmtree(self._room, ignore_errors=True)
 
-    async def open(self, wanted: giturl.GitSource, keep: bool, agents: Agents, held: AsyncExitStack) -> FolderTree:
-        """The files of a repository (or of its folder) until ``held`` ends, with their ``.git`` if that is to be kept.
+    async def open(
+        self, wanted: giturl.GitSource, keep: bool, agents: Agents, held: AsyncExitStack
+    ) -> tuple[FolderTree, str]:
+        """The files of a repository (or of its folder) until ``held`` ends, with their ``.git`` if that is to be kept;
+        and the commit.
 
         Raises InvalidArgument for what is not there, NotSupported without git."""
         if shutil.which("git") is None:
@@ -62,7 +65,7 @@ class Checkouts:
             await asyncio.to_thread(_forget, place)
         tree = await asyncio.to_thread(_tree, place, wanted.folder)
         held.callback(tree.close)
-        return tree
+        return tree, commit
 
     def _new_room(self) -> Path:
         self._room.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """What a URL or a git repository gave: a tree of one file, or of a checkout (``whole``), and its archive if the
-    file is one and is to be unpacked."""
+    file is one and is to be unpacked. ``digest``: of the file, or the commit (``sha1:…``)."""
 
     tree: Tree
     whole: bool = False
+    digest: str = ""
 
 
 @dataclass(slots=True)

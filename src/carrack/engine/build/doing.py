@@ -83,6 +83,7 @@ class Doer:
         self._request = request
         self._progress = progress
         self._open = AsyncExitStack()
+        self.fetched: dict[str, str] = {}  # digests of what came from elsewhere, by its address
 
     async def close(self) -> None:
         """Let go of all that the steps have opened."""
@@ -99,6 +100,7 @@ class Doer:
 
     async def _copy(self, step: CopyStep, files: FilesOf) -> Prepared:
         fetched = await self._open.enter_async_context(self._fetcher.open(step, self._request, lambda *_: None))
+        self.fetched |= {source: found.digest for source, found in fetched.items()}
         local = [source for source in step.sources if source not in fetched]
         tree = await self._tree(step.origin, files) if len(local) > len(step.inline) else None
         gathered = await asyncio.to_thread(copying.gather, step, tree, fetched)

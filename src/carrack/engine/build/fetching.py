@@ -125,7 +125,8 @@ class Fetches:
         """See Fetcher."""
         if source.startswith(giturl.GITHUB) or giturl.is_git(source):
             wanted = giturl.parse(source)
-            return Remote(await self._checkouts.open(wanted, wanted.keep or keep_git_dir, agents, held))
+            tree, _ = await self._checkouts.open(wanted, wanted.keep or keep_git_dir, agents, held)
+            return Remote(tree)
         if not source.startswith(("http://", "https://")):
             raise InvalidArgument(f"{source}: neither a URL (http, https) nor a git repository")
         if not unpack:
@@ -187,8 +188,8 @@ class Fetches:
         wanted = giturl.parse(source)
         if step.checksum:
             wanted = replace(wanted, checksum=step.checksum.removeprefix("sha1:"))
-        tree = await self._checkouts.open(wanted, wanted.keep or step.keep_git_dir, agents, held)
-        return Fetched(tree, whole=True)
+        tree, commit = await self._checkouts.open(wanted, wanted.keep or step.keep_git_dir, agents, held)
+        return Fetched(tree, whole=True, digest=f"sha1:{commit}")
 
 
 @contextmanager

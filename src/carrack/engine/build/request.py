@@ -61,8 +61,9 @@ class Request:
     the face to text), or another stage; ``epoch``: SOURCE_DATE_EPOCH in seconds, None for now.
 
     ``allow``: entitlements (``network.host``, ``security.insecure``); ``style``: how history is written, as Docker's
-    classic builder does or as BuildKit does; ``identity``: what makes two builds versions of one; ``ignored``: what the
-    client left out of its context.
+    classic builder does or as BuildKit does; ``prefix``: what tells its steps from those of other platforms' builds
+    beside it, shown before their stages' names; ``identity``: what makes two builds versions of one; ``ignored``: what
+    the client left out of its context.
 
     ``imports`` and ``exports``: caches that it is given and is to give (see carrack.engine.build.caching); ``stores``
     opens a folder of the client's that one of them is in, where the face has a way to it. ``ancestors``: images whose
@@ -94,6 +95,7 @@ class Request:
     stores: Callable[[CacheAt], Store] | None = None
     ancestors: tuple[str, ...] = ()
     squash: bool = False
+    prefix: str = ""
 
 
 def epoch(arguments: Mapping[str, str]) -> int | None:

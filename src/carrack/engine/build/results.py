@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine.build.caching.config import INLINE
 from carrack.engine.build.state import State
+from carrack.engine.build.trace import Trace
 from carrack.engine.images.image import moment
 from carrack.model import times
 from carrack.oci.image_config import HistoryEntry, ImageConfigDocument
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Result:
     """A stage up to some command. ``image`` is the config of the image it began with (for what no command says);
-    ``base`` is the id of that image, "" for scratch. ``node`` is what caches know it as, None for scratch or where no
-    cache is asked for; ``cache`` is what the image carries of one, in base64."""
+    ``base`` is the id of that image, "" for scratch, ``pin`` the digest that names it elsewhere. ``node`` is what
+    caches know it as, None for scratch or where no cache is asked for; ``cache`` is what the image carries of one, in
+    base64.
+    ``trace`` is of the whole build, when it is over."""
 
     state: State
     platform: Platform
@@ -31,6 +34,8 @@ class Result:
     base: str = ""
     node: Node | None = None
     cache: str = ""
+    pin: str = ""
+    trace: Trace | None = None
 
     @property
     def created(self) -> int:

@@ -32,10 +32,10 @@ class Scratch:
         self._root = root
         self._snapshotter = snapshotter
 
-    def memory(self) -> Path:
+    def memory(self, size: str = "16m") -> Path:
         """A new folder in memory, nobody's but root's."""
         place = self._new()
-        self._attach(LINUX.new_mount("tmpfs", [("source", "carrack"), ("mode", "0700"), ("size", "16m")]), place)
+        self._attach(LINUX.new_mount("tmpfs", [("source", "carrack"), ("mode", "0700"), ("size", size)]), place)
         return place
 
     def view(self, layers: Sequence[str]) -> Path:

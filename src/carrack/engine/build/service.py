@@ -19,6 +19,7 @@ from carrack.errors import InvalidArgument, NotFound
 from carrack.model import times
 
 if TYPE_CHECKING:
+    from carrack.engine.build.attesting import Attester
     from carrack.engine.build.caching.service import Caching
     from carrack.engine.build.history import History
     from carrack.engine.build.progress import Progress
@@ -51,6 +52,7 @@ class Builder:
         export: Exporter,
         cache: BuildCache,
         history: History,
+        attester: Attester,
         granted: frozenset[str] = frozenset(),
         caching: Caching | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class Builder:
         self._mounter = mounter
         self.fetcher = fetcher
         self.export = export
+        self.attester = attester
         self._going: dict[str, Callable[[], object]] = {}
 
     async def build(
@@ -118,6 +121,8 @@ class Builder:
                 await checking.before()
                 result = await solver.solve()
                 checking.after(solver.images())
+                if result.trace is not None:
+                    result.trace.fetched |= doer.fetched
                 yield caches.carried(result) if caches else result
         finally:
             self._going.pop(identity, None)

@@ -20,6 +20,7 @@ from carrack.engine.build.progress import Vertex
 from carrack.engine.build.results import Result
 from carrack.engine.build.scope import Scope, global_scope
 from carrack.engine.build.steps import RunStep, Step
+from carrack.engine.build.trace import Base, Made, Trace
 from carrack.engine.build.working import Note, RunFailed
 from carrack.errors import InvalidArgument, words
 from carrack.model import times
@@ -123,6 +124,7 @@ class Solver:
         )  # fmt: skip
         self._scope = replace(scope, classic=request.style == "classic")
         self.plan = stages.plan(request.file, self._scope, request.target)
+        self._trace = Trace(times.now(), self.plan)
 
     async def __aenter__(self) -> Solver:
         return self
@@ -139,7 +141,7 @@ class Solver:
                     self._stage(index)
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
-        return self._stages[self.plan.target].result()
+        return replace(self._stages[self.plan.target].result(), trace=self._trace)
 
     def images(self) -> dict[str, Result]:
         """The images that were looked up, by name and platform (``alpine:3 linux/amd64``)."""
@@ -169,6 +171,7 @@ class Solver:
             result = await self._command(result, command, index, (ordinal, number, count))
             if ordinal == -1:
                 self._progress.ended(begin)
+        self._trace.stages[index] = result.layers
         return result
 
     async def _triggers(self, planned: stages.Planned, result: Result) -> list[c.Command]:
@@ -187,6 +190,7 @@ class Solver:
         wanted = platforms.parse(planned.platform) if planned.platform else self._request.platform
         if planned.base == stages.SCRATCH:
             return Result(state.begin({}), wanted)
+        self._trace.begun[planned.stage.index] = f"{planned.base} {wanted}"
         return await self._image(planned.base, wanted, planned.stage.index)
 
     async def _image(self, name: str, wanted: Platform, stage: int = -1) -> Result:
@@ -207,6 +211,7 @@ class Solver:
             self._progress.ended(vertex, error=words(error) or "canceled")
             raise
         self._progress.ended(vertex)
+        self._trace.bases[f"{name} {wanted}"] = Base(name, str(wanted), result.pin, result.layers)
         return replace(result, node=self._caches.image(result)) if self._caches else result
 
     async def _command(self, below: Result, command: c.Command, index: int, place: tuple[int, int, int]) -> Result:
@@ -217,6 +222,8 @@ class Solver:
         if advanced.step is not None:
             entry, node, what = await self._step(below, advanced, command, index, place)
             created_by = created_by.replace(told_classic.FILES, what)
+            made = Made(advanced.step, command.place.line, command.place.end, entry.diff_id)
+            self._trace.steps.setdefault(index, []).append(made)
             diff_id, created = entry.diff_id, self._now(entry.created)
         else:
             vertex = self._vertex(self.plan.stages[index].stage, command, place, quiet=True)
@@ -365,10 +372,11 @@ class Solver:
         return (at or times.now()) if epoch is None else epoch * 1_000_000_000
 
     def _title(self, stage: Stage) -> str:
+        prefix = self._request.prefix
         if len(self.plan.stages) == 1 and not self.plan.stages[0].stage.base.name:
-            return ""
+            return prefix
         name = stage.name
-        return f"stage-{name} " if name.isdecimal() else f"{name} "
+        return f"{prefix}stage-{name} " if name.isdecimal() else f"{prefix}{name} "
 
 
 def _reason(previous: Entry | None, note: Note) -> str:

@@ -14,7 +14,7 @@ What was pulled goes out byte for byte, so that its digest stays. The messages a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -76,6 +76,21 @@ class Pusher:
     def allow(self, at_once: int) -> None:
         """So many layers go at a time from now on."""
         self._slots = asyncio.Semaphore(at_once)
+
+    async def ready(self, diff_ids: Iterable[str]) -> None:
+        """Compress those layers that never travelled. The caller holds them."""
+
+        async def one(diff_id: str) -> None:
+            async with self._slots:
+                await self._services.packer.pack(diff_id)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for diff_id in dict.fromkeys(diff_ids):
+                    if self._services.packer.packed(diff_id) is None:
+                        group.create_task(one(diff_id))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     async def check(self, name: Reference, platform: Platform | None) -> None:
         """Raise NotFound where `name` has no image for `platform`."""

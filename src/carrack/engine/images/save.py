@@ -12,7 +12,7 @@ other as its exact tar. An image of which several platforms are here goes out wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -86,17 +86,28 @@ class Saver:
         for image, _ in chosen.values():
             self._store.publish("save", image)
 
-    def pack(self, config: bytes, names: Sequence[Reference]) -> tuple[Descriptor, AsyncGenerator[bytes, None]]:
-        """The archive of an image that is on no record, after the descriptor of its manifest. The caller holds its
-        layers until it has the last byte. Raises NotFound for a layer that is not here."""
+    def pack(
+        self,
+        images: Sequence[tuple[bytes, bytes]],
+        names: Sequence[Reference],
+        top: Descriptor,
+        documents: Mapping[str, bytes],
+    ) -> AsyncGenerator[bytes, None]:
+        """The archive of an image that is on no record: for each platform its config and its manifest (of layers as
+        `layer` describes them), what the names lead to, and the other documents by digest. The caller holds its layers
+        until it has the last byte. Raises NotFound for a layer that is not here."""
         archive = _Archive()
-        parsed = image_config.parse(config)
-        diff_ids = parsed["rootfs"]["diff_ids"]
-        layers = [self._layer(archive, diff_id) for diff_id in diff_ids]
-        target = self._put(archive, config, parsed, layers, b"", list(names))
-        _list(archive, target, names)
-        descriptor = Descriptor(media_types.OCI_MANIFEST, target["digest"], target["size"])
-        return descriptor, pump.produce(lambda write: self._write(archive, write))
+        for number, (config, data) in enumerate(images):
+            parsed = image_config.parse(config)
+            layers = [self._layer(archive, diff_id) for diff_id in parsed["rootfs"]["diff_ids"]]
+            self._put(archive, config, parsed, layers, data, [] if number else list(names))
+        archive.documents |= documents
+        _list(archive, top.document(), names)
+        return pump.produce(lambda write: self._write(archive, write))
+
+    def layer(self, diff_id: str) -> Descriptor:
+        """A layer in the form in which it is here. Raises NotFound."""
+        return self._layer(_Archive(), diff_id)
 
     async def _choose(self, names: Sequence[str], wanted: Platform | None) -> dict[str, tuple[Image, list[Reference]]]:
         """The images by id, each with the names to save it under."""

@@ -4,7 +4,8 @@ import pytest
 
 from carrack.api.buildkit.attributes import read
 from carrack.engine.build.caching.wanted import CacheAt
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.engine.build.provenance import Asked
+from carrack.errors import InvalidArgument
 
 
 def test_all_of_them() -> None:
@@ -61,6 +62,19 @@ def test_refused(attributes: dict[str, str]) -> None:
 
 
 def test_attestations() -> None:
-    with pytest.raises(NotSupported, match="sbom"):
-        read({"attest:sbom": "generator=x"})
-    read({"attest:provenance": "disabled=true"})
+    wanted = read({"attest:sbom": "generator=x,A=b", "attest:provenance": "mode=max,inline-only=true"})
+    assert wanted.attests.sbom == {"generator": "x", "A": "b"}
+    assert wanted.attests.provenance == Asked("max", inline_only=True)
+    assert not read({"attest:provenance": "disabled=true"}).attests
+    with pytest.raises(InvalidArgument, match="mode"):
+        read({"attest:provenance": "mode=some"})
+
+
+def test_what_the_client_has_to_give() -> None:
+    assert read({}).locals == ["context", "dockerfile"]
+    assert read({"context:x": "local:more", "context:y": "docker-image://z"}).locals == [
+        "context",
+        "dockerfile",
+        "more",
+    ]
+    assert read({"context": "https://x/y.git"}).locals == []

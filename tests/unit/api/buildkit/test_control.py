@@ -13,6 +13,7 @@ from tests.unit.engine.build.test_service import builder
 
 from carrack.api.buildkit.control import Control
 from carrack.errors import InvalidArgument, NotSupported
+from carrack.oci import attestation, manifest
 
 SOLVE = {
     "Ref": "r", "Session": "s", "Entitlements": [], "Frontend": "", "FrontendAttrs": {}, "Exporter": "",
@@ -51,8 +52,8 @@ async def drive(
         group.create_task(methods[f"{prefix}Control/Status"].serve(status))
         try:
             await methods[f"{prefix}frontend.LLBBridge/Solve"].serve(solved)
-            ref = solved.sent[0]["result"].get("ref", {}).get("id", "")
-            returned = FakeCall({"result": {"ref": {"id": ref}}, "error": None}, **names)
+            result = {key: value for key, value in solved.sent[0]["result"].items() if key != "metadata"}
+            returned = FakeCall({"result": result, "error": None}, **names)
             await methods[f"{prefix}frontend.LLBBridge/Return"].serve(returned)
         except BaseException:
             solving.cancel()
@@ -93,7 +94,6 @@ def test_older_clients_name_the_frontend_at_once(workshop: Workshop) -> None:
     [
         ({"Frontend": "gateway.v0"}, {}),
         ({"FrontendOpt": {"requestid": "frontend.other"}}, {}),
-        ({"FrontendOpt": {"platform": "linux/amd64,linux/arm64"}}, {}),
         ({"Definition": {"definition": [b"x"]}}, {}),
         ({}, {"Exporters": [{"Type": "containerd", "Attrs": {}}]}),
         ({}, {"Cache": {"Exports": [{"Type": "s3", "Attrs": {}}], "Imports": []}}),
@@ -103,6 +103,24 @@ def test_what_is_not_built_is_refused(workshop: Workshop, bridge: dict[str, Any]
     with pytest.raises((NotSupported, ExceptionGroup)) as caught:
         asyncio.run(drive(control(workshop), bridge, **asked))
     assert "not supported" in repr(caught.value)
+
+
+def test_several_platforms_and_what_is_said_of_them(workshop: Workshop) -> None:
+    attributes = {"platform": "linux/arm64,linux/amd64", "attest:provenance": "mode=max", "attest:sbom": ""}
+
+    async def run() -> None:
+        made = control(workshop, "FROM base\nCOPY a /a\n")
+        solve, _, told = await drive(made, {"FrontendOpt": {"filename": "Dockerfile", **attributes}})
+        image = await workshop.world.store.resolve("app:1")
+        assert solve.sent[0]["ExporterResponse"]["containerimage.digest"] == image.index
+        assert image.config["architecture"] == "amd64"
+        index = manifest.parse_index(workshop.world.content.read(image.index, 1 << 20))
+        assert [attestation.is_attestation(each) for each in index.manifests] == [False, False, True, True]
+        contexts = [vertex for message in told for vertex in message.get("vertexes", ())
+                    if vertex["name"] == "[internal] load build context" and vertex.get("completed")]  # fmt: skip
+        assert len(contexts) == 1  # one for all platforms
+
+    asyncio.run(run())
 
 
 def test_a_build_is_on_record(workshop: Workshop) -> None:

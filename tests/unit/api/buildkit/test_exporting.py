@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from tests.fakes.images import World
 from tests.unit.engine.build.test_export import members
 from tests.unit.engine.build.test_service import exporter
 
-from carrack.api.buildkit.exporting import Exporting, Wish, check
+from carrack.api.buildkit.exporting import Exporting, check
+from carrack.engine.build.product import Part, Product
 from carrack.engine.build.progress import Silent
 from carrack.errors import InvalidArgument, NotSupported
+from carrack.oci import attestation, media_types
+from carrack.oci.platform import parse
 
 
 @pytest.fixture
@@ -25,13 +30,23 @@ def workshop(tmp_path: Path) -> Any:
     world.close()
 
 
-def export(workshop: Workshop, receiver: Receiver, *exports: tuple[str, dict[str, str]]) -> dict[str, str]:
+def export(
+    workshop: Workshop,
+    receiver: Receiver,
+    *exports: tuple[str, dict[str, str]],
+    claims: tuple[attestation.Claim, ...] = (),
+    platforms: tuple[str, ...] = ("linux/amd64",),
+) -> dict[str, str]:
     async def run() -> dict[str, str]:
-        result, _ = await workshop.build("FROM base\nCOPY a /a", {"a": "text"})
+        parts = []
+        for name in platforms:
+            result, _ = await workshop.build("FROM base\nCOPY a /a", {"a": "text"}, platform=parse(name))
+            parts.append(Part(result, claims))
         session: Any = FakeSession(FakeCaller({}, target=receiver))
         made = Exporting(exporter(workshop), session, NoAgents(), Silent(), "build")
-        async with workshop.world.layers.hold(result.layers):
-            return await made.run(Wish(result, epoch=5), [{"Type": kind, "Attrs": attrs} for kind, attrs in exports])
+        async with workshop.world.layers.hold(parts[0].result.layers):
+            wanted = [{"Type": kind, "Attrs": attrs} for kind, attrs in exports]
+            return await made.run(Product(tuple(parts), epoch=5), wanted)
 
     return asyncio.run(run())
 
@@ -66,6 +81,52 @@ def test_images_and_pushes(workshop: Workshop) -> None:
         export(workshop, Receiver(), ("moby", {"push": "true"}))
 
 
+def descriptor(answer: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(base64.b64decode(answer["containerimage.descriptor"]))
+    return found
+
+
+def test_annotated_images(workshop: Workshop) -> None:
+    answer = export(workshop, Receiver(), ("moby", {"name": "a:1", "annotation.a": "b", "annotation-index.c": "d"}))
+    image = asyncio.run(workshop.world.store.resolve("a:1"))
+    assert answer["containerimage.digest"] == image.id
+    assert descriptor(answer)["digest"] == image.index
+    content = workshop.world.content
+    assert json.loads(content.read(image.index, 1 << 20))["annotations"] == {"c": "d"}
+    assert json.loads(content.read(image.manifest, 1 << 20))["annotations"] == {"a": "b"}
+
+
+def test_annotated_archives(workshop: Workshop) -> None:
+    receiver = Receiver()
+    answer = export(workshop, receiver, ("oci", {"annotation-manifest[linux/amd64].a": "b"}))
+    found = members(bytes(receiver.data))
+    made = json.loads(found[f"blobs/{descriptor(answer)['digest'].replace(':', '/')}"])
+    assert (made["annotations"], len(made["layers"])) == ({"a": "b"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "said"),
+    [("moby", {"name": "a:1"}, False), ("moby", {"name": "a:1", "push": "true"}, True), ("oci", {}, True)],
+)
+def test_what_is_only_said_of_what_leaves(
+    workshop: Workshop, kind: str, attributes: dict[str, str], said: bool
+) -> None:
+    claim = attestation.Claim(attestation.SLSA["v0.2"], lambda _: {}, "provenance.json", inline_only=True)
+    answer = export(workshop, Receiver(), (kind, attributes), claims=(claim,))
+    found = "containerimage.descriptor" in answer and descriptor(answer)["mediaType"] == media_types.OCI_INDEX
+    assert found is said
+
+
+def test_several_platforms(workshop: Workshop) -> None:
+    receiver = Receiver()
+    exports = [("moby", {"name": "a:1"}), ("local", {"attestation-prefix": "x-"})]
+    answer = export(workshop, receiver, *exports, platforms=("linux/amd64", "linux/arm64"))
+    image = asyncio.run(workshop.world.store.resolve("a:1"))
+    assert answer["containerimage.digest"] == image.index == descriptor(answer)["digest"]
+    assert "containerimage.config.digest" not in answer
+    assert {name for name in receiver.files if name.endswith("a")} == {"linux_amd64/a", "linux_arm64/a"}
+
+
 def test_nothing(workshop: Workshop) -> None:
     assert export(workshop, Receiver(), ("cacheonly", {})) == {}
 
@@ -73,13 +134,12 @@ def test_nothing(workshop: Workshop) -> None:
 @pytest.mark.parametrize(
     ("kind", "attributes"),
     [
-        ("moby", {"annotation.a": "b"}),
         ("moby", {"push-by-digest": "true"}),
         ("moby", {"store": "false"}),
         ("image", {"compression": "zstd"}),
         ("oci", {"tar": "false"}),
         ("oci", {"compression": "gzip"}),
-        ("local", {"platform-split": "true"}),
+        ("local", {"annotation.a": "b"}),
         ("containerd", {}),
     ],
 )

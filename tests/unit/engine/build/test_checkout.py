@@ -39,7 +39,7 @@ def checked_out(folder: Path, source: str, *, keep: bool = False) -> list[str]:
     async def run() -> list[str]:
         checkouts = Checkouts(folder, {"http_proxy": "http://127.0.0.1:1"})
         async with AsyncExitStack() as held:
-            tree = await checkouts.open(giturl.parse(source), keep, NoAgents(), held)
+            tree, _ = await checkouts.open(giturl.parse(source), keep, NoAgents(), held)
             return [os.fsdecode(entry.path) for entry in walk(tree, b"")]
 
     found = asyncio.run(run())

@@ -27,7 +27,7 @@ from carrack.errors import InvalidArgument
 class Places(Scratch):
     """Folders where there would be mounts."""
 
-    def memory(self) -> Path:
+    def memory(self, size: str = "") -> Path:
         return self._new()
 
     def remove(self, place: Path) -> None:

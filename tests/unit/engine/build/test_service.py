@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.building import FakePusher, NoAgents, NoFetcher, NoMounts, Workshop
+from tests.fakes.building import FakePusher, NoAgents, NoFetcher, NoMounts, Places, Workshop
 from tests.fakes.images import HOST
 
 from carrack.dockerfile import file
+from carrack.engine.build.attesting import Attester
 from carrack.engine.build.cachemounts import CacheMounts
 from carrack.engine.build.export import Exporter
 from carrack.engine.build.prune import BuildCache
 from carrack.engine.build.request import Files, Request
 from carrack.engine.build.running import Job
+from carrack.engine.build.scanning import Scanners
 from carrack.engine.build.service import Builder
 from carrack.engine.build.working import Worker
 from carrack.errors import InvalidArgument, NotFound
@@ -24,7 +26,7 @@ from carrack.oci import reference
 
 def exporter(workshop: Workshop) -> Exporter:
     pusher: Any = FakePusher()
-    return Exporter(workshop.world.store, Worker(workshop.tools), workshop.world.saver, pusher)
+    return Exporter(workshop.world.store, Worker(workshop.tools), workshop.world.saver, pusher, HOST)
 
 
 def builder(workshop: Workshop, *granted: str) -> Builder:
@@ -33,7 +35,12 @@ def builder(workshop: Workshop, *granted: str) -> Builder:
         workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.contexts, workshop.world.store
     )
     granting = frozenset(granted)
-    return Builder(workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache, workshop.history, granting)
+    places: Any = Places(workshop.room)
+    scanners = Scanners(Worker(workshop.tools), workshop.runner, places, workshop.world.layers)
+    attester = Attester(scanners, workshop.bases)
+    return Builder(
+        workshop.tools, workshop.bases, NoMounts(), NoFetcher(), export, cache, workshop.history, attester, granting
+    )
 
 
 def request(workshop: Workshop, text: str, **more: object) -> Request:

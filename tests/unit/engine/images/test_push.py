@@ -254,3 +254,23 @@ def test_layers_whose_bytes_are_gone_make_a_new_manifest(world: World, registry:
     assert found[1] != image.manifest
     (again,) = world.store
     assert again.manifest == found[1]
+
+
+def test_layers_are_made_ready_before_anything_is_said_about_them(world: World) -> None:
+    load(world, docker_archive([(CONFIG, [BASE, TOP], ["app:1"])]))
+
+    async def run() -> None:
+        packer = Packer(world.layers, world.content)
+        services = PushServices(world.store, world.layers, world.content, packer, world.events)
+        client = RegistryClient(RegistrySettings(attempts=2))
+        pusher = Pusher(services, client)
+        (image,) = list(world.store)
+        assert packer.packed(image.diff_ids[0]) is None
+        await pusher.ready([*image.diff_ids, image.diff_ids[0]])
+        kept = [packer.packed(diff_id) for diff_id in image.diff_ids]
+        assert [world.saver.layer(diff_id) for diff_id in image.diff_ids] == kept
+        with pytest.raises(NotFound):
+            await pusher.ready([sha(b"none")])
+        await client.close()
+
+    asyncio.run(run())
