@@ -219,6 +219,18 @@ def test_caches_that_travel(buildx: Buildx, daemon: DaemonProcess, docker: Cli, 
             docker("rmi", "-f", "again:1")
 
 
+def test_a_cache_of_several_platforms(buildx: Buildx, daemon: DaemonProcess, tmp_path: Path) -> None:
+    words = ["--platform", "linux/amd64,linux/arm64", "-o", "type=cacheonly"]
+    text = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /f\nWORKDIR /w"
+    files = {"amd64": "a", "arm64": "b"}
+    buildx(text, *words, "--cache-to", f"type=local,dest={tmp_path / 'cache'},mode=max", **files)
+    _forget(daemon)
+    assert (
+        buildx(text, *words, "--cache-from", f"type=local,src={tmp_path / 'cache'}", **files).stderr.count("CACHED")
+        == 4
+    )
+
+
 def test_a_cache_of_bake(buildx: Buildx, daemon: DaemonProcess, plugins: Path, tmp_path: Path) -> None:
     place = tmp_path / "cache"
     target = {"context": str(tmp_path), "dockerfile-inline": CACHED, "cache-from": [f"type=local,src={place}"],

@@ -111,7 +111,7 @@ class Machine:
             caches = await caching.open(request, watcher, "b")
             async with Solver(tools, bases, doer, request, watcher, "b", caches) as solver:
                 result = caches.carried(await solver.solve())
-                await caching.export(result, request, watcher, "b")
+                await caching.export([result], request, watcher, "b")
         finally:
             await doer.close()
             await client.close()

@@ -190,9 +190,9 @@ class Control:
         agents = SessionAgents(session, self._room)
         exporting = Exporting(self._builder.export, session, agents, build.watching, build.session)
         answer = await exporting.run(product, exports)
-        for part in product.parts:
-            assert part.request is not None
-            for cache in await self._builder.give_caches(part.result, part.request, build.watching, build.session):
+        results, request = [part.result for part in product.parts], product.parts[0].request
+        if request is not None:
+            for cache in await self._builder.give_caches(results, request, build.watching, build.session):
                 answer["cache.manifest"] = document.encode(cache.document()).decode()
         return answer
 

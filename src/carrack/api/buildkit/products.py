@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from carrack.engine.build import results
 from carrack.engine.build.product import Part, Product
-from carrack.errors import NotSupported
 from carrack.oci import document
 
 if TYPE_CHECKING:
@@ -23,14 +22,10 @@ if TYPE_CHECKING:
 
 
 def each(request: Request, platforms: Sequence[Platform]) -> list[Request]:
-    """The request for each platform; shown with its name where they are several. Raises NotSupported."""
+    """The request for each platform; shown with its name where they are several."""
     wanted = list(dict.fromkeys(platforms)) or [request.platform]
     if len(wanted) == 1:
         return [replace(request, platform=wanted[0])]
-    for cache in request.exports:
-        if cache.kind != "inline":
-            told = f"--cache-to type={cache.kind} of several platforms at once is not supported: build them one by one"
-            raise NotSupported(told)
     return [
         replace(request, platform=platform, prefix=f"{platform} ", identity=f"{request.identity}/{platform}")
         for platform in wanted

@@ -181,7 +181,7 @@ class _Face:
                 self._on_record(job, "tar") as (_, watched),
                 self._builder.solved(job.made, watched, job.asked.identity) as result,
             ):
-                await self._builder.give_caches(result, job.made, watched, job.asked.identity)
+                await self._builder.give_caches([result], job.made, watched, job.asked.identity)
                 classic.close_steps()
                 classic.close()
                 await told.wait()

@@ -79,16 +79,16 @@ class Builder:
         async with self._finished(request, progress, identity) as result:
             created = (result.created or times.now()) if request.epoch is None else request.epoch * 1_000_000_000
             built = Built(await self.export.image(result, names, request.labels, created), result)
-            await self.give_caches(result, request, progress, identity)
+            await self.give_caches([result], request, progress, identity)
             return built
 
     async def give_caches(
-        self, result: Result, request: Request, progress: Progress | None = None, identity: str = ""
+        self, results: Sequence[Result], request: Request, progress: Progress | None = None, identity: str = ""
     ) -> list[Descriptor]:
         """Write the caches that were asked for; the caller is still inside ``solved``. Their manifests."""
         if self.caching is None:
             return []
-        return await self.caching.export(result, request, progress or Silent(), identity)
+        return await self.caching.export(results, request, progress or Silent(), identity)
 
     @asynccontextmanager
     async def _finished(self, request: Request, progress: Progress | None, identity: str) -> AsyncIterator[Result]:

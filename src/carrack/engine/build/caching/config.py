@@ -247,24 +247,24 @@ def _fits(node: Node, record: Record, number: int) -> bool:
 
 
 def write(
-    top: Node, kept: Callable[[Node], bool], blob: Callable[[str], str], image: Sequence[str] | None = None
+    tops: Sequence[Node], kept: Callable[[Node], bool], blob: Callable[[str], str], image: Sequence[str] | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The layers and the records of all that ``top`` was made of.
+    """The layers and the records of all that ``tops`` were made of.
 
     ``kept``: whose layers are written; ``blob``: the digest that a diff id travels under. With ``image``, the layers of
     an image, they are what numbers mean, and the layers are left out.
     """
     book = _Book(blob, image)
-    for node in lowest_first(top):
+    for node in lowest_first(*tops):
         given = node.layers if node.layers is not None and kept(node) else None
         book.add(node, given)
     return book.layers, book.records
 
 
-def lowest_first(top: Node) -> list[Node]:
-    """All that a node was made of, each after what it was made of itself."""
+def lowest_first(*tops: Node) -> list[Node]:
+    """All that nodes were made of, each after what it was made of itself."""
     done: dict[int, Node] = {}
-    waiting = [top]
+    waiting = list(tops)
     while waiting:
         node = waiting[-1]
         below = [link.node for links in node.inputs for link in links if id(link.node) not in done]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -66,24 +66,22 @@ class CacheExporter:
         self._forms = forms
         self._pusher = pusher
 
-    async def export(self, at: CacheAt, result: Result, request: Request, emit: Emit) -> Descriptor:
-        """Write the cache of a build; returns the descriptor of its manifest. The caller holds the layers of all steps.
+    async def export(self, at: CacheAt, results: Sequence[Result], request: Request, emit: Emit) -> Descriptor:
+        """Write the cache of a build, of all platforms it was for; returns the descriptor of its manifest. The caller
+        holds the layers of all steps.
 
         Raises what a registry or the client has against it.
         """
         target = await self._target(at, request, emit)
-        kept = _kept(at, result)
-        nodes = [node for node in config.lowest_first(result.node) if kept(node)] if result.node else []
+        kept, tops = _kept(at, results), [result.node for result in results if result.node is not None]
+        nodes = [node for node in config.lowest_first(*tops) if kept(node)]
         diff_ids = list(dict.fromkeys(each for node in nodes for each in node.layers or ()))
         async with AsyncExitStack() as held:
             form = wanted.form(at)
             parcels = [Parcel(each, await self._forms.formed(each, form, held)) for each in diff_ids]
             travelled = dict(zip(diff_ids, await target.layers(parcels), strict=True))
         made = {node.layers[-1]: node.created for node in nodes if node.layers}
-        layers: list[dict[str, Any]] = []
-        records: list[dict[str, Any]] = []
-        if result.node is not None:
-            layers, records = config.write(result.node, kept, lambda diff_id: travelled[diff_id].digest)
+        layers, records = config.write(tops, kept, lambda diff_id: travelled[diff_id].digest)
         blobs = _described(travelled, made, [layer["blob"] for layer in layers], at.flag("oci-mediatypes", True))
         data = document.encode({"layers": layers, "records": records})
         pointer = Descriptor(config.CONFIG, digests.of(data), len(data))
@@ -108,17 +106,18 @@ def carried(result: Result) -> Result:
     """The same with its cache for the image's config (``--cache-to type=inline``)."""
     if result.node is None:
         return result
-    _, records = config.write(result.node, _on_top(result), lambda diff_id: diff_id, result.layers)
+    _, records = config.write([result.node], _on_top([result]), lambda diff_id: diff_id, result.layers)
     return replace(result, cache=base64.b64encode(document.encode(records)).decode())
 
 
-def _kept(at: CacheAt, result: Result) -> Callable[[Node], bool]:
-    """Whose layers go out: those of all steps, or of the steps that the result lies on."""
-    return (lambda node: bool(node.layers)) if at.whole else _on_top(result)
+def _kept(at: CacheAt, results: Sequence[Result]) -> Callable[[Node], bool]:
+    """Whose layers go out: those of all steps, or of the steps that a result lies on."""
+    return (lambda node: bool(node.layers)) if at.whole else _on_top(results)
 
 
-def _on_top(result: Result) -> Callable[[Node], bool]:
-    return lambda node: bool(node.layers) and node.layers == result.layers[: len(node.layers or ())]
+def _on_top(results: Sequence[Result]) -> Callable[[Node], bool]:
+    below = {result.layers[:count] for result in results for count in range(1, len(result.layers) + 1)}
+    return lambda node: bool(node.layers) and node.layers in below
 
 
 def _described(travelled: dict[str, Descriptor], made: dict[str, int], order: list[str], oci: bool) -> list[Descriptor]:

@@ -13,6 +13,8 @@ from carrack.engine.build.progress import Vertex
 from carrack.errors import CarrackError, words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from carrack.engine.build.cache import Entry
     from carrack.engine.build.caching.exporting import CacheExporter
     from carrack.engine.build.caching.graph import Node
@@ -60,7 +62,9 @@ class Caching:
         progress.ended(vertex)
         return found
 
-    async def export(self, result: Result, request: Request, progress: Progress, build: str) -> list[Descriptor]:
+    async def export(
+        self, results: Sequence[Result], request: Request, progress: Progress, build: str
+    ) -> list[Descriptor]:
         """Write all that is wanted of a finished build, but what is carried by its image; their manifests.
 
         Raises what a registry or the client has against it, unless that was to be ignored.
@@ -79,7 +83,7 @@ class Caching:
                     progress.moved(vertex, name, detail["current"], detail["total"])
 
             try:
-                pointer = await self._exporter.export(at, result, request, tell)
+                pointer = await self._exporter.export(at, results, request, tell)
             except BaseException as error:
                 progress.ended(vertex, error=str(error) or "canceled")
                 if not (isinstance(error, CarrackError | OSError) and at.flag("ignore-error")):

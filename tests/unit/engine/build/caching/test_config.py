@@ -86,7 +86,7 @@ def _graph() -> tuple[Node, Node]:
 
 def test_what_is_written_is_found_again() -> None:
     _, top = _graph()
-    layers, records = config.write(top, lambda node: bool(node.layers), str)
+    layers, records = config.write([top], lambda node: bool(node.layers), str)
     chains = config.parse(json.dumps({"layers": layers, "records": records}).encode(), BLOBS, "x")
     _, again = _graph()
     (number,) = config.find(again, chains, 0)
@@ -97,7 +97,7 @@ def test_what_is_written_is_found_again() -> None:
 
 def test_one_name_of_an_input_is_enough_and_none_is_not() -> None:
     _, top = _graph()
-    chains = read(config.write(top, lambda node: False, str)[1])
+    chains = read(config.write([top], lambda node: False, str)[1])
     half = Node(rooted("low"), ((Link(contents(B), "sel"),),))
     assert config.find(half, chains, 0)
     for other in (((Link(contents(B), "other"),),), ((Link(contents(C), "sel"),),), ()):
@@ -108,12 +108,12 @@ def test_the_same_done_twice_is_one_record() -> None:
     low, _ = _graph()
     twin, _ = _graph()
     both = Node(rooted("both"), ((Link(low),), (Link(twin),)))
-    _, records = config.write(both, lambda node: True, str)
+    _, records = config.write([both, low], lambda node: True, str)
     assert sum(record["digest"] == low.digest for record in records) == 1
 
 
 def test_an_image_carries_numbers_of_its_own_layers() -> None:
     _, top = _graph()
-    layers, records = config.write(top, lambda node: bool(node.layers), str, (A, B))
+    layers, records = config.write([top], lambda node: bool(node.layers), str, (A, B))
     assert layers == []
     assert sorted(each["layer"] for record in records for each in record.get("layers", ())) == [0, 1, 1]
