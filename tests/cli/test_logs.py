@@ -176,22 +176,6 @@ def test_logs_of_terminals_and_of_the_killed(cli: Cli, image: str, driver: str) 
     assert cli.raw("logs", "fresh") == b""
 
 
-@pytest.mark.parametrize("driver", ["json-file", "local"])
-def test_a_line_of_64_mib_is_cut_and_the_shim_stays_small(docker: Cli, image: str, driver: str) -> None:
-    script = "head -c 67108869 /dev/zero | tr '\\0' x; echo; sleep 100"
-    options = ["--log-driver", driver, "--log-opt", "max-size=1m", "--log-opt", "max-file=2"]
-    docker("run", "-d", "--name", "wide", *options, image, "sh", "-c", script)
-    eventually(lambda: docker("logs", "-n", "1", "wide").stdout == "xxxxx\n")
-    pid = int(docker("inspect", "-f", "{{.State.Pid}}", "wide").stdout)
-    shim = re.search(r"PPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())
-    assert shim is not None
-    peak = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{shim[1]}/status").read_text())
-    assert peak is not None
-    assert int(peak[1]) < 64 * 1024
-    sizes = [path.stat().st_size for path in folder(docker, "wide").rglob("*.log*") if path.is_file()]
-    assert sum(sizes) < 3_000_000
-
-
 def test_logs_go_on_while_the_daemon_is_dead(tmp_path: Path, image: str, daemon: DaemonProcess) -> None:
     archive = CommandLine("carrack", daemon).raw("save", image)
     other, names = DaemonProcess(tmp_path), ("plain", "own", "free")
