@@ -8,6 +8,7 @@ A blob gets its name only after its digest was checked and its bytes are on disk
 fsync of the directory.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -212,9 +213,10 @@ class ContentStore:
         removed = 0
         with os.scandir(self._ingest) as entries:
             for entry in entries:
-                if entry.stat(follow_symlinks=False).st_mtime <= limit:
-                    os.unlink(entry.path)
-                    removed += 1
+                with contextlib.suppress(FileNotFoundError):  # it was finished, or given up, just now
+                    if entry.stat(follow_symlinks=False).st_mtime <= limit:
+                        os.unlink(entry.path)
+                        removed += 1
         return removed
 
 

@@ -1,5 +1,8 @@
 """The content store: whole and verified, or absent."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,6 +97,24 @@ def test_sweep(store: ContentStore) -> None:
     assert store.sweep() == 1
     assert leavings(store) == []
     unfinished.discard()
+
+
+def test_what_is_finished_meanwhile_stops_no_sweep(store: ContentStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    unfinished = [store.ingest(), store.ingest()]
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def late(path: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with scandir(path) as entries:
+            found = list(entries)
+        os.unlink(found[0].path)
+        yield found
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert store.sweep() == 1
+    monkeypatch.undo()
+    for each in unfinished:
+        each.discard()
 
 
 def test_room_in_front_is_there_until_it_is_published(store: ContentStore) -> None:
