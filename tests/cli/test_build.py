@@ -275,6 +275,32 @@ def test_programs_of_another_architecture(build: Build) -> None:
     assert build("FROM scratch\nCOPY a /a", "--platform", "linux/s390x", a="x").returncode == 0
 
 
+def test_several_platforms_and_what_is_said_of_them(build: Build, cli: Cli, docker: Cli, tmp_path: Path) -> None:
+    text = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /a\n"
+    words = ["--platform", "linux/amd64,linux/arm64"]
+    if cli.name == "docker":
+        assert "style=buildkit, or buildx" in build(text, *words, check=False, amd64="1", arm64="2").stderr
+        return
+    said, identity = tmp_path / "said", tmp_path / "id"
+    words += ["--provenance", "mode=max", "--sbom", "true", "--annotation", "index:a=b", "-t", "many:1"]
+    build(text, *words, "--metadata-file", str(said), "--iidfile", str(identity), amd64="1", arm64="2")
+    told = json.loads(said.read_text())
+    assert told["image.name"] == "docker.io/library/many:1"
+    assert told["containerimage.digest"] == told["containerimage.descriptor"]["digest"]
+    assert cli("builds", "inspect", "--format", "{{.Ref}}").stdout.strip() == told["buildx.build.ref"]
+    assert docker("inspect", "-f", "{{.Id}}", "many:1").stdout.strip() == identity.read_text()
+    tree = cli("image", "ls", "--tree", "many:1").stdout
+    assert [line.split()[1] for line in tree.splitlines()[2:]] == ["linux/amd64", "linux/arm64"]
+    cli("save", "-o", str(tmp_path / "a.tar"), "many:1")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        file = tar.extractfile(f"blobs/sha256/{told['containerimage.digest'][7:]}")
+        assert file is not None
+        index = json.load(file)
+    assert (index["annotations"], len(index["manifests"])) == ({"a": "b"}, 4)
+    failed = build(text, *words[:2], "-o", str(tmp_path / "out"), check=False)
+    assert "need buildx" in failed.stderr
+
+
 def test_the_history_of_builds(build: Build, daemon: DaemonProcess) -> None:
     cli = CommandLine("carrack", daemon)
     cli("builds", "rm", "--all")

@@ -6,7 +6,7 @@ What of an exporter's attributes is not done is refused by name, except for what
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,10 @@ from carrack.oci import document, reference
 if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session
     from carrack.engine.build.export import Exporter
-    from carrack.engine.build.product import Product
+    from carrack.engine.build.product import Assembled, Product
     from carrack.engine.build.progress import Progress
     from carrack.engine.build.request import Agents
+    from carrack.engine.images.image import Image
     from carrack.oci.descriptor import Descriptor
     from carrack.oci.reference import Reference
 
@@ -96,15 +97,7 @@ class Exporting:
         self.progress.moved(vertex, f"writing image {image.id}", 1, 1)
         for each in names:
             self.progress.moved(vertex, f"naming to {each}", 1, 1)
-        # an image is called by its config; where there are several, by what leads to all of them
-        answer = {"containerimage.digest": image.id, "containerimage.config.digest": image.id}
-        if made is not None:
-            answer["containerimage.descriptor"] = _encoded(made.top)
-            if len(made.parts) > 1:
-                answer = {**answer, "containerimage.digest": made.top.digest}
-                del answer["containerimage.config.digest"]
-        if names:
-            answer["image.name"] = _joined(names)
+        answer = told(image, made, names)
         if pushed:
             for each in names:
                 answer["containerimage.digest"] = await self._push(each, vertex)
@@ -150,6 +143,18 @@ class Exporting:
         return {}
 
 
+def told(image: Image, made: Assembled | None, names: Sequence[Reference]) -> Answer:
+    """What is said of an image in the store; ``made``: its documents where it is more than a config."""
+    # an image is called by its config; where there are several, by what leads to all of them
+    answer = {"containerimage.digest": image.id, "containerimage.config.digest": image.id}
+    if made is not None:
+        answer["containerimage.descriptor"] = _encoded(made.top)
+        if len(made.parts) > 1:
+            answer = {**answer, "containerimage.digest": made.top.digest}
+            del answer["containerimage.config.digest"]
+    return answer | ({"image.name": _joined(names)} if names else {})
+
+
 def check(kind: str, attributes: Attributes) -> None:
     """Raise NotSupported for an exporter, or an attribute of one, that is not done."""
     family = "image" if kind in _IMAGES else {"oci": "archive", "local": "files", "tar": "files"}.get(kind, "")
@@ -191,7 +196,7 @@ def _names(attributes: Attributes) -> list[Reference]:
     return [reference.parse(word).with_default_tag() for word in attributes.get("name", "").split(",") if word]
 
 
-def _joined(names: list[Reference]) -> str:
+def _joined(names: Sequence[Reference]) -> str:
     return ",".join(str(name) for name in names)
 
 

@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from carrack.api.app import Route
+from carrack.api.buildkit import exporting
 from carrack.api.buildkit.control import Control
 from carrack.api.buildkit.sessions import METHOD, Sessions
 from carrack.api.folders import Folders, FolderStore
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
-from carrack.api.routes import history
+from carrack.api.routes import history, whole_builds
 from carrack.dockerfile.problem import DockerfileError, excerpt
 from carrack.engine import pump
 from carrack.engine.build import order
+from carrack.engine.build.attesting import Who
 from carrack.engine.build.caching import wanted
 from carrack.engine.build.classic import Classic
 from carrack.engine.build.product import Part, Product
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from carrack.engine.build.history import Record
     from carrack.engine.build.request import Request as Wanted
     from carrack.engine.build.service import Builder
+    from carrack.engine.images.image import Image
     from carrack.storage.trees.base import Tree
 
 _OUTPUT = "carrack.build.output"  # the id of messages that carry a tar, in base64
@@ -95,9 +98,10 @@ class _Job:
     made: Wanted
     names: list[reference.Reference]
     classic: Classic
+    wants: whole_builds.Wants
 
     @classmethod
-    def of(cls, asked: order.Asked, tree: Tree, *, alone: bool = False) -> _Job:
+    def of(cls, asked: order.Asked, tree: Tree, wants: whole_builds.Wants, *, alone: bool = False) -> _Job:
         """Raises InvalidArgument for what is wrong before anything is done."""
         try:
             made = order.request(asked, tree, alone=alone)
@@ -106,7 +110,7 @@ class _Job:
         except DockerfileError as error:
             source = order.read(tree, asked.dockerfile)
             raise InvalidArgument(f"{error}{_shown(Culprit(asked.dockerfile, source, error.place), asked)}") from error
-        return cls(asked, tree, made, names, classic)
+        return cls(asked, tree, made, names, classic, wants)
 
 
 class _Face:
@@ -117,12 +121,14 @@ class _Face:
     async def build(self, request: Request) -> Response:
         """The context is taken in whole before anything is answered, so that a bad one is refused with a status."""
         asked = replace(_asked(request), stores=self._stores(request.query))
-        outputs = _outputs(request.query)
+        outputs, wants = _outputs(request.query), _wants(request.query)
+        if outputs and wants:
+            raise InvalidArgument("outputs: files of several platforms, and of what is said about them, need buildx")
         if asked.remote:
-            return stream(lambda writer: self._elsewhere(asked, outputs, writer), content_type=JSON)
+            return stream(lambda writer: self._elsewhere(asked, wants, outputs, writer), content_type=JSON)
         tree = await self._receive(request)
         try:
-            job = _Job.of(asked, tree)
+            job = _Job.of(asked, tree, wants)
         except BaseException:
             tree.close()
             raise
@@ -135,35 +141,43 @@ class _Face:
 
         return stream(produce, content_type=JSON)
 
-    async def _elsewhere(self, asked: order.Asked, outputs: bool, writer: StreamWriter) -> None:
+    async def _elsewhere(
+        self, asked: order.Asked, wants: whole_builds.Wants, outputs: bool, writer: StreamWriter
+    ) -> None:
         """Build a context that has to be fetched."""
         async with AsyncExitStack() as held:
             agents, keep = order.Given(asked.credentials), order.keeps_git(asked)
             found = await self._builder.fetcher.remote(asked.remote, agents, held, keep_git_dir=keep)
             alone = bool(found.dockerfile)
-            job = _Job.of(replace(asked, dockerfile=found.dockerfile) if alone else asked, found.tree, alone=alone)
+            asked = replace(asked, dockerfile=found.dockerfile) if alone else asked
+            job = _Job.of(asked, found.tree, wants, alone=alone)
             await self._run(job, outputs, writer)
 
     async def _run(self, job: _Job, outputs: bool, writer: StreamWriter) -> None:
         told = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._give(job, writer, told) if outputs else self._build(job))
-            async for message in job.classic.messages():
-                await writer.json(message)
-            told.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._give(job, writer, told) if outputs else self._build(job))
+                async for message in job.classic.messages():
+                    await writer.json(message)
+                told.set()
+        except ExceptionGroup as failures:  # a client that has gone, most likely
+            raise failures.exceptions[0] from None
 
     async def _build(self, job: _Job) -> None:
         asked, classic = job.asked, job.classic
         try:
             async with self._on_record(job, "image") as (record, watched):
-                built = await self._builder.build(job.made, job.names, watched, asked.identity)
-                record.answer = {"containerimage.config.digest": built.image.id}
-            short = built.image.id.removeprefix("sha256:")[:12]
+                image, record.answer = await self._built(job, record.ref, watched)
+            short = image.id.removeprefix("sha256:")[:12]
             classic.close_steps()
             if asked.quiet:
-                classic.tell({"stream": built.image.id + "\n"})
+                classic.tell({"stream": image.id + "\n"})
                 return
-            classic.tell({"aux": {"ID": built.image.id}})
+            metadata = (
+                {"Metadata": {**record.answer, "buildx.build.ref": record.ref}} if asked.style != "classic" else {}
+            )
+            classic.tell({"aux": {"ID": image.id, **metadata}})
             classic.tell(progress.line(f"Successfully built {short}"))
             for name in job.names:
                 classic.tell(progress.line(f"Successfully tagged {name.familiar}"))
@@ -172,6 +186,17 @@ class _Face:
             classic.tell(progress.failure(error))
         finally:
             classic.close()
+
+    async def _built(self, job: _Job, ref: str, watched: Both) -> tuple[Image, dict[str, str]]:
+        """The image, and what BuildKit's exporter of images would say of it."""
+        asked, made = job.asked, None
+        if job.wants:
+            folders = () if asked.remote else ("context", "dockerfile")
+            who = Who(order.attributes(asked), ref, order.read(job.tree, asked.dockerfile), folders)
+            image, made = await whole_builds.build(self._builder, job.wants, job.made, job.names, who, watched)
+        else:
+            image = (await self._builder.build(job.made, job.names, watched, asked.identity)).image
+        return image, exporting.told(image, made, job.names)
 
     async def _give(self, job: _Job, writer: StreamWriter, told: asyncio.Event) -> None:
         """Build, and send the files as a tar in messages of their own after all others; no image is made."""
@@ -261,7 +286,7 @@ def _asked(request: Request) -> order.Asked:
         arguments=_map(query.text("buildargs"), "buildargs"),
         labels=_map(query.text("labels"), "labels"),
         target=query.text("target"),
-        platform=query.text("platform"),
+        platform=query.text("platform").partition(",")[0],
         network=query.text("networkmode"),
         extra_hosts=tuple(query.texts("extrahosts")),
         quiet=query.flag("q"),
@@ -284,6 +309,14 @@ def _shown(culprit: Culprit | None, asked: order.Asked) -> str:
     if culprit is None or asked.style != "buildkit":
         return ""
     return f"\n{excerpt(culprit.source.decode('utf-8', 'replace'), culprit.place, culprit.name)}\n"
+
+
+def _wants(query: Query) -> whole_builds.Wants:
+    """What docker's classic command has no words for. Raises InvalidArgument."""
+    wants = whole_builds.read(query.text("platform"), query.texts("attest"), query.texts("annotation"))
+    if wants and query.text("style") != "buildkit":
+        raise InvalidArgument("several platforms, attestations and annotations need style=buildkit, or buildx")
+    return wants
 
 
 def _outputs(query: Query) -> bool:

@@ -1,5 +1,6 @@
 """``carrack build``: an image out of a Dockerfile and the files beside it."""
 
+import binascii
 import os
 import sys
 
@@ -50,7 +51,7 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         if output is not None:
             build_output.take(messages, *output)
         else:
-            show_messages(_found(messages, parsed.text("iidfile")))
+            show_messages(_found(messages, parsed.text("iidfile"), parsed.text("metadata-file")))
     finally:
         if caches is not None:
             caches.close()
@@ -109,6 +110,8 @@ def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any
         "labels": document.dumps(labels),
         "target": parsed.text("target") or None,
         "platform": parsed.text("platform") or None,
+        "attest": _attests(parsed),
+        "annotation": parsed.words("annotation"),
         "networkmode": parsed.text("network") or None,
         "extrahosts": parsed.words("add-host"),
         "nocache": "1" if parsed.flag("no-cache") else None,
@@ -121,15 +124,37 @@ def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any
     }
 
 
-def _found(messages: "Iterable[Document]", iidfile: str) -> "Iterator[Document]":
-    """The messages without the image's id among them, which goes into a file if one is wanted."""
+def _attests(parsed: "Parsed") -> list[str]:
+    """What is to be said about the image, whichever of the flags says so."""
+    wanted = list(parsed.words("attest"))
+    for kind in ("provenance", "sbom"):
+        text = parsed.text(kind)
+        if text:
+            words = {"true": "", "1": "", "false": ",disabled=true", "0": ",disabled=true"}.get(text, f",{text}")
+            wanted.append(f"type={kind}{words}")
+    return wanted
+
+
+def _found(messages: "Iterable[Document]", iidfile: str, metadata: str) -> "Iterator[Document]":
+    """The messages without what is said of the image among them, which goes into files if they are wanted."""
     for message in messages:
-        identity = (message.get("aux") or {}).get("ID")
+        aux = message.get("aux") or {}
+        identity = aux.get("ID")
         if identity and iidfile:
-            write_file(iidfile, str(identity).encode(), 0o644)
+            write_file(os.path.abspath(iidfile), str(identity).encode(), 0o644)
+        if identity and metadata:
+            write_file(os.path.abspath(metadata), _metadata(aux.get("Metadata") or {}), 0o644)
         if not identity:
             yield message
     sys.stdout.flush()
+
+
+def _metadata(said: "dict[str, str]") -> bytes:
+    """As buildx writes it: what is JSON in base64 is shown as such."""
+    shown: dict[str, Any] = dict(sorted(said.items()))
+    if "containerimage.descriptor" in shown:
+        shown["containerimage.descriptor"] = document.loads(binascii.a2b_base64(shown["containerimage.descriptor"]))
+    return document.indented(shown, 2).encode()
 
 
 BUILD = Command(
@@ -138,6 +163,8 @@ BUILD = Command(
     _build,
     (
         ("add-host", "", "list", "Add a custom host-to-IP mapping (host:ip)"),
+        ("annotation", "", "list", "Add annotation to the image"),
+        ("attest", "", "list", 'Attestation parameters (format: "type=sbom,generator=image")'),
         ("build-arg", "", "list", "Set build-time variables"),
         ("cache-from", "", "list", 'External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")'),
         ("cache-to", "", "list", 'Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")'),
@@ -155,12 +182,15 @@ BUILD = Command(
         ("label", "", "list", "Set metadata for an image"),
         ("memory", "m", "bytes", "Memory limit"),
         ("memory-swap", "", "bytes", "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
+        ("metadata-file", "", "string", "Write build result metadata to a file"),
         ("network", "", "string", "Set the networking mode for the RUN instructions during build"),
         ("no-cache", "", "bool", "Do not use cache when building the image"),
         ("output", "o", "string", 'Output destination (format: "type=local,dest=path" or "type=tar,dest=path")'),
-        ("platform", "", "string", "Set platform if server is multi-platform capable"),
+        ("platform", "", "string", "Set platforms (comma separated) for which the image is built"),
+        ("provenance", "", "string", 'Shorthand for "--attest=type=provenance"'),
         ("pull", "", "bool", "Always attempt to pull a newer version of the image"),
         ("quiet", "q", "bool", "Suppress the build output and print image ID on success"),
+        ("sbom", "", "string", 'Shorthand for "--attest=type=sbom"'),
         ("shm-size", "", "bytes", "Size of /dev/shm"),
         ("squash", "", "bool", "Squash newly built layers into a single new layer"),
         ("tag", "t", "list", 'Name and optionally a tag in the "name:tag" format'),
