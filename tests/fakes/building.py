@@ -113,8 +113,11 @@ class NoFetcher:
         self._elsewhere = elsewhere or {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    async def remote(self, source: str, agents: Any, held: Any, **more: Any) -> Remote:
+    async def remote(
+        self, source: str, agents: Any, held: Any, *, moved: Callable[[str, int, int], None], **more: Any
+    ) -> Remote:
         self.asked.append((source, more))
+        moved(source, 1, 1)
         if source not in self._elsewhere:
             raise NotFound(f"{source}: not found")
         return self._elsewhere[source]

@@ -88,29 +88,23 @@ class Inputs:
         return Files(await tree, name=name)
 
     async def _fetched(self, name: str, text: str) -> Tree:
-        async def fetch() -> Remote:
-            return await self.builder.fetcher.remote(text, self.agents, self.held, unpack=False)
-
-        return (await self._told(f"[context {name}] {text}", fetch)).tree
+        vertex = Vertex.make(self.session.id, f"[context {name}] {text}")
+        remote = self.builder.fetcher.remote(text, self.agents, self.held, unpack=False, moved=self._moved(vertex))
+        return (await self._told(vertex, remote)).tree
 
     async def _elsewhere(self) -> Remote:
         if self._remote is None:
-            source = self.wanted.remote
-            title = "[internal] load remote build context"
+            source, fetcher = self.wanted.remote, self.builder.fetcher
+            git = source.startswith(giturl.GITHUB) or giturl.is_git(source)
+            title = f"load git source {source}" if git else "load remote build context"
+            vertex = Vertex.make(self.session.id, f"[internal] {title}")
             if urlsplit(source).hostname == SENT:
-                self._remote = await self._told(title, self._sent)
+                remote = fetcher.sent(self._pulled(), self.held)
             else:
-                if source.startswith(giturl.GITHUB) or giturl.is_git(source):
-                    title = f"[internal] load git source {source}"
-                self._remote = await self._told(title, self._fetch)
+                keep, moved = order.git_dir_kept(self.wanted.arguments), self._moved(vertex)
+                remote = fetcher.remote(source, self.agents, self.held, keep_git_dir=keep, moved=moved)
+            self._remote = await self._told(vertex, remote)
         return self._remote
-
-    async def _fetch(self) -> Remote:
-        keep = order.git_dir_kept(self.wanted.arguments)
-        return await self.builder.fetcher.remote(self.wanted.remote, self.agents, self.held, keep_git_dir=keep)
-
-    async def _sent(self) -> Remote:
-        return await self.builder.fetcher.sent(self._pulled(), self.held)
 
     async def _pulled(self) -> AsyncIterator[bytes]:
         metadata = [("urlpath", urlsplit(self.wanted.remote).path), ("urlhost", SENT)]
@@ -121,20 +115,20 @@ class Inputs:
                 yield message["data"]
 
     async def _client(self, name: str, title: str, follow: Sequence[str] = (), exclude: Sequence[str] = ()) -> Tree:
-        async def receive() -> Tree:
-            contexts = self.builder.cache.contexts
-            tree = await filesync.receive(self.session, contexts, name, follow=follow, exclude=exclude)
-            self.held.callback(tree.close)
-            return tree
+        contexts, vertex = self.builder.cache.contexts, Vertex.make(self.session.id, f"[internal] {title}")
+        received = filesync.receive(self.session, contexts, name, follow=follow, exclude=exclude)
+        tree = await self._told(vertex, received)
+        self.held.callback(tree.close)
+        return tree
 
-        return await self._told(f"[internal] {title}", receive)
+    def _moved(self, vertex: Vertex) -> Callable[[str, int, int], None]:
+        return lambda what, current, total: self.watching.moved(vertex, f"transferring {what}", current, total)
 
-    async def _told(self, title: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def _told(self, vertex: Vertex, work: Awaitable[T]) -> T:
         """Work that those who watch see."""
-        vertex = Vertex.make(self.session.id, title)
         self.watching.started(vertex)
         try:
-            found = await work()
+            found = await work
         except BaseException as error:
             self.watching.ended(vertex, error=words(error) or "canceled")
             raise

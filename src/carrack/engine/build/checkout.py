@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -82,11 +84,13 @@ class _Git:
         process = await asyncio.create_subprocess_exec(
             "git", *_SAFE, *words, cwd=self._place, env=self._env,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )  # fmt: skip
         try:
             out, told = await process.communicate()
         except BaseException:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with the helpers that talk to servers
             await process.wait()
             raise
         if process.returncode:

@@ -98,9 +98,11 @@ def test_contexts_from_elsewhere(workshop: Workshop, attrs: dict[str, str], text
 
 
 def test_one_from_elsewhere_is_fetched_once(workshop: Workshop) -> None:
-    names, fetcher, _, _ = look(workshop, {"context": URL, "build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR": "1"}, context)
+    keep = {"build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR": "1"}
+    names, fetcher, _, watching = look(workshop, {"context": URL, **keep}, context)
     assert names == [b"Dockerfile", b"f"]
     assert fetcher.asked == [(URL, {"keep_git_dir": True})]
+    assert [event["what"] for event in watching.events if event["do"] == "move"] == [f"transferring {URL}"]
 
 
 def test_named_ones(workshop: Workshop) -> None:

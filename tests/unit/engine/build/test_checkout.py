@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -91,3 +93,37 @@ def test_who_is_let_in(url: str, secrets: dict[str, bytes], expected: str) -> No
     assert not found or list(found.values())[-1].endswith(expected)
     if "GIT_CONFIG_KEY_0" in found:
         assert found["GIT_CONFIG_KEY_0"] == "http.https://h/.extraheader"
+
+
+def test_a_server_that_says_nothing(tmp_path: Path) -> None:
+    """Nothing of git is left when nobody waits any more, nor of its helpers."""
+
+    async def run() -> None:
+        server = await asyncio.start_server(_silent, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        wanted = giturl.parse(f"http://127.0.0.1:{port}/r.git")
+        async with server, AsyncExitStack() as held:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await Checkouts(tmp_path / "room", {}).open(wanted, False, NoAgents(), held)
+
+    asyncio.run(run())
+    assert list((tmp_path / "room").iterdir()) == []
+    end = time.monotonic() + 5
+    while left := _inside(tmp_path):
+        assert time.monotonic() < end, left
+        time.sleep(0.01)
+
+
+def _inside(folder: Path) -> list[str]:
+    """The working directories of processes in a folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"/proc/{pid}/cwd"))
+    return [place for place in found if place.startswith(str(folder))]
+
+
+async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
