@@ -114,7 +114,13 @@ class NoFetcher:
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
     async def remote(
-        self, source: str, agents: Any, held: Any, *, moved: Callable[[str, int, int], None], **more: Any
+        self,
+        source: str,
+        agents: Any,
+        held: Any,
+        *,
+        moved: Callable[[str, int, int], None] = lambda *_: None,
+        **more: Any,
     ) -> Remote:
         self.asked.append((source, more))
         moved(source, 1, 1)

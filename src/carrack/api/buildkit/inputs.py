@@ -13,6 +13,7 @@ from carrack.api.buildkit import filesync
 from carrack.api.buildkit import messages as m
 from carrack.dockerfile import ignore
 from carrack.engine.build import giturl, order
+from carrack.engine.build.giturl import redacted
 from carrack.engine.build.progress import Vertex
 from carrack.engine.build.request import Files
 from carrack.errors import InvalidArgument, NotFound, NotSupported, words
@@ -88,7 +89,7 @@ class Inputs:
         return Files(await tree, name=name)
 
     async def _fetched(self, name: str, text: str) -> Tree:
-        vertex = Vertex.make(self.session.id, f"[context {name}] {text}")
+        vertex = Vertex.make(self.session.id, f"[context {name}] {redacted(text)}")
         remote = self.builder.fetcher.remote(text, self.agents, self.held, unpack=False, moved=self._moved(vertex))
         return (await self._told(vertex, remote)).tree
 
@@ -96,7 +97,7 @@ class Inputs:
         if self._remote is None:
             source, fetcher = self.wanted.remote, self.builder.fetcher
             git = source.startswith(giturl.GITHUB) or giturl.is_git(source)
-            title = f"load git source {source}" if git else "load remote build context"
+            title = f"load git source {redacted(source)}" if git else "load remote build context"
             vertex = Vertex.make(self.session.id, f"[internal] {title}")
             if urlsplit(source).hostname == SENT:
                 remote = fetcher.sent(self._pulled(), self.held)
@@ -122,7 +123,9 @@ class Inputs:
         return tree
 
     def _moved(self, vertex: Vertex) -> Callable[[str, int, int], None]:
-        return lambda what, current, total: self.watching.moved(vertex, f"transferring {what}", current, total)
+        return lambda what, current, total: self.watching.moved(
+            vertex, f"transferring {redacted(what)}", current, total
+        )
 
     async def _told(self, vertex: Vertex, work: Awaitable[T]) -> T:
         """Work that those who watch see."""

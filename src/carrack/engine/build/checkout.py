@@ -52,8 +52,9 @@ class Checkouts:
         and the commit.
 
         Raises InvalidArgument for what is not there, NotSupported without git."""
+        shown = giturl.redacted(wanted.url)
         if shutil.which("git") is None:
-            raise NotSupported(f"{wanted.url}: install git on the daemon's machine to build from repositories")
+            raise NotSupported(f"{shown}: install git on the daemon's machine to build from repositories")
         place = await asyncio.to_thread(self._new_room)
         held.push_async_callback(asyncio.to_thread, shutil.rmtree, place, ignore_errors=True)
         async with AsyncExitStack() as lent:
@@ -62,7 +63,7 @@ class Checkouts:
             git = _Git(place, {**self._proxies, "no_proxy": direct, **who})
             commit = await _fetch(git, wanted)
         if wanted.checksum and not commit.startswith(wanted.checksum):
-            raise InvalidArgument(f"{wanted.url}: the commit is {commit}, {wanted.checksum} was expected")
+            raise InvalidArgument(f"{shown}: the commit is {commit}, {wanted.checksum} was expected")
         if not keep:
             await asyncio.to_thread(_forget, place)
         tree = await asyncio.to_thread(_tree, place, wanted.folder)

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carrack.engine.build.giturl import redacted
 from carrack.engine.build.recording import Recording, graph
 from carrack.engine.whole import whole
 from carrack.errors import InvalidArgument, NotFound
@@ -37,6 +38,7 @@ STARTED, COMPLETE, DELETED = range(3)
 #: gRPC's codes, in which failures are kept
 CANCELLED, UNKNOWN = 1, 2
 _MOST = 100
+_ADDRESSES = ("context", "vcs:")  # attributes whose values may be addresses with passwords
 _LEFT = "the daemon ended before the build did"
 
 
@@ -101,7 +103,8 @@ class History:
         recording: Recording,
     ) -> AsyncIterator[Record]:  # fmt: skip
         """A build on record for as long as this context lasts; how it is left is how the build ended."""
-        record = Record(ref, frontend, dict(attributes), list(exports), times.now())
+        kept = {key: redacted(value) if key.startswith(_ADDRESSES) else value for key, value in attributes.items()}
+        record = Record(ref, frontend, kept, list(exports), times.now())
         self._all[ref], self._going[ref] = record, recording
         self._tell(STARTED, record)
         self._start(self._write([record]), "record a build")

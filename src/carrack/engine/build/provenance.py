@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from carrack.engine.build import graph as graphs
+from carrack.engine.build.giturl import redacted
 from carrack.errors import InvalidArgument
 from carrack.model import times
 from carrack.oci import attestation, purl, reference
@@ -238,16 +238,6 @@ def _image(base: Base) -> Document:
         uri = name
     algorithm, _, value = base.digest.partition(":")
     return {"uri": uri, **({"digest": {algorithm: value}} if value else {})}
-
-
-def redacted(address: str) -> str:
-    """An address without the password in it."""
-    if "://" not in address or "@" not in address:
-        return address
-    parts = urlsplit(address)
-    if not parts.password:
-        return address
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:xxxxx@{parts.netloc.rpartition('@')[2]}"))
 
 
 def _flag(words: Mapping[str, str], name: str) -> bool:

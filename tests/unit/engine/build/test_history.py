@@ -51,6 +51,17 @@ def test_a_build_and_the_next_daemon(workshop: Workshop) -> None:
     asyncio.run(run())
 
 
+def test_passwords_of_addresses_are_not_kept(workshop: Workshop) -> None:
+    async def run() -> Record:
+        given = {"context": "https://me:secret@h/r.git", "context:n": "https://me:secret@h/x", "build-arg:A": "a:b@c"}
+        async with workshop.history.of("one", "f", given, [], Recording()) as made:
+            return made
+
+    found = asyncio.run(run()).attributes
+    assert "secret" not in repr(found)
+    assert found["build-arg:A"] == "a:b@c"
+
+
 def test_failures(workshop: Workshop) -> None:
     async def run() -> None:
         with pytest.raises(InvalidArgument):
