@@ -140,13 +140,12 @@ def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
 
         try:
             await method.serve(call)
-        except NotFound as error:
-            raise GRPCError(Status.NOT_FOUND, str(error)) from error
-        except CarrackError as error:
+        except (CarrackError, OSError) as error:
+            if call._stream.wrapper.cancelled:
+                raise asyncio.CancelledError from error  # the client has gone while this failed: nobody is told
+            status = Status.NOT_FOUND if isinstance(error, NotFound) else Status.UNKNOWN
             details = error.details if isinstance(error, Refused) else None
-            raise GRPCError(Status.UNKNOWN, str(error), details) from error
-        except OSError as error:
-            raise GRPCError(Status.UNKNOWN, words(error)) from error
+            raise GRPCError(status, words(error), details) from error
 
     return handler
 

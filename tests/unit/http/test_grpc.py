@@ -130,6 +130,33 @@ def test_details_of_a_refusal() -> None:
     assert status == {"code": 2, "message": "see below", "details": details}
 
 
+def test_a_failure_that_nobody_hears_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        client, server = pipes()
+        begun = asyncio.Event()
+
+        async def fails(call: Any) -> None:
+            await call.recv_message()
+            try:
+                begun.set()
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                raise InvalidArgument("it was in the middle of something") from None
+
+        methods = {"/t.T/Fails": Method(fails, UNARY, TEXT, TEXT)}
+        serving = asyncio.get_running_loop().create_task(grpc.serve(server, methods))
+        async with Caller(client) as caller:
+            asking = asyncio.get_running_loop().create_task(caller.ask("/t.T/Fails", TEXT, {"text": ""}, TEXT))
+            await begun.wait()
+            server.close()
+            with pytest.raises((Unavailable, Failed)):
+                await asking
+        await asyncio.wait_for(serving, 5)
+
+    asyncio.run(run())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_client_that_goes() -> None:
     async def run() -> None:
         client, server = pipes()

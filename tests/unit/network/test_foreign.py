@@ -86,21 +86,6 @@ def test_chains_that_jump_in_a_circle() -> None:
     assert [each.chain for each in reached(found, "A")] == ["A", "B"]
 
 
-def test_what_a_jump_asks_for_holds_in_the_chain_behind_it() -> None:
-    """As firewalld's zones: all is accepted in one of them, and other interfaces do not come there."""
-    bodies = [
-        rule("ZONES", nft.interface(nft.META_IIFNAME, "br0"), jump("trusted")),
-        rule("ZONES", jump("public")),
-        rule("ZONES", nft.interface(nft.META_OIFNAME, "br1"), jump("trusted")),
-        rule("trusted", nft.verdict(nft.ACCEPT)),
-    ]
-    found = list(reached(rules(lambda message: bodies)["ip", "filter"], "ZONES"))
-    assert [each for each in found if each.verdict == "accept"] == [
-        Rule("trusted", "accept", into="br1"),
-        Rule("trusted", "accept", out_of="br0"),
-    ]
-
-
 _TABLES = """
 table ip filter {
   chain FORWARD {

@@ -255,8 +255,16 @@ class _Face:
         listed = request.query.text("context")
         if listed:
             return await self._builder.cache.contexts.receive(listed, request.source())
+        taken: list[Tree] = []
         spool = self._builder.tools.content.ingest()
-        return await pump.consume(request.stream(), lambda source: receive(Decompressed(source), spool))
+        try:
+            await pump.consume(request.stream(), lambda source: taken.append(receive(Decompressed(source), spool)))
+        except BaseException:
+            for tree in taken:  # all had come when the client went
+                tree.close()
+            spool.discard()
+            raise
+        return taken[0]
 
     async def prune(self, request: Request) -> Response:
         query = request.query
@@ -276,6 +284,12 @@ class _Face:
 
 def _asked(request: Request) -> order.Asked:
     query = request.query
+    if query.texts("securityopt"):
+        raise NotSupported(
+            "security options of a build are not supported on Linux: its programs have the default guards"
+        )
+    if query.text("isolation") not in ("", "default"):
+        raise InvalidArgument(f"unsupported isolation: {query.text('isolation')!r}: there is the default one on Linux")
     if query.text("version") == "2":
         raise InvalidArgument("version=2 needs a session; build with buildx, or with DOCKER_BUILDKIT=0")
     classic, sources = query.text("style") != "buildkit", wanted.listed(query.text("cachefrom"), "cachefrom")

@@ -95,22 +95,24 @@ class Fetches:
                 for tree, entry in list(copying.single_files(gathered)):
                     elsewhere = isinstance(tree, SingleTree)
                     if extract or not elsewhere:
-                        archive = await whole(asyncio.to_thread(self._archive, tree, entry))
+                        archive = await whole(asyncio.to_thread(self._archive, tree, entry, opened))
                         if archive is not None:
-                            opened.append(archive)
                             gathered.archives[id(entry)] = archive
             yield
         finally:
             for each in opened:
                 each.close()
 
-    def _archive(self, tree: Tree, entry: TarEntry) -> TarTree | None:
-        """The tree of a file that is an archive, else None. Raises TarError for one that is damaged further on."""
+    def _archive(self, tree: Tree, entry: TarEntry, opened: list[TarTree]) -> TarTree | None:
+        """The tree of a file that is an archive, else None. Raises TarError for one that is damaged further on. It is
+        among those that are opened, to be closed even when nobody waits for it any more."""
         stream = Decompressed(_Pieces(tree.data(entry)))
         first = memoryview(bytearray(tarheader.BLOCK))
         if not _is_tar(stream, first):
             return None
-        return receive(_Behind(bytes(first), stream), self._content.ingest())
+        archive = receive(_Behind(bytes(first), stream), self._content.ingest())
+        opened.append(archive)
+        return archive
 
     async def remote(
         self,
@@ -147,9 +149,13 @@ class Fetches:
         """A file as a context: what is in the archive that it is, or the Dockerfile that it is."""
         entry = file.find(CONTEXT)
         assert entry is not None
-        archive = await whole(asyncio.to_thread(self._archive, file, entry))
+        opened: list[TarTree] = []
+        try:
+            archive = await whole(asyncio.to_thread(self._archive, file, entry, opened))
+        finally:
+            for each in opened:
+                held.callback(each.close)
         if archive is not None:
-            held.callback(archive.close)
             return Remote(archive)
         if b"\0" in bytes(next(file.data(entry), b""))[:_LOOK]:
             raise InvalidArgument(f"{name} is neither an archive that can be unpacked nor a Dockerfile")

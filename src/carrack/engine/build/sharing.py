@@ -18,7 +18,8 @@ class Shared(Generic[T]):
 
     async def do(self, key: str, work: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """The result of ``work``, and whether this call is the one that did it."""
-        going = self._going.get(key)
+        while (going := self._going.get(key)) is not None and going[0].cancelling():
+            await asyncio.wait([going[0]])  # given up by all others: to be begun again
         mine = going is None or going[0].done()
         if going is None or mine:
             task = asyncio.get_running_loop().create_task(_of(work), name=f"build {key}")

@@ -85,7 +85,7 @@ class Transients:
             undo.push_async_callback(asyncio.to_thread, self._snapshotter.remove, c.id)
             await whole(asyncio.to_thread(self._snapshotter.prepare, c.id, layers))
             undo.push_async_callback(asyncio.to_thread, shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
-            await asyncio.to_thread(os.makedirs, self._paths.data(c.id), mode=0o710)
+            await whole(asyncio.to_thread(os.makedirs, self._paths.data(c.id), mode=0o710))
             targets = [*(point["Destination"] for point in mounts), *(c.host_config["Tmpfs"] or ())]
             made = await asyncio.to_thread(stubs.missing, self._snapshotter, layers, targets)
             ended, leaving = await self._to_the_end(c, output)
@@ -98,13 +98,16 @@ class Transients:
     async def _to_the_end(self, c: Container, output: Output) -> tuple[Exit, asyncio.Task[None]]:
         """How the program ended; what is still there of it besides its files goes meanwhile."""
         ours = await self._attachments.attach(c, stdin=False, stdout=True, stderr=True)
-        try:
-            shim = await self._starter.start(c)
-        except BaseException:
+        starting = asyncio.get_running_loop().create_task(self._starter.start(c), name=f"start {c.id}")
+        cancelled = await until_ended(starting)  # one that is cut in two leaves a program that nobody knows
+        if starting.cancelled() or starting.exception() is not None:
             self._attachments.handed_over(c)
             ours.close()
-            raise
+            raise cancelled or starting.exception() or asyncio.CancelledError
+        shim = starting.result()
         try:
+            if cancelled is not None:
+                raise cancelled
             await _listen(ours, output)
             ended = await asyncio.shield(shim.exited)
         except BaseException:

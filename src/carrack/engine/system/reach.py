@@ -60,9 +60,8 @@ def _dropped(wall: Wall) -> str:
 
 
 def _at_the_door(facts: Facts, version: int) -> str:
-    """The same for a port that a relay of ours serves: a program of the host, to whom clients are redirected."""
-    doors = (door for door in facts.doors if door.sees(version) and not door.dnat and "*" not in door.into)
-    return next(map(_dropped, doors), "")
+    """The same for a port that a relay of ours serves, which is a program of the host as any other."""
+    return next((_dropped(door) for door in facts.doors if door.sees(version) and "*" not in door.into), "")
 
 
 def _of_host(c: Container) -> Document:

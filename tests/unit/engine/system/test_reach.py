@@ -147,8 +147,6 @@ def test_a_relay_comes_by_another_door() -> None:
     assert not any(row["Warnings"] for row in rows if row["HostIp"] != "::")
     opened = Facts({4: True}, doors=(Wall("inet", "mine", "in", into=frozenset({"*"})),))
     assert not any(row["Warnings"] for row in reach([container(ports)], [FRONT], opened))
-    redirected = Facts({4: True}, doors=(Wall("inet", "firewalld", "filter_INPUT", dnat=True),))
-    assert not any(row["Warnings"] for row in reach([container(ports)], [FRONT], redirected))
 
 
 def test_bridges() -> None:
