@@ -255,6 +255,7 @@ def test_files_instead_of_an_image(build: Build, cli: Cli, daemon: DaemonProcess
     assert b"needs a session" in answer
 
 
+@pytest.mark.census("image build --squash", "builder build --squash")
 def test_squash(build: Build, cli: Cli, docker: Cli) -> None:
     if cli.name == "docker":
         pytest.skip("docker shows --squash to daemons with experimental features only")

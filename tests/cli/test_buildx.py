@@ -21,6 +21,7 @@ from tests.fakes.registry_faults import Fault
 pytestmark = pytest.mark.root
 
 
+@pytest.mark.census("POST /session", "POST /grpc")
 def test_a_project(buildx: Buildx, docker: Cli) -> None:
     text = """# syntax=docker/dockerfile:1
 FROM busybox AS one

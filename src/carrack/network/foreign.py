@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from carrack.linux.netlink import Message, attribute_list, attributes
 from carrack.linux.nft_expressions import (
@@ -86,29 +86,17 @@ def rules(dump: Dump) -> dict[tuple[str, str], list[Rule]]:
 
 
 def reached(rules: list[Rule], chain: str) -> Iterator[Rule]:
-    """The rules that a packet may meet in a chain and in those it jumps to, under the conditions of these jumps.
-
-    Each chain comes once for each way to it that differs.
-    """
-    start = Rule("", "jump", chain, plain=True)
-    waiting, seen = [start], {start}
+    """The rules that a packet may meet in a chain and in those it jumps to, each chain once."""
+    waiting, seen = [chain], {chain}
     while waiting:
-        way = waiting.pop()
+        current = waiting.pop()
         for rule in rules:
-            if rule.chain != way.target:
+            if rule.chain != current:
                 continue
-            met = replace(
-                rule,
-                into=rule.into or way.into,
-                out_of=rule.out_of or way.out_of,
-                dnat=rule.dnat or way.dnat,
-                plain=rule.plain and way.plain,
-            )
-            yield met
-            onward = replace(met, chain="")
-            if met.target and onward not in seen:
-                seen.add(onward)
-                waiting.append(onward)
+            yield rule
+            if rule.target and rule.target not in seen:
+                seen.add(rule.target)
+                waiting.append(rule.target)
 
 
 def _request(kind: int, what: str) -> Message:

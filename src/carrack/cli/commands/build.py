@@ -120,6 +120,7 @@ def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any
         "squash": "1" if parsed.flag("squash") else None,
         "explain": "1" if parsed.flag("explain") else None,
         "style": "buildkit",
+        "ulimits": document.dumps(parsed.value("ulimit")) if parsed.value("ulimit") else None,
         **{name: str(value) for name, value in limits.items() if value is not None},
     }
 
@@ -195,6 +196,7 @@ BUILD = Command(
         ("squash", "", "bool", "Squash newly built layers into a single new layer"),
         ("tag", "t", "list", 'Name and optionally a tag in the "name:tag" format'),
         ("target", "", "string", "Set the target build stage to build."),
+        ("ulimit", "", "ulimit", "Ulimit options"),
     ),
     least=1,
     most=1,
