@@ -210,6 +210,30 @@ def test_the_cache_can_be_shown_and_pruned(build: Build, cli: Cli) -> None:
     assert build("FROM busybox\nRUN --mount=type=cache,target=/c ls /c", "-t", "kept").stdout.count("Using cache") == 0
 
 
+def test_what_of_the_cache_goes(build: Build, cli: Cli) -> None:
+    """What was used last stays; a step stays as long as one that was made on it."""
+    for size in (300, 200, 100):
+        build(f"FROM busybox\nRUN head -c {size}000 /dev/zero > /f\nRUN head -c {size}001 /dev/zero > /g")
+
+    def sizes() -> list[int]:
+        rows = [line.split() for line in cli("system", "df", "-v").stdout.split("Build cache usage")[1].splitlines()]
+        return sorted(round(float(row[2][:-2])) // 100 for row in rows if row[1:2] == ["regular"])
+
+    cli("image", "prune", "-f")
+    assert sizes() == [1, 1, 2, 2, 3, 3]
+    assert "Total reclaimed space: 0B" in cli("builder", "prune", "-f", "--filter", "until=1h").stdout
+    assert "Total reclaimed space: 0B" in cli("builder", "prune", "-f", "--filter", "type=source.local").stdout
+    cli("builder", "prune", "-f", "--keep-storage", "1000k")
+    assert sizes() == [1, 1, 2, 2, 3]
+    if cli.name == "carrack":
+        cli("builder", "prune", "-f", "--reserved-space", "500k", "--min-free-space", "1000t")
+        assert sizes() == [1, 1, 2]
+        cli("builder", "prune", "-f", "--max-used-space", "250k")
+        assert sizes() == [1, 1]
+    refused = cli("builder", "prune", "-f", "--filter", "name=x", check=False)
+    assert (refused.returncode, "invalid filter 'name'" in refused.stderr) == (1, True)
+
+
 def test_why_a_step_was_done(docker: Cli, daemon: DaemonProcess, image: str, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM busybox\nARG V\nRUN echo $V")
     ours = CommandLine("carrack", daemon)

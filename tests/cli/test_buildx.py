@@ -43,6 +43,41 @@ CMD ["cat", "/made", "/src/a"]
     assert again.count("CACHED") == 3
 
 
+def test_the_cache_of_builds(buildx: Buildx, daemon: DaemonProcess, plugins: Path) -> None:
+    def cache(*words: str) -> str:
+        environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}
+        done = subprocess.run(["docker", "buildx", *words], env=environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    buildx(
+        "FROM busybox\nRUN head -c 300000 /dev/zero > /f\nRUN --mount=type=cache,target=/c touch /c/x",
+        "-o",
+        "type=cacheonly",
+    )
+    buildx("FROM busybox\nRUN head -c 200000 /dev/zero > /f", "-o", "type=cacheonly")
+
+    def kinds(*words: str) -> list[str]:
+        shown = cache("du", "--verbose", *words)
+        return sorted(line.split()[1] for line in shown.splitlines() if line.startswith("Type:"))
+
+    assert kinds() == ["exec.cachemount", *["regular"] * 3]
+    assert kinds("--filter", "type=exec.cachemount") == ["exec.cachemount"]
+    assert "Total:\t0B" in cache("prune", "-f", "--filter", "until=24h")
+    assert "Total:\t0B" in cache("prune", "-f", "--filter", "type=source.git.checkout")
+    cache("prune", "-f", "--filter", "type=exec.cachemount")
+    assert kinds() == ["regular"] * 3
+    cache("prune", "-f", "--max-used-space", "400kb")
+    assert kinds() == ["regular"]
+    cache("prune", "-f")
+    assert kinds() == []
+    shown = " ".join(cache("inspect").split())
+    assert "BuildKit version: v" in shown
+    assert shown.count("GC Policy rule#") == 4
+    assert "Filters: type==source.local,type==exec.cachemount,type==source.git.checkout" in shown
+    assert "Keep Duration: 1440h0m0s" in shown
+    assert " running " in cache("ls")
+
+
 def test_secrets_contexts_and_binds(buildx: Buildx, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hush")
     (tmp_path / "other").mkdir()

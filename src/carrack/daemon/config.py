@@ -21,6 +21,7 @@ from carrack.daemon.container_defaults import container_defaults
 from carrack.daemon.network_options import NetworkOptions, network_options
 from carrack.daemon.registry_options import registry_options
 from carrack.engine import cdi
+from carrack.engine.build import rules as build_rules
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.images.policy import Rules
 from carrack.engine.images.policy import parse as parse_rules
@@ -93,6 +94,7 @@ class Config:
     cdi_directories: tuple[str, ...] = cdi.DIRECTORIES
     features: Mapping[str, bool] = field(default_factory=dict)
     entitlements: frozenset[str] = options.granted({})
+    builder_gc: build_rules.Rules = build_rules.USUAL
     listen_fds: tuple[int, ...] = ()
     notify_socket: str = ""
     tracing: tuple[str, ...] = ()
@@ -233,11 +235,15 @@ def build(
         init_path=str(values.path(settings, "init-path", "/")) if settings.get("init-path") else "",
         cdi_directories=_cdi_directories(settings),
         features=options.known_features(settings.get("features", {})),
-        entitlements=options.granted(settings.get("builder") or {}),
+        **_building(settings.get("builder") or {}),
         listen_fds=listen_fds,
         notify_socket=notify_socket,
         arguments=arguments,
     )
+
+
+def _building(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {"entitlements": options.granted(settings), "builder_gc": build_rules.parse(settings.get("gc", {}))}
 
 
 def _access(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from carrack.api.routes import disk
+from carrack.engine.build.tending import tend as tend
 from carrack.engine.system.janitor import Janitor
 from carrack.storage.content import ContentStore
 

@@ -201,16 +201,13 @@ _GRANTS = {"network-host": ("network.host", True), "security-insecure": ("securi
 
 def granted(builder: Any) -> frozenset[str]:
     """What builds may be allowed by who asks for them. Raises InvalidArgument for a ``builder`` of another form."""
-    given = (
-        builder.get("entitlements", {}) if isinstance(builder, dict) and builder.keys() <= {"entitlements"} else None
-    )
+    known = isinstance(builder, dict) and builder.keys() <= {"entitlements", "gc"}
+    given = builder.get("entitlements", {}) if known else None
     if not isinstance(given, dict) or not given.keys() <= _GRANTS.keys() or not all(
         isinstance(value, bool) for value in given.values()
     ):  # fmt: skip
-        told = (
-            f"builder: {json.dumps(builder)} is not supported by this engine: only entitlements are, true or false, of"
-        )
-        raise InvalidArgument(f"{told} {', '.join(_GRANTS)}")
+        told = f"builder: {json.dumps(builder)} is not supported by this engine: only gc is, and entitlements, true or"
+        raise InvalidArgument(f"{told} false, of {', '.join(_GRANTS)}")
     return frozenset(name for key, (name, usual) in _GRANTS.items() if given.get(key, usual))
 
 

@@ -264,6 +264,7 @@ class Services:
         if not self.records.put_aside:  # else it may be what a damaged database told of
             self.jobs.start(self._sweep(kept, garbage, keys), "sweep what a crash left")
         self.jobs.start(keeping.janitor(self), "collect garbage by rules")
+        self.jobs.start(keeping.tend(self.builder.cache), "keep the build cache small")
         if to_start:
             self.jobs.start(boot.start_all(to_start, self.store.find, self._revive), "start containers")
 

@@ -34,6 +34,7 @@ from carrack.storage.usage import room
 if TYPE_CHECKING:
     from carrack.daemon.config import Config
     from carrack.daemon.wiring import Services
+    from carrack.engine.build.rules import Rules
     from carrack.engine.containers.attach import Attachments
     from carrack.engine.containers.start import Starter
     from carrack.engine.images.service import Images
@@ -61,9 +62,7 @@ def builder(
     mounts = Mounts(tools, kept, places)
     fetches = Fetches(root, root.root / "build" / "git", config.registry.proxies)
     fetches.sweep()
-    contexts = Contexts(Path(services.paths.data_root) / "build" / "contexts")
-    contexts.sweep()
-    cache = BuildCache(services.build_cache, kept, contexts, images.store, lambda: room(root.root)[1])
+    cache = _cache(services, kept, root, config.builder_gc)
     history = History(services.records, root.root / "build" / "history", services.jobs.start)
     history.load()
     bases = ImageBases(images.store, images.layers, images.puller)
@@ -79,6 +78,13 @@ def builder(
         config.entitlements,
         _caching(images, tools),
     )
+
+
+def _cache(services: Services, kept: CacheMounts, root: ContentStore, rules: Rules) -> BuildCache:
+    contexts = Contexts(Path(services.paths.data_root) / "build" / "contexts")
+    contexts.sweep()
+    images = services.images.store
+    return BuildCache(services.build_cache, kept, contexts, images, services.events, lambda: room(root.root), rules)
 
 
 def _caching(images: Images, tools: Tools) -> Caching:

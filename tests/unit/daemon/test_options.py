@@ -22,7 +22,7 @@ def test_what_builds_may_be_granted() -> None:
     assert options.granted({}) == {"network.host", "device"}
     given = {"entitlements": {"security-insecure": True, "device": False}}
     assert options.granted(given) == {"network.host", "security.insecure"}
-    refused: list[Any] = [{"gc": {}}, {"entitlements": {"root": True}}, {"entitlements": {"device": 1}}, [], "x"]
+    refused: list[Any] = [{"gcs": {}}, {"entitlements": {"root": True}}, {"entitlements": {"device": 1}}, [], "x"]
     for wrong in refused:
         with pytest.raises(InvalidArgument, match="builder: "):
             options.granted(wrong)

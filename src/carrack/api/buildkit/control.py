@@ -20,18 +20,17 @@ from carrack.api.buildkit.histories import Histories
 from carrack.api.buildkit.inputs import Inputs
 from carrack.api.buildkit.pointing import pointed
 from carrack.api.buildkit.sessions import METHOD
+from carrack.api.buildkit.usage import Usage
 from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
 from carrack.engine.build.attesting import Who
 from carrack.engine.build.caching.wanted import CacheAt, check_export
 from carrack.engine.build.history import Record
-from carrack.engine.build.prune import Limits as PruneLimits
 from carrack.engine.build.recording import Recording
 from carrack.engine.build.request import Limits, Request
 from carrack.errors import InvalidArgument, NotFound, NotSupported
 from carrack.http import tunnel
 from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method, Refused
-from carrack.model import times
 from carrack.oci import document
 from carrack.oci import platform as platforms
 
@@ -43,9 +42,9 @@ if TYPE_CHECKING:
 
 _FRONTEND = "dockerfile.v0"
 _PATIENCE = 10.0
-_EXPORTS = [
-    {"ID": f"exporter.{name}", "Enabled": True} for name in ("multiple", "image.attestations", "image.annotations")
-]
+_VERSION = {"package": "carrack", "version": f"v{__version__}", "revision": ""}
+_NAMES = ("exporter.multiple", "exporter.image.attestations", "exporter.image.annotations", "gc.freespacefilter")
+_FEATURES = [{"ID": name, "Enabled": True} for name in _NAMES]
 #: of a worker; from one that names its snapshotter, buildx expects archives, pushes and lists of platforms
 _LABEL = "org.mobyproject.buildkit.worker."
 _CAPABILITIES = (
@@ -76,6 +75,7 @@ class Control:
 
     def __init__(self, builder: Builder, sessions: Sessions, host: Platform, room: str) -> None:
         self._builder = builder
+        self._usage = Usage(builder.cache)
         self._sessions = sessions
         self._host = host
         self._room = room
@@ -90,12 +90,11 @@ class Control:
             f"{control}Status": Method(self._status, ANSWERS, m.STATUS, m.STATUSES),
             f"{control}ListWorkers": Method(self._workers, UNARY, m.EMPTY, m.WORKERS),
             f"{control}Info": Method(self._info, UNARY, m.EMPTY, m.INFO),
-            f"{control}DiskUsage": Method(self._disk_usage, UNARY, m.DISK_USAGE_REQUEST, m.DISK_USAGE),
-            f"{control}Prune": Method(self._prune, ANSWERS, m.PRUNE, m.USAGE),
             f"{control}Session": Method(self._session_here, STREAM, m.BYTES, m.BYTES),
             f"{bridge}Ping": Method(self._ping, UNARY, m.EMPTY, m.PONG),
             f"{bridge}Solve": Method(self._bridge_solve, UNARY, m.BRIDGE_SOLVE, m.BRIDGE_SOLVED),
             f"{bridge}Return": Method(self._return, UNARY, m.RETURN, m.EMPTY),
+            **self._usage.methods(),
             **Histories(self._builder.history, self._builder.tools.content).methods(),
         }
 
@@ -233,7 +232,7 @@ class Control:
     async def _ping(self, call: Any) -> None:
         await call.recv_message()
         caps = [{"ID": name, "Enabled": True} for name in _CAPABILITIES]
-        await call.send_message({"FrontendAPICaps": caps, "LLBCaps": _EXPORTS, "Workers": [self._worker()]})
+        await call.send_message({"FrontendAPICaps": caps, "LLBCaps": _FEATURES, "Workers": [self._worker()]})
 
     async def _workers(self, call: Any) -> None:
         await call.recv_message()
@@ -242,30 +241,14 @@ class Control:
     def _worker(self) -> dict[str, Any]:
         labels = {_LABEL + "executor": "carrack", _LABEL + "snapshotter": "carrack"}
         own = {"Architecture": self._host.architecture, "OS": self._host.os, "Variant": self._host.variant}
-        return {"ID": "carrack", "Labels": labels, "platforms": [own]}
+        return {
+            "ID": "carrack", "Labels": labels, "platforms": [own], "GCPolicy": self._usage.rules(),
+            "BuildkitVersion": _VERSION,
+        }  # fmt: skip
 
     async def _info(self, call: Any) -> None:
         await call.recv_message()
-        await call.send_message(
-            {"buildkitVersion": {"package": "carrack", "version": f"v{__version__}", "revision": ""}}
-        )
-
-    async def _disk_usage(self, call: Any) -> None:
-        await call.recv_message()
-        await call.send_message({"record": [_usage(row) for row in await self._builder.cache.documents()]})
-
-    async def _prune(self, call: Any) -> None:
-        asked = await call.recv_message()
-        before = await self._builder.cache.documents()
-        limits = PruneLimits(asked["all"], asked["reservedSpace"], asked["maxUsedSpace"], asked["minFreeSpace"])
-        filters: dict[str, list[str]] = {}
-        for word in filter(None, ",".join(asked["filter"]).split(",")):
-            key, _, value = word.partition("=")
-            filters.setdefault(key.rstrip("~"), []).append(value)
-        gone = set((await self._builder.cache.prune(limits, filters))["CachesDeleted"] or ())
-        for row in before:
-            if row["ID"] in gone:
-                await call.send_message(_usage(row))
+        await call.send_message({"buildkitVersion": _VERSION})
 
     async def _session_here(self, call: Any) -> None:
         """A session of a client that speaks HTTP/2 from its first byte; others come to ``/session``."""
@@ -292,15 +275,6 @@ def _cache_exports(asked: dict[str, Any]) -> list[CacheAt]:
     """The caches that are to be given. Raises NotSupported, InvalidArgument, before anything is built."""
     listed = (asked.get("Cache") or {}).get("Exports", ())
     return [check_export(CacheAt(each["Type"], each["Attrs"])) for each in listed]
-
-
-def _usage(row: dict[str, Any]) -> dict[str, Any]:
-    seconds = times.parse(row["CreatedAt"]) // 1_000_000_000
-    return {
-        "ID": row["ID"], "InUse": row["InUse"], "Size": row["Size"], "CreatedAt": {"seconds": seconds},
-        "UsageCount": row["UsageCount"], "Description": row["Description"], "RecordType": row["Type"],
-        "Shared": row["Shared"], "Parents": row["Parents"] or [],
-    }  # fmt: skip
 
 
 def _build_id(call: Any) -> str:

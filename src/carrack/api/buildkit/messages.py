@@ -57,9 +57,16 @@ STATUSES = table(
     warnings=(4, VERTEX_WARNING, "list"),
 )  # fmt: skip
 
-WORKER = table(ID=(1, "text"), Labels=(2, "text", "map"), platforms=(3, PLATFORM, "list"))
-WORKERS = table(record=(1, WORKER, "list"))
 VERSION = table(package=(1, "text"), version=(2, "text"), revision=(3, "text"))
+GC_POLICY = table(
+    all=(1, "bool"), keepDuration=(2, "int"), reservedSpace=(3, "int"), filters=(4, "text", "list"),
+    maxUsedSpace=(5, "int"), minFreeSpace=(6, "int"),
+)  # fmt: skip
+WORKER = table(
+    ID=(1, "text"), Labels=(2, "text", "map"), platforms=(3, PLATFORM, "list"), GCPolicy=(4, GC_POLICY, "list"),
+    BuildkitVersion=(5, VERSION),
+)  # fmt: skip
+WORKERS = table(record=(1, WORKER, "list"))
 INFO = table(buildkitVersion=(1, VERSION))
 USAGE = table(
     ID=(1, "text"), Mutable=(2, "bool"), InUse=(3, "bool"), Size=(4, "int"), CreatedAt=(6, TIME), LastUsedAt=(7, TIME),

@@ -26,8 +26,8 @@ from carrack.engine.build import order
 from carrack.engine.build.attesting import Who
 from carrack.engine.build.caching import wanted
 from carrack.engine.build.classic import Classic
+from carrack.engine.build.limits import Limits
 from carrack.engine.build.product import Part, Product
-from carrack.engine.build.prune import Limits
 from carrack.engine.build.recording import Both, Culprit, Recording
 from carrack.engine.images import progress
 from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
@@ -270,16 +270,26 @@ class _Face:
         query = request.query
         limits = Limits(
             every=query.flag("all"),
-            reserved=query.integer("reserved-space") or query.integer("keep-storage") or 0,
-            most=query.integer("max-used-space") or 0,
-            free=query.integer("min-free-space") or 0,
+            reserved=_space(query, "reserved-space") or _space(query, "keep-storage"),
+            most=_space(query, "max-used-space"),
+            free=_space(query, "min-free-space"),
         )
-        return json_response(await self._builder.cache.prune(limits, query.filters()))
+        return json_response(await self._builder.cache.asked(limits, query.filters()))
 
     async def cancel(self, request: Request) -> Response:
         with contextlib.suppress(NotFound):  # it may have ended just now
             self._builder.cancel(request.query.text("id"))
         return Response(200, content_type=JSON)
+
+
+def _space(query: Query, name: str) -> int:
+    try:
+        return query.integer(name) or 0
+    except InvalidArgument:
+        text = query.text(name)
+        raise InvalidArgument(
+            f'{name} is in bytes and expects an integer, got {text}: strconv.Atoi: parsing "{text}": invalid syntax'
+        ) from None
 
 
 def _asked(request: Request) -> order.Asked:

@@ -118,7 +118,8 @@ def _builds(session: "Session", parsed: "Parsed") -> int:
     filters, everything = prune_filters(parsed, session.settings.prune_filters()), parsed.flag("all")
     what = "all build cache" if everything else "all dangling build cache"
     confirm(parsed, f"This will remove {what}.")
-    query = {"all": everything, "filters": filters or None, "keep-storage": parsed.value("keep-storage")}
+    spaces = {name: parsed.value(name) for name, *_ in _SPACES}
+    query = {"all": everything, "filters": filters or None, **spaces}
     answer = system.build_prune(session.daemon, query)
     return _total(_told(answer, "CachesDeleted", "Deleted build cache objects:"))
 
@@ -146,6 +147,12 @@ def _total(space: int) -> int:
     return 0
 
 
+_SPACES = (
+    ("keep-storage", "", "bytes", "Amount of disk space to keep for cache"),
+    ("reserved-space", "", "bytes", "Amount of disk space that the cache has in any case"),
+    ("max-used-space", "", "bytes", "Amount of disk space that the cache may take"),
+    ("min-free-space", "", "bytes", "Amount of disk space that shall be free"),
+)
 CONTAINERS = Command(
     "[OPTIONS]",
     "Remove all stopped containers",
@@ -190,7 +197,7 @@ BUILDS = Command(
         ("all", "a", "bool", "Remove all unused build cache, not just dangling ones"),
         PRUNE_FILTER,
         _FORCE,
-        ("keep-storage", "", "bytes", "Amount of disk space to keep for cache"),
+        *_SPACES,
     ),
     example="carrack builder prune -f --filter until=24h",
 )

@@ -1,4 +1,4 @@
-"""What of the build cache goes: pure rules over its rows, and the hand that removes them.
+"""The rows of the build cache, and the hand that removes them: when asked, and by the rules of the configuration.
 
 Rows are remembered steps, cache mounts and kept contexts. Without more being said, what nobody uses goes; with limits,
 only as much, the longest unused first, as brings the cache under them.
@@ -7,24 +7,29 @@ only as much, the longest unused first, as brings the cache under them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from carrack.engine.build import sieve
 from carrack.engine.build.cache import Entry
 from carrack.engine.build.cachemounts import Kept
 from carrack.engine.build.contexts import Contexts, KeptContext
-from carrack.engine.images.filters import moment
-from carrack.errors import InvalidArgument
+from carrack.engine.build.limits import Limits, choose
+from carrack.engine.build.rules import NONE, Rule, Rules
 from carrack.model import times
 
 if TYPE_CHECKING:
     from carrack.engine.build.cache import Cache
     from carrack.engine.build.cachemounts import CacheMounts
+    from carrack.engine.build.sieve import Test
+    from carrack.engine.events import Events
     from carrack.engine.images.store import ImageStore
 
+log = logging.getLogger(__name__)
+
 Document = dict[str, Any]
-_KNOWN = ("until", "unused-for", "id", "parent", "type", "description", "inuse", "shared", "private", "label", "label!")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,11 @@ class Row:
     parents: tuple[str, ...]
     what: Entry | Kept | KeptContext
 
+    @property
+    def mutable(self) -> bool:
+        """Whether a later build may change it."""
+        return not isinstance(self.what, Entry)
+
     def document(self) -> Document:
         """As BuildCache of the API's definition."""
         return {
@@ -59,61 +69,6 @@ class Row:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """``every``: also what images share. Bytes, 0 for no limit: ``reserved`` is always left; above ``most`` it shrinks;
-    so it does while less than ``free`` is free on the disk."""
-
-    every: bool = False
-    reserved: int = 0
-    most: int = 0
-    free: int = 0
-
-
-def choose(rows: Sequence[Row], limits: Limits, wanted: Callable[[Row], bool], free_now: int) -> list[Row]:
-    """The rows that are to go."""
-    open_to = [row for row in rows if not row.in_use and (limits.every or not row.shared) and wanted(row)]
-    total = sum(row.size for row in rows)
-    if not (limits.reserved or limits.most or limits.free):
-        return open_to
-    gone: list[Row] = []
-    for row in sorted(open_to, key=lambda each: each.last_used):
-        too_much = bool(limits.most) and total > limits.most
-        too_full = bool(limits.free) and free_now < limits.free
-        plain = not limits.most and not limits.free
-        if total <= limits.reserved or not (too_much or too_full or plain):
-            break
-        gone.append(row)
-        total -= row.size
-        free_now += row.size
-    return gone
-
-
-def filtered(filters: Mapping[str, list[str]], now: int) -> Callable[[Row], bool]:
-    """The rows that filters mean. Raises InvalidArgument."""
-    for key in filters:
-        if key not in _KNOWN:
-            raise InvalidArgument(f"invalid filter '{key}'")
-    limits = [moment(text, now) for key in ("until", "unused-for") for text in filters.get(key, ())]
-
-    def matches(row: Row) -> bool:
-        if any(row.last_used > limit for limit in limits):
-            return False
-        fits: dict[str, Callable[[str], bool]] = {
-            "id": lambda text: row.id.startswith(text),
-            "parent": lambda text: any(parent.startswith(text) for parent in row.parents),
-            "type": lambda text: row.kind == text,
-            "description": lambda text: text in row.description,
-        }
-        if any(filters.get(key) and not any(fit(text) for text in filters[key]) for key, fit in fits.items()):
-            return False
-        if filters.get("label"):
-            return False  # nothing here has labels
-        return not (("shared" in filters and not row.shared) or ("private" in filters and row.shared))
-
-    return matches
-
-
 class BuildCache:
     """Shows and prunes it."""
 
@@ -123,13 +78,19 @@ class BuildCache:
         mounts: CacheMounts,
         contexts: Contexts,
         images: ImageStore,
-        free: Callable[[], int] = lambda: 0,
+        events: Events,
+        room: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        rules: Rules = NONE,
     ) -> None:
+        """``room``: the bytes of the disk, and how many of them are free."""
         self.contexts = contexts
         self._cache = cache
         self._mounts = mounts
         self._images = images
-        self._free = free
+        self._events = events
+        self._room = room
+        self._rules = rules
+        self.grown = asyncio.Event()
 
     async def rows(self) -> list[Row]:
         """All there is."""
@@ -143,15 +104,36 @@ class BuildCache:
         """What `system df` shows of builds."""
         return [row.document() for row in await self.rows()]
 
-    async def prune(self, limits: Limits, filters: Mapping[str, list[str]]) -> Document:
-        """Remove what is to go; as BuildPruneResponse of the API."""
-        wanted = filtered(filters, times.now())
-        gone = choose(await self.rows(), limits, wanted, self._free())
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Those by which it is kept small."""
+        return self._rules.on(self._room()[0])
+
+    async def prune(self, limits: Limits, wanted: Test) -> list[Row]:
+        """Remove what is to go, and say what has gone."""
+        return (await self._prune(limits, wanted))[0]
+
+    async def asked(self, limits: Limits, filters: Mapping[str, list[str]]) -> Document:
+        """The same as the API asks for it; BuildPruneResponse. Raises InvalidArgument for filters."""
+        removed, freed = await self._prune(limits, sieve.of_request(filters, times.now()))
+        self._events.publish("builder", "prune", "", {"reclaimed": str(freed)})
+        return {"CachesDeleted": [row.id for row in removed] or None, "SpaceReclaimed": freed}
+
+    async def collect(self) -> None:
+        """Do what the rules say, once."""
+        for number, rule in enumerate(self.rules):
+            removed, freed = await self._prune(rule.limits, rule.test(times.now()))
+            if removed:
+                log.info("build cache: %s records removed by rule %s, %s bytes freed", len(removed), number, freed)
+
+    async def _prune(self, limits: Limits, wanted: Test) -> tuple[list[Row], int]:
+        gone = choose(await self.rows(), limits, wanted, self._room()[1])
+        if not gone:
+            return [], 0
         removed = [row for row in gone if await self._remove(row.what)]
         await self._cache.remove(row.what for row in removed if isinstance(row.what, Entry))
         freed = await self._images.collect()
-        freed += sum(row.size for row in removed if not isinstance(row.what, Entry))
-        return {"CachesDeleted": [row.id for row in removed] or None, "SpaceReclaimed": freed}
+        return removed, freed + sum(row.size for row in removed if not isinstance(row.what, Entry))
 
     async def _remove(self, what: Entry | Kept | KeptContext) -> bool:
         """Whether it is gone, or can go; somebody may have begun to use it."""

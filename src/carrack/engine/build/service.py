@@ -126,6 +126,7 @@ class Builder:
                 yield caches.carried(result) if caches else result
         finally:
             self._going.pop(identity, None)
+            self.cache.grown.set()
             await doer.close()
 
     async def known(self, name: str, platform: Platform) -> Result | None:

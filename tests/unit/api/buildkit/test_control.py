@@ -176,6 +176,9 @@ def test_a_client_that_gives_up(workshop: Workshop) -> None:
     asyncio.run(run())
 
 
+_LIMITS = ("keepDuration", "reservedSpace", "maxUsedSpace", "minFreeSpace")
+
+
 def test_what_there_is(workshop: Workshop) -> None:
     async def run() -> None:
         made = control(workshop)
@@ -185,7 +188,7 @@ def test_what_there_is(workshop: Workshop) -> None:
         for name, message in (
             ("Control/ListWorkers", {}), ("Control/Info", {}), ("Control/DiskUsage", {"filter": []}),
             ("frontend.LLBBridge/Ping", {}),
-            ("Control/Prune", {"all": True, "reservedSpace": 0, "maxUsedSpace": 0, "minFreeSpace": 0, "filter": [""]}),
+            ("Control/Prune", {"all": True, **dict.fromkeys(_LIMITS, 0), "filter": [""]}),
         ):  # fmt: skip
             call = FakeCall(message)
             await methods[f"/moby.buildkit.v1.{name}"].serve(call)

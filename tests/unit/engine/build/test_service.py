@@ -20,6 +20,7 @@ from carrack.engine.build.running import Job
 from carrack.engine.build.scanning import Scanners
 from carrack.engine.build.service import Builder
 from carrack.engine.build.working import Worker
+from carrack.engine.events import Events
 from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import reference
 
@@ -32,7 +33,7 @@ def exporter(workshop: Workshop) -> Exporter:
 def builder(workshop: Workshop, *granted: str) -> Builder:
     export = exporter(workshop)
     cache = BuildCache(
-        workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.contexts, workshop.world.store
+        workshop.cache, CacheMounts(workshop.world.folder / "caches"), workshop.contexts, workshop.world.store, Events()
     )
     granting = frozenset(granted)
     places: Any = Places(workshop.room)
