@@ -13,6 +13,7 @@ divides them. For the rows of images give a docker-archive that neither daemon h
 one that fits (/var/cache/carrack/images/python_3_*.tar). All rows with 20 runs take about an hour; --slow-runs 5 makes
 it a third. A thousand published ports take dockerd minutes.
 
+The rows of builds want `--docker "env DOCKER_CONFIG=DIR docker"` with buildx in that folder's cli-plugins.
 The rows of pulls want a registry that `python -m bench.stock` has filled. Without --podman its rows are left out. With
 rows given, only those; --rows lists them.
 """
@@ -23,6 +24,7 @@ import argparse
 import json
 from pathlib import Path
 
+from bench.builds import Place
 from bench.fleet import leftovers
 from bench.measure import Figures, Pause, lines, measure
 from bench.pulls import Registry
@@ -52,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--compose", type=Path, help="the program docker-compose for the rows of Compose")
     found.add_argument("--ctr", default="", help="containerd's ctr as it is called, for the rows of pulls")
     found.add_argument("--registry", default="", help="HOST:PORT with the images of bench.stock, for the rows of pulls")
+    found.add_argument(
+        "--contexts", default="", help="folder for the rows of builds, with :PATH as podman's mount namespace calls it"
+    )
     found.add_argument("--link", default="", help="device to shape to 100 Mbit/s, such as lo in a namespace of its own")
     found.add_argument("--prefix", default="bench", help="begin of the containers' names (bench)")
     found.add_argument("--json", type=Path, help="keep every figure in this file")
@@ -66,7 +71,8 @@ def main() -> None:
     options = arguments.parse_args()
     pulled = Registry(options.registry, options.link) if options.registry else None
     sizes = (options.count, options.honest, options.seconds, options.archive, options.tools, options.compose, pulled)
-    table = rows(Sizes(*sizes))
+    here, _, podman = options.contexts.partition(":")
+    table = rows(Sizes(*sizes, Place(Path(here), podman or here) if here else None))
     if options.rows:
         print("\n".join(f"{name:12} {row.title}" for name, row in table.items()))
         return
@@ -92,6 +98,13 @@ def main() -> None:
 def _targets(options: argparse.Namespace) -> list[Target]:
     found = [
         Target("dockerd", "dockerd, docker CLI", options.docker, options.peer, options.prefix),
+        Target(
+            "classic",
+            "dockerd, classic builder",
+            f"env DOCKER_BUILDKIT=0 {options.docker}",
+            options.peer,
+            options.prefix,
+        ),
         Target("docker", "carrackd, docker CLI", options.docker, options.ours, options.prefix),
         Target("carrack", "carrackd, our CLI", options.carrack, options.ours, options.prefix),
     ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from bench.counters import host_cpu
 from bench.target import Target
 
-PEERS = ("dockerd", "podman", "ctr", "ctr-erofs")
+PEERS = ("dockerd", "classic", "podman", "ctr", "ctr-erofs")
 """The keys of targets that are not ours."""
 
 Sample = dict[str, float]
@@ -48,13 +48,15 @@ def nothing(_: Target) -> None:
 @dataclass(frozen=True)
 class Row:
     """One row. ``work`` is timed; it may return figures of its own. ``prepare`` and ``clean`` frame all of a target's
-    runs, ``before`` and ``after`` each one; none of these counts. ``goals``: (target's key, metric) → wanted ratio.
-    A ``slow`` row may be run fewer times; ``most`` bounds them where one run is a mean over many containers."""
+    runs, ``before`` and ``after`` each one; none of these counts. ``goals``: (target's key, metric) → wanted ratio to
+    the first peer, ``against``: (target's key, metric, peer's key) → to that one. A ``slow`` row may be run fewer
+    times; ``most`` bounds them where one run is a mean over many containers."""
 
     title: str
     work: Callable[[Target], Sample | None]
     keys: tuple[str, ...] = ("dockerd", "docker")
     goals: dict[tuple[str, str], float] = field(default_factory=dict)
+    against: dict[tuple[str, str, str], float] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = (WALL, CPU)
     prepare: Callable[[Target], None] = nothing
     before: Callable[[Target], None] = nothing
@@ -128,8 +130,10 @@ def _against(row: Row, figures: Figures, key: str, peer: str, medians: Sample) -
     words = []
     for metric in row.metrics:
         ratio = metric.ratio(statistics.median(figures[peer][metric.name]), medians[metric.name])
-        goal = row.goals.get((key, metric.name))
-        wanted = "" if goal is None or peer != _judge(figures) else f" (≥ {goal:g}{'' if ratio >= goal else ' MISSED'})"
+        goal = row.against.get((key, metric.name, peer))
+        if goal is None and peer == _judge(figures):
+            goal = row.goals.get((key, metric.name))
+        wanted = "" if goal is None else f" (≥ {goal:g}{'' if ratio >= goal else ' MISSED'})"
         words.append(f"{metric.name} {ratio:.1f}{wanted}")
     return f"{peer}: {', '.join(words)}"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import application, chatty, commands, copies, crowd, fleet, flows, images, networks, pulls, restart
+from bench import application, builds, chatty, commands, copies, crowd, fleet, flows, images, networks, pulls, restart
 from bench.measure import WALL, Metric, Row, Sample
 from bench.target import Target
 
@@ -18,7 +18,8 @@ _ALL = ("dockerd", "docker", "carrack")
 class Sizes:
     """``count`` containers for the rows of many, ``honest`` for the row of the host's memory, ``seconds`` for each run
     of a rate. ``archive`` is an image to load, ``tools`` one with iperf3 and Python, both docker-archives; ``compose``
-    the program; ``registry`` what is pulled from. The rows that need what is None are left out."""
+    the program; ``registry`` what is pulled from; ``contexts`` where contexts of builds are made. The rows that need
+    what is None are left out."""
 
     count: int
     honest: int
@@ -27,6 +28,7 @@ class Sizes:
     tools: Path | None = None
     compose: Path | None = None
     registry: pulls.Registry | None = None
+    contexts: builds.Place | None = None
 
 
 def rows(sizes: Sizes) -> dict[str, Row]:
@@ -39,6 +41,8 @@ def rows(sizes: Sizes) -> dict[str, Row]:
         found |= _application(sizes.compose)
     if sizes.registry is not None:
         found |= {**_pulls(sizes.registry), **_pushes(sizes.registry)}
+    if sizes.contexts is not None:
+        found |= builds.rows(sizes.contexts)
     if sizes.tools is not None:
         found |= _flows(sizes.tools, sizes.seconds)
     return found

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bench import application, asking, copies, cycles, networks, registry, stock
+from bench import application, asking, builds, copies, cycles, networks, registry, stock
 from bench.counters import host_cpu, pss
 from bench.measure import CPU, WALL, Metric, Pause, Row, lines, measure
 from bench.pulls import Registry
@@ -228,3 +228,38 @@ def test_rows_of_pulls_have_each_peer_of_their_own() -> None:
     figures = {"ctr": {"wall": [9.0], "CPU": [9.0]}, "carrack": {"wall": [3.0], "CPU": [2.0]}}
     targets = [Target("ctr", "containerd", ""), Target("carrack", "ours", "")]
     assert "ctr: wall 3.0, CPU 4.5 (≥ 3)" in lines(table["pull-debian-ctr"], figures, targets)[1]
+
+
+def test_goals_may_be_about_one_peer() -> None:
+    row = Row("work", lambda _: None, against={("docker", "wall", "podman"): 3.0}, metrics=(WALL,))
+    peers = [PEER, Target("podman", "podman", "false"), OURS]
+    figures = {"dockerd": {"wall": [10.0]}, "podman": {"wall": [40.0]}, "docker": {"wall": [10.0]}}
+    assert (
+        lines(row, figures, peers)[-1] == "| work | ours | wall 10.0 ms | dockerd: wall 1.0; podman: wall 4.0 (≥ 3) |"
+    )
+
+
+def test_a_context_is_there_while_targets_need_it_and_changes_when_asked(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    tool = tmp_path / "tool"
+    tool.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    tool.chmod(0o755)
+    (tmp_path / "contexts").mkdir()
+    project = builds.Project(builds.Place(tmp_path / "contexts", "/there"), builds.SIX)
+    ours, theirs = Target("carrack", "ours", str(tool)), Target("podman", "podman", str(tool))
+    project.prepare(ours)
+    project.prepare(theirs)
+    (folder,) = (tmp_path / "contexts").iterdir()
+    assert len(list(folder.rglob("f*"))) == 8
+    before = (folder / "src" / "d0" / "f0").read_bytes()
+    project.change(ours)
+    assert (folder / "src" / "d0" / "f0").read_bytes() != before
+    project.cold(theirs)
+    project.clean(ours)
+    project.clean(theirs)
+    assert list((tmp_path / "contexts").iterdir()) == []
+    assert told.read_text().splitlines()[:3] == [
+        f"build -t bench-built-carrack {folder}",
+        f"build -t bench-built-podman /there/{folder.name}",
+        f"build --no-cache -t bench-built-podman /there/{folder.name}",
+    ]
