@@ -283,12 +283,19 @@ def test_nft_reads_what_we_mean(case: str) -> None:
         if os.environ.get("UPDATE_GOLDEN"):
             golden.parent.mkdir(exist_ok=True)
             golden.write_text(listed)
+        told, unreadable = _parted(golden.read_text())
         with Namespace() as other:
-            assert listed == other.run(functools.partial(_read_back, family, golden))
+            assert _parted(listed) == (other.run(functools.partial(_read_back, family, told)), unreadable)
 
 
-def _read_back(family: str, golden: Path) -> str:
-    nft("-f", str(golden))
+def _parted(listing: str) -> tuple[str, list[str]]:
+    """What nft can read again, and its lines about bytes for which it has no name, which it cannot."""
+    lines = listing.splitlines(keepends=True)
+    return "".join(line for line in lines if "@th," not in line), [line for line in lines if "@th," in line]
+
+
+def _read_back(family: str, listing: str) -> str:
+    nft("-f", "-", stdin=listing)
     return _ordered(nft("list", "table", family, "carrack"))
 
 
@@ -301,6 +308,6 @@ def _ordered(listing: str) -> str:
     return re.sub(r"elements = \{ (.*?) \}", lines, listing, flags=re.S)
 
 
-def nft(*arguments: str) -> str:
+def nft(*arguments: str, stdin: str = "") -> str:
     """What the nft program prints; its words differ by version, so both sides of a comparison are its own."""
-    return subprocess.run(["nft", *arguments], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["nft", *arguments], check=True, capture_output=True, text=True, input=stdin).stdout
