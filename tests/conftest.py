@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 
 import pytest
-from tests.leaks import left_behind, snapshot
+from tests.leaks import Fact, left_behind, snapshot
+
+_BEFORE = pytest.StashKey[frozenset[Fact]]()
+_LEFT = pytest.StashKey[list[Fact]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what is generated now to tests/golden")
     parser.addoption("--leaks", action="store_true", help="fail when this run leaves anything on the machine")
+
+
+def pytest_configure() -> None:
+    for name in ("COLUMNS", "LINES"):  # set by Python's readline; programs that tests start would keep to them
+        os.environ.pop(name, None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's background job
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what the tests start would ignore it, too
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,16 +53,25 @@ def _is_for_ours(item: pytest.Item) -> bool:
     return isinstance(item, pytest.Function) and "carrack" in item.name.partition("[")[2]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def nothing_is_left_behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Being the first fixture of all it ends last; what is left is an error of the run, and named."""
-    if not request.config.getoption("--leaks"):
-        yield
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.getoption("--leaks") and not hasattr(session.config, "workerinput"):  # of pytest-xdist's workers
+        session.config.stash[_BEFORE] = snapshot()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What is left when all workers have ended, and so all that tests share, is an error of the run."""
+    if (before := session.config.stash.get(_BEFORE, None)) is None:
         return
-    marks = [str(tmp_path_factory.getbasetemp())]
-    before = snapshot(marks)
-    yield
-    left = left_behind(before, lambda: snapshot(marks))
+    marks = [str(session.config._tmp_path_factory.getbasetemp())]  # type: ignore[attr-defined]
+    left = session.config.stash[_LEFT] = left_behind(before, lambda: snapshot(marks))
     if left:
-        lines = "\n".join(f"  {kind}: {what}" for kind, what in left)
-        pytest.fail(f"the tests left behind:\n{lines}", pytrace=False)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Leftovers are named in the very last lines, for it is these that a record of a run keeps."""
+    yield
+    for kind, what in terminalreporter.config.stash.get(_LEFT, []):
+        terminalreporter.write_line(f"ERROR the tests left behind a {kind}: {what}", red=True)

@@ -1,4 +1,4 @@
-"""What the tests could leave on the machine: looked at before the first test and after the last.
+"""What the tests could leave on the machine: looked at before the first test and after the last of all processes.
 
 A test that forgets a mount or a process passes, and the tenth run of it fails on another machine; so leftovers are a
 failure of their own. Only what bears a name of ours counts, since a machine has other users. The host's end of a
@@ -21,7 +21,8 @@ Fact = tuple[str, str]
 
 #: Names that the tests and the product give: carrack…, crk…
 OURS = r"carrack|\bcrk"
-_TEST_RUN = re.compile(r"\bpytest\b")
+#: By module or by program, not merely below the directory of a run; and what boots a guest
+_TEST_RUN = re.compile(r"(^| |/)(pytest|tests\.guest)( |$)")
 _NUMBER = re.compile(r"\d{3,}")
 #: The standard library's own, which ends with the interpreter that runs the tests
 _HELPER = "multiprocessing.resource_tracker"
@@ -71,7 +72,7 @@ def left_behind(
 
 
 def other_runs() -> set[str]:
-    """Process ids of other pytest runs on this machine, and of all that descends from them."""
+    """Process ids of other test runs on this machine, and of all that descends from them."""
     parents = _parents()
     own = set(_line(str(os.getpid()), parents))
     runs = {pid for pid, words in _commands() if _TEST_RUN.search(words)} - own

@@ -69,6 +69,42 @@ def test_other_runs_are_found_with_their_descendants() -> None:
     assert str(os.getpid()) not in other_runs()
 
 
+def test_what_a_test_starts_is_no_run_because_its_files_are_of_one() -> None:
+    words = [sys.executable, "-c", "input()", "/var/tmp/pytest-of-root/pytest-1/daemon0/data"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
+        assert str(process.pid) not in other_runs()
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("processes", [[], ["-n", "2", "--dist", "loadfile"]], ids=["one", "two"])
+def test_a_run_whose_tests_leave_something_fails_and_names_it_last(tmp_path: Path, processes: list[str]) -> None:
+    left = Path("/tmp", f"{NAME}-{len(processes)}")
+    for name in ("one", "other"):
+        (tmp_path / f"test_{name}.py").write_text("def test_passes(): pass\n")
+    (tmp_path / "test_leaves.py").write_text(f"def test_leaves():\n    open({str(left)!r}, 'w').close()\n")
+    (tmp_path / "conftest.py").write_text("from tests import leaks; leaks.left_behind.__kwdefaults__['seconds'] = 0.5")
+    options = [
+        "-p",
+        "tests.conftest",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(tmp_path),
+        "--leaks",
+    ]
+    words = [sys.executable, "-m", "pytest", *options, *processes, str(tmp_path)]
+    try:
+        done = subprocess.run(words, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
+    finally:
+        left.unlink()
+    assert done.returncode == 1, done
+    summary, *last = reversed(done.stdout.splitlines())
+    assert "3 passed" in summary
+    assert f"ERROR the tests left behind a file: {left}" in last
+
+
 def test_a_directory_of_the_run_is_seen_by_its_mark() -> None:
     before = snapshot([NAME])
     path = Path("/tmp", f"other-{NAME}")

@@ -54,7 +54,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the guest ends with us
     try:
         kernel = kernels.kernel(arguments.kernel, kernels.default_cache())
-        with tempfile.TemporaryDirectory(prefix="crk-guest-", dir=os.environ.get("TMPDIR", "/var/tmp")) as work:
+        with tempfile.TemporaryDirectory(
+            prefix=f"crk-guest-{os.getpid()}-", dir=os.environ.get("TMPDIR", "/var/tmp")
+        ) as work:
             answer = Machine(kernel, Path(work)).run(_job(arguments), arguments.seconds)
     except kernels.Lacking as lacking:
         print(f"SKIPPED: the tests in a guest with cgroup v2: {lacking}", file=sys.stderr)

@@ -19,6 +19,8 @@ from carrack.oci import media_types
 from carrack.registry import paging
 from carrack.registry.repository import Repository
 
+pytestmark = pytest.mark.alone
+
 GIB = 1 << 30
 MOST = 64 << 10  # KiB that the process may grow by
 DIGEST = "sha256:" + "0" * 64

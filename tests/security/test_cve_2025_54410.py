@@ -43,7 +43,11 @@ def test_without_the_rules_networks_are_open_to_each_other() -> None:
 
 @own_network
 @pytest.mark.skipif(not shutil.which("nft"), reason="the nft program is not installed")
-@pytest.mark.parametrize("theft", ["flush ruleset", f"flush table ip6 {TABLE}", f"delete table ip {TABLE}"])
+@pytest.mark.parametrize(
+    "theft",
+    ["flush ruleset", f"flush table ip6 {TABLE}", f"delete table ip {TABLE}"],
+    ids=["ruleset", "content", "table"],
+)
 def test_they_are_closed_again_at_once(theft: str, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(site: Site) -> None:
         a, b = await site.container("a", ONE), await site.container("b", TWO)

@@ -20,6 +20,8 @@ from carrack.registry.failures import Interrupted
 from carrack.registry.head import Malformed
 from carrack.registry.repository import Repository
 
+pytestmark = pytest.mark.alone
+
 GIB = 1 << 30
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 DATA = bytes(range(256)) * 400

@@ -40,6 +40,7 @@ def test_platform_and_no_name(world: World) -> None:
 @pytest.mark.parametrize(
     ("data", "options"),
     [(ROOT[:700], {}), (b"no tar" * 200, {}), (gzip.compress(ROOT)[:-9], {}), (ROOT, {"instructions": ["RUN x"]})],
+    ids=["cut", "no tar", "cut gzip", "instruction"],
 )
 def test_bad_input_leaves_nothing(world: World, data: bytes, options: Any) -> None:
     with pytest.raises(InvalidArgument):
