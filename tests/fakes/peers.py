@@ -1,7 +1,7 @@
 """Foreign programs that speak to registries, in namespaces of their own, and our registry in their network.
 
-``CARRACK_TEST_PODMAN_ROOT`` names the root file system that has them (skopeo, podman, buildah, dockerd, nginx); without
-it the machine's own are taken. What they write ends with the namespaces.
+The root file system that has them (skopeo, podman, buildah, dockerd, nginx) is that of tests/fakes/podman.py. What they
+write ends with the namespaces.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.fakes.podman import ENTER
+from tests.fakes.podman import ENTER, root_of_others
 
 import carrack
 
@@ -28,7 +28,7 @@ _PATIENCE = 30.0
 
 def root_with(*programs: str) -> str:
     """The root file system that has these; skips the test by their names when there is none."""
-    root = os.environ.get("CARRACK_TEST_PODMAN_ROOT", "/")
+    root = root_of_others()
     path = os.pathsep.join(f"{root}/{folder}" for folder in ("usr/bin", "usr/sbin", "usr/local/bin"))
     missing = [program for program in programs if not shutil.which(program, path=path)]
     if missing:

@@ -1,6 +1,7 @@
 """A real podman in namespaces of its own, whose OCI runtime is this source tree's carrack-runtime.
 
-``CARRACK_TEST_PODMAN_ROOT`` names a root file system that has podman; without it the machine's own podman is taken.
+``CARRACK_TEST_PODMAN_ROOT`` names a root file system that has podman; without it that of other engines is taken
+(``CARRACK_PEERS``), and where there is none the machine's own podman.
 Its storage, its run directories and its network end with the namespaces.
 """
 
@@ -47,9 +48,15 @@ raise SystemExit(main())
 """
 
 
+def root_of_others() -> str:
+    """The root file system that has other engines and clients."""
+    peers = os.path.join(os.environ.get("CARRACK_PEERS", "/opt/peers"), "root")
+    return os.environ.get("CARRACK_TEST_PODMAN_ROOT") or (peers if os.path.isdir(peers) else "/")
+
+
 def podman_root() -> str:
     """The root file system that has podman; skips the test when there is none."""
-    root = os.environ.get("CARRACK_TEST_PODMAN_ROOT", "/")
+    root = root_of_others()
     if shutil.which("podman", path=os.pathsep.join(f"{root}/{folder}" for folder in ("usr/bin", "usr/local/bin"))):
         return root
     pytest.skip("podman is not installed (CARRACK_TEST_PODMAN_ROOT can name a root file system that has it)")
