@@ -51,9 +51,10 @@ def plain() -> None:
         assert container.exec(["sh", "-c", "echo $A; cat /www/copied"]).output == b"b\ncopied"
         assert container.exec("df -k /scratch").exit_code == 0
         assert container.get_wrapped_container().labels["org.testcontainers.session-id"]
-        target = Path(tempfile.mkdtemp(), "back")
-        container.copy_from_container("/www/copied", target)
-        assert target.read_text() == "copied"
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder, "back")
+            container.copy_from_container("/www/copied", target)
+            assert target.read_text() == "copied"
     talker = DockerContainer("busybox").with_command("sh -c 'sleep 0.3; echo ready; sleep 600'")
     with talker.waiting_for(LogMessageWaitStrategy("ready")) as container:
         assert container.get_logs() == (b"ready\n", b"")
