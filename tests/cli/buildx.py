@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Cli, DaemonProcess, api
+from tests.cli.built import forget_builds
+from tests.cli.running import Cli, DaemonProcess
 
 _PLACES = (
     os.environ.get("CARRACK_TEST_BUILDX", ""),
@@ -53,8 +54,4 @@ def buildx(daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path, plugi
         return done
 
     yield run
-    base = docker("images", "-q", image).stdout.strip()
-    for identity in docker("images", "-aq").stdout.split():
-        if identity != base:
-            docker("rmi", "-f", identity, check=False)
-    api(daemon, "POST", "/build/prune?all=1")
+    forget_builds(daemon, docker, image)

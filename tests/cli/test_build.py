@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.cli.built import forget_builds
 from tests.cli.running import Cli, CommandLine, DaemonProcess, Result, api
 
 pytestmark = pytest.mark.root
@@ -35,11 +36,7 @@ def build(
         return cli("build", *words, str(context), check=check)
 
     yield run
-    base = cli("images", "-q", image).stdout.strip()
-    for identity in cli("images", "-aq").stdout.split():
-        if identity != base:
-            cli("rmi", "-f", identity, check=False)
-    api(daemon, "POST", "/build/prune?all=1")
+    forget_builds(daemon, cli, image)
     _, answer = api(daemon, "GET", "/system/df?type=build-cache")
     assert json.loads(answer)["BuildCache"] == []
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Cli, CommandLine, DaemonProcess, api
+from tests.cli.built import forget_builds, forget_steps
+from tests.cli.running import Cli, CommandLine, DaemonProcess
 from tests.fakes.registry import FakeRegistry
 
 pytestmark = pytest.mark.root
@@ -27,15 +28,7 @@ def context(daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path) -> I
     (tmp_path / "context" / "Dockerfile").write_text(TEXT)
     (tmp_path / "context" / "f").write_text("f")
     yield str(tmp_path / "context")
-    base = docker("images", "-q", image).stdout.strip()
-    for identity in docker("images", "-aq").stdout.split():
-        if identity != base:
-            docker("rmi", "-f", identity, check=False)
-    _forget(daemon)
-
-
-def _forget(daemon: DaemonProcess) -> None:
-    api(daemon, "POST", "/build/prune?all=1")
+    forget_builds(daemon, docker, image)
 
 
 @pytest.mark.census("image build --cache-from")
@@ -54,7 +47,7 @@ def test_caches_of_our_command(context: str, docker: Cli, daemon: DaemonProcess,
         identity = docker("inspect", "-f", "{{.Id}}", f"{name}:1").stdout
         docker("rmi", "-f", f"{name}:1")
         for source, count in ((f"type=local,src={place}", 4), (f"{name}:c", 4), (f"{name}:1", 3)):
-            _forget(daemon)
+            forget_steps(daemon)
             shown = ours("build", "--cache-from", source, "-t", "again:1", context).stdout
             assert shown.count("Using cache") == count, shown
             if count == 4:
@@ -80,7 +73,7 @@ def test_images_as_caches_of_the_classic_request(
     monkeypatch.setenv("DOCKER_BUILDKIT", "0")
     made = docker("build", "--target", "one", "-t", "old:1", context).stdout
     assert "Using cache" not in made
-    _forget(daemon)
+    forget_steps(daemon)
     again = docker("builder", "build", "--cache-from", "old:1", "--cache-from", "none:1", "-t", "new:1", context).stdout
     assert again.count("Using cache") == 1
     assert (

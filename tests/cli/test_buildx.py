@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.buildx import Buildx
-from tests.cli.running import Cli, DaemonProcess, api
+from tests.cli.built import forget_steps
+from tests.cli.running import Cli, DaemonProcess
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.registry_faults import Fault
 
@@ -229,10 +230,6 @@ RUN echo on top
 """
 
 
-def _forget(daemon: DaemonProcess) -> None:
-    api(daemon, "POST", "/build/prune?all=1")
-
-
 def test_caches_that_travel(buildx: Buildx, daemon: DaemonProcess, docker: Cli, tmp_path: Path) -> None:
     place = tmp_path / "cache"
     with FakeRegistry() as registry:
@@ -248,7 +245,7 @@ def test_caches_that_travel(buildx: Buildx, daemon: DaemonProcess, docker: Cli, 
         made = docker("run", "--rm", f"{name}:1", "cat", "/copied").stdout
         docker("rmi", "-f", f"{name}:1")
         for source, count in ((f"type=local,src={place}", 3), (f"{name}:c", 3), (f"{name}:1", 2)):
-            _forget(daemon)
+            forget_steps(daemon)
             shown = buildx(CACHED, "--cache-from", source, "--load", "-t", "again:1").stderr
             assert shown.count("CACHED") == count, shown
             assert docker("run", "--rm", "again:1", "cat", "/copied").stdout == made
@@ -260,7 +257,7 @@ def test_a_cache_of_several_platforms(buildx: Buildx, daemon: DaemonProcess, tmp
     text = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /f\nWORKDIR /w"
     files = {"amd64": "a", "arm64": "b"}
     buildx(text, *words, "--cache-to", f"type=local,dest={tmp_path / 'cache'},mode=max", **files)
-    _forget(daemon)
+    forget_steps(daemon)
     assert (
         buildx(text, *words, "--cache-from", f"type=local,src={tmp_path / 'cache'}", **files).stderr.count("CACHED")
         == 4
@@ -275,7 +272,7 @@ def test_a_cache_of_bake(buildx: Buildx, daemon: DaemonProcess, plugins: Path, t
     command = ["docker", "buildx", "bake", "--progress", "plain", "--allow", f"fs={tmp_path}", "-f", "bake.json"]
     counts = []
     for _ in range(2):
-        _forget(daemon)
+        forget_steps(daemon)
         done = subprocess.run(
             command, env={**daemon.environment, "DOCKER_CONFIG": str(plugins)}, cwd=tmp_path, capture_output=True,
             text=True, timeout=120,

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.cli.buildx import buildx, plugins
+from tests.cli.built import forget_builds
 from tests.cli.conftest import daemon, docker, image
-from tests.cli.running import Cli, DaemonProcess, Result, api
+from tests.cli.running import Cli, DaemonProcess, Result
 
 __all__ = ["build", "buildx", "daemon", "docker", "image", "plugins"]
 
@@ -20,8 +21,4 @@ def build(docker: Cli, daemon: DaemonProcess, image: str) -> Iterator[Callable[.
         return docker("build", *words, "-", stdin=text, check=check)
 
     yield run
-    base = docker("images", "-q", image).stdout.strip()
-    for identity in docker("images", "-aq").stdout.split():
-        if identity != base:
-            docker("rmi", "-f", identity, check=False)
-    api(daemon, "POST", "/build/prune?all=1")
+    forget_builds(daemon, docker, image)
