@@ -112,6 +112,17 @@ def test_conditions_of_wait(docker: Cli, image: str, condition: str) -> None:
     assert status in (400, 404), answer
 
 
+def test_one_that_removed_itself_can_still_be_waited_for(docker: Cli, image: str) -> None:
+    ids = [docker("run", "-d", "--rm", image, "sh", "-c", f"exit {code}").stdout.strip() for code in (0, 5)]
+    eventually(lambda: not docker("ps", "-aq").stdout)
+    for identity, code in zip(ids, (0, 5), strict=True):
+        for query in ("", "?condition=not-running", "?condition=removed"):
+            status, answer = api(docker.daemon, "POST", f"/containers/{identity}/wait{query}")
+            assert (status, json.loads(answer)) == (200, {"StatusCode": code})
+        assert api(docker.daemon, "POST", f"/containers/{identity}/wait?condition=next-exit")[0] == 404
+        assert api(docker.daemon, "GET", f"/containers/{identity}/json")[0] == 404
+
+
 def test_parameters_of_removal(docker: Cli, image: str) -> None:
     docker("run", "-d", "--name", "gone", "-v", "/anonymous", image, "sleep", "100")
     assert api(docker.daemon, "DELETE", "/containers/gone?link=1")[0] == 500

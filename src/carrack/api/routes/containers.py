@@ -185,8 +185,11 @@ class _Face:
         return empty(200)
 
     async def wait(self, request: Request) -> Response:
-        c = self._s.store.find(request.path["id"])
         condition = request.query.text("condition", "not-running") or "not-running"
+        departed = self._s.store.departed.get(request.path["id"])
+        if departed is not None and condition in ("not-running", "removed"):
+            return json_response({"StatusCode": departed})
+        c = self._s.store.find(request.path["id"])
         if condition not in ("not-running", "next-exit", "removed"):
             raise InvalidArgument(f'invalid condition: "{condition}"')
         ended = c.wait(condition)

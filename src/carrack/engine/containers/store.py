@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_REMEMBERED = 1024
+
 
 class ContainerStore:
     """The index in memory and the records behind it."""
@@ -27,6 +29,9 @@ class ContainerStore:
         self._unreadable: set[str] = set()
         self.transient: set[str] = set()
         """The ids of what runs as a container, but has no record: see `transient`."""
+        self.departed: dict[str, int] = {}
+        """Id to exit code of the last containers that were removed by themselves, the oldest first. A client that runs
+        one starts it with one request and waits with the next, and a short one has gone in between."""
 
     def load(self) -> None:
         """Read every record; one that cannot be understood is reported and left as it is, and shown as a dead container
@@ -129,3 +134,7 @@ class ContainerStore:
         self._by_id.pop(container.id, None)
         revision.changed()
         self.release(container.name)
+        if container.host_config.get("AutoRemove") and container.state.started_at:
+            self.departed[container.id] = container.state.exit_code
+            if len(self.departed) > _REMEMBERED:
+                del self.departed[next(iter(self.departed))]

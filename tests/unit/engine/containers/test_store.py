@@ -137,3 +137,21 @@ def test_delete_forgets() -> None:
         store.reserve(c.name, "other")
 
     run(main)
+
+
+def test_exit_codes_of_those_that_removed_themselves_are_kept_for_a_while() -> None:
+    async def main() -> None:
+        store, _ = new()
+        for number in range(0x100, 0x100 + 1030):
+            c = container(number)
+            c.host_config["AutoRemove"], c.state.exit_code = number != 0x110, number % 7
+            c.state.started_at = 1
+            await store.add(c)
+            await store.delete(c)
+        assert len(store.departed) == 1024
+        assert container(0x110).id not in store.departed
+        assert container(0x100).id not in store.departed
+        last = 0x100 + 1029
+        assert store.departed[container(last).id] == last % 7
+
+    run(main)
