@@ -184,9 +184,12 @@ class _Run:
 
     async def do(self, note: Note, vertex: Vertex) -> Entry:
         doer = self._doer
-        await asyncio.to_thread(emulation.check, self._below.platform, doer._request.build_platform)
+        inside = await asyncio.to_thread(emulation.check, self._below.platform, doer._request.build_platform)
         async with doer._mounter.open(self._step, self._files_of, doer._request) as (bounds, env):
             job = doer.job(self._step, self._below, bounds, env)
-            return await doer._worker.run(
-                note, job, lambda stream, data: doer._progress.log(vertex, stream, data), doer._request.epoch
-            )
+            try:
+                return await doer._worker.run(
+                    note, job, lambda stream, data: doer._progress.log(vertex, stream, data), doer._request.epoch
+                )
+            except InvalidArgument as error:
+                raise emulation.explained(error, inside) from error

@@ -26,37 +26,61 @@ _MACHINES = {
 _ALSO = {"amd64": ("386",), "arm64": ("arm",)}
 
 
-def check(wanted: Platform, host: Platform, registered: Path = REGISTERED) -> None:
-    """Raise InvalidArgument, with what to do, when programs for a platform cannot run here."""
+def check(wanted: Platform, host: Platform, registered: Path = REGISTERED) -> str:
+    """Raise InvalidArgument, with what to do, when programs for a platform cannot run here.
+
+    Returns the path of the emulator where the kernel looks for it among the program's own files, else "".
+    """
     if wanted.os != host.os:
         raise InvalidArgument(f"programs for {wanted} do not run on {host}")
     if wanted.architecture in (host.architecture, *_ALSO.get(host.architecture, ())):
-        return
-    if not emulated(wanted.architecture, registered):
+        return ""
+    found = emulators(wanted.architecture, registered)
+    if not found:
         raise InvalidArgument(
             f"programs for {wanted} do not run on {host}: no emulator is registered for {wanted.architecture}; "
             "install qemu-user-static, which registers itself with binfmt_misc, or build without RUN for that platform"
         )
+    return "" if "" in found else found[0]
 
 
-def emulated(architecture: str, registered: Path = REGISTERED) -> bool:
-    """Whether an emulator is registered, and enabled."""
+def explained(error: InvalidArgument, inside: str) -> InvalidArgument:
+    """The error of a program that was not found, where it may be its emulator that was not."""
+    if not inside or "no such file" not in str(error):
+        return error
+    return InvalidArgument(
+        f"{error}: its emulator {inside} is not in the image, and was registered with binfmt_misc without the flag F, "
+        "which would keep it open for all"
+    )
+
+
+def emulators(architecture: str, registered: Path = REGISTERED) -> list[str]:
+    """Of each emulator that is registered and enabled the path that a container must have it at: "" with the flag F,
+    by which the kernel holds it open."""
     machine = _MACHINES.get(architecture)
     try:
         entries = [entry for entry in registered.iterdir() if entry.name not in ("register", "status")]
     except OSError:  # not mounted: none is
-        return False
-    return machine is not None and any(_machine(entry) == machine for entry in entries)
+        return []
+    found = [_read(entry) for entry in entries] if machine else []
+    return ["" if "F" in each["flags:"] else each["interpreter"] for each in found if _machine(each) == machine]
 
 
-def _machine(entry: Path) -> tuple[int, int] | None:
-    """For which machine's programs an enabled entry is; None for other files."""
+def _read(entry: Path) -> dict[str, str]:
+    """What an entry says, by its first words; those that are always there are."""
     try:
         lines = entry.read_text().splitlines()
-        values = dict(line.partition(" ")[::2] for line in lines)
-        magic = bytes.fromhex(values.get("magic", ""))
     except (OSError, ValueError):
+        lines = []
+    return {"flags:": "", "interpreter": "", **dict(line.partition(" ")[::2] for line in lines)}
+
+
+def _machine(entry: dict[str, str]) -> tuple[int, int] | None:
+    """For which machine's programs an enabled entry is; None for other files."""
+    try:
+        magic = bytes.fromhex(entry.get("magic", ""))
+    except ValueError:
         return None
-    if lines[:1] != ["enabled"] or values.get("offset") != "0" or magic[:4] != _ELF or len(magic) < 20:
+    if "enabled" not in entry or entry.get("offset") != "0" or magic[:4] != _ELF or len(magic) < 20:
         return None
     return magic[5], int.from_bytes(magic[18:20], "little" if magic[5] == _LITTLE else "big")

@@ -32,15 +32,27 @@ def test_who_does(tmp_path: Path) -> None:
     (tmp_path / "status").write_text("enabled")
     (tmp_path / "python").write_text("enabled\ninterpreter /usr/bin/python\nflags: \noffset 0\nmagic 6f0d0d0a\n")
     (tmp_path / "qemu").write_text(ENTRY.format("disabled"))
-    assert not emulation.emulated("arm64", tmp_path)
+    assert not emulation.emulators("arm64", tmp_path)
     (tmp_path / "qemu").write_text(ENTRY.format("enabled"))
-    emulation.check(ARM64, AMD64, tmp_path)
-    assert not emulation.emulated("riscv64", tmp_path)
+    assert emulation.check(ARM64, AMD64, tmp_path) == ""
+    assert not emulation.emulators("riscv64", tmp_path)
     (tmp_path / "s390x").write_text(S390X.format("enabled"))
-    assert emulation.emulated("s390x", tmp_path)
+    assert emulation.emulators("s390x", tmp_path) == [""]
+
+
+def test_where_the_kernel_looks_for_it(tmp_path: Path) -> None:
+    inside = "/usr/libexec/qemu-binfmt/aarch64-binfmt-P"
+    (tmp_path / "qemu").write_text(ENTRY.format("enabled").replace("POCF", "POC"))
+    assert emulation.check(ARM64, AMD64, tmp_path) == inside
+    missing, other = InvalidArgument("exec /bin/sh: no such file or directory"), InvalidArgument("no user x")
+    assert f"its emulator {inside} is not in the image" in str(emulation.explained(missing, inside))
+    assert emulation.explained(missing, "") is missing
+    assert emulation.explained(other, inside) is other
+    (tmp_path / "second").write_text(ENTRY.format("enabled"))
+    assert emulation.check(ARM64, AMD64, tmp_path) == ""
 
 
 def test_other_systems(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="windows"):
         emulation.check(Platform("windows", "amd64"), AMD64, tmp_path)
-    assert not emulation.emulated("vax", tmp_path)
+    assert not emulation.emulators("vax", tmp_path)
