@@ -32,13 +32,15 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     """Addresses: an archive, a Dockerfile, a repository."""
     folder = tmp_path_factory.mktemp("elsewhere")
     files = {"/c.tgz": _tar({"Dockerfile": TEXT, "f": "far", ".dockerignore": "f\n"}), "/d": b"FROM scratch\nENV A=1\n"}
+    files["/bad"] = b"FROM scratch\nMAINTAINER me\n"
     with web(files) as address, git_daemon(folder / "repos") as git:
         made = Repository(folder / "repos" / "r.git")
         made.commit({"Dockerfile": TEXT, "sub/Dockerfile": TEXT, "sub/in": "x"})
         made.git("checkout", "-q", "-b", "side")
-        made.commit({"side": "x"})
+        made.commit({"side": "x", "sub/Dockerfile": "FROM scratch AS first\nFROM scratch\n"})
         made.git("checkout", "-q", "main")
-        yield {"tar": f"{address}/c.tgz", "file": f"{address}/d", "none": f"{address}/none", "git": f"{git}/r.git"}
+        web_names = {"tar": "c.tgz", "file": "d", "none": "none", "bad": "bad"}
+        yield {"git": f"{git}/r.git", **{name: f"{address}/{file}" for name, file in web_names.items()}}
 
 
 BUILDS = [
@@ -94,7 +96,26 @@ def test_an_archive_on_standard_input_and_named_contexts(
     assert (out / "d").read_text() == "FROM scratch\nENV A=1\n"
 
 
-def test_questions_are_asked_of_what_is_here(places: dict[str, str], daemon: DaemonProcess) -> None:
-    refused = CommandLine("carrack", daemon)("build", "--check", places["tar"], check=False)
-    assert refused.returncode == 1
-    assert "download or clone" in refused.stderr
+def test_questions_are_asked_of_what_is_elsewhere(places: dict[str, str], daemon: DaemonProcess) -> None:
+    ours = CommandLine("carrack", daemon)
+    archive = _tar({"Dockerfile": "FROM scratch AS packed\n", "other/File": "FROM scratch\nMAINTAINER me\n"})
+    found = ours("build", "--check", places["bad"], check=False)
+    assert (found.returncode, "WARNING: MaintainerDeprecated" in found.stdout) == (1, True)
+    assert "no warnings" in ours("build", "--check", places["tar"]).stdout
+    assert "first" in ours("build", "--call=targets", places["git"] + "#side:sub").stdout
+    assert "packed" in ours("build", "--call=targets", "-", stdin=archive).stdout
+    assert ours("build", "--check", "-f", "other/File", "-", stdin=archive, check=False).returncode == 1
+    refused = ours("build", "--check", places["none"], check=False)
+    assert "the server answered 404" in refused.stderr
+    refused = ours("build", "--check", "-f", "none", places["git"], check=False)
+    assert "Cannot locate specified Dockerfile: none" in refused.stderr
+
+
+def test_how_far_a_download_is(places: dict[str, str], daemon: DaemonProcess) -> None:
+    """As dockerd's classic builder says it; with the whole, which that does not know."""
+    _, answer = api(daemon, "POST", f"/build?remote={places['file']}")
+    first = json.loads(answer.splitlines()[0])
+    assert (first["id"], first["status"]) == ("Downloading context", places["file"])
+    assert first["progressDetail"] == {"current": 21, "total": 21}
+    _, answer = api(daemon, "POST", f"/build?q=1&remote={places['file']}")
+    assert list(json.loads(answer)) == ["stream"]

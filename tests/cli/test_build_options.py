@@ -83,7 +83,7 @@ def test_what_its_programs_may_use(cli: Cli, daemon: DaemonProcess, tmp_path: Pa
     assert "\n77\n" in shown
 
 
-@marked("no-cache", "quiet", "rm", "force-rm", "compress", "pull", "platform", "disable-content-trust")
+@marked("no-cache", "quiet", "pull", "platform")
 def test_how_it_is_built(docker: Cli, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY f /f\nRUN date +%s%N > /now\n")
     (tmp_path / "f").write_text("x" * 100_000)

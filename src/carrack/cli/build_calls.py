@@ -1,8 +1,10 @@
-"""Questions to a Dockerfile instead of a build: its checks, its targets, what a target takes. No daemon is needed.
+"""Questions to a Dockerfile instead of a build: its checks, its targets, what a target takes. No daemon is needed
+but for a context that lies elsewhere, or is an archive: it gives the Dockerfile out of that.
 
 Where one answers it is asked for the variables of base images; undefined ones are not told where nobody knows.
 """
 
+import binascii
 import os
 import sys
 
@@ -19,7 +21,7 @@ from carrack.errors import CarrackError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
     from carrack.cli.command import Session
@@ -35,12 +37,11 @@ _CONTEXT = 2
 def answer(session: "Session", call: str, source: str, dockerfile: str, given: "Mapping[str, str]", target: str) -> int:
     """Answer ``check``, ``outline`` or ``targets``, with ``,format=json`` behind it or without; the exit code.
 
-    ``source`` is the context's folder, or ``-`` for a Dockerfile on standard input; ``dockerfile`` what -f said.
+    ``source`` is the context's folder or address, or ``-`` for a Dockerfile or an archive on standard input;
+    ``dockerfile`` what -f said.
     """
     kind, as_json = _kind(call)
-    if source.startswith(REMOTE) and not os.path.isdir(source):
-        raise Exit(1, f"--call reads a Dockerfile that is here: download or clone {source}, and name its folder")
-    name, text = _read(source, dockerfile)
+    name, text = _read(session, source, dockerfile)
     try:
         parsed = file.parse(text)
         if kind == "check":
@@ -69,14 +70,16 @@ def _kind(call: str) -> "tuple[str, bool]":
     return kind, "format=json" in options
 
 
-def _read(source: str, dockerfile: str) -> "tuple[str, bytes]":
+def _read(session: "Session", source: str, dockerfile: str) -> "tuple[str, bytes]":
     """The name by which a Dockerfile is told of, and what is in it."""
+    if source.startswith(REMOTE) and not os.path.isdir(source):
+        return _asked_for(session, source, dockerfile, ())
     if source == "-" or dockerfile == "-":
         data = sys.stdin.buffer.read()
         if source == "-" and (
             data[257:262] == b"ustar" or data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5"))
         ):
-            raise Exit(1, "checks read a Dockerfile from standard input, no archive: unpack it and name its folder")
+            return _asked_for(session, "", dockerfile, (data,))
         return "Dockerfile", data
     path = dockerfile or os.path.join(source, "Dockerfile")
     if dockerfile and not os.path.exists(path):
@@ -86,6 +89,13 @@ def _read(source: str, dockerfile: str) -> "tuple[str, bytes]":
             return os.path.relpath(path, source), opened.read()
     except OSError as error:
         raise Exit(1, f"unable to read the Dockerfile {path}: {error.strerror}") from None
+
+
+def _asked_for(session: "Session", remote: str, dockerfile: str, archive: "Sequence[bytes]") -> "tuple[str, bytes]":
+    """The same of a context that the daemon fetches, or that is an archive."""
+    query = {"remote": remote or None, "dockerfile": dockerfile or None}
+    told = document.loads(session.daemon.upload("POST", "/build/dockerfile", query, archive).read())
+    return str(told["Name"]), binascii.a2b_base64(told["Data"])
 
 
 def _environment(session: "Session", image: str) -> "Collection[str] | None":

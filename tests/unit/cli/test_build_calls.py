@@ -11,6 +11,7 @@ import pytest
 from carrack.cli.build_calls import answer
 from carrack.cli.command import Session
 from carrack.cli.exit import Exit
+from carrack.client.transport import Unreachable
 
 TEXT = """# V the version
 ARG V=1
@@ -89,9 +90,13 @@ def test_file_on_standard_input(
         "ERROR: dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)\nDockerfile:2\n"
         "--------------------\n   1 |     FROM scratch\n   2 | >>> FOO x\n   3 |     \n--------------------\n"
     )
+
+
+def test_an_archive_takes_a_daemon(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\x1f\x8b...")))
-    with pytest.raises(Exit, match="no archive"):
-        answer(session, "check", "-", "", {}, "")
+    for source in ("-", "https://example.org/context.tar"):
+        with pytest.raises(Unreachable):
+            answer(session, "check", source, "", {}, "")
 
 
 def test_ignored_files(session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,8 @@ from carrack.api.buildkit.sessions import METHOD, Sessions
 from carrack.api.folders import Folders, FolderStore
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
 from carrack.api.routes import history, whole_builds
+from carrack.api.routes.build_contexts import BuildContexts
 from carrack.dockerfile.problem import DockerfileError, excerpt
-from carrack.engine import pump
 from carrack.engine.build import order
 from carrack.engine.build.attesting import Who
 from carrack.engine.build.caching import wanted
@@ -35,8 +35,6 @@ from carrack.http import grpc
 from carrack.oci import reference
 from carrack.oci.platform import of_machine
 from carrack.registry.credentials import decode_config
-from carrack.storage.compression import Decompressed
-from carrack.storage.trees.tarred import receive
 
 if TYPE_CHECKING:
     from carrack.api.request import Query, Request
@@ -63,7 +61,7 @@ def routes(builder: Builder, room: str) -> list[Route]:
         Route("POST", "/session", kit.session),
         Route("POST", "/grpc", kit.grpc),
         Route("POST", "/build", face.build),
-        Route("POST", "/build/context", face.announce),
+        *face.contexts.routes(),
         Route("POST", "/build/folders", face.folders),
         Route("POST", "/build/prune", face.prune),
         Route("POST", "/build/cancel", face.cancel),
@@ -117,6 +115,7 @@ class _Face:
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
         self._folders = Folders()
+        self.contexts = BuildContexts(builder)
 
     async def build(self, request: Request) -> Response:
         """The context is taken in whole before anything is answered, so that a bad one is refused with a status."""
@@ -126,7 +125,7 @@ class _Face:
             raise InvalidArgument("outputs: files of several platforms, and of what is said about them, need buildx")
         if asked.remote:
             return stream(lambda writer: self._elsewhere(asked, wants, outputs, writer), content_type=JSON)
-        tree = await self._receive(request)
+        tree = await self.contexts.received(request)
         try:
             job = _Job.of(asked, tree, wants)
         except BaseException:
@@ -146,11 +145,8 @@ class _Face:
     ) -> None:
         """Build a context that has to be fetched."""
         async with AsyncExitStack() as held:
-            agents, keep = order.Given(asked.credentials), order.keeps_git(asked)
-            found = await self._builder.fetcher.remote(asked.remote, agents, held, keep_git_dir=keep)
-            alone = bool(found.dockerfile)
-            asked = replace(asked, dockerfile=found.dockerfile) if alone else asked
-            job = _Job.of(asked, found.tree, wants, alone=alone)
+            asked, tree, alone = await self.contexts.fetched(asked, held, writer.json)
+            job = _Job.of(asked, tree, wants, alone=alone)
             await self._run(job, outputs, writer)
 
     async def _run(self, job: _Job, outputs: bool, writer: StreamWriter) -> None:
@@ -237,11 +233,6 @@ class _Face:
                     job.classic.tell({"stream": lines})
                 raise
 
-    async def announce(self, request: Request) -> Response:
-        """The list of a context's files (see carrack.engine.build.listing); answered with which of them to send."""
-        incoming = await self._builder.cache.contexts.announce(request.query.text("key"), request.source())
-        return json_response({"ID": incoming.id, "Wanted": incoming.wanted})
-
     async def folders(self, request: Request) -> Response:
         """A connection for folders of the client's, for as long as it wants."""
         stream = await request.hijack()
@@ -250,21 +241,6 @@ class _Face:
 
     def _stores(self, query: Query) -> Callable[[CacheAt], FolderStore] | None:
         return self._folders.opener(query.text("folders")) if query.text("folders") else None
-
-    async def _receive(self, request: Request) -> Tree:
-        listed = request.query.text("context")
-        if listed:
-            return await self._builder.cache.contexts.receive(listed, request.source())
-        taken: list[Tree] = []
-        spool = self._builder.tools.content.ingest()
-        try:
-            await pump.consume(request.stream(), lambda source: taken.append(receive(Decompressed(source), spool)))
-        except BaseException:
-            for tree in taken:  # all had come when the client went
-                tree.close()
-            spool.discard()
-            raise
-        return taken[0]
 
     async def prune(self, request: Request) -> Response:
         query = request.query

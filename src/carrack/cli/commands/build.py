@@ -33,17 +33,18 @@ def _build(session: "Session", parsed: "Parsed") -> int:
 
         given = _arguments(parsed, session.environment)
         return build_calls.answer(session, call, source, parsed.text("file"), given, parsed.text("target"))
+    _check(parsed)
     query = _query(parsed, session.environment)
     output = build_output.parse(parsed.text("output")) if parsed.text("output") else None
     if output is not None:
-        if parsed.words("tag") or parsed.text("iidfile"):
-            raise Exit(1, "--output gives files and makes no image: leave out --tag and --iidfile")
         query["outputs"] = '[{"Type":"tar"}]'
     data: Iterable[bytes] = ()
     if source.startswith(REMOTE) and not os.path.isdir(source):
         query |= {"remote": source, "dockerfile": parsed.text("file") or None}
     else:
         data = from_file("-") if source == "-" else _context(session, source, parsed.text("file"), query)
+        if parsed.flag("compress"):
+            data = _compressed(data)
     caches = _caches(session, parsed)
     try:
         headers = caches.told(session, query) if caches is not None else []
@@ -55,7 +56,48 @@ def _build(session: "Session", parsed: "Parsed") -> int:
     finally:
         if caches is not None:
             caches.close()
+    if parsed.flag("push"):
+        _push(session, parsed)
     return 0
+
+
+def _check(parsed: "Parsed") -> None:
+    """Refuse what would otherwise be without effect, before anything is done."""
+    if parsed.text("output") and (parsed.words("tag") or parsed.text("iidfile")):
+        raise Exit(1, "--output gives files and makes no image: leave out --tag and --iidfile")
+    if parsed.text("output") and (parsed.flag("push") or parsed.flag("load")):
+        raise Exit(1, "--output gives files and makes no image: leave out --push and --load")
+    if parsed.flag("push") and not parsed.words("tag"):
+        raise Exit(1, "--push needs a name to push to: give one with --tag")
+    if not parsed.flag("disable-content-trust", True):
+        raise Exit(
+            1,
+            "--disable-content-trust=false: signatures of Docker Content Trust are obsolete and are not verified here",
+        )
+    if not parsed.flag("rm", True):
+        raise Exit(1, "--rm=false: steps run in no containers that could stay; `builds logs` has what they told")
+
+
+def _compressed(data: "Iterable[bytes]") -> "Iterator[bytes]":
+    """The context as gzip, as docker's command sends it."""
+    import zlib
+
+    packer = zlib.compressobj(wbits=31)
+    for piece in data:
+        yield packer.compress(piece)
+    yield packer.flush()
+
+
+def _push(session: "Session", parsed: "Parsed") -> None:
+    """Every name of what was built to its registry."""
+    from carrack.client import registry
+    from carrack.oci import reference
+
+    for word in dict.fromkeys(parsed.words("tag")):
+        name = reference.parse(word).with_default_tag()
+        account = session.credentials.for_repository(name.name)
+        messages = registry.push(session.daemon, name.familiar_name, name.tag, "", account)
+        show_messages(messages, quiet=parsed.flag("quiet"))
 
 
 def _caches(session: "Session", parsed: "Parsed") -> "Caches | None":
@@ -172,15 +214,19 @@ BUILD = Command(
         ("call", "", "string", 'Set method for evaluating build ("check", "outline", "targets")'),
         ("cgroup-parent", "", "string", "Set the parent cgroup for the RUN instructions"),
         ("check", "", "bool", 'Shorthand for "--call=check"'),
+        ("compress", "", "bool", "Compress the build context using gzip"),
         ("cpu-period", "", "int", "Limit the CPU CFS (Completely Fair Scheduler) period"),
         ("cpu-quota", "", "int", "Limit the CPU CFS (Completely Fair Scheduler) quota"),
         ("cpu-shares", "c", "int", "CPU shares (relative weight)"),
         ("cpuset-cpus", "", "string", "CPUs in which to allow execution (0-3, 0,1)"),
         ("cpuset-mems", "", "string", "MEMs in which to allow execution (0-3, 0,1)"),
+        ("disable-content-trust", "", "bool", "Skip image verification (default true)"),
         ("explain", "", "bool", "Say of each step that was done why it was not taken from the cache"),
         ("file", "f", "string", 'Name of the Dockerfile (default is "PATH/Dockerfile")'),
+        ("force-rm", "", "bool", "Always remove intermediate containers (none is ever left)"),
         ("iidfile", "", "string", "Write the image ID to the file"),
         ("label", "", "list", "Set metadata for an image"),
+        ("load", "", "bool", "Put the image into the store, which is done in any case"),
         ("memory", "m", "bytes", "Memory limit"),
         ("memory-swap", "", "bytes", "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
         ("metadata-file", "", "string", "Write build result metadata to a file"),
@@ -190,7 +236,9 @@ BUILD = Command(
         ("platform", "", "string", "Set platforms (comma separated) for which the image is built"),
         ("provenance", "", "string", 'Shorthand for "--attest=type=provenance"'),
         ("pull", "", "bool", "Always attempt to pull a newer version of the image"),
+        ("push", "", "bool", "Push the image under each of its names when it is built"),
         ("quiet", "q", "bool", "Suppress the build output and print image ID on success"),
+        ("rm", "", "bool", "Remove intermediate containers after a successful build (default true; none is ever left)"),
         ("sbom", "", "string", 'Shorthand for "--attest=type=sbom"'),
         ("shm-size", "", "bytes", "Size of /dev/shm"),
         ("squash", "", "bool", "Squash newly built layers into a single new layer"),

@@ -20,6 +20,7 @@ from carrack.engine import pump
 from carrack.engine.build import listing
 from carrack.errors import InvalidArgument, NotFound
 from carrack.model import times
+from carrack.storage.compression import Decompressed
 from carrack.storage.tar import TarLimits, TarScanner
 from carrack.storage.tarheader import HARDLINK, REGULAR, TarEntry, normalise
 from carrack.storage.trees.kept import ENTRIES_LIMIT, TreeMaker
@@ -135,7 +136,7 @@ class Contexts:
         if incoming is None:
             raise NotFound(f"no list of files {identity} waits for its files: send the context whole")
         try:
-            tree = await pump.consume(chunks, incoming.receive)
+            tree = await pump.consume(chunks, lambda source: incoming.receive(Decompressed(source)))
         except BaseException:
             incoming.maker.discard()
             raise

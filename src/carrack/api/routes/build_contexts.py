@@ -1,0 +1,94 @@
+"""Where a classic build has its files from: out of the request, by a list of them, or from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from carrack.api.app import Route
+from carrack.api.response import Response, json_response
+from carrack.engine import pump
+from carrack.engine.build import order
+from carrack.engine.images import progress
+from carrack.engine.images.board import Board
+from carrack.registry.credentials import decode_config
+from carrack.storage.compression import Decompressed
+from carrack.storage.trees.tarred import receive
+
+if TYPE_CHECKING:
+    from carrack.api.request import Request
+    from carrack.engine.build.service import Builder
+    from carrack.engine.images.progress import Emit
+    from carrack.storage.trees.base import Tree
+
+_DOWNLOADING = "Downloading context"
+
+
+class BuildContexts:
+    """Contexts for one builder."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+
+    def routes(self) -> list[Route]:
+        """What is asked about contexts alone."""
+        return [
+            Route("POST", "/build/context", self.announce),
+            Route("POST", "/build/dockerfile", self.dockerfile),
+        ]
+
+    async def received(self, request: Request) -> Tree:
+        """What comes with the request, taken in whole; the caller closes it."""
+        listed = request.query.text("context")
+        if listed:
+            return await self._builder.cache.contexts.receive(listed, request.source())
+        taken: list[Tree] = []
+        spool = self._builder.tools.content.ingest()
+        try:
+            await pump.consume(request.stream(), lambda source: taken.append(receive(Decompressed(source), spool)))
+        except BaseException:
+            for tree in taken:  # all had come when the client went
+                tree.close()
+            spool.discard()
+            raise
+        return taken[0]
+
+    async def fetched(self, asked: order.Asked, held: AsyncExitStack, emit: Emit) -> tuple[order.Asked, Tree, bool]:
+        """What ``remote`` names, until ``held`` ends; and whether it is a Dockerfile and nothing else, as the changed
+        request says. How far a download is goes to ``emit`` as dockerd tells it."""
+        agents, keep = order.Given(asked.credentials), order.keeps_git(asked)
+        async with Board().handed_out(progress.silent if asked.quiet else emit) as board:
+            found = await self._builder.fetcher.remote(
+                asked.remote,
+                agents,
+                held,
+                keep_git_dir=keep,
+                moved=lambda what, current, total: board.count(what, _DOWNLOADING, current, total),
+            )
+        alone = bool(found.dockerfile)
+        return replace(asked, dockerfile=found.dockerfile) if alone else asked, found.tree, alone
+
+    async def announce(self, request: Request) -> Response:
+        """The list of a context's files (see carrack.engine.build.listing); answered with which of them to send."""
+        incoming = await self._builder.cache.contexts.announce(request.query.text("key"), request.source())
+        return json_response({"ID": incoming.id, "Wanted": incoming.wanted})
+
+    async def dockerfile(self, request: Request) -> Response:
+        """The Dockerfile of a context that lies elsewhere, or that is sent as an archive: its name and its bytes."""
+        query = request.query
+        asked = order.Asked(
+            dockerfile=query.text("dockerfile") or order.DOCKERFILE,
+            remote=query.text("remote"),
+            quiet=True,
+            credentials=decode_config(request.headers.get("X-Registry-Config", "")),
+        )
+        async with AsyncExitStack() as held:
+            if asked.remote:
+                asked, tree, _ = await self.fetched(asked, held, progress.silent)
+            else:
+                tree = await self.received(request)
+                held.callback(tree.close)
+            data = order.read(tree, asked.dockerfile)
+        return json_response({"Name": asked.dockerfile, "Data": base64.b64encode(data).decode()})
