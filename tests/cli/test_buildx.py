@@ -300,30 +300,6 @@ def test_breaches_of_rules_at_a_build(buildx: Buildx) -> None:
     assert "lint violation found for rules: JSONArgsRecommended" in failed.stderr
 
 
-def test_the_history_of_builds(buildx: Buildx, daemon: DaemonProcess, plugins: Path) -> None:
-    def history(*words: str) -> str:
-        environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}
-        command = ["docker", "buildx", "history", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
-
-    history("rm", "--all")
-    buildx("FROM busybox\nRUN echo some words", "--build-arg", "A=1")
-    buildx("FROM busybox\nRUN echo last words; exit 7", check=False)
-    assert history("ls", "--format", "{{.Status}}").split() == ["Error", "Completed"]
-    assert history("ls", "--filter", "status=error", "--format", "{{.Status}}").split() == ["Error"]
-    assert json.loads(history("inspect", "--format", "json"))["Error"]["Message"].endswith("exit code: 7")
-    told = json.loads(history("inspect", "^1", "--format", "json"))
-    assert (told["Status"], told["BuildArgs"]) == ("completed", [{"Name": "A", "Value": "1"}])
-    assert told["NumCompletedSteps"] == told["NumTotalSteps"] > 2
-    environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}
-    shown = subprocess.run(
-        ["docker", "buildx", "history", "logs", "^1"], env=environment, capture_output=True, text=True, check=True
-    )
-    assert "some words" in shown.stdout + shown.stderr
-    history("rm", told["Ref"])
-    assert history("ls", "--format", "{{.Status}}").split() == ["Error"]
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -15,6 +15,7 @@ from carrack import __version__
 from carrack.api.buildkit import attributes, contents, products, subrequests
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.client import SessionAgents
+from carrack.api.buildkit.enclosing import Enclosing
 from carrack.api.buildkit.exporting import Exporting, check
 from carrack.api.buildkit.histories import Histories
 from carrack.api.buildkit.inputs import Inputs
@@ -65,6 +66,7 @@ class _Build:
     session: str = ""
     ref: str = ""
     source: bytes = b""
+    enclosing: Enclosing | None = None
     allow: frozenset[str] = frozenset()
     over: bool = False
     caches: tuple[CacheAt, ...] = ()
@@ -108,7 +110,7 @@ class Control:
             exports = _exports(asked)
             _refuse(exports)  # now that its status can be asked for, and ends: buildx waits 20 s for that end
             build.caches = tuple(_cache_exports(asked))
-            async with self._on_record(asked, exports, build.watching) as record, build.held:
+            async with self._on_record(asked, exports, build) as record, build.held:
                 if asked["Frontend"]:
                     name = await self._run(build, asked["Frontend"], asked["FrontendAttrs"])
                 else:
@@ -121,13 +123,16 @@ class Control:
             asyncio.get_running_loop().call_later(_PATIENCE, self._builds.pop, asked["Ref"], None)
 
     def _on_record(
-        self, asked: dict[str, Any], exports: list[dict[str, Any]], watching: Recording
+        self, asked: dict[str, Any], exports: list[dict[str, Any]], build: _Build
     ) -> AbstractAsyncContextManager[Record]:
         """The place of a build in the history; what a client calls internal, as its questions, has none."""
         attributes = asked["FrontendAttrs"]
         if asked.get("Internal"):
             return nullcontext(Record(asked["Ref"], _FRONTEND))
-        return self._builder.history.of(asked["Ref"], _FRONTEND, attributes, exports, watching)
+        build.enclosing = Enclosing(self._builder.export.describe, self._builder.tools.content)
+        return self._builder.history.of(
+            asked["Ref"], _FRONTEND, attributes, exports, build.watching, build.enclosing
+        )  # fmt: skip
 
     async def _find(self, ref: str) -> _Build:
         try:
@@ -160,6 +165,8 @@ class Control:
             requests = products.each(request, [platforms.parse(each) for each in wanted.platforms])
             who = Who(attrs, build.ref, build.source, tuple(wanted.locals))
             product = await products.solve(self._builder, build.held, requests, wanted.attests, who, build.watching)
+        if build.enclosing is not None:
+            build.enclosing.who = who
         name = f"result-{len(build.results)}"
         build.results[name] = product
         return name
@@ -188,6 +195,8 @@ class Control:
         session = await self._sessions.find(build.session)
         agents = SessionAgents(session, self._room)
         exporting = Exporting(self._builder.export, session, agents, build.watching, build.session)
+        if build.enclosing is not None:
+            build.enclosing.product, build.enclosing.given = product, exporting.given
         answer = await exporting.run(product, exports)
         results, request = [part.result for part in product.parts], product.parts[0].request
         if request is not None:

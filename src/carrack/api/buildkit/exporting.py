@@ -8,14 +8,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from carrack.api.buildkit import filesend
 from carrack.engine.build import annotating
 from carrack.engine.build.progress import Vertex
 from carrack.errors import InvalidArgument, NotSupported
-from carrack.oci import document, reference
+from carrack.oci import document, media_types, reference
+from carrack.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from carrack.engine.build.progress import Progress
     from carrack.engine.build.request import Agents
     from carrack.engine.images.image import Image
-    from carrack.oci.descriptor import Descriptor
     from carrack.oci.reference import Reference
 
 Attributes = Mapping[str, str]
@@ -37,7 +37,6 @@ _DONE = {
     "archive": ("name", "dest"),
     "files": ("dest", "attestation-prefix", "platform-split"),
 }
-_KIND = "type"  # of the exporter, among its attributes
 _AS_IT_IS = {
     "image": {"store": ("true", "1"), "compression": ("gzip",), "oci-mediatypes": ("true",)},
     "archive": {"tar": ("true", "1"), "compression": ("uncompressed",)},
@@ -46,14 +45,24 @@ _AS_IT_IS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What an export (by its number) is called by: a document, and that document; b"" where it is in the store."""
+
+    number: int
+    pointer: Descriptor
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Exporting:
-    """The exports of one build."""
+    """The exports of one build; ``given``: those that gave an image, as they are done."""
 
     exporter: Exporter
     session: Session
     agents: Agents
     progress: Progress
     build: str
+    given: list[Given] = field(default_factory=list)
 
     async def run(self, wanted: Product, exports: list[dict[str, Any]]) -> Answer:
         """Do them all, one after the other. Raises NotSupported, and what a registry or the client has against it."""
@@ -64,7 +73,7 @@ class Exporting:
             vertex = Vertex.make(self.build, _title(kind, number))
             self.progress.started(vertex)
             try:
-                answer |= await self._one(kind, wanted, number, {**attributes, _KIND: kind}, vertex)
+                answer |= await self._one(kind, wanted, number, attributes, vertex)
             except BaseException as error:
                 self.progress.ended(vertex, error=str(error) or "canceled")
                 raise
@@ -98,6 +107,7 @@ class Exporting:
         for each in names:
             self.progress.moved(vertex, f"naming to {each}", 1, 1)
         answer = told(image, made, names)
+        self.given.append(_given(number, image, made))
         if pushed:
             for each in names:
                 answer["containerimage.digest"] = await self._push(each, vertex)
@@ -115,11 +125,12 @@ class Exporting:
 
     async def _archive(self, wanted: Product, number: int, attributes: Attributes, vertex: Vertex) -> Answer:
         names = _names(attributes)
-        product = replace(wanted, annotations=annotating.read(attributes)).leaving(attributes.get(_KIND) == "oci")
+        product = replace(wanted, annotations=annotating.read(attributes)).leaving(False)
         archived = await self.exporter.archive(product, names)
         async with aclosing(archived.chunks):
             await filesend.send_file(self.session, number, archived.chunks)
         self.progress.moved(vertex, "sending tarball", 1, 1)
+        self.given.append(Given(number, archived.manifest, archived.document))
         answer = {
             "containerimage.digest": archived.manifest.digest,
             "containerimage.descriptor": _encoded(archived.manifest),
@@ -153,6 +164,12 @@ def told(image: Image, made: Assembled | None, names: Sequence[Reference]) -> An
             answer = {**answer, "containerimage.digest": made.top.digest}
             del answer["containerimage.config.digest"]
     return answer | ({"image.name": _joined(names)} if names else {})
+
+
+def _given(number: int, image: Image, made: Assembled | None) -> Given:
+    if made is not None:
+        return Given(number, made.top, made.document)
+    return Given(number, Descriptor(media_types.DOCKER_CONFIG, image.id, 0), b"")
 
 
 def check(kind: str, attributes: Attributes) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-from typing import TYPE_CHECKING, Any
+import io
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.watching import moment
+from carrack.engine.build.enclosing import ERROR, LOG, PROVENANCE, RESULT
 from carrack.engine.build.history import COMPLETE, STARTED
 from carrack.errors import NotFound
 from carrack.http.grpc import ANSWERS, UNARY, Method
@@ -40,8 +40,8 @@ class Histories:
         return {
             f"{control}ListenBuildHistory": Method(self._listen, ANSWERS, m.HISTORY_REQUEST, m.HISTORY_EVENT),
             f"{control}UpdateBuildHistory": Method(self._update, UNARY, m.HISTORY_UPDATE, m.EMPTY),
-            f"{_CONTENT}Info": Method(self._info, UNARY, m.CONTENT_INFO_REQUEST, m.CONTENT_INFO),
-            f"{_CONTENT}Read": Method(self._read, ANSWERS, m.CONTENT_READ_REQUEST, m.CONTENT_READ),
+            f"{_CONTENT}Info": Method(self._info, UNARY, m.CONTENT_INFO_REQUEST, m.CONTENT_INFO_RESPONSE),
+            f"{_CONTENT}Read": Method(self._read, ANSWERS, m.CONTENT_READ_REQUEST, m.CONTENT_READ_RESPONSE),
         }
 
     async def _listen(self, call: Any) -> None:
@@ -50,6 +50,7 @@ class Histories:
         await call.send_initial_metadata(metadata={_CLOCK: times.rfc3339(times.now())})
         coming = self._history.listen()
         for record in reversed(self._wanted(asked)):
+            await self._history.settled(record)
             kind = COMPLETE if record.completed else STARTED
             await call.send_message({"type": kind, "record": message(record)})
         if not asked["EarlyExit"]:
@@ -77,23 +78,29 @@ class Histories:
             await self._history.update(asked["Ref"], pinned=asked["Pinned"])
         await call.send_message({})
 
-    def _size(self, digest: str) -> int:
+    async def _content_of(self, digest: str) -> BinaryIO:
+        """Something by its digest: what a record encloses, or what is stored as images are. Raises NotFound."""
         digests.validate(digest)
+        enclosed = await asyncio.to_thread(self._history.enclosed, digest)
+        if enclosed is not None:
+            return io.BytesIO(enclosed)
         try:
-            return self._content.size(digest)
+            return self._content.open(digest)
         except OSError:
             raise NotFound(f"content {digest}: not found") from None
 
     async def _info(self, call: Any) -> None:
         digest = (await call.recv_message())["digest"]
-        await call.send_message({"info": {"digest": digest, "size": self._size(digest)}})
+        with await self._content_of(digest) as file:
+            size = file.seek(0, io.SEEK_END)
+        await call.send_message({"info": {"digest": digest, "size": size}})
 
     async def _read(self, call: Any) -> None:
         asked = await call.recv_message()
-        size = self._size(asked["digest"])
-        at = max(0, asked["offset"])
-        end = size if asked["size"] <= 0 else min(size, at + asked["size"])
-        with self._content.open(asked["digest"]) as file:
+        with await self._content_of(asked["digest"]) as file:
+            size = file.seek(0, io.SEEK_END)
+            at = max(0, asked["offset"])
+            end = size if asked["size"] <= 0 else min(size, at + asked["size"])
             file.seek(at)
             while at < end:
                 data = await asyncio.to_thread(file.read, min(_PIECE, end - at))
@@ -106,21 +113,35 @@ class Histories:
 def message(record: Record) -> dict[str, Any]:
     """A record in BuildKit's form."""
     error = {"code": record.code, "message": record.error} if record.error else None
+    logs, errors = _listed(record, LOG), _listed(record, ERROR)
     return {
         "Ref": record.ref, "Frontend": record.frontend, "FrontendAttrs": record.attributes,
         "Exporters": record.exports, "error": error, "CreatedAt": moment(record.created),
         "CompletedAt": moment(record.completed) if record.completed else None, "ExporterResponse": record.answer,
-        "Result": _result(record), "Generation": 1 + bool(record.completed), "pinned": record.pinned,
-        "numCachedSteps": record.cached, "numTotalSteps": record.total, "numCompletedSteps": record.done,
-        "numWarnings": record.warnings,
+        "Result": _result(record), "Results": _results(record), "Generation": 1 + bool(record.completed),
+        "pinned": record.pinned, "numCachedSteps": record.cached, "numTotalSteps": record.total,
+        "numCompletedSteps": record.done, "numWarnings": record.warnings,
+        "logs": logs[0] if logs else None, "externalError": errors[0] if errors else None,
     }  # fmt: skip
 
 
+def _listed(record: Record, kind: str, platform: str = "") -> list[dict[str, Any]]:
+    return [entry for entry in record.enclosed if entry["kind"] == kind and entry["platform"] == platform]
+
+
 def _result(record: Record) -> dict[str, Any] | None:
-    """What the exporter said that it has made."""
-    try:
-        made = json.loads(base64.b64decode(record.answer["containerimage.descriptor"]))
-        descriptor = {"media_type": made["mediaType"], "digest": made["digest"], "size": made["size"]}
-        return {"Results": [{"key": 0, "value": {**descriptor, "annotations": made.get("annotations") or {}}}]}
-    except (KeyError, ValueError, TypeError, AttributeError):
+    """What the exports gave, and what is said about it where it is of one platform."""
+    made, said = _listed(record, RESULT), _listed(record, PROVENANCE)
+    if not made and not said:
         return None
+    return {
+        "ResultDeprecated": made[0] if made else None,
+        "Attestations": said,
+        "Results": [{"key": entry["number"], "value": entry} for entry in made],
+    }
+
+
+def _results(record: Record) -> dict[str, dict[str, Any]]:
+    """By platform, what is said about it."""
+    platforms = {entry["platform"]: None for entry in record.enclosed if entry["platform"]}
+    return {platform: {"Attestations": _listed(record, PROVENANCE, platform)} for platform in platforms}

@@ -84,7 +84,8 @@ DESCRIPTOR = table(
     media_type=(1, "text"), digest=(2, "text"), size=(3, "int"), annotations=(5, "text", "map")
 )  # fmt: skip
 RESULT_INFO = table(
-    Attestations=(2, DESCRIPTOR, "list"), Results=(3, table(key=(1, "int"), value=(2, DESCRIPTOR)), "list")
+    ResultDeprecated=(1, DESCRIPTOR), Attestations=(2, DESCRIPTOR, "list"),
+    Results=(3, table(key=(1, "int"), value=(2, DESCRIPTOR)), "list"),
 )  # fmt: skip
 HISTORY_REQUEST = table(
     ActiveOnly=(1, "bool"), Ref=(2, "text"), EarlyExit=(3, "bool"), Filter=(4, "text", "list"), Limit=(5, "int")
@@ -93,14 +94,11 @@ HISTORY_UPDATE = table(Ref=(1, "text"), Pinned=(2, "bool"), Delete=(3, "bool"), 
 HISTORY_RECORD = table(
     Ref=(1, "text"), Frontend=(2, "text"), FrontendAttrs=(3, "text", "map"), Exporters=(4, ENTRY, "list"),
     error=(5, table(code=(1, "int"), message=(2, "text"))), CreatedAt=(6, TIME), CompletedAt=(7, TIME),
-    ExporterResponse=(9, "text", "map"), Result=(10, RESULT_INFO), Generation=(12, "int"), pinned=(14, "bool"),
-    numCachedSteps=(15, "int"), numTotalSteps=(16, "int"), numCompletedSteps=(17, "int"), numWarnings=(19, "int"),
+    logs=(8, DESCRIPTOR), ExporterResponse=(9, "text", "map"), Result=(10, RESULT_INFO),
+    Results=(11, RESULT_INFO, "map"), Generation=(12, "int"), pinned=(14, "bool"), numCachedSteps=(15, "int"),
+    numTotalSteps=(16, "int"), numCompletedSteps=(17, "int"), externalError=(18, DESCRIPTOR), numWarnings=(19, "int"),
 )  # fmt: skip
 HISTORY_EVENT = table(type=(1, "int"), record=(2, HISTORY_RECORD))
-CONTENT_INFO_REQUEST = table(digest=(1, "text"))
-CONTENT_INFO = table(info=(1, table(digest=(1, "text"), size=(2, "int"))))
-CONTENT_READ_REQUEST = table(digest=(1, "text"), offset=(2, "int"), size=(3, "int"))
-CONTENT_READ = table(offset=(1, "int"), data=(2, "bytes"))
 
 REF = table(id=(1, "text"), definition=(2, DEFINITION))
 RESULT = table(ref=(3, REF), refs=(4, table(refs=(1, REF, "map"))), metadata=(10, "bytes", "map"))

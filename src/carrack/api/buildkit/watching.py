@@ -11,16 +11,29 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 
+class Told:
+    """Turns the events of one build, in their order, into messages."""
+
+    def __init__(self) -> None:
+        self._file: Event = {"name": "Dockerfile", "text": ""}
+
+    def message(self, event: Event) -> Message | None:
+        """That of an event; None for one that has none."""
+        if event["do"] == "file":
+            self._file = event
+            return None
+        if event["do"] == "warn":
+            return {"warnings": [_warning(event, self._file)]}
+        return _MESSAGES[event["do"]](event)
+
+
 async def messages(events: AsyncIterator[Event]) -> AsyncIterator[Message]:
     """One message for each event that has one; see :mod:`carrack.engine.build.recording`."""
-    file: Event = {"name": "Dockerfile", "text": ""}
+    told = Told()
     async for event in events:
-        if event["do"] == "file":
-            file = event
-        elif event["do"] == "warn":
-            yield {"warnings": [_warning(event, file)]}
-        else:
-            yield _MESSAGES[event["do"]](event)
+        message = told.message(event)
+        if message is not None:
+            yield message
 
 
 def moment(at: int) -> Message:

@@ -94,12 +94,7 @@ class Attester:
         if wanted.sbom is not None:
             claims += await self._scan(wanted.sbom, request, result, who, progress)
         if wanted.provenance is not None and result.trace is not None:
-            used = ["context"] if result.trace.uses_context else []
-            facts = provenance.Facts(
-                result.trace, who.attributes, who.identity, times.now(), request.build_platform, who.source,
-                tuple(name for name in who.locals if name != "context" or used),
-            )  # fmt: skip
-            claims.append(provenance.claim(wanted.provenance, facts))
+            claims.append(provenance.claim(wanted.provenance, facts(request, result, who)))
         return tuple(claims)
 
     async def _scan(
@@ -123,6 +118,16 @@ class Attester:
             raise
         progress.ended(vertex)
         return claims
+
+
+def facts(request: Request, result: Result, who: Who) -> provenance.Facts:
+    """What provenance is made of, for a result that has its trace."""
+    trace = result.trace
+    assert trace is not None
+    given = tuple(name for name in who.locals if name != "context" or trace.uses_context)
+    return provenance.Facts(
+        trace, who.attributes, who.identity, times.now(), request.build_platform, who.source, given
+    )  # fmt: skip
 
 
 async def _targets(request: Request, result: Result) -> list[Target]:

@@ -16,6 +16,7 @@ from carrack.engine.build import results
 from carrack.engine.build.product import assemble, beside
 from carrack.engine.build.working import Worker
 from carrack.errors import InvalidArgument
+from carrack.model import times
 from carrack.oci import digest as digests
 from carrack.oci import document
 from carrack.storage.trees.archive import write_tree
@@ -37,14 +38,17 @@ if TYPE_CHECKING:
     from carrack.registry.credentials import Credentials
     from carrack.storage.trees.base import Tree
 
+_CREATED = "org.opencontainers.image.created"
+
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """An image as an archive: its id ("" of several), its manifest or index, and the bytes, to be closed by who takes
-    them."""
+    """An image as an archive: its id ("" of several), its manifest or index (as it is pointed to, and itself), and the
+    bytes, to be closed by who takes them."""
 
     id: str
     manifest: Descriptor
+    document: bytes
     chunks: AsyncGenerator[bytes, None]
 
 
@@ -57,6 +61,10 @@ class Exporter:
         self._worker = worker
         self._saver = saver
         self._pusher = pusher
+
+    def describe(self, diff_id: str) -> Descriptor:
+        """A layer as it is here. Raises NotFound."""
+        return self._saver.layer(diff_id)
 
     async def image(self, result: Result, names: Sequence[Reference], labels: Mapping[str, str], created: int) -> Image:
         """Record the image of a result, and give it its names. ``created`` in nanoseconds since 1970."""
@@ -118,10 +126,11 @@ class Exporter:
         made = await asyncio.to_thread(assemble, product, names, self._saver.layer)
         images = [(packed.config, packed.manifest) for packed in made.parts]
         others = {**made.extras, **({made.top.digest: made.index} if made.index else {})}
-        top = replace(made.top, annotations=dict(product.annotations.index_descriptor))
+        said = {_CREATED: _time(product.created(product.parts[0])), **product.annotations.index_descriptor}
+        top = replace(made.top, annotations=said)
         chunks = self._saver.pack(images, names, top, others)
-        identity = digests.of(made.parts[0].config) if len(made.parts) == 1 else ""
-        return Archived(identity, made.top, chunks)
+        identity = "" if made.index else digests.of(made.parts[0].config)
+        return Archived(identity, top, made.document, chunks)
 
     @asynccontextmanager
     async def tree(self, product: Product, prefix: str = "", *, split: bool | None = None) -> AsyncIterator[Tree]:
@@ -152,3 +161,7 @@ class Exporter:
         ):
             async for chunk in chunks:
                 yield chunk
+
+
+def _time(at: int) -> str:
+    return times.rfc3339(at // 1_000_000_000 * 1_000_000_000)

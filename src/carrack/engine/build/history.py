@@ -3,6 +3,7 @@
 ::
 
     build/history/<sha256 of the build's name>     what was told, as lines of JSON, compressed by zlib
+    build/history/enclosed/                        see carrack.engine.build.enclosing
 
 A build is on record from its beginning; who finds it unfinished at a start knows that the daemon died. At its end its
 file is on disk before its record says so. Records beyond a number go, oldest first, but for those that are pinned.
@@ -13,14 +14,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carrack.engine.build.enclosing import Enclosures, listed
 from carrack.engine.build.giturl import redacted
 from carrack.engine.build.recording import Recording, graph
 from carrack.engine.whole import whole
@@ -30,8 +34,11 @@ from carrack.model import times
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+    from carrack.engine.build.enclosing import Enclose, Enclosure
     from carrack.engine.build.recording import Event
     from carrack.storage.records import Records
+
+log = logging.getLogger(__name__)
 
 #: what happens to a record
 STARTED, COMPLETE, DELETED = range(3)
@@ -46,7 +53,7 @@ _LEFT = "the daemon ended before the build did"
 class Record:
     """One build. ``ref`` is its name; ``frontend`` how it was asked for, and ``attributes`` what was (in BuildKit's
     names); ``exports`` where the result was to go, ``answer`` what the client was told of it. ``error`` "" for none.
-    Times in nanoseconds since 1970, ``completed`` 0 while it goes on."""
+    ``enclosed``: see Enclosure. Times in nanoseconds since 1970, ``completed`` 0 while it goes on."""
 
     ref: str
     frontend: str
@@ -62,6 +69,7 @@ class Record:
     done: int = 0
     warnings: int = 0
     pinned: bool = False
+    enclosed: list[dict[str, Any]] = field(default_factory=list)
 
 
 class History:
@@ -80,6 +88,8 @@ class History:
         self._most = most
         self._all: dict[str, Record] = {}
         self._going: dict[str, Recording] = {}
+        self._kept: dict[str, asyncio.Event] = {}
+        self._enclosed = Enclosures(room / "enclosed")
         self._listeners: set[asyncio.Queue[tuple[int, Record]]] = set()
 
     def load(self) -> None:
@@ -94,24 +104,27 @@ class History:
             self._all[ref] = record
         known = {self._place(ref) for ref in self._all}
         for path in self._room.iterdir() if self._room.is_dir() else ():
-            if path not in known:
+            if path not in known and not path.is_dir():
                 path.unlink(missing_ok=True)
+        self._enclosed.sweep(listed(self._all.values()))
 
     @asynccontextmanager
     async def of(
         self, ref: str, frontend: str, attributes: Mapping[str, str], exports: Iterable[dict[str, Any]],
-        recording: Recording,
+        recording: Recording, enclose: Enclose | None = None,
     ) -> AsyncIterator[Record]:  # fmt: skip
-        """A build on record for as long as this context lasts; how it is left is how the build ended."""
+        """A build on record for as long as this context lasts; how it is left is how the build ended. ``enclose``: what
+        is then added to the record."""
         kept = {key: redacted(value) if key.startswith(_ADDRESSES) else value for key, value in attributes.items()}
         record = Record(ref, frontend, kept, list(exports), times.now())
-        self._all[ref], self._going[ref] = record, recording
+        self._all[ref], self._going[ref], self._kept[ref] = record, recording, asyncio.Event()
+        failure: BaseException | None = None
         self._tell(STARTED, record)
         self._start(self._write([record]), "record a build")
         try:
             yield record
         except BaseException as error:
-            gone = isinstance(error, asyncio.CancelledError)
+            failure, gone = error, isinstance(error, asyncio.CancelledError)
             record.code = CANCELLED if gone else UNKNOWN
             record.error = "context canceled" if gone else str(error) or type(error).__name__
             raise
@@ -120,7 +133,8 @@ class History:
             self._count(record, recording)
             record.completed = times.now()
             self._tell(COMPLETE, record)
-            self._start(self._keep(record, recording), "record the end of a build")
+            make = None if enclose is None else partial(enclose, record, recording.events, failure)
+            self._start(self._keep(record, recording, make), "record the end of a build")
 
     def all(self) -> list[Record]:
         """All of them, newest first; what goes on has its figures so far."""
@@ -166,6 +180,16 @@ class History:
         for event in await asyncio.to_thread(_read, self._place(ref)):
             yield event
 
+    async def settled(self, record: Record) -> None:
+        """Wait until all is there that the record of a build that is over comes with."""
+        kept = self._kept.get(record.ref)
+        if record.completed and kept is not None:
+            await kept.wait()
+
+    def enclosed(self, digest: str) -> bytes | None:
+        """What a record encloses, by its digest; None for nothing. Blocks."""
+        return self._enclosed.get(digest)
+
     async def update(self, ref: str, *, pinned: bool) -> None:
         """Keep a record whatever comes, or no longer. Raises NotFound."""
         record = self.get(ref)
@@ -186,6 +210,8 @@ class History:
             record = self._all.pop(ref, None)
             if record is not None:
                 self._tell(DELETED, record)
+                alone = listed([record]) - listed(self._all.values())
+                await asyncio.to_thread(self._enclosed.remove, alone)
             await asyncio.to_thread(self._place(ref).unlink, missing_ok=True)
         return gone
 
@@ -210,17 +236,29 @@ class History:
         record.done = sum(bool(step.ended) for step in steps)
         record.warnings = sum(event["do"] == "warn" for event in recording.events)
 
-    async def _keep(self, record: Record, recording: Recording) -> None:
+    async def _keep(self, record: Record, recording: Recording, make: Callable[[], Iterable[Enclosure]] | None) -> None:
         """Put on disk what was told, then on record that it is; older builds make room."""
+        kept = self._kept[record.ref]
         try:
             await whole(asyncio.to_thread(_store, self._place(record.ref), recording.events))
+            if make is not None:
+                record.enclosed = await whole(asyncio.to_thread(self._enclose, record, make))
             if record.ref in self._all:
                 await self._write([record])
         finally:
+            kept.set()
             if self._going.get(record.ref) is recording:
-                del self._going[record.ref]
+                del self._going[record.ref], self._kept[record.ref]
         over = [each for each in self.all() if not each.pinned][self._most :]
         await self.remove(over)
+
+    def _enclose(self, record: Record, make: Callable[[], Iterable[Enclosure]]) -> list[dict[str, Any]]:
+        """What cannot be made, or kept, is left out: the build itself was told how it ended."""
+        try:
+            return self._enclosed.put(make())
+        except Exception:
+            log.exception("build %s: what belongs to its record could not be kept", record.ref)
+            return []
 
     async def _write(self, records: list[Record]) -> None:
         rows = [(record.ref, json.dumps(asdict(record))) for record in records]

@@ -110,6 +110,11 @@ class Assembled:
         entry = self.parts[0].entry
         return Descriptor(entry.media_type, entry.digest, entry.size, platform=entry.platform)
 
+    @property
+    def document(self) -> bytes:
+        """The same itself."""
+        return self.index or self.parts[0].manifest
+
 
 def assemble(product: Product, names: Sequence[Reference], describe: Describe) -> Assembled:
     """Make the documents."""

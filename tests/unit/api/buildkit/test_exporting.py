@@ -106,7 +106,7 @@ def test_annotated_archives(workshop: Workshop) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "attributes", "said"),
-    [("moby", {"name": "a:1"}, False), ("moby", {"name": "a:1", "push": "true"}, True), ("oci", {}, True)],
+    [("moby", {"name": "a:1"}, False), ("moby", {"name": "a:1", "push": "true"}, True), ("oci", {}, False)],
 )
 def test_what_is_only_said_of_what_leaves(
     workshop: Workshop, kind: str, attributes: dict[str, str], said: bool

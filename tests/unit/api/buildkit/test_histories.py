@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from typing import Any
 
 import pytest
@@ -14,6 +12,7 @@ from tests.unit.engine.build.test_history import build
 
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.histories import Histories, message
+from carrack.engine.build.enclosing import PROVENANCE, RESULT, Enclosure
 from carrack.engine.build.history import COMPLETE, STARTED, Record
 from carrack.engine.build.recording import Recording
 from carrack.errors import InvalidArgument, NotFound
@@ -83,13 +82,16 @@ def test_changes(workshop: Workshop) -> None:
 
 
 def test_records() -> None:
-    told = base64.b64encode(json.dumps({"mediaType": "t", "digest": "d", "size": 3}).encode()).decode()
-    record = Record("r", "dockerfile.v0", {"filename": "D"}, [], 5, 7, "no", 2, {"containerimage.descriptor": told})
+    made = Enclosure(RESULT, "t", b"abc", number=1).entry()
+    said = [Enclosure(PROVENANCE, "p", b"{}", platform=each).entry() for each in ("linux/amd64", "linux/arm64")]
+    record = Record("r", "dockerfile.v0", {"filename": "D"}, [], 5, 7, "no", 2, enclosed=[made, *said])
     found = protobuf.decode(protobuf.encode(message(record), m.HISTORY_RECORD), m.HISTORY_RECORD)
     assert found["error"] == {"code": 2, "message": "no"}
-    assert found["Result"]["Results"][0]["value"]["digest"] == "d"
+    assert (found["Result"]["Results"][0]["key"], found["Result"]["Results"][0]["value"]["size"]) == (1, 3)
+    assert found["Results"].keys() == {"linux/amd64", "linux/arm64"}
+    assert found["Results"]["linux/arm64"]["Attestations"][0]["media_type"] == "p"
     assert (found["CreatedAt"]["nanos"], found["CompletedAt"]["nanos"]) == (5, 7)
-    going = message(Record("r", "f", answer={"containerimage.descriptor": "bad"}))
+    going = message(Record("r", "f"))
     assert (going["CompletedAt"], going["error"], going["Result"]) == (None, None, None)
 
 
@@ -97,6 +99,7 @@ def test_content(workshop: Workshop) -> None:
     async def run() -> None:
         digest, prefix = workshop.world.content.put(b"0123456789"), "/containerd.services.content.v1.Content/"
         info = await ask(workshop, f"{prefix}Info", {"digest": digest})
+        assert protobuf.decode(protobuf.encode(info.sent[0], m.CONTENT_INFO_RESPONSE), m.CONTENT_INFO_RESPONSE)["info"]
         assert info.sent[0]["info"]["size"] == 10
         for offset, size, said in ((0, 0, b"0123456789"), (2, 3, b"234"), (8, 100, b"89"), (99, 1, b"")):
             read = await ask(workshop, f"{prefix}Read", {"digest": digest, "offset": offset, "size": size})
