@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.cli.host_ports import free_port
 from tests.cli.running import Cli, eventually
+from tests.suites import sctp
 
 pytestmark = pytest.mark.root
 
@@ -92,3 +93,18 @@ def test_who_has_a_port_is_named(cli: Cli, image: str, web: str) -> None:
         assert re.search(rf"{free}/tcp: address already in use by python\S* \(pid \d+\); port \d+", refused.stderr)
         assert refused.returncode == 125
     cli("rm", "-f", web)
+
+
+@pytest.mark.skipif(not sctp.has_sctp(), reason="this kernel has no sctp (scripts/test v2)")
+def test_sctp_as_the_commands_publish_it(docker: Cli, image: str) -> None:
+    free = free_port()
+    ports = "-p", f"{free}:80/sctp", "-p", f"127.0.0.1:{free + 1}-{free + 3}:{free + 1}-{free + 3}/sctp"
+    docker("run", "-d", "--name", "associated", *ports, image, "sleep", "100")
+    pid = docker("inspect", "-f", "{{.State.Pid}}", "associated").stdout.strip()
+    with open(f"/proc/{pid}/ns/net", "rb") as inside, sctp.served(inside.fileno(), 80):
+        assert sctp.ask("127.0.0.1", free) is not None
+        with sctp.served(inside.fileno(), free + 2):
+            assert sctp.ask("127.0.0.1", free + 2) is not None
+        docker("rm", "-f", "associated")
+    with sctp.connection() as heir:
+        heir.bind(("127.0.0.1", free))
