@@ -64,9 +64,9 @@ class StreamWriter:
         if data:
             await self._response.write(data)
 
-    async def json(self, value: Any) -> None:
-        """Send `value` as one JSON line."""
-        await self.write(encode_json(value))
+    async def json(self, *values: Any) -> None:
+        """Send each value as one JSON line, all of them at once."""
+        await self.write(b"".join(map(encode_json, values)))
 
 
 async def send(

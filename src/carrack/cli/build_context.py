@@ -7,12 +7,13 @@ long for each of what may be many thousand files.
 import os
 import stat
 
-from carrack.dockerfile.ignore import Ignored, parse
 from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from carrack.dockerfile.ignore import Ignored
 
 #: with what the addresses of contexts begin that lie elsewhere
 REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
@@ -22,19 +23,21 @@ _FULL = 1 << 20
 _MOST = 8**11
 
 
-def ignored(context: str, dockerfile: str) -> Ignored:
+def ignored(context: str, dockerfile: str) -> "Ignored | None":
     """What of a context is not sent: as ``<dockerfile>.dockerignore`` says, else ``.dockerignore``; never these files
-    and the Dockerfile, which the daemon reads."""
+    and the Dockerfile, which the daemon reads. Where there is neither, nothing is left out."""
     for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
         path = os.path.join(context, name)
         if os.path.isfile(path):
+            from carrack.dockerfile.ignore import Ignored, parse
+
             with open(path, "rb") as file:
                 patterns = parse(file.read())
             return Ignored([*patterns, f"!{dockerfile}", f"!{name}"])
-    return Ignored([])
+    return None
 
 
-def pack(context: str, left_out: Ignored) -> "Iterator[bytes]":
+def pack(context: str, left_out: "Ignored | None") -> "Iterator[bytes]":
     """The tar stream, in pieces of some size."""
     out = bytearray()
     inodes: dict[tuple[int, int], str] = {}
@@ -81,7 +84,7 @@ def pack_files(files: "Iterable[tuple[str, str]]") -> "Iterator[bytes]":
     yield bytes(out) + bytes(2 * _BLOCK)
 
 
-def walk(top: str, inside: str, left_out: Ignored) -> "Iterator[tuple[str, str, os.stat_result]]":
+def walk(top: str, inside: str, left_out: "Ignored | None") -> "Iterator[tuple[str, str, os.stat_result]]":
     """All below ``inside`` that is not left out: its path, its name in the context, and its status; in byte order
     folder by folder, parents first."""
     with os.scandir(os.path.join(top, inside) if inside else top) as entries:

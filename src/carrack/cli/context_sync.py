@@ -29,7 +29,7 @@ _COARSE, _FINE = 2_000_000_000, 100_000_000  # ns that a file must have been lef
 class Listing:
     """What there is in a folder: ``files`` are the path and the name of each, by their numbers in the list."""
 
-    def __init__(self, context: str, left_out: "Ignored") -> None:
+    def __init__(self, context: str, left_out: "Ignored | None") -> None:
         self.files: list[tuple[str, str]] = []
         self.size = 0
         self._out: list[bytes] = []
@@ -74,15 +74,17 @@ class Listing:
         return f"{status.st_mtime_ns},{changed},{status.st_dev},{status.st_ino}"
 
 
-def prepare(daemon: "Daemon", context: str, left_out: "Ignored", query: "dict[str, Any]") -> "Iterable[bytes]":
+def prepare(
+    daemon: "Daemon", context: str, left_out: "Ignored | None", query: "dict[str, Any]"
+) -> "bytes | Iterable[bytes]":
     """The body of the build: what the daemon lacks of the context, or all of it where it cannot say. The query gets
     what tells the daemon to which list the files belong."""
     listing = Listing(context, left_out)
     if listing.small:
-        return pack(context, left_out)
+        return b"".join(pack(context, left_out))
     try:
         answer = daemon.upload(
-            "POST", "/build/context", {"key": _key(context)}, [listing.data()], "application/octet-stream"
+            "POST", "/build/context", {"key": _key(context)}, listing.data(), "application/octet-stream"
         )
     except Refused:  # a daemon that keeps no contexts
         return pack(context, left_out)

@@ -96,11 +96,14 @@ class Daemon:
         method: str,
         path: str,
         query: "Query | None",
-        body: "Iterable[bytes]",
+        body: "bytes | Iterable[bytes]",
         content_type: str = "application/x-tar",
         headers: "Headers" = (),
     ) -> "Response":
-        """Send a body of unknown length in chunks. The version is agreed beforehand: such a body cannot be repeated."""
+        """Send bytes, or a body of unknown length in chunks; for this the version is agreed beforehand, since it cannot
+        be repeated."""
+        if isinstance(body, bytes):
+            return self._versioned(method, path, query, [("Content-Type", content_type), *headers], body)
         self.agree()
         return self._send(method, path, query, [("Content-Type", content_type), *headers], body)
 

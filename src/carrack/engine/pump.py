@@ -3,6 +3,7 @@ and neither side ever has the whole in memory."""
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import errno
 import io
@@ -251,7 +252,7 @@ def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
             future.set_result(result)
 
     future.set_running_or_notify_cancel()
-    threading.Thread(target=run, name="stream", daemon=True).start()
+    _thread.start_new_thread(run, ())  # threading's would wait until it runs
     return asyncio.wrap_future(future)
 
 

@@ -34,8 +34,8 @@ class FakeDaemon:
         self.keys: list[str] = []
         self.listed = b""
 
-    def upload(self, method: str, path: str, query: Any, body: Iterable[bytes], kind: str) -> Answer:
-        self.listed = b"".join(body)
+    def upload(self, method: str, path: str, query: Any, body: bytes, kind: str) -> Answer:
+        self.listed = body
         if self._wanted is None:
             raise Refused(404, "page not found")
         self.keys.append(query["key"])
@@ -49,8 +49,8 @@ def context(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def names(data: Iterable[bytes]) -> list[str]:
-    with tarfile.open(fileobj=io.BytesIO(b"".join(data))) as archive:
+def names(data: bytes | Iterable[bytes]) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(data if isinstance(data, bytes) else b"".join(data))) as archive:
         return archive.getnames()
 
 

@@ -78,6 +78,24 @@ def test_an_upload_agrees_first_and_is_chunked(tmp_path: Path) -> None:
     assert server.requests[1].body == b"onetwo"
 
 
+def test_bytes_are_uploaded_at_once_and_again_where_the_version_is_too_new(tmp_path: Path) -> None:
+    with serving(tmp_path / "s", {"POST /x": (200, None)}) as server:
+        server.daemon.upload("POST", "/x", None, b"one").read()
+    assert [str(request) for request in server.requests] == ["POST /v1.51/x?"]
+
+    def take(request: Request, connection: socket) -> None:
+        if "/v1.51/" in request.path:
+            text = "client version 1.51 is too new. Maximum supported API version is 1.43"
+            connection.sendall(response(400, {"message": text}, "Connection: close\r\n"))
+        else:
+            connection.sendall(response(200, None, "Connection: close\r\n"))
+
+    ping = b"HTTP/1.1 200 OK\r\nApi-Version: 1.43\r\nContent-Length: 0\r\n\r\n"
+    with serving(tmp_path / "t", {"HEAD /_ping": ping, "POST /x": take}) as server:
+        server.daemon.upload("POST", "/x", None, b"one").read()
+    assert [request.body for request in server.requests if request.method == "POST"] == [b"one", b"one"]
+
+
 def test_a_stream_keeps_the_spare_connection_free(tmp_path: Path) -> None:
     def wait(_: Request, connection: socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -154,8 +154,8 @@ class _Face:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._give(job, writer, told) if outputs else self._build(job))
-                async for message in job.classic.messages():
-                    await writer.json(message)
+                async for messages in job.classic.messages():
+                    await writer.json(*messages)
                 told.set()
         except ExceptionGroup as failures:  # a client that has gone, most likely
             raise failures.exceptions[0] from None

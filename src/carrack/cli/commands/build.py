@@ -4,15 +4,12 @@ import binascii
 import os
 import sys
 
-from carrack.cli import build_output
 from carrack.cli.build_context import REMOTE, ignored
 from carrack.cli.command import Command
 from carrack.cli.context_sync import prepare
 from carrack.cli.exit import Exit
-from carrack.cli.files import from_file
 from carrack.cli.render.progress import show_messages
 from carrack.client import document
-from carrack.client.config_file import write as write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +32,17 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         return build_calls.answer(session, call, source, parsed.text("file"), given, parsed.text("target"))
     _check(parsed)
     query = _query(parsed, session.environment)
-    output = build_output.parse(parsed.text("output")) if parsed.text("output") else None
-    if output is not None:
+    output = None
+    if parsed.text("output"):
+        from carrack.cli import build_output
+
+        output = build_output.parse(parsed.text("output"))
         query["outputs"] = '[{"Type":"tar"}]'
-    data: Iterable[bytes] = ()
+    data: bytes | Iterable[bytes] = b""
     if source.startswith(REMOTE) and not os.path.isdir(source):
         query |= {"remote": source, "dockerfile": parsed.text("file") or None}
     else:
-        data = from_file("-") if source == "-" else _context(session, source, parsed.text("file"), query)
+        data = _standard_input() if source == "-" else _context(session, source, parsed.text("file"), query)
         if parsed.flag("compress"):
             data = _compressed(data)
     caches = _caches(session, parsed)
@@ -78,12 +78,12 @@ def _check(parsed: "Parsed") -> None:
         raise Exit(1, "--rm=false: steps run in no containers that could stay; `builds logs` has what they told")
 
 
-def _compressed(data: "Iterable[bytes]") -> "Iterator[bytes]":
+def _compressed(data: "bytes | Iterable[bytes]") -> "Iterator[bytes]":
     """The context as gzip, as docker's command sends it."""
     import zlib
 
     packer = zlib.compressobj(wbits=31)
-    for piece in data:
+    for piece in [data] if isinstance(data, bytes) else data:
         yield packer.compress(piece)
     yield packer.flush()
 
@@ -100,6 +100,12 @@ def _push(session: "Session", parsed: "Parsed") -> None:
         show_messages(messages, quiet=parsed.flag("quiet"))
 
 
+def _standard_input() -> "Iterator[bytes]":
+    from carrack.cli.files import from_file
+
+    return from_file("-")
+
+
 def _caches(session: "Session", parsed: "Parsed") -> "Caches | None":
     """Those that are asked for; by a build argument, too, as docker's users wrote ``--cache-to type=inline`` before."""
     sources, targets = parsed.words("cache-from"), parsed.words("cache-to")
@@ -111,7 +117,7 @@ def _caches(session: "Session", parsed: "Parsed") -> "Caches | None":
     return Caches(sources, targets, inline=inline)
 
 
-def _context(session: "Session", source: str, dockerfile: str, query: "dict[str, Any]") -> "Iterable[bytes]":
+def _context(session: "Session", source: str, dockerfile: str, query: "dict[str, Any]") -> "bytes | Iterable[bytes]":
     if not os.path.isdir(source):
         raise Exit(1, f"unable to prepare context: path {source!r} not found")
     inside = "Dockerfile"
@@ -178,15 +184,21 @@ def _attests(parsed: "Parsed") -> list[str]:
     return wanted
 
 
+def _write(path: str, data: bytes) -> None:
+    from carrack.client.config_file import write
+
+    write(os.path.abspath(path), data, 0o644)
+
+
 def _found(messages: "Iterable[Document]", iidfile: str, metadata: str) -> "Iterator[Document]":
     """The messages without what is said of the image among them, which goes into files if they are wanted."""
     for message in messages:
         aux = message.get("aux") or {}
         identity = aux.get("ID")
         if identity and iidfile:
-            write_file(os.path.abspath(iidfile), str(identity).encode(), 0o644)
+            _write(iidfile, str(identity).encode())
         if identity and metadata:
-            write_file(os.path.abspath(metadata), _metadata(aux.get("Metadata") or {}), 0o644)
+            _write(metadata, _metadata(aux.get("Metadata") or {}))
         if not identity:
             yield message
     sys.stdout.flush()

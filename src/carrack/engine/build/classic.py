@@ -6,6 +6,7 @@ What is said of an instruction waits until all before it have been told.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from carrack.dockerfile.file import Stage
     from carrack.engine.images.progress import Message
 
+_PATIENCE = 0.005  # seconds
 _RED, _PLAIN = "\x1b[91m", "\x1b[0m"
 
 
@@ -40,7 +42,8 @@ class Classic:
         self._order = [(stage.index, ordinal) for stage in stages for ordinal in range(len(stage.commands) + 1)]
         self._told = {place: _Told() for place in self._order}
         self._next = 0
-        self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._waiting: list[Message] = []
+        self._some, self._closed = asyncio.Event(), asyncio.Event()
 
     def started(self, vertex: Vertex) -> None:
         """See Progress."""
@@ -89,7 +92,7 @@ class Classic:
 
     def tell(self, message: Message) -> None:
         """Something that is said after all instructions, or of none."""
-        self._queue.put_nowait(message)
+        self._say_now(message)
 
     def close_steps(self) -> None:
         """No more is said of instructions: what still waits is told."""
@@ -100,12 +103,26 @@ class Classic:
 
     def close(self) -> None:
         """Nothing more comes."""
-        self._queue.put_nowait(None)
+        self._some.set()
+        self._closed.set()
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """What is told, as it comes."""
-        while (message := await self._queue.get()) is not None:
-            yield message
+    async def messages(self) -> AsyncIterator[list[Message]]:
+        """What is told, all that comes within a moment at once: a write costs both sides more than its messages."""
+        while True:
+            await self._some.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._closed.wait()
+            waiting, self._waiting = self._waiting, []
+            if waiting:
+                yield waiting
+            if self._closed.is_set() and not self._waiting:
+                return
+            self._some.clear()
+
+    def _say_now(self, message: Message) -> None:
+        self._waiting.append(message)
+        self._some.set()
 
     def _place(self, vertex: Vertex) -> _Told | None:
         """Where it is told: triggers with the FROM that they belong to."""
@@ -129,4 +146,4 @@ class Classic:
 
     def _put(self, message: Message) -> None:
         if not self._quiet:
-            self._queue.put_nowait(message)
+            self._say_now(message)

@@ -103,10 +103,10 @@ class Doer:
         self.fetched |= {source: found.digest for source, found in fetched.items()}
         local = [source for source in step.sources if source not in fetched]
         tree = await self._tree(step.origin, files) if len(local) > len(step.inline) else None
-        gathered = await asyncio.to_thread(copying.gather, step, tree, fetched)
+        gathered, digest = await asyncio.to_thread(_gather, step, tree, fetched)
         if step.remote:
             await self._open.enter_async_context(self._fetcher.archives(gathered, step.extract))
-        digest = await asyncio.to_thread(gathered.digest)
+            digest = await asyncio.to_thread(gathered.digest)
         return _Copy(self, gathered, {step.origin or "context": digest}, told_classic.files(gathered.kinds(), digest))
 
     async def _tree(self, origin: str, files: FilesOf) -> Files:
@@ -193,3 +193,9 @@ class _Run:
                 )
             except InvalidArgument as error:
                 raise emulation.explained(error, inside) from error
+
+
+def _gather(step: CopyStep, tree: Files | None, fetched: dict[str, Fetched]) -> tuple[Gathered, str]:
+    """What the sources mean, and its digest where nothing is missing yet."""
+    gathered = copying.gather(step, tree, fetched)
+    return gathered, "" if step.remote else gathered.digest()

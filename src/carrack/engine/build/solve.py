@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +15,7 @@ from carrack.engine.build import keys, stages, state, told_classic
 from carrack.engine.build.ancestry import Ancestors
 from carrack.engine.build.cache import Entry, base_of
 from carrack.engine.build.checking import Known
+from carrack.engine.build.holding import Holding
 from carrack.engine.build.progress import Vertex
 from carrack.engine.build.results import Result
 from carrack.engine.build.scope import Scope, global_scope
@@ -111,7 +111,7 @@ class Solver:
         self._build = build
         self._caches = caches
         self._ancestors = Ancestors(request.ancestors, bases, tools)
-        self._held = AsyncExitStack()
+        self._held = Holding(tools.layers)
         self._group: asyncio.TaskGroup | None = None
         self._stages: dict[int, asyncio.Task[Result]] = {}
         self._triggered: dict[int, set[int]] = {}
@@ -131,7 +131,7 @@ class Solver:
 
     async def __aexit__(self, *_: object) -> None:
         """Let go of the layers; until then no prune takes what the build has found or made."""
-        await self._held.aclose()
+        await self._held.close()
 
     async def solve(self) -> Result:
         """Build the target. Raises BuildFailed, DockerfileError, or what a base or a context raises."""
@@ -206,7 +206,7 @@ class Solver:
         self._progress.started(vertex)
         try:
             result = await self._bases.result(name, wanted, self._request, vertex, self._progress)
-            await self._hold(result.layers)
+            await self._held.add(result.layers)
         except BaseException as error:
             self._progress.ended(vertex, error=words(error) or "canceled")
             raise
@@ -254,7 +254,7 @@ class Solver:
             entry, cached, reason = await self._done(
                 note, prepared, vertex, stage, partial(self._given, below, node, line)
             )
-            await self._hold(entry.layers)
+            await self._held.add(entry.layers)
             if node is not None:
                 node.layers, node.created = entry.layers, entry.created
         except RunFailed as error:
@@ -276,7 +276,7 @@ class Solver:
         cache = self._tools.cache
         if not self._uncached(stage):
             known = cache.find(note.key)
-            if known is not None and all(self._tools.layers.has(diff_id) for diff_id in known.layers):
+            if known is not None and self._held.has(known.layers):
                 await cache.used(known)
                 return known, True, ""
             if (found := await given(note)) is not None:
@@ -362,10 +362,6 @@ class Solver:
         seen.add(index)
         needs = self.plan.stages[index].needs | self._triggered.get(index, set())
         return index == wanted or any(self._leads(each, wanted, seen) for each in needs)
-
-    async def _hold(self, layers: tuple[str, ...]) -> None:
-        if layers:
-            await self._held.enter_async_context(self._tools.layers.hold(layers))
 
     def _now(self, at: int = 0) -> int:
         epoch = self._request.epoch

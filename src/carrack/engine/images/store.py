@@ -171,8 +171,9 @@ class ImageStore:
             raise InvalidArgument(f"image {identity}: layer {missing[0]} is missing")
         blobs = {**{digests.of(data): data for data in (config, manifest, index) if data}, **(extras or {})}
         async with self._layers.hold(blobs), self._change:
-            for data in blobs.values():
-                await whole(asyncio.to_thread(self._content.put, data))
+            for digest, data in blobs.items():
+                if not self._content.has(digest):
+                    await whole(asyncio.to_thread(self._content.put, data))
             known = self._by_id.get(identity)
             image = known or Image(identity, parsed, self._layers.size(parsed["rootfs"]["diff_ids"]), parent=parent)
             if manifest:
@@ -269,7 +270,9 @@ class ImageStore:
             tags = [(str(name), image.id) for name in names]
             connection.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?)", tags)
 
-        await self._records.write(write)
+        known = self._by_id.get(image.id)
+        new = known is None or known != replace(image, last_tagged=known.last_tagged)
+        await self._records.write(write, durable=new or any(self._names.get(str(name)) != image.id for name in names))
         self.uses.touch(image.id)
         moved = []
         for name in names:

@@ -22,7 +22,7 @@ def told(act: Any, **more: bool) -> str:
         act(classic)
         classic.close_steps()
         classic.close()
-        return "".join([str(message.get("stream", message)) async for message in classic.messages()])
+        return "".join([str(each.get("stream", each)) async for some in classic.messages() for each in some])
 
     return asyncio.run(run())
 
