@@ -1,7 +1,7 @@
 """The examples that install real packages in RUN, by apt, pip and npm through the network of the daemon.
 
-They take minutes and load what others serve, so that they run only where CARRACK_TEST_PACKAGES is set; proxies, indexes
-and certificates of the machine are passed on as a user would.
+They run where the indexes that they install from answer this machine (``CARRACK_TEST_PACKAGES``: 1 does not ask, 0 runs
+none); proxies, indexes and certificates of the machine are passed on as a user would.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from pathlib import Path
 import pytest
 from tests.cli.running import eventually
 from tests.clients import images
+from tests.examples import indexes
 from tests.examples.kitchen import Kitchen, passed_on
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif("CARRACK_TEST_PACKAGES" not in os.environ, reason="CARRACK_TEST_PACKAGES is not set"),
-]
+pytestmark = pytest.mark.root
 
 
 @pytest.fixture(scope="module", autouse=True)
 def base(kitchen: Kitchen) -> None:
     """Debian's base image."""
+    indexes.needed("apt")
     images.provide(kitchen.daemon, images.BASE)
 
 
@@ -53,6 +52,7 @@ def fetched(address: str) -> str:
 
 
 def test_python(kitchen: Kitchen) -> None:
+    indexes.needed("pip")
     place = kitchen.copy("python")
     kitchen.buildx(place, *passed_on(), "-t", "python-app")
     with serving(kitchen, "python-app", 8000) as address:
@@ -65,6 +65,7 @@ def test_python(kitchen: Kitchen) -> None:
 
 
 def test_node(kitchen: Kitchen) -> None:
+    indexes.needed("npm")
     kitchen.buildx(kitchen.copy("node"), *passed_on(), "-t", "node-app")
     with serving(kitchen, "node-app", 3000) as address:
         eventually(lambda: fetched(address).startswith("up for "))

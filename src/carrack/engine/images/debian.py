@@ -35,7 +35,7 @@ _DROPPED = re.compile(
     rb"|.*\.pyc"
 )
 _SECURITY = "http://security.debian.org/debian-security"
-_MIRROR = "http://deb.debian.org/debian"
+MIRROR = "http://deb.debian.org/debian"
 _MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 _DAY = 86400
 # The tool ends with the daemon (pdeathsig), all its processes with it (kill-child), its mounts with them.
@@ -53,7 +53,7 @@ def command(tool: str, suite: str, target: str) -> list[str]:
             # Of its alternatives apt would take the package that brings all of perl.
             options += ["--include=usr-is-merged", f"--hook-dir={_MERGED_USR}"]
         return [*_APART, tool, *options, suite, target]
-    return [*_APART, tool, "--variant=minbase", suite, target, _MIRROR]
+    return [*_APART, tool, "--variant=minbase", suite, target, MIRROR]
 
 
 def write(out: Write, root: Path, suite: str) -> int:
@@ -79,8 +79,8 @@ def settle(root: Path, suite: str) -> int:
         if path.exists():
             _rewrite(path, re.sub(r"(?m)^([^:\n]*:[^:\n]*):\d+:", rf"\g<1>:{newest // _DAY}:", path.read_text()))
     sources = [
-        f"deb {_MIRROR} {suite} main",
-        f"deb {_MIRROR} {suite}-updates main",
+        f"deb {MIRROR} {suite} main",
+        f"deb {MIRROR} {suite}-updates main",
         f"deb {_SECURITY} {suite}-security main",
     ]
     _rewrite(root / "etc" / "apt" / "sources.list", "\n".join(sources) + "\n")
