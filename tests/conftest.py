@@ -10,7 +10,12 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.leaks import Fact, left_behind, snapshot
+
+# How long an example takes tells of the machine's other work, not of what is tried.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _BEFORE = pytest.StashKey[frozenset[Fact]]()
 _LEFT = pytest.StashKey[list[Fact]]()
