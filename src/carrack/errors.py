@@ -16,10 +16,24 @@ def words(error: BaseException) -> str:
     '/srv/x: no space left on device: remove containers, images or volumes to make room'
     """
     if not isinstance(error, OSError) or error.errno not in FULL:
-        return str(error)
+        return redacted(str(error))
     place = error.filename or (error.strerror or "").partition(": ")[2]
     what = "no space left on device" if error.errno == errno.ENOSPC else "disk quota exceeded"
     return f"{f'{place}: ' if place else ''}{what}: remove containers, images or volumes to make room"
+
+
+def redacted(text: str) -> str:
+    """A text without the passwords of the addresses in it, and without the names there that are tokens themselves.
+
+    >>> redacted("https://me:secret@host/x and https://token@host/y and ssh://git@host/z")
+    'https://me:xxxxx@host/x and https://xxxxx@host/y and ssh://git@host/z'
+    """
+    if "://" not in text or "@" not in text:
+        return text
+    import re  # few texts have such addresses, and the command line starts without it
+
+    text = re.sub(r"(://[^\s/?#:@]*):[^\s/?#]*@", r"\1:xxxxx@", text)
+    return re.sub(r"(?i)(https?://)[^\s/?#:@]+@", r"\1xxxxx@", text)
 
 
 class CarrackError(Exception):

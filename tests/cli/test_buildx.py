@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -346,3 +348,28 @@ def test_failures(buildx: Buildx, docker: Cli, text: str, said: str) -> None:
     assert failed.returncode == 1
     assert said in failed.stderr
     assert docker("ps", "-aq").stdout == ""
+
+
+def test_a_client_that_is_killed(daemon: DaemonProcess, buildx: Buildx, plugins: Path, tmp_path: Path) -> None:
+    context = tmp_path / "large"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY . /x\n")
+    with (context / "hole").open("wb") as file:
+        file.truncate(64 << 30)
+    told = len(daemon.log.read_text())
+    command = ["docker", "buildx", "build", "--progress", "plain", str(context)]
+    environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as building:
+        assert building.stderr is not None
+        assert any("load build context" in line for line in building.stderr)
+        os.killpg(building.pid, signal.SIGKILL)
+    for _ in range(200):
+        said = daemon.log.read_text()[told:]
+        if "was cut off" in said:
+            break
+        time.sleep(0.05)
+    assert [line.partition(" ")[2].split(":")[0].split() for line in said.splitlines()] == [
+        ["info", "api.buildkit.control"]
+    ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import inspect
 
+import pytest
+
 from carrack import errors
 from carrack.api.errors import status_of
 
@@ -35,3 +37,21 @@ def test_a_full_disk_is_told_in_words() -> None:
     assert "/srv/x: disk quota exceeded" in errors.words(OSError(errno.EDQUOT, "Disk quota exceeded", "/srv/x"))
     assert errors.words(OSError(errno.EIO, "Input/output error", "/srv/x")) == "[Errno 5] Input/output error: '/srv/x'"
     assert errors.words(errors.NotFound("no such thing")) == "no such thing"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:secret@h:1/r.git#b", "https://me:xxxxx@h:1/r.git#b"),
+        ("'https://me:se@cret@h/x': no, see http://:secret@h", "'https://me:xxxxx@h/x': no, see http://:xxxxx@h"),
+        ("HTTPS://token@h/r", "HTTPS://xxxxx@h/r"),
+        ("ssh://git@h/r.git", "ssh://git@h/r.git"),
+        ("https://h:80/a@b", "https://h:80/a@b"),
+        ("https://h?x:y@z", "https://h?x:y@z"),
+        ("git@h:r.git", "git@h:r.git"),
+    ],
+)
+def test_addresses_are_shown_without_passwords(text: str, shown: str) -> None:
+    assert errors.redacted(text) == shown
+    assert errors.words(errors.InvalidArgument(text)) == shown
+    assert errors.words(OSError(text)) == shown

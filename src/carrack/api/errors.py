@@ -32,9 +32,7 @@ def status_of(error: BaseException) -> int:
 
 def message_of(error: BaseException) -> str:
     """The text for the user: the failure's own, or one that points to the log for a defect."""
-    if isinstance(error, errors.CarrackError):
-        return str(error)
-    if isinstance(error, OSError):
+    if isinstance(error, errors.CarrackError | OSError):
         return errors.words(error)
     return f"internal error ({type(error).__name__}); the daemon's log has the details"
 
@@ -50,9 +48,9 @@ def error_response(error: BaseException, what: str) -> Response:
     if isinstance(error, OSError) and error.errno in errors.FULL:
         log.error("%s failed: %s", what, errors.words(error))
     elif not isinstance(error, errors.CarrackError):
-        log.error("%s failed: %s", what, error, exc_info=error)
+        log.error("%s failed: %s", what, errors.words(error), exc_info=error)
     elif status >= 500:
-        log.error("%s failed: %s", what, error)
+        log.error("%s failed: %s", what, errors.words(error))
     else:
         log.debug("%s refused with %d: %s", what, status, error)
     return json_response({"message": message_of(error)}, status=status)

@@ -30,6 +30,8 @@ def set_up(level: str, style: str, stream: TextIO | None = None) -> None:
     logging.getLogger("asyncio").setLevel(max(LEVELS[level], logging.INFO))
     # aiohttp would log a trace of each request that it refuses; handlers' failures do not get as far as it.
     logging.getLogger("aiohttp.server").setLevel(LEVELS[level] if level == "debug" else logging.CRITICAL)
+    # grpclib tells of each call that a client left behind; what that ended is told where it is known.
+    logging.getLogger("grpclib").setLevel(LEVELS[level] if level == "debug" else logging.WARNING)
 
 
 def _when(record: logging.LogRecord) -> str:

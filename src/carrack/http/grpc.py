@@ -140,9 +140,11 @@ def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
 
         try:
             await method.serve(call)
-        except (CarrackError, OSError) as error:
+        except Exception as error:
             if call._stream.wrapper.cancelled:
                 raise asyncio.CancelledError from error  # the client has gone while this failed: nobody is told
+            if not isinstance(error, CarrackError | OSError):
+                raise
             status = Status.NOT_FOUND if isinstance(error, NotFound) else Status.UNKNOWN
             details = error.details if isinstance(error, Refused) else None
             raise GRPCError(status, words(error), details) from error
@@ -209,7 +211,7 @@ class Caller:
         """A call with any number of messages both ways; it is ended when the context is left. Raises Failed."""
         from grpclib.const import Cardinality
         from grpclib.exceptions import GRPCError, StreamTerminatedError
-        from h2.exceptions import StreamClosedError
+        from h2.exceptions import ProtocolError, StreamClosedError
 
         try:
             async with self._channel.request(
@@ -220,7 +222,7 @@ class Caller:
                     await call.cancel()
         except GRPCError as error:
             raise Failed(error.status.value, error.message or error.status.name) from error
-        except (StreamTerminatedError, ConnectionError) as error:
+        except (StreamTerminatedError, ProtocolError, ConnectionError) as error:
             raise Unavailable(f"the client has gone: {error}") from error
 
 

@@ -130,7 +130,8 @@ def test_details_of_a_refusal() -> None:
     assert status == {"code": 2, "message": "see below", "details": details}
 
 
-def test_a_failure_that_nobody_hears_of(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("failure", [InvalidArgument("it was in the middle of something"), KeyError("a bug")])
+def test_a_failure_that_nobody_hears_of(caplog: pytest.LogCaptureFixture, failure: Exception) -> None:
     async def run() -> None:
         client, server = pipes()
         begun = asyncio.Event()
@@ -141,7 +142,7 @@ def test_a_failure_that_nobody_hears_of(caplog: pytest.LogCaptureFixture) -> Non
                 begun.set()
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
-                raise InvalidArgument("it was in the middle of something") from None
+                raise failure from None
 
         methods = {"/t.T/Fails": Method(fails, UNARY, TEXT, TEXT)}
         serving = asyncio.get_running_loop().create_task(grpc.serve(server, methods))

@@ -7,6 +7,7 @@ and ``Return``s what it got, upon which the first call exports it and ends. Olde
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from carrack.engine.build.product import Product
     from carrack.engine.build.service import Builder
     from carrack.oci.platform import Platform
+
+log = logging.getLogger(__name__)
 
 _FRONTEND = "dockerfile.v0"
 _PATIENCE = 10.0
@@ -117,6 +120,9 @@ class Control:
                     name = await build.returned
                 answer = record.answer = await self._export(build, name, exports)
             await call.send_message({"ExporterResponse": answer})
+        except asyncio.CancelledError:
+            log.info("build %s was cut off: its client has gone", asked["Ref"])
+            raise
         finally:
             build.over = True
             build.watching.close()

@@ -13,10 +13,9 @@ from carrack.api.buildkit import filesync
 from carrack.api.buildkit import messages as m
 from carrack.dockerfile import ignore
 from carrack.engine.build import giturl, order
-from carrack.engine.build.giturl import redacted
 from carrack.engine.build.progress import Vertex
 from carrack.engine.build.request import Files
-from carrack.errors import InvalidArgument, NotFound, NotSupported, words
+from carrack.errors import InvalidArgument, NotFound, NotSupported, redacted, words
 
 if TYPE_CHECKING:
     from carrack.api.buildkit.attributes import Wanted

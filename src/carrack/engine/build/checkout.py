@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from carrack.engine.build import giturl
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import InvalidArgument, NotSupported, redacted
 from carrack.linux.resolve import BENEATH_NO_SYMLINKS
 from carrack.linux.syscalls import LINUX
 from carrack.storage.trees.folder import FolderTree
@@ -52,7 +52,7 @@ class Checkouts:
         and the commit.
 
         Raises InvalidArgument for what is not there, NotSupported without git."""
-        shown = giturl.redacted(wanted.url)
+        shown = redacted(wanted.url)
         if shutil.which("git") is None:
             raise NotSupported(f"{shown}: install git on the daemon's machine to build from repositories")
         place = await asyncio.to_thread(self._new_room)

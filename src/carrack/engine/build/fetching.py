@@ -6,6 +6,7 @@ Files are fetched by the standard library in a thread, over HTTP and HTTPS only;
 from __future__ import annotations
 
 import asyncio
+import base64
 import email.utils
 import hashlib
 import http.client
@@ -206,7 +207,7 @@ def _opened(url: str, settings: Mapping[str, str]) -> Iterator[http.client.HTTPR
     used = {parts.scheme: settings[f"{parts.scheme}_proxy"]} if through is not None else {}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(used), _Redirects())
     try:
-        with opener.open(urllib.request.Request(url, headers={"User-Agent": "carrack"}), timeout=_PATIENCE) as answer:
+        with opener.open(_request(url), timeout=_PATIENCE) as answer:
             yield answer
     except urllib.error.HTTPError as error:
         error.close()
@@ -214,6 +215,17 @@ def _opened(url: str, settings: Mapping[str, str]) -> Iterator[http.client.HTTPR
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise Unavailable(f"{url} could not be fetched: {reason}") from error
+
+
+def _request(url: str) -> urllib.request.Request:
+    """A request with the name and the password that an address has; they are not for whom it leads to."""
+    parts = urlsplit(url)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    request = urllib.request.Request(bare, headers={"User-Agent": "carrack"})
+    if "@" in parts.netloc:
+        identity = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(identity.encode()).decode()}")
+    return request
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

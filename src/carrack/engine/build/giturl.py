@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit
 
 from carrack.errors import InvalidArgument
 
@@ -77,13 +77,3 @@ def _inside(folder: str, text: str) -> str:
     if folder and (".." in folder.split("/") or clean == ".git" or clean.startswith(".git/")):
         raise InvalidArgument(f"{text}: the folder {folder!r} is not in the repository")
     return "" if clean == "." else clean
-
-
-def redacted(address: str) -> str:
-    """An address without the password in it."""
-    if "://" not in address or "@" not in address:
-        return address
-    parts = urlsplit(address)
-    if not parts.password:
-        return address
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:xxxxx@{parts.netloc.rpartition('@')[2]}"))

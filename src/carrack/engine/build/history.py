@@ -25,10 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.build.enclosing import Enclosures, listed
-from carrack.engine.build.giturl import redacted
 from carrack.engine.build.recording import Recording, graph
 from carrack.engine.whole import whole
-from carrack.errors import InvalidArgument, NotFound
+from carrack.errors import InvalidArgument, NotFound, redacted, words
 from carrack.model import times
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class History:
         except BaseException as error:
             failure, gone = error, isinstance(error, asyncio.CancelledError)
             record.code = CANCELLED if gone else UNKNOWN
-            record.error = "context canceled" if gone else str(error) or type(error).__name__
+            record.error = "context canceled" if gone else words(error) or type(error).__name__
             raise
         finally:
             recording.close()

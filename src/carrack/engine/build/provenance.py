@@ -14,8 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.build import graph as graphs
-from carrack.engine.build.giturl import redacted
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, redacted
 from carrack.model import times
 from carrack.oci import attestation, purl, reference
 from carrack.oci import platform as platforms

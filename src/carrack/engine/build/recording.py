@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carrack.dockerfile.problem import DockerfileError, Place
+from carrack.errors import redacted
 from carrack.model import times
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 _MOST_LOG = 2 << 20  # bytes kept of one build's output
 _MOST_EVENTS = 50_000
+_OURS = ("name", "error", "what", "text")  # what may have addresses with passwords, and is nobody's output or file
 _OFTEN = 50_000_000  # ns: how soon the same thing is told to have moved again
 _TRUNCATED = "\n[the rest of this build's output is not kept]\n"
 
@@ -125,6 +127,8 @@ class Recording:
         return [event["vertex"] for event in self.events if event["do"] == "start"]
 
     def _tell(self, do: str, vertex: str = "", **more: Any) -> None:
+        if do not in ("log", "file"):
+            more |= {key: redacted(more[key]) for key in _OURS if key in more}
         if len(self.events) < _MOST_EVENTS or do in ("start", "end"):
             self.events.append({"do": do, "at": times.now(), "vertex": vertex, **more})
             self._wake()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import http.server
 import io
@@ -46,10 +47,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/gone":
             self.send_error(404)
             return
-        body = {"/a.tar.gz": gzip.compress(archive()), "/to": b""}.get(self.path, b"hello")
-        if self.path in ("/to", "/away"):
+        who = self.headers.get("Authorization", "nobody").encode()
+        body = {"/a.tar.gz": gzip.compress(archive()), "/who": who}.get(self.path, b"hello")
+        leads = {"/to": "/hello.txt", "/to-who": "/who", "/away": "ftp://127.0.0.1:1/x"}
+        if self.path in leads:
+            body = b""
             self.send_response(302)
-            self.send_header("Location", "/hello.txt" if self.path == "/to" else "ftp://127.0.0.1:1/x")
+            self.send_header("Location", leads[self.path])
         else:
             self.send_response(200)
             self.send_header("Last-Modified", "Thu, 01 Jan 1970 00:00:09 GMT")
@@ -103,6 +107,13 @@ def fetch(workshop: Workshop, *sources: str, **more: object) -> dict[str, str]:
 def test_a_file(workshop: Workshop, server: str) -> None:
     assert fetch(workshop, f"{server}/hello.txt", checksum=HELLO) == {"hello.txt": "hello"}
     assert fetch(workshop, f"{server}/to") == {"to": "hello"}
+
+
+def test_a_name_and_a_password_in_the_address(workshop: Workshop, server: str) -> None:
+    named = server.replace("://", "://me:s%2Fecret@")
+    expected = f"Basic {base64.b64encode(b'me:s/ecret').decode()}"
+    assert fetch(workshop, f"{named}/who") == {"who": expected}
+    assert fetch(workshop, f"{named}/to-who") == {"to-who": "nobody"}, "they are not for whom it leads to"
 
 
 def test_archives_from_elsewhere_stay_as_they_are(workshop: Workshop, server: str) -> None:

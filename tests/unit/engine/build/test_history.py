@@ -66,11 +66,11 @@ def test_failures(workshop: Workshop) -> None:
     async def run() -> None:
         with pytest.raises(InvalidArgument):
             async with workshop.history.of("bad", "f", {}, [], Recording()):
-                raise InvalidArgument("the text")
+                raise InvalidArgument("the text of https://me:secret@h/x")
         with pytest.raises(asyncio.CancelledError):
             async with workshop.history.of("gone", "f", {}, [], Recording()):
                 raise asyncio.CancelledError
-        assert workshop.history.get("bad").error == "the text"
+        assert workshop.history.get("bad").error == "the text of https://me:xxxxx@h/x"
         assert workshop.history.get("gone").code == CANCELLED
         await workshop.jobs.drain()
 

@@ -68,6 +68,16 @@ def test_events_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert graph(recording.events)[0].ended
 
 
+def test_passwords_in_addresses_are_not_told() -> None:
+    recording = Recording()
+    vertex = Vertex("d", "[2/2] ADD https://me:secret@h/x /x")
+    recording.started(vertex)
+    recording.moved(vertex, "transferring https://me:secret@h/x", 1, 2)
+    recording.warned(vertex, "https://me:secret@h/x is old")
+    recording.ended(vertex, error="https://me:secret@h/x: no")
+    assert "secret" not in repr(recording.events)
+
+
 def test_what_moves_all_the_time_is_told_now_and_then() -> None:
     recording = Recording()
     for count in range(1000):
