@@ -30,6 +30,7 @@ from carrack.storage.walk import (
     Translate,
     open_held,
     open_regular,
+    open_still,
     read_link,
     reopen,
     same_ids,
@@ -65,9 +66,9 @@ def changes(upper_fd: int, lower_view_fd: int) -> Iterator[Change]:
                 os.close(fd)
 
 
-def pack_upper(upper_fd: int, write: Write, *, newest: int | None = None) -> None:
-    """Write the upper directory as a layer tar. The same tree gives the same bytes. `newest`: see Packer."""
-    packer = Packer(write, whiteouts=True, newest=newest)
+def pack_upper(upper_fd: int, write: Write, *, newest: int | None = None, still: bool = False) -> None:
+    """Write the upper directory as a layer tar. The same tree gives the same bytes. `newest`, `still`: see Packer."""
+    packer = Packer(write, whiteouts=True, newest=newest, still=still)
     packer.opaque_marker(upper_fd, b"")
     with closing(walk(upper_fd)) as nodes:
         for node in nodes:
@@ -84,13 +85,21 @@ class Packer:
     """Turns walked nodes into tar entries: hard links found again, sockets left out, times cut to seconds."""
 
     def __init__(
-        self, write: Write, *, whiteouts: bool = False, newest: int | None = None, inside: Translate = same_ids
+        self,
+        write: Write,
+        *,
+        whiteouts: bool = False,
+        newest: int | None = None,
+        inside: Translate = same_ids,
+        still: bool = False,
     ) -> None:
-        """`newest`: later modification times are written as this one (seconds); `inside`: as whom owners are."""
+        """`newest`: later modification times are written as this one (seconds); `inside`: as whom owners are; `still`:
+        nobody is left who could change the files, which is four system calls less for each."""
         self._write = write
         self._inside = inside
         self._newest = newest
         self._whiteouts = whiteouts
+        self._still = still
         self._links: dict[tuple[int, int], bytes] = {}
 
     def add(self, node: Node, path: bytes) -> None:
@@ -142,7 +151,7 @@ class Packer:
         if node.stat.st_nlink > 1 and key in self._links:
             self._put(node, path, HARDLINK, link=self._links[key])
             return
-        fd = open_regular(node.parent_fd, node.name)
+        fd = (open_still if self._still else open_regular)(node.parent_fd, node.name)
         if fd is None:
             return
         try:
@@ -151,8 +160,10 @@ class Packer:
             os.close(fd)
 
     def _data(self, node: Node, fd: int, path: bytes) -> None:
-        node.stat = os.fstat(fd)  # what is read is what is described, even if the name was given to another
-        self._links[node.stat.st_dev, node.stat.st_ino] = path
+        if not self._still:
+            node.stat = os.fstat(fd)  # what is read is what is described, even if the name was given to another
+        if node.stat.st_nlink > 1:
+            self._links[node.stat.st_dev, node.stat.st_ino] = path
         size = node.stat.st_size
         self._put(node, path, REGULAR, size=size, found=xattrs(fd, permitted_xattr))
         tarwriter.write_file(self._write, fd, size)

@@ -13,6 +13,7 @@ from carrack.storage.tarheader import BLOCK, DIRECTORY, REGULAR
 
 Write = Callable[[bytes | memoryview], object]
 
+_SMALL = 1 << 16
 _CHUNK = 1 << 18  # one for each client that reads slowly, or not at all
 _ID_LIMIT = 8**7
 _SIZE_LIMIT = 8**11
@@ -48,9 +49,7 @@ def header(
     for key in sorted(xattrs or ()):
         records.append((b"SCHILY.xattr." + key, xattrs[key]))  # type: ignore[index]
     fixed = (
-        _field(mode & 0o7777, 8)
-        + _field(uid if uid < _ID_LIMIT else 0, 8)
-        + _field(gid if gid < _ID_LIMIT else 0, 8)
+        _owned(mode & 0o7777, uid if uid < _ID_LIMIT else 0, gid if gid < _ID_LIMIT else 0)
         + _field(size if size < _SIZE_LIMIT else 0, 12)
         + _field(mtime if 0 <= mtime < _SIZE_LIMIT else 0, 12)
     )
@@ -65,8 +64,15 @@ def padding(size: int) -> bytes:
 
 def write_file(write: Write, fd: int, size: int) -> None:
     """Write exactly `size` bytes of `fd` and their padding: zeros stand in when it has shrunk, growth is left out."""
-    buffer = memoryview(bytearray(min(_CHUNK, size)))
     left = size
+    if 0 < size <= _SMALL:  # by far most
+        data = os.read(fd, size)
+        if len(data) == size:
+            write(data + padding(size))
+            return
+        write(data)
+        left -= len(data)
+    buffer = memoryview(bytearray(min(_CHUNK, left)))
     while left:
         count = os.readv(fd, [buffer[: min(left, _CHUNK)]])
         if not count:
@@ -172,14 +178,25 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _block(name: bytes, fixed: bytes, kind: bytes, link: bytes, major: int, minor: int, prefix: bytes) -> bytes:
-    block = name.ljust(100, b"\0") + fixed + b"        " + _tail(kind, link, major, minor, prefix)
-    # The low half of an Adler-32 is 1 + the sum of the bytes, modulo 65521 (RFC 1950): exact for 256 bytes.
-    checksum = (zlib.adler32(block[:256]) & 0xFFFF) + (zlib.adler32(block[256:]) & 0xFFFF) - 2
-    return block[:148] + b"%06o\0 " % checksum + block[156:]
+    begin = name.ljust(100, b"\0") + fixed
+    end, sum_of_end = _tail(kind, link, major, minor, prefix)
+    return begin + b"%06o\0 " % (_sum(begin) + sum_of_end) + end
+
+
+@lru_cache(1024)
+def _owned(mode: int, uid: int, gid: int) -> bytes:
+    """The three fields after the name."""
+    return _field(mode, 8) + _field(uid, 8) + _field(gid, 8)
 
 
 @lru_cache(64)
-def _tail(kind: bytes, link: bytes, major: int, minor: int, prefix: bytes) -> bytes:
-    """What follows the checksum."""
+def _tail(kind: bytes, link: bytes, major: int, minor: int, prefix: bytes) -> tuple[bytes, int]:
+    """What follows the checksum, and what it adds to it; the checksum itself counts as eight spaces."""
     devices = _field(major, 8) + _field(minor, 8)
-    return kind + link.ljust(100, b"\0") + b"ustar\x0000" + bytes(64) + devices + prefix.ljust(167, b"\0")
+    end = kind + link.ljust(100, b"\0") + b"ustar\x0000" + bytes(64) + devices + prefix.ljust(167, b"\0")
+    return end, _sum(end[:200]) + _sum(end[200:]) + 8 * 0x20
+
+
+def _sum(part: bytes) -> int:
+    """The sum of at most 256 bytes: the low half of an Adler-32 is 1 + that, modulo 65521 (RFC 1950)."""
+    return (zlib.adler32(part) & 0xFFFF) - 1

@@ -33,6 +33,7 @@ PSEUDO_FILE_SYSTEMS = frozenset(
     }
 )
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class Node:
@@ -144,6 +145,14 @@ def open_regular(parent_fd: int, name: bytes) -> int | None:
         os.close(held)
 
 
+def open_still(parent_fd: int, name: bytes) -> int:
+    """The same of what is a regular file for certain: nobody can put something else in its place meanwhile."""
+    try:
+        return os.open(name, _STILL | os.O_NOATIME, dir_fd=parent_fd)
+    except PermissionError:  # not the owner's and no CAP_FOWNER
+        return os.open(name, _STILL, dir_fd=parent_fd)
+
+
 def open_held(held: int) -> int:
     """Read access to the regular file that an O_PATH descriptor holds."""
     path = f"/proc/self/fd/{held}"
@@ -164,11 +173,13 @@ def read_link(parent_fd: int, name: bytes) -> bytes | None:
 def xattrs(fd: int, wanted: Callable[[bytes], bool]) -> dict[bytes, bytes] | None:
     """The extended attributes of an open file whose names are `wanted`, in name order; None for none."""
     try:
-        names = sorted(os.fsencode(name) for name in os.listxattr(fd))
+        names = os.listxattr(fd)
     except OSError:  # the file system has none
         return None
+    if not names:
+        return None
     found = {}
-    for name in names:
+    for name in sorted(map(os.fsencode, names)):
         if wanted(name):
             try:
                 found[name] = os.getxattr(fd, name)
@@ -186,7 +197,7 @@ def _close(owner: Node, leave: Callable[[Node], None] | None) -> None:
 
 
 def _names(fd: int) -> Iterator[bytes]:
-    return iter(sorted(os.fsencode(name) for name in os.listdir(fd)))
+    return iter(sorted(map(os.fsencode, os.listdir(fd))))
 
 
 def _node(parent_fd: int, name: bytes, path: bytes) -> Node | None:

@@ -72,8 +72,13 @@ def test_a_file_that_shrinks_is_padded_and_growth_is_left_out(tmp_path: Path) ->
     tarwriter.write_file(out.write, fd, 5)
     os.lseek(fd, 0, os.SEEK_SET)
     tarwriter.write_file(out.write, fd, 2)
-    os.close(fd)
     assert out.getvalue() == b"abc" + bytes(509) + b"ab" + bytes(510)
+    for size in (0, 1 << 16, (1 << 18) + 512):  # nothing; more than is read at once
+        out = io.BytesIO()
+        os.lseek(fd, 0, os.SEEK_SET)
+        tarwriter.write_file(out.write, fd, size)
+        assert out.getvalue() == b"abc"[:size].ljust(size, b"\0")
+    os.close(fd)
 
 
 def test_small_helpers() -> None:

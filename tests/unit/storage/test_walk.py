@@ -9,7 +9,7 @@ import pytest
 from carrack.linux.syscalls import LINUX
 from carrack.storage import walk as walking
 from carrack.storage.removal import remove_tree
-from carrack.storage.walk import Node, open_regular, read_link, stays_real, walk
+from carrack.storage.walk import Node, open_regular, open_still, read_link, stays_real, walk
 
 
 @pytest.fixture
@@ -78,6 +78,11 @@ def test_open_regular_refuses_all_else(tree: Path) -> None:
     assert got is not None
     assert os.read(got, 9) == b"y"
     os.close(got)
+    got = open_still(fd, b"a")
+    assert os.read(got, 9) == b"y"
+    os.close(got)
+    with pytest.raises(OSError, match="symbolic links"):
+        open_still(fd, b"link")
     assert read_link(fd, b"link") == b"/"
     assert read_link(fd, b"a") is None
     os.close(fd)

@@ -158,7 +158,7 @@ def _batched(spool: Ingest, make: Callable[[Write], object]) -> None:
 
 def _pack(ran: Ran, write: Write, epoch: int | None) -> None:
     with ran.changes() as fd:
-        differ.pack_upper(fd, write, newest=epoch)
+        differ.pack_upper(fd, write, newest=epoch, still=True)  # the program has ended, with all that it began
 
 
 def _seconds(epoch: int | None) -> int:
