@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.cli.buildx import Buildx
 from tests.cli.built import forget_steps
-from tests.cli.running import Cli, DaemonProcess
+from tests.cli.running import Cli, CommandLine, DaemonProcess
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.registry_faults import Fault
 
@@ -266,12 +266,17 @@ def test_a_cache_of_several_platforms(buildx: Buildx, daemon: DaemonProcess, tmp
     )
 
 
-def test_a_cache_of_bake(buildx: Buildx, daemon: DaemonProcess, plugins: Path, tmp_path: Path) -> None:
+@pytest.mark.census("bake")
+@pytest.mark.parametrize("words", [["docker", "buildx", "bake"], ["carrack", "bake"]], ids=lambda words: words[0])
+def test_a_cache_of_bake(
+    buildx: Buildx, daemon: DaemonProcess, plugins: Path, tmp_path: Path, words: list[str]
+) -> None:
     place = tmp_path / "cache"
     target = {"context": str(tmp_path), "dockerfile-inline": CACHED, "cache-from": [f"type=local,src={place}"],
               "cache-to": [f"type=local,dest={place},mode=max"], "output": ["type=cacheonly"]}  # fmt: skip
     (tmp_path / "bake.json").write_text(json.dumps({"target": {"default": target}}))
-    command = ["docker", "buildx", "bake", "--progress", "plain", "--allow", f"fs={tmp_path}", "-f", "bake.json"]
+    program = CommandLine(words[0], daemon).program
+    command = [*program, *words[1:], "--progress", "plain", "--allow", f"fs={tmp_path}", "-f", "bake.json"]
     counts = []
     for _ in range(2):
         forget_steps(daemon)
@@ -282,6 +287,28 @@ def test_a_cache_of_bake(buildx: Buildx, daemon: DaemonProcess, plugins: Path, t
         assert done.returncode == 0, done.stderr
         counts.append(done.stderr.count("CACHED"))
     assert counts == [0, 3]
+
+
+@pytest.mark.census("cli-config aliases")
+@pytest.mark.parametrize("name", ["docker", "carrack"])
+def test_verbs_given_to_the_plugin(
+    buildx: Buildx, daemon: DaemonProcess, plugins: Path, tmp_path: Path, name: str
+) -> None:
+    """As `docker buildx install` writes it: `build` and `builder` are buildx's."""
+    (plugins / "config.json").write_text('{"aliases": {"builder": "buildx"}}')
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    program = CommandLine(name, daemon).program
+
+    def shown(*words: str) -> str:
+        environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}
+        done = subprocess.run([*program, *words], env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    assert "github.com/docker/buildx" in shown("builder", "version")
+    for verb in (["build"], ["image", "build"]):
+        assert "exporting to image" in shown(*verb, "--progress", "plain", "-t", "given:1", str(tmp_path))
+    assert "given" in shown("images")
 
 
 def test_questions_instead_of_a_build(buildx: Buildx) -> None:

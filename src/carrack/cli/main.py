@@ -28,6 +28,8 @@ _GLOBAL = (
     ("tlsverify", "", "bool", "Use TLS and verify the remote"),
     ("version", "v", "bool", "Print version information and quit"),
 )
+_BUILDS = ("build", "builder", "image")
+"""Verbs that the user may have given to docker's plugin for builds."""
 _GARBAGE = 100_000
 """Objects made before the collector looks for cycles: a long list has none, and no command that ends soon needs it."""
 _LEVELS = ("debug", "info", "warn", "error", "fatal")
@@ -90,6 +92,12 @@ def _resolve(session: "Session", words: list[str]) -> "tuple[Command, list[str]]
         raise Exit(_print_version())
     if parsed.flag("help") or not rest or rest[0] == "help":
         raise Exit(_help(rest[1:]))
+    if rest[0] in ("bake", "buildx") or (rest[0] in _BUILDS and session.settings.aliases()):
+        from carrack.cli import plugins
+
+        session.verb = rest[0]
+        if (theirs := plugins.forwarded(session, rest)) is not None:
+            plugins.run(session, words[: len(words) - len(rest)], theirs)
     group = rest.pop(0) if rest[0] in GROUPS else ""
     if group and (not rest or rest[0] in ("--help", "-h", "help")):
         raise Exit(_help([group, *rest[1:]]))

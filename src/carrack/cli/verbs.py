@@ -151,7 +151,7 @@ TOP: dict[str, str] = {
     "__complete": "completion:COMPLETE",
 }
 # known to the docker command, and not built here
-_REFUSED = """buildx bake compose checkpoint plugin trust
+_REFUSED = """compose checkpoint plugin trust
 config node secret service stack swarm"""
 
 

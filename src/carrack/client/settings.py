@@ -48,6 +48,20 @@ class Settings:
                 raise self._wrong("HttpHeaders")
         return [(name, value) for name, value in found.items() if name.lower() != "user-agent"]
 
+    def aliases(self) -> dict[str, str]:
+        """Verbs that are given to plugins: by their names, the plugins'."""
+        found: dict[str, Any] = self._value("aliases", dict) or {}
+        if not all(isinstance(word, str) for word in found.values()):
+            raise self._wrong("aliases")
+        return found
+
+    def plugin_places(self) -> list[str]:
+        """Folders to look for plugins in before all others."""
+        found: list[Any] = self._value("cliPluginsExtraDirs", list) or []
+        if not all(isinstance(word, str) for word in found):
+            raise self._wrong("cliPluginsExtraDirs")
+        return found
+
     def prune_filters(self) -> list[tuple[str, str]]:
         """Filters that every prune gets besides those of its command line: (name, value)."""
         found: list[Any] = self._value("pruneFilters", list) or []

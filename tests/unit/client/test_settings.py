@@ -45,12 +45,21 @@ def test_headers_and_filters(tmp_path: Path) -> None:
     assert found.prune_filters() == [("label", "a=b"), ("label!", "c")]
 
 
+def test_plugins(tmp_path: Path) -> None:
+    found = settings(tmp_path, aliases={"builder": "buildx"}, cliPluginsExtraDirs=["/x"])
+    assert (found.aliases(), found.plugin_places()) == ({"builder": "buildx"}, ["/x"])
+
+
+def both(found: Settings) -> tuple[object, object]:
+    return found.aliases(), found.plugin_places()
+
+
 @pytest.mark.parametrize(
     "values",
     [{"psFormat": 1}, {"proxies": []}, {"proxies": {"default": 1}}, {"HttpHeaders": {"a": 1}},
-     {"HttpHeaders": {"a": "b\r\nc: d"}}, {"pruneFilters": ["x"]}],
+     {"HttpHeaders": {"a": "b\r\nc: d"}}, {"pruneFilters": ["x"]}, {"aliases": {"a": 1}}, {"cliPluginsExtraDirs": [1]}],
 )  # fmt: skip
 def test_values_of_another_kind_are_refused_by_name(tmp_path: Path, values: dict[str, Any]) -> None:
     found = settings(tmp_path, **values)
     with pytest.raises(InvalidArgument, match=next(iter(values))):
-        found.text("psFormat"), found.proxies("x"), found.headers(), found.prune_filters()
+        found.text("psFormat"), found.proxies("x"), found.headers(), found.prune_filters(), both(found)
