@@ -224,14 +224,15 @@ class _Face:
         recording.reads(asked.dockerfile, order.read(job.tree, asked.dockerfile))
         exports = [{"Type": kind, "Attrs": {"name": ",".join(asked.names)} if asked.names else {}}]
         frontend = "dockerfile.v0" if asked.style == "buildkit" else "classic"
-        async with self._builder.history.of(ref, frontend, order.attributes(asked), exports, recording) as record:
-            try:
-                yield record, Both(job.classic, recording)
-            except (CarrackError, OSError) as error:
-                job.classic.close_steps()
-                if lines := _shown(recording.culprit(error), asked):
-                    job.classic.tell({"stream": lines})
-                raise
+        with self._builder.cancellable(ref):
+            async with self._builder.history.of(ref, frontend, order.attributes(asked), exports, recording) as record:
+                try:
+                    yield record, Both(job.classic, recording)
+                except (CarrackError, OSError) as error:
+                    job.classic.close_steps()
+                    if lines := _shown(recording.culprit(error), asked):
+                        job.classic.tell({"stream": lines})
+                    raise
 
     async def folders(self, request: Request) -> Response:
         """A connection for folders of the client's, for as long as it wants."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,9 @@ class Builder:
         identity = identity or secrets.token_hex(12)
         task = asyncio.current_task()
         assert task is not None
-        self._going[identity] = task.cancel
+        whole = self._going.get(identity)
+        if whole is None:
+            self._going[identity] = task.cancel
         try:
             caches = await self.caching.open(request, progress, identity) if self.caching else None
             async with Solver(self.tools, self._bases, doer, request, progress, identity, caches) as solver:
@@ -125,9 +127,31 @@ class Builder:
                     result.trace.fetched |= doer.fetched
                 yield caches.carried(result) if caches else result
         finally:
-            self._going.pop(identity, None)
+            if whole is None:
+                self._going.pop(identity, None)
             self.cache.grown.set()
             await doer.close()
+
+    @contextmanager
+    def cancellable(self, identity: str) -> Iterator[None]:
+        """The whole of a build, whatever it consists of, as ``cancel`` knows it; InvalidArgument tells of such an end."""
+        task, asked = asyncio.current_task(), False
+        assert task is not None
+
+        def cancel() -> None:
+            nonlocal asked
+            asked = True
+            task.cancel()
+
+        self._going[identity] = cancel
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not asked or task.uncancel():
+                raise
+            raise InvalidArgument("the build was canceled") from None
+        finally:
+            del self._going[identity]
 
     async def known(self, name: str, platform: Platform) -> Result | None:
         """See Known of carrack.engine.build.checking."""
