@@ -32,7 +32,7 @@ def redacted(text: str) -> str:
         return text
     import re  # few texts have such addresses, and the command line starts without it
 
-    text = re.sub(r"(://[^\s/?#:@]*):[^\s/?#]*@", r"\1:xxxxx@", text)
+    text = re.sub(r"(://[^\s/?#:@]*):[^\s/?#]*@(?!sha\d+:)", r"\1:xxxxx@", text)
     return re.sub(r"(?i)(https?://)[^\s/?#:@]+@", r"\1xxxxx@", text)
 
 

@@ -49,6 +49,8 @@ def test_a_full_disk_is_told_in_words() -> None:
         ("https://h:80/a@b", "https://h:80/a@b"),
         ("https://h?x:y@z", "https://h?x:y@z"),
         ("git@h:r.git", "git@h:r.git"),
+        ("docker-image://a/b:1@sha256:00", "docker-image://a/b:1@sha256:00"),
+        ("oci-layout://a:1@sha256:00", "oci-layout://a:1@sha256:00"),
     ],
 )
 def test_addresses_are_shown_without_passwords(text: str, shown: str) -> None:
