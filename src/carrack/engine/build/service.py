@@ -134,7 +134,7 @@ class Builder:
 
     @contextmanager
     def cancellable(self, identity: str) -> Iterator[None]:
-        """The whole of a build, whatever it consists of, as ``cancel`` knows it. Raises InvalidArgument when it ends it."""
+        """The whole of a build, of whatever it consists, for ``cancel``; InvalidArgument says that it was ended so."""
         task, asked = asyncio.current_task(), False
         assert task is not None
 
