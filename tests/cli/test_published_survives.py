@@ -45,7 +45,9 @@ def test_over_both_families_and_a_range(own: CommandLine) -> None:
     assert not is_free(port), "the shim has it"
     own.daemon.start()
     eventually(lambda: heard(port, "::1") == "blue\n")
-    assert f"[::]:{port}" in own("port", "blue").stdout
+    shown = own("port", "blue").stdout
+    assert f"[::]:{port}" in shown
+    assert f"{first + 50}/udp -> 0.0.0.0:{first + 50}\n" in shown
     taken = own("run", "--rm", "-p", f"{first + 50}:80/udp", "busybox", "true", check=False)
     assert f"Bind for 0.0.0.0:{first + 50} failed: port is already allocated to container blue" in taken.stderr
     own("rm", "-f", "blue")

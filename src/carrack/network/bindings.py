@@ -7,9 +7,11 @@ A binding is a run of ports, so that a range of a thousand is one of them on its
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from itertools import pairwise
 from typing import Any
 
 from carrack.errors import InvalidArgument, NotSupported
+from carrack.model import port_ranges
 from carrack.model.ports import PublishedPort
 from carrack.network.bridge import NAT, ROUTED, BridgeSettings
 from carrack.network.mappings import ANY, ANY6, PortMapping
@@ -81,11 +83,18 @@ def places(host_ip: str, way: Way, protocol: str = "tcp") -> tuple[str, ...]:
 
 
 def runs(wanted: Sequence[PublishedPort]) -> Iterator[tuple[PublishedPort, int]]:
-    """Neighbours with numbers of their own (on both sides one more) as the first of them and how many they are."""
+    """Neighbours with numbers of their own (on both sides one more) as the first of them and how many they are. What is
+    wanted may hold ranges (`port_ranges`)."""
     first: PublishedPort | None = None
     count = host = inner = 0
     protocol = next_host = next_container = ""
     for port in wanted:
+        if "-" in port.container:
+            if first is not None:
+                yield first, count
+            first = None
+            yield from _ranged(port)
+            continue
         follows = first is not None and port.container == next_container and port.host_port == next_host
         if follows and first is not None and (first.host_ip, first.allow) == (port.host_ip, port.allow):
             count += 1
@@ -101,17 +110,52 @@ def runs(wanted: Sequence[PublishedPort]) -> Iterator[tuple[PublishedPort, int]]
         yield first, count
 
 
+def _ranged(port: PublishedPort) -> Iterator[tuple[PublishedPort, int]]:
+    first, last, protocol = port_ranges.span(port.container)
+    host, count = port.host_port.partition("-")[0], last - first + 1
+    if host:
+        yield PublishedPort(f"{first}/{protocol}", port.host_ip, host, port.allow), count
+        return
+    for n in range(count):  # any port, for each another
+        yield PublishedPort(f"{first + n}/{protocol}", port.host_ip, "", port.allow), 1
+
+
 def document(bindings: Iterable[Binding], exposed: Iterable[str] = ()) -> PortsDocument:
-    """``NetworkSettings.Ports``: each container port with its places on the host, None for one only exposed."""
-    found: PortsDocument = dict.fromkeys(exposed)
-    for binding in bindings:
-        more = {"Allow": list(binding.allow)} if binding.allow else {}
-        for n in range(binding.count):
-            key = f"{binding.container_port + n}/{binding.protocol}"
-            port = str(binding.host_port + n) if binding.host_port else ""
-            new = [{"HostIp": address, "HostPort": port, **more} for address in binding.addresses]
-            old = found.get(key)
-            found[key] = old + new if old else new
+    """``NetworkSettings.Ports``: each container port with its places on the host, None for one only exposed. In what is
+    exposed and in the document long ranges are one entry (`port_ranges`)."""
+    made, found = list(bindings), dict.fromkeys(exposed)
+    if not any("-" in key for key in found) and all(b.count < port_ranges.SHORTEST for b in made):
+        return _filled(found, _singles(made))
+    if _apart({port_ranges.span(key) for key in found} | {_span(b) for b in made}):
+        return _filled(found, made)
+    return port_ranges.folded(_filled(port_ranges.unfolded(found), _singles(made)))
+
+
+def _span(binding: Binding) -> tuple[int, int, str]:
+    return binding.container_port, binding.container_port + binding.count - 1, binding.protocol
+
+
+def _apart(spans: Iterable[tuple[int, int, str]]) -> bool:
+    """Whether no port is in two of them."""
+    ordered = sorted((protocol, first, last) for first, last, protocol in spans)
+    return all(one[0] != next_[0] or one[2] < next_[1] for one, next_ in pairwise(ordered))
+
+
+def _singles(bindings: Iterable[Binding]) -> Iterator[Binding]:
+    for one in bindings:
+        for n in range(one.count):
+            host_port = one.host_port + n if one.host_port else 0
+            yield Binding(one.protocol, one.addresses, host_port, one.container_port + n, 1, one.allow)
+
+
+def _filled(found: PortsDocument, bindings: Iterable[Binding]) -> PortsDocument:
+    for one in bindings:
+        more = {"Allow": list(one.allow)} if one.allow else {}
+        host = port_ranges.numbers(one.host_port, one.count) if one.host_port else ""
+        new = [{"HostIp": address, "HostPort": host, **more} for address in one.addresses]
+        key = f"{port_ranges.numbers(one.container_port, one.count)}/{one.protocol}"
+        old = found.get(key)
+        found[key] = old + new if old else new
     return found
 
 
@@ -119,7 +163,7 @@ def parse(ports: Mapping[str, Any]) -> list[Binding]:
     """The bindings of a document."""
     found: list[Binding] = []
     for key, listed in ports.items():
-        number, _, protocol = key.partition("/")
+        first, last, protocol = port_ranges.span(key)
         groups: dict[tuple[str, tuple[str, ...]], list[list[str]]] = {}
         for place in listed or ():
             rows = groups.setdefault((place["HostPort"], tuple(place.get("Allow") or ())), [[]])
@@ -127,7 +171,8 @@ def parse(ports: Mapping[str, Any]) -> list[Binding]:
                 rows.append([])
             rows[-1].append(place["HostIp"])
         for (port, allow), rows in groups.items():
-            found += [Binding(protocol, tuple(row), int(port or 0), int(number), 1, allow) for row in rows]
+            host, count = int(port.partition("-")[0] or 0), last - first + 1
+            found += [Binding(protocol, tuple(row), host, first, count, allow) for row in rows]
     return joined(found)
 
 
@@ -158,9 +203,7 @@ def without(bindings: Iterable[Binding], word: str) -> tuple[list[Binding], list
     stay: list[Binding] = []
     go: list[Binding] = []
     for binding in bindings:
-        for n in range(binding.count):
-            host_port = binding.host_port + n if binding.host_port else 0
-            one = replace(binding, host_port=host_port, container_port=binding.container_port + n, count=1)
+        for one in _singles([binding]):
             meant = str(one.container_port) == number and one.protocol == (protocol or "tcp")
             there = host in ("", str(one.host_port)) and host_ip.strip("[]") in ("", *one.addresses)
             (go if meant and there else stay).append(one)

@@ -1,6 +1,7 @@
 import pytest
 
 from carrack.errors import InvalidArgument, NotSupported
+from carrack.model import port_ranges
 from carrack.model.ports import PublishedPort
 from carrack.network import bindings
 from carrack.network.bindings import Binding, Way
@@ -33,6 +34,20 @@ def test_neighbours_are_taken_together() -> None:
     assert len(list(bindings.runs(limited))) == 2
 
 
+def test_ranges_are_taken_as_they_come() -> None:
+    wanted = [
+        *ports(8000, 80, 2),
+        PublishedPort("1000-1099/tcp", "::1", "2000-2099", ("fd00::/8",)),
+        PublishedPort("300-301/udp", "", ""),
+    ]
+    assert [(first.container, first.host_ip, first.host_port, count) for first, count in bindings.runs(wanted)] == [
+        ("80/tcp", "", "8000", 2),
+        ("1000/tcp", "::1", "2000", 100),
+        ("300/udp", "", "", 1),
+        ("301/udp", "", "", 1),
+    ]
+
+
 def test_where_a_port_without_an_address_is_published() -> None:
     assert bindings.places("", FOUR) == ("0.0.0.0", "::")
     assert bindings.places("", Way("172.30.0.2", "", ipv6=False)) == ("0.0.0.0",)
@@ -62,6 +77,20 @@ def test_a_document_says_all_that_is_needed_to_make_it_again() -> None:
     assert document["443/tcp"] == [{"HostIp": "0.0.0.0", "HostPort": ""}]
     assert document["53/udp"] == [{"HostIp": "127.0.0.1", "HostPort": "53", "Allow": ["10.0.0.0/8"]}]
     assert sorted(bindings.parse(document), key=str) == sorted(made, key=str)
+
+
+@pytest.mark.parametrize(
+    ("exposed", "entries"),
+    [(["1000-1099/tcp"], 2), ([f"{n}/tcp" for n in range(1000, 1100)], 2), (["1000/tcp"], 2), (["1000-1200/tcp"], 3)],
+)
+def test_a_range_is_one_entry_of_a_document(exposed: list[str], entries: int) -> None:
+    made = [Binding("tcp", ("0.0.0.0",), 2000, 1000, 100), Binding("tcp", ("0.0.0.0",), 80, 80)]
+    document = bindings.document(made, exposed)
+    assert len(document) == entries
+    assert sorted(bindings.parse(document), key=str) == sorted(made, key=str)
+    ports = port_ranges.unfolded(document)
+    assert ports["1099/tcp"] == [{"HostIp": "0.0.0.0", "HostPort": "2099"}]
+    assert ports.keys() == port_ranges.unfolded(dict.fromkeys([*exposed, "1000-1099/tcp", "80/tcp"])).keys()
 
 
 def test_two_places_of_one_container_port_are_listed_in_order() -> None:

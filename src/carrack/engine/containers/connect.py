@@ -102,7 +102,7 @@ class Connector:
         published = await self._fabric.publish(
             c.id,
             publishing.wanted(c),
-            exposed=list(c.config["ExposedPorts"] or {}),
+            exposed=list(c.ranges[0]),
             name=c.name,
         ) if publishing.any_wanted(c) else None  # fmt: skip
         c.ports = dict(published.ports) if published else {}

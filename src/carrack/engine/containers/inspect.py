@@ -7,7 +7,7 @@ import hashlib
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.privileges import USUAL, Security, security
-from carrack.model import times
+from carrack.model import port_ranges, times
 from carrack.model.container import Document
 
 _SHOWN_POINT = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
@@ -123,7 +123,7 @@ def _sandbox(c: Container) -> str:
 def ports(c: Container) -> Document:
     """Where the ports of a running container are published; nowhere while no network leads out of it."""
     leads = any(endpoint.get("Gateway") or endpoint.get("IPv6Gateway") for endpoint in c.endpoints.values())
-    return c.ports if leads and c.state.status in ("running", "paused") else {}
+    return port_ranges.unfolded(c.ports) if leads and c.state.status in ("running", "paused") else {}
 
 
 def network_settings(c: Container) -> Document:

@@ -17,6 +17,7 @@ from carrack.engine.containers.announce import tell_network
 from carrack.engine.containers.connect import Connector, worded
 from carrack.engine.containers.record import Container
 from carrack.errors import Conflict, Forbidden, Internal, InvalidArgument, NotFound, Unavailable
+from carrack.model import port_ranges
 from carrack.model.container import Document
 from carrack.network.sandbox import Sandbox, open_sandbox
 
@@ -127,7 +128,7 @@ class LiveNetworks:
         """The ports of a container that no network led out of before."""
         if any(c.ports.values()) or not publishing.any_wanted(c):
             return
-        wanted, exposed = publishing.wanted(c), list(c.config["ExposedPorts"] or {})
+        wanted, exposed = publishing.wanted(c), list(c.ranges[0])
         published = await self._fabric.publish(c.id, wanted, exposed=exposed, name=c.name)
         with closing(published.fds):
             await shim.hold(published.fds)
@@ -189,12 +190,12 @@ class LiveNetworks:
             await self._drop(c, network.name)
             await self._fabric.disconnect(c.id, network.id, sandbox=sandbox)
         self._naming.left(c, network.id)
-        before = c.ports
+        gone = port_ranges.unfolded({} if c.endpoints else c.ports)
         if not c.endpoints:
             c.ports = {}
         if not shim.exited.done():
             self._connector.write_hosts(c)
-            await shim.release(publishing.host_ports({} if c.endpoints else before))
+            await shim.release(publishing.host_ports(gone))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from carrack.engine.containers import publishing
 from carrack.engine.containers.live import closing
 from carrack.engine.containers.record import Container
 from carrack.errors import InvalidArgument
+from carrack.model import port_ranges
 from carrack.model.container import Document
 from carrack.model.ports import PublishedPort
 
@@ -51,17 +52,18 @@ class LivePorts:
     ) -> None:
         before = c.ports
         published = await self._fabric.republish(c.id, add, remove, name=c.name)
-        undo.push_async_callback(self._restore, c, shim, before, dict(published.ports))
+        undo.push_async_callback(self._restore, c, shim, before, published.ports)
         with closing(published.fds):
             await shim.hold(published.fds)
             await shim.release(published.gone)
         c.ports = dict(published.ports)
 
     async def _restore(self, c: Container, shim: Shim, before: Document, after: Document) -> None:
-        lost = {port: [place for place in places or () if place not in (after.get(port) or ())]
-                for port, places in before.items()}  # fmt: skip
+        old, new = port_ranges.unfolded(before), port_ranges.unfolded(after)
+        lost = {port: [place for place in places or () if place not in (new.get(port) or ())]
+                for port, places in old.items()}  # fmt: skip
         again = publishing.published({port: places for port, places in lost.items() if places})
-        published = await self._fabric.republish(c.id, again, publishing.as_words(before, after), name=c.name)
+        published = await self._fabric.republish(c.id, again, publishing.as_words(old, new), name=c.name)
         with closing(published.fds):
             await shim.hold(published.fds)
             await shim.release(published.gone)

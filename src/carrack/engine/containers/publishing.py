@@ -56,19 +56,26 @@ def _place(given: Document) -> Document:
 
 
 def published(bindings: Mapping[str, Sequence[Document]]) -> list[PublishedPort]:
-    """What is to be published; bindings that name no address take their network's."""
+    """What is to be published, ranges (`port_ranges`) also; bindings that name no address take their network's."""
     return [
-        PublishedPort(port_key(port), place["HostIp"], place["HostPort"], tuple(place.get("Allow") or ()))
+        PublishedPort(
+            port if "-" in port else port_key(port),
+            place["HostIp"],
+            place["HostPort"],
+            tuple(place.get("Allow") or ()),
+        )
         for port, places in bindings.items()
         for place in places or [{"HostIp": "", "HostPort": ""}]
     ]
 
 
 def wanted(c: Container) -> list[PublishedPort]:
-    """A container's ports to publish: its bindings and, with ``-P``, every exposed one that has none."""
-    ports = published(c.host_config["PortBindings"] or {})
+    """A container's ports to publish: its bindings, long ranges as one (`port_ranges`), and, with ``-P``, every exposed
+    one that has none."""
+    _, bindings = c.ranges
+    ports = published(bindings)
     if c.host_config["PublishAllPorts"]:
-        bound = {port.container for port in ports}
+        bound = c.host_config["PortBindings"] or {}
         exposed = map(port_key, c.config["ExposedPorts"] or {})
         ports += [PublishedPort(key, "", "") for key in exposed if key not in bound]
     return ports
@@ -122,7 +129,7 @@ def _same_place(one: Document, other: Document) -> bool:
 
 
 def host_ports(ports: Ports) -> list[tuple[str, tuple[str, ...], int]]:
-    """The host's ports in NetworkSettings.Ports: protocol, address, number."""
+    """The host's ports in NetworkSettings.Ports, ranges not among them: protocol, address, number."""
     return [
         (port.partition("/")[2], (place["HostIp"],), int(place["HostPort"]))
         for port, places in ports.items()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from carrack.engine.containers import endpoints
 from carrack.engine.containers.revision import Revised
 from carrack.model import container as model
-from carrack.model import schema
+from carrack.model import port_ranges, schema
 from carrack.model.container import Document, MountPoint
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Container(Revised):
     networking: Document
     mounts: list[MountPoint] = field(default_factory=list)
     endpoints: Document = field(default_factory=dict)
+    # NetworkSettings.Ports with long ranges as one entry each (`port_ranges`).
     ports: Document = field(default_factory=dict)
     restart_count: int = 0
     stopped_by_user: bool = False
@@ -81,6 +82,8 @@ class Container(Revised):
     link_names: tuple[str, ...] = ()
     # One that is never recorded: a step of a build.
     transient: bool = False
+    # Its exposed and its bound ports, and each with ranges: see `ranges`.
+    folds: tuple[Document | None, Document | None, Document, Document] = field(default=(None, None, {}, {}), repr=False)
 
     @property
     def wanted(self) -> dict[str, Document]:
@@ -99,9 +102,23 @@ class Container(Revised):
         mode = self.host_config["NetworkMode"]
         return mode != "host" and not mode.startswith("container:") and not self.config["NetworkDisabled"]
 
+    @property
+    def ranges(self) -> tuple[Document, Document]:
+        """Its exposed ports and its port bindings with long ranges as one entry each (`port_ranges`)."""
+        exposed, bound = self.config["ExposedPorts"], self.host_config["PortBindings"]
+        if self.folds[0] is not exposed or self.folds[1] is not bound:
+            made = exposed, bound, port_ranges.folded(exposed or {}), port_ranges.folded(bound or {})
+            object.__setattr__(self, "folds", made)  # nothing has changed
+        return self.folds[2:]
+
     def to_document(self) -> Document:
         """The JSON document that is recorded."""
         document = {name: getattr(self, name) for name in _RECORDED}
+        exposed, bound = self.ranges
+        if exposed:
+            document["config"] = {**self.config, "ExposedPorts": exposed}
+        if bound:
+            document["host_config"] = {**self.host_config, "PortBindings": bound}
         document["layers"] = list(self.layers)
         document["state"] = asdict(self.state)
         return document
@@ -111,8 +128,8 @@ class Container(Revised):
         """A container out of its recorded document. Raises KeyError or TypeError on a document of another shape."""
         values = {name: document[name] for name in _RECORDED if name in document}
         values["layers"] = tuple(document["layers"])
-        values["config"] = _completed(values["config"], model.CONFIG)
-        values["host_config"] = _completed(values["host_config"], model.HOST_CONFIG)
+        values["config"] = _unfolded(_completed(values["config"], model.CONFIG), "ExposedPorts")
+        values["host_config"] = _unfolded(_completed(values["host_config"], model.HOST_CONFIG), "PortBindings")
         values["networking"] = {"EndpointsConfig": _wanted(values)}
         return cls(**values, state=State(**document["state"]))
 
@@ -159,6 +176,10 @@ def _completed(recorded: Document, fields: Mapping[str, schema.Field]) -> Docume
     return {**schema.check({}, fields), **recorded}
 
 
+def _unfolded(recorded: Document, name: str) -> Document:
+    return {**recorded, name: port_ranges.unfolded(recorded[name])} if recorded[name] else recorded
+
+
 def _wanted(values: Document) -> Document:
     """What is wanted of each network; before containers had many, that of the default one was not recorded."""
     recorded: Document = values["networking"]["EndpointsConfig"]
@@ -183,5 +204,5 @@ def unreadable(identity: str, name: str, reason: str) -> Container:
 _RECORDED = [
     f.name for f in fields(Container) if f.name not in
     ("layers", "state", "lock", "shim", "exec_ids", "waiters", "leaving", "stopping", "since", "link_names",
-     "transient")
+     "transient", "folds")
 ]  # fmt: skip

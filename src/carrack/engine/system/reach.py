@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from carrack.errors import InvalidArgument
+from carrack.model import port_ranges
 from carrack.model.ports import parse_range
 from carrack.network.facts import Facts, Wall, is_loopback
 from carrack.network.option_names import BRIDGE_NAME
@@ -72,7 +73,7 @@ def _of_host(c: Container) -> Document:
 def _published(c: Container, networks: Mapping[str, Document], facts: Facts) -> Iterator[Document]:
     network = networks.get(_way(c, networks), {"Name": "", "Id": "", "Driver": ""})
     gateways = {pool.get("Gateway") for pool in (network.get("IPAM") or {}).get("Config") or ()}
-    for key, bindings in c.ports.items():
+    for key, bindings in port_ranges.unfolded(c.ports).items():
         port, _, protocol = key.partition("/")
         for binding in bindings or ():
             place = binding if binding["HostPort"] else _of_container(c, network["Name"], binding, port)

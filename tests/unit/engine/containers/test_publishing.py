@@ -63,6 +63,9 @@ def test_what_is_published() -> None:
         PublishedPort("80/tcp", "", "", ("10.0.0.0/8",)),
         PublishedPort("90/tcp", "", ""),
     ]
+    ranged = {f"{n}/tcp": [{"HostPort": str(n)}] for n in range(2000, 2100)}
+    body = {"ExposedPorts": {"2000/tcp": {}}, "HostConfig": {"PublishAllPorts": True, "PortBindings": ranged}}
+    assert publishing.wanted(container(1, body)) == [PublishedPort("2000-2099/tcp", "", "2000-2099")]
     exposed = container(1, {"ExposedPorts": {"80/tcp": {}}})
     assert publishing.wanted(exposed) == []
     assert publishing.any_wanted(exposed)

@@ -103,6 +103,19 @@ def test_an_older_record_gets_the_fields_it_did_not_know() -> None:
     assert old.config["StopTimeout"] is None
 
 
+def test_long_ranges_of_ports_are_short_in_the_record() -> None:
+    bound = {f"{n}/tcp": [{"HostIp": "", "HostPort": str(n)}] for n in range(2000, 3000)}
+    c = container(1, {"ExposedPorts": {port: {} for port in bound}, "HostConfig": {"PortBindings": bound}})
+    document = json.loads(json.dumps(c.to_document()))
+    assert len(json.dumps(document)) < 10_000
+    again = Container.from_document(document)
+    assert (again.config, again.host_config) == (c.config, c.host_config)
+    c.host_config = {**c.host_config, "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "80"}]}}
+    assert c.to_document()["host_config"]["PortBindings"] == c.host_config["PortBindings"]
+    old = {**document, "host_config": {**document["host_config"], "PortBindings": bound}}
+    assert Container.from_document(old).host_config["PortBindings"] == bound
+
+
 def test_records_of_before_there_were_many_networks() -> None:
     mac = "02:00:00:00:00:09"
     c = container(1, {"MacAddress": mac})
