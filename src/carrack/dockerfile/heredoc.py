@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 
 from carrack.dockerfile.words import Lexer, WordError
 
+_TABS = re.compile(r"(?m)^\t+")
 _OPENING = re.compile(r"(\d*)<<(-?)([^<]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
     """``name`` ends it; ``expand``: variables in it are replaced (its name was not quoted); ``chomp``: tabs that begin
-    a line are taken off; ``descriptor``: the number before ``<<``, 0 for none; ``content`` ends with a newline."""
+    a line are taken off, which `stripped` does; ``descriptor``: the number before ``<<``, 0 for none; ``content`` is as
+    it is written and ends with a newline."""
 
     name: str
     expand: bool = True
@@ -24,6 +26,10 @@ class Heredoc:
     def with_content(self, content: str) -> Heredoc:
         """The same with what lies between."""
         return replace(self, content=content)
+
+    def stripped(self) -> Heredoc:
+        """The same without the tabs that are none of the text. A shell that reads ``<<-`` itself takes them off."""
+        return self.with_content(_TABS.sub("", self.content)) if self.chomp else self
 
 
 def opening(word: str, escape: str = "\\") -> Heredoc | None:

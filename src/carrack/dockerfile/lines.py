@@ -122,8 +122,7 @@ class _Reader:
         while self._at < len(self.lines):
             line = self.lines[self._at]
             self._at += 1
-            line = line.lstrip("\t") if opening.chomp else line
-            if line == opening.name:
+            if (line.lstrip("\t") if opening.chomp else line) == opening.name:
                 return opening.with_content("".join(f"{kept}\n" for kept in content))
             content.append(line)
         raise DockerfileError(f"unterminated heredoc: no line {opening.name!r} ends it", place)

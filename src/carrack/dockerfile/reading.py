@@ -132,7 +132,7 @@ def _transferred(written: _Written) -> tuple[tuple[str, ...], str, tuple[Heredoc
         raise InvalidArgument(f"{written.name} requires {_TWO}")
     if opening(words[-1], written.escape):
         raise InvalidArgument(f"{written.name} cannot use a here-document as its destination: {words[-1]}")
-    return words[:-1], words[-1], written.statement.heredocs
+    return words[:-1], words[-1], tuple(doc.stripped() for doc in written.statement.heredocs)
 
 
 def _copy(written: _Written) -> c.Copy:

@@ -28,3 +28,9 @@ def test_all_of_a_line() -> None:
     assert [found.name for found in openings("cat <<A 'x <<no' <<B")] == ["A", "B"]
     assert openings("nothing") == []
     assert openings("an 'open <<quote") == []
+
+
+def test_tabs_are_taken_off_where_the_opening_says_so() -> None:
+    kept = Heredoc("E", content="\ta\n")
+    assert kept.stripped() == kept
+    assert Heredoc("E", chomp=True, content="\t\ta\tb\n\n c\n").stripped().content == "a\tb\n\n c\n"

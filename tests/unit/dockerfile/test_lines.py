@@ -37,7 +37,7 @@ def test_heredocs() -> None:
     (statement,) = lines.parse("COPY <<A <<-'B' /x\n1\nA\n\t2\n\tB\n").statements
     assert [(d.name, d.content, d.expand, d.chomp) for d in statement.heredocs] == [
         ("A", "1\n", True, False),
-        ("B", "2\n", False, True),
+        ("B", "\t2\n", False, True),
     ]
     assert statement.place == Place(1, 5)
 

@@ -236,9 +236,9 @@ def _script(state: State, command: c.Run) -> tuple[list[str], list[tuple[str, st
     alone = len(docs) == 1 and line.shell and line.words[0].split() == [line.words[0].strip()]
     if alone and first.content.startswith("#!"):
         name = f"/dev/pipes/{first.name}"
-        return [*shell(state.config), name], [(name, first.content)]
+        return [*shell(state.config), name], [(name, first.stripped().content)]
     if alone:
-        return [*shell(state.config), first.content], []
+        return [*shell(state.config), first.stripped().content], []
     text = line.words[0] if line.shell else " ".join(line.words)
     text += "".join(f"\n{doc.content}{doc.name}" for doc in docs)
     return [*shell(state.config), text], []

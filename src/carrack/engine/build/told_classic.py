@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from carrack.dockerfile import commands as c
 from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
+from carrack.engine.build.told import duration
 from carrack.engine.images.configuring import shell
 
 if TYPE_CHECKING:
@@ -34,7 +35,15 @@ def line(before: State, after: State, command: c.Command, step: Step | None, tol
         told = " ".join(("ARG", *(p.key if p.value is None else f"{p.key}={p.value}" for p in command.pairs)))
     if isinstance(command, c.Expose):
         told = f"EXPOSE {' '.join(command.ports)}"
+    if isinstance(command, c.Healthcheck):
+        told = _healthcheck(after.config["Healthcheck"]["Test"], command)
     return f"{begin} {told}"
+
+
+def _healthcheck(test: Sequence[str], command: c.Healthcheck) -> str:
+    """As Go's ``%v`` shows the structure, where BuildKit's way is ``%q``."""
+    times = (command.interval, command.timeout, command.start_period, command.start_interval)
+    return f"HEALTHCHECK &{{[{' '.join(test)}] {' '.join(duration(each) for each in times)} {command.retries}}}"
 
 
 def _run(before: State, step: RunStep) -> str:

@@ -84,6 +84,9 @@ def test_scripts() -> None:
     fed = after("RUN cat <<E >/f\nhi\nE").step
     assert isinstance(fed, RunStep)
     assert fed.words == ("/bin/sh", "-c", "cat <<E >/f\nhi\nE")
+    tabbed = after("RUN cat <<-E >/f\n\thi\n\tE").step
+    assert isinstance(tabbed, RunStep)
+    assert tabbed.words == ("/bin/sh", "-c", "cat <<-E >/f\n\thi\nE"), "the shell takes the tabs off"
     program = after("RUN <<E\n#!/usr/bin/python\nprint()\nE").step
     assert isinstance(program, RunStep)
     assert program.scripts == (("/dev/pipes/E", "#!/usr/bin/python\nprint()\n"),)

@@ -32,6 +32,11 @@ def after(text: str, given: dict[str, str] | None = None) -> list[Advanced]:
         ("EXPOSE 80 90/udp", "/bin/sh -c #(nop)  EXPOSE 80 90/udp"),
         ("WORKDIR a", "/bin/sh -c #(nop) WORKDIR /a"),
         ("COPY --chown=1:2 a b /c/", "/bin/sh -c #(nop) COPY --chown=1:2 \0 in /c/ "),
+        (
+            'HEALTHCHECK --interval=90s --retries=39 CMD ["x", "a b"]',
+            "/bin/sh -c #(nop)  HEALTHCHECK &{[CMD x a b] 1m30s 0s 0s 0s 39}",
+        ),
+        ("HEALTHCHECK NONE", "/bin/sh -c #(nop)  HEALTHCHECK &{[NONE] 0s 0s 0s 0s 0}"),
         ("ADD a b", "/bin/sh -c #(nop) ADD \0 in b "),
     ],
 )
