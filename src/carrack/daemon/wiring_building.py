@@ -18,6 +18,7 @@ from carrack.engine.build.executing import ContainerRunner
 from carrack.engine.build.export import Exporter
 from carrack.engine.build.fetching import Fetches
 from carrack.engine.build.history import History
+from carrack.engine.build.layouts import Layouts
 from carrack.engine.build.mounting import Mounts
 from carrack.engine.build.prune import BuildCache
 from carrack.engine.build.scanning import Scanners
@@ -77,6 +78,7 @@ def builder(
         Attester(Scanners(Worker(tools), tools.runner, places, images.layers), bases),
         config.entitlements,
         _caching(images, tools),
+        Layouts(images.layers, root, images.puller.transfers, of_machine(os.uname().machine)),
     )
 
 

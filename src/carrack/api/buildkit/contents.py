@@ -2,7 +2,7 @@
 carrack.engine.build.caching.importing.
 
 The client serves containerd's content service for each folder that its command line named, which a call says by a
-header. Source: containerd, content.proto; buildx sends the folder of a cache as ``local:`` and its path.
+header. Source: containerd, content.proto; what buildx sends.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ _PIECE = 1 << 20
 
 
 class SessionStore:
-    """One folder."""
+    """One folder, by what the client calls it: ``local:`` and its path for a cache, ``oci:`` and a name for a layout of
+    images."""
 
-    def __init__(self, session: Session, folder: str) -> None:
+    def __init__(self, session: Session, name: str) -> None:
         self._session = session
-        self._metadata = [(_STORE, f"local:{folder}")]
+        self._metadata = [(_STORE, name)]
 
     async def size(self, digest: str) -> int | None:
         """See Store."""
@@ -92,6 +93,6 @@ def opener(session: Session) -> Any:
     """Opens the folder that a cache of this client's is in."""
 
     def opened(at: CacheAt) -> SessionStore:
-        return SessionStore(session, at.attributes.get("src") or at.attributes.get("dest", ""))
+        return SessionStore(session, f"local:{at.attributes.get('src') or at.attributes.get('dest', '')}")
 
     return opened

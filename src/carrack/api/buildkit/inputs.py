@@ -11,16 +11,19 @@ from urllib.parse import urlsplit
 
 from carrack.api.buildkit import filesync
 from carrack.api.buildkit import messages as m
+from carrack.api.buildkit.contents import SessionStore
 from carrack.dockerfile import ignore
 from carrack.engine.build import giturl, order
+from carrack.engine.build.layouts import parse as parse_layout
 from carrack.engine.build.progress import Vertex
-from carrack.engine.build.request import Files
+from carrack.engine.build.request import Elsewhere, Files
 from carrack.errors import InvalidArgument, NotFound, NotSupported, redacted, words
 
 if TYPE_CHECKING:
     from carrack.api.buildkit.attributes import Wanted
     from carrack.api.buildkit.sessions import Session
     from carrack.engine.build.fetching import Remote
+    from carrack.engine.build.layouts import Layouts
     from carrack.engine.build.recording import Recording
     from carrack.engine.build.request import Agents, OpenFiles
     from carrack.engine.build.service import Builder
@@ -73,8 +76,8 @@ class Inputs:
                 self._files = Files(files)
         return self._files
 
-    def named(self, name: str, text: str) -> OpenFiles | str:
-        """A context with a name: an image's name, or what opens files. Raises NotSupported."""
+    def named(self, name: str, text: str) -> OpenFiles | str | Elsewhere:
+        """A context with a name: an image's name, or what opens files or an image. Raises NotSupported."""
         kind, _, rest = text.partition(":")
         if kind == "docker-image":
             return rest.removeprefix("//")
@@ -82,7 +85,14 @@ class Inputs:
             return lambda: self._named(name, self._client(rest, f"load context {name}"))
         if kind in ("http", "https") or giturl.is_git(text):
             return lambda: self._named(name, self._fetched(name, text))
+        if kind == "oci-layout" and self.builder.layouts is not None:
+            return self._layout(self.builder.layouts, text)
         raise NotSupported(f"the build context {name}={text} is not supported by this version of Carrack")
+
+    def _layout(self, layouts: Layouts, text: str) -> Elsewhere:
+        folder, digest = parse_layout(text)
+        store = SessionStore(self.session, f"oci:{folder}")
+        return Elsewhere(lambda platform: layouts.open(store, folder, digest, platform, self.held))
 
     async def _named(self, name: str, tree: Awaitable[Tree]) -> Files:
         return Files(await tree, name=name)

@@ -152,7 +152,7 @@ def told(made: Request) -> list[Stage]:
     scope = global_scope(
         made.file.globals, made.arguments, made.build_platform, made.platform, made.target, made.file.directives.escape
     )
-    plan = stages.plan(made.file, scope, made.target)
+    plan = stages.plan(made.file, scope, made.target, made.standing)
     return [plan.stages[index].stage for index in plan.needed()]
 
 

@@ -17,6 +17,7 @@ from carrack.storage.trees.base import Tree
 if TYPE_CHECKING:
     from carrack.engine.build.caching.importing import Store
     from carrack.engine.build.caching.wanted import CacheAt
+    from carrack.engine.build.results import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,14 @@ class Files:
 
 #: opens the files of a context, at most once a build; closed with the build
 OpenFiles = Callable[[], Awaitable[Files]]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An image that is neither in the store nor in a registry. ``open`` gives it for a platform, as a stage that has
+    just begun; its layers stay until the build is over."""
+
+    open: Callable[[Platform], Awaitable[Result]]
 
 
 class Agents(Protocol):
@@ -58,7 +67,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Request:
     """One build. ``contexts``: ``--build-context`` by name: a tree, an image's name (``docker-image://…`` resolved by
-    the face to text), or another stage; ``epoch``: SOURCE_DATE_EPOCH in seconds, None for now.
+    the face to text), or an image from elsewhere; ``epoch``: SOURCE_DATE_EPOCH in seconds, None for now.
 
     ``allow``: entitlements (``network.host``, ``security.insecure``); ``style``: how history is written, as Docker's
     classic builder does or as BuildKit does; ``prefix``: what tells its steps from those of other platforms' builds
@@ -76,7 +85,7 @@ class Request:
     agents: Agents
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    contexts: Mapping[str, OpenFiles | str] = field(default_factory=dict)
+    contexts: Mapping[str, OpenFiles | str | Elsewhere] = field(default_factory=dict)
     target: str = ""
     network: str = ""
     extra_hosts: tuple[str, ...] = ()
@@ -96,6 +105,14 @@ class Request:
     ancestors: tuple[str, ...] = ()
     squash: bool = False
     prefix: str = ""
+
+    @property
+    def standing(self) -> Mapping[str, str]:
+        """What each named context stands for: see carrack.engine.build.standing."""
+        return {
+            name: given if isinstance(given, str) else name if isinstance(given, Elsewhere) else ""
+            for name, given in self.contexts.items()
+        }
 
 
 def epoch(arguments: Mapping[str, str]) -> int | None:

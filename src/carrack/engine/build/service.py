@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from carrack.engine.build.attesting import Attester
     from carrack.engine.build.caching.service import Caching
     from carrack.engine.build.history import History
+    from carrack.engine.build.layouts import Layouts
     from carrack.engine.build.progress import Progress
     from carrack.engine.build.prune import BuildCache
     from carrack.engine.build.request import Request
@@ -55,9 +56,11 @@ class Builder:
         attester: Attester,
         granted: frozenset[str] = frozenset(),
         caching: Caching | None = None,
+        layouts: Layouts | None = None,
     ) -> None:
         """``granted``: the entitlements that the one who asks for a build may allow it (CVE-2024-23653)."""
         self.caching = caching
+        self.layouts = layouts
         self._granted = granted
         self.tools = tools
         self.cache = cache

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Protocol
 from carrack.dockerfile import commands as c
 from carrack.dockerfile.file import parse_trigger
 from carrack.dockerfile.problem import DockerfileError, Place
-from carrack.engine.build import keys, stages, state, told_classic
+from carrack.engine.build import failing, keys, stages, standing, state, told_classic
 from carrack.engine.build.ancestry import Ancestors
 from carrack.engine.build.cache import Entry, base_of
 from carrack.engine.build.checking import Known
+from carrack.engine.build.failing import BuildFailed
 from carrack.engine.build.holding import Holding
 from carrack.engine.build.progress import Vertex
+from carrack.engine.build.request import Elsewhere
 from carrack.engine.build.results import Result
 from carrack.engine.build.scope import Scope, global_scope
-from carrack.engine.build.steps import RunStep, Step
+from carrack.engine.build.steps import Step
 from carrack.engine.build.trace import Base, Made, Trace
 from carrack.engine.build.working import Note, RunFailed
 from carrack.errors import InvalidArgument, words
@@ -86,15 +88,6 @@ FilesOf = Callable[[str], Awaitable["Files | Result"]]
 Given = Callable[[Note], Awaitable[tuple[Entry, str] | None]]
 
 
-class BuildFailed(InvalidArgument):
-    """A step has failed. ``place``: where in the Dockerfile; ``exit_code``: of its program, 0 for other reasons."""
-
-    def __init__(self, message: str, command: c.Command, exit_code: int = 0) -> None:
-        super().__init__(message)
-        self.place = command.place
-        self.exit_code = exit_code
-
-
 class Solver:
     """One build, from its request to the result of its target."""
 
@@ -123,7 +116,7 @@ class Solver:
             directives.escape,
         )  # fmt: skip
         self._scope = replace(scope, classic=request.style == "classic")
-        self.plan = stages.plan(request.file, self._scope, request.target)
+        self.plan = stages.plan(request.file, self._scope, request.target, request.standing)
         self._trace = Trace(times.now(), self.plan)
 
     async def __aenter__(self) -> Solver:
@@ -140,7 +133,7 @@ class Solver:
                 for index in self.plan.needed():
                     self._stage(index)
         except BaseExceptionGroup as failures:
-            raise _first(failures) from None
+            raise failing.first(failures) from None
         return replace(self._stages[self.plan.target].result(), trace=self._trace)
 
     def images(self) -> dict[str, Result]:
@@ -176,7 +169,7 @@ class Solver:
 
     async def _triggers(self, planned: stages.Planned, result: Result) -> list[c.Command]:
         """What the image, or the stage, that a stage is made from wants to have done first."""
-        config = result.image.get("config", {})
+        config = {} if planned.replaced else result.image.get("config", {})
         if planned.parent is not None:
             config = (await self._stage(planned.parent)).state.config
         return [parse_trigger(text) for text in config.get("OnBuild") or ()]
@@ -205,7 +198,11 @@ class Solver:
         vertex = replace(self._metadata(name), place=self._naming(name))
         self._progress.started(vertex)
         try:
-            result = await self._bases.result(name, wanted, self._request, vertex, self._progress)
+            given = self._request.contexts.get(name)
+            if isinstance(given, Elsewhere):
+                result = await given.open(wanted)
+            else:
+                result = await self._bases.result(name, wanted, self._request, vertex, self._progress)
             await self._held.add(result.layers)
         except BaseException as error:
             self._progress.ended(vertex, error=words(error) or "canceled")
@@ -258,7 +255,7 @@ class Solver:
             if node is not None:
                 node.layers, node.created = entry.layers, entry.created
         except RunFailed as error:
-            text = _failed(command, step, error)
+            text = failing.text(command, step, error)
             self._progress.ended(vertex, error=text)
             raise BuildFailed(text, command, error.exit_code) from None
         except DockerfileError:
@@ -281,7 +278,7 @@ class Solver:
                 return known, True, ""
             if (found := await given(note)) is not None:
                 return found[0], True, f"it came from the cache {found[1]}"
-            reason = _reason(cache.previous(note.place), note)
+            reason = failing.reason(cache.previous(note.place), note)
             entry, mine = await self._tools.going.do(note.key, lambda: prepared.do(note, vertex))
             return entry, not mine, reason
         return await prepared.do(note, vertex), False, "the cache was not to be used"
@@ -297,7 +294,8 @@ class Solver:
         planned = self.plan.stages[index]
         before = [self._last[index]] if index in self._last else self._first(planned)
         for name in stages.origins(command):
-            other = None if name in self._request.contexts else self.plan.find(name)
+            given = standing.key(name, str(self._request.platform), self._request.contexts)
+            other = None if given else self.plan.find(name)
             if other is not None and other in planned.needs:
                 await self._stage(other)
                 before.append(self._last.get(other, ""))
@@ -344,9 +342,12 @@ class Solver:
         """See FilesOf. A name is a context the caller gave, a stage, or an image."""
         if not name:
             return await self._request.context()
-        given = self._request.contexts.get(name)
-        if given is not None:
-            return await self._image(given, self._request.platform) if isinstance(given, str) else await given()
+        platform = self._request.platform
+        if context := standing.key(name, str(platform), self._request.contexts):
+            given = self._request.contexts[context]
+            if isinstance(given, str | Elsewhere):
+                return await self._image(given if isinstance(given, str) else context, platform)
+            return await given()
         index = self.plan.find(name)
         if index is not None:
             self._triggered.setdefault(stage, set()).add(index)
@@ -373,24 +374,3 @@ class Solver:
             return prefix
         name = stage.name
         return f"{prefix}stage-{name} " if name.isdecimal() else f"{prefix}{name} "
-
-
-def _reason(previous: Entry | None, note: Note) -> str:
-    if previous is None:
-        return "it was never done before"
-    return keys.difference(previous.inputs, note.inputs) or "its result was no longer there"
-
-
-def _failed(command: c.Command, step: Step, error: RunFailed) -> str:
-    words = " ".join(step.words) if isinstance(step, RunStep) else command.text
-    killed = ": it was killed for want of memory" if error.oom_killed else ""
-    return f'process "{words}" did not complete successfully: exit code: {error.exit_code}{killed}'
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that the others came of."""
-    found: BaseException = failures
-    while isinstance(found, BaseExceptionGroup):
-        real = [each for each in found.exceptions if not isinstance(each, asyncio.CancelledError)]
-        found = (real or list(found.exceptions))[0]
-    return found

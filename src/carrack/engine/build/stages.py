@@ -10,8 +10,11 @@ from carrack.dockerfile import expansion
 from carrack.dockerfile.file import Dockerfile, Stage
 from carrack.dockerfile.problem import DockerfileError
 from carrack.dockerfile.words import Lexer
+from carrack.engine.build import standing
 from carrack.engine.build.scope import Scope
+from carrack.engine.build.standing import Standing
 from carrack.errors import InvalidArgument
+from carrack.oci import platform as platforms
 
 SCRATCH = "scratch"
 
@@ -19,7 +22,10 @@ SCRATCH = "scratch"
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A stage with its FROM line expanded. ``parent`` is the index of the stage that it is made from, None where it is
-    made from an image (or nothing); ``needs`` are the indexes of all stages it takes files from, parent included."""
+    made from an image (or nothing); ``needs`` are the indexes of all stages it takes files from, parent included.
+
+    Where a named context stands for its base, or for all of it (``replaced``), this is written as if the Dockerfile
+    said so: another image, or a COPY of the context's files onto nothing."""
 
     stage: Stage
     base: str
@@ -27,6 +33,7 @@ class Planned:
     parent: int | None
     needs: frozenset[int]
     unset: frozenset[str] = frozenset()
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +59,14 @@ class Plan:
         return _find(name, [planned.stage for planned in self.stages])
 
 
-def plan(file: Dockerfile, scope: Scope, target: str = "") -> Plan:
-    """Expand the FROM lines and find out who needs whom.
+def plan(file: Dockerfile, scope: Scope, target: str = "", contexts: Standing | None = None) -> Plan:
+    """Expand the FROM lines and find out who needs whom. ``contexts``: the named ones.
 
     Raises DockerfileError for stages that need each other or a base that is nothing, InvalidArgument for a target that
     the file has not.
     """
     stages = list(file.stages)
-    planned = [_planned(stage, stages, scope, file.directives.escape) for stage in stages]
+    planned = [_planned(stage, stages, scope, file.directives.escape, contexts or {}) for stage in stages]
     wanted = len(stages) - 1 if not target else _find(target, stages)
     if wanted is None:
         names = ", ".join(stage.base.name for stage in stages if stage.base.name) or "none has a name"
@@ -69,26 +76,38 @@ def plan(file: Dockerfile, scope: Scope, target: str = "") -> Plan:
     return result
 
 
-def _planned(stage: Stage, stages: list[Stage], scope: Scope, escape: str) -> Planned:
+def _planned(stage: Stage, stages: list[Stage], scope: Scope, escape: str, contexts: Standing) -> Planned:
     lexer = Lexer(escape)
     base = expansion.expand(stage.base, lexer, scope.known)
     assert isinstance(base, c.From)
     if not base.base:
         hint = f"; {', '.join(sorted(lexer.unset))} is not set before the first FROM" if lexer.unset else ""
         raise DockerfileError(f"base name ({stage.base.base}) should not be blank{hint}", stage.base.place)
-    parent = _find(base.base, stages[: stage.index])
-    needs = _needs(stage, stages)
+    name, platform = base.base, _platform(base, scope)
+    parent = _find(name, stages[: stage.index])
+    whole = standing.key(stage.base.name, platform, contexts)
+    given = whole or (standing.key(name, platform, contexts) if parent is None else "")
+    commands = () if whole else stage.commands
+    if given:
+        name, parent = contexts[given] or SCRATCH, None
+        first = () if contexts[given] else (standing.all_of(given, stage.base),)
+        stage = replace(stage, commands=(*first, *commands))
+    needs = _needs(stage, stages, platform, contexts)
     if parent is not None:
         needs.add(parent)
-    return Planned(stage, base.base, base.platform, parent, frozenset(needs), frozenset(lexer.unset))
+    return Planned(stage, name, base.platform, parent, frozenset(needs), frozenset(lexer.unset), bool(whole))
 
 
-def _needs(stage: Stage, stages: list[Stage]) -> set[int]:
-    """The stages that files are taken from. Raises DockerfileError for the number of none."""
+def _platform(base: c.From, scope: Scope) -> str:
+    return str(platforms.parse(base.platform)) if base.platform else scope.known.get("TARGETPLATFORM", "")
+
+
+def _needs(stage: Stage, stages: list[Stage], platform: str, contexts: Standing) -> set[int]:
+    """The stages, not contexts, that files are taken from. Raises DockerfileError for the number of none."""
     needs = set()
     for command in stage.commands:
         for name in origins(command):
-            index = _find(name, stages)
+            index = None if standing.key(name, platform, contexts) else _find(name, stages)
             if index is not None:
                 needs.add(index)
             elif isinstance(command, c.Copy) and name.isascii() and name.isdecimal():
@@ -133,8 +152,3 @@ def _refuse_circles(plan: Plan) -> None:
         done.add(index)
 
     visit(plan.target, ())
-
-
-def with_base(planned: Planned, base: str) -> Planned:
-    """The same stage on another base (a named context that stands for it)."""
-    return replace(planned, base=base, parent=None)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from carrack.engine.images.layers import check_count
+from carrack.engine.images.transfer import Source
 from carrack.errors import Internal, InvalidArgument, NotFound, NotSupported
 from carrack.oci import digest as digests
 from carrack.oci import image_config, manifest, media_types
@@ -22,7 +23,7 @@ from carrack.registry.failures import Interrupted, Untrue
 if TYPE_CHECKING:
     from carrack.oci.descriptor import Descriptor
     from carrack.oci.platform import Platform
-    from carrack.registry.repository import Fetched, Repository
+    from carrack.registry.repository import Fetched
     from carrack.storage.content import ContentStore
 
 log = logging.getLogger(__name__)
@@ -48,10 +49,18 @@ class Offer:
         return [*documents, *(key for blob, diff_id in self.layers for key in (blob.digest, diff_id))]
 
 
+class Library(Source, Protocol):
+    """Where images are: a repository of a registry's, or a layout of a client's."""
+
+    async def manifest(self, wanted: str) -> Fetched:
+        """A manifest or an index by its digest."""
+        ...
+
+
 class Finder:
     """Finds the offer in a repository for `wanted`, or else for the `host`."""
 
-    def __init__(self, repository: Repository, content: ContentStore, wanted: Platform | None, host: Platform) -> None:
+    def __init__(self, repository: Library, content: ContentStore, wanted: Platform | None, host: Platform) -> None:
         self._repository = repository
         self._content = content
         self._wanted = wanted

@@ -16,6 +16,7 @@ from carrack.api.buildkit import attributes
 from carrack.api.buildkit.inputs import Inputs
 from carrack.engine.build.fetching import Remote
 from carrack.engine.build.recording import Recording
+from carrack.engine.build.request import Elsewhere
 from carrack.errors import NotFound, NotSupported
 
 URL = "http://h/c.tar"
@@ -108,7 +109,7 @@ def test_one_from_elsewhere_is_fetched_once(workshop: Workshop) -> None:
 def test_named_ones(workshop: Workshop) -> None:
     async def opened(inputs: Inputs, text: str) -> list[bytes]:
         found = inputs.named("n", text)
-        assert not isinstance(found, str)
+        assert not isinstance(found, str | Elsewhere)
         return (await found()).tree.names(b"")
 
     assert look(workshop, {}, lambda inputs: opened(inputs, "git://h/r"))[0] == [b"Dockerfile"]
@@ -122,10 +123,10 @@ def test_what_is_not_there(workshop: Workshop) -> None:
         return inputs.named("n", "docker-image://a:1")
 
     async def unknown(inputs: Inputs) -> Any:
-        return inputs.named("n", "oci-layout://x")
+        return inputs.named("n", "cvs://x")
 
     assert look(workshop, {}, named)[0] == "a:1"
-    with pytest.raises(NotSupported, match="n=oci-layout"):
+    with pytest.raises(NotSupported, match="n=cvs"):
         look(workshop, {}, unknown)
     with pytest.raises(NotFound):
         look(workshop, {"context": "http://h/none"}, definition)

@@ -10,9 +10,9 @@ from tests.fakes.building import Watcher, Workshop
 from tests.unit.engine.build.test_service import builder, request
 
 from carrack.dockerfile.problem import DockerfileError
+from carrack.engine.build.failing import BuildFailed
 from carrack.engine.build.progress import Vertex
 from carrack.engine.build.running import Job
-from carrack.engine.build.solve import BuildFailed
 from carrack.errors import InvalidArgument, NotFound
 
 SIMPLE = "FROM base\nRUN one\nCOPY a /a\nRUN two\n"

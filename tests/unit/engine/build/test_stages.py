@@ -60,6 +60,22 @@ def test_the_number_of_no_stage() -> None:
         plan("FROM a\nCOPY --from=0x7 a /\nCOPY --from=7 x /")
 
 
-def test_with_base() -> None:
-    changed = stages.with_base(plan("FROM a AS x\nFROM x").stages[1], "other")
-    assert (changed.base, changed.parent) == ("other", None)
+def standing(text: str, contexts: dict[str, str]) -> stages.Plan:
+    return stages.plan(file.parse(text), Scope({}, {"TARGETPLATFORM": "linux/amd64"}), "", contexts)
+
+
+def test_contexts_in_place_of_images() -> None:
+    found = standing("FROM a:latest AS x\nRUN q\nFROM x\nCOPY --from=a f /\nFROM d", {"a": "b:2", "d": ""})
+    assert (found.stages[0].base, len(found.stages[0].stage.commands)) == ("b:2", 1)
+    assert (found.stages[1].parent, found.stages[1].needs) == (0, frozenset({0}))
+    last = found.stages[2]
+    assert (last.base, last.stage.commands[0].text) == ("scratch", "COPY --from=d . /")
+    assert standing("FROM --platform=linux/s390x a", {"a::linux/s390x": "b", "a": "c"}).stages[0].base == "b"
+
+
+def test_contexts_in_place_of_stages() -> None:
+    found = standing("FROM a AS x\nRUN q\nFROM x\nCOPY --from=x f /\nCOPY --from=0 g /", {"x": "b"})
+    first, second = found.stages
+    assert (first.base, first.stage.commands, first.replaced) == ("b", (), True)
+    assert (second.parent, second.needs, second.replaced) == (0, frozenset({0}), False)
+    assert standing("FROM a AS x\nRUN q", {"x": ""}).stages[0].needs == frozenset()

@@ -214,4 +214,4 @@ class _Stream:
                 break
             yield piece
         if left:
-            raise Untrue(f"blob {digests.short(self._descriptor.digest)} of the client's cache has another size")
+            raise Untrue(f"blob {digests.short(self._descriptor.digest)} of the client's has another size")

@@ -1,0 +1,39 @@
+"""`--build-context` of the real buildx: in place of images and of stages, by folder, image and OCI layout."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+from tests.cli.buildx import Buildx
+from tests.cli.running import Cli
+
+pytestmark = pytest.mark.root
+
+
+def test_in_place_of_images_and_stages(buildx: Buildx, image: str, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "f").write_text("elsewhere")
+    shown = buildx(
+        "FROM none:latest AS one\nCOPY --from=files f /f\nRUN cat /f\n"
+        "FROM files\nCOPY --from=three /bin/busybox /bin/sh\nRUN ls /\nCOPY --from=one /f /g\n"
+        "FROM gone AS three\nRUN false\n"
+        "FROM three\nRUN echo in three\nCOPY --from=1 /g /g\n",
+        "--build-context", f"none=docker-image://{image}", "--build-context", f"files={tmp_path / 'other'}",
+        "--build-context", f"three=docker-image://{image}",
+    ).stderr  # fmt: skip
+    assert [word in shown for word in ("elsewhere", "in three", "RUN false")] == [True, True, False]
+
+
+def test_an_image_in_a_layout(buildx: Buildx, docker: Cli, image: str, tmp_path: Path) -> None:
+    docker("save", "-o", str(tmp_path / "saved.tar"), image)
+    with tarfile.open(tmp_path / "saved.tar") as tar:
+        tar.extractall(tmp_path / "layout")
+    before = docker("images", "-aq").stdout
+    words = ["--build-context", f"other=oci-layout://{tmp_path / 'layout'}"]
+    shown = buildx("FROM other\nRUN echo within\nCOPY --from=other /bin/busybox /copied\n", *words).stderr
+    assert "within" in shown
+    assert len(set(docker("images", "-aq").stdout.split()) - set(before.split())) == 1
+    failed = buildx("FROM none\n", "--build-context", "none=oci-layout:///nowhere:1", check=False)
+    assert failed.returncode != 0
