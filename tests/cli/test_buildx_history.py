@@ -90,3 +90,18 @@ def test_what_is_written_about_a_build(buildx: Buildx, tmp_path: Path, words: tu
     if not several:  # of several platforms buildx writes none beside an image, on dockerd neither
         provenance = said["buildx.build.provenance"]
         assert provenance["invocation"]["parameters"]["locals"] == [{"name": "context"}, {"name": "dockerfile"}]
+
+
+def test_a_graph_that_buildx_reads_whole(buildx: Buildx, tmp_path: Path) -> None:
+    """Compose asks for it at each build, and fails where a value has another type than BuildKit's."""
+    mounts = " ".join(f"--mount=type={kind},target=/{kind}" for kind in ("bind", "cache", "tmpfs"))
+    text = f"FROM busybox\nRUN {mounts} --mount=type=secret,id=s --mount=type=ssh true\nCOPY --chown=7:root a /a\n"
+    text += "RUN --network=none true\nWORKDIR /w\n"
+    said = tmp_path / "said"
+    buildx(text, "--metadata-file", str(said), env={"BUILDX_METADATA_PROVENANCE": "max"}, a="1")
+    told = json.loads(said.read_text())["buildx.build.provenance"]
+    steps = [step["op"]["Op"] for step in told["buildConfig"]["llbDefinition"]]
+    (first, _) = [each["exec"] for each in steps if "exec" in each]
+    assert [row.get("mountType", 0) for row in first["mounts"]] == [0, 0, 3, 4, 1, 2]
+    (copy,) = [each["file"]["actions"][0]["Action"]["copy"] for each in steps if "copy" in str(each)]
+    assert copy["owner"]["user"] == {"User": {"byId": 7}}

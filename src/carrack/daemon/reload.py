@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 RELOADABLE = (
     "authorization_plugins",
+    "builder_gc",
     "debug",
     "default_runtime",
     "downloads",

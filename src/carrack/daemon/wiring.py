@@ -341,6 +341,7 @@ class Services:
         self.runtimes.change(config.runtimes, config.default_runtime)
         self._config = config
         self.images.keeper.rules = config.gc
+        self.builder.cache.follow(config.builder_gc)
         now = reloaded(self.info.settings, config)
         self.info.change(now)
         if config.authorization_plugins != self.authorizer.names:

@@ -23,6 +23,17 @@ def test_only_reloadable_options_change(tmp_path: Path, caplog: pytest.LogCaptur
     assert (changed.network.mtu, str(changed.data_root), changed.notify_socket) == (1400, "/d", "/n")
 
 
+def test_the_rules_of_the_build_cache_change(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text("{}")
+    config = load(["--config-file", str(path)], {}).config
+    path.write_text(json.dumps({"builder": {"gc": {"enabled": False}, "entitlements": {"network-host": False}}}))
+    with caplog.at_level("INFO"):
+        changed = reload(config)
+    assert not changed.builder_gc.enabled
+    assert "wait until the daemon is started again: entitlements" in caplog.text
+
+
 def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "daemon.json"
     path.write_text("{}")

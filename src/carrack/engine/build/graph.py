@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 _MOST_FOLLOWED = 1000
 _NETWORKS = {"host": 1, "none": 2}
+#: the numbers of mounts, and where the id is of those that have one: clients read both into types of their own
+_MOUNTS = {"bind": 0, "secret": 1, "ssh": 2, "cache": 3, "tmpfs": 4}
+_OPTIONS = {"secret": "secretOpt", "ssh": "SSHOpt", "cache": "cacheOpt"}
 
 
 @dataclass(slots=True)
@@ -181,11 +184,16 @@ def _copy(step: CopyStep, source: str) -> Document:
     copied: Document = {"src": source if is_remote(source) else f"/{source.lstrip('/')}", "dest": step.destination}
     copied |= {"mode": int(step.mode, 8) if step.mode.isdecimal() else -1, "timestamp": -1}
     if step.owner:
-        copied["owner"] = step.owner
+        names = zip(("user", "group"), step.owner.split(":"), strict=False)
+        copied["owner"] = {kind: {"User": _who(name)} for kind, name in names if name}
     copied |= {"followSymlink": True, "dirCopyContents": True, "createDestPath": True, "allowWildcard": True}
     if step.extract is not False:
         copied["attemptUnpackDockerCompatibility"] = True
     return copied
+
+
+def _who(name: str) -> Document:
+    return {"byId": int(name)} if name.isdecimal() else {"byName": {"name": name}}
 
 
 def _program(step: RunStep, below: int) -> Document:
@@ -194,9 +202,9 @@ def _program(step: RunStep, below: int) -> Document:
         meta["user"] = step.user
     mounts: list[Document] = [{"input": below, "dest": "/", "output": 0}]
     for mount in step.mounts:
-        row: Document = {"dest": mount.target, "mountType": mount.type, "readonly": mount.readonly}
-        if mount.type in ("secret", "ssh", "cache"):
-            row["id"] = mount.id or mount.target
+        row: Document = {"dest": mount.target, "mountType": _MOUNTS[mount.type], "readonly": mount.readonly}
+        if mount.type in _OPTIONS:
+            row[_OPTIONS[mount.type]] = {"ID": mount.id or mount.target}
         mounts.append(row)
     done: Document = {"meta": meta, "mounts": mounts}
     if step.network in _NETWORKS:

@@ -7,6 +7,7 @@ that was unused the longest.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,11 +45,17 @@ def choose(rows: Sequence[Row], limits: Limits, wanted: Callable[[Row], bool], f
     total = sum(row.size for row in rows if not row.shared)
     target = limits.target(total, free_now)
     gone: list[Row] = []
+    with_layer = Counter(row.layer for row in rows)
+    sizes = {row.layer: row.size for row in rows if row.size}
     for row in _leaves_first(rows, lambda row: not row.in_use and not row.shared and wanted(row)):
         if total <= target:
             break
         gone.append(row)
-        total -= row.size
+        with_layer[row.layer] -= 1
+        if not row.layer:
+            total -= row.size
+        elif not with_layer[row.layer]:  # the last of those that gave it
+            total -= sizes.get(row.layer, 0)
     return gone
 
 

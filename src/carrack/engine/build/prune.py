@@ -34,7 +34,8 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One object of the cache, as the API shows it; ``what`` is the entry or the mount itself."""
+    """One object of the cache, as the API shows it; ``what`` is the entry or the mount itself. Of those that gave the
+    same ``layer`` ("" for none) the first has its ``size``, the others none."""
 
     id: str
     kind: str
@@ -47,6 +48,7 @@ class Row:
     shared: bool
     parents: tuple[str, ...]
     what: Entry | Kept | KeptContext
+    layer: str = ""
 
     @property
     def mutable(self) -> bool:
@@ -96,7 +98,10 @@ class BuildCache:
         """All there is."""
         shared = {diff_id for image in self._images for diff_id in image.diff_ids}
         by_chain = {entry.layers: entry.key for entry in self._cache if entry.diff_id}
-        steps = [_step(entry, shared, by_chain) for entry in self._cache]
+        first: dict[str, str] = {}
+        for entry in sorted(self._cache, key=lambda entry: (entry.created, entry.key)):
+            first.setdefault(entry.diff_id, entry.key)
+        steps = [_step(entry, shared, by_chain, first) for entry in self._cache]
         mounts = map(_mount, await asyncio.to_thread(self._mounts.kept))
         return [*steps, *mounts, *map(_context, self.contexts.kept())]
 
@@ -108,6 +113,12 @@ class BuildCache:
     def rules(self) -> tuple[Rule, ...]:
         """Those by which it is kept small."""
         return self._rules.on(self._room()[0])
+
+    def follow(self, rules: Rules) -> None:
+        """Take other rules, and look at the cache by them soon."""
+        if rules != self._rules:
+            self._rules = rules
+            self.grown.set()
 
     async def prune(self, limits: Limits, wanted: Test) -> list[Row]:
         """Remove what is to go, and say what has gone."""
@@ -142,12 +153,12 @@ class BuildCache:
         return isinstance(what, Entry) or self.contexts.remove(what)
 
 
-def _step(entry: Entry, shared: set[str], by_chain: Mapping[tuple[str, ...], str]) -> Row:
-    parent = by_chain.get(entry.below)
+def _step(entry: Entry, shared: set[str], by_chain: Mapping[tuple[str, ...], str], first: Mapping[str, str]) -> Row:
+    parent, size = by_chain.get(entry.below), entry.size if first[entry.diff_id] == entry.key else 0
     return Row(
-        id=_short(entry.key), kind=entry.kind, description=entry.description, size=entry.size, created=entry.created,
+        id=_short(entry.key), kind=entry.kind, description=entry.description, size=size, created=entry.created,
         last_used=entry.last_used, uses=entry.uses, in_use=False, shared=entry.diff_id in shared,
-        parents=(_short(parent),) if parent else (), what=entry,
+        parents=(_short(parent),) if parent else (), what=entry, layer=entry.diff_id,
     )  # fmt: skip
 
 

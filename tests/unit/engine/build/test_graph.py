@@ -69,6 +69,16 @@ def test_named_contexts_pins_and_what_was_fetched(workshop: Workshop) -> None:
     assert named["op"]["Op"]["source"]["identifier"] == "local://elsewhere"
 
 
+def test_mounts_and_owners_as_clients_read_them(workshop: Workshop) -> None:
+    mounts = "--mount=target=/b --mount=type=cache,target=/c,id=x --mount=type=tmpfs,target=/t --mount=type=ssh"
+    _, trace = traced(workshop, f"FROM base\nRUN {mounts} --mount=type=secret,id=s x\nCOPY --chown=7:8 a /a\n")
+    ran, copied = [step["op"]["Op"] for step in steps(trace) if "source" not in step["op"]["Op"]][:2]
+    found = [(row.get("mountType"), row.get("cacheOpt") or row.get("secretOpt")) for row in ran["exec"]["mounts"]]
+    assert found == [(None, None), (0, None), (3, {"ID": "x"}), (4, None), (2, None), (1, {"ID": "s"})]
+    owner = copied["file"]["actions"][0]["Action"]["copy"]["owner"]
+    assert owner == {"user": {"User": {"byId": 7}}, "group": {"User": {"byId": 8}}}
+
+
 def test_a_long_chain(workshop: Workshop) -> None:
     _, trace = traced(workshop, "FROM base AS s0\n" + "".join(f"FROM s{n} AS s{n + 1}\nRUN {n}\n" for n in range(100)))
     assert len(steps(trace)) == 102

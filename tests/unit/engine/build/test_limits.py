@@ -50,3 +50,11 @@ def test_a_step_goes_after_those_that_were_made_on_it() -> None:
     assert gone(Limits(most=40), rows) == ["above"]
     assert gone(Limits(most=30), rows) == ["above", "below"]
     assert gone(Limits(most=1), rows) == ["above", "below", "other"]
+
+
+def test_a_layer_that_two_steps_gave_is_counted_once_and_freed_by_the_last() -> None:
+    first, second = replace(BASE, id="1", layer="d"), replace(BASE, id="2", layer="d", size=0, last_used=2)
+    rows = [first, second, replace(BASE, id="3", last_used=3)]
+    assert gone(Limits(most=20), rows) == []
+    assert gone(Limits(most=10), rows) == ["1", "2"]
+    assert gone(Limits(most=9), rows) == ["1", "2", "3"]
