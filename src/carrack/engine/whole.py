@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -17,6 +18,22 @@ async def whole(step: Coroutine[Any, Any, T]) -> T:
         return task.result()
     if not task.cancelled():
         task.exception()  # looked at, for the cancellation goes before it
+    raise cancelled
+
+
+async def in_thread(step: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """The same of a step that blocks, in a thread: not even while it waits for one is it given up."""
+    return await whole(asyncio.to_thread(step, *args, **named))
+
+
+async def made(make: Callable[[], T], undo: Callable[[T], object]) -> T:
+    """What ``make`` makes in a thread; undone when the caller is cancelled meanwhile, for nobody else knows of it."""
+    task = asyncio.get_running_loop().create_task(asyncio.to_thread(make))
+    cancelled = await ended(task)
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled() and task.exception() is None:
+        await in_thread(undo, task.result())
     raise cancelled
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from carrack.engine.build import giturl
+from carrack.engine.whole import in_thread, made, whole
 from carrack.errors import InvalidArgument, NotSupported, redacted
 from carrack.linux.resolve import BENEATH_NO_SYMLINKS
 from carrack.linux.syscalls import LINUX
@@ -55,8 +56,8 @@ class Checkouts:
         shown = redacted(wanted.url)
         if shutil.which("git") is None:
             raise NotSupported(f"{shown}: install git on the daemon's machine to build from repositories")
-        place = await asyncio.to_thread(self._new_room)
-        held.push_async_callback(asyncio.to_thread, shutil.rmtree, place, ignore_errors=True)
+        place = await made(self._new_room, _remove)
+        held.push_async_callback(in_thread, _remove, place)
         async with AsyncExitStack() as lent:
             who = await _identity(wanted, agents, lent)
             direct = ",".join(filter(None, (self._proxies.get("no_proxy"), "localhost,127.0.0.1,::1")))
@@ -66,7 +67,7 @@ class Checkouts:
             raise InvalidArgument(f"{shown}: the commit is {commit}, {wanted.checksum} was expected")
         if not keep:
             await asyncio.to_thread(_forget, place)
-        tree = await asyncio.to_thread(_tree, place, wanted.folder)
+        tree = await made(lambda: _tree(place, wanted.folder), FolderTree.close)
         held.callback(tree.close)
         return tree, commit
 
@@ -92,11 +93,15 @@ class _Git:
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # with the helpers that talk to servers
-            await process.wait()
+            await whole(process.wait())
             raise
         if process.returncode:
             raise InvalidArgument(f"git {words[0]} failed: {told.decode(errors='replace').strip()[-500:]}")
         return out.decode()
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
 
 
 async def _identity(wanted: giturl.GitSource, agents: Agents, lent: AsyncExitStack) -> dict[str, str]:

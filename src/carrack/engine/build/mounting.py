@@ -23,7 +23,7 @@ from carrack.engine.build.request import Files
 from carrack.engine.build.running import Bound
 from carrack.engine.build.steps import CopyStep
 from carrack.engine.volumes.specs import part_of_view
-from carrack.engine.whole import whole
+from carrack.engine.whole import in_thread, made, whole
 from carrack.errors import InvalidArgument
 from carrack.storage.trees.layer import EmptyTree, content_digest
 from carrack.storage.trees.picking import pick
@@ -101,8 +101,8 @@ class Mounts:
         if mount.readonly:
             opened.bounds.append(Bound(_absolute(mount.target), layers=layers, subpath=subpath))
             return
-        place = await whole(asyncio.to_thread(self._places.view, layers))
-        opened.held.push_async_callback(asyncio.to_thread, self._places.remove, place)
+        place = await made(lambda: self._places.view(layers), self._places.remove)
+        opened.held.push_async_callback(in_thread, self._places.remove, place)
         opened.bounds.append(Bound(_absolute(mount.target), source=place, subpath=subpath, readonly=False))
 
     async def _source(self, mount: Mount, opened: _Opened) -> tuple[tuple[str, ...], str]:
@@ -163,8 +163,8 @@ class Mounts:
 
     async def _file(self, opened: _Opened, data: bytes, mode: int, uid: int, gid: int) -> Path:
         if opened.memory is None:
-            opened.memory = await whole(asyncio.to_thread(self._places.memory))
-            opened.held.push_async_callback(asyncio.to_thread, self._places.remove, opened.memory)
+            opened.memory = await made(self._places.memory, self._places.remove)
+            opened.held.push_async_callback(in_thread, self._places.remove, opened.memory)
         name = str(len(opened.bounds))
         return await asyncio.to_thread(scratch.write, opened.memory, name, data, mode, uid, gid)
 

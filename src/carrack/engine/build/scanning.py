@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack import __version__
 from carrack.engine.build.running import Bound, Job
-from carrack.engine.whole import whole
+from carrack.engine.whole import in_thread, made
 from carrack.errors import InvalidArgument
 from carrack.model import times
 from carrack.oci import attestation, document, spdx
@@ -116,8 +116,8 @@ class Scanners:
     @asynccontextmanager
     async def _folder(self) -> AsyncIterator[Path]:
         async with AsyncExitStack() as held:
-            place = await whole(asyncio.to_thread(self._places.memory, _ROOM))
-            held.push_async_callback(asyncio.to_thread, self._places.remove, place)
+            place = await made(lambda: self._places.memory(_ROOM), self._places.remove)
+            held.push_async_callback(in_thread, self._places.remove, place)
             await asyncio.to_thread(os.chmod, place, 0o777)  # a scanner need not be root; what it leaves is foreign
             yield place
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from carrack.engine.whole import ended
+
 T = TypeVar("T")
 
 
@@ -34,7 +36,8 @@ class Shared(Generic[T]):
             waiting.remove(me)
             if not waiting and not task.done():
                 task.cancel()
-                await asyncio.wait([task])
+                if (cancelled := await ended(task)) is not None:
+                    raise cancelled
 
     def _forget(self, key: str, task: asyncio.Task[T]) -> None:
         going = self._going.get(key)

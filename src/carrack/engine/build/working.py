@@ -6,6 +6,7 @@ Nothing is remembered before its layer is on disk and on record; what is cut sho
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from carrack.engine.build.cache import Cache, Entry
 from carrack.engine.build.sharing import Shared
 from carrack.engine.build.steps import WorkdirStep
 from carrack.engine.images.commit import EMPTY_LAYER
-from carrack.engine.whole import whole
+from carrack.engine.whole import made, whole
 from carrack.model import times
 from carrack.storage import differ
 from carrack.storage.tarwriter import Batch
@@ -82,7 +83,7 @@ class Worker:
         if not layers:
             yield EmptyTree()
             return
-        fd = await asyncio.to_thread(self._tools.snapshotter.view, layers)
+        fd = await made(lambda: self._tools.snapshotter.view(layers), os.close)
         tree = FolderTree(self._tools.kernel, fd)
         try:
             yield tree

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from carrack.engine.containers import shm, stubs
 from carrack.engine.whole import ended as until_ended
-from carrack.engine.whole import whole
+from carrack.engine.whole import in_thread, whole
 from carrack.errors import CarrackError, NotFound, Unavailable
 from carrack.http.stdcopy import FrameReader
 
@@ -82,17 +82,17 @@ class Transients:
         async with AsyncExitStack() as undo:
             self._active.add(c.id)
             undo.callback(self._active.discard, c.id)
-            undo.push_async_callback(asyncio.to_thread, self._snapshotter.remove, c.id)
-            await whole(asyncio.to_thread(self._snapshotter.prepare, c.id, layers))
-            undo.push_async_callback(asyncio.to_thread, shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
-            await whole(asyncio.to_thread(os.makedirs, self._paths.data(c.id), mode=0o710))
+            undo.push_async_callback(in_thread, self._snapshotter.remove, c.id)
+            await in_thread(self._snapshotter.prepare, c.id, layers)
+            undo.push_async_callback(in_thread, shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
+            await in_thread(os.makedirs, self._paths.data(c.id), mode=0o710)
             targets = [*(point["Destination"] for point in mounts), *(c.host_config["Tmpfs"] or ())]
             made = await asyncio.to_thread(stubs.missing, self._snapshotter, layers, targets)
             ended, leaving = await self._to_the_end(c, output)
             undo.push_async_callback(_wait_for, leaving)
             if made:  # no snapshot is mounted twice at a time
                 await asyncio.wait([leaving])
-                await whole(asyncio.to_thread(stubs.remove, self._snapshotter, c.id, made))
+                await in_thread(stubs.remove, self._snapshotter, c.id, made)
             yield Ended(ended, lambda: self._snapshotter.changes(c.id))
 
     async def _to_the_end(self, c: Container, output: Output) -> tuple[Exit, asyncio.Task[None]]:

@@ -6,8 +6,10 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -140,6 +142,33 @@ def test_cancelled_it_is_killed_first(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert world.signals == [9]
+        assert world.left() == []
+
+    asyncio.run(run())
+
+
+def test_cancelled_while_it_is_taken_away_nothing_is_left(tmp_path: Path) -> None:
+    """What takes it away waits for a thread, as all threads are busy with layers, and is not given up there."""
+
+    async def run() -> None:
+        world, gate, over = World(tmp_path), Event(), asyncio.Event()
+        loop, main = asyncio.get_running_loop(), asyncio.current_task()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+        async def go() -> None:
+            async with world.services().run({}, ["l"], [], lambda *_: None):
+                await asyncio.wait(asyncio.all_tasks() - {main, asyncio.current_task()})  # all else of it has gone
+                loop.run_in_executor(None, gate.wait)
+                over.set()
+
+        task = loop.create_task(go())
+        await over.wait()
+        for _ in range(5):
+            await asyncio.sleep(0)
+            task.cancel()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
         assert world.left() == []
 
     asyncio.run(run())
