@@ -1,11 +1,13 @@
 """The host's side of a bridge network: one bridge interface with the gateway's addresses."""
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from ipaddress import ip_interface
 
 from carrack.errors import Conflict, InvalidArgument, Unavailable
 from carrack.linux import rtnetlink, rtnetlink_kinds
-from carrack.linux.netlink import Netlink
+from carrack.linux.netlink import Message, Netlink
 from carrack.network import sysctl
 from carrack.network.endpoint import mac_of
 
@@ -63,12 +65,12 @@ class BridgeSettings:
     @property
     def subnet(self) -> str:
         """``172.17.0.0/16``; empty without IPv4."""
-        return str(IPv4Interface(self.address).network) if self.address else ""
+        return _network(self.address) if self.address else ""
 
     @property
     def subnet6(self) -> str:
         """``fd00:1::/64``; empty without IPv6."""
-        return str(IPv6Interface(self.address6).network) if self.address6 else ""
+        return _network(self.address6) if self.address6 else ""
 
     @property
     def gateway(self) -> str:
@@ -93,6 +95,11 @@ class BridgeSettings:
         return tuple(filter(None, (four, six)))
 
 
+@functools.lru_cache(1024)  # asked for many times as a daemon starts, and of every network
+def _network(address: str) -> str:
+    return str(ip_interface(address).network)
+
+
 def _check(address: str, version: int) -> None:
     try:
         interface = ip_interface(address)
@@ -113,9 +120,9 @@ def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PR
     which it never does. Its MAC address follows from the gateway's, so that containers find it again when it had to be
     made anew.
     """
-    link = rtnetlink.find_link(netlink, settings.name)
+    link, new = rtnetlink.find_link(netlink, settings.name), False
     if link is None:
-        mac = mac_of(settings.gateway or settings.gateway6)
+        new, mac = True, mac_of(settings.gateway or settings.gateway6)
         made = [rtnetlink.add_bridge(settings.name, _MADE_MTU, mac)]
         netlink.batch(made + ([rtnetlink_kinds.mark(settings.name, mark)] if mark else []))
         link = rtnetlink.find_link(netlink, settings.name)
@@ -127,10 +134,13 @@ def ensure(netlink: Netlink, settings: BridgeSettings, sys_root: str = sysctl.PR
         netlink.batch([rtnetlink_kinds.mark(settings.name, mark)])
     theirs = settings.lent and link.alias != mark
     _switch_ipv6(settings, sys_root, theirs=theirs)
-    _address(netlink, link.index, settings, theirs=theirs)
+    present = [] if new else rtnetlink.addresses(netlink, link.index)
+    changes = _addressing(link.index, present, settings, theirs=theirs)
     if settings.isolated and can_filter(sys_root):
-        netlink.batch([rtnetlink.filter_bridge(link.index)])
-    netlink.batch([rtnetlink.set_link(link.index, up=True, mtu=settings.mtu)])
+        changes.append(rtnetlink.filter_bridge(link.index))
+    if not link.up or link.mtu != settings.mtu:
+        changes.append(rtnetlink.set_link(link.index, up=True, mtu=settings.mtu))
+    netlink.batch(changes)
     return link.index
 
 
@@ -174,9 +184,9 @@ def damage(netlink: Netlink, settings: BridgeSettings, index: int, sys_root: str
     return ""
 
 
-def _address(netlink: Netlink, index: int, settings: BridgeSettings, *, theirs: bool) -> None:
+def _addressing(index: int, present: Sequence[str], settings: BridgeSettings, *, theirs: bool) -> list[Message]:
     """Link-local addresses are the kernel's own, and others of a lent bridge its owner's."""
-    present, wanted = rtnetlink.addresses(netlink, index), settings.own_addresses
+    wanted = settings.own_addresses
     others = [a for a in present if a not in wanted and not a.startswith("fe80:") and not theirs]
-    netlink.batch([rtnetlink.delete_address(index, other) for other in others])
-    netlink.batch([rtnetlink.add_address(index, address) for address in wanted if address not in present])
+    gone = [rtnetlink.delete_address(index, other) for other in others]
+    return gone + [rtnetlink.add_address(index, address) for address in wanted if address not in present]

@@ -15,6 +15,8 @@
     sources      its subnet and the address that the outside sees instead
 """
 
+import functools
+
 from carrack.linux.nft_expressions import IPV4, IPV6, Family
 from carrack.linux.nft_messages import Element
 from carrack.network.bridge import ISOLATED, NAT, ROUTED, UNPROTECTED, BridgeSettings
@@ -24,8 +26,9 @@ _LINK_LOCAL = "fe80::/10"
 _NAME_BYTES = 16
 
 
+@functools.lru_cache(1024)  # loaded, then looked for in what was loaded
 def members(bridge: BridgeSettings, *, direct_routing: bool = False) -> Entries:
-    """The entries of one bridge, in the families it has."""
+    """The entries of one bridge, in the families it has; not to be changed."""
     found: Entries = {}
     if bridge.address:
         mode, source = bridge.gateway_mode4, bridge.source4
