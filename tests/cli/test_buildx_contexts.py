@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 from tests.cli.buildx import Buildx
-from tests.cli.running import Cli
+from tests.cli.running import Cli, DaemonProcess
 
 pytestmark = pytest.mark.root
 
@@ -37,3 +39,20 @@ def test_an_image_in_a_layout(buildx: Buildx, docker: Cli, image: str, tmp_path:
     assert len(set(docker("images", "-aq").stdout.split()) - set(before.split())) == 1
     failed = buildx("FROM none\n", "--build-context", "none=oci-layout:///nowhere:1", check=False)
     assert failed.returncode != 0
+
+
+def test_another_target_of_bake(
+    buildx: Buildx, daemon: DaemonProcess, plugins: Path, image: str, tmp_path: Path
+) -> None:
+    base = {"context": str(tmp_path), "dockerfile-inline": f"FROM {image}\nRUN echo made >/made\nENV A=env\n"}
+    text = "FROM base\nRUN cat /made; echo $A\nCOPY --from=base /made /copied\n"
+    app = {"context": str(tmp_path), "contexts": {"base": "target:base"}, "dockerfile-inline": text}
+    (tmp_path / "bake.json").write_text(json.dumps({"target": {"base": base, "default": app}}))
+    done = subprocess.run(
+        ["docker", "buildx", "bake", "--progress", "plain", "--allow", f"fs={tmp_path}", "-f", "bake.json"],
+        env={**daemon.environment, "DOCKER_CONFIG": str(plugins)}, cwd=tmp_path, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [line.rpartition(" ")[2] for line in done.stderr.splitlines() if line.endswith((" made", " env"))]
+    assert said == ["made", "env"]

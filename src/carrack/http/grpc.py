@@ -125,10 +125,29 @@ async def serve(stream: Stream, methods: Mapping[str, Method]) -> None:
 
     config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
     server = Server([_Service()], codec=_codec(), status_details_codec=_details_codec(), config=config)
+    server._mapping = _Paths(server._mapping, Handler(_unknown, Cardinality.UNARY_UNARY, {}, {}))
     protocol = server._protocol_factory()
     protocol.connection_made(_Wire(stream))
     h2_limits.bound(protocol, stream.abort)
     await _pump(stream, protocol, protocol.data_received)
+
+
+class _Paths(dict[str, Any]):
+    """Handlers by path; one for all others, as grpclib's own answer to them is none for Go's clients."""
+
+    def __init__(self, known: Mapping[str, Any], unknown: Any) -> None:
+        super().__init__(known)
+        self._unknown = unknown
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key, self._unknown)
+
+
+async def _unknown(call: Any) -> None:
+    from grpclib.const import Status
+    from grpclib.exceptions import GRPCError
+
+    raise GRPCError(Status.UNIMPLEMENTED, f"unknown method {call._method_name}")
 
 
 def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:

@@ -158,6 +158,19 @@ def test_a_failure_that_nobody_hears_of(caplog: pytest.LogCaptureFixture, failur
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+def test_methods_that_are_not_there() -> None:
+    async def run() -> None:
+        client, server = pipes()
+        serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+        async with Caller(client) as caller:
+            with pytest.raises(Failed, match="unknown method /t") as caught:
+                await caller.ask("/t.T/None", TEXT, {"text": ""}, TEXT)
+            assert caught.value.code == 12
+        await asyncio.wait_for(serving, 5)
+
+    asyncio.run(run())
+
+
 def test_a_client_that_goes() -> None:
     async def run() -> None:
         client, server = pipes()

@@ -20,6 +20,7 @@ from carrack.api.buildkit.enclosing import Enclosing
 from carrack.api.buildkit.exporting import Exporting, check
 from carrack.api.buildkit.histories import Histories
 from carrack.api.buildkit.inputs import Inputs
+from carrack.api.buildkit.linking import Results
 from carrack.api.buildkit.pointing import pointed
 from carrack.api.buildkit.sessions import METHOD
 from carrack.api.buildkit.usage import Usage
@@ -29,7 +30,7 @@ from carrack.engine.build.attesting import Who
 from carrack.engine.build.caching.wanted import CacheAt, check_export
 from carrack.engine.build.history import Record
 from carrack.engine.build.recording import Recording
-from carrack.engine.build.request import Limits, Request
+from carrack.engine.build.request import Elsewhere, Limits, Request
 from carrack.errors import InvalidArgument, NotFound, NotSupported
 from carrack.http import tunnel
 from carrack.http.grpc import ANSWERS, STREAM, UNARY, Method, Refused
@@ -85,6 +86,7 @@ class Control:
         self._host = host
         self._room = room
         self._builds: dict[str, _Build] = {}
+        self._results = Results()
         self._news = asyncio.Event()
 
     def methods(self) -> dict[str, Method]:
@@ -98,6 +100,7 @@ class Control:
             f"{control}Session": Method(self._session_here, STREAM, m.BYTES, m.BYTES),
             f"{bridge}Ping": Method(self._ping, UNARY, m.EMPTY, m.PONG),
             f"{bridge}Solve": Method(self._bridge_solve, UNARY, m.BRIDGE_SOLVE, m.BRIDGE_SOLVED),
+            f"{bridge}Evaluate": Method(self._evaluate, UNARY, m.EVALUATE, m.EMPTY),
             f"{bridge}Return": Method(self._return, UNARY, m.RETURN, m.EMPTY),
             **self._usage.methods(),
             **Histories(self._builder.history, self._builder.tools.content).methods(),
@@ -115,7 +118,7 @@ class Control:
             build.caches = tuple(_cache_exports(asked))
             async with self._on_record(asked, exports, build) as record, build.held:
                 if asked["Frontend"]:
-                    name = await self._run(build, asked["Frontend"], asked["FrontendAttrs"])
+                    name = await self._run(build, asked)
                 else:
                     name = await build.returned
                 answer = record.answer = await self._export(build, name, exports)
@@ -158,8 +161,9 @@ class Control:
         async for message in messages(events):
             await call.send_message(message)
 
-    async def _run(self, build: _Build, frontend: str, attrs: dict[str, str]) -> str:
+    async def _run(self, build: _Build, asked: dict[str, Any]) -> str:
         """Build a Dockerfile; returns the name of its result."""
+        frontend, attrs = asked["Frontend"], asked["FrontendOpt"] if "FrontendOpt" in asked else asked["FrontendAttrs"]
         if frontend != _FRONTEND:
             raise NotSupported(f"the frontend {frontend} is not supported: {_FRONTEND} is")
         wanted = attributes.read(attrs)
@@ -167,7 +171,8 @@ class Control:
             raise NotSupported(f"the request {wanted.request} is not supported without the client's own build loop")
         session = await self._sessions.find(build.session)
         with pointed(build.watching):
-            request = await self._request(build, session, wanted)
+            linked = self._results.inputs(asked["FrontendInputs"], wanted.contexts)
+            request = await self._request(build, session, wanted, linked)
             requests = products.each(request, [platforms.parse(each) for each in wanted.platforms])
             who = Who(attrs, build.ref, build.source, tuple(wanted.locals))
             product = await products.solve(self._builder, build.held, requests, wanted.attests, who, build.watching)
@@ -175,11 +180,15 @@ class Control:
             build.enclosing.who = who
         name = f"result-{len(build.results)}"
         build.results[name] = product
+        self._results.add(_called(build, name), product)
+        build.held.callback(self._results.remove, _called(build, name))
         return name
 
-    async def _request(self, build: _Build, session: Session, wanted: attributes.Wanted) -> Request:
+    async def _request(
+        self, build: _Build, session: Session, wanted: attributes.Wanted, linked: dict[str, Elsewhere]
+    ) -> Request:
         agents = SessionAgents(session, self._room)
-        inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held)
+        inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held, linked)
         source = build.source = await inputs.definition()
         contexts = {name: inputs.named(name, text) for name, text in wanted.contexts.items()}
         platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
@@ -221,8 +230,8 @@ class Control:
         if wanted.request and asked["Frontend"] == _FRONTEND:
             await call.send_message({"result": {"metadata": await self._answer(build, wanted)}})
             return
-        name = await self._run(build, asked["Frontend"], asked["FrontendOpt"])
-        await call.send_message({"result": products.answer(name, build.results[name])})
+        name = await self._run(build, asked)
+        await call.send_message({"result": products.answer(name, build.results[name], _called(build, name))})
 
     async def _answer(self, build: _Build, wanted: attributes.Wanted) -> dict[str, bytes]:
         """What is asked about a Dockerfile instead of its build."""
@@ -232,6 +241,14 @@ class Control:
         source = await inputs.definition()
         platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
         return await subrequests.answer(wanted, source, inputs.patterns, self._builder, platform)
+
+    async def _evaluate(self, call: Any) -> None:
+        """Have a result: it is there, for a solve ends no sooner."""
+        asked = await call.recv_message()
+        build = await self._find(_build_id(call))
+        if asked["Ref"].partition("/")[0] not in build.results:
+            raise NotFound(f"no result {asked['Ref']} of this build")
+        await call.send_message({})
 
     async def _return(self, call: Any) -> None:
         asked = await call.recv_message()
@@ -290,6 +307,11 @@ def _cache_exports(asked: dict[str, Any]) -> list[CacheAt]:
     """The caches that are to be given. Raises NotSupported, InvalidArgument, before anything is built."""
     listed = (asked.get("Cache") or {}).get("Exports", ())
     return [check_export(CacheAt(each["Type"], each["Attrs"])) for each in listed]
+
+
+def _called(build: _Build, name: str) -> str:
+    """What other builds call a result of this one by."""
+    return f"{build.ref}.{name}"
 
 
 def _build_id(call: Any) -> str:

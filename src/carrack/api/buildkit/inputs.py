@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -37,7 +37,7 @@ _PULL = "/moby.upload.v1.Upload/Pull"
 
 @dataclass(slots=True)
 class Inputs:
-    """Those of one build. What is opened stays until ``held`` ends."""
+    """Those of one build. What is opened stays until ``held`` ends; ``linked``: contexts that other builds gave."""
 
     builder: Builder
     session: Session
@@ -45,6 +45,7 @@ class Inputs:
     wanted: Wanted
     watching: Recording
     held: AsyncExitStack
+    linked: Mapping[str, Elsewhere] = field(default_factory=dict)
     _remote: Remote | None = None
     _files: Files | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # stages, and platforms, ask at the same time
@@ -79,6 +80,8 @@ class Inputs:
     def named(self, name: str, text: str) -> OpenFiles | str | Elsewhere:
         """A context with a name: an image's name, or what opens files or an image. Raises NotSupported."""
         kind, _, rest = text.partition(":")
+        if name in self.linked:
+            return self.linked[name]
         if kind == "docker-image":
             return rest.removeprefix("//")
         if kind == "local":

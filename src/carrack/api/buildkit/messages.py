@@ -16,7 +16,8 @@ PLATFORM = table(
     Architecture=(1, "text"), OS=(2, "text"), Variant=(3, "text"), OSVersion=(4, "text"), OSFeatures=(5, "text", "list")
 )
 ENTRY = table(Type=(1, "text"), Attrs=(2, "text", "map"))
-DEFINITION = table(definition=(1, "bytes", "list"))
+#: ``metadata`` by the digests of operations; clients take a definition without any for none
+DEFINITION = table(definition=(1, "bytes", "list"), metadata=(2, EMPTY, "map"))
 
 SOLVE = table(
     Ref=(1, "text"),
@@ -107,6 +108,7 @@ BRIDGE_SOLVE = table(
     Definition=(1, DEFINITION), Frontend=(2, "text"), FrontendOpt=(3, "text", "map"), CacheImports=(12, ENTRY, "list"),
     FrontendInputs=(13, DEFINITION, "map"), Evaluate=(14, "bool"),
 )  # fmt: skip
+EVALUATE = table(Ref=(1, "text"))
 BRIDGE_SOLVED = table(result=(3, RESULT))
 CAPABILITY = table(ID=(1, "text"), Enabled=(2, "bool"), Deprecated=(3, "bool"))
 PONG = table(FrontendAPICaps=(1, CAPABILITY, "list"), LLBCaps=(2, CAPABILITY, "list"), Workers=(3, WORKER, "list"))

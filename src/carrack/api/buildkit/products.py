@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from carrack.api.buildkit import linking
 from carrack.engine.build import results
 from carrack.engine.build.product import Part, Product
 from carrack.oci import document
@@ -53,19 +54,22 @@ async def solve(
     return Product(tuple(task.result() for task in tasks), first.labels, first.epoch, several=several)
 
 
-def answer(name: str, product: Product) -> dict[str, Any]:
-    """The result of that name as the build loop gets it: one file tree, or one for each platform by its name."""
+def answer(name: str, product: Product, called: str) -> dict[str, Any]:
+    """The result of that name as the build loop gets it: one file tree, or one for each platform by its name.
+    ``called``: by which other builds can begin with it."""
     configs = [
         document.encode(dict(results.config(part.result, product.created(part), product.labels)))
         for part in product.parts
     ]
     key = "containerimage.config"
     if len(product.parts) == 1 and not product.several:
-        return {"ref": {"id": name}, "metadata": {key: configs[0]}}
+        return {"ref": {"id": name, "definition": linking.definition(called)}, "metadata": {key: configs[0]}}
     platforms = [part.result.platform for part in product.parts]
     listed = {"Platforms": [{"ID": str(each), "Platform": each.document()} for each in platforms]}
     metadata = {f"{key}/{each}": config for each, config in zip(platforms, configs, strict=True)}
-    refs = {str(each): {"id": f"{name}/{each}"} for each in platforms}
+    refs = {
+        str(each): {"id": f"{name}/{each}", "definition": linking.definition(f"{called}/{each}")} for each in platforms
+    }
     return {"refs": {"refs": refs}, "metadata": {"refs.platforms": document.encode(listed), **metadata}}
 
 

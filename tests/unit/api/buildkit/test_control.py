@@ -12,14 +12,16 @@ from tests.fakes.images import HOST
 from tests.unit.engine.build.test_service import builder
 
 from carrack.api.buildkit.control import Control
-from carrack.errors import InvalidArgument, NotSupported
+from carrack.errors import InvalidArgument, NotFound, NotSupported
 from carrack.oci import attestation, manifest
 
-SOLVE = {
+SOLVE: dict[str, Any] = {
+    "FrontendInputs": {},
     "Ref": "r", "Session": "s", "Entitlements": [], "Frontend": "", "FrontendAttrs": {}, "Exporter": "",
     "ExporterAttrs": {}, "Exporters": [{"Type": "moby", "Attrs": {"name": "app:1"}}],
 }  # fmt: skip
-BRIDGE = {"Definition": None, "Frontend": "dockerfile.v0", "FrontendOpt": {"filename": "Dockerfile"}}
+BRIDGE = {"Definition": None, "Frontend": "dockerfile.v0", "FrontendOpt": {"filename": "Dockerfile"},
+          "FrontendInputs": {}}  # fmt: skip
 
 
 class OneSession:
@@ -138,6 +140,25 @@ def test_a_build_is_on_record(workshop: Workshop) -> None:
         inner = control(workshop)
         await drive(inner, {"FrontendOpt": {"requestid": "frontend.targets"}}, Ref="r2", Internal=True)
         assert not workshop.history.has("r2")
+
+    asyncio.run(run())
+
+
+def test_results_are_there(workshop: Workshop) -> None:
+    async def run() -> None:
+        made = control(workshop)
+        solve = FakeCall(dict(SOLVE))
+        methods = made.methods()
+        solving = asyncio.get_running_loop().create_task(methods["/moby.buildkit.v1.Control/Solve"].serve(solve))
+        named = {"buildkit-controlapi-buildid": "r"}
+        asked = FakeCall({**BRIDGE, "FrontendOpt": {"filename": "Dockerfile"}}, **named)
+        await methods["/moby.buildkit.v1.frontend.LLBBridge/Solve"].serve(asked)
+        evaluate = methods["/moby.buildkit.v1.frontend.LLBBridge/Evaluate"].serve
+        name = asked.sent[0]["result"]["ref"]["id"]
+        await evaluate(FakeCall({"Ref": name}, **named))
+        with pytest.raises(NotFound):
+            await evaluate(FakeCall({"Ref": "other"}, **named))
+        solving.cancel()
 
     asyncio.run(run())
 

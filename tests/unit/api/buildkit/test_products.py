@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.building import Watcher, Workshop
 from tests.unit.engine.build.test_service import builder, request
 
-from carrack.api.buildkit import products
+from carrack.api.buildkit import linking, products
 from carrack.engine.build.attesting import NONE, Who
 from carrack.engine.build.product import Product
 from carrack.errors import CarrackError
@@ -36,8 +36,8 @@ def solved(
 
 def test_one(workshop: Workshop) -> None:
     product, watcher = solved(workshop, ARM)
-    said = products.answer("r", product)
-    assert said["ref"] == {"id": "r"}
+    said = products.answer("r", product, "b.r")
+    assert said["ref"] == {"id": "r", "definition": linking.definition("b.r")}
     assert json.loads(said["metadata"]["containerimage.config"])["architecture"] == "arm64"
     assert "[2/2] COPY a /a" in watcher.ends
     assert products.each(request(workshop, "FROM base"), [])[0].platform == AMD
@@ -45,8 +45,11 @@ def test_one(workshop: Workshop) -> None:
 
 def test_several(workshop: Workshop) -> None:
     product, watcher = solved(workshop, AMD, ARM, AMD)
-    said = products.answer("r", product)
-    assert said["refs"]["refs"] == {"linux/amd64": {"id": "r/linux/amd64"}, "linux/arm64": {"id": "r/linux/arm64"}}
+    said = products.answer("r", product, "b.r")
+    assert said["refs"]["refs"] == {
+        f"linux/{each}": {"id": f"r/linux/{each}", "definition": linking.definition(f"b.r/linux/{each}")}
+        for each in ("amd64", "arm64")
+    }
     assert json.loads(said["metadata"]["containerimage.config/linux/arm64"])["architecture"] == "arm64"
     listed = json.loads(said["metadata"]["refs.platforms"])["Platforms"]
     assert [each["ID"] for each in listed] == ["linux/amd64", "linux/arm64"]
@@ -56,7 +59,7 @@ def test_several(workshop: Workshop) -> None:
 def test_one_that_is_meant_as_several(workshop: Workshop) -> None:
     product, _ = solved(workshop, AMD, **{"multi-platform": "true"})
     assert product.several
-    assert list(products.answer("r", product)["refs"]["refs"]) == ["linux/amd64"]
+    assert list(products.answer("r", product, "b.r")["refs"]["refs"]) == ["linux/amd64"]
 
 
 def test_the_first_failure_is_told(workshop: Workshop) -> None:
