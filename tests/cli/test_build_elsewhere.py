@@ -39,6 +39,10 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         made.git("checkout", "-q", "-b", "side")
         made.commit({"side": "x", "sub/Dockerfile": "FROM scratch AS first\nFROM scratch\n"})
         made.git("checkout", "-q", "main")
+        made.git("tag", "v1")
+        made.git("checkout", "-q", "--detach")
+        made.git("update-ref", "refs/pull/1/head", made.commit({"pulled": "x"}))
+        made.git("checkout", "-q", "main")
         web_names = {"tar": "c.tgz", "file": "d", "none": "none", "bad": "bad"}
         yield {"git": f"{git}/r.git", **{name: f"{address}/{file}" for name, file in web_names.items()}}
 
@@ -48,6 +52,8 @@ BUILDS = [
     ("git", "", (), ["Dockerfile", "sub"]),
     ("git", "#side", (), ["Dockerfile", "side", "sub"]),
     ("git", "#main:sub", (), ["Dockerfile", "in"]),
+    ("git", "?tag=v1&subdir=sub", (), ["Dockerfile", "in"]),
+    ("git", "#refs/pull/1/head", (), ["Dockerfile", "pulled", "sub"]),
     ("git", "", ("--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1"), [".git", "Dockerfile", "sub"]),
 ]
 
@@ -66,6 +72,30 @@ def test_a_context_from_elsewhere(
         environment = {**daemon.environment, "DOCKER_CONFIG": str(request.getfixturevalue("plugins"))}
         subprocess.run(["docker", "buildx", "build", *command], env=environment, check=True, capture_output=True)
     assert sorted(path.name for path in (out / "c").iterdir()) == names
+
+
+@pytest.mark.parametrize("client", ["carrack", "buildx"])
+def test_a_repository_that_is_added(
+    client: str, places: dict[str, str], daemon: DaemonProcess, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    at = subprocess.run(["git", "ls-remote", places["git"], "v1"], capture_output=True, text=True, check=True)
+    commit, repository = at.stdout.split()[0], places["git"]
+    texts = [
+        f"ADD --keep-git-dir=true --checksum={commit} {repository}#v1 /a\nADD {repository}#main:sub /b\n",
+        f"ADD --checksum={'0' * 40} {repository}#v1 /a\n",
+    ]
+    program = CommandLine("carrack", daemon).program if client == "carrack" else ["docker", "buildx"]
+    home = str(request.getfixturevalue("plugins")) if client == "buildx" else str(tmp_path)
+    done = []
+    for text in texts:
+        (tmp_path / "Dockerfile").write_text(f"FROM scratch\n{text}")
+        command = [*program, "build", "-o", f"type=local,dest={tmp_path}/out", str(tmp_path)]
+        environment = {**daemon.environment, "DOCKER_CONFIG": home}
+        done.append(subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60))
+    assert done[0].returncode == 0, done[0].stderr
+    added = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").glob("?/*")}
+    assert added == {"a/.git", "a/Dockerfile", "a/sub", "b/Dockerfile", "b/in"}
+    assert (done[1].returncode, "was expected" in done[1].stderr) == (1, True)
 
 
 @pytest.mark.census("POST /build")

@@ -1,7 +1,7 @@
 """rpm's database of installed packages, read without rpm: the SQLite form that it has since version 4.16.
 
-Of SQLite only what it needs: the leaves of one table, with overflow pages. The older forms (Berkeley DB, ndb) are told
-apart and not read. The file comes from an image and may be anything.
+Of SQLite only what it needs: the leaves of one table, with overflow pages. Older forms (Berkeley DB, ndb) are those of
+:mod:`carrack.storage.rpmold`; they hold the same headers. The file comes from an image and may be anything.
 Source: SQLite, "Database File Format"; rpm, docs/manual/format_v4 ("Header Format").
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from carrack.storage import rpmold
 
 _MAGIC = b"SQLite format 3\0"
 _TABLE_LEAF, _TABLE_INNER = 0x0D, 0x05
@@ -36,17 +38,23 @@ class RpmPackage:
 
 def packages(data: bytes) -> list[RpmPackage]:
     """The installed packages. Raises Unreadable."""
-    if not data.startswith(_MAGIC):
-        raise Unreadable("this form of rpm's database is not read, only that of SQLite is")
     try:
+        old = rpmold.blobs(data)
+        if old is None and not data.startswith(_MAGIC):
+            raise Unreadable("this form of rpm's database is not known: neither SQLite, ndb nor Berkeley DB's hash")
         found = []
-        for blob in _Database(data).blobs("Packages"):
+        for blob in _Database(data).blobs("Packages") if old is None else filter(_is_header, old):
             package = _header(blob)
             if package is not None:
                 found.append(package)
         return found
     except (struct.error, IndexError, ValueError, UnicodeError) as error:
         raise Unreadable(f"damaged: {error}") from None
+
+
+def _is_header(blob: bytes) -> bool:
+    """Whether it is more than a number: Berkeley DB's form keeps the next one to give beside the headers."""
+    return len(blob) > 8
 
 
 class _Database:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.storage.test_rpmold import ndb
 
 from carrack.storage import rpmdb
 
@@ -54,7 +55,14 @@ def test_many_pages_and_rows_over_several(tmp_path: Path, page: int) -> None:
     assert [len(each.license) for each in found] == [number * 700 for number in range(120)]
 
 
-@pytest.mark.parametrize("data", [b"", b"RpmP" + bytes(5000), b"SQLite format 3\0", b"SQLite format 3\0" + bytes(5000)])
+def test_the_older_forms_hold_the_same_headers() -> None:
+    data = ndb([header(TAGS, 4), header({1000: "gpg-pubkey"})])
+    assert rpmdb.packages(data) == [rpmdb.RpmPackage("bash", "5.2", "3.fc42", "x86_64", "4", "GPL-3.0")]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"RpmP" + bytes([1]) * 5000, b"SQLite format 3\0", b"SQLite format 3\0" + bytes(5000)]
+)
 def test_other_forms(data: bytes) -> None:
     with pytest.raises(rpmdb.Unreadable):
         rpmdb.packages(data)

@@ -126,9 +126,15 @@ async def _fetch(git: _Git, wanted: giturl.GitSource) -> str:
     """Fetch one commit; returns it."""
     await git.run("init", "-q", "--template=")
     await git.run("config", "remote.origin.url", wanted.url)  # what submodules with relative addresses are relative to
-    await git.run("fetch", "-q", "--depth=1", "--no-tags", "--", wanted.url, wanted.ref or "HEAD")
+    try:
+        await git.run("fetch", "-q", "--depth=1", "--no-tags", "--", wanted.url, wanted.ref or "HEAD")
+    except InvalidArgument as error:
+        if giturl.shortened(wanted.ref):
+            raise InvalidArgument(f"{error}: a commit is named by all the characters that its name has") from error
+        raise
     await git.run("checkout", "-q", "--detach", "FETCH_HEAD")
-    await git.run("submodule", "-q", "update", "--init", "--recursive", "--depth=1")
+    if wanted.submodules:
+        await git.run("submodule", "-q", "update", "--init", "--recursive", "--depth=1")
     return (await git.run("rev-parse", "HEAD")).strip()
 
 

@@ -59,6 +59,7 @@ def test_submodules(tmp_path: Path) -> None:
         assert checked_out(tmp_path / "room", f"{address}/outer") == [".gitmodules", "g", "m", "m/f"]
         kept = checked_out(tmp_path / "room", f"{address}/outer", keep=True)
         assert {".git/HEAD", "m/.git"} <= set(kept)
+        assert checked_out(tmp_path / "room", f"{address}/outer?submodules=false") == [".gitmodules", "g", "m"]
 
 
 def test_submodules_of_this_machine_are_not_fetched(tmp_path: Path) -> None:

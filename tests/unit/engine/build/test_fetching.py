@@ -166,6 +166,10 @@ def repository(tmp_path: Path) -> Iterator[tuple[str, str]]:
         (made.place / "out").symlink_to("/etc")
         first = made.commit({"f": "one", "sub/g": "two"})
         made.git("tag", "v1")
+        made.git("update-ref", "refs/pull/1/head", made.commit({"f": "pulled"}))
+        made.git("checkout", "-q", "-b", "v1")
+        made.commit({"f": "branched"})
+        made.git("checkout", "-q", "main")
         made.commit({"f": "later"})
         yield f"{address}/r.git", first
 
@@ -173,7 +177,18 @@ def repository(tmp_path: Path) -> Iterator[tuple[str, str]]:
 def test_repositories(workshop: Workshop, repository: tuple[str, str]) -> None:
     address, first = repository
     assert fetch(workshop, address) == {"f": "later", "sub/g": "two"}
-    assert fetch(workshop, f"{address}#v1:sub") == {"g": "two"}
+    assert fetch(workshop, f"{address}#main:sub") == {"g": "two"}
+    for what, text in (
+        ("#v1", "one"), ("?branch=v1", "branched"), ("?tag=v1", "one"), (f"#{first}", "one"),
+        ("#pull/1/head", "pulled"), (f"?branch=main&checksum={first[:9]}", ""),
+    ):  # fmt: skip
+        if text:
+            assert fetch(workshop, f"{address}{what}")["f"] == text, what
+        else:
+            with pytest.raises(CarrackError, match="was expected"):
+                fetch(workshop, f"{address}{what}")
+    with pytest.raises(CarrackError, match="by all the characters"):
+        fetch(workshop, f"{address}#{first[:9]}")
     assert fetch(workshop, f"{address}#v1", checksum=first)["f"] == "one"
     assert "HEAD" in " ".join(fetch(workshop, f"{address}#v1", keep_git_dir=True))
     assert list((workshop.world.folder / "git").iterdir()) == []

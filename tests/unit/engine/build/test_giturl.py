@@ -15,7 +15,13 @@ from carrack.errors import InvalidArgument
         ("https://h/b.git#:sub", GitSource("https://h/b.git", "", "sub")),
         ("git@h:a/b.git#x", GitSource("git@h:a/b.git", "x")),
         ("https://h/b.git?tag=v1&subdir=s&keep-git-dir=true&checksum=abcdef1",
-         GitSource("https://h/b.git", "v1", "s", "abcdef1", True)),
+         GitSource("https://h/b.git", "refs/tags/v1", "s", "abcdef1", True)),
+        ("https://h/b.git?branch=v1&submodules=0",
+         GitSource("https://h/b.git", "refs/heads/v1", submodules=False)),
+        ("https://h/b.git?ref=pull/42/head", GitSource("https://h/b.git", "pull/42/head")),
+        (f"https://h/b.git?commit={'a' * 40}", GitSource("https://h/b.git", "a" * 40, "", "a" * 40)),
+        (f"https://h/b.git?checksum={'a' * 40}&branch=b", GitSource("https://h/b.git", "refs/heads/b", "", "a" * 40)),
+        ("https://h/b.git?checksum=abcdef1", GitSource("https://h/b.git", "", "", "abcdef1")),
         ("git://h/b", GitSource("git://h/b")),
     ],
 )  # fmt: skip
@@ -39,7 +45,8 @@ def test_what_is_none(text: str) -> None:
     [
         "https://h/b.git#--upload-pack=x", "https://h/b.git#a..b", "https://h/b.git#:../x", "https://h/b.git#:.git/hooks",
         "https://h/b.git?subdir=a/../../b", "https://h/b.git?what=1", "https://h/b.git?checksum=zz", "ssh://-oProxy/b.git",
-        "ext::sh -c x", "file:///etc/b.git", "https://h/b.git#a b",
+        "ext::sh -c x", "file:///etc/b.git", "https://h/b.git#a b", "https://h/b.git?tag=a&branch=b",
+        "https://h/b.git?commit=abcdef1&checksum=abcdef2", "https://h/b.git?commit=-x",
     ],
 )  # fmt: skip
 def test_cve_2026_33748_nothing_is_an_option_or_leads_out(text: str) -> None:
