@@ -111,7 +111,8 @@ def _merge(layers: list[Entries]) -> dict[str, Document]:
             if "same as" in shown:
                 files[path] = files[shown["same as"]]
                 continue
-            if shown["kind"] != "folder" or files.get(path, shown)["kind"] != "folder":
+            below = files.get(path)
+            if below is not None and below["kind"] == "folder" != shown["kind"]:
                 _remove(files, path)
             files[path] = {**shown, "id": object()}
     files.pop("/", None) if files.get("/", {}).get("mode") == "0755" else None

@@ -49,7 +49,7 @@ def test_same_as_dockerd(name: str, ours: CommandLine, base: bytes, tmp_path: Pa
     made = project.read(name)
     made.write(tmp_path)
     expected: Document = json.loads(path_of(name).read_text())
-    document = built(ours.program, ["build"], ours.daemon.environment, made, tmp_path, base)
+    document = built(ours.program, ["build"], ours.daemon.environment, (*made.options, "."), tmp_path, base)
     assert "error" not in document, document
     found = differences(document, expected)
     assert not found, "\n".join(found)
@@ -64,7 +64,7 @@ def test_same_as_dockerds_classic_builder(name: str, ours: CommandLine, base: by
     expected: Document = json.loads(path_of(name, classic=True).read_text())
     environment = {**ours.daemon.environment, "DOCKER_BUILDKIT": "0"}
     # Without the cache, as recorded: proxies have no influence on it, and it holds what BuildKit's way showed to a RUN.
-    document = built(["docker"], CLASSIC, environment, made, tmp_path, base)
+    document = built(["docker"], CLASSIC, environment, (*made.options, "."), tmp_path, base)
     assert "error" not in document, document
     found = differences(_without_digests(document), _without_digests(expected))
     assert not found, "\n".join(found)

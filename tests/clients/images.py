@@ -8,8 +8,10 @@ committed under the name that its registry's image has. Archives of them are kep
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
+import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,12 +106,12 @@ def provide(daemon: DaemonProcess, recipe: Recipe) -> str:
     cli = CommandLine("carrack", daemon)
     if cli("image", "inspect", recipe.name, check=False).returncode == 0:
         return recipe.name
-    archive = _archive(recipe)
-    if not archive.exists():
+    kept = archive(recipe)
+    if not kept.exists():
         _make(cli, daemon, recipe)
-        _keep(cli, recipe, archive)
+        _keep(cli, recipe, kept)
     else:
-        cli("load", "-i", str(archive), timeout=300)
+        cli("load", "-i", str(kept), timeout=300)
     return recipe.name
 
 
@@ -146,7 +148,7 @@ def _keep(cli: CommandLine, recipe: Recipe, archive: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _archive(recipe: Recipe) -> Path:
+def archive(recipe: Recipe) -> Path:
     """Where the image is kept: another recipe, suite, or version of a package has another name."""
     files = [(_HERE / name).read_bytes() for name in sorted(recipe.files)]
     policy = subprocess.run(
@@ -155,6 +157,19 @@ def _archive(recipe: Recipe) -> Path:
     versions = [line for line in policy.stdout.splitlines() if "Candidate" in line]
     text = repr((recipe, files, _suite(), versions, _INSTALL, _CLEAN))
     return CACHE / f"{_file_name(recipe)}_{hashlib.sha256(text.encode()).hexdigest()[:12]}.tar"
+
+
+def only_layer(kept: Path) -> bytes:
+    """The tar of the files of an image of one layer."""
+    with tarfile.open(kept) as tar:
+        manifest, layers = tar.extractfile("manifest.json"), []
+        assert manifest is not None
+        for name in json.load(manifest)[0]["Layers"]:
+            file = tar.extractfile(name)
+            assert file is not None
+            layers.append(file.read())
+    (layer,) = layers
+    return layer
 
 
 def _file_name(recipe: Recipe) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.running import CommandLine, DaemonProcess
+from tests.cli.running import CommandLine, DaemonProcess, eventually
 from tests.clients import packages
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -66,10 +68,29 @@ class Kitchen:
         return folder
 
 
-def passed_on() -> list[str]:
-    """The options by which a build gets at packages from where this machine does: proxies, indexes, certificates."""
+def passed_on(*, secrets: bool = True) -> list[str]:
+    """The options by which a build gets at packages from where this machine does: proxies, indexes, certificates
+    (which are for ``secrets``)."""
     names = [f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "NO")]
     names += [name.lower() for name in names] + ["PIP_INDEX_URL", "NPM_CONFIG_REGISTRY"]
     words = [word for name in names if os.environ.get(name) for word in ("--build-arg", name)]
     certificates = os.environ.get("SSL_CERT_FILE", "")
-    return [*words, "--secret", f"id=certificates,src={certificates}"] if certificates else words
+    return [*words, "--secret", f"id=certificates,src={certificates}"] if certificates and secrets else words
+
+
+@contextmanager
+def ssh_agent() -> Iterator[str]:
+    """The socket of an agent that has a key of its own."""
+    if not shutil.which("ssh-agent"):
+        pytest.skip("ssh-agent is not installed")
+    with tempfile.TemporaryDirectory(prefix="crk-agent-") as folder:
+        sock, key = f"{folder}/agent", f"{folder}/key"
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
+        try:
+            eventually(lambda: os.path.exists(sock))
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mine", "-f", key], check=True)
+            subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": sock}, check=True)
+            yield sock
+        finally:
+            agent.terminate()
+            agent.wait()

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from tests.builds.examples import EXAMPLES
+from tests.builds.noise import settled
+from tests.builds.outcome import differences, outcome
+from tests.builds.record import debian, path_of
+from tests.cli.busybox import root_file_system
 from tests.cli.running import eventually
 from tests.clients import images
 from tests.examples import indexes
-from tests.examples.kitchen import Kitchen, passed_on
+from tests.examples.kitchen import Kitchen, passed_on, ssh_agent
 
 pytestmark = pytest.mark.root
 
@@ -51,6 +54,15 @@ def fetched(address: str) -> str:
         return ""
 
 
+def same_as_recorded(kitchen: Kitchen, name: str, image: str) -> None:
+    """The image is what a real dockerd once made of the example."""
+    below = debian()[1] if EXAMPLES[name].base.startswith("debian") else root_file_system()
+    assert below is not None
+    made = settled(outcome(kitchen.carrack.raw("save", image), below), EXAMPLES[name], recorded=True)
+    found = differences(made, json.loads(path_of(name, examples=True).read_text()))
+    assert not found, "\n".join(found)
+
+
 def test_python(kitchen: Kitchen) -> None:
     indexes.needed("pip")
     place = kitchen.copy("python")
@@ -59,6 +71,7 @@ def test_python(kitchen: Kitchen) -> None:
         eventually(lambda: bool(fetched(address)))
         assert json.loads(fetched(address)) == {"bottle": "0.13.4"}
         eventually(lambda: "healthy" in kitchen.carrack("ps").stdout)
+    same_as_recorded(kitchen, "python", "python-app")
     (place / "requirements.txt").write_text("bottle==0.13.4\nitsdangerous==2.2.0\n")
     said = kitchen.buildx(place, *passed_on(), "-t", "python-app")
     assert "File was already downloaded /wheels/bottle" in said
@@ -69,12 +82,14 @@ def test_node(kitchen: Kitchen) -> None:
     kitchen.buildx(kitchen.copy("node"), *passed_on(), "-t", "node-app")
     with serving(kitchen, "node-app", 3000) as address:
         eventually(lambda: fetched(address).startswith("up for "))
+    same_as_recorded(kitchen, "node", "node-app")
 
 
 def test_static(kitchen: Kitchen) -> None:
-    kitchen.carrack("build", "-t", "static", str(kitchen.copy("static")), timeout=300)
+    kitchen.carrack("build", *passed_on(secrets=False), "-t", "static", str(kitchen.copy("static")), timeout=300)
     assert kitchen.run("static", "you") == "hello, you\n"
     assert int(kitchen.carrack("inspect", "-f", "{{.Size}}", "static").stdout) < 2_000_000
+    same_as_recorded(kitchen, "static", "static")
 
 
 def test_site(kitchen: Kitchen) -> None:
@@ -85,10 +100,13 @@ def test_site(kitchen: Kitchen) -> None:
         eventually(lambda: "<h1>Composed</h1>" in fetched(f"http://{where}"))
     finally:
         kitchen.compose(place, "down", "--timeout", "2")
+    kitchen.carrack("build", *passed_on(secrets=False), "-t", "site", str(place), timeout=300)
+    same_as_recorded(kitchen, "site", "site")
 
 
 def test_service(kitchen: Kitchen) -> None:
-    kitchen.carrack("build", "-t", "notes", str(kitchen.copy("service")), timeout=300)
+    kitchen.carrack("build", *passed_on(secrets=False), "-t", "notes", str(kitchen.copy("service")), timeout=300)
+    same_as_recorded(kitchen, "service", "notes")
     kept = ["run", "--rm", "-v", "notes:/data", "notes"]
     kitchen.carrack(*kept, "add", "it's the first")
     kitchen.carrack(*kept, "add", "second")
@@ -96,19 +114,13 @@ def test_service(kitchen: Kitchen) -> None:
     kitchen.carrack("volume", "rm", "notes")
 
 
-def test_ssh(kitchen: Kitchen, tmp_path: Path) -> None:
-    if not shutil.which("ssh-agent"):
-        pytest.skip("ssh-agent is not installed")
-    sock, key = str(tmp_path / "agent"), tmp_path / "key"
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
-    try:
-        eventually(lambda: os.path.exists(sock))
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mine", "-f", key], check=True)
-        subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": sock}, check=True)
+def test_ssh(kitchen: Kitchen) -> None:
+    with ssh_agent() as sock:
         kitchen.buildx(kitchen.copy("ssh"), "--ssh", "default", "-t", "ssh", env={"SSH_AUTH_SOCK": sock})
-    finally:
-        agent.terminate()
-        agent.wait()
+        listed = subprocess.run(
+            ["ssh-add", "-L"], env={**os.environ, "SSH_AUTH_SOCK": sock}, stdout=subprocess.PIPE, text=True, check=True
+        )
     shown = kitchen.run("ssh")
-    assert shown.startswith(Path(f"{key}.pub").read_text())
+    assert shown.startswith(listed.stdout)
     assert "BEGIN SSH SIGNATURE" in shown
+    same_as_recorded(kitchen, "ssh", "ssh")

@@ -182,7 +182,7 @@ class Solver:
             return replace(before, state=begun)
         wanted = platforms.parse(planned.platform) if planned.platform else self._request.platform
         if planned.base == stages.SCRATCH:
-            return Result(state.begin({}), wanted)
+            return Result(state.begin({} if self._scope.classic else {"WorkingDir": "/"}), wanted)
         self._trace.begun[planned.stage.index] = f"{planned.base} {wanted}"
         return await self._image(planned.base, wanted, planned.stage.index)
 

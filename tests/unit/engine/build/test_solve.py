@@ -244,6 +244,17 @@ def test_copy_from_a_stage_into_a_folder(workshop: Workshop) -> None:
     asyncio.run(run())
 
 
+def test_nothing_is_worked_in_at_its_root(workshop: Workshop) -> None:
+    """BuildKit says so of an image made of scratch; the classic builder leaves it open."""
+
+    async def run() -> None:
+        for style, config in (("buildkit", {"WorkingDir": "/"}), ("classic", {})):
+            result, _ = await workshop.build("FROM scratch\nCOPY a /", {"a": ""}, style=style)
+            assert {key: value for key, value in result.state.config.items() if key != "Env"} == config
+
+    asyncio.run(run())
+
+
 def test_what_each_step_waits_for(workshop: Workshop) -> None:
     class Graph(Watcher):
         def __init__(self) -> None:
