@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bench import application, asking, builds, copies, cycles, networks, registry, stock
+from bench import application, asking, builds, copies, cycles, network_answers, networks, registry, stock
 from bench.counters import host_cpu, pss
 from bench.measure import CPU, WALL, Metric, Pause, Row, lines, measure
 from bench.pulls import Registry
@@ -152,6 +152,20 @@ def test_a_name_is_asked_for_as_resolvers_ask(monkeypatch: pytest.MonkeyPatch) -
         assert len(asking.ask(asking.question("bench-server"), 3)) == 3
         thread.join()
     assert asked[1] == b"\0\1\1\0\0\1\0\0\0\0\0\0\x0cbench-server\0\0\1\0\1"
+
+
+def test_answers_are_told_as_what_they_are() -> None:
+    script = 'case "$*" in *nslookup*) echo "Server: 127.0.0.11"; echo "Name: p-b"; echo "Address: 10.44.21.3";; esac'
+    engine = network_answers.Engine("one", ["sh", "-c", script, "sh"], [], "busybox", "p-", 2)
+    assert engine.resolves("a", "@b") == ".3 on 1"
+    assert [engine.word(seen) for seen in ("10.44.22.1", "fd00:44:2:1::2", network_answers.ADDRESS, "::1", "")] == [
+        "gateway 2", ".2 on 1", "the host", "loopback", "nothing",
+    ]  # fmt: skip
+    assert (engine.takes("rm", "@x"), engine("rm", "@x")) == ("taken", "")
+    assert network_answers.table({"one": {"a": "yes", "b": "no"}, "two": {"a": "yes"}})[2:] == [
+        "| a | yes | yes |",
+        "| b * | no | – |",
+    ]
 
 
 def test_only_what_ports_add_to_a_start_is_told(tmp_path: Path) -> None:
