@@ -53,7 +53,8 @@ def test_an_image_stays_while_a_container_mounts_it(docker: Cli, image: str) -> 
     docker("create", "--name", "one", *NONE, "--mount", "type=image,src=mounted,dst=/m", image, "ls", "/m")
     refused = docker("rmi", "mounted", check=False).stderr
     assert 'unable to remove repository reference "mounted" (must force) - container' in refused
-    assert docker("image", "prune", "-af").stdout.startswith("Total reclaimed space: 0B")
+    docker("image", "prune", "-af")  # takes what other tests left, not this
+    assert docker("image", "ls", "-q", "mounted").stdout
     docker("rmi", "-f", "mounted")  # its name goes, what it holds stays
     assert docker("start", "-a", "one").stdout == "only-here\n"
     docker("rm", "one")

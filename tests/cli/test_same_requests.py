@@ -203,7 +203,8 @@ def answer(folder: Path, program: list[str], words: list[str]) -> Answer:
 def told(value: Any) -> Any:
     """A document without what says nothing and what docker always says."""
     if isinstance(value, list):
-        return [told(each) for each in value]
+        items = [told(each) for each in value]  # docker's command sends subnets in any order
+        return sorted(items, key=str) if all(isinstance(each, dict) and "Subnet" in each for each in value) else items
     if not isinstance(value, dict):
         return value
     found = {key: told(each) for key, each in value.items() if _USUAL.get(key) != each}
