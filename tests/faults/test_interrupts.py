@@ -17,5 +17,5 @@ def test_builds_that_are_broken_off_leave_nothing() -> None:
         pytest.skip("needs root")
     with tempfile.TemporaryDirectory(prefix="crk-int-", dir="/var/tmp") as root:
         hunt = Hunt(Path(root), 2)
-        assert hunt.run(5) == []
+        assert hunt.run(4) == []
         assert hunt.done
