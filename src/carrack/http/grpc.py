@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 UNARY, ANSWERS, STREAM = "unary", "answers", "stream"
 log = logging.getLogger(__name__)
 _WINDOW = 4 << 20
+_TOGETHER = 64 << 10
 _NOT_FOUND, _UNIMPLEMENTED = 5, 12
 #: google.rpc.Status
 STATUS = protobuf.table(
@@ -127,9 +128,10 @@ async def serve(stream: Stream, methods: Mapping[str, Method]) -> None:
     server = Server([_Service()], codec=_codec(), status_details_codec=_details_codec(), config=config)
     server._mapping = _Paths(server._mapping, Handler(_unknown, Cardinality.UNARY_UNARY, {}, {}))
     protocol = server._protocol_factory()
-    protocol.connection_made(_Wire(stream))
+    wire = _Wire(stream)
+    protocol.connection_made(wire)
     h2_limits.bound(protocol, stream.abort)
-    await _pump(stream, protocol, protocol.data_received)
+    await _pump(wire, protocol, protocol.data_received)
 
 
 class _Paths(dict[str, Any]):
@@ -186,11 +188,10 @@ class Caller:
         config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
         channel = Channel(codec=_codec(), config=config)
         protocol = channel._protocol_factory()
-        protocol.connection_made(_Wire(self._stream))
+        wire = _Wire(self._stream)
+        protocol.connection_made(wire)
         h2_limits.bound(protocol, self._stream.abort)
-        pumping = asyncio.get_running_loop().create_task(
-            _pump(self._stream, protocol, Feeder(protocol).feed), name="session"
-        )
+        pumping = asyncio.get_running_loop().create_task(_pump(wire, protocol, Feeder(protocol).feed), name="session")
 
         async def connected() -> Any:
             return protocol
@@ -273,37 +274,51 @@ def _details_codec() -> Any:
     return _Details()
 
 
-async def _pump(stream: Stream, protocol: Any, feed: Callable[[bytes], None]) -> None:
+async def _pump(wire: _Wire, protocol: Any, feed: Callable[[bytes], None]) -> None:
     """Feed a protocol from a stream until either ends; not faster than its answers go out."""
     try:
-        while data := await stream.read():
+        while data := await wire.stream.read():
             h2_limits.feed(feed, data)
-            await stream.drain()
+            await wire.stream.drain()
     except (ConnectionResetError, InvalidArgument) as error:
         log.debug("a connection of HTTP/2 ended: %s", error)
     finally:
         protocol.connection_lost(None)
-        stream.close()
+        wire.close()
 
 
 class _Wire(asyncio.Transport):
-    """A stream as the transport that a protocol writes to."""
+    """A stream as the transport that a protocol writes to. What is written before the loop goes on goes together: of a
+    short answer head, message and end, for each of which the other side would wake up."""
 
     def __init__(self, stream: Stream) -> None:
         super().__init__()
-        self._stream = stream
+        self.stream = stream
+        self._held: list[bytes] = []
+        self._size = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._stream.write(bytes(data))
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._held.append(bytes(data))
+        self._size += len(data)
+        if self._size >= _TOGETHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held, self._size = b"".join(self._held), [], 0
+            self.stream.write(held)
 
     def is_closing(self) -> bool:
-        return self._stream.closed.done()
+        return self.stream.closed.done()
 
     def close(self) -> None:
-        self._stream.close()
+        self._flush()
+        self.stream.close()
 
     def abort(self) -> None:
-        self._stream.abort()
+        self.stream.abort()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default

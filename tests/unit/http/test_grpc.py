@@ -25,12 +25,14 @@ class Pipe:
     def __init__(self) -> None:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.other: Pipe
+        self.written = 0
         self._queue: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def read(self) -> bytes:
         return await self._queue.get()
 
     def write(self, data: bytes) -> None:
+        self.written += 1
         self.other._queue.put_nowait(data)
 
     async def drain(self) -> None:
@@ -106,6 +108,22 @@ def test_calls_of_each_kind() -> None:
                 assert await call.recv_message() == {"text": text}
 
     talk(act)
+
+
+def test_a_short_answer_is_one_write() -> None:
+    async def run() -> None:
+        client, server = pipes()
+        serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+        async with Caller(client) as caller:
+            await caller.ask("/t.T/Count", TEXT, {"text": ""}, TEXT)
+            before = client.written, server.written
+            async with caller.open("/t.T/Count", TEXT, TEXT) as call:
+                await call.send_message({"text": ""}, end=True)
+                assert [message["text"] async for message in call] == ["0", "1", "2"]
+            assert (client.written - before[0], server.written - before[1]) == (1, 1)
+        await asyncio.wait_for(serving, 5)
+
+    asyncio.run(run())
 
 
 def test_refusals() -> None:

@@ -155,10 +155,10 @@ class Control:
     async def _status(self, call: Any) -> None:
         asked = await call.recv_message()
         if asked["Ref"] in self._builds or not self._builder.history.has(asked["Ref"]):
-            events = (await self._find(asked["Ref"])).watching.follow()
+            bursts = (await self._find(asked["Ref"])).watching.bursts()
         else:
-            events = self._builder.history.events(asked["Ref"])
-        async for message in messages(events):
+            bursts = self._builder.history.bursts(asked["Ref"])
+        async for message in messages(bursts):
             await call.send_message(message)
 
     async def _run(self, build: _Build, asked: dict[str, Any]) -> str:

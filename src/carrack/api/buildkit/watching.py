@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from carrack.engine.build.recording import Event
 
 Message = dict[str, Any]
+_ITEM = 512
+_LARGE = 128 << 10  # a client takes messages of 4 MiB
 
 
 class Told:
@@ -27,13 +29,22 @@ class Told:
         return _MESSAGES[event["do"]](event)
 
 
-async def messages(events: AsyncIterator[Event]) -> AsyncIterator[Message]:
-    """One message for each event that has one; see :mod:`carrack.engine.build.recording`."""
+async def messages(bursts: AsyncIterator[list[Event]]) -> AsyncIterator[Message]:
+    """One message for all events of a kind that come one after the other at a time, since each message costs a client
+    and us much more than what is in it; see :mod:`carrack.engine.build.recording`."""
     told = Told()
-    async for event in events:
-        message = told.message(event)
-        if message is not None:
-            yield message
+    async for burst in bursts:
+        held: Message = {}
+        size = 0
+        for event in burst:
+            for kind, items in (told.message(event) or {}).items():
+                if held and (kind not in held or size > _LARGE):
+                    yield held
+                    held, size = {}, 0
+                held.setdefault(kind, []).extend(items)
+                size += _ITEM + len(event.get("text", ""))
+        if held:
+            yield held
 
 
 def moment(at: int) -> Message:

@@ -169,15 +169,20 @@ class History:
 
     async def events(self, ref: str) -> AsyncIterator[Event]:
         """What a build told, and will tell if it goes on. Raises NotFound."""
+        async for burst in self.bursts(ref):
+            for event in burst:
+                yield event
+
+    async def bursts(self, ref: str) -> AsyncIterator[list[Event]]:
+        """The same, what was told at a time together."""
         going = self._going.get(ref)
         if going is not None:
-            async for event in going.follow():
-                yield event
+            async for burst in going.bursts():
+                yield burst
             return
         if ref not in self._all:
             raise NotFound(f"no build {ref} is on record")
-        for event in await asyncio.to_thread(_read, self._place(ref)):
-            yield event
+        yield await asyncio.to_thread(_read, self._place(ref))
 
     async def settled(self, record: Record) -> None:
         """Wait until all is there that the record of a build that is over comes with."""

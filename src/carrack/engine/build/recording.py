@@ -15,6 +15,7 @@ Times are nanoseconds since 1970; texts that are no UTF-8 have surrogates (``sur
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ Event = dict[str, Any]
 _MOST_LOG = 2 << 20  # bytes kept of one build's output
 _MOST_EVENTS = 50_000
 _OURS = ("name", "error", "what", "text")  # what may have addresses with passwords, and is nobody's output or file
+_BURST = 0.01  # what shows builds looks no oftener than every tenth of a second
 _OFTEN = 50_000_000  # ns: how soon the same thing is told to have moved again
 _TRUNCATED = "\n[the rest of this build's output is not kept]\n"
 
@@ -52,25 +54,35 @@ class Recording:
         self._started: dict[str, Event] = {}
         self._moved: dict[tuple[str, str], int] = {}
         self._news = asyncio.Event()
-        self._ended = False
+        self._over = asyncio.Event()
         self._logged = 0
         self._file = ("", b"")
         self._failed: Place | None = None
 
     async def follow(self) -> AsyncIterator[Event]:
         """All that was told, and what will be, until the build is over."""
+        async for burst in self.bursts(0):
+            for event in burst:
+                yield event
+
+    async def bursts(self, gathered: float = _BURST) -> AsyncIterator[list[Event]]:
+        """The same, with what is told within so many seconds together; the end is not waited with."""
         at = 0
         while True:
-            while at < len(self.events):
-                yield self.events[at]
-                at += 1
-            if self._ended:
+            while burst := self.events[at:]:
+                at += len(burst)
+                yield burst
+            if self._over.is_set():
                 return
             await self._news.wait()
+            if gathered:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(gathered):
+                        await self._over.wait()
 
     def close(self) -> None:
         """Nothing more is told."""
-        self._ended = True
+        self._over.set()
         self._wake()
 
     def reads(self, name: str, source: bytes) -> None:

@@ -16,7 +16,7 @@ VERTEX = Vertex("sha256:a", "[1/2] RUN x", ("sha256:b",))
 def told(recording: Recording) -> list[dict[str, Any]]:
     async def run() -> list[dict[str, Any]]:
         recording.close()
-        return [message async for message in messages(recording.follow())]
+        return [message async for message in messages(recording.bursts())]
 
     return asyncio.run(run())
 
@@ -38,6 +38,19 @@ def test_each_event() -> None:
     assert warning["ranges"] == [{"start": {"line": 3}, "end": {"line": 3}}]
     assert ended["vertexes"][0]["cached"]
     assert ended["vertexes"][0]["started"] == started["vertexes"][0]["started"]
+
+
+def test_events_of_a_kind_go_together() -> None:
+    recording = Recording()
+    recording.started(VERTEX)
+    recording.started(Vertex("sha256:c", "[2/2] RUN y"))
+    for _ in range(4):
+        recording.log(VERTEX, 1, b"x" * 60_000)
+    recording.ended(VERTEX)
+    begun, *logs, ended = told(recording)
+    assert [each["name"] for each in begun["vertexes"]] == ["[1/2] RUN x", "[2/2] RUN y"]
+    assert [len(each["logs"]) for each in logs] == [3, 1]
+    assert ended["vertexes"][0]["completed"]
 
 
 def test_breaches_of_rules() -> None:

@@ -31,7 +31,11 @@ def test_all_is_told_to_who_comes_late_and_early() -> None:
         async def collect() -> list[Event]:
             return [event async for event in recording.follow()]
 
+        async def bursts() -> list[list[Event]]:
+            return [burst async for burst in recording.bursts(60)]
+
         early = asyncio.get_running_loop().create_task(collect())
+        together = asyncio.get_running_loop().create_task(bursts())
         await asyncio.sleep(0)
         recording.reads("D", b"FROM x\xff")
         recording.started(FIRST)
@@ -40,6 +44,7 @@ def test_all_is_told_to_who_comes_late_and_early() -> None:
         recording.ended(FIRST, reason="it is new")
         recording.close()
         found = await early
+        assert await together == [found]
         assert found == await collect() == json.loads(json.dumps(found))
         assert told(recording) == ["file", "start", "log", "end"]
         assert found[2]["text"].encode("utf-8", "surrogateescape") == b"out\xff"
