@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Protocol
 
 from carrack.dockerfile import commands as c
 from carrack.dockerfile.file import parse_trigger
-from carrack.dockerfile.problem import DockerfileError, Place
+from carrack.dockerfile.problem import DockerfileError
 from carrack.engine.build import failing, keys, stages, standing, state, told_classic
 from carrack.engine.build.ancestry import Ancestors
 from carrack.engine.build.cache import Entry, base_of
+from carrack.engine.build.caching.config import identity
 from carrack.engine.build.checking import Known
 from carrack.engine.build.failing import BuildFailed
 from carrack.engine.build.holding import Holding
+from carrack.engine.build.outlining import Outlines
 from carrack.engine.build.progress import Vertex
 from carrack.engine.build.request import Elsewhere
 from carrack.engine.build.results import Result
 from carrack.engine.build.scope import Scope, global_scope
 from carrack.engine.build.steps import Step
 from carrack.engine.build.trace import Base, Made, Trace
+from carrack.engine.build.vertices import Vertices
 from carrack.engine.build.working import Note, RunFailed
 from carrack.errors import InvalidArgument, words
 from carrack.model import times
@@ -117,7 +120,13 @@ class Solver:
         )  # fmt: skip
         self._scope = replace(scope, classic=request.style == "classic")
         self.plan = stages.plan(request.file, self._scope, request.target, request.standing)
+        self._vertices = Vertices(build, self.plan, request.prefix)
         self._trace = Trace(times.now(), self.plan)
+        self._outlines: Outlines | None = None
+        if caches is not None and caches.imports:
+            self._outlines = Outlines(
+                self.plan, request, self._scope, caches, doer, self._begin, self._triggers, self._files
+            )
 
     async def __aenter__(self) -> Solver:
         return self
@@ -130,10 +139,13 @@ class Solver:
         """Build the target. Raises BuildFailed, DockerfileError, or what a base or a context raises."""
         try:
             async with asyncio.TaskGroup() as self._group:
-                for index in self.plan.needed():
+                for index in await self._outlines.needed() if self._outlines else self.plan.needed():
                     self._stage(index)
         except BaseExceptionGroup as failures:
             raise failing.first(failures) from None
+        for index in self.plan.needed():
+            if index not in self._stages:
+                self._skip(index)
         return replace(self._stages[self.plan.target].result(), trace=self._trace)
 
     def images(self) -> dict[str, Result]:
@@ -167,6 +179,19 @@ class Solver:
         self._trace.stages[index] = result.layers
         return result
 
+    def _skip(self, index: int) -> None:
+        """Tell of a stage that was not built, since what was made of it came from a cache."""
+        stage, number = self.plan.stages[index].stage, 1
+        count = 1 + sum(isinstance(command, _LAYERED) for command in stage.commands)
+        for ordinal, command in enumerate(stage.commands, 1):
+            if isinstance(command, _LAYERED):
+                number += 1
+                vertex = self._vertices.of(stage, command, (ordinal, number, count))
+                self._progress.started(vertex)
+                self._progress.ended(vertex, cached=True, reason="what was made of it came from a cache")
+        assert self._outlines is not None
+        self._trace.steps[index] = self._outlines.made(index)
+
     async def _triggers(self, planned: stages.Planned, result: Result) -> list[c.Command]:
         """What the image, or the stage, that a stage is made from wants to have done first."""
         config = {} if planned.replaced else result.image.get("config", {})
@@ -195,7 +220,7 @@ class Solver:
         return await self._images[key]
 
     async def _look_up(self, name: str, wanted: Platform) -> Result:
-        vertex = replace(self._metadata(name), place=self._naming(name))
+        vertex = replace(self._vertices.metadata(name), place=self._vertices.naming(name))
         self._progress.started(vertex)
         try:
             given = self._request.contexts.get(name)
@@ -223,7 +248,7 @@ class Solver:
             self._trace.steps.setdefault(index, []).append(made)
             diff_id, created = entry.diff_id, self._now(entry.created)
         else:
-            vertex = self._vertex(self.plan.stages[index].stage, command, place, quiet=True)
+            vertex = self._vertices.of(self.plan.stages[index].stage, command, place, quiet=True)
             self._progress.started(vertex)
             self._progress.ended(vertex)
         after = below.then(advanced.state, diff_id, created_by, created, self._request.style)
@@ -234,7 +259,9 @@ class Solver:
     ) -> tuple[Entry, Node | None, str]:
         stage, step = self.plan.stages[index].stage, advanced.step
         assert step is not None
-        vertex = self._vertex(stage, command, place, inputs=await self._inputs(index, command))
+        if (early := await self._early(below, command, index, place)) is not None:
+            return early
+        vertex = self._vertices.of(stage, command, place, inputs=await self._inputs(index, command))
         self._last[index] = vertex.digest
         self._progress.started(vertex)
         try:
@@ -266,6 +293,31 @@ class Solver:
         self._progress.ended(vertex, cached=cached, reason=reason)
         return entry, node, prepared.what
 
+    async def _early(
+        self, below: Result, command: c.Command, index: int, place: tuple[int, int, int]
+    ) -> tuple[Entry, Node | None, str] | None:
+        """The result of a step by its name alone, before what it takes files from is built; see Outlines."""
+        known = self._outlines.early(index, place[0]) if self._outlines else None
+        if known is None or self._caches is None or known.origins <= self._stages.keys():
+            return None
+        stage, node = self.plan.stages[index].stage, known.node
+        note = Note(identity(node), below.layers, {}, f"[{stage.name}] {command.text}", "")
+        found = await self._caches.find(note, node)
+        if found is None:
+            return None
+        entry, name = found
+        vertex = self._vertices.of(stage, command, place, inputs=tuple(self._before(index)))
+        self._last[index] = vertex.digest
+        self._progress.started(vertex)
+        await self._held.add(entry.layers)
+        node.layers, node.created = entry.layers, entry.created
+        self._progress.ended(vertex, cached=True, reason=f"it came from the cache {name}")
+        return entry, node, ""
+
+    def _before(self, index: int) -> list[str]:
+        """The step before one of a stage, or what the first waits for."""
+        return [self._last[index]] if index in self._last else self._first(self.plan.stages[index])
+
     async def _done(
         self, note: Note, prepared: Prepared, vertex: Vertex, stage: Stage, given: Given
     ) -> tuple[Entry, bool, str]:
@@ -292,7 +344,7 @@ class Solver:
         """What a step waits for: those before it, also in the stages that it takes files from; the wait is here, so
         that it does not count as the step's time."""
         planned = self.plan.stages[index]
-        before = [self._last[index]] if index in self._last else self._first(planned)
+        before = self._before(index)
         for name in stages.origins(command):
             given = standing.key(name, str(self._request.platform), self._request.contexts)
             other = None if given else self.plan.find(name)
@@ -305,34 +357,7 @@ class Solver:
         """What the first step of a stage waits for."""
         if planned.parent is not None:
             return [self._last.get(planned.parent, "")]
-        return [] if planned.base == stages.SCRATCH else [self._metadata(planned.base).digest]
-
-    def _metadata(self, name: str) -> Vertex:
-        return Vertex.make(self._build, f"[internal] load metadata for {name}")
-
-    def _naming(self, name: str) -> Place | None:
-        """The first FROM or COPY that names an image."""
-        for each in self.plan.stages:
-            for command in (each.stage.base, *each.stage.commands):
-                if name == (each.base if command is each.stage.base else getattr(command, "origin", "")):
-                    return command.place
-        return None
-
-    def _vertex(
-        self,
-        stage: Stage,
-        command: c.Command,
-        place: tuple[int, int, int],
-        *,
-        quiet: bool = False,
-        inputs: tuple[str, ...] = (),
-    ) -> Vertex:
-        ordinal, number, count = place
-        name = command.text if quiet else f"[{self._title(stage)}{number}/{count}] {command.text}"
-        return Vertex.make(
-            self._build, name, stage=stage.index, number=number, count=count, text=command.text, ordinal=ordinal,
-            quiet=quiet, inputs=inputs, place=command.place if ordinal > 0 else stage.base.place,
-        )  # fmt: skip
+        return [] if planned.base == stages.SCRATCH else [self._vertices.metadata(planned.base).digest]
 
     def _uncached(self, stage: Stage) -> bool:
         request = self._request
@@ -367,10 +392,3 @@ class Solver:
     def _now(self, at: int = 0) -> int:
         epoch = self._request.epoch
         return (at or times.now()) if epoch is None else epoch * 1_000_000_000
-
-    def _title(self, stage: Stage) -> str:
-        prefix = self._request.prefix
-        if len(self.plan.stages) == 1 and not self.plan.stages[0].stage.base.name:
-            return prefix
-        name = stage.name
-        return f"{prefix}stage-{name} " if name.isdecimal() else f"{prefix}{name} "

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from carrack.engine.build.caching.graph import rooted
+from carrack.engine.build.caching.graph import digest_of, rooted
 from carrack.engine.images.image import moment
 from carrack.errors import InvalidArgument
 from carrack.model import times
@@ -274,6 +274,15 @@ def lowest_first(*tops: Node) -> list[Node]:
         waiting.pop()
         done.setdefault(id(node), node)
     return list(done.values())
+
+
+def identity(node: Node) -> str:
+    """The digest of all that a node says, down to what it was made of in the beginning."""
+    done: dict[int, str] = {}
+    for each in lowest_first(node):
+        inputs = [[[link.selector, done[id(link.node)]] for link in links] for links in each.inputs]
+        done[id(each)] = digest_of(document.encode([each.digest, inputs]))
+    return done[id(node)]
 
 
 class _Book:

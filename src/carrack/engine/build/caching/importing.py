@@ -78,6 +78,10 @@ class Imported:
         ]
         return max(found, key=lambda outcome: outcome.created, default=None)
 
+    def promises(self, node: Node) -> bool:
+        """Whether it says what a step gave, on whatever layers."""
+        return any(self.chains.records[number].outcomes for number in config.find(node, self.chains, self.number))
+
 
 def _on(outcome: Outcome, below: tuple[str, ...]) -> bool:
     """Whether it is the layers below with at most one more."""

@@ -27,9 +27,16 @@ async def named(
     step: Step, request: Request, below: Result, files: FilesOf, gathered: Gathered | None, own: str
 ) -> Node:
     """The node of ``step`` on ``below``. ``gathered``: what a copy takes; ``own``: our own key of the step."""
+    return await early(step, request, below, files, gathered, own) or Node(graph.rooted(own), own=own)
+
+
+async def early(
+    step: Step, request: Request, below: Result, files: FilesOf, gathered: Gathered | None, own: str = ""
+) -> Node | None:
+    """The same by what is done alone; None for what has no name but our own."""
     operation = _operation(step, request, below)
     if operation is None:
-        return Node(graph.rooted(own), own=own)
+        return None
     inputs = [await _links(need, below, files, gathered) for need in operation.needs]
     node = Node(graph.rooted(operation.digest), tuple(inputs), own)
     if not operation.linked or below.node is None:

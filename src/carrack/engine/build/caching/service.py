@@ -115,6 +115,14 @@ class Caches:
             return None
         return await naming.named(step, self._request, below, files, gathered, own)
 
+    async def early(self, step: Step, below: Result, files: FilesOf, gathered: Gathered | None) -> Node | None:
+        """The node of a step whose files may not be there; None where it must be done to be known."""
+        return await naming.early(step, self._request, below, files, gathered)
+
+    def promise(self, node: Node) -> bool:
+        """Whether one of the given caches says that it has what a step gave, on whatever layers."""
+        return any(imported.promises(node) for imported in self.imports)
+
     async def find(self, note: Note, node: Node) -> tuple[Entry, str] | None:
         """What one of the given caches has of a step, fetched, and which of them it was."""
         for imported in list(self.imports):
