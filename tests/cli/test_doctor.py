@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 from tests.cli.busybox import IMPORT, root_file_system
-from tests.cli.running import CommandLine, DaemonProcess
+from tests.cli.running import CommandLine, DaemonProcess, eventually
+from tests.suites.ufw import NotToBeHad, Ufw
 
 pytestmark = pytest.mark.root
+
+NEIGHBOUR = f"crk-ufw-{os.getpid()}"
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +182,52 @@ def children(daemon: DaemonProcess) -> list[int]:
 
 def command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@pytest.fixture
+def ufw(daemon: DaemonProcess, tmp_path: Path) -> Ufw:
+    try:
+        return Ufw(tmp_path, int((daemon.root / "pid").read_text()))
+    except NotToBeHad as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def neighbour(daemon: DaemonProcess) -> Iterator[str]:
+    """A network namespace on a link of the daemon's host, which is 192.0.2.1 and 2001:db8::1 there."""
+    subprocess.run(["ip", "netns", "add", NEIGHBOUR], check=True)
+    place = f"/run/netns/{NEIGHBOUR}"
+    on_its_host(daemon, f"ip link add uplink type veth peer name eth0 netns {NEIGHBOUR}; ip link set uplink up")
+    on_its_host(daemon, "ip address add 192.0.2.1/24 dev uplink; ip address add 2001:db8::1/64 dev uplink nodad")
+    inside = ["nsenter", f"--net={place}", "sh", "-ec"]
+    script = "ip link set eth0 up; ip address add 192.0.2.2/24 dev eth0; ip address add 2001:db8::2/64 dev eth0 nodad"
+    subprocess.run([*inside, script], check=True)
+    yield place
+    subprocess.run(["ip", "netns", "delete", NEIGHBOUR], check=True)
+
+
+def reached(neighbour: str, address: str, port: int) -> bool:
+    """Whether the container answers a client on the neighbour."""
+    words = ["nsenter", f"--net={neighbour}", "busybox", "nc", "-w", "1", address, str(port)]
+    return subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, check=False).stdout == b"here\n"
+
+
+# The last of this file: ufw leaves tables behind.
+def test_a_real_ufw(ours: CommandLine, daemon: DaemonProcess, ufw: Ufw, neighbour: str) -> None:
+    ours("run", "-d", "--name", "web", "-p", "8080:80", "busybox", "nc", "-ll", "-p", "80", "-e", "echo", "here")
+    eventually(lambda: reached(neighbour, "192.0.2.1", 8080))
+    assert reached(neighbour, "2001:db8::1", 8080)
+    ufw("ufw --force enable")
+    assert "deny (incoming), allow (outgoing), deny (routed)" in ufw("ufw status verbose")
+    assert not reached(neighbour, "192.0.2.1", 8080)
+    assert not reached(neighbour, "2001:db8::1", 8080)
+    ports = "system", "ports", "--format", "{{.Published}}: {{.Warning}}"
+    warnings = ours(*ports).stdout.splitlines()
+    assert "0.0.0.0:8080/tcp: ufw drops it, unless a rule of its allows it (ip filter FORWARD)" in warnings
+    assert any(line.startswith("[::]:8080/tcp: ufw drops it") for line in warnings), warnings
+    ufw(wrong(ours, "firewalls")["Mend"])
+    assert reached(neighbour, "192.0.2.1", 8080)
+    assert well(ours, "firewalls")
+    assert "0.0.0.0:8080/tcp: " in ours(*ports).stdout.splitlines()
+    ufw("ufw --force disable")
+    assert reached(neighbour, "2001:db8::1", 8080)
