@@ -1,8 +1,9 @@
 """Small projects to build, each a text file of its own that holds all files of its context.
 
-``== path [mode] [-> target] ==`` begins a file (0644, or as said), a folder (its name ends with a slash) or a link;
-``== path.tar of folder/ ==`` is an archive of what is below that folder of the project, which does not go into the
-context by itself. Lines before the first of them say what the project is and, after ``$``, how it is built.
+``== path [mode] [-> target] [xattr=HEX] ==`` begins a file (0644, or as said, with an extended attribute), a folder
+(its name ends with a slash) or a link; ``== path.tar of folder/ ==`` is an archive of what is below that folder of the
+project, which does not go into the context by itself. Lines before the first of them say what the project is and,
+after ``$``, how it is built.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "projects"
-_HEAD = re.compile(r"== (?P<path>\S+)(?: (?P<mode>[0-7]{3,4}))?(?: (?P<how>->|of|is) (?P<what>\S+))? ==")
+_HEAD = re.compile(
+    r"== (?P<path>\S+)(?: (?P<mode>[0-7]{3,4}))?(?: (?P<how>->|of|is) (?P<what>\S+))?"
+    r"(?: (?P<xattr>[a-z]+\.[a-z.]+)=(?P<value>[0-9a-f]+))? =="
+)
 _WHEN = 1_700_000_000
 
 
@@ -29,6 +33,7 @@ class Entry:
     how: str
     what: str
     content: bytes
+    xattrs: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Project:
             if entry.how in ("", "of"):
                 place.chmod(entry.mode)
                 os.utime(place, (_WHEN, _WHEN))
+            for name, value in entry.xattrs:
+                os.setxattr(place, name, value)
         said = {entry.path.rstrip("/") for entry in shown}
         for place in folder.rglob("*"):
             if place.is_dir() and not place.is_symlink() and str(place.relative_to(folder)) not in said:
@@ -68,7 +75,7 @@ class Project:
 
     def _archive(self, below: str) -> bytes:
         buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for entry in self.entries:
                 if not entry.path.startswith(below) or entry.path == below:
                     continue
@@ -80,6 +87,7 @@ class Project:
                     info.type, info.linkname = tarfile.LNKTYPE, entry.what.removeprefix(below)
                 elif entry.path.endswith("/"):
                     info.type = tarfile.DIRTYPE
+                info.pax_headers = {f"SCHILY.xattr.{name}": value.decode() for name, value in entry.xattrs}
                 info.size = len(entry.content) if info.isreg() else 0
                 tar.addfile(info, io.BytesIO(entry.content) if info.isreg() else None)
         return buffer.getvalue()
@@ -112,7 +120,8 @@ def parse(name: str, text: str) -> Project:
             folder = head["path"].endswith("/")
             mode = int(head["mode"], 8) if head["mode"] else 0o755 if folder else 0o644
             content = "".join(lines).encode()
-            entries.append(Entry(head["path"], mode, head["how"] or "", head["what"] or "", content))
+            xattrs = ((head["xattr"], bytes.fromhex(head["value"])),) if head["xattr"] else ()
+            entries.append(Entry(head["path"], mode, head["how"] or "", head["what"] or "", content, xattrs))
         head = _HEAD.fullmatch(line.strip())
         if head is None:
             raise ValueError(f"{name}: {line!r}")

@@ -50,6 +50,13 @@ NOT_CLASSIC = {
 }
 
 
+#: projects whose extended attributes dockerd's loses, and how
+LOSES_ATTRIBUTES = {
+    "capabilities": "it changes the owner of what it copied or unpacked after the capabilities are set, which takes"
+    " them off; and layers of its overlay2 have no attributes of users",
+}
+
+
 def path_of(name: str, classic: bool = False, examples: bool = False) -> Path:
     """Where what dockerd made of a project, or of an example, is."""
     folder = GOLDEN / "examples" if examples else GOLDEN
