@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.builds import project
 from tests.builds.outcome import Document, differences
-from tests.builds.record import CLASSIC, IMPORT, LOSES_ATTRIBUTES, NOT_CLASSIC, built, path_of
+from tests.builds.record import CLASSIC, IMPORT, NOT_CLASSIC, built, path_of, without_attributes
 from tests.cli.busybox import root_file_system
 from tests.cli.running import CommandLine, DaemonProcess
 
@@ -51,7 +51,7 @@ def test_same_as_dockerd(name: str, ours: CommandLine, base: bytes, tmp_path: Pa
     expected: Document = json.loads(path_of(name).read_text())
     document = built(ours.program, ["build"], ours.daemon.environment, (*made.options, "."), tmp_path, base)
     assert "error" not in document, document
-    found = differences(_without_attributes(name, document), expected)
+    found = differences(without_attributes(name, document), expected)
     assert not found, "\n".join(found)
 
 
@@ -66,17 +66,8 @@ def test_same_as_dockerds_classic_builder(name: str, ours: CommandLine, base: by
     # Without the cache, as recorded: proxies have no influence on it, and it holds what BuildKit's way showed to a RUN.
     document = built(["docker"], CLASSIC, environment, (*made.options, "."), tmp_path, base)
     assert "error" not in document, document
-    found = differences(_without_digests(_without_attributes(name, document)), _without_digests(expected))
+    found = differences(_without_digests(without_attributes(name, document)), _without_digests(expected))
     assert not found, "\n".join(found)
-
-
-def _without_attributes(name: str, document: Document) -> Document:
-    """Where dockerd's loses extended attributes ours has kept them, at least those that come with an archive."""
-    if name not in LOSES_ATTRIBUTES:
-        return document
-    kept = {path for path, shown in document["files"].items() if shown.pop("xattrs", None)}
-    assert {"/app2/bin/again", "/app2/bin/note", "/there/moved"} <= kept
-    return document
 
 
 def _without_digests(document: Document) -> Document:
