@@ -126,3 +126,20 @@ def test_what_is_built_is_pushed(daemon: DaemonProcess, docker: Cli, tmp_path: P
         (["--load", "-o", "x"], "--load"),
     ):
         assert told in ours("build", *words, str(tmp_path), check=False).stderr
+
+
+def test_secrets(daemon: DaemonProcess, docker: Cli, tmp_path: Path) -> None:
+    """They are there for the step that asks for them, and neither in the image nor on record."""
+    ours = CommandLine("carrack", daemon)
+    (tmp_path / "token").write_text("of a file\n" + "x" * 20_000)
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox\nRUN --mount=type=secret,id=token --mount=type=secret,id=home,env=PLACE,required \\\n"
+        " head -1 /run/secrets/token; echo at $PLACE; wc -c < /run/secrets/token; ls /run/secrets\n"
+    )
+    words = ["--secret", f"id=token,src={tmp_path}/token", "--secret", "id=home,env=DOCKER_HOST", "-t", "kept:1"]
+    shown = ours("build", *words, str(tmp_path)).stdout
+    assert f"of a file\nat unix://{daemon.socket}\n20010\ntoken\n" in shown
+    for told in (docker("history", "--no-trunc", "kept:1"), ours("builds", "inspect", "--json")):
+        assert "of a file" not in told.stdout
+    failed = ours("build", "--no-cache", str(tmp_path), check=False)
+    assert "secret home: not found" in failed.stderr

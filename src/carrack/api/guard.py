@@ -24,7 +24,7 @@ from carrack.errors import Forbidden, InvalidArgument
 
 Document = dict[str, Any]
 
-_SECRET = frozenset(("Authorization", "X-Registry-Auth", "X-Registry-Config"))
+_SECRET = frozenset(("Authorization", "X-Registry-Auth", "X-Registry-Config", "X-Carrack-Build-Secrets"))
 _WIRE = frozenset(("Host", "Transfer-Encoding"))
 _AUTH = re.compile(r"(/v[0-9.]+)?/auth")
 _PATH_SAFE = "/:@!$&'()*+,;=~"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from carrack.engine import pump
 from carrack.engine.build import order
 from carrack.engine.images import progress
 from carrack.engine.images.board import Board
+from carrack.errors import InvalidArgument
 from carrack.registry.credentials import decode_config
 from carrack.storage.compression import Decompressed
 from carrack.storage.trees.tarred import receive
@@ -24,6 +26,17 @@ if TYPE_CHECKING:
     from carrack.storage.trees.base import Tree
 
 _DOWNLOADING = "Downloading context"
+
+
+def secrets_of(request: Request) -> dict[str, bytes]:
+    """Those that came with the request, by their names. Raises InvalidArgument."""
+    text = request.headers.get("X-Carrack-Build-Secrets", "")
+    if not text:
+        return {}
+    try:
+        return {str(name): base64.b64decode(data) for name, data in json.loads(base64.b64decode(text)).items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise InvalidArgument("X-Carrack-Build-Secrets: a JSON object of base64 in base64 is wanted") from None
 
 
 class BuildContexts:
@@ -58,7 +71,7 @@ class BuildContexts:
     async def fetched(self, asked: order.Asked, held: AsyncExitStack, emit: Emit) -> tuple[order.Asked, Tree, bool]:
         """What ``remote`` names, until ``held`` ends; and whether it is a Dockerfile and nothing else, as the changed
         request says. How far a download is goes to ``emit`` as dockerd tells it."""
-        agents, keep = order.Given(asked.credentials), order.keeps_git(asked)
+        agents, keep = order.Given(asked.credentials, asked.secrets), order.keeps_git(asked)
         async with Board().handed_out(progress.silent if asked.quiet else emit) as board:
             found = await self._builder.fetcher.remote(
                 asked.remote,
@@ -83,6 +96,7 @@ class BuildContexts:
             remote=query.text("remote"),
             quiet=True,
             credentials=decode_config(request.headers.get("X-Registry-Config", "")),
+            secrets=secrets_of(request),
         )
         async with AsyncExitStack() as held:
             if asked.remote:

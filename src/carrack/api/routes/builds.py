@@ -20,7 +20,7 @@ from carrack.api.buildkit.sessions import METHOD, Sessions
 from carrack.api.folders import Folders, FolderStore
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
 from carrack.api.routes import history, whole_builds
-from carrack.api.routes.build_contexts import BuildContexts
+from carrack.api.routes.build_contexts import BuildContexts, secrets_of
 from carrack.dockerfile.problem import DockerfileError, excerpt
 from carrack.engine.build import order
 from carrack.engine.build.attesting import Who
@@ -299,6 +299,7 @@ def _asked(request: Request) -> order.Asked:
         style="classic" if classic else "buildkit",
         host_config=_limits(query),
         credentials=decode_config(request.headers.get("X-Registry-Config", "")),
+        secrets=secrets_of(request),
         imports=() if classic else tuple(sources),
         exports=tuple(map(wanted.check_export, wanted.listed(query.text("cacheto"), "cacheto"))),
         ancestors=tuple(each.place for each in sources) if classic else (),

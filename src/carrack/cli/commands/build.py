@@ -47,7 +47,7 @@ def _build(session: "Session", parsed: "Parsed") -> int:
             data = _compressed(data)
     caches = _caches(session, parsed)
     try:
-        headers = caches.told(session, query) if caches is not None else []
+        headers = [*(caches.told(session, query) if caches is not None else ()), *_secrets(session, parsed)]
         messages = document.stream(session.daemon.upload("POST", "/build", query, data, headers=headers).chunks())
         if output is not None:
             build_output.take(messages, *output)
@@ -59,6 +59,14 @@ def _build(session: "Session", parsed: "Parsed") -> int:
     if parsed.flag("push"):
         _push(session, parsed)
     return 0
+
+
+def _secrets(session: "Session", parsed: "Parsed") -> "list[tuple[str, str]]":
+    if not parsed.words("secret"):
+        return []
+    from carrack.cli.build_secrets import header
+
+    return header(parsed.words("secret"), session.environment)
 
 
 def _check(parsed: "Parsed") -> None:
@@ -255,6 +263,7 @@ BUILD = Command(
         ("quiet", "q", "bool", "Suppress the build output and print image ID on success"),
         ("rm", "", "bool", "Remove intermediate containers after a successful build (default true; none is ever left)"),
         ("sbom", "", "string", 'Shorthand for "--attest=type=sbom"'),
+        ("secret", "", "list", 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
         ("security-opt", "", "list", "Security options (none is supported on Linux)"),
         ("shm-size", "", "bytes", "Size of /dev/shm"),
         ("squash", "", "bool", "Squash newly built layers into a single new layer"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 DOCKERFILE = "Dockerfile"
+_NO_SECRETS: Mapping[str, bytes] = {}
 KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 
 
@@ -50,6 +51,7 @@ class Asked:
     style: str = "classic"
     host_config: Mapping[str, object] = field(default_factory=dict)
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     remote: str = ""
     imports: tuple[CacheAt, ...] = ()
     exports: tuple[CacheAt, ...] = ()
@@ -60,12 +62,13 @@ class Asked:
 class Given:
     """See Agents: what came with the request itself."""
 
-    def __init__(self, credentials: Mapping[str, Credentials]) -> None:
+    def __init__(self, credentials: Mapping[str, Credentials], secrets: Mapping[str, bytes] = _NO_SECRETS) -> None:
         self._credentials = credentials
+        self._secrets = secrets
 
     async def secret(self, name: str) -> bytes | None:
         """See Agents."""
-        return None
+        return self._secrets.get(name)
 
     @asynccontextmanager
     async def ssh(self, name: str) -> AsyncIterator[str | None]:
@@ -97,7 +100,7 @@ def request(asked: Asked, tree: Tree, *, alone: bool = False) -> Request:
         context=context,
         build_platform=host,
         platform=platforms.parse(asked.platform) if asked.platform else host,
-        agents=Given(asked.credentials),
+        agents=Given(asked.credentials, asked.secrets),
         arguments=asked.arguments,
         labels=asked.labels,
         target=asked.target,

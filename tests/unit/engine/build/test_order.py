@@ -93,6 +93,8 @@ def test_agents() -> None:
         assert await given.credentials("r:5000") == me
         assert await given.credentials("other") == ANONYMOUS
         assert await given.secret("s") is None
+        assert await order.Given({}, {"s": b"x"}).secret("s") == b"x"
+        assert await given.secret("s") is None
         async with given.ssh("default") as path:
             assert path is None
 
