@@ -204,16 +204,6 @@ def test_what_is_said_beside_files_and_archives(buildx: Buildx, docker: Cli, tmp
         assert {each.name for each in one if each.isreg()} <= {each.name for each in other}
 
 
-def test_a_scanner_of_the_users_own(buildx: Buildx, docker: Cli, image: str, tmp_path: Path) -> None:
-    said = '{"predicateType":"https://spdx.dev/Document","predicate":{"name":"%s"}}'
-    script = (
-        f"ls $BUILDKIT_SCAN_SOURCE > /tmp/l; printf '{said}' $(cat /tmp/l) > $BUILDKIT_SCAN_DESTINATION/s.spdx.json"
-    )
-    buildx(f'FROM {image}\nENTRYPOINT ["sh", "-c", {json.dumps(script)}]\n', "-t", "scanner:1")
-    buildx("FROM scratch\nCOPY a /a\n", "--sbom", "generator=scanner:1", "-o", str(tmp_path / "out"), a="1")
-    assert json.loads((tmp_path / "out" / "s.spdx.json").read_text())["predicate"] == {"name": "a"}
-
-
 def test_a_cache_that_cannot_be_had(buildx: Buildx) -> None:
     with FakeRegistry() as registry:
         name = f"{registry.host}/app:cache"

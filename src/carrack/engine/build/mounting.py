@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING
 from carrack.dockerfile.ignore import Ignored
 from carrack.engine.build import cachemounts, scratch
 from carrack.engine.build.cache import base_of
-from carrack.engine.build.copying import gather, write_copy
 from carrack.engine.build.request import Files
 from carrack.engine.build.running import Bound
-from carrack.engine.build.steps import CopyStep
+from carrack.engine.build.working import FILES, Worker
 from carrack.engine.volumes.specs import part_of_view
 from carrack.engine.whole import in_thread, made, whole
 from carrack.errors import InvalidArgument
-from carrack.storage.trees.layer import EmptyTree, content_digest
+from carrack.storage.trees.layer import content_digest
 from carrack.storage.trees.picking import pick
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from carrack.engine.build.steps import RunStep
     from carrack.engine.build.working import Tools
 
-#: where in its layer a context is: what a snapshot adds to the files of an image lies beside it
-_FILES = "context"
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent."
 
@@ -58,6 +55,7 @@ class Mounts:
 
     def __init__(self, tools: Tools, caches: cachemounts.CacheMounts, places: scratch.Scratch) -> None:
         self._tools = tools
+        self._worker = Worker(tools)
         self._caches = caches
         self._places = places
 
@@ -110,21 +108,9 @@ class Mounts:
         source = await opened.files(mount.origin)
         inside = _inside(mount.source)
         if isinstance(source, Files):
-            return (await self._layer_of(source, opened.held),), posixpath.join(_FILES, inside).rstrip("/")
+            diff_id = await self._worker.packed(source, opened.held)
+            return (diff_id,), posixpath.join(FILES, inside).rstrip("/")
         return source.layers, inside
-
-    async def _layer_of(self, source: Files, held: AsyncExitStack) -> str:
-        tools = self._tools
-
-        def write() -> None:
-            write_copy(gather(CopyStep((".",), f"/{_FILES}/"), source, {}), EmptyTree(), spool.write, 0, None)
-
-        with tools.content.ingest(tools.layers.room) as spool:
-            await whole(asyncio.to_thread(write))
-            diff_id = spool.finish().digest
-            await held.enter_async_context(tools.layers.hold([diff_id]))
-            await tools.layers.ensure(diff_id, spool)
-        return diff_id
 
     async def _cache(self, mount: Mount, opened: _Opened) -> None:
         async def prepare(folder: Path) -> None:

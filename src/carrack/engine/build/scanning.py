@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from carrack import __version__
 from carrack.engine.build.running import Bound, Job
+from carrack.engine.build.working import FILES
 from carrack.engine.whole import in_thread, made
 from carrack.errors import InvalidArgument
 from carrack.model import times
@@ -82,16 +83,16 @@ class Scanners:
         progress: Progress,
         vertex: Vertex,
     ) -> tuple[Claim, ...]:
-        """What a scanner says, whose image is begun with. Contexts are not shown to it. Raises InvalidArgument when it
-        fails or leaves what is no statement."""
+        """What a scanner says, whose image is begun with. Raises InvalidArgument when it fails or leaves what is no
+        statement."""
         config = scanner.state.config
         command = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
         if not command:
             raise InvalidArgument("the scanner's image has no command to be run")
-        first, *others = [target for target in targets if target.files is None]
-        async with self._folder() as out:
+        first, *others = targets
+        async with self._folder() as out, AsyncExitStack() as held:
             bounds = [Bound(f"{_SOURCE}/{first.name}", layers=first.layers), Bound(_OUT, source=out, readonly=False)]
-            bounds += [Bound(f"{_EXTRAS}/{each.name}", layers=each.layers) for each in others if each.layers]
+            bounds += [await self._extra(each, held) for each in others if each.layers or each.files]
             env = {
                 "BUILDKIT_SCAN_SOURCE": f"{_SOURCE}/{first.name}",
                 "BUILDKIT_SCAN_DESTINATION": _OUT,
@@ -107,6 +108,13 @@ class Scanners:
             async with self._layers.hold(scanner.layers):
                 await self._run(job, lambda stream, data: progress.log(vertex, stream, data))
             return await asyncio.to_thread(_statements, out)
+
+    async def _extra(self, target: Target, held: AsyncExitStack) -> Bound:
+        """What is to be looked at besides, as it is shown to a scanner."""
+        place = f"{_EXTRAS}/{target.name}"
+        if target.files is None:
+            return Bound(place, layers=target.layers)
+        return Bound(place, layers=(await self._worker.packed(target.files, held),), subpath=FILES)
 
     async def _run(self, job: Job, output: Output) -> None:
         async with self._runner.run(job, output) as ran:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from carrack.engine.build import copying
 from carrack.engine.build.cache import Cache, Entry
 from carrack.engine.build.sharing import Shared
-from carrack.engine.build.steps import WorkdirStep
+from carrack.engine.build.steps import CopyStep, WorkdirStep
 from carrack.engine.images.commit import EMPTY_LAYER
 from carrack.engine.whole import made, whole
 from carrack.model import times
@@ -27,7 +27,10 @@ from carrack.storage.trees.folder import FolderTree
 from carrack.storage.trees.layer import EmptyTree
 
 if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
     from carrack.engine.build.copying import Gathered
+    from carrack.engine.build.request import Files
     from carrack.engine.build.running import Job, Output, Ran, Runner
     from carrack.engine.images.layers import LayerStore
     from carrack.linux.kernel import Kernel
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
     from carrack.storage.snapshots.base import Snapshotter
     from carrack.storage.tarwriter import Write
     from carrack.storage.trees.base import Tree
+
+
+#: where in its layer a context is: what a snapshot adds to the files of an image lies beside it
+FILES = "context"
 
 
 class RunFailed(Exception):
@@ -120,6 +127,20 @@ class Worker:
             async with tools.layers.hold([diff_id]):
                 await tools.layers.ensure(diff_id, spool)
                 yield diff_id
+
+    async def packed(self, files: Files, held: AsyncExitStack) -> str:
+        """The files of a context as a layer, in its folder FILES, which stays until ``held`` ends."""
+        tools, step = self._tools, CopyStep((".",), f"/{FILES}/")
+
+        def write() -> None:
+            copying.write_copy(copying.gather(step, files, {}), EmptyTree(), spool.write, 0, None)
+
+        with tools.content.ingest(tools.layers.room) as spool:
+            await whole(asyncio.to_thread(write))
+            diff_id = spool.finish().digest
+            await held.enter_async_context(tools.layers.hold([diff_id]))
+            await tools.layers.ensure(diff_id, spool)
+        return diff_id
 
     async def run(self, note: Note, job: Job, output: Output, epoch: int | None) -> Entry:
         """Do a RUN. Raises RunFailed."""

@@ -44,9 +44,14 @@ def scan(workshop: Workshop, leave: Callable[[Path], object], code: int = 0, **c
         base, _ = await workshop.build("FROM base\n" + "".join(f"{key} {value}\n" for key, value in config.items()))
         result, _ = await workshop.build("FROM base\nCOPY a /a\n", {"a": "1"})
         workshop.runner.program = program
-        targets = [Target("sbom", result.layers), Target("sbom-one", result.layers), Target("sbom-none")]
+        context = workshop.context({"f": "1"})
+        targets = [Target("sbom", result.layers), Target("sbom-one", result.layers), Target("sbom-none"),
+                   Target("sbom-build-context", files=Files(context))]  # fmt: skip
         async with workshop.world.layers.hold(result.layers):
-            return await scanners(workshop).by(base, {"A": "b"}, targets, Watcher(), Vertex.make("b", "scan"))
+            try:
+                return await scanners(workshop).by(base, {"A": "b"}, targets, Watcher(), Vertex.make("b", "scan"))
+            finally:
+                context.close()
 
     return asyncio.run(run())
 
@@ -64,7 +69,12 @@ def test_what_it_is_shown_and_leaves(workshop: Workshop) -> None:
     assert {"BUILDKIT_SCAN_SOURCE=/run/src/core/sbom", "BUILDKIT_SCAN_DESTINATION=/run/out", "BUILDKIT_SCAN_A=b",
             "BUILDKIT_SCAN_SOURCE_EXTRAS=/run/src/extras"} <= set(job.env)  # fmt: skip
     shown = {bound.target: bound.readonly for bound in job.mounts}
-    assert shown == {"/run/src/core/sbom": True, "/run/out": False, "/run/src/extras/sbom-one": True}
+    assert shown == {
+        "/run/src/core/sbom": True, "/run/out": False, "/run/src/extras/sbom-one": True,
+        "/run/src/extras/sbom-build-context": True,
+    }  # fmt: skip
+    (context,) = [bound for bound in job.mounts if "context" in bound.target]
+    assert (context.subpath, len(context.layers)) == ("context", 1)
 
 
 @pytest.mark.parametrize(
