@@ -7,12 +7,14 @@ the last one for longer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,7 @@ class Workers:
             try:
                 answer = await process.answer()
             except BaseException:
-                await asyncio.shield(self._stop(process))
+                await _to_the_end(self._stop(process))
                 raise
             if answer is not None:
                 return await self._judge(process, answer)
@@ -128,8 +130,8 @@ class Workers:
         self._leaving = [*(other for other in self._leaving if other.alive), process]
 
     async def _stop(self, process: _Process) -> None:
-        if await process.stop() != 1:  # it did not come to clean up
-            await asyncio.to_thread(self._sweep)
+        await process.stop()
+        await asyncio.to_thread(self._sweep)  # it cleans up itself, but for what it had just made or was removing
 
     async def _reason(self, process: _Process) -> str:
         complaints, code = await process.obituary()
@@ -155,6 +157,15 @@ class Workers:
             "spooled": dataclasses.astuple(spooled) if spooled else None,
             "resume": resume,
         }
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """However often the caller, which is cancelled already, is cancelled again."""
+    task = asyncio.get_running_loop().create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    task.result()
 
 
 def judged(answer: dict[str, Any]) -> Applied:
@@ -241,8 +252,8 @@ class _Process:
         self.let_go()
         await self._process.communicate()
 
-    async def stop(self) -> int:
-        """Make it clean up and go; returns its exit code."""
+    async def stop(self) -> None:
+        """Make it clean up and go."""
         self._socket.close()
         if self._process.returncode is None:
             self._process.terminate()
@@ -251,7 +262,6 @@ class _Process:
         except TimeoutError:
             self._process.kill()
             await self._process.communicate()
-        return self._process.returncode or 0
 
     async def obituary(self) -> tuple[bytes, int]:
         """What a dead one said last, and its exit code."""

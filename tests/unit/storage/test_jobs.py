@@ -152,6 +152,33 @@ def test_cancelling_stops_the_worker_and_leaves_nothing(settings: WorkerSettings
     assert files(tmp_path) == []
 
 
+def test_what_a_stopped_worker_had_just_made_is_swept(settings: WorkerSettings, tmp_path: Path) -> None:
+    """It ends as one that has cleaned up, and the caller is cancelled again while it ends."""
+    left = settings.root / settings.driver / "ingest" / "left"
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\nmkdir -p {left}\ntrap 'exit 1' TERM\nwhile :; do sleep 0.05; done\n")
+    script.chmod(0o755)
+
+    async def run() -> None:
+        source, sink = os.pipe()
+        try:
+            workers = Workers(dataclasses.replace(settings, python=str(script)))
+            job = asyncio.get_running_loop().create_task(workers.apply(source))
+            while not left.exists():  # noqa: ASYNC110 - another process makes it
+                await asyncio.sleep(0.01)
+            for _ in range(5):
+                job.cancel()
+                await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await job
+        finally:
+            os.close(source)
+            os.close(sink)
+
+    asyncio.run(run())
+    assert not left.exists()
+
+
 def test_a_killed_worker_says_so_and_leaves_nothing(settings: WorkerSettings, tmp_path: Path) -> None:
     async def run() -> None:
         source, sink = os.pipe()
