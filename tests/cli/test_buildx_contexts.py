@@ -56,3 +56,17 @@ def test_another_target_of_bake(
     assert done.returncode == 0, done.stderr
     said = [line.rpartition(" ")[2] for line in done.stderr.splitlines() if line.endswith((" made", " env"))]
     assert said == ["made", "env"]
+
+
+def test_arguments_for_the_builder_itself(buildx: Buildx, image: str, tmp_path: Path) -> None:
+    text = f"FROM {image}\nRUN --mount=type=cache,target=/c echo x >> /c/f; hostname; wc -l /c/f\n"
+    said = []
+    for space in ("", "one", "one"):
+        words = ["--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={space}", "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=myhost"]
+        shown = buildx(text, "--no-cache", "--build-arg", "BUILDKIT_SYNTAX=docker/dockerfile:1", *words).stderr
+        assert "myhost" in shown
+        said.append(next(line.split()[2] for line in shown.splitlines() if line.endswith("/c/f") and "RUN" not in line))
+    assert said == ["1", "1", "2"]
+    (tmp_path / "policy.json").write_text('{"rules": [{"action": "DENY", "selector": {"identifier": "x"}}]}')
+    refused = buildx(text, check=False, env={"EXPERIMENTAL_BUILDKIT_SOURCE_POLICY": str(tmp_path / "policy.json")})
+    assert "policies for sources" in refused.stderr

@@ -13,14 +13,17 @@ from typing import Any
 from carrack.engine.build import attesting
 from carrack.engine.build.caching.wanted import CacheAt
 from carrack.engine.build.request import epoch
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotSupported
 from carrack.model.units import parse_bytes
 
+FRONTEND = "dockerfile.v0"
+_READERS = ("docker/dockerfile", "docker/dockerfile-upstream")
+_WORDS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _IGNORED = {
     "context", "dockerfilekey", "contextkey", "filename", "source", "cmdline", "frontend.caps", "image-resolve-mode",
     "no-cache", "target", "platform", "add-hosts", "force-network-mode", "shm-size", "ulimit", "cgroup-parent",
     "hostname", "cache-imports", "cache-from", "multi-platform", "requestid", "local-sessionid", "input-metadata",
-    "contextsubdir", "build-arg", "vcs", "override-copy-image", "linkedtarget", "context-local-session",
+    "build-arg", "vcs", "override-copy-image", "linkedtarget", "context-local-session",
 }  # fmt: skip
 
 
@@ -28,7 +31,9 @@ _IGNORED = {
 class Wanted:
     """What was asked. ``contexts``: by name, as typed (``local:…``, ``docker-image://…``, …); ``remote``: where the
     main one lies, "" for the client's folder; ``dockerfile_here``: the client has the Dockerfile all the same;
-    ``request``: a subrequest (``outline``, ``lint`` …) instead of a build, "" for none."""
+    ``request``: a subrequest (``outline``, ``lint`` …) instead of a build, "" for none; ``context_key`` and
+    ``dockerfile_key``: what the client calls its folders; ``several``: more than one platform is meant, even if it is
+    one."""
 
     filename: str = "Dockerfile"
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -47,6 +52,9 @@ class Wanted:
     host_config: Mapping[str, object] = field(default_factory=dict)
     epoch: int | None = None
     request: str = ""
+    context_key: str = "context"
+    dockerfile_key: str = "dockerfile"
+    several: bool = False
     cache_imports: tuple[CacheAt, ...] = ()
     attests: attesting.Attests = attesting.NONE
 
@@ -54,8 +62,8 @@ class Wanted:
     def locals(self) -> list[str]:
         """The names of folders that the client has to give."""
         named = [text.partition(":")[2] for text in self.contexts.values() if text.startswith("local:")]
-        own = [] if self.remote else ["context"]
-        return [*own, *(["dockerfile"] if own or self.dockerfile_here else []), *named]
+        own = [] if self.remote else [self.context_key]
+        return [*own, *([self.dockerfile_key] if own or self.dockerfile_here else []), *named]
 
 
 def read(attributes: Mapping[str, str]) -> Wanted:
@@ -83,13 +91,34 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         pull=attributes.get("image-resolve-mode") == "pull",
         network=_network(attributes.get("force-network-mode", "")),
         extra_hosts=tuple(_hosts(attributes.get("add-hosts", ""))),
-        hostname=attributes.get("hostname", ""),
+        hostname=arguments.get("BUILDKIT_SANDBOX_HOSTNAME") or attributes.get("hostname", ""),
         host_config=_limits(attributes),
         epoch=epoch(arguments),
         request=attributes.get("requestid", ""),
+        context_key=attributes.get("contextkey") or "context",
+        dockerfile_key=attributes.get("dockerfilekey") or "dockerfile",
+        several=_several(attributes),
         cache_imports=tuple(_imports(attributes.get("cache-imports", ""), attributes.get("cache-from", ""))),
         attests=attesting.read(attributes),
     )
+
+
+def frontend(name: str, attributes: Mapping[str, str]) -> None:
+    """Raise NotSupported for a frontend that is not read here: Dockerfiles are, also where an image that reads them is
+    named (as a build argument BUILDKIT_SYNTAX does)."""
+    source = attributes.get("source", "").removeprefix("docker.io/")
+    if name == "gateway.v0" and source.partition(":")[0].partition("@")[0] in _READERS:
+        return
+    if name != FRONTEND:
+        what = f"{name} {source}".strip()
+        raise NotSupported(f"the frontend {what} is not supported: {FRONTEND} is")
+
+
+def _several(attributes: Mapping[str, str]) -> bool:
+    text = attributes.get("multi-platform") or attributes.get("build-arg:BUILDKIT_MULTI_PLATFORM") or "false"
+    if text.lower() not in _WORDS:
+        raise InvalidArgument(f"invalid boolean value for multi-platform: {text}")
+    return _WORDS[text.lower()]
 
 
 def _imports(text: str, old: str) -> list[CacheAt]:

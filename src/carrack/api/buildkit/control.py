@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from carrack import __version__
 from carrack.api.buildkit import attributes, contents, products, subrequests
 from carrack.api.buildkit import messages as m
+from carrack.api.buildkit.attributes import FRONTEND
 from carrack.api.buildkit.client import SessionAgents
 from carrack.api.buildkit.enclosing import Enclosing
 from carrack.api.buildkit.exporting import Exporting, check
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FRONTEND = "dockerfile.v0"
 _PATIENCE = 10.0
 _VERSION = {"package": "carrack", "version": f"v{__version__}", "revision": ""}
 _NAMES = ("exporter.multiple", "exporter.image.attestations", "exporter.image.annotations", "gc.freespacefilter")
@@ -114,7 +114,7 @@ class Control:
         self._news = asyncio.Event()
         try:
             exports = _exports(asked)
-            _refuse(exports)  # now that its status can be asked for, and ends: buildx waits 20 s for that end
+            _refuse(asked, exports)  # now that its status can be asked for, and ends: buildx waits 20 s for that end
             build.caches = tuple(_cache_exports(asked))
             async with self._on_record(asked, exports, build) as record, build.held:
                 if asked["Frontend"]:
@@ -137,10 +137,10 @@ class Control:
         """The place of a build in the history; what a client calls internal, as its questions, has none."""
         attributes = asked["FrontendAttrs"]
         if asked.get("Internal"):
-            return nullcontext(Record(asked["Ref"], _FRONTEND))
+            return nullcontext(Record(asked["Ref"], FRONTEND))
         build.enclosing = Enclosing(self._builder.export.describe, self._builder.tools.content)
         return self._builder.history.of(
-            asked["Ref"], _FRONTEND, attributes, exports, build.watching, build.enclosing
+            asked["Ref"], FRONTEND, attributes, exports, build.watching, build.enclosing
         )  # fmt: skip
 
     async def _find(self, ref: str) -> _Build:
@@ -164,8 +164,7 @@ class Control:
     async def _run(self, build: _Build, asked: dict[str, Any]) -> str:
         """Build a Dockerfile; returns the name of its result."""
         frontend, attrs = asked["Frontend"], asked["FrontendOpt"] if "FrontendOpt" in asked else asked["FrontendAttrs"]
-        if frontend != _FRONTEND:
-            raise NotSupported(f"the frontend {frontend} is not supported: {_FRONTEND} is")
+        attributes.frontend(frontend, attrs)
         wanted = attributes.read(attrs)
         if wanted.request:
             raise NotSupported(f"the request {wanted.request} is not supported without the client's own build loop")
@@ -175,7 +174,9 @@ class Control:
             request = await self._request(build, session, wanted, linked)
             requests = products.each(request, [platforms.parse(each) for each in wanted.platforms])
             who = Who(attrs, build.ref, build.source, tuple(wanted.locals))
-            product = await products.solve(self._builder, build.held, requests, wanted.attests, who, build.watching)
+            product = await products.solve(
+                self._builder, build.held, requests, wanted.attests, who, build.watching, wanted.several
+            )  # fmt: skip
         if build.enclosing is not None:
             build.enclosing.who = who
         name = f"result-{len(build.results)}"
@@ -227,7 +228,7 @@ class Control:
         if asked["Definition"] is not None and asked["Definition"]["definition"]:
             raise NotSupported("builds of another frontend's graph are not supported by this version of Carrack")
         wanted = attributes.read(asked["FrontendOpt"])
-        if wanted.request and asked["Frontend"] == _FRONTEND:
+        if wanted.request and asked["Frontend"] == FRONTEND:
             await call.send_message({"result": {"metadata": await self._answer(build, wanted)}})
             return
         name = await self._run(build, asked)
@@ -297,8 +298,10 @@ def _exports(asked: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"Type": asked["Exporter"], "Attrs": asked["ExporterAttrs"]}] if asked["Exporter"] else []
 
 
-def _refuse(exports: list[dict[str, Any]]) -> None:
-    """Refuse, before anything is built, what cannot be exported."""
+def _refuse(asked: dict[str, Any], exports: list[dict[str, Any]]) -> None:
+    """Refuse, before anything is built, what cannot be exported, and rules that would not be kept."""
+    if asked.get("SourcePolicy"):
+        raise NotSupported("policies for sources (EXPERIMENTAL_BUILDKIT_SOURCE_POLICY) are not supported")
     for export in exports:
         check(export["Type"], export["Attrs"])
 

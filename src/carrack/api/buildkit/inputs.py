@@ -61,7 +61,7 @@ class Inputs:
         else:
             names = [name, f"{name}.dockerignore", ".dockerignore"]
             names += [name.lower()] if name == order.DOCKERFILE else []
-            tree = await self._client("dockerfile", "load build definition", names)
+            tree = await self._client(self.wanted.dockerfile_key, "load build definition", names)
             self.patterns = [] if self.wanted.remote else _ignored(tree, name)
         source = order.read(tree, name)
         self.watching.reads(name, source)
@@ -73,7 +73,7 @@ class Inputs:
             if self._files is None and self.wanted.remote:
                 self._files = Files((await self._elsewhere()).tree)
             elif self._files is None:
-                files = await self._client("context", "load build context", exclude=self.patterns)
+                files = await self._client(self.wanted.context_key, "load build context", exclude=self.patterns)
                 self._files = Files(files)
         return self._files
 

@@ -31,6 +31,7 @@ SOLVE = table(
     Entitlements=(9, "text", "list"),
     FrontendInputs=(10, DEFINITION, "map"),
     Internal=(11, "bool"),
+    SourcePolicy=(12, "bytes"),
     Exporters=(13, ENTRY, "list"),
     EnableSessionExporter=(14, "bool"),
 )

@@ -34,8 +34,9 @@ def each(request: Request, platforms: Sequence[Platform]) -> list[Request]:
 
 
 async def solve(
-    builder: Builder, held: AsyncExitStack, requests: Sequence[Request], attests: Attests, who: Who, progress: Progress
-) -> Product:
+    builder: Builder, held: AsyncExitStack, requests: Sequence[Request], attests: Attests, who: Who, progress: Progress,
+    several: bool = False,
+) -> Product:  # fmt: skip
     """Build all of them side by side; their layers stay until ``held`` is left. Raises what the first that fails
     raises."""
 
@@ -50,7 +51,6 @@ async def solve(
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     first = requests[0]
-    several = who.attributes.get("multi-platform", "") == "true"
     return Product(tuple(task.result() for task in tasks), first.labels, first.epoch, several=several)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import posixpath
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,8 +86,9 @@ class Mounts:
         }
         async with AsyncExitStack() as held:
             opened = _Opened(files, request.agents, held)
-            await held.enter_async_context(self._caches.locked(step.mounts))
-            for mount in step.mounts:
+            mounts = _apart(step.mounts, request.arguments.get("BUILDKIT_CACHE_MOUNT_NS", ""))
+            await held.enter_async_context(self._caches.locked(mounts))
+            for mount in mounts:
                 await kinds[mount.type](mount, opened)
             for name, text in step.scripts:
                 path = await self._file(opened, text.encode("utf-8", "surrogateescape"), 0o755, 0, 0)
@@ -166,6 +167,15 @@ class Mounts:
         target = _absolute(mount.target or f"{_AGENT}{len(opened.bounds)}")
         opened.env.setdefault("SSH_AUTH_SOCK", target)
         opened.bounds.append(Bound(target, source=Path(path), readonly=False))
+
+
+def _apart(mounts: Sequence[Mount], space: str) -> Sequence[Mount]:
+    """The same, with cache mounts that are those of a name space (a build argument) alone."""
+    if not space:
+        return mounts
+    return [
+        replace(mount, id=f"{space}/{mount.id or mount.target}") if mount.type == "cache" else mount for mount in mounts
+    ]
 
 
 def _digest(source: Files, path: str) -> str:

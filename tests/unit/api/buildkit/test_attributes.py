@@ -2,10 +2,10 @@
 
 import pytest
 
-from carrack.api.buildkit.attributes import read
+from carrack.api.buildkit.attributes import frontend, read
 from carrack.engine.build.caching.wanted import CacheAt
 from carrack.engine.build.provenance import Asked
-from carrack.errors import InvalidArgument
+from carrack.errors import InvalidArgument, NotSupported
 
 
 def test_all_of_them() -> None:
@@ -50,6 +50,8 @@ def test_defaults() -> None:
     "attributes",
     [
         {"what": "x"},
+        {"contextsubdir": "x"},
+        {"multi-platform": "perhaps"},
         {"build-arg:SOURCE_DATE_EPOCH": "x"},
         {"ulimit": "a=b"},
         {"shm-size": "x"},
@@ -78,3 +80,24 @@ def test_what_the_client_has_to_give() -> None:
         "more",
     ]
     assert read({"context": "https://x/y.git"}).locals == []
+
+
+def test_words_for_the_same() -> None:
+    wanted = read({"build-arg:BUILDKIT_SANDBOX_HOSTNAME": "h", "build-arg:BUILDKIT_MULTI_PLATFORM": "1"})
+    assert (wanted.hostname, wanted.several, wanted.locals) == ("h", True, ["context", "dockerfile"])
+    assert not read({"multi-platform": "false", "build-arg:BUILDKIT_MULTI_PLATFORM": "1"}).several
+    assert read({"contextkey": "c", "dockerfilekey": "d"}).locals == ["c", "d"]
+
+
+@pytest.mark.parametrize(
+    "source", ["docker/dockerfile", "docker.io/docker/dockerfile:1.9", "docker/dockerfile-upstream@x"]
+)
+def test_readers_of_dockerfiles(source: str) -> None:
+    frontend("dockerfile.v0", {})
+    frontend("gateway.v0", {"source": source})
+
+
+@pytest.mark.parametrize(("name", "source"), [("gateway.v0", ""), ("gateway.v0", "me/dockerfile"), ("other.v0", "")])
+def test_other_frontends(name: str, source: str) -> None:
+    with pytest.raises(NotSupported, match=name):
+        frontend(name, {"source": source})

@@ -98,6 +98,7 @@ def test_older_clients_name_the_frontend_at_once(workshop: Workshop) -> None:
         ({"FrontendOpt": {"requestid": "frontend.other"}}, {}),
         ({"Definition": {"definition": [b"x"]}}, {}),
         ({}, {"Exporters": [{"Type": "containerd", "Attrs": {}}]}),
+        ({}, {"SourcePolicy": b"x"}),
         ({}, {"Cache": {"Exports": [{"Type": "s3", "Attrs": {}}], "Imports": []}}),
     ],
 )

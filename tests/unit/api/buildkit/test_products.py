@@ -21,7 +21,7 @@ AMD, ARM = platforms.parse("linux/amd64"), platforms.parse("linux/arm64")
 
 
 def solved(
-    workshop: Workshop, *wanted: Platform, text: str = "FROM base\nCOPY a /a\n", **attrs: str
+    workshop: Workshop, *wanted: Platform, text: str = "FROM base\nCOPY a /a\n", several: bool = False
 ) -> tuple[Product, Watcher]:
     watcher = Watcher()
 
@@ -29,7 +29,7 @@ def solved(
         made = builder(workshop)
         async with AsyncExitStack() as held:
             requests = products.each(request(workshop, text), list(wanted))
-            return await products.solve(made, held, requests, NONE, Who(attrs, "b", b""), watcher)
+            return await products.solve(made, held, requests, NONE, Who({}, "b", b""), watcher, several)
 
     return asyncio.run(run()), watcher
 
@@ -57,7 +57,7 @@ def test_several(workshop: Workshop) -> None:
 
 
 def test_one_that_is_meant_as_several(workshop: Workshop) -> None:
-    product, _ = solved(workshop, AMD, **{"multi-platform": "true"})
+    product, _ = solved(workshop, AMD, several=True)
     assert product.several
     assert list(products.answer("r", product, "b.r")["refs"]["refs"]) == ["linux/amd64"]
 
