@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,22 +10,20 @@ from pathlib import Path
 import pytest
 from tests.cli.built import forget_builds
 from tests.cli.running import Cli, DaemonProcess
+from tests.clients import packages
 
-_PLACES = (
-    os.environ.get("CARRACK_TEST_BUILDX", ""),
-    os.environ.get("CARRACK_PEERS", "/opt/peers") + "/root/usr/libexec/docker/cli-plugins/docker-buildx",
-    "/usr/libexec/docker/cli-plugins/docker-buildx",
-    "/usr/lib/docker/cli-plugins/docker-buildx",
-)
 Buildx = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def plugins(tmp_path: Path) -> Path:
     """The docker command's folder of configuration, with buildx in it."""
-    plugin = next((place for place in _PLACES if place and os.path.isfile(place)), None)
-    if plugin is None or not shutil.which("docker"):
-        pytest.skip("no docker with buildx: CARRACK_TEST_BUILDX names no plugin")
+    if not shutil.which("docker"):
+        pytest.skip("the real docker command is not on the PATH")
+    try:
+        plugin = packages.buildx()
+    except packages.NotToBeHad as problem:
+        pytest.skip(str(problem))
     plugins = tmp_path / "config" / "cli-plugins"
     plugins.mkdir(parents=True)
     (plugins / "docker-buildx").symlink_to(plugin)

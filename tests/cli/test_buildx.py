@@ -1,6 +1,6 @@
 """The real buildx against our daemon: BuildKit's face as its users meet it.
 
-Skipped by name where there is no buildx: CARRACK_TEST_BUILDX names the plugin's file.
+Skipped by name where there is no buildx; CARRACK_TEST_BUILDX can name the plugin's file.
 """
 
 from __future__ import annotations

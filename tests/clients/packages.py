@@ -1,9 +1,9 @@
 """The clients under test: installed from their registries at pinned versions, apart from the project's own packages.
 
-Compose is Debian's `docker-compose`, taken as it is from a root file system of other engines (`CARRACK_PEERS`) where
-there is one, else out of its package. They are kept in `/var/cache/carrack/clients` (`CARRACK_CLIENTS_CACHE`), below a
-name made of what is pinned, so that a changed pin installs anew. Where a registry has no such package the tests that
-need it are skipped, saying so.
+Compose and buildx are Debian's `docker-compose` and `docker-buildx`, taken as they are from a root file system of other
+engines (`CARRACK_PEERS`) where there is one, else out of their packages. They are kept in `/var/cache/carrack/clients`
+(`CARRACK_CLIENTS_CACHE`), below a name made of what is pinned, so that a changed pin installs anew. Where a registry
+has no such package the tests that need it are skipped, saying so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ _PEERS = Path(os.environ.get("CARRACK_PEERS", "/opt/peers"))
 _COMPOSE_IN_ROOT = "usr/libexec/docker/cli-plugins/docker-compose"
 _BUILDX = "usr/libexec/docker/cli-plugins/docker-buildx"
 _BUILDX_OF_DEBIAN = "/usr/lib/docker/cli-plugins/docker-buildx"
-_COMPOSE_PIN = HERE / "compose.pin"
-_COMPOSE_SUITES = ("forky", "sid")
+_COMPOSE_PIN, _BUILDX_PIN = HERE / "compose.pin", HERE / "buildx.pin"
+_SUITES = ("forky", "sid")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -66,16 +67,18 @@ def compose() -> Path:
     installed = _PEERS / "root" / _COMPOSE_IN_ROOT
     if installed.exists():
         return installed
-    return _cached("compose", [_COMPOSE_PIN], _install_compose) / _COMPOSE_IN_ROOT
+    return _cached("compose", [_COMPOSE_PIN], partial(_unpack, _COMPOSE_PIN)) / _COMPOSE_IN_ROOT
 
 
 def buildx() -> Path:
-    """The program docker-buildx: what CARRACK_TEST_BUILDX names, or one that is installed. Raises NotToBeHad."""
+    """The program docker-buildx: what CARRACK_TEST_BUILDX names, one that is installed, or the pinned version.
+
+    Raises NotToBeHad."""
     named = os.environ.get("CARRACK_TEST_BUILDX", "")
     for place in (named, str(_PEERS / "root" / _BUILDX), f"/{_BUILDX}", _BUILDX_OF_DEBIAN):
         if place and os.path.isfile(place):
             return Path(place)
-    raise NotToBeHad("there is no buildx: CARRACK_TEST_BUILDX names no plugin")
+    return _cached("buildx", [_BUILDX_PIN], partial(_unpack, _BUILDX_PIN)) / _BUILDX
 
 
 def _cached(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:
@@ -91,6 +94,9 @@ def _cached(name: str, pins: list[Path], install: Callable[[Path], None]) -> Pat
     try:
         install(unfinished)
         unfinished.rename(folder)
+    except OSError:
+        if not folder.exists():  # else another process of the same run was the first
+            raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
@@ -114,17 +120,18 @@ def _mirror() -> str:
         origin, suite, address = line.split()
         if origin == "Debian" and not suite.endswith("-security"):
             return address
-    raise NotToBeHad("Compose is taken from a package of Debian, of which this machine's apt knows no source")
+    raise NotToBeHad("plugins are taken from packages of Debian, of which this machine's apt knows no source")
 
 
-def _install_compose(folder: Path) -> None:
-    """Unpack the package out of the first of Debian's suites that has it, by an apt that leaves the machine's alone."""
+def _unpack(pin: Path, folder: Path) -> None:
+    """Unpack a plugin's package out of the first of Debian's suites that has it, by an apt that leaves the machine's
+    alone."""
     if not Path(_KEYRING).exists() or shutil.which("apt-get") is None:
-        raise NotToBeHad(f"Compose is taken from a package of Debian, whose apt-get or {_KEYRING} is not here")
+        raise NotToBeHad(f"{pin.stem} is taken from a package of Debian, whose apt-get or {_KEYRING} is not here")
     work = folder / "apt"
     (work / "lists/partial").mkdir(parents=True)
     sources = work / "sources.list"
-    lines = [f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main\n" for suite in _COMPOSE_SUITES]
+    lines = [f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main\n" for suite in _SUITES]
     sources.write_text("".join(lines))
     places = {
         "Etc::sourcelist": sources,
@@ -135,8 +142,8 @@ def _install_compose(folder: Path) -> None:
     apt = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]
     apt += [word for name, place in places.items() for word in ("-o", f"Dir::{name}={place}")]
     _output([*apt, "update"])
-    _output([*apt, "download", f"docker-compose={_COMPOSE_PIN.read_text().strip()}"], work)
-    (package,) = work.glob("docker-compose_*.deb")
+    _output([*apt, "download", f"docker-{pin.stem}={pin.read_text().strip()}"], work)
+    (package,) = work.glob(f"docker-{pin.stem}_*.deb")
     _output(["dpkg-deb", "-x", str(package), str(folder)])
     shutil.rmtree(work)
 
