@@ -30,7 +30,7 @@ SIBLINGS = {
 }
 ENGINE_STEPS = {
     "jobs": 0, "events": 0, "meter": 0, "defaults": 0, "whole": 0, "health": 0,
-    "pump": 1, "cdi": 1, "plugins": 1, "runtimes": 1, "storage_options": 1,
+    "pump": 1, "cdi": 1, "selinux": 1, "plugins": 1, "runtimes": 1, "storage_options": 1,
     "resources": 2, "discards": 2, "device_requests": 2, "privileges": 2, "authorization": 2, "userns": 2,
     "images": 2, "volumes": 2, "networks": 2,
     "containers": 3, "spec": 3,

@@ -18,7 +18,6 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("*.Options.com.docker.network.bridge.name", "the bridge has another name"),
     ("*.json.memory_stats.stats.*", "all figures of the kernel's memory.stat are shown, new ones too"),
     ("*.json.DockerVersion", "it was not Docker that made the image"),
-    ("containers-rich/inspect privileged*.json.HostConfig.SecurityOpt", "there are no SELinux labels that could be disabled"),
     ("containers-rich/inspect with container:*.json.Config.Hostname", "the name that the container will have is shown before its start, too"),
     ("containers-rich/list*.Mounts*.Source", "the place of an anonymous volume is told in lists, too"),
     ("containers/inspect exited*.DNSNames", "the default bridge has no names; Docker shows some after a rename"),

@@ -167,7 +167,6 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
         (["--iptables=false"], "iptables"),
         (["--log-driver", "awslogs"], "logging driver 'awslogs' is not supported"),
         (["--registry-mirror", "ftp://x"], "invalid mirror"),
-        (["--selinux-enabled"], "selinux-enabled"),
         *((["--storage-driver", name], reason) for name, reason in OTHER_DRIVERS.items()),
         (["--feature", "containerd-snapshotter=true"], "containerd-snapshotter"),
         (["--nosuch"], "nosuch"),
@@ -175,9 +174,7 @@ def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
 )
 @pytest.mark.census("storage-driver zfs")
 @pytest.mark.census("storage-driver plugin graphdriver", "storage-driver containerd snapshotters")
-@pytest.mark.census(
-    "dockerd --selinux-enabled", "daemon.json selinux-enabled", "daemon features containerd-snapshotter/buildkit/cdi"
-)
+@pytest.mark.census("daemon features containerd-snapshotter/buildkit/cdi")
 def test_options_that_are_not_built_stop_the_daemon(tmp_path: Path, words: list[str], message: str) -> None:
     process = DaemonProcess(tmp_path, *words)
     with pytest.raises(AssertionError, match=message):

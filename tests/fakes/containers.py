@@ -244,7 +244,7 @@ class FakeSnapshotter:
             raise Conflict(f"snapshot {key} exists")
         (self.folder / key).mkdir()
 
-    def mount(self, key: str, owners: object = None) -> int:
+    def mount(self, key: str, owners: object = None, label: str = "") -> int:
         self.owners = owners
         if not (self.folder / key).exists():
             raise NotFound(f"no snapshot {key}")

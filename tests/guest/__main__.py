@@ -1,9 +1,10 @@
 """``python -m tests.guest``: boot a guest and run tests, or any command, in it. Usually by ``scripts/test v2``.
 
-    python -m tests.guest [--kernel SERIES] [--seconds N] [--results FOLDER] [pytest arguments, or the usual tests]
-    python -m tests.guest [--kernel SERIES] … --command WORD…
+    python -m tests.guest [--kernel SERIES] [--selinux] [--seconds N] [--results FOLDER] [pytest arguments]
+    python -m tests.guest [--kernel SERIES] [--selinux] … --command WORD…
 
 The exit status is that of the command in the guest; 3 when the guest ended without one.
+The usual tests end with those under SELinux, for which the guest is booted again.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.guest import kernels
-from tests.guest.machine import GuestFailed, Machine
+from tests.guest import kernels, policy
+from tests.guest.machine import Answer, GuestFailed, Machine
 
 ROOT = Path(__file__).parents[2]
 FAILED = 3
@@ -47,6 +48,8 @@ USUAL = (
     "tests/cli/test_cgroup_parent.py::test_paths_and_slices",
     "tests/cli/test_apparmor.py",
 )
+#: in a guest of their own, for a kernel runs AppArmor or SELinux
+UNDER_SELINUX = ("tests/cli/test_selinux.py",)
 
 
 def main() -> int:
@@ -56,26 +59,41 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the guest ends with us
     try:
         kernel = kernels.kernel(arguments.kernel, kernels.default_cache())
-        with tempfile.TemporaryDirectory(
-            prefix=f"crk-guest-{os.getpid()}-", dir=os.environ.get("TMPDIR", "/var/tmp")
-        ) as work:
-            answer = Machine(kernel, Path(work)).run(_job(arguments), arguments.seconds)
+        answer = _answer(kernel, arguments, selinux=arguments.selinux)
+        if not (arguments.words or arguments.command or arguments.selinux) and answer.status == 0:
+            _keep(answer, arguments.results)
+            answer = _answer(kernel, arguments, selinux=True)
     except kernels.Lacking as lacking:
         print(f"SKIPPED: the tests in a guest with cgroup v2: {lacking}", file=sys.stderr)
         return 0
     except GuestFailed as failure:
         print(f"FAILED: {failure}", file=sys.stderr)
         return FAILED
-    for name, content in answer.files.items():
-        if arguments.results:
-            arguments.results.mkdir(parents=True, exist_ok=True)
-            (arguments.results / name).write_bytes(content)
+    _keep(answer, arguments.results)
     return answer.status
+
+
+def _answer(kernel: kernels.GuestKernel, arguments: argparse.Namespace, *, selinux: bool) -> Answer:
+    """Boot a guest of that kernel for the job."""
+    place = os.environ.get("TMPDIR", "/var/tmp")
+    with tempfile.TemporaryDirectory(prefix=f"crk-guest-{os.getpid()}-", dir=place) as work:
+        job = _job(arguments, UNDER_SELINUX if selinux else USUAL)
+        if selinux:
+            job["policy"] = str(policy.build(Path(work)))
+        return Machine(kernel, Path(work), "selinux" if selinux else "apparmor").run(job, arguments.seconds)
+
+
+def _keep(answer: Answer, folder: Path | None) -> None:
+    for name, content in answer.files.items() if folder else ():
+        assert folder is not None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.guest")
     parser.add_argument("--kernel", default=kernels.USUAL, help="series of Debian's kernel (default: %(default)s)")
+    parser.add_argument("--selinux", action="store_true", help="with SELinux, enforced, in place of AppArmor")
     parser.add_argument("--seconds", type=float, default=480, help="after which the guest has failed")
     parser.add_argument("--results", type=Path, help="folder for what the guest sends back")
     parser.add_argument("--command", nargs=argparse.REMAINDER, help="run this instead of pytest")
@@ -84,10 +102,15 @@ def _parse() -> argparse.Namespace:
     return arguments
 
 
-def _job(arguments: argparse.Namespace) -> dict[str, object]:
+def _is_usual(arguments: argparse.Namespace) -> bool:
+    named = any((ROOT / word.partition("::")[0]).exists() for word in arguments.words)
+    return not arguments.command and not named
+
+
+def _job(arguments: argparse.Namespace, usual: tuple[str, ...]) -> dict[str, object]:
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", "--leaks", *arguments.words]
-    if not any((ROOT / word.partition("::")[0]).exists() for word in arguments.words):
-        pytest += USUAL
+    if _is_usual(arguments):
+        pytest += usual
     return {
         "command": arguments.command or pytest,
         "folder": str(ROOT),

@@ -2,7 +2,8 @@
 
 It is the guest's process 1: it collects orphans, and ends the machine. The job is a JSON file of the host's:
 ``command`` (words), ``folder`` (where to run it), ``environment``, ``path`` (folders to look for programs in first),
-``modules`` (the kernel's). The command finds an empty folder in $GUEST_RESULTS; what it leaves there is the answer.
+``modules`` (the kernel's), ``policy`` (of SELinux, to be enforced; or nothing). The command finds an empty folder in
+$GUEST_RESULTS; what it leaves there is the answer.
 Only the standard library is used.
 """
 
@@ -24,6 +25,11 @@ STORE = "/var/tmp"
 PORT = "/dev/vport{}p1"
 RESULTS = f"{STORE}/guest-results"
 PROJECT = "/run/project"
+#: the labels of selinux.conf
+CONTEXTS = """process = "system_u:system_r:container_t:s0"
+file = "system_u:object_r:container_file_t:s0"
+ro_file = "system_u:object_r:layer_t:s0"
+"""
 
 
 def main() -> None:
@@ -44,6 +50,8 @@ def _work() -> None:
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     os.mkdir(PROJECT)
     _run("mount", "--bind", job["folder"], PROJECT)
+    if job.get("policy"):
+        _enforce(job["policy"])
     _settle(job)
     if not os.path.isdir(job["folder"]):  # what was mounted for temporary files hides a project that lies there
         os.makedirs(job["folder"])
@@ -76,6 +84,19 @@ def _settle(job: dict[str, Any]) -> None:
     own = Path("/sys/fs/cgroup/init.scope")
     own.mkdir()
     (own / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _enforce(policy: str) -> None:
+    """Load an SELinux policy, and leave the files by which engines find out what it has for containers."""
+    root = Path("/sys/fs/selinux")
+    _run("mount", "-t", "selinuxfs", "selinuxfs", str(root))
+    for name, content in (("load", Path(policy).read_bytes()), ("enforce", b"1")):
+        with open(root / name, "wb", buffering=0) as file:
+            file.write(content)
+    contexts = Path("/etc/selinux/tests/contexts")
+    contexts.mkdir(parents=True)
+    (contexts / "lxc_contexts").write_text(CONTEXTS)
+    Path("/etc/selinux/config").write_text("SELINUX=enforcing\nSELINUXTYPE=tests\n")
 
 
 def _make_static_nodes(listing: Path) -> None:

@@ -45,11 +45,13 @@ class Answer:
 
 
 class Machine:
-    """One guest; ``work`` is a folder for its disk and sockets, on a disk of the host."""
+    """One guest; ``work`` is a folder for its disk and sockets, on a disk of the host. ``security``: which of the
+    kernel's big security modules runs, of which there can be one only."""
 
-    def __init__(self, kernel: GuestKernel, work: Path) -> None:
+    def __init__(self, kernel: GuestKernel, work: Path, security: str = "apparmor") -> None:
         self._kernel = kernel
         self._work = work
+        self._security = security
         self._qemu = _program("qemu-system-x86_64", "/usr/bin/qemu-system-x86_64")
         self._virtiofsd = _program("virtiofsd", *_VIRTIOFSD)
         if platform.machine() != "x86_64":
@@ -73,7 +75,7 @@ class Machine:
 
     def _command(self, socket: Path) -> list[str]:
         script = ",".join([sys.executable, str(_INSIDE), str(self._work / "job.json")])
-        words = f"console=ttyS0 loglevel=3 panic=-1 cgroup_no_v1=all mitigations=off guest={script}"
+        words = "console=ttyS0 loglevel=3 panic=-1 cgroup_no_v1=all mitigations=off"
         options = {
             "-machine": "q35,memory-backend=memory",
             "-accel": "tcg,thread=multi",
@@ -83,7 +85,7 @@ class Machine:
             "-object": f"memory-backend-memfd,id=memory,size={_MEMORY},share=on",
             "-kernel": str(self._kernel.image),
             "-initrd": str(self._work / "initramfs"),
-            "-append": words,
+            "-append": f"{words} security={self._security} guest={script}",
             "-serial": "stdio",
             "-drive": f"file={self._work / 'disk'},if=virtio,format=raw,cache=unsafe",
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from carrack.engine.spec import HostFacts
-from carrack.linux import apparmor
+from carrack.linux import apparmor, selinux
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,26 @@ def load_profile(name: str) -> None:
         log.error("%s", error)
 
 
+def labels(wanted: bool) -> selinux.Contexts | None:
+    """What the machine's SELinux policy says of containers, if it is wanted and there is one."""
+    if not wanted:
+        return None
+    if not selinux.enabled():
+        log.warning("containers get no SELinux labels: the kernel runs no SELinux policy")
+        return None
+    found = selinux.contexts()
+    if found is None:
+        log.warning("containers get no SELinux labels: the policy has no lxc_contexts (package container-selinux)")
+    return found
+
+
 def security_options(facts: HostFacts) -> tuple[str, ...]:
     """What `docker info` lists, in its order."""
     guard = facts.given.security
     listed = {
         "name=apparmor": bool(guard.apparmor),
         f"name=seccomp,profile={facts.given.seccomp_source}": True,
+        "name=selinux": facts.given.selinux is not None,
         "name=userns": facts.remap is not None,
         "name=cgroupns": facts.cgroup_version == 2,
         "name=no-new-privileges": guard.no_new_privileges,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from carrack.daemon import values
+from carrack.daemon import confinement, values
 from carrack.engine import resources, storage_options
 from carrack.engine.containers import logconfig
 from carrack.engine.containers.container_defaults import ContainerDefaults
@@ -31,6 +31,7 @@ def container_defaults(settings: Mapping[str, Any]) -> ContainerDefaults:
         ulimits=_ulimits(settings),
         init=settings.get("init", False),
         security=Security(*_seccomp(settings), settings.get("no-new-privileges", False), apparmor.usual()),
+        selinux=confinement.labels(settings.get("selinux-enabled", False)),
         seccomp_source=settings.get("seccomp-profile") or "builtin",
         dns=tuple(_address("dns", word) for word in settings.get("dns", ())),
         dns_search=tuple(_domain(word) for word in settings.get("dns-search", ())),

@@ -106,6 +106,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("registries-file", "registries-file", "string", "Rules by prefix (default /etc/carrack/registries.toml)"),
     Option("registry-mirror", "registry-mirrors", "list", "Mirror of Docker Hub: http[s]://HOST[:PORT]"),
     Option("seccomp-profile", "seccomp-profile", "string", "Seccomp profile of containers: file, builtin, unconfined"),
+    Option("selinux-enabled", "selinux-enabled", "bool", "Label containers where the kernel runs SELinux"),
     Option("shutdown-timeout", "shutdown-timeout", "int", "Seconds containers get to stop with the daemon"),
     Option("slots", "slots", "int", "How many container sandboxes to keep ready"),
     Option(
@@ -137,7 +138,6 @@ _BOOLS: dict[str, bool] = {
     "ip6tables": True,
     "iptables": True,
     "rootless": False,
-    "selinux-enabled": False,
 }
 
 _STRINGS: dict[str, tuple[str, ...]] = {

@@ -119,8 +119,9 @@ class Services:
         """Take up what the last daemon left."""
         await self.authorizer.change(self._config.authorization_plugins)
         self.snapshotter = await asyncio.to_thread(
-            choose, self._root / "layers", Path(self._config.exec_root), LINUX, self._config.storage_driver
-        )
+            choose, self._root / "layers", Path(self._config.exec_root), LINUX, self._config.storage_driver,
+            label=labels.read_only if (labels := self.facts.given.selinux) else "",
+        )  # fmt: skip
         self._build_images_and_volumes()
         await self.images.start()
         self.volumes.load()

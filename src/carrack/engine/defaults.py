@@ -72,6 +72,14 @@ HOST_MQUEUE: Mount = {
     "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"],
 }
 
+#: for containers that may label their own files (``label=nested``)
+SELINUX: Mount = {
+    "destination": "/sys/fs/selinux",
+    "type": "bind",
+    "source": "/sys/fs/selinux",
+    "options": ["rbind", "rprivate", "nosuid", "noexec"],
+}
+
 HOST_SHM: Mount = {"destination": "/dev/shm", "type": "bind", "source": "/dev/shm", "options": ["rbind", "rprivate"]}
 
 

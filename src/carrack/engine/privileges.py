@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from carrack.engine import defaults
+from carrack.engine import defaults, selinux
 from carrack.errors import InvalidArgument, NotSupported
 from carrack.linux import seccomp_profile
 from carrack.linux.caps import CAPABILITIES
@@ -54,7 +54,7 @@ USUAL = Security(confined=True, profile=None, no_new_privileges=False)
 def security(host: Document, usual: Security = USUAL) -> Security:
     """Read ``SecurityOpt``, which changes what is ``usual`` with this daemon.
 
-    Raises InvalidArgument on unknown words, NotSupported on labels this kernel lacks.
+    Raises InvalidArgument on unknown words, NotSupported on profiles where there can be none.
     """
     guard = usual
     if host["Privileged"]:
@@ -63,6 +63,7 @@ def security(host: Document, usual: Security = USUAL) -> Security:
     for option in host["SecurityOpt"] or []:
         if option == "no-new-privileges":
             guard = guard._replace(no_new_privileges=True)
+        if option in ("no-new-privileges", selinux.DISABLE):
             continue
         key, separator, value = _split(option)
         if not separator:
@@ -81,8 +82,7 @@ def _changed(guard: Security, key: str, value: str, option: str, usual: Security
         return guard._replace(confined=confined, profile=profile)
     if key == "apparmor":
         return guard._replace(apparmor=_apparmor(value, usual))
-    if key == "label":
-        _label(value)
+    if key == "label":  # see carrack.engine.selinux
         return guard
     raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
 
@@ -122,13 +122,4 @@ def _apparmor(value: str, usual: Security) -> str:
     raise NotSupported(
         f"--security-opt apparmor={value}: this machine does not run AppArmor, or lacks its apparmor_parser; install "
         "the package apparmor, or leave the option out"
-    )
-
-
-def _label(value: str) -> None:
-    """Only what asks for no label passes."""
-    if value == "disable":
-        return
-    raise NotSupported(
-        f"--security-opt label={value}: this engine sets no SELinux labels; use label=disable, or leave the option out"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from carrack.engine import defaults, resources
+from carrack.engine import defaults, resources, selinux
 from carrack.engine.containers.container_defaults import ContainerDefaults
 from carrack.engine.containers.record import Container
 from carrack.engine.privileges import Security, capabilities, security
@@ -61,6 +61,8 @@ def build(c: Container, facts: HostFacts, mounts: list[Mount], cgroup: str, link
         "linux": linux,
         "annotations": host["Annotations"] or {},
     }
+    if c.mount_label:
+        linux["mountLabel"] = c.mount_label
     if (remap := remapped(host, facts)) is not None and joined_container(host) is None:
         linux["uidMappings"], linux["gidMappings"] = list(remap.uids), list(remap.gids)
     if host["UTSMode"] != "host":
@@ -100,12 +102,19 @@ def _process(c: Container, facts: HostFacts, guard: Security, linked: Sequence[s
     }
     if host["OomScoreAdj"]:
         process["oomScoreAdj"] = host["OomScoreAdj"]
+    if label := process_label(c):
+        process["selinuxLabel"] = label
     if guard.apparmor:
         process["apparmorProfile"] = guard.apparmor
     height, width = (host["ConsoleSize"] + [0, 0])[:2]
     if config["Tty"] and height and width:
         process["consoleSize"] = {"height": height, "width": width}
     return process
+
+
+def process_label(c: Container) -> str:
+    """The SELinux label of all its programs; a privileged one has none, whatever was asked for."""
+    return "" if c.host_config["Privileged"] else c.process_label
 
 
 def wants_init(host: Document, facts: HostFacts) -> bool:
@@ -192,6 +201,8 @@ def _mounts(host: Document, facts: HostFacts, mounts: list[Mount], guard: Securi
         if (host["Privileged"] and mount is defaults.SYS) or (guard.writable_cgroups and mount is defaults.CGROUP):
             mount = {**mount, "options": [("rw" if o == "ro" else o) for o in mount["options"]]}
         result.append(mount)
+    if facts.given.selinux is not None and selinux.NESTED in selinux.options(host):
+        result.append(defaults.SELINUX)
     result += sorted(mounts, key=lambda m: m["destination"].rstrip("/").count("/"))
     if wants_init(host, facts) and facts.init_path:
         result.append(

@@ -128,7 +128,7 @@ _SPEC: dict[str, Any] = {
     "linux": _LINUX,
     **dict.fromkeys(("windows", "solaris", "vm", "zos"), dict),
 }
-_REFUSED = ("linux.personality", "linux.intelRdt", "linux.mountLabel", "process.ioPriority", "process.execCPUAffinity")
+_REFUSED = ("linux.personality", "linux.intelRdt", "process.ioPriority", "process.execCPUAffinity")
 
 
 def load(directory: str) -> Spec:

@@ -7,7 +7,7 @@ import os
 import stat
 
 from carrack.linux import tty
-from carrack.runtime import inroot
+from carrack.runtime import inroot, labelling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,13 +35,14 @@ def open_terminal(kernel: FileKernel, root_fd: int, size: Box | None) -> tty.Pty
     return pair
 
 
-def take_streams(fds: Sequence[int], uid: int) -> None:
-    """Make them the standard streams, and pipes among them the program's own."""
+def take_streams(fds: Sequence[int], uid: int, label: str = "") -> None:
+    """Make them the standard streams, and pipes among them the program's own; ``label``: see labelling.py."""
     given = [os.dup(fd) for fd in fds]  # first aside: they may overlap 0-2
     for number, fd in enumerate(given):
         os.dup2(fd, number)
         os.close(fd)
         _give(number, uid)
+    labelling.label_null(label)
 
 
 def _give(fd: int, uid: int) -> None:

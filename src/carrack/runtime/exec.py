@@ -96,6 +96,7 @@ class _Entry:
         self.identity = users.Identity(0, 0, [], "/")
         self.variables: dict[str, str] = {}
         self.executable = ""
+        self.label = ""  # what it is given has the label that the first process gave it
 
 
 def join(kernel: Kernel, target: Target, plan: ExecPlan, sock: socket.socket) -> NoReturn:
@@ -243,6 +244,7 @@ def _namespace(path: str) -> tuple[int, int] | None:
 
 
 def _start_session(entry: _Entry) -> None:
+    lsm.label_keyring(entry.process, entry.procfs)
     process.new_session(entry.kernel, f"_ses.{entry.plan.get('container', 'carrack')}")
     entry.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 

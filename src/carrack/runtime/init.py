@@ -79,6 +79,7 @@ class Setup:
         self.spec: Spec = plan["spec"]
         self.process = self.spec.get("process", {})
         self.linux = self.spec.get("linux", {})
+        self.label = self.linux.get("mountLabel", "")
         self.new_namespaces = {n["type"] for n in self.linux.get("namespaces", ()) if not n.get("path")}
         self.own_namespaces = {n["type"] for n in self.linux.get("namespaces", ())}  # new, or joined and not the host's
         self.staged = stage.fits(self.spec) if stage is not None else frozenset[int]()
@@ -146,6 +147,7 @@ def _start_session(setup: Setup) -> None:
     setup.procfs = inroot.Procfs(setup.kernel)
     process.set_oom_score_adj(setup.process, setup.procfs)  # before hide(): it changes the file's owner
     process.hide(setup.kernel)
+    lsm.label_keyring(setup.process, setup.procfs)
     process.new_session(setup.kernel, f"_ses.{setup.plan.get('container', 'carrack')}")
 
 
@@ -153,7 +155,7 @@ def _check_spec(setup: Setup) -> None:
     if not setup.process.get("args"):
         raise InvalidArgument("process.args: must name a program")
     sysctl.check(setup.linux.get("sysctl", {}), setup.own_namespaces)
-    lsm.check(setup.process)
+    lsm.check(setup.process, setup.label)
     setup.filter = process.seccomp_program(setup.plan.get("seccomp_program"), setup.linux.get("seccomp"))
 
 
@@ -180,6 +182,7 @@ def _mount(setup: Setup) -> None:
         setup.root_fd,
         default_propagation=propagation,
         cgroup_namespace="cgroup" in setup.own_namespaces,
+        label=setup.label,
     )
     if setup.stage is not None:
         setup.stage.move(setup.mounter) if setup.staged else setup.stage.close()
@@ -245,7 +248,7 @@ def _name_host(setup: Setup) -> None:
 def _protect_paths(setup: Setup) -> None:
     if not setup.staged:
         masks.make_read_only(setup.kernel, setup.root_fd, setup.linux.get("readonlyPaths", ()))
-        masks.mask(setup.kernel, setup.root_fd, setup.linux.get("maskedPaths", ()))
+        masks.mask(setup.kernel, setup.root_fd, setup.linux.get("maskedPaths", ()), setup.label)
     setup.mounter.finish()
 
 
@@ -272,7 +275,7 @@ def connect_streams(setup: Any) -> None:
         os.close(setup.terminal.master)
         console.take_terminal(setup.terminal.slave, setup.identity.uid)
         return
-    console.take_streams(setup.plan.get("stdio", ()), setup.identity.uid)
+    console.take_streams(setup.plan.get("stdio", ()), setup.identity.uid, setup.label)
 
 
 def _limit_resources(setup: Setup) -> None:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from carrack.runtime.inroot import Procfs
 
 
-def check(process: Process, sys_root: str = "/sys") -> None:
+def check(process: Process, mount_label: str = "", sys_root: str = "/sys") -> None:
     """NotSupported when the spec wants a label of a module that this kernel does not run."""
-    profile, label = process.get("apparmorProfile"), process.get("selinuxLabel")
+    profile, label = process.get("apparmorProfile"), process.get("selinuxLabel") or mount_label
     if profile and _flag(f"{sys_root}/module/apparmor/parameters/enabled") != "Y":
         raise NotSupported(f"apparmor profile {profile!r} is asked for, but AppArmor is not enabled on this machine")
     if label and not os.path.exists(f"{sys_root}/fs/selinux/enforce"):
@@ -32,6 +32,15 @@ def apply(process: Process, procfs: Procfs) -> None:
             raise InvalidArgument(f"{told}; load it with apparmor_parser") from None
     if label:
         _write(procfs, "self/attr/exec", label, label)
+
+
+def label_keyring(process: Process, procfs: Procfs) -> None:
+    """Have the session keyring that is made next be one that the program may use; execve(2) ends this."""
+    if label := process.get("selinuxLabel"):
+        try:
+            procfs.write("self/attr/keycreate", label)
+        except OSError:
+            pass  # `check` and `apply` say what is wrong; without it there is a program that has no keys
 
 
 def _apply_profile(procfs: Procfs, profile: str) -> None:

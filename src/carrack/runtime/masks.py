@@ -12,7 +12,7 @@ import os
 import stat
 
 from carrack.linux import mount as words
-from carrack.runtime import inroot
+from carrack.runtime import inroot, labelling
 from carrack.runtime.devices import DEFAULT_DEVICES, clone_device, host_device
 
 TYPE_CHECKING = False
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 
 
-def mask(kernel: Kernel, root_fd: int, paths: Sequence[str]) -> None:
-    """Cover each path. Must run before the root changes, while the host's /dev/null can be reached."""
+def mask(kernel: Kernel, root_fd: int, paths: Sequence[str], label: str = "") -> None:
+    """Cover each path. Must run before the root changes, while the host's /dev/null can be reached.
+
+    ``label``: see labelling.py.
+    """
     if not paths:
         return
     null = host_device("/dev/null", DEFAULT_DEVICES[0])
@@ -36,7 +39,7 @@ def mask(kernel: Kernel, root_fd: int, paths: Sequence[str]) -> None:
             except _NOTHING_THERE:
                 continue
             try:
-                _cover(kernel, target, null)
+                _cover(kernel, target, null, label)
             except OSError as error:
                 raise OSError(error.errno, f"masking: {os.strerror(error.errno or 0)}", path) from error
             finally:
@@ -45,9 +48,10 @@ def mask(kernel: Kernel, root_fd: int, paths: Sequence[str]) -> None:
         os.close(null)
 
 
-def _cover(kernel: Kernel, target: int, null: int) -> None:
+def _cover(kernel: Kernel, target: int, null: int, label: str) -> None:
     if stat.S_ISDIR(os.fstat(target).st_mode):
-        options = [("source", "tmpfs"), ("nr_blocks", "1"), ("nr_inodes", "1"), ("ro", None)]
+        few = [("source", "tmpfs"), ("nr_blocks", "1"), ("nr_inodes", "1"), ("ro", None)]
+        options = [*few, *labelling.options("tmpfs", label)]
         cover = kernel.new_mount("tmpfs", options, words.MOUNT_ATTR_RDONLY)
     else:
         cover = clone_device(kernel, null)

@@ -15,7 +15,7 @@ import stat
 from carrack.errors import InvalidArgument
 from carrack.linux import mount as words
 from carrack.linux.resolve import RESOLVE_NO_SYMLINKS
-from carrack.runtime import copyup, inroot
+from carrack.runtime import copyup, inroot, labelling
 from carrack.runtime.cgroups import inside
 
 TYPE_CHECKING = False
@@ -65,12 +65,14 @@ class Mounter:
         *,
         default_propagation: int,
         cgroup_namespace: bool,
+        label: str = "",
     ) -> None:
         self._kernel = kernel
         self._covers: Collection[tuple[int, int]] = ()
         self._root_fd = root_fd
         self._default_propagation = default_propagation
         self._cgroup_namespace = cgroup_namespace
+        self._label = label
         self._read_only_later: list[int] = []
 
     def attach_all(
@@ -163,11 +165,13 @@ class Mounter:
             attributes &= ~words.MOUNT_ATTR_RDONLY
         context: list[tuple[str, str | int | None]] = list(options.context_options)
         context.insert(0, ("source", mount.get("source") or kind))
+        context += labelling.options(kind, self._label, context)
         if attributes & words.MOUNT_ATTR_RDONLY:
             context.append(("ro", None))  # the file system too, as mount(2) does: a remount of the mount opens nothing
         fd = self._kernel.new_mount(kind, context, attributes)
         try:
             self._own_propagation(fd, options)
+            labelling.label_queues(fd, kind, self._label)
             if options.copy_up:
                 self._copy_up(fd, kind, destination)
             # procfs and sysfs steer the kernel: a link here would put them where an attacker wants them
@@ -201,7 +205,8 @@ class Mounter:
             self._place_and_close(self._cgroup_mount(plan.unified, options.attributes), destination)
             return
         attributes = options.attributes & ~words.MOUNT_ATTR_RDONLY
-        tmpfs = self._kernel.new_mount("tmpfs", [("source", "tmpfs"), ("mode", "755")], attributes)
+        context = [("source", "tmpfs"), ("mode", "755"), *labelling.options("tmpfs", self._label)]
+        tmpfs = self._kernel.new_mount("tmpfs", context, attributes)
         try:
             self._own_propagation(tmpfs, options)
             self._place(tmpfs, destination, is_directory=True)

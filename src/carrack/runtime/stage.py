@@ -27,7 +27,7 @@ TREES = ("/proc", "/dev", "/sys")
 #: where a spec may mount something of its own in them without changing how the rest comes about
 _APART = ("/dev/shm", "/sys/fs/cgroup")
 #: what has to be equal in template and spec, besides the mounts
-_KEYS = ("devices", "maskedPaths", "readonlyPaths", "rootfsPropagation")
+_KEYS = ("devices", "maskedPaths", "readonlyPaths", "rootfsPropagation", "mountLabel")
 
 
 class Stage:

@@ -160,9 +160,11 @@ def permitted_xattr(name: bytes) -> bool:
 
     ``trusted.overlay.*`` and ``user.overlay.*`` would let a layer redirect a name to data of other layers, and
     ``user.fuseoverlayfs.*`` are the like of another program, so they are dropped; so is every name space that Linux
-    does not have.
+    does not have. ``security.selinux`` is what the policy of one machine says.
     """
     if name.startswith((b"trusted.overlay.", b"user.overlay.", b"user.fuseoverlayfs.")):
+        return False
+    if name == b"security.selinux":
         return False
     if name in (b"system.posix_acl_access", b"system.posix_acl_default"):
         return True

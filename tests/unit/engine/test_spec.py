@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.containers import FACTS, container
 
-from carrack.engine import spec
+from carrack.engine import defaults, spec
 from carrack.engine.userns import Remap
 from carrack.engine.volumes.specs import spec_mounts
+from carrack.linux.selinux import Contexts
 from carrack.runtime import stage
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "spec"
@@ -183,6 +185,23 @@ def test_who_opts_out_or_joins_another_has_none_of_its_own(host: dict[str, str])
 def test_the_hosts_message_queues_are_bound_where_they_cannot_be_mounted() -> None:
     mounts = spec.build(container(1, {"HostConfig": {"IpcMode": "host"}}), REMAPPED, [], "/x")["mounts"]
     assert [m["type"] for m in mounts if m["destination"] == "/dev/mqueue"] == ["bind"]
+
+
+def test_labels_are_those_of_the_record() -> None:
+    c = container(1, {"HostConfig": {"SecurityOpt": ["label=nested"]}})
+    plain = spec.build(c, FACTS, [], "/x")
+    assert "selinuxLabel" not in plain["process"]
+    assert "mountLabel" not in plain["linux"]
+    assert defaults.SELINUX not in plain["mounts"]
+    c.process_label, c.mount_label = "u:r:p:s0:c1,c2", "u:r:f:s0:c1,c2"
+    given = replace(FACTS.given, selinux=Contexts("u:r:p:s0", "u:r:f:s0", "u:r:f:s0"))
+    labelled = spec.build(c, FACTS._replace(given=given), [], "/x")
+    assert labelled["process"]["selinuxLabel"] == "u:r:p:s0:c1,c2"
+    assert labelled["linux"]["mountLabel"] == "u:r:f:s0:c1,c2"
+    assert defaults.SELINUX in labelled["mounts"]
+    assert not stage.fits(spec.usual_spec(FACTS), labelled)
+    c.host_config["Privileged"] = True
+    assert spec.process_label(c) == ""
 
 
 @pytest.mark.parametrize(("host", "first"), [({}, spec.INIT), ({"PidMode": "host"}, "true")])

@@ -27,16 +27,18 @@ class Labels:
 
 
 def test_a_label_that_nothing_enforces_is_refused(tmp_path: Path) -> None:
-    lsm.check({}, str(tmp_path))
+    lsm.check({}, sys_root=str(tmp_path))
     with pytest.raises(NotSupported, match="AppArmor is not enabled"):
-        lsm.check({"apparmorProfile": "docker-default"}, str(tmp_path))
+        lsm.check({"apparmorProfile": "docker-default"}, sys_root=str(tmp_path))
     with pytest.raises(NotSupported, match="SELinux is not enabled"):
-        lsm.check({"selinuxLabel": "a:b:c"}, str(tmp_path))
+        lsm.check({"selinuxLabel": "a:b:c"}, sys_root=str(tmp_path))
+    with pytest.raises(NotSupported, match="'a:b:c' is asked for, but SELinux is not enabled"):
+        lsm.check({}, "a:b:c", str(tmp_path))
     (tmp_path / "module/apparmor/parameters").mkdir(parents=True)
     (tmp_path / "module/apparmor/parameters/enabled").write_text("Y\n")
     (tmp_path / "fs/selinux").mkdir(parents=True)
     (tmp_path / "fs/selinux/enforce").write_text("1")
-    lsm.check({"apparmorProfile": "docker-default", "selinuxLabel": "a:b:c"}, str(tmp_path))
+    lsm.check({"apparmorProfile": "docker-default", "selinuxLabel": "a:b:c"}, "a:b:c", str(tmp_path))
 
 
 def test_labels_are_written_where_the_kernel_has_them() -> None:
@@ -48,6 +50,14 @@ def test_labels_are_written_where_the_kernel_has_them() -> None:
     assert old.values["self/attr/exec"] == "exec p"
     lsm.apply({"selinuxLabel": "l"}, old)
     assert old.values["self/attr/exec"] == "l"
+
+
+def test_the_keyring_is_the_programs_where_it_can_be() -> None:
+    new: Any = Labels("self/attr/keycreate")
+    lsm.label_keyring({"selinuxLabel": "l"}, new)
+    assert new.values["self/attr/keycreate"] == "l"
+    lsm.label_keyring({"selinuxLabel": "l"}, Labels())  # type: ignore[arg-type]
+    lsm.label_keyring({}, None)  # type: ignore[arg-type]
 
 
 def test_a_profile_that_is_not_loaded_is_named() -> None:

@@ -74,6 +74,21 @@ def test_a_file_system_is_made_with_its_source_and_data(site: Site) -> None:
     assert site.kernel.named("new_mount") == [("new_mount", "tmpfs", (("source", "shm"), ("size", "64k")), attributes)]
 
 
+def test_a_label_is_of_all_that_is_the_containers_own(site: Site) -> None:
+    site.mounter = Mounter(
+        site.kernel, site.fd, default_propagation=words.MS_SLAVE, cgroup_namespace=False, label="u:r:t:s0:c1,c2"
+    )
+    site.mount("/scratch", type="tmpfs")
+    assert ("context", "u:r:t:s0:c1,c2") in _options(site)
+    site.mount("/sys", type="sysfs")
+    assert all(key != "context" for key, _ in _options(site))
+
+
+def _options(site: Site) -> Any:
+    [made] = site.kernel.named("new_mount")
+    return made[2]
+
+
 def test_a_read_only_dev_is_so_at_the_end(site: Site) -> None:
     site.mount("/dev", "ro", type="tmpfs", source="tmpfs")
     assert site.kernel.named("new_mount")[0][3] == 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from carrack.engine import defaults
 from carrack.engine.privileges import USUAL, Security
+from carrack.linux.selinux import Contexts
 from carrack.model.container import Document
 
 
@@ -19,7 +20,8 @@ class ContainerDefaults:
     """``ulimits`` by name, as in a host config; ``gateways`` are what ``host-gateway`` stands for (none: the bridge's
     own address); ``seccomp_source``: the word or
     the file that the filter comes from. ``bridge_names``: whether containers on the default bridge find each other by
-    name, which they do not with Docker. ``storage_size`` is what a container may write, in bytes (0: no limit)."""
+    name, which they do not with Docker. ``storage_size`` is what a container may write, in bytes (0: no limit).
+    ``selinux``: the labels that containers get theirs from, None where they get none."""
 
     shm_size: int = defaults.SHM_SIZE
     ipc_mode: str = "private"
@@ -27,6 +29,7 @@ class ContainerDefaults:
     ulimits: Mapping[str, Document] = field(default_factory=dict)
     init: bool = False
     security: Security = USUAL
+    selinux: Contexts | None = None
     seccomp_source: str = "builtin"
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import shutil
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
-from carrack.engine import resources, spec, storage_options, userns
+from carrack.engine import resources, selinux, spec, storage_options, userns
 from carrack.engine.containers import merge, names, networking
 from carrack.engine.containers.endpoints import user_defined
 from carrack.engine.containers.linking import Links
@@ -73,6 +73,7 @@ class Creator:
         self._events = events
         self._paths = paths
         self._facts = facts
+        self._levels: set[str] = set()  # of containers that are not on record yet
 
     def use(self, facts: spec.HostFacts) -> None:
         """Make containers by these facts from now on, after the configuration was reloaded."""
@@ -106,6 +107,7 @@ class Creator:
         container.endpoints = {} if config["NetworkDisabled"] else networking.shown(container.wanted)
         spec.build(container, self._facts, [], "/")  # refuses devices, ulimits and options that cannot be
         async with self._images.hold(image), AsyncExitStack() as holding, AsyncExitStack() as undo:
+            self._label(container, holding)
             self._store.reserve(chosen, identity)
             undo.callback(self._store.release, chosen)
             await self._make(container, undo, holding)
@@ -133,6 +135,17 @@ class Creator:
         made.endpoints = {} if config["NetworkDisabled"] else networking.shown(made.wanted)
         return made
 
+    def _label(self, container: Container, holding: AsyncExitStack) -> None:
+        """Its SELinux labels, with a level that is its own from now on."""
+        contexts = self._facts.given.selinux
+        if contexts is None:
+            return
+        level = selinux.own_level({*self._levels, *(selinux.level_of(c.mount_label) for c in self._store)})
+        self._levels.add(level)
+        holding.callback(self._levels.discard, level)
+        labels = selinux.choose(selinux.options(container.host_config), contexts, level)
+        container.process_label, container.mount_label = labels
+
     def _identity(self, config: Document, host: Document, networks: Iterable[str]) -> str:
         """That of a slot which waits under a container's name already, if there is one: see slots.py."""
         names = tuple(n["type"] for n in spec.namespaces(host, self._facts))
@@ -159,6 +172,8 @@ class Creator:
         for prefix, mode in (("network", "NetworkMode"), ("PID", "PidMode"), ("IPC", "IpcMode")):
             if host[mode].startswith("container:"):
                 self._joined(prefix, host, mode)
+        if more := selinux.inherited(host, lambda identity: self._store.find(identity).process_label):
+            host["SecurityOpt"] = [*(host["SecurityOpt"] or ()), *more]
         if spec.wants_init(host, self._facts) and self._facts.init_path is None:
             raise InvalidArgument("--init needs a static init on the host: install the tini or catatonit package")
         if host["NetworkMode"] in ("host", "none") and host["PortBindings"]:

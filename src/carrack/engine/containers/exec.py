@@ -204,6 +204,8 @@ class Execs:
         }  # fmt: skip
         if c.host_config["OomScoreAdj"]:
             words["oomScoreAdj"] = c.host_config["OomScoreAdj"]
+        if label := spec.process_label(c):
+            words["selinuxLabel"] = label
         if guard.apparmor:  # the container's, for a privileged process too
             words["apparmorProfile"] = guard.apparmor
         plan: dict[str, Any] = {

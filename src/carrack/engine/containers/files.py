@@ -78,7 +78,11 @@ class Files:
         """The container's user, as the container's own files know it; None for root."""
         if not c.config["User"]:
             return None
-        root = self._snapshotter.mount(c.id) if c.shim is None else _running_root(c, c.shim, os.O_PATH)[0]
+        root = (
+            self._snapshotter.mount(c.id, label=c.mount_label)
+            if c.shim is None
+            else _running_root(c, c.shim, os.O_PATH)[0]
+        )
         procfs = Procfs(LINUX)
         try:
             found = users.identify(c.config["User"], (), users.read_accounts(LINUX, procfs, root))
@@ -154,7 +158,11 @@ class Files:
 
         def work(write: Callable[[bytes | memoryview], object]) -> None:
             shim = c.shim
-            fd, ids = (self._snapshotter.mount(c.id), SAME) if shim is None else _running_root(c, shim, os.O_RDONLY)
+            fd, ids = (
+                (self._snapshotter.mount(c.id, label=c.mount_label), SAME)
+                if shim is None
+                else _running_root(c, shim, os.O_RDONLY)
+            )
             try:
                 covered = set() if shim is None else archive.mounted_in(LINUX, fd, _mount_points(shim.pid))
                 archive.pack_root(LINUX, fd, write, ids.inside, covered)

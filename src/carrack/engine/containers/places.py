@@ -79,4 +79,4 @@ def open_root(
             return resolve_part(fd, point["Subpath"], place), rest, point
         finally:
             os.close(fd)
-    return snapshotter.mount(c.id), path, None
+    return snapshotter.mount(c.id, label=c.mount_label), path, None

@@ -66,6 +66,8 @@ class Container(Revised):
     restart_count: int = 0
     stopped_by_user: bool = False
     image_manifest: Document | None = None
+    process_label: str = ""
+    mount_label: str = ""
     state: State = field(default_factory=State)
     # -- not recorded --
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)

@@ -32,17 +32,18 @@ def open_root(
     held: ExitStack,
     size: int = 0,
     owners: Owners | None = None,
+    label: str = "",
 ) -> int:
-    """A detached mount of a container's root file system; ``owners``: see Snapshotter.mount.
+    """A detached mount of a container's root file system; ``owners`` and ``label``: see Snapshotter.mount.
 
     A power cut may have taken a snapshot whose record stands: it is made again, without what was written in it.
     """
     try:
-        fd: int = snapshotter.mount(key, owners)
+        fd: int = snapshotter.mount(key, owners, label)
     except NotFound:
         log.warning("container %s has lost its file system (a power cut?); it begins afresh from its image", key)
         snapshotter.prepare(key, layers, size)
-        fd = snapshotter.mount(key, owners)
+        fd = snapshotter.mount(key, owners, label)
     held.callback(os.close, fd)
     return fd
 
@@ -54,6 +55,7 @@ def open_sources(
     snapshotter: Snapshotter | None = None,
     directory: str = "",
     owners: Owners | None = None,
+    label: str = "",
 ) -> dict[str, int]:
     """Detached clones of every bind mount's source: index in ``mounts`` (as text) to descriptor.
 
@@ -70,7 +72,7 @@ def open_sources(
             sources[str(index)] = _open_source(mount, held)
         elif point["Type"] == "image":
             assert snapshotter is not None
-            view = snapshotter.view(point["Layers"], owners)
+            view = snapshotter.view(point["Layers"], owners, label)
             sources[str(index)] = _part_of_image(view, point, os.path.join(directory, "image"), held)
         else:
             sources[str(index)] = open_part(mount["source"], point["Subpath"], held)

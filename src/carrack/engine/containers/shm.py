@@ -56,6 +56,8 @@ def attach(c: Container, paths: Paths, owner: tuple[int, int] = (0, 0)) -> None:
     release(paths.run(c.id))
     options: list[tuple[str, str | int | None]] = [("source", "shm"), ("mode", "1777")]
     options += [("size", str(c.host_config["ShmSize"])), ("uid", str(owner[0])), ("gid", str(owner[1]))]
+    if c.mount_label:
+        options.append(("context", c.mount_label))
     fd = LINUX.new_mount("tmpfs", options, _FLAGS)
     try:
         LINUX.move_mount(fd, AT_FDCWD, place)

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine import device_requests, spec, storage_options
-from carrack.engine.containers import hooked, joining, logconfig, rootfs, shm
+from carrack.engine.containers import hooked, joining, labelling, logconfig, rootfs, shm
 from carrack.engine.containers.linking import Links
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
@@ -196,9 +196,13 @@ class Starter:
         self._connector.files.prepare(c)
         shm.attach(c, self._paths, remap.root if remap else (0, 0))
         hooked.prepare(document, c, directory)
+        if self._facts.given.selinux is not None:
+            labelling.apply(c, document["mounts"])
         size = storage_options.limit(c.host_config.get("StorageOpt"), self._facts.given.storage_size)
-        root = rootfs.open_root(self._snapshotter, c.id, c.layers, held, size, owners)
-        return root, rootfs.open_sources(document["mounts"], held, c.mounts, self._snapshotter, directory, owners)
+        root = rootfs.open_root(self._snapshotter, c.id, c.layers, held, size, owners, c.mount_label)
+        return root, rootfs.open_sources(
+            document["mounts"], held, c.mounts, self._snapshotter, directory, owners, c.mount_label
+        )
 
     def _request(
         self, c: Container, document: Any, root: int, sources: dict[str, int]

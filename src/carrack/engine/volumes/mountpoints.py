@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from carrack.engine.volumes import checks
 from carrack.engine.volumes.checks import target_of
 from carrack.engine.volumes.volume import LOCAL
-from carrack.errors import InvalidArgument, NotFound, NotSupported
+from carrack.errors import InvalidArgument, NotFound
 from carrack.model.container import Document, MountPoint
 from carrack.model.mounts import parse_volume
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from carrack.engine.images.image import Image
     from carrack.engine.volumes.store import VolumeStore
     from carrack.engine.volumes.volume import Volume
-
-
-SELINUX = "/sys/fs/selinux/enforce"
 
 
 @dataclass(slots=True)
@@ -100,6 +97,8 @@ def _from(reference: str, find: Callable[[str], Container]) -> list[MountPoint]:
     for point in other.mounts:
         copy: MountPoint = {**point}
         copy["RW"] = point["RW"] and "ro" not in words
+        words_of = point["Mode"].split(",")  # labels are the other's
+        copy["Mode"] = ",".join(word for word in words_of if word not in ("z", "Z"))
         result.append(copy)
     return result
 
@@ -108,8 +107,6 @@ async def _bind(text: str, host: Document, means: Means) -> tuple[MountPoint, bo
     wanted = parse_volume(text)
     target = target_of(wanted.target)
     mode = ",".join(wanted.mode)
-    if {"z", "Z"} & set(wanted.mode) and os.path.exists(SELINUX):
-        raise NotSupported(f"mode {mode!r} of {text!r}: giving files another SELinux label is not built: leave z out")
     told = f"invalid volume specification: '{text}': invalid mount config for type"
     if wanted.is_bind:
         assert wanted.source is not None

@@ -107,16 +107,16 @@ class Snapshotter(LayerStore, Protocol):
         cannot be.
         """
 
-    def mount(self, key: str, owners: Owners | None = None) -> int:
+    def mount(self, key: str, owners: Owners | None = None, label: str = "") -> int:
         """The snapshot's root file system, writable: the descriptor of a detached mount. NotFound; NotSupported when
-        ``owners`` are given and a file system in it cannot map ids.
+        ``owners`` are given and a file system in it cannot map ids. All its files have that SELinux label, if any.
 
         Overlayfs does not define what happens when two such mounts of one snapshot are written to at a time: to have
         a running container's files, use its own mount (or a clone of it, open_tree(2)).
         """
         ...
 
-    def view(self, layers: Sequence[str], owners: Owners | None = None) -> int:
+    def view(self, layers: Sequence[str], owners: Owners | None = None, label: str = "") -> int:
         """A chain, read-only, without init layer: the descriptor of a detached mount. NotFound, NotSupported."""
         ...
 

@@ -20,7 +20,7 @@ import stat
 from typing import TYPE_CHECKING, BinaryIO
 
 from carrack.errors import Conflict, InvalidArgument, NotFound, NotSupported
-from carrack.linux import idmap
+from carrack.linux import idmap, selinux
 from carrack.linux.mount import AT_FDCWD, MOUNT_ATTR_RDONLY, OPEN_TREE_CLONE
 from carrack.storage.copytree import copy_tree
 from carrack.storage.durable import write_all
@@ -130,11 +130,13 @@ class CopySnapshotter(CopyLayers):
         finally:
             self.directories.discard(staging)
 
-    def mount(self, key: str, owners: Owners | None = None) -> int:
+    def mount(self, key: str, owners: Owners | None = None, label: str = "") -> int:
         """See Snapshotter."""
         path = self._path(key) / "fs"
         if not path.is_dir():
             raise NotFound(f"no snapshot {key}")
+        if label:  # on the files themselves: this is no file system of its own
+            selinux.relabel(str(path), label)
         return self._clone(path, owners)
 
     def _clone(self, path: Path, owners: Owners | None) -> int:
@@ -142,8 +144,8 @@ class CopySnapshotter(CopyLayers):
             return idmap.clone(self._kernel, str(path), owners.layers)
         return self._kernel.open_tree(AT_FDCWD, str(path), OPEN_TREE_CLONE)
 
-    def view(self, layers: Sequence[str], owners: Owners | None = None) -> int:
-        """See Snapshotter."""
+    def view(self, layers: Sequence[str], owners: Owners | None = None, label: str = "") -> int:
+        """See Snapshotter; its files keep the label that all read."""
         fd = self._clone(self._chains.ensure(layers), owners)
         self._kernel.mount_setattr(fd, "", set_flags=MOUNT_ATTR_RDONLY)
         return fd

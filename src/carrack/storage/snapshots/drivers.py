@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from carrack.errors import InvalidArgument
+from carrack.linux import selinux
 from carrack.storage.snapshots.btrfs import BtrfsSnapshotter, volume_directories
 from carrack.storage.snapshots.copy import CopyLayers, CopySnapshotter
 from carrack.storage.snapshots.erofs import ErofsLayers, ErofsSnapshotter
@@ -74,8 +75,13 @@ def open_layers(name: str, root: Path, step: Callable[[str], None] | None = None
     return _LAYERS[name](directories)
 
 
-def open_driver(driver: str, root: Path, run_root: Path, kernel: Kernel, release: str) -> Snapshotter:
-    """A driver as it is used on a kernel of that release. OSError or CarrackError when it cannot be."""
+def open_driver(driver: str, root: Path, run_root: Path, kernel: Kernel, release: str, label: str = "") -> Snapshotter:
+    """A driver as it is used on a kernel of that release. OSError or CarrackError when it cannot be.
+
+    ``label``: the SELinux label of layers' files, if any.
+    """
+    if label and not driver.startswith("erofs"):
+        selinux.adopt(str(root / store(driver)), label)
     one_by_one, by_descriptor = takes_lowers_one_by_one(release), takes_detached_mounts(release)
     if driver == "btrfs":
         return BtrfsSnapshotter(volume_directories(root, driver, kernel), kernel)
@@ -90,8 +96,9 @@ def open_driver(driver: str, root: Path, run_root: Path, kernel: Kernel, release
     kind = PagedErofsSnapshotter if driver == "erofs-4k" else ErofsSnapshotter
     through_loop = driver != "erofs"
     return kind(
-        directories, run_root, kernel, through_loop=through_loop, one_by_one=one_by_one, by_descriptor=by_descriptor
-    )
+        directories, run_root, kernel, through_loop=through_loop, one_by_one=one_by_one, by_descriptor=by_descriptor,
+        label=label,
+    )  # fmt: skip
 
 
 def with_layers(root: Path) -> list[str]:

@@ -100,7 +100,8 @@ class ErofsLayers:
 
 
 class ErofsSnapshotter(Stacked, ErofsLayers):
-    """See Snapshotter. ``through_loop`` and ``one_by_one``: see LayerMounts and OverlayMounter."""
+    """See Snapshotter. ``through_loop`` and ``one_by_one``: see LayerMounts and OverlayMounter, which has
+    ``label``, too."""
 
     name = "erofs"
 
@@ -113,10 +114,11 @@ class ErofsSnapshotter(Stacked, ErofsLayers):
         through_loop: bool = False,
         one_by_one: bool = True,
         by_descriptor: bool = False,
+        label: str = "",
         limits: TarLimits | None = None,
     ) -> None:
         super().__init__(directories, limits)
-        self.mounts = LayerMounts(run_root, kernel, through_loop=through_loop)
+        self.mounts = LayerMounts(run_root, kernel, through_loop=through_loop, label=label)
         self._mounter = OverlayMounter(run_root, kernel, one_by_one=one_by_one, by_descriptor=by_descriptor)
         rooms = Rooms(directories.root, run_root, kernel)
         self._stack = OverlayStack(directories, self._mounter, kernel, self._lower, rooms)

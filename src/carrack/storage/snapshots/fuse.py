@@ -71,6 +71,7 @@ class FuseMounter(OverlayMounter):
         upper: Path | None = None,
         work: Path | None = None,
         owners: Owners | None = None,
+        label: str = "",
     ) -> int:
         """See OverlayMounter; NotSupported when ``owners`` are given."""
         if owners is not None:
@@ -80,7 +81,7 @@ class FuseMounter(OverlayMounter):
         place = self.scratch / secrets.token_hex(3)
         place.mkdir(mode=0o700)
         try:
-            return self._serve(self._options(place, lowers, upper, work), place)
+            return self._serve(self._options(place, lowers, upper, work), place, label)
         finally:
             remove_tree(place)
 
@@ -95,11 +96,11 @@ class FuseMounter(OverlayMounter):
         os.symlink(work, place / "w")
         return f"{options},upperdir=u,workdir=w"
 
-    def _serve(self, options: str, place: Path) -> int:
+    def _serve(self, options: str, place: Path, label: str = "") -> int:
         """A detached mount that a process of its own serves by now."""
         device = os.open(self._fuse, os.O_RDWR | os.O_CLOEXEC)
         try:
-            mounted = self._new(device, read_only="upperdir" not in options)
+            mounted = self._new(device, label, read_only="upperdir" not in options)
             try:
                 self._start([self._program, "-o", options, f"/dev/fd/{device}"], device, place)
             except BaseException:
@@ -109,12 +110,14 @@ class FuseMounter(OverlayMounter):
             os.close(device)
         return mounted
 
-    def _new(self, device: int, *, read_only: bool) -> int:
+    def _new(self, device: int, label: str, *, read_only: bool) -> int:
         who = [("fd", str(device)), ("rootmode", _ROOT_MODE), ("user_id", str(os.geteuid()))]
         options: list[tuple[str, str | int | None]] = [("source", self._program), ("subtype", self._program), *who]
         options += [("group_id", str(os.getegid())), ("allow_other", None), ("default_permissions", None)]
         if read_only:
             options.append(("ro", None))
+        if label:
+            options.append(("context", label))
         return self._kernel.new_mount("fuse", options)
 
     def _start(self, command: list[str], device: int, place: Path) -> None:

@@ -29,12 +29,16 @@ _READ_ONLY = MOUNT_ATTR_RDONLY
 
 
 class LayerMounts:
-    """``through_loop``: by way of a loop device, for kernels that cannot mount a file."""
+    """``through_loop``: by way of a loop device, for kernels that cannot mount a file. ``label``: the SELinux label of
+    all layers' files, if any."""
 
-    def __init__(self, run_root: Path, kernel: MountKernel, *, through_loop: bool, proc: str = "/proc") -> None:
+    def __init__(
+        self, run_root: Path, kernel: MountKernel, *, through_loop: bool, label: str = "", proc: str = "/proc"
+    ) -> None:
         self._root = run_root / "layers"
         self._kernel = kernel
         self._through_loop = through_loop
+        self._context = [("context", label)] if label else []
         self._lock = threading.Lock()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._device = os.stat(self._root).st_dev
@@ -91,14 +95,14 @@ class LayerMounts:
 
     def _mount(self, image: Path) -> int:
         if not self._through_loop:
-            return self._kernel.new_mount("erofs", [("source", str(image)), ("ro", None)], _READ_ONLY)
+            return self._kernel.new_mount("erofs", [("source", str(image)), ("ro", None), *self._context], _READ_ONLY)
         fd = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
         try:
             device = loop.attach(fd, read_only=True, name=image.parent.name)
         finally:
             os.close(fd)
         try:
-            return self._kernel.new_mount("erofs", [("source", device.path), ("ro", None)], _READ_ONLY)
+            return self._kernel.new_mount("erofs", [("source", device.path), ("ro", None), *self._context], _READ_ONLY)
         finally:
             os.close(device.fd)
 

@@ -48,8 +48,11 @@ class OverlayMounter:
         upper: Path | None = None,
         work: Path | None = None,
         owners: Owners | None = None,
+        label: str = "",
     ) -> int:
         """A detached overlay, topmost lower directory first; read-only without an upper one.
+
+        ``label``: the SELinux label of all its files, if any.
 
         InvalidArgument above 500 lower directories; OSError with the kernel's reason.
         """
@@ -57,17 +60,17 @@ class OverlayMounter:
             raise InvalidArgument(f"{len(lowers)} layers: overlayfs stacks no more than {_MAX_LOWERS}")
         if owners is not None:
             with self._mapped.of(lowers, upper, work, owners) as parts:
-                return self._mount(parts, len(lowers))
+                return self._mount(parts, len(lowers), label)
         directories = [*lowers, upper, work] if upper and work else list(lowers)
-        return self._mount([str(path) for path in directories], len(lowers))
+        return self._mount([str(path) for path in directories], len(lowers), label)
 
-    def _mount(self, names: Sequence[str | int], lowers: int) -> int:
+    def _mount(self, names: Sequence[str | int], lowers: int, label: str) -> int:
         longest = max(len(os.fsencode(name)) if isinstance(name, str) else 0 for name in names)
         if self._one_by_one and longest <= _LONGEST_STRING:
-            return self._mount_new(names, lowers)
-        return self._mount_linked([str(name) for name in names], lowers)
+            return self._mount_new(names, lowers, label)
+        return self._mount_linked([str(name) for name in names], lowers, label)
 
-    def _mount_linked(self, names: list[str], lowers: int) -> int:
+    def _mount_linked(self, names: list[str], lowers: int, label: str) -> int:
         place = self.scratch / secrets.token_hex(3)
         place.mkdir(mode=0o700)
         try:
@@ -76,8 +79,8 @@ class OverlayMounter:
                     os.symlink(name, str(index), dir_fd=fd)
                 links = [f"/proc/self/fd/{fd}/{index}" for index in range(len(names))]
                 if self._one_by_one:
-                    return self._mount_new(links, lowers)
-                return self._mount_classic(links, lowers, place / "m")
+                    return self._mount_new(links, lowers, label)
+                return self._mount_classic(links, lowers, place / "m", label)
         finally:
             remove_tree(place)
 
@@ -91,19 +94,23 @@ class OverlayMounter:
                 pass  # most have no mount
             remove_tree(self.scratch / name)
 
-    def _mount_new(self, names: Sequence[str | int], lowers: int) -> int:
+    def _mount_new(self, names: Sequence[str | int], lowers: int, label: str) -> int:
         options: list[tuple[str, str | int | None]] = [("source", "overlay")]
         options += [("lowerdir+", name) for name in names[:lowers]]
         options += list(zip(("upperdir", "workdir"), names[lowers:], strict=False))
         if len(names) == lowers:
             options.append(("ro", None))
+        if label:
+            options.append(("context", label))
         return self._kernel.new_mount("overlay", [*options, *_OPTIONS])
 
-    def _mount_classic(self, names: list[str], lowers: int, target: Path) -> int:
+    def _mount_classic(self, names: list[str], lowers: int, target: Path, label: str) -> int:
         data = "lowerdir=" + ":".join(names[:lowers])
         for option, name in zip(("upperdir", "workdir"), names[lowers:], strict=False):
             data += f",{option}={name}"
         data += "".join(f",{key}={value}" for key, value in _OPTIONS)
+        if label:
+            data += f',context="{label}"'  # quoted, for it may have commas
         if len(os.fsencode(data)) > _LONGEST_DATA:
             raise InvalidArgument(f"{lowers} layers do not fit into the mount options of this kernel (before 6.8)")
         target.mkdir(mode=0o700)

@@ -33,11 +33,14 @@ TRIED: Final = "storage/driver"
 _FILES = 10
 
 
-def choose(root: Path, run_root: Path, kernel: Kernel, wanted: str | None = None, *, release: str = "") -> Snapshotter:
+def choose(
+    root: Path, run_root: Path, kernel: Kernel, wanted: str | None = None, *, release: str = "", label: str = ""
+) -> Snapshotter:
     """The first driver that works, or the wanted one; where there are layers already, only the driver that has them.
 
     Each keeps its files under ``root/<driver>``. Unavailable, with every reason, when none works; InvalidArgument
     for what is no driver. ``release``: as of uname(2), of the running kernel by default.
+    ``label``: see drivers.open_driver.
     """
     release = release or os.uname().release
     candidates = [drivers.find(wanted)] if wanted else drivers.with_layers(root) or drivers.DRIVERS
@@ -47,7 +50,7 @@ def choose(root: Path, run_root: Path, kernel: Kernel, wanted: str | None = None
             reasons.append(f"erofs: kernel {release} may not mount images from files (CVE-2024-56750)")
             continue
         try:
-            snapshotter = drivers.open_driver(driver, root, run_root, kernel, release)
+            snapshotter = drivers.open_driver(driver, root, run_root, kernel, release, label)
             if not _tried(run_root, _circumstances(driver, root, release)):
                 _try(snapshotter)
                 _note(run_root, _circumstances(driver, root, release))

@@ -112,19 +112,19 @@ class OverlayStack:
         finally:
             self._layers.discard(staging)
 
-    def mount(self, key: str, owners: Owners | None = None) -> int:
+    def mount(self, key: str, owners: Owners | None = None, label: str = "") -> int:
         """See Snapshotter."""
         path = self._rooms.place(key, self._find(key))
         with self.lock:
             lowers = [self._chain(key), *self._lowers(self.layers_of(key))]
-            return self._mounter.mount(lowers, path / "upper", path / "work", owners)
+            return self._mounter.mount(lowers, path / "upper", path / "work", owners, label)
 
-    def view(self, layers: Sequence[str], owners: Owners | None = None) -> int:
+    def view(self, layers: Sequence[str], owners: Owners | None = None, label: str = "") -> int:
         """See Snapshotter."""
         with self.lock:
             lowers = self._lowers(layers)
             lowers += self._empty[: max(0, 2 - len(lowers))]
-            return self._mounter.mount(lowers, owners=owners)
+            return self._mounter.mount(lowers, owners=owners, label=label)
 
     def upper(self, key: str) -> Path:
         """See Snapshotter."""
@@ -322,13 +322,13 @@ class Stacked:
         """See Snapshotter."""
         self._stack.prepare(key, layers, size)
 
-    def mount(self, key: str, owners: Owners | None = None) -> int:
+    def mount(self, key: str, owners: Owners | None = None, label: str = "") -> int:
         """See Snapshotter."""
-        return self._stack.mount(key, owners)
+        return self._stack.mount(key, owners, label)
 
-    def view(self, layers: Sequence[str], owners: Owners | None = None) -> int:
+    def view(self, layers: Sequence[str], owners: Owners | None = None, label: str = "") -> int:
         """See Snapshotter."""
-        return self._stack.view(layers, owners)
+        return self._stack.view(layers, owners, label)
 
     def upper(self, key: str) -> Path:
         """See Snapshotter."""

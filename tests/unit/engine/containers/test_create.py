@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from tests.fakes.containers import FakeImage
 from tests.fakes.engine import World, inside
 
+from carrack.engine.containers.record import Container
 from carrack.errors import CarrackError, Conflict, InvalidArgument, NotFound
+from carrack.linux.selinux import Contexts
 
 
 def trace(world: World) -> tuple[Any, ...]:
@@ -93,6 +96,24 @@ def test_a_refusal_leaves_nothing(
             assert not found.anonymous
             await world.volumes.remove(volume)
         assert trace(world) == before
+
+    inside(tmp_path, test)
+
+
+def test_labels_have_a_level_that_no_other_container_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        plain = await world.create("plain", {"HostConfig": {"Privileged": True}})
+        assert (plain.process_label, plain.mount_label) == ("", "")
+        assert plain.host_config["SecurityOpt"] == ["label=disable"]
+        given = replace(world.creator._facts.given, selinux=Contexts("u:r:p:s0", "u:r:f:s0", "u:r:f:s0"))
+        world.creator.use(world.creator._facts._replace(given=given))
+        drawn = iter([1, 2, 2, 1, 3, 4])
+        monkeypatch.setattr("secrets.randbelow", lambda limit: next(drawn))
+        first, second = await world.create("first"), await world.create("second")
+        assert (first.process_label, first.mount_label) == ("u:r:p:s0:c1,c2", "u:r:f:s0:c1,c2")
+        assert second.mount_label == "u:r:f:s0:c3,c4"
+        assert Container.from_document(first.to_document()).mount_label == first.mount_label
+        assert not world.creator._levels
 
     inside(tmp_path, test)
 

@@ -15,7 +15,7 @@ from carrack.engine.volumes import copyup
 class Counting(FakeSnapshotter):
     mounted = 0
 
-    def mount(self, key: str, owners: object = None) -> int:
+    def mount(self, key: str, owners: object = None, label: str = "") -> int:
         self.mounted += 1
         return super().mount(key, owners)
 

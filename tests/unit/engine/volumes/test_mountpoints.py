@@ -15,7 +15,7 @@ from carrack.engine.containers.record import Container
 from carrack.engine.volumes import mountpoints
 from carrack.engine.volumes.specs import spec_mounts
 from carrack.engine.volumes.store import VolumeStore
-from carrack.errors import CarrackError, InvalidArgument, NotFound, NotSupported
+from carrack.errors import CarrackError, InvalidArgument, NotFound
 from carrack.model.container import MountPoint
 
 Resolved = tuple[list[MountPoint], list[MountPoint], list[str]]
@@ -97,7 +97,7 @@ def test_volumes_from_another(tmp_path: Path, mode: str, writable: bool) -> None
     other = container(2, mounts=[point("/data", Mode="z"), point("/t", Type="tmpfs"), point("/ro", RW=False)])
     points, fresh, made = resolving(tmp_path, {"HostConfig": {"VolumesFrom": ["other" + mode]}}, lambda name: other)
     assert [(p["Destination"], p["RW"]) for p in points] == [("/data", writable), ("/t", writable), ("/ro", False)]
-    assert points[0]["Mode"] == "z"
+    assert points[0]["Mode"] == ""
     assert (fresh, made) == ([], [])
     mounts = spec_mounts(container(1, mounts=points))
     assert [m["type"] for m in mounts] == ["bind", "tmpfs", "bind"]
@@ -241,16 +241,13 @@ def test_every_target_is_absolute_clean_and_once(
         assert "//" not in target
 
 
-@pytest.mark.parametrize("mode", ["z", "ro,Z"])
-def test_labels_of_selinux_are_refused_where_they_would_matter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
-    body = {"HostConfig": {"Binds": [f"{tmp_path}:/m:{mode}"]}}
-    monkeypatch.setattr(mountpoints, "SELINUX", str(tmp_path / "none"))
-    assert resolving(tmp_path, body)[0][0]["Mode"] == mode
-    monkeypatch.setattr(mountpoints, "SELINUX", str(tmp_path))
-    with pytest.raises(NotSupported, match="SELinux"):
-        resolving(tmp_path, body)
+def test_labels_are_asked_for_by_who_names_a_place_and_by_nobody_who_shares_it(tmp_path: Path) -> None:
+    points, *_ = resolving(tmp_path, {"HostConfig": {"Binds": [f"{tmp_path}:/m:ro,Z", "data:/n"]}})
+    assert [point["Mode"] for point in points] == ["ro,Z", "z"]
+    other = container(2)
+    other.mounts = points
+    shared, *_ = resolving(tmp_path, {"HostConfig": {"VolumesFrom": ["other"]}}, lambda name: other)
+    assert [point["Mode"] for point in shared] == ["ro", ""]
 
 
 def test_idmapped_binds_and_volumes(tmp_path: Path) -> None:

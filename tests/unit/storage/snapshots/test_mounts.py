@@ -21,6 +21,7 @@ class Recorder(FakeKernel):
 
     def new_mount(self, fstype: str, options: Sequence[tuple[str, str | int | None]], attributes: int = 0) -> int:
         assert (fstype, attributes) == ("erofs", 1)
+        self.options = list(options)
         return os.open("/", os.O_PATH)
 
     def move_mount(self, from_fd: int, to_fd: int, to_path: str = "") -> None:
@@ -62,6 +63,14 @@ def test_mounted_once_and_swept(tmp_path: Path, proc: Path) -> None:
     mounts.release(A)
     assert mounts.mounted() == frozenset()
     assert list((tmp_path / "run/layers").iterdir()) == []
+
+
+def test_files_of_layers_have_the_label_that_all_read(tmp_path: Path, proc: Path) -> None:
+    kernel = Recorder()
+    LayerMounts(tmp_path / "run", kernel, through_loop=False, label="l", proc=str(tmp_path / "proc")).ensure(
+        A, tmp_path
+    )
+    assert kernel.options == [("source", str(tmp_path)), ("ro", None), ("context", "l")]
 
 
 def test_mounts_of_an_earlier_daemon_are_found(tmp_path: Path, proc: Path) -> None:

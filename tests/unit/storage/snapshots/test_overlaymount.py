@@ -75,6 +75,15 @@ def test_classic_options_are_short_and_limited(tmp_path: Path) -> None:
     assert list((tmp_path / "a:b,c/o").iterdir()) == []
 
 
+def test_a_label_is_of_all_files(tmp_path: Path) -> None:
+    kernel = Recorder()
+    new, classic = (OverlayMounter(tmp_path, kernel, one_by_one=each) for each in (True, False))
+    new.mount([Path("/top")], Path("/u"), Path("/w"), label="u:r:t:s0:c1,c2")
+    assert ("context", "u:r:t:s0:c1,c2") in kernel.options
+    classic.mount([Path("/top")], Path("/u"), Path("/w"), label="u:r:t:s0:c1,c2")
+    assert kernel.data.endswith(',context="u:r:t:s0:c1,c2"')
+
+
 def test_sweep_removes_what_a_crash_left(tmp_path: Path) -> None:
     mounter = OverlayMounter(tmp_path, Recorder(), one_by_one=True)
     (tmp_path / "o/123456/m").mkdir(parents=True)

@@ -33,6 +33,7 @@ class Recorder(OverlayMounter):
         upper: Path | None = None,
         work: Path | None = None,
         owners: Owners | None = None,
+        label: str = "",
     ) -> int:
         self.calls.append([path.parent.name[0] if path.name == "fs" else path.name for path in lowers])
         return os.open(lowers[0], os.O_RDONLY)
