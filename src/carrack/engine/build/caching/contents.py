@@ -19,14 +19,15 @@ from carrack.storage.trees.picking import Picked
 _NOTHING = digest_of(b"")
 
 
-def selected(groups: Sequence[tuple[str, Tree, list[list[Picked]]]], *, context: bool) -> str:
+def selected(groups: Sequence[tuple[str, Tree, list[list[Picked]]]], *, context: bool, filtered: bool = False) -> str:
     """The digest of the files that several paths mean: the path, the tree, and what was picked there, for each.
 
-    ``context``: they are of a build's context, not of an image or a stage."""
-    plain = {path: (tree, things) for path, tree, things in groups if not wild(path)}
+    ``context``: they are of a build's context, not of an image or a stage; ``filtered``: some of what is there was left
+    out, so that each is named by what was taken, as with a pattern."""
+    plain = {} if filtered else {path: (tree, things) for path, tree, things in groups if not wild(path)}
     kept = [path for path in plain if not any(path != other and _inside(path, other) for other in plain)]
     digests = [(path, _plain(path, *plain[path], context)) for path in kept]
-    digests += [(path, _several(path, tree, things, context)) for path, tree, things in groups if wild(path)]
+    digests += [(path, _several(path, tree, things, context)) for path, tree, things in groups if path not in plain]
     return digest_of("\0".join(digest for _, digest in sorted(digests)).encode())
 
 

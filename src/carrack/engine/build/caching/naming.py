@@ -84,4 +84,4 @@ def _contents(need: Need, source: Files | Result, gathered: Gathered | None) -> 
         ]  # fmt: skip
     else:
         return ""
-    return contents.selected(groups, context=isinstance(source, Files))
+    return contents.selected(groups, context=isinstance(source, Files), filtered=need.filtered)

@@ -33,13 +33,15 @@ _SHARING = {"shared": 0, "private": 1, "locked": 2}
 @dataclass(frozen=True, slots=True)
 class Need:
     """One input: the layers below, the files of ``origin`` (as in CopyStep) at ``paths``, or a file written in place,
-    whose own digest is ``made``. ``selector`` is the digest of the paths, "" where all counts."""
+    whose own digest is ``made``. ``selector`` is the digest of the paths, "" where all counts; ``filtered``: some of
+    what is there is left out."""
 
     kind: str
     origin: str = ""
     paths: tuple[str, ...] = ()
     selector: str = ""
     made: str = ""
+    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def workdir(step: WorkdirStep, scratch: bool, epoch: int | None) -> Operation | 
 
 def copy(step: CopyStep, scratch: bool) -> Operation | None:
     """COPY, and ADD of what is in the context."""
-    if step.exclude or step.parents or step.checksum or (step.mode and not step.mode.isdecimal()):
+    if step.parents or step.checksum or (step.exclude and step.inline):
         return None
     linked = step.link and not step.mode and not scratch
     scratch = scratch or linked
@@ -82,12 +84,12 @@ def copy(step: CopyStep, scratch: bool) -> Operation | None:
     below = [] if scratch else [Need(BELOW)]
     sources = [each for each in step.sources if not (step.inline and each.lstrip("0123456789").startswith("<<"))]
     paths = [posixpath.normpath("/" + source.lstrip("/")) for source in sources]
-    needs = [*below, *([Need(FILES, step.origin, tuple(paths), _selector(paths))] if paths else [])]
+    taken = Need(FILES, step.origin, tuple(paths), _selector(paths), filtered=bool(step.exclude))
+    needs = [*below, *([taken] if paths else [])]
     actions = [_copied(step, posixpath.basename(path) or "/", owner, wide=True) for path in paths]
     takes = [len(below)] * len(paths)
     for doc in step.inline:
-        data = base64.b64encode(doc.content.encode("utf-8", "surrogateescape")).decode()
-        made = _file([{"path": f"/{doc.name}", "mode": 0o644, "data": data, "timestamp": -1}], [[_NONE, _NONE, 0]])
+        made = _written(doc.name, doc.content, 0o644)
         takes.append(len(needs))
         needs.append(Need(INLINE, doc.name, (f"/{doc.name}",), digest_of(f"/{doc.name}".encode()), made))
         actions.append(_copied(step, doc.name, owner, wide=False))
@@ -103,9 +105,9 @@ def run(
     step: RunStep, scratch: bool, platform: Platform, network: str, hosts: Sequence[str], hostname: str
 ) -> Operation | None:
     """RUN. ``network``: the step's or else the build's; ``hosts``: ``name:address``; ``hostname``: "" for the usual."""
-    if step.scripts or step.devices or network not in _NETWORKS:
+    if step.devices or network not in _NETWORKS:
         return None
-    found = _mounts(step.mounts, scratch)
+    found = _scripted(step, scratch) if step.scripts else _mounts(step.mounts, scratch)
     if found is None:
         return None
     mounts, needs = found
@@ -144,6 +146,24 @@ def _mounts(mounts: Sequence[Mount], scratch: bool) -> tuple[list[dict[str, Any]
     shown += [_agent(mount, at) for at, mount in enumerate(each for each in mounts if each.type == "ssh")]
     below = () if scratch else (Need(BELOW, selector=_ROOT),)
     return shown, (*below, *(Need(FILES, origin, tuple(paths), _joined(paths)) for origin, paths in taken.items()))
+
+
+def _scripted(step: RunStep, scratch: bool) -> tuple[list[dict[str, Any]], tuple[Need, ...]] | None:
+    """The same with a script that was written in place; None beside mounts that would come before or after it."""
+    found = _mounts(step.mounts, scratch)
+    if found is None or len(step.scripts) > 1 or any(mount.type in ("bind", "cache", "tmpfs") for mount in step.mounts):
+        return None
+    (mounts, below), ((place, text),) = found, step.scripts
+    folder, _, name = place.rpartition("/")
+    made = _written(name, text, 0o755)
+    shown = _filled({"input": len(below), "dest": f"{folder}/", "output": _NONE, "readonly": True})
+    return [mounts[0], shown, *mounts[1:]], (*below, Need(INLINE, name, (f"/{name}",), _ROOT, made))
+
+
+def _written(name: str, text: str, mode: int) -> str:
+    """The digest of a file that is written in place, and nothing else there."""
+    data = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
+    return _file([{"path": f"/{name}", "mode": mode, "data": data, "timestamp": -1}], [[_NONE, _NONE, 0]])
 
 
 def _mount(mount: Mount, taken: dict[str, list[str]], first: int) -> dict[str, Any] | None:
@@ -191,11 +211,13 @@ def _agent(mount: Mount, number: int) -> dict[str, Any]:
 
 def _copied(step: CopyStep, name: str, owner: dict[str, Any] | None, *, wide: bool) -> dict[str, Any]:
     """One source of a copy; ``wide``: of a tree, with links and wildcards, not a file written in place."""
+    number = int(step.mode, 8) if step.mode.isdecimal() else -1 if not step.mode else 0
     action = {
-        "src": name, "dest": step.destination, "owner": owner, "mode": int(step.mode, 8) if step.mode else -1,
+        "src": name, "dest": step.destination, "owner": owner, "mode": number,
         "followSymlink": wide, "dirCopyContents": wide,
         "attemptUnpackDockerCompatibility": wide and step.remote and step.extract is not False,
         "createDestPath": True, "allowWildcard": wide, "allowEmptyWildcard": wide, "timestamp": -1,
+        "exclude_patterns": list(step.exclude), "modeStr": "" if step.mode.isdecimal() else step.mode,
     }  # fmt: skip
     return _filled(action)
 

@@ -73,3 +73,13 @@ def test_a_path_inside_another_adds_nothing(trees: _Trees) -> None:
 def test_patterns_that_match_nothing_are_all_the_same(trees: _Trees) -> None:
     tree = trees.make()
     assert digest(tree, "/z*") == digest(tree, "/y*") != digest(tree, "/a*")
+
+
+def test_what_is_left_out_does_not_count(trees: _Trees) -> None:
+    def without_b(tree: TarTree) -> str:
+        groups = [("/d", tree, pick(tree, "/d", lambda path: path == "d/b"))]
+        return selected(groups, context=True, filtered=True)
+
+    tree, other = trees.make(), trees.make({**FILES, "d/b": "9"})
+    assert without_b(tree) == without_b(other) != digest(tree, "/d")
+    assert without_b(tree) != without_b(trees.make({**FILES, "d/e/c": "9"}))

@@ -93,7 +93,7 @@ def test_what_buildkit_has_no_name_for_goes_by_our_key(workshop: Workshop) -> No
         from carrack.engine.build.steps import CopyStep
 
         below = Result(state.begin({}), HOST, node=graph.image("sha256:x"))
-        node = await caches.node(CopyStep(("a",), "/", exclude=("b",)), below, None, None, "sha256:own")  # type: ignore[arg-type]
+        node = await caches.node(CopyStep(("a",), "/", parents=True), below, None, None, "sha256:own")  # type: ignore[arg-type]
         assert node is not None
         assert (node.digest, node.inputs, node.own) == (graph.rooted("sha256:own"), (), "sha256:own")
 

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.images import HOST
 
 from carrack.dockerfile.mounts import parse
-from carrack.engine.build.caching import operations
+from carrack.engine.build.caching import graph, operations
 from carrack.engine.build.caching.operations import BELOW, FILES, Need
 from carrack.engine.build.steps import CopyStep, RunStep, WorkdirStep
 
@@ -21,9 +21,8 @@ def _run(scratch: bool = False, network: str = "default", **more: Any) -> operat
 @pytest.mark.parametrize(
     "step",
     [
-        CopyStep(("a",), "/", exclude=("b",)),
         CopyStep(("a",), "/", parents=True),
-        CopyStep(("a",), "/", mode="u+x"),
+        CopyStep(("a",), "/", checksum="sha256:x"),
         CopyStep(("a",), "/", owner="a:b:c"),
         CopyStep(("https://x/y",), "/", remote=True),
         CopyStep(("git@x:y",), "/", remote=True),
@@ -62,7 +61,8 @@ def test_a_linked_copy_is_the_same_on_whatever_it_lies() -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"scripts": (("a", "b"),)},
+        {"scripts": (("/dev/pipes/a", "b"), ("/dev/pipes/c", "d"))},
+        {"scripts": (("/dev/pipes/a", "b"),), "mounts": (parse("type=tmpfs,target=/c"),)},
         {"devices": ("d",)},
         {"network": "other"},
         {"mounts": (parse("type=cache,target=/c,uid=3"),)},
@@ -108,3 +108,33 @@ def test_hosts_and_names_count() -> None:
 @pytest.mark.parametrize(("path", "truth"), [("a*", True), ("a?", True), ("[a]", True), ("a", False), ("a\\", False)])
 def test_patterns(path: str, truth: bool) -> None:
     assert operations.wild(path) is truth
+
+
+@pytest.mark.parametrize(
+    ("step", "recorded"),
+    [
+        (CopyStep(("d/x",), "/x", mode="u+x"), "98a49954e948a7b881ad6825e00a930618e7cdafc0c1d1b80c4bcef1d9c7e08b"),
+        (CopyStep(("d",), "/d", exclude=("y",)), "3ca481adac9917d88dd40e8237723063c838ca156f56a9776731357897e4041b"),
+        (
+            CopyStep(("/d",), "/d2", "src", exclude=("y",)),
+            "bcc4656eb587021a077feb5d6c5f180590c97cf5d9251af997ff7ea916e706a3",
+        ),
+    ],
+)
+def test_copies_as_dockerd_has_named_them(step: CopyStep, recorded: str) -> None:
+    named = operations.copy(step, scratch=False)
+    assert named is not None
+    assert graph.rooted(named.digest) == f"sha256:{recorded}"
+    assert named.needs[1].filtered is bool(step.exclude)
+
+
+def test_a_script_as_dockerd_has_named_it() -> None:
+    path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    named = _run(
+        words=("/bin/sh", "-c", "/dev/pipes/EOF"), sequence=(path,), network="none",
+        scripts=(("/dev/pipes/EOF", "#!/bin/sh\necho hi > /here\n"),),
+    )  # fmt: skip
+    assert named is not None
+    assert graph.rooted(named.digest) == "sha256:8ddc371dc8c01267f541da8dbaf5dea8e614d29ce8aab013e4e385446b0056eb"
+    made = named.needs[1].made
+    assert graph.rooted(made) == "sha256:59c2b97505409f9ca8848225d5b6d5fd33c5d422cb1318b8c3e625e8b4e90a28"
