@@ -138,7 +138,7 @@ FROM busybox
 RUN --mount=type=bind,source=sub,target=/ctx --mount=type=bind,from=one,source=/d,target=/st,rw \\
     cat /ctx/a /st/f && echo more > /st/g && ! touch /ctx/b
 RUN --mount=type=cache,target=/cache,mode=0700 echo kept > /cache/f && stat -c %a /cache
-RUN --mount=type=cache,target=/cache cat /cache/f
+RUN --mount=type=cache,target=/cache cat /cache/f && mount | grep 'overlay on / '
 RUN --mount=type=tmpfs,target=/tmp/t,size=64k ! dd if=/dev/zero of=/tmp/t/f bs=1k count=100 2>&1 && mount | grep /tmp/t
 RUN <<END
 #!/bin/cat
@@ -147,7 +147,7 @@ END
 RUN ls /ctx /st /cache /dev/pipes 2>&1; ls /tmp | wc -l
 """
     shown = build(text, "-t", "built:1", sub__a="from the context").stdout
-    for line in ("from the context", "stage", "700", "kept", "written as it is", "size=64k"):
+    for line in ("from the context", "stage", "700", "kept", "written as it is", "size=64k", "volatile"):
         assert line in shown
     for place in ("/ctx", "/st", "/cache", "/dev/pipes"):
         assert f"ls: {place}: No such file" in shown

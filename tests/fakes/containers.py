@@ -237,7 +237,7 @@ class FakeSnapshotter:
         self.viewed = folder / "view"
         self.viewed.mkdir(parents=True, exist_ok=True)
 
-    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0, *, lasting: bool = True) -> None:
         if self.failure is not None:
             raise self.failure
         if (self.folder / key).exists():

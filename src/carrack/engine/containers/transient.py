@@ -83,7 +83,7 @@ class Transients:
             self._active.add(c.id)
             undo.callback(self._active.discard, c.id)
             undo.push_async_callback(in_thread, self._snapshotter.remove, c.id)
-            await in_thread(self._snapshotter.prepare, c.id, layers)
+            await in_thread(self._snapshotter.prepare, c.id, layers, lasting=False)
             undo.push_async_callback(in_thread, shutil.rmtree, self._paths.data(c.id), ignore_errors=True)
             await in_thread(os.makedirs, self._paths.data(c.id), mode=0o710)
             targets = [*(point["Destination"] for point in mounts), *(c.host_config["Tmpfs"] or ())]

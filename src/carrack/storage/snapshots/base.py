@@ -100,8 +100,9 @@ class Snapshotter(LayerStore, Protocol):
 
     name: str
 
-    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
-        """A new snapshot on a chain, which may take that many bytes (0: no limit).
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0, *, lasting: bool = True) -> None:
+        """A new snapshot on a chain, which may take that many bytes (0: no limit). One that is not ``lasting`` is of no
+        use after a crash: nothing waits until what is written in it is on disk, neither fsync(2) nor its unmounting.
 
         Conflict if the key is taken, NotFound if a layer is missing; InvalidArgument or NotSupported for a size that
         cannot be.

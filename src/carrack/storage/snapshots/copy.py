@@ -112,7 +112,7 @@ class CopySnapshotter(CopyLayers):
         self._init.forget_layer(diff_id)
         super().remove_layer(diff_id)
 
-    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0, *, lasting: bool = True) -> None:
         """See Snapshotter."""
         limit = self.limiter(size) if size else None
         target = self._path(key)

@@ -72,6 +72,8 @@ class FuseMounter(OverlayMounter):
         work: Path | None = None,
         owners: Owners | None = None,
         label: str = "",
+        *,
+        lasting: bool = True,
     ) -> int:
         """See OverlayMounter; NotSupported when ``owners`` are given."""
         if owners is not None:

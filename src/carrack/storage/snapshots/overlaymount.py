@@ -25,10 +25,18 @@ if TYPE_CHECKING:
     from carrack.linux.kernel import MountKernel
     from carrack.storage.snapshots.base import Owners
 
+Option = tuple[str, str | int | None]
+
 _OPTIONS = (("metacopy", "off"), ("redirect_dir", "nofollow"), ("index", "off"), ("xino", "off"))
+_MARK = "work/incompat"  # what a volatile mount leaves in its work directory, which is not mounted with it
 _LONGEST_STRING = 255  # of fsconfig(2)
 _LONGEST_DATA = 4095  # of mount(2)
 _MAX_LOWERS = 500  # OVL_MAX_STACK
+
+
+def forget_volatile(work: Path) -> None:
+    """Take away what would keep a work directory from being mounted once more, for who does not mind what was lost."""
+    remove_tree(work / _MARK)
 
 
 class OverlayMounter:
@@ -49,8 +57,11 @@ class OverlayMounter:
         work: Path | None = None,
         owners: Owners | None = None,
         label: str = "",
+        *,
+        lasting: bool = True,
     ) -> int:
-        """A detached overlay, topmost lower directory first; read-only without an upper one.
+        """A detached overlay, topmost lower directory first; read-only without an upper one. ``lasting``: see
+        Snapshotter.prepare.
 
         ``label``: the SELinux label of all its files, if any.
 
@@ -58,19 +69,22 @@ class OverlayMounter:
         """
         if len(lowers) > _MAX_LOWERS:
             raise InvalidArgument(f"{len(lowers)} layers: overlayfs stacks no more than {_MAX_LOWERS}")
+        extra: list[Option] = [("context", label)] if label else []
+        if upper and not lasting:
+            extra.append(("volatile", None))
         if owners is not None:
             with self._mapped.of(lowers, upper, work, owners) as parts:
-                return self._mount(parts, len(lowers), label)
+                return self._mount(parts, len(lowers), extra)
         directories = [*lowers, upper, work] if upper and work else list(lowers)
-        return self._mount([str(path) for path in directories], len(lowers), label)
+        return self._mount([str(path) for path in directories], len(lowers), extra)
 
-    def _mount(self, names: Sequence[str | int], lowers: int, label: str) -> int:
+    def _mount(self, names: Sequence[str | int], lowers: int, extra: Sequence[Option]) -> int:
         longest = max(len(os.fsencode(name)) if isinstance(name, str) else 0 for name in names)
         if self._one_by_one and longest <= _LONGEST_STRING:
-            return self._mount_new(names, lowers, label)
-        return self._mount_linked([str(name) for name in names], lowers, label)
+            return self._mount_new(names, lowers, extra)
+        return self._mount_linked([str(name) for name in names], lowers, extra)
 
-    def _mount_linked(self, names: list[str], lowers: int, label: str) -> int:
+    def _mount_linked(self, names: list[str], lowers: int, extra: Sequence[Option]) -> int:
         place = self.scratch / secrets.token_hex(3)
         place.mkdir(mode=0o700)
         try:
@@ -79,8 +93,8 @@ class OverlayMounter:
                     os.symlink(name, str(index), dir_fd=fd)
                 links = [f"/proc/self/fd/{fd}/{index}" for index in range(len(names))]
                 if self._one_by_one:
-                    return self._mount_new(links, lowers, label)
-                return self._mount_classic(links, lowers, place / "m", label)
+                    return self._mount_new(links, lowers, extra)
+                return self._mount_classic(links, lowers, place / "m", extra)
         finally:
             remove_tree(place)
 
@@ -94,23 +108,21 @@ class OverlayMounter:
                 pass  # most have no mount
             remove_tree(self.scratch / name)
 
-    def _mount_new(self, names: Sequence[str | int], lowers: int, label: str) -> int:
-        options: list[tuple[str, str | int | None]] = [("source", "overlay")]
+    def _mount_new(self, names: Sequence[str | int], lowers: int, extra: Sequence[Option]) -> int:
+        options: list[Option] = [("source", "overlay")]
         options += [("lowerdir+", name) for name in names[:lowers]]
         options += list(zip(("upperdir", "workdir"), names[lowers:], strict=False))
         if len(names) == lowers:
             options.append(("ro", None))
-        if label:
-            options.append(("context", label))
-        return self._kernel.new_mount("overlay", [*options, *_OPTIONS])
+        return self._kernel.new_mount("overlay", [*options, *_OPTIONS, *extra])
 
-    def _mount_classic(self, names: list[str], lowers: int, target: Path, label: str) -> int:
+    def _mount_classic(self, names: list[str], lowers: int, target: Path, extra: Sequence[Option]) -> int:
         data = "lowerdir=" + ":".join(names[:lowers])
         for option, name in zip(("upperdir", "workdir"), names[lowers:], strict=False):
             data += f",{option}={name}"
         data += "".join(f",{key}={value}" for key, value in _OPTIONS)
-        if label:
-            data += f',context="{label}"'  # quoted, for it may have commas
+        for key, value in extra:
+            data += f',{key}="{value}"' if value else f",{key}"  # quoted, for a label may have commas
         if len(os.fsencode(data)) > _LONGEST_DATA:
             raise InvalidArgument(f"{lowers} layers do not fit into the mount options of this kernel (before 6.8)")
         target.mkdir(mode=0o700)

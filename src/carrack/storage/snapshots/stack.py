@@ -32,6 +32,7 @@ from carrack.errors import Conflict, InvalidArgument, NotFound
 from carrack.oci import digest as digests
 from carrack.storage.snapshots import implicit, init_layer
 from carrack.storage.snapshots.chaincache import ChainCache
+from carrack.storage.snapshots.overlaymount import forget_volatile
 from carrack.storage.snapshots.skeleton import PLAIN, Attributes, directory_attributes
 from carrack.storage.usage import tree_size
 from carrack.storage.walk import opened
@@ -75,10 +76,11 @@ class OverlayStack:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._init = ChainCache(layers, "init", self._build_init)
         self._mended = ChainCache(layers, "mended", self._build_mended)
+        self._fleeting: set[str] = set()  # those that are not lasting; a new daemon has none
         self._deciders: dict[str, bool] = {}  # of layers that are here; they never change
         self._roots: dict[str, Attributes] = {}
 
-    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0, *, lasting: bool = True) -> None:
         """See Snapshotter."""
         target = self._path(key)
         if target.is_dir():
@@ -111,13 +113,18 @@ class OverlayStack:
             os.rename(staging, target)
         finally:
             self._layers.discard(staging)
+        if not lasting:
+            self._fleeting.add(key)
 
     def mount(self, key: str, owners: Owners | None = None, label: str = "") -> int:
         """See Snapshotter."""
         path = self._rooms.place(key, self._find(key))
         with self.lock:
             lowers = [self._chain(key), *self._lowers(self.layers_of(key))]
-            return self._mounter.mount(lowers, path / "upper", path / "work", owners, label)
+            fleeting = key in self._fleeting
+            if fleeting:
+                forget_volatile(path / "work")
+            return self._mounter.mount(lowers, path / "upper", path / "work", owners, label, lasting=not fleeting)
 
     def view(self, layers: Sequence[str], owners: Owners | None = None, label: str = "") -> int:
         """See Snapshotter."""
@@ -133,6 +140,7 @@ class OverlayStack:
     def remove(self, key: str) -> None:
         """See Snapshotter."""
         path = self._path(key)
+        self._fleeting.discard(key)
         self._rooms.release(key, path)
         self._layers.discard(path)
 
@@ -318,9 +326,9 @@ class Stacked:
 
     _stack: OverlayStack
 
-    def prepare(self, key: str, layers: Sequence[str], size: int = 0) -> None:
+    def prepare(self, key: str, layers: Sequence[str], size: int = 0, *, lasting: bool = True) -> None:
         """See Snapshotter."""
-        self._stack.prepare(key, layers, size)
+        self._stack.prepare(key, layers, size, lasting=lasting)
 
     def mount(self, key: str, owners: Owners | None = None, label: str = "") -> int:
         """See Snapshotter."""

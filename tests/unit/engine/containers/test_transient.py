@@ -78,7 +78,7 @@ class World:
     async def disconnect(self, c: Container) -> None:
         self.connected.discard(c.id)
 
-    def prepare(self, key: str, layers: Sequence[str]) -> None:
+    def prepare(self, key: str, layers: Sequence[str], *, lasting: bool) -> None:
         assert self.active == {key}
         self.snapshots.add(key)
 

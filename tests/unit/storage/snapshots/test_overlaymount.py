@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.kernel import FakeKernel
 
 from carrack.errors import InvalidArgument
-from carrack.storage.snapshots.overlaymount import OverlayMounter
+from carrack.storage.snapshots.overlaymount import OverlayMounter, forget_volatile
 
 OPTIONS = [("metacopy", "off"), ("redirect_dir", "nofollow"), ("index", "off"), ("xino", "off")]
 Option = tuple[str, str | int | None]
@@ -48,6 +48,18 @@ def test_one_by_one(tmp_path: Path) -> None:
     ]
     mounter.mount([Path("/top"), Path("/base")])
     assert ("ro", None) in kernel.options
+
+
+def test_one_that_need_not_last(tmp_path: Path) -> None:
+    kernel = Recorder()
+    OverlayMounter(tmp_path, kernel, one_by_one=True).mount([Path("/base")], Path("/u"), Path("/w"), lasting=False)
+    assert ("volatile", None) in kernel.options
+    OverlayMounter(tmp_path, kernel, one_by_one=False).mount([Path("/base")], Path("/u"), Path("/w"), lasting=False)
+    assert kernel.data.endswith(",volatile")
+    (tmp_path / "work" / "work" / "incompat" / "volatile").mkdir(parents=True)
+    for _ in range(2):
+        forget_volatile(tmp_path / "work")
+        assert os.listdir(tmp_path / "work" / "work") == []
 
 
 def test_long_names_go_by_short_links_that_do_not_stay(tmp_path: Path) -> None:

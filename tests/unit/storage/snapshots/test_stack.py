@@ -34,7 +34,10 @@ class Recorder(OverlayMounter):
         work: Path | None = None,
         owners: Owners | None = None,
         label: str = "",
+        *,
+        lasting: bool = True,
     ) -> int:
+        self.lasting = lasting
         self.calls.append([path.parent.name[0] if path.name == "fs" else path.name for path in lowers])
         return os.open(lowers[0], os.O_RDONLY)
 
@@ -138,3 +141,17 @@ def test_a_snapshot_whose_layers_a_power_cut_took_is_not_found(
     os.close(stack.mount("key"))
     with pytest.raises(Conflict):
         stack.prepare("key", [A, B])
+
+
+def test_what_need_not_last_is_mounted_so_and_can_be_again(stack: OverlayStack, mounter: Recorder) -> None:
+    stack.prepare("c", (), lasting=False)
+    for _ in range(2):
+        os.close(stack.mount("c"))
+        assert not mounter.lasting
+        (stack.upper("c").parent / "work" / "work" / "incompat" / "volatile").mkdir(parents=True)
+    stack.mount("c")
+    assert not list((stack.upper("c").parent / "work").rglob("incompat"))
+    stack.remove("c")
+    stack.prepare("c", ())
+    stack.mount("c")
+    assert mounter.lasting
