@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tests.guest import initramfs, kernels, machine
+from tests.guest import initramfs, kernels, machine, policy
 from tests.guest.facts import series
 
 
@@ -107,3 +107,17 @@ def test_a_machine_that_does_not_end_is_ended(capsys: pytest.CaptureFixture[str]
     assert machine.watch([sys.executable, "-c", words], 0.5) is None
     assert "Kernel panic" in capsys.readouterr().out
     assert machine.watch([sys.executable, "-c", "print('off')"], 60) == 0
+
+
+def test_the_policy_has_all_that_the_kernel_counts() -> None:
+    lines = policy.source().splitlines()
+    assert lines.count("sid kernel") == lines.count("sid kernel system_u:system_r:host_t:s0") == 1
+    assert (policy.SIDS.index("unlabeled"), policy.SIDS.index("devnull")) == (2, 26)
+    assert [line for line in lines if line.startswith("category")][-1] == "category c1023;"
+
+
+def test_the_policy_compiles(tmp_path: Path) -> None:
+    try:
+        assert policy.build(tmp_path).stat().st_size > 10_000
+    except kernels.Lacking as lacking:
+        pytest.skip(str(lacking))
