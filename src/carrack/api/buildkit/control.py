@@ -27,6 +27,7 @@ from carrack.api.buildkit.sessions import METHOD
 from carrack.api.buildkit.usage import Usage
 from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
+from carrack.engine.build import emulation
 from carrack.engine.build.attesting import Who
 from carrack.engine.build.caching.wanted import CacheAt, check_export
 from carrack.engine.build.history import Record
@@ -273,9 +274,10 @@ class Control:
 
     def _worker(self) -> dict[str, Any]:
         labels = {_LABEL + "executor": "carrack", _LABEL + "snapshotter": "carrack"}
-        own = {"Architecture": self._host.architecture, "OS": self._host.os, "Variant": self._host.variant}
+        shown = [{"Architecture": name, "OS": self._host.os} for name in emulation.runnable(self._host)]
+        shown[0]["Variant"] = self._host.variant
         return {
-            "ID": "carrack", "Labels": labels, "platforms": [own], "GCPolicy": self._usage.rules(),
+            "ID": "carrack", "Labels": labels, "platforms": shown, "GCPolicy": self._usage.rules(),
             "BuildkitVersion": _VERSION,
         }  # fmt: skip
 

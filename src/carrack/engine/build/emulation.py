@@ -44,6 +44,13 @@ def check(wanted: Platform, host: Platform, registered: Path = REGISTERED) -> st
     return "" if "" in found else found[0]
 
 
+def runnable(host: Platform, registered: Path = REGISTERED) -> list[str]:
+    """The architectures whose programs run here: the host's own, what its processor runs besides, what is emulated."""
+    own = (host.architecture, *_ALSO.get(host.architecture, ()))
+    known = {_machine(entry) for entry in _entries(registered)}
+    return [*own, *(name for name, machine in _MACHINES.items() if name not in own and machine in known)]
+
+
 def explained(error: InvalidArgument, inside: str) -> InvalidArgument:
     """The error of a program that was not found, where it may be its emulator that was not."""
     if not inside or "no such file" not in str(error):
@@ -58,12 +65,15 @@ def emulators(architecture: str, registered: Path = REGISTERED) -> list[str]:
     """Of each emulator that is registered and enabled the path that a container must have it at: "" with the flag F,
     by which the kernel holds it open."""
     machine = _MACHINES.get(architecture)
+    found = _entries(registered) if machine else []
+    return ["" if "F" in each["flags:"] else each["interpreter"] for each in found if _machine(each) == machine]
+
+
+def _entries(registered: Path) -> list[dict[str, str]]:
     try:
-        entries = [entry for entry in registered.iterdir() if entry.name not in ("register", "status")]
+        return [_read(entry) for entry in registered.iterdir() if entry.name not in ("register", "status")]
     except OSError:  # not mounted: none is
         return []
-    found = [_read(entry) for entry in entries] if machine else []
-    return ["" if "F" in each["flags:"] else each["interpreter"] for each in found if _machine(each) == machine]
 
 
 def _read(entry: Path) -> dict[str, str]:

@@ -38,6 +38,7 @@ def test_who_does(tmp_path: Path) -> None:
     assert not emulation.emulators("riscv64", tmp_path)
     (tmp_path / "s390x").write_text(S390X.format("enabled"))
     assert emulation.emulators("s390x", tmp_path) == [""]
+    assert emulation.runnable(AMD64, tmp_path) == ["amd64", "386", "arm64", "s390x"]
 
 
 def test_where_the_kernel_looks_for_it(tmp_path: Path) -> None:
