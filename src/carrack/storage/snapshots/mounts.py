@@ -15,7 +15,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from carrack.linux import loop
+from carrack.linux import loop, selinux
 from carrack.linux.mount import AT_FDCWD, MOUNT_ATTR_RDONLY, UMOUNT_NOFOLLOW, read_mountinfo
 from carrack.oci import digest as digests
 
@@ -38,6 +38,7 @@ class LayerMounts:
         self._root = run_root / "layers"
         self._kernel = kernel
         self._through_loop = through_loop
+        self._label = label
         self._context = [("context", label)] if label else []
         self._lock = threading.Lock()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,6 +95,8 @@ class LayerMounts:
         os.rmdir(path)
 
     def _mount(self, image: Path) -> int:
+        if self._label:  # an image mounted from its file is read as whoever reads a file in it
+            selinux.set_label(str(image), self._label)
         if not self._through_loop:
             return self._kernel.new_mount("erofs", [("source", str(image)), ("ro", None), *self._context], _READ_ONLY)
         fd = os.open(image, os.O_RDONLY | os.O_CLOEXEC)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.kernel import FakeKernel
 
+from carrack.linux import selinux
 from carrack.storage.snapshots.mounts import LayerMounts
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -65,12 +66,17 @@ def test_mounted_once_and_swept(tmp_path: Path, proc: Path) -> None:
     assert list((tmp_path / "run/layers").iterdir()) == []
 
 
-def test_files_of_layers_have_the_label_that_all_read(tmp_path: Path, proc: Path) -> None:
+def test_files_of_layers_have_the_label_that_all_read(
+    tmp_path: Path, proc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, str] = {}
+    monkeypatch.setattr(selinux, "set_label", given.__setitem__)
     kernel = Recorder()
     LayerMounts(tmp_path / "run", kernel, through_loop=False, label="l", proc=str(tmp_path / "proc")).ensure(
         A, tmp_path
     )
     assert kernel.options == [("source", str(tmp_path)), ("ro", None), ("context", "l")]
+    assert given == {str(tmp_path): "l"}
 
 
 def test_mounts_of_an_earlier_daemon_are_found(tmp_path: Path, proc: Path) -> None:
