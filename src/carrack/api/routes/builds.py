@@ -19,7 +19,7 @@ from carrack.api.buildkit.control import Control
 from carrack.api.buildkit.sessions import METHOD, Sessions
 from carrack.api.folders import Folders, FolderStore
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
-from carrack.api.routes import history, whole_builds
+from carrack.api.routes import history, own_words, whole_builds
 from carrack.api.routes.build_contexts import BuildContexts, secrets_of
 from carrack.dockerfile.problem import DockerfileError, excerpt
 from carrack.engine.build import order
@@ -119,7 +119,7 @@ class _Face:
 
     async def build(self, request: Request) -> Response:
         """The context is taken in whole before anything is answered, so that a bad one is refused with a status."""
-        asked = replace(_asked(request), stores=self._stores(request.query))
+        asked = own_words.read(request.query, replace(_asked(request), stores=self._stores(request.query)))
         outputs, wants = _outputs(request.query), _wants(request.query)
         if outputs and wants:
             raise InvalidArgument("outputs: files of several platforms, and of what is said about them, need buildx")

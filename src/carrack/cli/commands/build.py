@@ -82,6 +82,8 @@ def _check(parsed: "Parsed") -> None:
             1,
             "--disable-content-trust=false: signatures of Docker Content Trust are obsolete and are not verified here",
         )
+    if parsed.flag("no-cache") and parsed.words("no-cache-filter"):
+        raise Exit(1, "--no-cache and --no-cache-filter cannot currently be used together")
     if not parsed.flag("rm", True):
         raise Exit(1, "--rm=false: steps run in no containers that could stay; `builds logs` has what they told")
 
@@ -171,6 +173,8 @@ def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any
         "networkmode": parsed.text("network") or None,
         "extrahosts": parsed.words("add-host"),
         "nocache": "1" if parsed.flag("no-cache") else None,
+        "nocachefilter": parsed.words("no-cache-filter"),
+        "allow": parsed.words("allow"),
         "pull": "1" if parsed.flag("pull") else None,
         "q": "1" if parsed.flag("quiet") else None,
         "squash": "1" if parsed.flag("squash") else None,
@@ -228,6 +232,7 @@ BUILD = Command(
     _build,
     (
         ("add-host", "", "list", "Add a custom host-to-IP mapping (host:ip)"),
+        ("allow", "", "strings", 'Allow extra privileged entitlement (e.g., "network.host", "security.insecure")'),
         ("annotation", "", "list", "Add annotation to the image"),
         ("attest", "", "list", 'Attestation parameters (format: "type=sbom,generator=image")'),
         ("build-arg", "", "list", "Set build-time variables"),
@@ -255,6 +260,7 @@ BUILD = Command(
         ("metadata-file", "", "string", "Write build result metadata to a file"),
         ("network", "", "string", "Set the networking mode for the RUN instructions during build"),
         ("no-cache", "", "bool", "Do not use cache when building the image"),
+        ("no-cache-filter", "", "strings", "Do not cache specified stages"),
         ("output", "o", "string", 'Output destination (format: "type=local,dest=path" or "type=tar,dest=path")'),
         ("platform", "", "string", "Set platforms (comma separated) for which the image is built"),
         ("provenance", "", "string", 'Shorthand for "--attest=type=provenance"'),

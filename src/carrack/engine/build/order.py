@@ -44,6 +44,8 @@ class Asked:
     extra_hosts: tuple[str, ...] = ()
     quiet: bool = False
     no_cache: bool = False
+    no_cache_stages: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
     pull: bool = False
     identity: str = ""
     explain: bool = False
@@ -107,6 +109,8 @@ def request(asked: Asked, tree: Tree, *, alone: bool = False) -> Request:
         network=asked.network,
         extra_hosts=asked.extra_hosts,
         no_cache=asked.no_cache,
+        no_cache_stages=asked.no_cache_stages,
+        allow=asked.allow,
         pull=asked.pull,
         squash=asked.squash,
         limits=Limits(asked.host_config),
@@ -147,7 +151,8 @@ def attributes(asked: Asked) -> dict[str, str]:
         **{f"build-arg:{name}": value for name, value in asked.arguments.items()},
         **{f"label:{name}": value for name, value in asked.labels.items()},
     }
-    return {name: value for name, value in found.items() if value} | ({"no-cache": ""} if asked.no_cache else {})
+    uncached = {"no-cache": ",".join(sorted(asked.no_cache_stages))} if asked.no_cache or asked.no_cache_stages else {}
+    return {name: value for name, value in found.items() if value} | uncached
 
 
 def told(made: Request) -> list[Stage]:
