@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.built import forget_builds
 from tests.cli.running import Cli, CommandLine, DaemonProcess, api
+from tests.fakes.elsewhere import Repository, git_daemon, web
 
 pytestmark = pytest.mark.root
 
@@ -52,3 +54,54 @@ def test_entitlements(carrack: Cli, daemon: DaemonProcess, tmp_path: Path) -> No
         assert f"granting entitlement {name} is not allowed by build daemon configuration" in failed.stderr
     status, answer = api(daemon, "POST", "/build?allow=network.host")
     assert (status, b"need style=buildkit" in answer) == (400, True)
+
+
+def test_contexts_in_place_of_images_and_stages(carrack: Cli, image: str, tmp_path: Path) -> None:
+    """As with buildx, see test_buildx_contexts."""
+    other, context = tmp_path / "other", tmp_path / "context"
+    other.mkdir()
+    context.mkdir()
+    (other / "f").write_text("elsewhere")
+    (other / "secret").write_text("")
+    (other / ".dockerignore").write_text("secret\n.dockerignore\n")
+    (context / "Dockerfile").write_text(
+        "FROM none:latest AS one\nCOPY --from=files . /c/\nRUN cat /c/*; ls -A /c\n"
+        "FROM files\nCOPY --from=three /bin/busybox /bin/sh\nRUN ls /\n"
+        "FROM gone AS three\nRUN false\n"
+        "FROM three\nRUN echo in three\nCOPY --from=1 /f /g\nCOPY --from=one /c/f /h\nRUN cat /g /h\n"
+    )
+    words = ["--build-context", f"none=docker-image://{image}", "--build-context", f"files={other}"]
+    words += ["--build-context", f"three:latest=docker-image://{image}"]
+    shown = carrack("build", *words, str(context)).stdout
+    assert "\nelsewheref\n" in shown
+    assert "\nelsewhereelsewhere" in shown
+    assert [word in shown for word in ("in three", "RUN false")] == [True, False]
+    assert "\nin three" not in carrack("build", *words, str(context)).stdout, "all is in the cache"
+    for number in range(70):  # so many that they are listed
+        (other / f"n{number}").write_text("")
+    for text in ("changed", "changed once more"):
+        (other / "f").write_text(text)
+        assert f"\n{text}" in carrack("build", *words, str(context)).stdout
+    failed = carrack("build", "--build-context", f"x={tmp_path}/none", str(context), check=False)
+    assert (failed.returncode, "there is no such folder" in failed.stderr) == (1, True)
+
+
+def test_contexts_from_elsewhere(carrack: Cli, docker: Cli, image: str, daemon: DaemonProcess, tmp_path: Path) -> None:
+    docker("save", "-o", str(tmp_path / "saved.tar"), image)
+    with tarfile.open(tmp_path / "saved.tar") as tar:
+        tar.extractall(tmp_path / "layout")
+    (tmp_path / "Dockerfile").write_text(
+        "FROM layout AS one\nRUN cp /bin/busybox /copied\n"
+        "FROM scratch\nCOPY --from=repo in /a\nCOPY --from=repo in /b\nCOPY --from=url d /\nCOPY --from=one /copied /\n"
+    )
+    with web({"/d": b"by http"}) as address, git_daemon(tmp_path / "repos") as git:
+        Repository(tmp_path / "repos" / "r.git").commit({"sub/in": "by git"})
+        words = ["--build-context", f"repo={git}/r.git#main:sub", "--build-context", f"url={address}/d"]
+        words += ["--build-context", f"layout=oci-layout://{tmp_path}/layout", "-o", str(tmp_path / "out")]
+        carrack("build", *words, str(tmp_path))
+    assert [(tmp_path / "out" / name).read_text() for name in "abd"] == ["by git", "by git", "by http"]
+    assert (tmp_path / "out" / "copied").stat().st_size > 100_000
+    failed = carrack("build", "--build-context", f"x=oci-layout://{tmp_path}/layout:none", str(tmp_path), check=False)
+    assert (failed.returncode, "there is no image none" in failed.stderr) == (1, True)
+    status, answer = api(daemon, "POST", "/build?style=buildkit&contexts=%7B%22a%22%3A%22sent%3Ax%22%7D")
+    assert (status, b"send it again" in answer) == (404, True)

@@ -16,6 +16,7 @@ from carrack.oci import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from carrack.cli.command import Session
@@ -48,11 +49,15 @@ def parse(text: str, folder: str) -> "Document":
 
 
 class Caches:
-    """What of caches one build is asked for; their folders are served until ``close``."""
+    """What of caches one build is asked for; their folders, and ``layouts`` (those of images), are served until
+    ``close``."""
 
-    def __init__(self, sources: "list[str]", targets: "list[str]", *, inline: bool = False) -> None:
+    def __init__(
+        self, sources: "list[str]", targets: "list[str]", *, layouts: "Sequence[str]" = (), inline: bool = False
+    ) -> None:
         self._from = [parse(text, "src") for text in sources]
         self._to = [parse(text, "dest") for text in targets]
+        self._layouts: list[dict[str, str]] = [{"src": folder} for folder in layouts]
         if inline and not any(each["Type"] == "inline" for each in self._to):
             self._to.append({"Type": "inline", "Attrs": {}})
         self._serving: Any = None
@@ -80,6 +85,7 @@ class Caches:
         if self._to:
             query["cacheto"] = document.dumps(self._to)
         local = [each["Attrs"] for each in (*self._from, *self._to) if each["Type"] == "local"]
+        local += self._layouts
         if local:
             query["folders"] = self._serve(daemon, local)
         return query

@@ -37,6 +37,17 @@ def ignored(context: str, dockerfile: str) -> "Ignored | None":
     return None
 
 
+def named_ignored(context: str) -> "Ignored | None":
+    """What a named context's own ``.dockerignore`` leaves out of it."""
+    path = os.path.join(context, ".dockerignore")
+    if not os.path.isfile(path):
+        return None
+    from carrack.dockerfile.ignore import Ignored, parse
+
+    with open(path, "rb") as file:
+        return Ignored(parse(file.read()))
+
+
 def pack(context: str, left_out: "Ignored | None") -> "Iterator[bytes]":
     """The tar stream, in pieces of some size."""
     out = bytearray()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from carrack.api.app import Route
 from carrack.api.response import Response, json_response
+from carrack.api.routes.named_contexts import NamedContexts
 from carrack.engine import pump
 from carrack.engine.build import order
 from carrack.engine.images import progress
@@ -44,11 +45,13 @@ class BuildContexts:
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
+        self.named = NamedContexts(builder, self.received)
 
     def routes(self) -> list[Route]:
         """What is asked about contexts alone."""
         return [
             Route("POST", "/build/context", self.announce),
+            Route("POST", "/build/context/files", self.named.files),
             Route("POST", "/build/dockerfile", self.dockerfile),
         ]
 

@@ -123,28 +123,29 @@ class _Face:
         outputs, wants = _outputs(request.query), _wants(request.query)
         if outputs and wants:
             raise InvalidArgument("outputs: files of several platforms, and of what is said about them, need buildx")
-        if asked.remote:
-            return stream(lambda writer: self._elsewhere(asked, wants, outputs, writer), content_type=JSON)
-        tree = await self.contexts.received(request)
+        held = AsyncExitStack()
         try:
+            asked = self.contexts.named.opened(asked, held)
+            if asked.remote:
+                return stream(lambda writer: self._elsewhere(asked, wants, outputs, held, writer), content_type=JSON)
+            tree = await self.contexts.received(request)
+            held.callback(tree.close)
             job = _Job.of(asked, tree, wants)
         except BaseException:
-            tree.close()
+            await held.aclose()
             raise
 
         async def produce(writer: StreamWriter) -> None:
-            try:
+            async with held:
                 await self._run(job, outputs, writer)
-            finally:
-                tree.close()
 
         return stream(produce, content_type=JSON)
 
     async def _elsewhere(
-        self, asked: order.Asked, wants: whole_builds.Wants, outputs: bool, writer: StreamWriter
+        self, asked: order.Asked, wants: whole_builds.Wants, outputs: bool, held: AsyncExitStack, writer: StreamWriter
     ) -> None:
         """Build a context that has to be fetched."""
-        async with AsyncExitStack() as held:
+        async with held:
             asked, tree, alone = await self.contexts.fetched(asked, held, writer.json)
             job = _Job.of(asked, tree, wants, alone=alone)
             await self._run(job, outputs, writer)

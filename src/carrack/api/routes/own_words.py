@@ -1,7 +1,7 @@
 """What only our own command asks of ``POST /build``, and docker's classic request has no words for.
 
 Query: ``nocachefilter`` (a stage, or several with commas between them) and ``allow`` (``network.host``,
-``security.insecure``, ``device`` or ``device=NAME``), each as often as wanted.
+``security.insecure``, ``device`` or ``device=NAME``), each as often as wanted; ``contexts`` (see named_contexts).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from carrack.api.routes import named_contexts
 from carrack.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ def read(query: Query, asked: Asked) -> Asked:
     listed = ",".join(query.texts("nocachefilter")).split(",")
     stages = frozenset(each.strip().lower() for each in listed if each.strip())
     allow = frozenset(filter(None, query.texts("allow")))
-    if (stages or allow) and asked.style != "buildkit":
-        raise InvalidArgument("nocachefilter and allow need style=buildkit, or buildx")
+    named = named_contexts.read(query.text("contexts"))
+    if (stages or allow or named) and asked.style != "buildkit":
+        raise InvalidArgument("nocachefilter, allow and contexts need style=buildkit, or buildx")
     if stages and asked.no_cache:
         raise InvalidArgument("nocachefilter names some stages, and nocache means all of them: leave out one of both")
-    return replace(asked, no_cache_stages=stages, allow=allow)
+    return replace(asked, no_cache_stages=stages, allow=allow, named=named)

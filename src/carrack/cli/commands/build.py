@@ -32,6 +32,7 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         return build_calls.answer(session, call, source, parsed.text("file"), given, parsed.text("target"))
     _check(parsed)
     query = _query(parsed, session.environment)
+    layouts = _named(session, parsed, query)
     output = None
     if parsed.text("output"):
         from carrack.cli import build_output
@@ -45,7 +46,7 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         data = _standard_input() if source == "-" else _context(session, source, parsed.text("file"), query)
         if parsed.flag("compress"):
             data = _compressed(data)
-    caches = _caches(session, parsed)
+    caches = _caches(session, parsed, layouts)
     try:
         headers = [*(caches.told(session, query) if caches is not None else ()), *_secrets(session, parsed)]
         messages = document.stream(session.daemon.upload("POST", "/build", query, data, headers=headers).chunks())
@@ -116,15 +117,23 @@ def _standard_input() -> "Iterator[bytes]":
     return from_file("-")
 
 
-def _caches(session: "Session", parsed: "Parsed") -> "Caches | None":
+def _named(session: "Session", parsed: "Parsed", query: "dict[str, Any]") -> "list[str]":
+    if not parsed.words("build-context"):
+        return []
+    from carrack.cli import build_named
+
+    return build_named.told(session.daemon, parsed.words("build-context"), query)
+
+
+def _caches(session: "Session", parsed: "Parsed", layouts: "list[str]") -> "Caches | None":
     """Those that are asked for; by a build argument, too, as docker's users wrote ``--cache-to type=inline`` before."""
     sources, targets = parsed.words("cache-from"), parsed.words("cache-to")
     inline = _arguments(parsed, session.environment).get("BUILDKIT_INLINE_CACHE", "").lower() in ("1", "true")
-    if not (sources or targets or inline):
+    if not (sources or targets or layouts or inline):
         return None
     from carrack.cli.build_caches import Caches
 
-    return Caches(sources, targets, inline=inline)
+    return Caches(sources, targets, layouts=layouts, inline=inline)
 
 
 def _context(session: "Session", source: str, dockerfile: str, query: "dict[str, Any]") -> "bytes | Iterable[bytes]":
@@ -236,6 +245,7 @@ BUILD = Command(
         ("annotation", "", "list", "Add annotation to the image"),
         ("attest", "", "list", 'Attestation parameters (format: "type=sbom,generator=image")'),
         ("build-arg", "", "list", "Set build-time variables"),
+        ("build-context", "", "list", "Additional build contexts (e.g., name=path)"),
         ("cache-from", "", "list", 'External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")'),
         ("cache-to", "", "list", 'Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")'),
         ("call", "", "string", 'Set method for evaluating build ("check", "outline", "targets")'),

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from carrack.dockerfile.file import Stage
     from carrack.engine.build.caching.importing import Store
     from carrack.engine.build.caching.wanted import CacheAt
+    from carrack.engine.build.request import Elsewhere, OpenFiles
 
 
 DOCKERFILE = "Dockerfile"
+SENT = "sent:"
+"""What the places of named contexts begin with that came before the request."""
 _NO_SECRETS: Mapping[str, bytes] = {}
 KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 
@@ -32,7 +35,7 @@ KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The query of a classic request. ``credentials`` by registry; ``remote``: where the context lies, "" for one that
-    comes with the request."""
+    comes with the request; ``named``: its named contexts as they were typed, ``contexts``: what opens them."""
 
     dockerfile: str = DOCKERFILE
     names: tuple[str, ...] = ()
@@ -58,6 +61,8 @@ class Asked:
     imports: tuple[CacheAt, ...] = ()
     exports: tuple[CacheAt, ...] = ()
     ancestors: tuple[str, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, OpenFiles | str | Elsewhere] = field(default_factory=dict)
     stores: Callable[[CacheAt], Store] | None = None
 
 
@@ -105,6 +110,7 @@ def request(asked: Asked, tree: Tree, *, alone: bool = False) -> Request:
         agents=Given(asked.credentials, asked.secrets),
         arguments=asked.arguments,
         labels=asked.labels,
+        contexts=asked.contexts,
         target=asked.target,
         network=asked.network,
         extra_hosts=asked.extra_hosts,
@@ -150,6 +156,10 @@ def attributes(asked: Asked) -> dict[str, str]:
         "image-resolve-mode": "pull" if asked.pull else "",
         **{f"build-arg:{name}": value for name, value in asked.arguments.items()},
         **{f"label:{name}": value for name, value in asked.labels.items()},
+        **{
+            f"context:{name}": f"local:{name}" if place.startswith(SENT) else place
+            for name, place in asked.named.items()
+        },
     }
     uncached = {"no-cache": ",".join(sorted(asked.no_cache_stages))} if asked.no_cache or asked.no_cache_stages else {}
     return {name: value for name, value in found.items() if value} | uncached
