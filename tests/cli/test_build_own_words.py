@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,3 +108,37 @@ def test_contexts_from_elsewhere(carrack: Cli, docker: Cli, image: str, daemon: 
     assert (failed.returncode, "there is no image none" in failed.stderr) == (1, True)
     status, answer = api(daemon, "POST", "/build?style=buildkit&contexts=%7B%22a%22%3A%22sent%3Ax%22%7D")
     assert (status, b"send it again" in answer) == (404, True)
+
+
+def test_agents_and_keys(carrack: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSH's own program asks for the keys inside the container."""
+    program = shutil.which("ssh-add")
+    if not program or not shutil.which("ssh-agent"):
+        pytest.skip("ssh-agent is not installed")
+    key, sock, context = tmp_path / "key", tmp_path / "agent", tmp_path / "context"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "my comment", "-f", key], check=True)
+    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    for each in (program, *(word for word in linked.split() if word.startswith("/"))):
+        place = context / each.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(each, place)
+    shutil.copy(f"{key}.pub", context)
+    (context / "Dockerfile").write_text(
+        "FROM busybox\nCOPY . /\n"
+        f"RUN --mount=type=ssh,required stat -c '%a of %u' $SSH_AUTH_SOCK; {program} -L\n"
+        f"RUN --mount=type=ssh,id=other,required {program} -T /key.pub && echo it signs\n"
+    )
+    said = subprocess.run(["ssh-agent", "-a", sock], capture_output=True, text=True, check=True).stdout
+    try:
+        subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": str(sock)}, check=True)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
+        shown = carrack("build", "--ssh", "default", "--ssh", f"other={key}", str(context)).stdout
+    finally:
+        os.kill(int(said.partition("SSH_AGENT_PID=")[2].partition(";")[0]), signal.SIGTERM)
+    assert "\n600 of 0\nssh-ed25519 " in shown
+    assert " my comment\n" in shown
+    assert "\nit signs\n" in shown
+    failed = carrack("build", "--no-cache", str(context), check=False)
+    assert "give one with --ssh default" in failed.stderr
+    failed = carrack("build", "--ssh", f"default={tmp_path}/none", str(context), check=False)
+    assert "neither an agent's socket nor a key" in failed.stderr

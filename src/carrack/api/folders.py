@@ -6,16 +6,19 @@ The command keeps a connection for the time of its build, on which it is asked, 
     {"do": "read", "folder": …, "digest": …, "offset": …, "size": …} ─▶ {"size": 5}, and so many bytes
     {"do": "write", "folder": …, "digest": …, "size": …, "type": …}, the bytes ─▶ {}
 
-each a line of JSON; ``{"error": …}`` answers what cannot be done.
+    {"do": "agent", "name": …, "number": …, "size": …}, a message ─▶ {"size": 5}, and the answer of so many bytes
+
+each a line of JSON; ``{"error": …}`` answers what cannot be done. Agents: see carrack.api.agents.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from carrack.api.agents import LentAgents
 from carrack.errors import InvalidArgument, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -45,10 +48,18 @@ class Folders:
 
     def opener(self, identity: str) -> Callable[[CacheAt], FolderStore]:
         """Opens the folders of one connection. Raises NotFound where there is none."""
+        link = self._link(identity)
+        return lambda at: FolderStore(link, at.attributes.get("src") or at.attributes.get("dest", ""))
+
+    def agents(self, identity: str, names: Collection[str], room: str) -> LentAgents:
+        """The ssh agents at the other end of a connection. Raises NotFound where there is none."""
+        return LentAgents(self._link(identity), names, room)
+
+    def _link(self, identity: str) -> _Link:
         link = self._links.get(identity)
         if link is None:
             raise NotFound(f"no client offers folders as {identity}")
-        return lambda at: FolderStore(link, at.attributes.get("src") or at.attributes.get("dest", ""))
+        return link
 
 
 class FolderStore:
@@ -136,6 +147,18 @@ class _Link:
                 raise Unavailable("the client with the folder of the cache has gone")
         piece, self._ahead = self._ahead[:size], self._ahead[size:]
         return piece
+
+    async def agent(self, name: str, number: int, message: bytes) -> bytes:
+        """See Link of carrack.api.agents."""
+        async with self.asking({"do": "agent", "name": name, "number": number, "size": len(message)}):
+            await self.send(message)
+            left = (await self.answer()).get("size")
+            if not isinstance(left, int) or not 0 <= left <= _LINE * 8:
+                raise InvalidArgument(f"the client's ssh agent answers with {left} bytes")
+            found = bytearray()
+            while len(found) < left:
+                found += await self.read(left - len(found))
+        return bytes(found)
 
     async def answer(self) -> dict[str, Any]:
         """The line that answers. Raises InvalidArgument for a refusal, and for what is no answer."""

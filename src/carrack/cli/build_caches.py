@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from carrack.cli.build_agents import Agents
     from carrack.cli.command import Session
     from carrack.client.document import Document
     from carrack.client.transport import Daemon
@@ -50,7 +51,7 @@ def parse(text: str, folder: str) -> "Document":
 
 class Caches:
     """What of caches one build is asked for; their folders, and ``layouts`` (those of images), are served until
-    ``close``."""
+    ``close``, and ``agents`` are lent."""
 
     def __init__(
         self, sources: "list[str]", targets: "list[str]", *, layouts: "Sequence[str]" = (), inline: bool = False
@@ -58,6 +59,7 @@ class Caches:
         self._from = [parse(text, "src") for text in sources]
         self._to = [parse(text, "dest") for text in targets]
         self._layouts: list[dict[str, str]] = [{"src": folder} for folder in layouts]
+        self.agents: Agents | None = None
         if inline and not any(each["Type"] == "inline" for each in self._to):
             self._to.append({"Type": "inline", "Attrs": {}})
         self._serving: Any = None
@@ -86,7 +88,9 @@ class Caches:
             query["cacheto"] = document.dumps(self._to)
         local = [each["Attrs"] for each in (*self._from, *self._to) if each["Type"] == "local"]
         local += self._layouts
-        if local:
+        if self.agents is not None:
+            query["ssh"] = self.agents.names
+        if local or self.agents is not None:
             query["folders"] = self._serve(daemon, local)
         return query
 
@@ -95,8 +99,12 @@ class Caches:
         if self._serving is not None:
             stream, thread = self._serving
             stream.abort()
+            if self.agents is not None:
+                self.agents.close()
             thread.join()
             stream.close()
+        elif self.agents is not None:
+            self.agents.close()
 
     def _serve(self, daemon: "Daemon", local: "list[dict[str, str]]") -> str:
         from threading import Thread
@@ -106,7 +114,7 @@ class Caches:
         identity = os.urandom(16).hex()
         daemon.agree()
         stream, _ = daemon.hijack("/build/folders", {"id": identity})
-        thread = Thread(target=_Folders(readable, writable).serve, args=(stream,), daemon=True)
+        thread = Thread(target=_Folders(readable, writable, self.agents).serve, args=(stream,), daemon=True)
         thread.start()
         self._serving = (stream, thread)
         return identity
@@ -134,7 +142,8 @@ def _index(folder: str) -> "Document":
 class _Folders:
     """Answers on a connection; ``writable`` folders by the tags that their caches get."""
 
-    def __init__(self, readable: "set[str]", writable: "dict[str, str]") -> None:
+    def __init__(self, readable: "set[str]", writable: "dict[str, str]", agents: "Agents | None" = None) -> None:
+        self._agents = agents
         self._readable = readable
         self._writable = writable
 
@@ -157,6 +166,8 @@ class _Folders:
         """Answer one question; what has come beyond it is given back."""
         if asked["do"] == "write":
             return self._write(stream, asked, ahead)
+        if asked["do"] == "agent":
+            return self._ask(stream, asked, ahead)
         try:
             path = self._path(asked, self._readable | self._writable.keys())
             size = os.path.getsize(path) if os.path.exists(path) else None
@@ -165,6 +176,20 @@ class _Folders:
             else:
                 _send(stream, path, asked["offset"], asked["size"])
         except (OSError, ValueError) as error:
+            stream.write(_line({"error": str(error)}))
+        return ahead
+
+    def _ask(self, stream: "Stream", asked: "Document", ahead: bytes) -> bytes:
+        message = b""
+        while len(message) < asked["size"]:
+            piece, ahead = _taken(stream, ahead, asked["size"] - len(message))
+            message += piece
+        try:
+            if self._agents is None:
+                raise OSError("no ssh agent is lent")
+            found = self._agents.answer(asked["name"], asked["number"], message)
+            stream.write(_line({"size": len(found)}) + found)
+        except OSError as error:
             stream.write(_line({"error": str(error)}))
         return ahead
 

@@ -74,7 +74,7 @@ class BuildContexts:
     async def fetched(self, asked: order.Asked, held: AsyncExitStack, emit: Emit) -> tuple[order.Asked, Tree, bool]:
         """What ``remote`` names, until ``held`` ends; and whether it is a Dockerfile and nothing else, as the changed
         request says. How far a download is goes to ``emit`` as dockerd tells it."""
-        agents, keep = order.Given(asked.credentials, asked.secrets), order.keeps_git(asked)
+        agents, keep = order.given(asked), order.keeps_git(asked)
         async with Board().handed_out(progress.silent if asked.quiet else emit) as board:
             found = await self._builder.fetcher.remote(
                 asked.remote,

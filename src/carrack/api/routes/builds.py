@@ -56,7 +56,7 @@ _TEXTS = {"cpusetcpus": "CpusetCpus", "cpusetmems": "CpusetMems", "cgroupparent"
 
 def routes(builder: Builder, room: str) -> list[Route]:
     """The route table. ``room``: a folder for sockets of clients' ssh agents."""
-    face, kit = _Face(builder), _Kit(builder, room)
+    face, kit = _Face(builder, room), _Kit(builder, room)
     return [
         Route("POST", "/session", kit.session),
         Route("POST", "/grpc", kit.grpc),
@@ -112,8 +112,9 @@ class _Job:
 
 
 class _Face:
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, room: str) -> None:
         self._builder = builder
+        self._room = room
         self._folders = Folders()
         self.contexts = BuildContexts(builder)
 
@@ -123,6 +124,9 @@ class _Face:
         outputs, wants = _outputs(request.query), _wants(request.query)
         if outputs and wants:
             raise InvalidArgument("outputs: files of several platforms, and of what is said about them, need buildx")
+        if asked.keys:
+            lent = self._folders.agents(request.query.text("folders"), asked.keys, self._room)
+            asked = replace(asked, lent=lent.ssh)
         held = AsyncExitStack()
         try:
             asked = self.contexts.named.opened(asked, held)

@@ -117,7 +117,7 @@ class _Fetched:
         self._fetcher = builder.fetcher
         self._name = name
         self._place = place
-        self._agents = order.Given(asked.credentials, asked.secrets)
+        self._agents = order.given(asked)
         self._held = held
         self._turn = asyncio.Lock()
         self._files: Files | None = None

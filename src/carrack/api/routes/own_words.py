@@ -1,7 +1,8 @@
 """What only our own command asks of ``POST /build``, and docker's classic request has no words for.
 
 Query: ``nocachefilter`` (a stage, or several with commas between them) and ``allow`` (``network.host``,
-``security.insecure``, ``device`` or ``device=NAME``), each as often as wanted; ``contexts`` (see named_contexts).
+``security.insecure``, ``device`` or ``device=NAME``), each as often as wanted; ``contexts`` (see named_contexts);
+``ssh``: an agent of the client's that offers ``folders`` (see carrack.api.agents).
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ def read(query: Query, asked: Asked) -> Asked:
     stages = frozenset(each.strip().lower() for each in listed if each.strip())
     allow = frozenset(filter(None, query.texts("allow")))
     named = named_contexts.read(query.text("contexts"))
-    if (stages or allow or named) and asked.style != "buildkit":
-        raise InvalidArgument("nocachefilter, allow and contexts need style=buildkit, or buildx")
+    keys = frozenset(filter(None, query.texts("ssh")))
+    if (stages or allow or named or keys) and asked.style != "buildkit":
+        raise InvalidArgument("nocachefilter, allow, ssh and contexts need style=buildkit, or buildx")
     if stages and asked.no_cache:
         raise InvalidArgument("nocachefilter names some stages, and nocache means all of them: leave out one of both")
-    return replace(asked, no_cache_stages=stages, allow=allow, named=named)
+    return replace(asked, no_cache_stages=stages, allow=allow, named=named, keys=keys)

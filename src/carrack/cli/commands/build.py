@@ -129,11 +129,16 @@ def _caches(session: "Session", parsed: "Parsed", layouts: "list[str]") -> "Cach
     """Those that are asked for; by a build argument, too, as docker's users wrote ``--cache-to type=inline`` before."""
     sources, targets = parsed.words("cache-from"), parsed.words("cache-to")
     inline = _arguments(parsed, session.environment).get("BUILDKIT_INLINE_CACHE", "").lower() in ("1", "true")
-    if not (sources or targets or layouts or inline):
+    if not (sources or targets or layouts or inline or parsed.words("ssh")):
         return None
     from carrack.cli.build_caches import Caches
 
-    return Caches(sources, targets, layouts=layouts, inline=inline)
+    caches = Caches(sources, targets, layouts=layouts, inline=inline)
+    if parsed.words("ssh"):
+        from carrack.cli.build_agents import Agents
+
+        caches.agents = Agents(parsed.words("ssh"), session.environment)
+    return caches
 
 
 def _context(session: "Session", source: str, dockerfile: str, query: "dict[str, Any]") -> "bytes | Iterable[bytes]":
@@ -282,6 +287,12 @@ BUILD = Command(
         ("secret", "", "list", 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
         ("security-opt", "", "list", "Security options (none is supported on Linux)"),
         ("shm-size", "", "bytes", "Size of /dev/shm"),
+        (
+            "ssh",
+            "",
+            "list",
+            'SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>]")',
+        ),
         ("squash", "", "bool", "Squash newly built layers into a single new layer"),
         ("tag", "t", "list", 'Name and optionally a tag in the "name:tag" format'),
         ("target", "", "string", "Set the target build stage to build."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,20 @@ _NO_SECRETS: Mapping[str, bytes] = {}
 KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 
 
+@asynccontextmanager
+async def none_lent(name: str) -> AsyncIterator[str | None]:
+    """See ``ssh`` of Agents: a client that lends no ssh agents."""
+    yield None
+
+
+Lent = Callable[[str], AbstractAsyncContextManager[str | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The query of a classic request. ``credentials`` by registry; ``remote``: where the context lies, "" for one that
-    comes with the request; ``named``: its named contexts as they were typed, ``contexts``: what opens them."""
+    comes with the request; ``named``: its named contexts as they were typed, ``contexts``: what opens them;
+    ``keys``: the ssh agents that are ``lent``."""
 
     dockerfile: str = DOCKERFILE
     names: tuple[str, ...] = ()
@@ -61,6 +71,8 @@ class Asked:
     imports: tuple[CacheAt, ...] = ()
     exports: tuple[CacheAt, ...] = ()
     ancestors: tuple[str, ...] = ()
+    keys: frozenset[str] = frozenset()
+    lent: Lent = none_lent
     named: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, OpenFiles | str | Elsewhere] = field(default_factory=dict)
     stores: Callable[[CacheAt], Store] | None = None
@@ -69,18 +81,16 @@ class Asked:
 class Given:
     """See Agents: what came with the request itself."""
 
-    def __init__(self, credentials: Mapping[str, Credentials], secrets: Mapping[str, bytes] = _NO_SECRETS) -> None:
+    def __init__(
+        self, credentials: Mapping[str, Credentials], secrets: Mapping[str, bytes] = _NO_SECRETS, lent: Lent = none_lent
+    ) -> None:
         self._credentials = credentials
         self._secrets = secrets
+        self.ssh = lent
 
     async def secret(self, name: str) -> bytes | None:
         """See Agents."""
         return self._secrets.get(name)
-
-    @asynccontextmanager
-    async def ssh(self, name: str) -> AsyncIterator[str | None]:
-        """See Agents."""
-        yield None
 
     async def credentials(self, server: str) -> Credentials:
         """See Agents."""
@@ -88,6 +98,11 @@ class Given:
             if name in self._credentials:
                 return self._credentials[name]
         return ANONYMOUS
+
+
+def given(asked: Asked) -> Given:
+    """What came with it."""
+    return Given(asked.credentials, asked.secrets, asked.lent)
 
 
 def request(asked: Asked, tree: Tree, *, alone: bool = False) -> Request:
@@ -107,7 +122,7 @@ def request(asked: Asked, tree: Tree, *, alone: bool = False) -> Request:
         context=context,
         build_platform=host,
         platform=platforms.parse(asked.platform) if asked.platform else host,
-        agents=Given(asked.credentials, asked.secrets),
+        agents=given(asked),
         arguments=asked.arguments,
         labels=asked.labels,
         contexts=asked.contexts,
