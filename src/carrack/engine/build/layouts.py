@@ -18,7 +18,6 @@ from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import digest as digests
 from carrack.oci import document, image_config, media_types
 from carrack.oci.descriptor import Descriptor
-from carrack.registry.repository import Fetched
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from carrack.engine.images.layers import LayerStore
     from carrack.engine.images.transfer import Transfers
     from carrack.oci.platform import Platform
+    from carrack.registry.repository import Fetched
     from carrack.storage.content import ContentStore
 
 _LIMIT = 4 << 20
@@ -91,4 +91,6 @@ class _Layout(StoreSource):
         kind = parsed.get("mediaType") or usual
         if not isinstance(kind, str):
             raise InvalidArgument(f"{what}: mediaType must be a string")
+        from carrack.registry.repository import Fetched  # a start of the daemon does not need it
+
         return Fetched(Descriptor(kind, wanted, len(data)), data, "the client")
