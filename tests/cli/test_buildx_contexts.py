@@ -17,15 +17,22 @@ pytestmark = pytest.mark.root
 def test_in_place_of_images_and_stages(buildx: Buildx, image: str, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "f").write_text("elsewhere")
+    (tmp_path / "other" / "left-out").write_text("")
+    (tmp_path / "other" / ".dockerignore").write_text("left-*\n")
     shown = buildx(
-        "FROM none:latest AS one\nCOPY --from=files f /f\nRUN cat /f\n"
+        "FROM none:latest AS one\nCOPY --from=files . /\nRUN cat /f; echo is here: /left*\n"
         "FROM files\nCOPY --from=three /bin/busybox /bin/sh\nRUN ls /\nCOPY --from=one /f /g\n"
         "FROM gone AS three\nRUN false\n"
         "FROM three\nRUN echo in three\nCOPY --from=1 /g /g\n",
         "--build-context", f"none=docker-image://{image}", "--build-context", f"files={tmp_path / 'other'}",
         "--build-context", f"three=docker-image://{image}",
     ).stderr  # fmt: skip
-    assert [word in shown for word in ("elsewhere", "in three", "RUN false")] == [True, True, False]
+    assert [word in shown for word in ("elsewhere", "is here: /left*", "in three", "RUN false")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_an_image_in_a_layout(buildx: Buildx, docker: Cli, image: str, tmp_path: Path) -> None:

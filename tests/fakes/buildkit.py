@@ -23,7 +23,8 @@ def stat(path: str, mode: int = 0o644, size: int = 0, **more: Any) -> Packet:
 
 
 class Sender:
-    """Plays fsutil's sender of files in a folder: path → text, None for a folder. ``stats`` replaces its listing."""
+    """Plays fsutil's sender of files in a folder: path → text, None for a folder. ``stats`` replaces its listing. After
+    the end it begins again, for the next call."""
 
     def __init__(self, files: Mapping[str, str | None], stats: list[Packet] | None = None) -> None:
         self._texts = [files[path] for path in sorted(files)]
@@ -31,11 +32,14 @@ class Sender:
             stat(path, FOLDER | 0o755 if text is None else 0o644, len((text or "").encode()))
             for path, text in sorted(files.items())
         ]
+        self._stats = stats if stats is not None else listed
         self._out: asyncio.Queue[Packet | None] = asyncio.Queue()
-        for each in stats if stats is not None else listed:
-            self._out.put_nowait({"type": STAT, "stat": each, "ID": 0, "data": b""})
-        self._out.put_nowait({"type": STAT, "stat": None, "ID": 0, "data": b""})
+        self._list()
         self.asked: list[int] = []
+
+    def _list(self) -> None:
+        for each in (*self._stats, None):
+            self._out.put_nowait({"type": STAT, "stat": each, "ID": 0, "data": b""})
 
     async def send_request(self) -> None:
         pass
@@ -46,6 +50,7 @@ class Sender:
     async def send_message(self, message: Packet, end: bool = False) -> None:
         if message["type"] == FIN:
             self._out.put_nowait({"type": FIN, "stat": None, "ID": 0, "data": b""})
+            self._list()
         elif message["type"] == REQ:
             self.asked.append(message["ID"])
             data = (self._texts[message["ID"]] or "").encode()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 #: the host in addresses of what the client itself has, as an archive that comes to buildx on its standard input
 SENT = "buildkit-session"
 T = TypeVar("T")
+_IGNORE = ".dockerignore"
 _PULL = "/moby.upload.v1.Upload/Pull"
 
 
@@ -59,7 +60,7 @@ class Inputs:
             remote = await self._elsewhere()
             tree, name = remote.tree, remote.dockerfile or name
         else:
-            names = [name, f"{name}.dockerignore", ".dockerignore"]
+            names = [name, f"{name}.dockerignore", _IGNORE]
             names += [name.lower()] if name == order.DOCKERFILE else []
             tree = await self._client(self.wanted.dockerfile_key, "load build definition", names)
             self.patterns = [] if self.wanted.remote else _ignored(tree, name)
@@ -85,7 +86,7 @@ class Inputs:
         if kind == "docker-image":
             return rest.removeprefix("//")
         if kind == "local":
-            return lambda: self._named(name, self._client(rest, f"load context {name}"))
+            return lambda: self._named(name, self._folder(name, rest))
         if kind in ("http", "https") or giturl.is_git(text):
             return lambda: self._named(name, self._fetched(name, text))
         if kind == "oci-layout" and self.builder.layouts is not None:
@@ -99,6 +100,11 @@ class Inputs:
 
     async def _named(self, name: str, tree: Awaitable[Tree]) -> Files:
         return Files(await tree, name=name)
+
+    async def _folder(self, name: str, folder: str) -> Tree:
+        """A folder of the client's, without what its own ``.dockerignore`` leaves out."""
+        said = await self._client(folder, f"load .dockerignore of context {name}", [_IGNORE])
+        return await self._client(folder, f"load context {name}", exclude=_patterns(said, _IGNORE) or ())
 
     async def _fetched(self, name: str, text: str) -> Tree:
         vertex = Vertex.make(self.session.id, f"[context {name}] {redacted(text)}")
@@ -152,9 +158,14 @@ class Inputs:
 
 
 def _ignored(tree: Tree, filename: str) -> list[str]:
-    for name in (f"{filename}.dockerignore", ".dockerignore"):
-        try:
-            return ignore.parse(order.read(tree, name))
-        except (NotFound, InvalidArgument):
-            continue
+    for name in (f"{filename}.dockerignore", _IGNORE):
+        if (found := _patterns(tree, name)) is not None:
+            return found
     return []
+
+
+def _patterns(tree: Tree, name: str) -> list[str] | None:
+    try:
+        return ignore.parse(order.read(tree, name))
+    except (NotFound, InvalidArgument):
+        return None
