@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.cli.buildx import Buildx
 from tests.cli.built import forget_steps
-from tests.cli.running import Cli, CommandLine, DaemonProcess
+from tests.cli.running import Cli, CommandLine, DaemonProcess, eventually
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.registry_faults import Fault
 
@@ -340,6 +340,7 @@ def test_an_agent(buildx: Buildx, tmp_path: Path) -> None:
     sock = str(tmp_path / "agent")
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
     try:
+        eventually(lambda: os.path.exists(sock))
         key = tmp_path / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": sock}, check=True)
