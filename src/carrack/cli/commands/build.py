@@ -39,16 +39,11 @@ def _build(session: "Session", parsed: "Parsed") -> int:
 
         output = build_output.parse(parsed.text("output"))
         query["outputs"] = '[{"Type":"tar"}]'
-    data: bytes | Iterable[bytes] = b""
-    if source.startswith(REMOTE) and not os.path.isdir(source):
-        query |= {"remote": source, "dockerfile": parsed.text("file") or None}
-    else:
-        data = _standard_input() if source == "-" else _context(session, source, parsed.text("file"), query)
-        if parsed.flag("compress"):
-            data = _compressed(data)
+    headers = _secrets(session, parsed)
     caches = _caches(session, parsed, layouts)
-    try:
-        headers = [*(caches.told(session, query) if caches is not None else ()), *_secrets(session, parsed)]
+    try:  # the files come last: what is refused is refused before any are sent
+        data = _data(session, parsed, source, query)
+        headers += caches.told(session, query) if caches is not None else ()
         messages = document.stream(session.daemon.upload("POST", "/build", query, data, headers=headers).chunks())
         if output is not None:
             build_output.take(messages, *output)
@@ -60,6 +55,15 @@ def _build(session: "Session", parsed: "Parsed") -> int:
     if parsed.flag("push"):
         _push(session, parsed)
     return 0
+
+
+def _data(session: "Session", parsed: "Parsed", source: str, query: "dict[str, Any]") -> "bytes | Iterable[bytes]":
+    """The context's files; none where it lies elsewhere."""
+    if source.startswith(REMOTE) and not os.path.isdir(source):
+        query |= {"remote": source, "dockerfile": parsed.text("file") or None}
+        return b""
+    data = _standard_input() if source == "-" else _context(session, source, parsed.text("file"), query)
+    return _compressed(data) if parsed.flag("compress") else data
 
 
 def _secrets(session: "Session", parsed: "Parsed") -> "list[tuple[str, str]]":
