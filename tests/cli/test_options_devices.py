@@ -52,7 +52,8 @@ def described(docker: Cli) -> Iterator[Path]:
         {"hookName": name, "path": str(program), "args": ["hook", name], "env": ["VARIABLE=of the description"]}
         for name in ("createRuntime", "createContainer", "poststart", "poststop")
     ]
-    hooks.append({"hookName": "startContainer", "path": "/bin/touch", "args": ["touch", "/tmp/of-the-last-hook"]})
+    script = "cat > /dev/null; touch /tmp/of-the-last-hook"  # crun fails where a hook ends before it has read its input
+    hooks.append({"hookName": "startContainer", "path": "/bin/sh", "args": ["sh", "-c", script]})
     spec = {
         "cdiVersion": "0.6.0",
         "kind": "vendor.com/device",

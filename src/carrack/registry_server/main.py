@@ -24,6 +24,7 @@ from carrack.registry_server.registry import Registry
 
 log = logging.getLogger("carrack.registry")
 
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1}
 _LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
 
 
@@ -40,22 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve(settings: Settings, stop: threading.Event | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, or until `stop` is set. SIGHUP reads the certificate again, SIGUSR1 collects."""
+    """Serve until SIGTERM or SIGINT, while SIGHUP reads the certificate again and SIGUSR1 collects; or, for a caller
+    that has a `stop`, until that is set."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=settings.log_level.upper())
     os.umask(0o077)
-    stop = stop or threading.Event()
     with ExitStack() as stack:
+        if stop is None:  # before there are threads, which have it from here
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         context = tls_context(settings)
         sockets = [stack.enter_context(bind(address)) for address in settings.listen]
         registry = stack.enter_context(Registry(settings))
-        if threading.current_thread() is threading.main_thread():
-            _handle_signals(settings, registry, context, stop)
         for address, sock in zip(settings.listen, sockets, strict=True):
             for text in () if address.startswith(_LOOPBACK) else warnings(settings):
                 log.warning("%s: %s", address, text)
             registry.listen(sock, context)
             log.info("the registry of %s listens on %s", settings.root, _name(sock, context))
-        stop.wait()
+        _obey(settings, registry, context) if stop is None else stop.wait()
         log.info("the registry stops")
     return 0
 
@@ -113,21 +115,18 @@ def _load(context: ssl.SSLContext, settings: Settings) -> None:
         raise OSError(error.errno, f"no certificate and its key: {error.strerror or error}", what) from error
 
 
-def _handle_signals(
-    settings: Settings, registry: Registry, context: ssl.SSLContext | None, stop: threading.Event
-) -> None:
-    def renew(number: int, frame: object) -> None:
-        if context is not None:
+def _obey(settings: Settings, registry: Registry, context: ssl.SSLContext | None) -> None:
+    """Take the signals, which are blocked, one by one, until one that ends. A handler of Python's would not do: where a
+    signal comes just before the wait for an event begins, that is not woken."""
+    while (number := signal.sigwait(_SIGNALS)) not in (signal.SIGTERM, signal.SIGINT):
+        if number == signal.SIGUSR1:
+            registry.collect_soon()
+        elif context is not None:
             try:
                 _load(context, settings)
                 log.info("the certificate was read again")
             except OSError as error:
                 log.warning("the former certificate stays: %s", error)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: stop.set())
-    signal.signal(signal.SIGHUP, renew)
-    signal.signal(signal.SIGUSR1, lambda number, frame: registry.collect_soon())
 
 
 def _name(sock: socket.socket, context: ssl.SSLContext | None) -> str:
