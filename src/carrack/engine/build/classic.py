@@ -92,7 +92,8 @@ class Classic:
 
     def tell(self, message: Message) -> None:
         """Something that is said after all instructions, or of none."""
-        self._say_now(message)
+        self._waiting.append(message)
+        self._some.set()
 
     def close_steps(self) -> None:
         """No more is said of instructions: what still waits is told."""
@@ -114,15 +115,12 @@ class Classic:
                 async with asyncio.timeout(_PATIENCE):
                     await self._closed.wait()
             waiting, self._waiting = self._waiting, []
+            closed = self._closed.is_set()
+            self._some.clear()  # before the pause of `yield`, in which more may be told
             if waiting:
                 yield waiting
-            if self._closed.is_set() and not self._waiting:
+            if closed:
                 return
-            self._some.clear()
-
-    def _say_now(self, message: Message) -> None:
-        self._waiting.append(message)
-        self._some.set()
 
     def _place(self, vertex: Vertex) -> _Told | None:
         """Where it is told: triggers with the FROM that they belong to."""
@@ -146,4 +144,4 @@ class Classic:
 
     def _put(self, message: Message) -> None:
         if not self._quiet:
-            self._say_now(message)
+            self.tell(message)

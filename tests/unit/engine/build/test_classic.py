@@ -27,6 +27,23 @@ def told(act: Any, **more: bool) -> str:
     return asyncio.run(run())
 
 
+def test_what_is_told_while_a_client_is_written_to() -> None:
+    async def run() -> list[Any]:
+        classic, found = Classic(STAGES), []
+        classic.tell({"stream": "one"})
+        async with asyncio.timeout(20):
+            async for some in classic.messages():
+                found += some
+                if len(found) == 1:
+                    classic.tell({"stream": "two"})
+                if len(found) == 2:
+                    classic.tell({"stream": "three"})
+                    classic.close()
+        return found
+
+    assert [each["stream"] for each in asyncio.run(run())] == ["one", "two", "three"]
+
+
 def test_in_order_whatever_comes_first() -> None:
     def act(classic: Classic) -> None:
         first, second = vertex(0, 0, "FROM a"), vertex(0, 1, "RUN x")
