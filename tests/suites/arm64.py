@@ -17,12 +17,14 @@ from pathlib import Path
 import pytest
 from tests.guest.kernels import default_cache
 
+from carrack.engine.images.debian import MIRROR
+
 #: where the kernel tells of its emulators, and is told of them
 REGISTERED = "/proc/sys/fs/binfmt_misc"
 EMULATOR, BUSYBOX = "qemu-aarch64-static", "busybox-arm64"
 _MARK = b"crkt"
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
-_LIST = f"deb [signed-by={_KEYS}] http://deb.debian.org/debian bookworm main"
+_LIST = f"deb [signed-by={_KEYS}] {MIRROR} bookworm main"
 #: which bytes of a head must be as told: not the system's number, and both kinds of programs
 _MASK = b"\xff" * 7 + b"\0" + b"\xff" * 8 + b"\xfe" + b"\xff" * 3
 

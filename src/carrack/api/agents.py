@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
@@ -19,6 +19,9 @@ _HEAD = 4
 _MOST = 256 << 10  # bytes of a message, as with OpenSSH's agent
 
 
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 class Link(Protocol):
     """The client's end."""
 
@@ -26,6 +29,16 @@ class Link(Protocol):
         """What an agent answers a message of a program's connection; nothing when the message, too, is nothing, which
         ends the connection."""
         ...
+
+
+@asynccontextmanager
+async def listening(room: str, talk: Talk) -> AsyncIterator[str]:
+    """The socket of an agent, in a folder of its own in ``room``, each of whose connections is a ``talk``."""
+    os.makedirs(room, mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="ssh-", dir=room) as folder:
+        path = os.path.join(folder, "agent")
+        async with await asyncio.start_unix_server(talk, path):
+            yield path
 
 
 class LentAgents:
@@ -43,12 +56,8 @@ class LentAgents:
         if name not in self._names:
             yield None
             return
-        os.makedirs(self._room, mode=0o700, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="ssh-", dir=self._room) as folder:
-            path = os.path.join(folder, "agent")
-            server = await asyncio.start_unix_server(lambda r, w: self._talk(name, r, w), path)
-            async with server:
-                yield path
+        async with listening(self._room, lambda reader, writer: self._talk(name, reader, writer)) as path:
+            yield path
 
     async def _talk(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One program's talk with the agent."""

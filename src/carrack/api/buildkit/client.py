@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from carrack.api import agents
 from carrack.api.buildkit import messages as m
 from carrack.errors import CarrackError
 from carrack.http.grpc import Failed
@@ -65,12 +64,8 @@ class SessionAgents:
         except Failed:
             yield None
             return
-        os.makedirs(self._room, mode=0o700, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="ssh-", dir=self._room) as folder:
-            path = os.path.join(folder, "agent")
-            server = await asyncio.start_unix_server(lambda r, w: self._forward(name, r, w), path)
-            async with server:
-                yield path
+        async with agents.listening(self._room, lambda reader, writer: self._forward(name, reader, writer)) as path:
+            yield path
 
     async def _forward(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One program's talk with the agent."""
