@@ -16,7 +16,7 @@ from carrack.dockerfile import ignore
 from carrack.engine.build import giturl, order
 from carrack.engine.build.layouts import parse as parse_layout
 from carrack.engine.build.progress import Vertex
-from carrack.engine.build.request import Elsewhere, Files
+from carrack.engine.build.request import Elsewhere, Files, Once
 from carrack.errors import InvalidArgument, NotFound, NotSupported, redacted, words
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ class Inputs:
         if kind == "docker-image":
             return rest.removeprefix("//")
         if kind == "local":
-            return lambda: self._named(name, self._folder(name, rest))
+            return Once(name, lambda: self._folder(name, rest))
         if kind in ("http", "https") or giturl.is_git(text):
-            return lambda: self._named(name, self._fetched(name, text))
+            return Once(name, lambda: self._fetched(name, text))
         if kind == "oci-layout" and self.builder.layouts is not None:
             return self._layout(self.builder.layouts, text)
         raise NotSupported(f"the build context {name}={text} is not supported by this version of Carrack")
@@ -97,9 +97,6 @@ class Inputs:
         folder, digest = parse_layout(text)
         store = SessionStore(self.session, f"oci:{folder}")
         return Elsewhere(lambda platform: layouts.open(store, folder, digest, platform, self.held))
-
-    async def _named(self, name: str, tree: Awaitable[Tree]) -> Files:
-        return Files(await tree, name=name)
 
     async def _folder(self, name: str, folder: str) -> Tree:
         """A folder of the client's, without what its own ``.dockerignore`` leaves out."""

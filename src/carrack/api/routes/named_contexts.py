@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from carrack.api.response import Response, json_response
 from carrack.engine.build import giturl, layouts, order
 from carrack.engine.build.caching.wanted import CacheAt
-from carrack.engine.build.request import Elsewhere, Files
+from carrack.engine.build.request import Elsewhere, Files, Once
 from carrack.errors import InvalidArgument, NotFound
 from carrack.oci import reference
 
@@ -87,8 +87,11 @@ class NamedContexts:
         if kind == "oci-layout":
             return self._layout(place, asked, held)
         if kind in ("http", "https") or place.startswith(giturl.GITHUB) or giturl.is_git(place):
-            return _Fetched(self._builder, name, place, asked, held)
+            return Once(name, lambda: self._fetched(place, asked, held))
         raise InvalidArgument(f"the build context {name}={place} is neither an image, nor an address, nor a folder")
+
+    async def _fetched(self, place: str, asked: order.Asked, held: AsyncExitStack) -> Tree:
+        return (await self._builder.fetcher.remote(place, order.given(asked), held, unpack=False)).tree
 
     def _layout(self, place: str, asked: order.Asked, held: AsyncExitStack) -> Elsewhere:
         opener, (folder, digest) = self._builder.layouts, layouts.parse(place)
@@ -108,23 +111,3 @@ def _there(files: Files) -> OpenFiles:
         return files
 
     return give
-
-
-class _Fetched:
-    """See OpenFiles: what lies elsewhere, fetched once, however many steps take files from it."""
-
-    def __init__(self, builder: Builder, name: str, place: str, asked: order.Asked, held: AsyncExitStack) -> None:
-        self._fetcher = builder.fetcher
-        self._name = name
-        self._place = place
-        self._agents = order.given(asked)
-        self._held = held
-        self._turn = asyncio.Lock()
-        self._files: Files | None = None
-
-    async def __call__(self) -> Files:
-        async with self._turn:
-            if self._files is None:
-                found = await self._fetcher.remote(self._place, self._agents, self._held, unpack=False)
-                self._files = Files(found.tree, name=self._name)
-        return self._files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -31,6 +32,22 @@ class Files:
 
 #: opens the files of a context, at most once a build; closed with the build
 OpenFiles = Callable[[], Awaitable[Files]]
+
+
+class Once:
+    """See OpenFiles: a context by its name, however many steps take files from it, and at whatever time."""
+
+    def __init__(self, name: str, fetch: Callable[[], Awaitable[Tree]]) -> None:
+        self._name = name
+        self._fetch = fetch
+        self._turn = asyncio.Lock()
+        self._files: Files | None = None
+
+    async def __call__(self) -> Files:
+        async with self._turn:
+            if self._files is None:
+                self._files = Files(await self._fetch(), name=self._name)
+        return self._files
 
 
 @dataclass(frozen=True, slots=True)
