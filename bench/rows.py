@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import application, builds, chatty, commands, copies, crowd, fleet, flows, images, networks, pulls, restart
-from bench.measure import WALL, Metric, Row, Sample
+from bench.measure import WALL, Metric, Row, Sample, nothing
 from bench.target import Target
 
 _RATE = Metric("rate", "/s", more=True)
@@ -185,7 +185,7 @@ def _copies(size: int = 1 << 30, files: int = 50_000) -> dict[str, Row]:
         ("cp-large", "one file of 1 GiB", copies.Copies("large", size=size)),
         ("cp-many", f"{files:,} files", copies.Copies("many", files=files)),
     ):
-        for way, work, after in (("in", kept.into, kept.forget_new), ("out", kept.out, kept.forget_out)):
+        for way, work, after in (("in", kept.into, nothing), ("out", kept.out, kept.forget_out)):
             found[f"{name}-{way}"] = Row(
                 f"`cp` of {title}, {way}",
                 work,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
@@ -130,9 +131,17 @@ def test_the_files_of_a_copy_are_there_for_all_targets_and_then_gone(tmp_path: P
     kept.into(peers[0])
     place = Path(told.read_text().splitlines()[-1].split()[1])
     assert len([path for path in place.rglob("*") if path.is_file()]) == 300
+    kept.into(peers[0])
+    assert told.read_text().splitlines()[-1].split()[2].endswith(":/new2"), "nothing is removed"
+    kept.out(peers[0])
+    out = Path(told.read_text().splitlines()[-1].split()[2])
+    assert out.parent.is_dir()
+    shutil.copytree(place, out)
+    kept.forget_out(peers[0])
+    assert not out.exists()
     for peer in peers:
         kept.clean(peer)
-    assert not place.parent.exists()
+    assert not place.parent.exists() and not out.parent.exists()
 
 
 def test_a_name_is_asked_for_as_resolvers_ask(monkeypatch: pytest.MonkeyPatch) -> None:
