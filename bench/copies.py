@@ -16,8 +16,8 @@ MEMORY = Path("/dev/shm")
 class Copies:
     """The files to copy: made once below a temporary directory, removed when the last target is done with them.
 
-    Nothing is removed from a disk between two runs, and many files are copied out into memory: an ext4 without a journal
-    makes files slowly for minutes after many were removed, by whomever, and the row would be about that.
+    Nothing is removed from a disk between two runs, and many files are copied out into memory: an ext4 without a
+    journal makes files slowly for minutes after many were removed, by whomever, and the row would be about that.
     """
 
     def __init__(self, kind: str, size: int = 0, files: int = 0) -> None:

@@ -141,7 +141,8 @@ def test_the_files_of_a_copy_are_there_for_all_targets_and_then_gone(tmp_path: P
     assert not out.exists()
     for peer in peers:
         kept.clean(peer)
-    assert not place.parent.exists() and not out.parent.exists()
+    assert not place.parent.exists()
+    assert not out.parent.exists()
 
 
 def test_a_name_is_asked_for_as_resolvers_ask(monkeypatch: pytest.MonkeyPatch) -> None:
