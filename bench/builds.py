@@ -15,6 +15,7 @@ from bench.target import IMAGE, Target
 IN_ONE_DIRECTORY = 250
 SLEEP = 3.0
 _PEERS = ("dockerd", "classic", "podman")
+_BUILDX = ("dockerd", "docker")
 _Goals = dict[tuple[str, str, str], float]
 
 SIX = f"""FROM {IMAGE}
@@ -102,7 +103,8 @@ class Project:
     def _build(self, target: Target, *words: str) -> None:
         assert self._folder is not None, "prepare comes first"
         place = f"{self._place.podman}/{self._folder.name}" if target.key == "podman" else str(self._folder)
-        target.run("build", *words, "-t", self._name(target), place)
+        verb = ("buildx", "build") if target.key in _BUILDX else ("build",)
+        target.run(*verb, *words, "-t", self._name(target), place)
 
     def _name(self, target: Target) -> str:
         return f"{target.prefix}-built-{target.key}"
@@ -122,7 +124,7 @@ class Project:
 
 
 def rows(place: Place) -> dict[str, Row]:
-    """The rows of builds; `docker build` is buildx where the command has it, and "classic" is without."""
+    """The rows of builds: `docker buildx build` (`docker build` would start buildx once more), "classic" without it."""
     all_of_them = (*_PEERS, "docker", "carrack")
 
     def best(goal: float, metric: str = "wall") -> _Goals:
