@@ -63,7 +63,9 @@ def test_every_dependency_has_an_upper_bound() -> None:
 def test_files_beside_the_code_are_packaged() -> None:
     globs = PROJECT["tool"]["setuptools"]["package-data"]["carrack"]
     top = ROOT / "src" / "carrack"
-    others = [path for path in top.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    others = [
+        path for path in top.rglob("*") if path.is_file() and path.suffix != ".py" and path.parent.name != "__pycache__"
+    ]
     assert others
     names = [str(path.relative_to(top)) for path in others]
     assert [name for name in names if not any(fnmatch.fnmatch("x/" + name, "x/" + g) for g in globs)] == []

@@ -27,24 +27,28 @@ def test_finds_its_package_without_site() -> None:
     assert __version__ in done.stdout
 
 
-def test_finds_its_package_where_it_is_installed(tmp_path: Path) -> None:
-    """A program whose interpreter has no .pth file beside it: the package lies in site-packages itself."""
+def installed(tmp_path: Path) -> str:
+    """An interpreter that has no .pth file beside it: the package lies in site-packages itself."""
     place = tmp_path / "lib" / "python{}.{}".format(*sys.version_info[:2]) / "site-packages"
     place.mkdir(parents=True)
     (place / "carrack").symlink_to(LAUNCHER.parents[1] / "src" / "carrack")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
-    command = [str(tmp_path / "bin" / "python"), "-IS", str(LAUNCHER), "--version"]
+    return str(tmp_path / "bin" / "python")
+
+
+def test_finds_its_package_where_it_is_installed(tmp_path: Path) -> None:
+    command = [installed(tmp_path), "-IS", str(LAUNCHER), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert __version__ in done.stdout
 
 
-def test_loads_neither_os_nor_site() -> None:
+def test_loads_neither_os_nor_site(tmp_path: Path) -> None:
     code = "import sys; sys.argv = ['carrack', 'exec', '--help']\nimport posix; end = posix._exit\n"
     code += "posix._exit = lambda code: end(3 if {'os', 'site'} & set(sys.modules) else code)\n"
     code += f"exec(compile(open({str(LAUNCHER)!r}).read(), 'carrack', 'exec'))"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([installed(tmp_path), "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
