@@ -28,10 +28,10 @@ def outcome(saved: bytes, base: bytes) -> Document:
     with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
         manifest = json.loads(_read(archive, "manifest.json"))[0]
         config = json.loads(_read(archive, manifest["Config"]))
-        layers = [_layer(_read(archive, name)) for name in manifest["Layers"]]
-    below = _merge([_layer(base)])
-    files = _merge(layers)
-    skipped = 1 if layers and layers[0] == _layer(base) else 0
+        layers = [layer(_read(archive, name)) for name in manifest["Layers"]]
+    below = merge([layer(base)])
+    files = merge(layers)
+    skipped = 1 if layers and layers[0] == layer(base) else 0
     run = config.get("config") or {}
     return {
         "files": {
@@ -58,7 +58,8 @@ def _read(archive: tarfile.TarFile, name: str) -> bytes:
 Entries = list[tuple[str, Document]]
 
 
-def _layer(data: bytes) -> Entries:
+def layer(data: bytes) -> Entries:
+    """What is in the tar of a layer, in its order."""
     found: Entries = []
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for member in tar:
@@ -95,7 +96,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     return f"{len(data)} bytes, sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _merge(layers: list[Entries]) -> dict[str, Document]:
+def merge(layers: list[Entries]) -> dict[str, Document]:
     """What is seen when the layers lie on each other. A file of several names knows the others ("names")."""
     files: dict[str, Document] = {}
     for layer in layers:

@@ -120,8 +120,10 @@ class NoFetcher:
         held: Any,
         *,
         moved: Callable[[str, int, int], None] = lambda *_: None,
+        said: Callable[[bytes], None] = lambda _: None,
         **more: Any,
     ) -> Remote:
+        said(b"")
         self.asked.append((source, more))
         moved(source, 1, 1)
         if source not in self._elsewhere:
@@ -133,7 +135,7 @@ class NoFetcher:
         return self._elsewhere[data.decode()]
 
     @asynccontextmanager
-    async def open(self, step: CopyStep, request: Request, moved: Any) -> AsyncIterator[dict[str, Fetched]]:
+    async def open(self, step: CopyStep, request: Request, moved: Any, said: Any) -> AsyncIterator[dict[str, Fetched]]:
         yield {}
 
     @asynccontextmanager

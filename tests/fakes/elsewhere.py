@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,11 +43,13 @@ def web(files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 class Repository:
-    """A repository with a work tree at ``place``."""
+    """A repository with a work tree at ``place``; ``when``: the time of all commits, for these to have always the same
+    names."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, when: str = "") -> None:
         self.place = place
-        self._env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(place.parent)}
+        dates = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when} if when else {}
+        self._env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(place.parent), **dates}
         place.mkdir(parents=True)
         self.git("init", "-q", "-b", "main")
 
@@ -69,8 +71,9 @@ class Repository:
 
 
 @contextmanager
-def git_daemon(folder: Path) -> Iterator[str]:
-    """Serve the repositories in a folder; yields the address before their names."""
+def git_daemon(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
+    """Serve the repositories in a folder; yields the address before their names. ``enter``: words of a command that
+    leads to where it is to be served."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     folder.mkdir(exist_ok=True)
@@ -79,12 +82,15 @@ def git_daemon(folder: Path) -> Iterator[str]:
         port = sock.getsockname()[1]
     words = ["--listen=127.0.0.1", f"--port={port}", f"--base-path={folder}", "--reuseaddr", "--export-all"]
     env = {**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-    daemon = subprocess.Popen(["git", "daemon", *words], env=env, stderr=subprocess.DEVNULL, start_new_session=True)
+    daemon = subprocess.Popen(
+        [*enter, "git", "daemon", *words], env=env, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    asks = [*enter, "git", "ls-remote", f"git://127.0.0.1:{port}/"]
     try:
         for _ in range(100):
-            with socket.socket() as sock:
-                if sock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+            asked = subprocess.run(asks, env={**env, "LC_ALL": "C"}, capture_output=True, text=True, check=False)
+            if "unable to connect" not in asked.stderr:
+                break
             time.sleep(0.05)
         yield f"git://127.0.0.1:{port}"
     finally:

@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from carrack.api.buildkit import filesync
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.contents import SessionStore
+from carrack.api.buildkit.pointing import reading
 from carrack.dockerfile import ignore
 from carrack.engine.build import giturl, order
 from carrack.engine.build.layouts import parse as parse_layout
-from carrack.engine.build.progress import Vertex
+from carrack.engine.build.progress import STDOUT, Vertex
 from carrack.engine.build.request import Elsewhere, Files, Once
 from carrack.errors import InvalidArgument, NotFound, NotSupported, redacted, words
 
@@ -57,14 +59,17 @@ class Inputs:
         """The Dockerfile. A context from elsewhere has its own, and leaves out nothing, unless the client gives one."""
         name = self.wanted.filename
         if self.wanted.remote and not self.wanted.dockerfile_here:
-            remote = await self._elsewhere()
+            if _is_git(self.wanted.remote):
+                giturl.parse(self.wanted.remote)
+            with reading():
+                remote = await self._elsewhere()
             tree, name = remote.tree, remote.dockerfile or name
         else:
             names = [name, f"{name}.dockerignore", _IGNORE]
             names += [name.lower()] if name == order.DOCKERFILE else []
             tree = await self._client(self.wanted.dockerfile_key, "load build definition", names)
             self.patterns = [] if self.wanted.remote else _ignored(tree, name)
-        source = order.read(tree, name)
+        source = _definition(tree, name)
         self.watching.reads(name, source)
         return source
 
@@ -105,22 +110,25 @@ class Inputs:
 
     async def _fetched(self, name: str, text: str) -> Tree:
         vertex = Vertex.make(self.session.id, f"[context {name}] {redacted(text)}")
-        remote = self.builder.fetcher.remote(text, self.agents, self.held, unpack=False, moved=self._moved(vertex))
-        return (await self._told(vertex, remote)).tree
+        return (await self._told(vertex, self._from(vertex, text, unpack=False))).tree
 
     async def _elsewhere(self) -> Remote:
         if self._remote is None:
-            source, fetcher = self.wanted.remote, self.builder.fetcher
-            git = source.startswith(giturl.GITHUB) or giturl.is_git(source)
-            title = f"load git source {redacted(source)}" if git else "load remote build context"
+            source = self.wanted.remote
+            title = f"load git source {redacted(source)}" if _is_git(source) else "load remote build context"
             vertex = Vertex.make(self.session.id, f"[internal] {title}")
             if urlsplit(source).hostname == SENT:
-                remote = fetcher.sent(self._pulled(), self.held)
+                remote = self.builder.fetcher.sent(self._pulled(), self.held)
             else:
-                keep, moved = order.git_dir_kept(self.wanted.arguments), self._moved(vertex)
-                remote = fetcher.remote(source, self.agents, self.held, keep_git_dir=keep, moved=moved)
+                keep = order.git_dir_kept(self.wanted.arguments)
+                remote = self._from(vertex, source, keep_git_dir=keep)
             self._remote = await self._told(vertex, remote)
         return self._remote
+
+    async def _from(self, vertex: Vertex, source: str, **how: bool) -> Remote:
+        fetcher, moved = self.builder.fetcher, self._moved(vertex)
+        said = partial(self.watching.log, vertex, STDOUT)
+        return await fetcher.remote(source, self.agents, self.held, moved=moved, said=said, **how)
 
     async def _pulled(self) -> AsyncIterator[bytes]:
         metadata = [("urlpath", urlsplit(self.wanted.remote).path), ("urlhost", SENT)]
@@ -152,6 +160,17 @@ class Inputs:
             raise
         self.watching.ended(vertex)
         return found
+
+
+def _is_git(source: str) -> bool:
+    return source.startswith(giturl.GITHUB) or giturl.is_git(source)
+
+
+def _definition(tree: Tree, name: str) -> bytes:
+    try:
+        return order.read(tree, name)
+    except NotFound as error:
+        raise NotFound(f"failed to read dockerfile: open {name}: no such file or directory") from error
 
 
 def _ignored(tree: Tree, filename: str) -> list[str]:

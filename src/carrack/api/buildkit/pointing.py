@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from carrack.errors import CarrackError, words
+from carrack.engine.build.checkout import Unresolved
+from carrack.errors import CarrackError, InvalidArgument, words
 from carrack.http.grpc import Refused
 
 if TYPE_CHECKING:
@@ -29,9 +30,25 @@ def pointed(recording: Recording) -> Iterator[None]:
         yield
     except (CarrackError, OSError) as error:
         culprit = recording.culprit(error)
+        error = _unresolved(error)
         if culprit is None:
-            raise
+            raise error
         raise Refused(words(error), [_detail(culprit)]) from error
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Failures within are those of getting the Dockerfile, in BuildKit's words."""
+    try:
+        yield
+    except CarrackError as error:
+        kind = InvalidArgument if isinstance(error, Unresolved) else type(error)
+        raise kind(f"failed to read dockerfile: {_unresolved(error)}") from error
+
+
+def _unresolved(error: CarrackError | OSError) -> CarrackError | OSError:
+    """What a source means is told apart from what is in it."""
+    return InvalidArgument(f"failed to load cache key: {error}") if isinstance(error, Unresolved) else error
 
 
 def _detail(culprit: Culprit) -> Message:

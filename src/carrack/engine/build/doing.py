@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from carrack.engine.build.copying import Fetched, Gathered
     from carrack.engine.build.fetching import Remote
-    from carrack.engine.build.progress import Progress, Vertex
+    from carrack.engine.build.progress import Progress, Said, Vertex
     from carrack.engine.build.request import Agents, Request
     from carrack.engine.build.solve import FilesOf, Prepared
 
@@ -43,9 +43,10 @@ class Fetcher(Protocol):
     """What ADD and contexts get from elsewhere: see :mod:`carrack.engine.build.fetching`."""
 
     def open(
-        self, step: CopyStep, request: Request, moved: Callable[[str, int, int], None]
+        self, step: CopyStep, request: Request, moved: Callable[[str, int, int], None], said: Said
     ) -> AbstractAsyncContextManager[dict[str, Fetched]]:
-        """By source, what URLs and git repositories among the sources gave; empty when there are none."""
+        """By source, what URLs and git repositories among the sources gave; empty when there are none.
+        ``said`` is given what git says."""
         ...
 
     def archives(self, gathered: Gathered, extract: bool | None) -> AbstractAsyncContextManager[None]:
@@ -61,9 +62,11 @@ class Fetcher(Protocol):
         unpack: bool = True,
         keep_git_dir: bool = False,
         moved: Callable[[str, int, int], None] = lambda *_: None,
+        said: Said = lambda _: None,
     ) -> Remote:
         """A context that lies elsewhere, until ``held`` ends: a repository, or what a URL gives; with ``unpack`` that
-        is an archive or a Dockerfile, else any file. Raises InvalidArgument, Unavailable."""
+        is an archive or a Dockerfile, else any file. ``said`` is given what git says. Raises InvalidArgument,
+        Unavailable."""
         ...
 
     async def sent(self, pieces: AsyncIterator[bytes], held: AsyncExitStack) -> Remote:
@@ -89,17 +92,18 @@ class Doer:
         """Let go of all that the steps have opened."""
         await self._open.aclose()
 
-    async def prepare(self, step: Step, below: Result, files: FilesOf) -> Prepared:
+    async def prepare(self, step: Step, below: Result, files: FilesOf, said: Said = lambda _: None) -> Prepared:
         """See Doer of solve."""
         if isinstance(step, RunStep):
             self._check(step)
             return _Run(self, step, await self._mounter.digests(step, files), below, files)
         if isinstance(step, WorkdirStep):
             return _Workdir(self, step)
-        return await self._copy(step, files)
+        return await self._copy(step, files, said)
 
-    async def _copy(self, step: CopyStep, files: FilesOf) -> Prepared:
-        fetched = await self._open.enter_async_context(self._fetcher.open(step, self._request, lambda *_: None))
+    async def _copy(self, step: CopyStep, files: FilesOf, said: Said) -> Prepared:
+        opened = self._fetcher.open(step, self._request, lambda *_: None, said)
+        fetched = await self._open.enter_async_context(opened)
         self.fetched |= {source: found.digest for source, found in fetched.items()}
         local = [source for source in step.sources if source not in fetched]
         tree = await self._tree(step.origin, files) if len(local) > len(step.inline) else None

@@ -39,6 +39,7 @@ from carrack.storage.trees.tarred import TarTree, receive
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from carrack.engine.build.progress import Said
     from carrack.engine.build.request import Agents, Request
     from carrack.engine.build.steps import CopyStep
     from carrack.storage.content import ContentStore, Ingest
@@ -74,13 +75,15 @@ class Fetches:
         self._checkouts.sweep()
 
     @asynccontextmanager
-    async def open(self, step: CopyStep, request: Request, moved: Moved) -> AsyncIterator[dict[str, Fetched]]:
+    async def open(
+        self, step: CopyStep, request: Request, moved: Moved, said: Said
+    ) -> AsyncIterator[dict[str, Fetched]]:
         """See Fetcher."""
         found: dict[str, Fetched] = {}
         async with AsyncExitStack() as held:
             for source in step.sources if step.remote else ():
                 if giturl.is_git(source):
-                    found[source] = await self._repository(source, step, request.agents, held)
+                    found[source] = await self._repository(source, step, request.agents, held, said)
                 elif source.startswith(("http://", "https://")):
                     found[source] = Fetched(await self._file(source, moved, held, step.checksum))
             if step.checksum and not found:
@@ -124,11 +127,12 @@ class Fetches:
         unpack: bool = True,
         keep_git_dir: bool = False,
         moved: Moved = lambda *_: None,
+        said: Said = lambda _: None,
     ) -> Remote:
         """See Fetcher."""
         if source.startswith(giturl.GITHUB) or giturl.is_git(source):
             wanted = giturl.parse(source)
-            tree, _ = await self._checkouts.open(wanted, wanted.keep or keep_git_dir, agents, held)
+            tree, _ = await self._checkouts.open(wanted, bool(wanted.keep) or keep_git_dir, agents, held, said)
             return Remote(tree)
         if not source.startswith(("http://", "https://")):
             raise InvalidArgument(f"{source}: neither a URL (http, https) nor a git repository")
@@ -191,11 +195,14 @@ class Fetches:
             entry.mtime = _moment(answer.headers.get("Last-Modified"))
             return entry, digest
 
-    async def _repository(self, source: str, step: CopyStep, agents: Agents, held: AsyncExitStack) -> Fetched:
+    async def _repository(
+        self, source: str, step: CopyStep, agents: Agents, held: AsyncExitStack, said: Said
+    ) -> Fetched:
         wanted = giturl.parse(source)
         if step.checksum:
             wanted = replace(wanted, checksum=step.checksum.removeprefix("sha1:"))
-        tree, commit = await self._checkouts.open(wanted, wanted.keep or step.keep_git_dir, agents, held)
+        keep = bool(wanted.keep) or step.keep_git_dir
+        tree, commit = await self._checkouts.open(wanted, keep, agents, held, said)
         return Fetched(tree, whole=True, digest=f"sha1:{commit}")
 
 

@@ -16,24 +16,25 @@ from carrack.errors import InvalidArgument
 PROTOCOLS = ("https", "http", "ssh", "git")
 GITHUB = "github.com/"
 _SCP = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)[A-Za-z0-9][A-Za-z0-9.-]*:(?!/)[^\s]+")
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
-_WHOLE = 40  # characters of a commit's name
+_WHOLE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_TRUTHS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 #: by the words of a query that name what is meant, what their values begin with; and those that name a commit
-_REFS = {"ref": "", "branch": "refs/heads/", "tag": "refs/tags/"}
+_REFS = {"ref": "", "tag": "refs/tags/", "branch": "refs/heads/"}
 _COMMITS = ("commit", "checksum")
+_SWITCHES = ("submodules", "keep-git-dir")
 
 
 @dataclass(frozen=True, slots=True)
 class GitSource:
     """``url`` as git takes it; ``ref`` a branch, tag or commit, "" for the default branch; ``folder`` inside it, "" for
-    the top; ``checksum`` the beginning of the commit that it must be, "" for any; ``keep``: with its ``.git``;
-    ``submodules``: with theirs."""
+    the top; ``checksum`` the beginning of the commit, or of the tag, that it must be, "" for any; ``keep``: whether
+    with its ``.git``, None where nothing is said; ``submodules``: with theirs."""
 
     url: str
     ref: str = ""
     folder: str = ""
     checksum: str = ""
-    keep: bool = False
+    keep: bool | None = None
     submodules: bool = True
 
     @property
@@ -52,42 +53,67 @@ def is_git(text: str) -> bool:
     return path.endswith(".git") or ("#" in text and ".git" in path)
 
 
-def shortened(ref: str) -> bool:
-    """Whether it may be the beginning of a commit's name, which servers do not know."""
-    return _COMMIT.fullmatch(ref) is not None and len(ref) < _WHOLE
+def is_commit(ref: str) -> bool:
+    """Whether it is the whole name of a commit, of sha1 or sha256; the beginning of one no server knows."""
+    return _WHOLE.fullmatch(ref) is not None
 
 
 def parse(text: str) -> GitSource:
-    """The repository that a source means; that of a context may begin with ``github.com/``. Raises InvalidArgument."""
+    """The repository that a source means; that of a context may begin with ``github.com/``. Raises InvalidArgument, in
+    BuildKit's words."""
     if text.startswith(GITHUB):
         text = f"https://{text}"
     address, _, fragment = text.partition("#")
     address, _, query = address.partition("?")
     ref, _, folder = fragment.partition(":")
-    given = {key: values[-1] for key, values in parse_qs(query, keep_blank_values=True).items()}
-    if unknown := given.keys() - {*_REFS, *_COMMITS, "subdir", "keep-git-dir", "submodules"}:
-        raise InvalidArgument(f"{text}: unknown part of a repository's address: {', '.join(sorted(unknown))}")
-    named = [f"{prefix}{given[key].removeprefix(prefix)}" for key, prefix in _REFS.items() if given.get(key)]
-    checksums = {given[key] for key in _COMMITS if given.get(key)}
-    if len(named) > 1 or len(checksums) > 1:
-        raise InvalidArgument(f"{text}: one of {', '.join(_REFS)}, and one commit, name what is meant")
-    checksum = "".join(checksums)
-    ref = "".join(named) or ref or (checksum if given.get("commit") or len(checksum) == _WHOLE else "")
-    folder = _inside(given.get("subdir") or folder, text)
-    if ref.startswith("-") or any(char.isspace() or ord(char) < 32 for char in ref) or ".." in ref:
-        raise InvalidArgument(f"{text}: {ref!r} is no name of a branch, a tag or a commit")
-    if checksum and not _COMMIT.fullmatch(checksum):
-        raise InvalidArgument(f"{text}: the checksum {checksum!r} is no commit")
+    given = _query(query)
+    for key, prefix in _REFS.items():
+        if key in given:
+            ref = _agreed("ref", ref, f"{prefix}{given[key].removeprefix(prefix)}")
+    folder = _agreed("subdir", folder, given.get("subdir", folder))
+    checksum = given.get("commit", "")
+    checksum = _agreed("checksum", checksum, given.get("checksum", checksum))
     if not _SCP.fullmatch(address):
         parts = urlsplit(address)
         if parts.scheme not in PROTOCOLS or not parts.hostname or parts.hostname.startswith("-"):
             raise InvalidArgument(f"{text}: repositories are fetched by {', '.join(PROTOCOLS)} only")
-    keep, submodules = given.get("keep-git-dir") in ("1", "true"), given.get("submodules") not in ("0", "false")
-    return GitSource(address, ref, folder, checksum, keep, submodules)
+    keep, submodules = (_truth(key, given.get(key)) for key in reversed(_SWITCHES))
+    ref = ref or (checksum if is_commit(checksum) else "")
+    return GitSource(address, ref, _inside(folder, text), checksum, keep, submodules is not False)
+
+
+def _query(query: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, values in parse_qs(query, keep_blank_values=True).items():
+        if len(values) > 1:
+            raise InvalidArgument(f'query "{key}" has multiple values')
+        if not values[0] and key not in _SWITCHES:
+            raise InvalidArgument(f'query "{key}" has no value')
+        if key not in {*_REFS, *_COMMITS, *_SWITCHES, "subdir"}:
+            raise InvalidArgument(f'unexpected query "{key}"')
+        found[key] = values[0]
+    if "tag" in found and "branch" in found:
+        raise InvalidArgument("branch conflicts with tag")
+    return found
+
+
+def _agreed(what: str, one: str, other: str) -> str:
+    if one and one != other:
+        raise InvalidArgument(f'{what} conflicts: "{one}" vs "{other}"')
+    return other
+
+
+def _truth(key: str, value: str | None) -> bool | None:
+    """What a switch says; one without a value says yes."""
+    if value is None or not value:
+        return None if value is None else True
+    if value.lower() not in _TRUTHS:
+        raise InvalidArgument(f'invalid {key} value: "{value}"')
+    return _TRUTHS[value.lower()]
 
 
 def _inside(folder: str, text: str) -> str:
-    clean = posixpath.normpath("/" + folder).lstrip("/")
-    if folder and (".." in folder.split("/") or clean == ".git" or clean.startswith(".git/")):
+    clean = posixpath.normpath(folder.lstrip("/"))
+    if clean == ".." or clean.startswith("../"):
         raise InvalidArgument(f"{text}: the folder {folder!r} is not in the repository")
     return "" if clean == "." else clean

@@ -6,6 +6,7 @@ A vertex is a step, or the loading of something a step needs. Everything is told
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from carrack.dockerfile.problem import Place
 
 STDOUT, STDERR = 1, 2
+#: who is given what a program says while it goes on, piece by piece
+Said = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from carrack.engine.build.checking import Known
 from carrack.engine.build.failing import BuildFailed
 from carrack.engine.build.holding import Holding
 from carrack.engine.build.outlining import Outlines
-from carrack.engine.build.progress import Vertex
+from carrack.engine.build.progress import STDOUT, Vertex
 from carrack.engine.build.request import Elsewhere
 from carrack.engine.build.results import Result
 from carrack.engine.build.scope import Scope, global_scope
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from carrack.engine.build.caching.graph import Node
     from carrack.engine.build.caching.service import Caches
     from carrack.engine.build.copying import Gathered
-    from carrack.engine.build.progress import Progress
+    from carrack.engine.build.progress import Progress, Said
     from carrack.engine.build.request import Files, Request
     from carrack.engine.build.working import Tools
     from carrack.oci.platform import Platform
@@ -57,8 +57,8 @@ class Bases(Known, Protocol):
 class Doer(Protocol):
     """Who does a single step that was not remembered: see :mod:`carrack.engine.build.doing`."""
 
-    async def prepare(self, step: Step, below: Result, files: FilesOf) -> Prepared:
-        """Find out what the step takes, without doing it."""
+    async def prepare(self, step: Step, below: Result, files: FilesOf, said: Said = ...) -> Prepared:
+        """Find out what the step takes, without doing it. ``said`` is given what a fetch says."""
         ...
 
 
@@ -266,7 +266,7 @@ class Solver:
         self._progress.started(vertex)
         try:
             files, node = partial(self._files, index), None
-            prepared = await self._doer.prepare(step, below, files)
+            prepared = await self._doer.prepare(step, below, files, partial(self._progress.log, vertex, STDOUT))
             document = keys.inputs(step, base_of(below.layers), prepared.files, str(below.platform))
             note = Note(
                 keys.key(document), below.layers, document, f"[{stage.name}] {command.text}",

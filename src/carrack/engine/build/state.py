@@ -14,11 +14,12 @@ from carrack.dockerfile import commands as c
 from carrack.dockerfile import expansion, ports
 from carrack.dockerfile.mounts import Mount
 from carrack.dockerfile.words import Lexer
-from carrack.engine.build import told, told_classic
+from carrack.engine.build import giturl, told, told_classic
 from carrack.engine.build.scope import PROXIES, Scope, proxies
 from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
 from carrack.engine.images import configuring
 from carrack.engine.images.configuring import shell
+from carrack.errors import InvalidArgument
 from carrack.oci.image_config import RunConfig
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -266,10 +267,15 @@ def _add(state: State, command: c.Add, scope: Scope) -> _Result:
     keep = command.keep_git_dir
     if keep is None:
         keep = scope.given.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true")
-    return _transfer(
+    after, step, told = _transfer(
         state, command, "ADD", extract=command.unpack, remote=True, checksum=command.checksum, keep_git_dir=keep,
         archives_keep_owners=scope.classic,
     )  # fmt: skip
+    assert isinstance(step, CopyStep)
+    for wanted in (giturl.parse(source) for source in step.sources if giturl.is_git(source)):
+        if command.keep_git_dir is not None and wanted.keep not in (None, command.keep_git_dir):
+            raise InvalidArgument("inconsistent keep-git-dir configuration")
+    return after, step, told
 
 
 _RULES: dict[type[c.Command], Any] = {

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +17,7 @@ from tests.fakes.building import NoAgents
 from tests.fakes.elsewhere import Repository, git_daemon
 
 from carrack.engine.build import giturl
-from carrack.engine.build.checkout import Checkouts, _identity
+from carrack.engine.build.checkout import Checkouts, Unresolved, _chosen, _Found, _identity
 from carrack.errors import InvalidArgument
 from carrack.storage.trees.base import walk
 
@@ -69,7 +70,7 @@ def test_submodules_of_this_machine_are_not_fetched(tmp_path: Path) -> None:
         outer.commit({".gitmodules": f'[submodule "m"]\n\tpath = m\n\turl = {secret.place}\n'})
         outer.git("update-index", "--add", "--cacheinfo", f"160000,{secret.git('rev-parse', 'HEAD')},m")
         outer.git("commit", "-q", "-m", "with a submodule")
-        with pytest.raises(InvalidArgument, match="git submodule failed"):
+        with pytest.raises(InvalidArgument, match="failed to update submodules"):
             checked_out(tmp_path / "room", f"{address}/outer")
     assert list((tmp_path / "room").iterdir()) == []
 
@@ -128,3 +129,49 @@ def _inside(folder: Path) -> list[str]:
 async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
     writer.close()
+
+
+def test_a_branch_goes_before_a_tag_and_a_tag_is_compared_as_both() -> None:
+    listed = "1\trefs/heads/b\n2\trefs/tags/b\n3\trefs/tags/b^{}\n"
+    assert _chosen(listed, "b", "1") == _Found("refs/heads/b", "refs/heads/b", "1")
+    assert _chosen(listed, "refs/tags/b", "3") == _Found("refs/tags/b", "refs/tags/b", "2")
+    assert _chosen("4\trefs/pull/7/head\n", "pull/7/head", "").ref == "refs/pull/7/head"
+    with pytest.raises(Unresolved, match="expected checksum to match 4, got 2 or 3"):
+        _chosen(listed, "refs/tags/b", "4")
+    with pytest.raises(Unresolved, match=r'does not contain ref b, output: "5\\trefs/heads/a/b\\n"'):
+        _chosen("5\trefs/heads/a/b\n", "b", "")
+
+
+def test_what_is_kept_has_no_passwords_and_what_git_says_is_passed_on(tmp_path: Path) -> None:
+    said: list[bytes] = []
+
+    async def run(source: str) -> tuple[str, set[str]]:
+        async with AsyncExitStack() as held:
+            checkouts = Checkouts(tmp_path / "room", {})
+            tree, commit = await checkouts.open(giturl.parse(source), True, NoAgents(), held, said.append)
+            names = {os.fsdecode(entry.path) for entry in walk(tree, b"")}
+            assert f"url = {source.partition('#')[0]}" in next((tmp_path / "room").glob("*/.git/config")).read_text()
+            return commit, names
+
+    with git_daemon(tmp_path / "repos") as address:
+        made = Repository(tmp_path / "repos" / "r")
+        commit = made.commit({"f": "1"})
+        made.git("tag", "-a", "-m", "said", "v1")
+        found, names = asyncio.run(run(f"{address}/r#v1"))
+        assert found == commit
+    assert {".git/refs/tags/v1", ".git/description", "f"} <= names
+    assert ".git/FETCH_HEAD" not in names
+    told = b"".join(said).decode()
+    assert f"{commit}\trefs/tags/v1^{{}}\n" in told
+    assert "[new tag]" in told
+
+
+def test_sha256(tmp_path: Path) -> None:
+    place = tmp_path / "repos" / "r"
+    with git_daemon(tmp_path / "repos") as address:
+        subprocess.run(["git", "init", "-q", "--object-format=sha256", str(place)], check=True)
+        (place / "f").write_text("1")
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "safe.directory=*"]
+        for words in (["add", "f"], ["commit", "-q", "-m", "first"]):
+            subprocess.run(["git", *who, *words], cwd=place, check=True)
+        assert checked_out(tmp_path / "room", f"{address}/r") == ["f"]

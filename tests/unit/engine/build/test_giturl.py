@@ -2,7 +2,7 @@
 
 import pytest
 
-from carrack.engine.build.giturl import GitSource, is_git, parse
+from carrack.engine.build.giturl import GitSource, is_commit, is_git, parse
 from carrack.errors import InvalidArgument
 
 
@@ -22,6 +22,10 @@ from carrack.errors import InvalidArgument
         (f"https://h/b.git?commit={'a' * 40}", GitSource("https://h/b.git", "a" * 40, "", "a" * 40)),
         (f"https://h/b.git?checksum={'a' * 40}&branch=b", GitSource("https://h/b.git", "refs/heads/b", "", "a" * 40)),
         ("https://h/b.git?checksum=abcdef1", GitSource("https://h/b.git", "", "", "abcdef1")),
+        (f"https://h/b.git?checksum={'a' * 8}&commit={'a' * 8}", GitSource("https://h/b.git", "", "", "a" * 8)),
+        ("https://h/b.git?keep-git-dir&submodules=", GitSource("https://h/b.git", keep=True)),
+        ("https://h/b.git?keep-git-dir=F", GitSource("https://h/b.git", keep=False)),
+        ("https://h/b.git?subdir=a/../b#:a/../b", GitSource("https://h/b.git", "", "b")),
         ("git://h/b", GitSource("git://h/b")),
     ],
 )  # fmt: skip
@@ -43,15 +47,41 @@ def test_what_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "https://h/b.git#--upload-pack=x", "https://h/b.git#a..b", "https://h/b.git#:../x", "https://h/b.git#:.git/hooks",
-        "https://h/b.git?subdir=a/../../b", "https://h/b.git?what=1", "https://h/b.git?checksum=zz", "ssh://-oProxy/b.git",
-        "ext::sh -c x", "file:///etc/b.git", "https://h/b.git#a b", "https://h/b.git?tag=a&branch=b",
-        "https://h/b.git?commit=abcdef1&checksum=abcdef2", "https://h/b.git?commit=-x",
+        "https://h/b.git#:../x", "https://h/b.git?subdir=a/../../b", "https://h/b.git#:/..", "ssh://-oProxy/b.git",
+        "ext::sh -c x", "file:///etc/b.git",
     ],
 )  # fmt: skip
 def test_cve_2026_33748_nothing_is_an_option_or_leads_out(text: str) -> None:
     with pytest.raises(InvalidArgument):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("what=1", 'unexpected query "what"'),
+        ("ref=", 'query "ref" has no value'),
+        ("ref=a&ref=b", 'query "ref" has multiple values'),
+        ("ref=a&tag=b", 'ref conflicts: "a" vs "refs/tags/b"'),
+        ("tag=a&branch=b", "branch conflicts with tag"),
+        ("branch=a#b", 'ref conflicts: "b" vs "refs/heads/a"'),
+        ("subdir=a#:b", 'subdir conflicts: "b" vs "a"'),
+        ("commit=abcdef1&checksum=abcdef2", 'checksum conflicts: "abcdef1" vs "abcdef2"'),
+        ("keep-git-dir=yes", 'invalid keep-git-dir value: "yes"'),
+        ("submodules=2", 'invalid submodules value: "2"'),
+    ],
+)
+def test_a_query_that_contradicts_itself(query: str, expected: str) -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        parse(f"https://h/b.git?{query}")
+    assert str(raised.value) == expected
+
+
+def test_commits() -> None:
+    assert is_commit("a" * 40)
+    assert is_commit("1" * 64)
+    assert not is_commit("a" * 39)
+    assert not is_commit("g" * 40)
 
 
 def test_a_name_at_github() -> None:
