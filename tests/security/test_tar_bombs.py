@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zstandard
 from tests.suites.namespace import private_mounts
-from tests.suites.tarballs import END, file, header
+from tests.suites.tarballs import END, file, header, pax, symlink
 
 from carrack.errors import InvalidArgument
 from carrack.linux.syscalls import LINUX
@@ -81,6 +81,37 @@ def test_extension_records_without_end_are_refused() -> None:
     for kind in (b"x", b"g", b"L", b"K"):
         with pytest.raises(TarError, match="limit"):
             list(TarReader(io.BytesIO(header(b"x", kind, 1 << 40) + bytes(4096))))
+
+
+def test_records_of_one_member_in_many_headers_are_refused() -> None:
+    headers = b"".join(pax({b"SCHILY.xattr.user.%d" % number: bytes(60_000)}) for number in range(20))
+    with pytest.raises(TarError, match="one member"):
+        list(TarReader(io.BytesIO(headers + file(b"a") + END)))
+
+
+def test_global_records_are_not_looked_at_with_each_member() -> None:
+    """A megabyte of them, and two million members: hours."""
+    many = {b"%x" % number: b"1" for number in range(50_000)}
+    reader = TarReader(io.BytesIO(pax(many, b"g") + file(b"a") + END))
+    assert [entry.path for entry in reader] == [b"a"]
+    assert not reader._scanner._global
+    many = {b"SCHILY.xattr.user.%d" % number: b"1" for number in range(100)}
+    with pytest.raises(TarError, match="global"):
+        list(TarReader(io.BytesIO(pax(many, b"g") + file(b"a") + END)))
+
+
+def test_names_and_attributes_that_fill_the_memory_are_refused() -> None:
+    limits = TarLimits(kept=100_000, sparse=True)
+    attributes = pax({b"SCHILY.xattr.user.a": bytes(60_000)}) + file(b"a")
+    links = pax({b"linkpath": b"x" * 4000}) + symlink(b"a", b"x")
+    count = 400
+    numbers = b"".join(b"%d,1," % (2 * number) for number in range(count))[:-1]
+    records = {b"GNU.sparse.map": numbers, b"GNU.sparse.size": b"%d" % (2 * count), b"GNU.sparse.major": b"0"}
+    holes = pax(records | {b"GNU.sparse.minor": b"1"}) + file(b"a", bytes(count))
+    for member in (attributes, links, holes):
+        assert len(list(TarReader(io.BytesIO(member + END), limits))) == 1
+        with pytest.raises(TarError, match="of all members"):
+            list(TarReader(io.BytesIO(member * 30 + END), limits))
 
 
 @pytest.mark.root

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from carrack.storage import tarheader
 from carrack.storage.tarheader import BLOCK, EXTENSIONS, REGULAR, SPARSE, TarEntry, TarError
+from carrack.storage.tarsparse import PREFIX as SPARSE_PREFIX
 from carrack.storage.tarsparse import SparseMap, is_sparse
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ __all__ = ["LAYER", "ByteSource", "TarEntry", "TarError", "TarLimits", "TarReade
 
 _BUFFER = 256 * 1024
 _ZEROS = bytes(BLOCK)
+_GLOBALS = 64  # global PAX records that say something: each of them is looked at again with each member
+_SAYING = frozenset((b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"))
+_ATTRIBUTE, _STRETCH = 64, 128  # bytes of memory that each costs beside its own
 
 
 class ByteSource(Protocol):
@@ -34,12 +38,14 @@ class ByteSource(Protocol):
 class TarLimits:
     """How much of a foreign archive is believed. ``extension``: bytes of one PAX or long-name record, and of all
     global PAX records together; ``path``: bytes of a path or link; ``entries``: members; ``size``: bytes in all, and of
-    a file with its holes. ``sparse``: whether members with holes are read; who reads them looks at their ``sparse``."""
+    a file with its holes; ``kept``: bytes of names, links, attributes and holes of all members, which most readers keep
+    in memory. ``sparse``: whether members with holes are read; who reads them looks at their ``sparse``."""
 
     entries: int = 2_000_000
     extension: int = 1 << 20
     path: int = 4096
     size: int = 1 << 40
+    kept: int = 512 << 20
     sparse: bool = False
 
 
@@ -60,7 +66,7 @@ class TarScanner:
         self._extension: TarEntry | None = None
         self._sparse: tuple[TarEntry, SparseMap] | None = None  # a member whose map is not complete
         self._global: dict[bytes, bytes] = {}
-        self._global_size = 0
+        self._global_size = self._local_size = self._kept = 0
         self._local: dict[bytes, bytes] = {}
         self._zero_blocks = 0
 
@@ -181,12 +187,18 @@ class TarScanner:
         elif kind == b"K":
             self._local.setdefault(b"linkpath", payload.partition(b"\0")[0])
         elif kind == b"x":
+            self._local_size += len(payload)
+            if self._local_size > self._limits.extension:
+                raise TarError(f"PAX records of one member over the limit of {self._limits.extension} bytes")
             self._local.update(tarheader.parse_pax(payload))
         else:
             self._global_size += len(payload)
             if self._global_size > self._limits.extension:
                 raise TarError(f"global PAX records over the limit of {self._limits.extension} bytes")
-            self._global.update(tarheader.parse_pax(payload))
+            records = tarheader.parse_pax(payload)
+            self._global.update((key, value) for key, value in records.items() if _says_something(key))
+            if len(self._global) > _GLOBALS:
+                raise TarError(f"more than {_GLOBALS} global PAX records")
 
     def _member(self, entry: TarEntry, block: bytes) -> TarEntry | None:
         self._entries += 1
@@ -198,7 +210,7 @@ class TarScanner:
         if self._local or self._global:
             records = self._global | self._local
             tarheader.apply_pax(entry, records)
-            self._local = {}
+            self._local, self._local_size = {}, 0
             if is_sparse(records):
                 found = SparseMap.of_records(entry.path, records)
                 entry.path = found.path
@@ -231,10 +243,25 @@ class TarScanner:
 
     def _begin(self, entry: TarEntry) -> TarEntry:
         """A member's data comes next."""
+        self._kept += _kept(entry)
+        if self._kept > self._limits.kept:
+            raise TarError(f"names and attributes of all members are over the limit of {self._limits.kept} bytes")
         entry.offset = self._offset
         self._data = entry.size
         self._padding = -entry.size % BLOCK
         return entry
+
+
+def _says_something(key: bytes) -> bool:
+    return key in _SAYING or key.startswith((tarheader.XATTR_PREFIX, SPARSE_PREFIX))
+
+
+def _kept(entry: TarEntry) -> int:
+    """Bytes of memory that a member costs who keeps it, beside those that every member does."""
+    size = len(entry.path) + len(entry.link)
+    if entry.xattrs:
+        size += sum(len(name) + len(value) + _ATTRIBUTE for name, value in entry.xattrs.items())
+    return size if entry.sparse is None else size + _STRETCH * len(entry.sparse.stretches)
 
 
 class TarReader:

@@ -36,7 +36,8 @@ _KINDS: Final = {bytes([code]): bytes([code]) for code in b"0123456"} | {b"\0": 
 EXTENSIONS: Final = frozenset((b"x", b"g", b"L", b"K"))
 
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
-_XATTR_PREFIX = b"SCHILY.xattr."
+#: of the keywords of PAX records that are extended attributes
+XATTR_PREFIX: Final = b"SCHILY.xattr."
 _ADLER = 65521
 _MAX_ID = 0xFFFFFFFE  # 0xFFFFFFFF means "leave as it is" to chown(2)
 _MAX_MAJOR, _MAX_MINOR = 0xFFF, 0xFFFFF
@@ -137,8 +138,8 @@ def apply_pax(entry: TarEntry, records: Mapping[bytes, bytes]) -> None:
     Those of sparse files (tarsparse) are passed over.
     """
     for key, value in records.items():
-        if key.startswith(_XATTR_PREFIX):
-            _add_xattr(entry, key[len(_XATTR_PREFIX) :], value)
+        if key.startswith(XATTR_PREFIX):
+            _add_xattr(entry, key[len(XATTR_PREFIX) :], value)
         elif not value:
             continue
         elif key == b"path":

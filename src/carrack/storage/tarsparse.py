@@ -14,7 +14,8 @@ from carrack.storage.tarheader import BLOCK, TarError, number
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_PREFIX: Final = b"GNU.sparse."
+#: of the keywords of PAX records that are of sparse files
+PREFIX: Final = b"GNU.sparse."
 _OLD_MAP, _OLD_MORE, _OLD_SIZE = slice(386, 482), 482, slice(483, 495)
 _NEXT_MAP, _NEXT_MORE = slice(0, 504), 504
 _EARLY: Final = ((None, None), (b"0", b"0"), (b"0", b"1"))  # other versions are not sparse to every reader
@@ -52,14 +53,14 @@ class SparseMap:
     @classmethod
     def of_records(cls, path: bytes, records: Mapping[bytes, bytes]) -> SparseMap:
         """Of PAX records, some of which are of sparse files."""
-        made = cls(records.get(_PREFIX + b"name", path))
-        version = records.get(_PREFIX + b"major"), records.get(_PREFIX + b"minor")
+        made = cls(records.get(PREFIX + b"name", path))
+        version = records.get(PREFIX + b"major"), records.get(PREFIX + b"minor")
         if version == (b"1", b"0"):
-            made._size = made._decimal(records.get(_PREFIX + b"realsize", b""))
+            made._size = made._decimal(records.get(PREFIX + b"realsize", b""))
             made.wanted = made.inside = True
-        elif _PREFIX + b"map" in records and version in _EARLY:
-            made._size = made._decimal(records.get(_PREFIX + b"size", b""))
-            made._numbers = [made._decimal(word) for word in records[_PREFIX + b"map"].split(b",")]
+        elif PREFIX + b"map" in records and version in _EARLY:
+            made._size = made._decimal(records.get(PREFIX + b"size", b""))
+            made._numbers = [made._decimal(word) for word in records[PREFIX + b"map"].split(b",")]
         else:
             raise TarError(f"{path!r} is a sparse file of an unknown form: archive it without --sparse")
         return made
@@ -119,7 +120,7 @@ class SparseMap:
 
 def is_sparse(records: Mapping[bytes, bytes]) -> bool:
     """Whether PAX records are of a sparse file."""
-    return any(key.startswith(_PREFIX) for key in records)
+    return any(key.startswith(PREFIX) for key in records)
 
 
 def _pairs(numbers: Sequence[int]) -> list[tuple[int, int]]:

@@ -5,7 +5,6 @@ What was sent is hashed file by file while it comes, so that asking whether some
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import os
 from collections.abc import Iterator
@@ -35,6 +34,8 @@ class TarTree:
 
     def finish(self) -> None:
         """All has come: the spool can be read."""
+        for names in self._names.values():
+            names.sort()  # once: kept in order, many names that come backwards would take minutes
         self._spool.finish()
 
     def find(self, path: bytes) -> TarEntry | None:
@@ -97,26 +98,32 @@ class TarTree:
 
     def _make_parents(self, path: bytes) -> None:
         """The folders that the archive does not mention: root's, 0755. What was no folder gives way to one."""
-        parent = path.rpartition(b"/")[0]
-        present = self.entries.get(parent)
-        if not path or (present is not None and present.kind == DIRECTORY):
-            return
-        self._make_parents(parent)
-        self._enter(parent)
-        self.entries[parent] = _folder(parent)
-        self._names.setdefault(parent, [])
+        missing = []
+        while path:
+            path = path.rpartition(b"/")[0]
+            present = self.entries.get(path)
+            if present is not None and present.kind == DIRECTORY:
+                break
+            missing.append(path)
+        for each in reversed(missing):
+            self._enter(each)
+            self.entries[each] = _folder(each)
+            self._names.setdefault(each, [])
 
     def _enter(self, path: bytes) -> None:
         if not path or path in self.entries:
             return
         parent, _, name = path.rpartition(b"/")
-        bisect.insort(self._names[parent], name)
+        self._names[parent].append(name)
 
     def _forget_below(self, path: bytes) -> None:
-        for name in self._names.pop(path, []):
-            below = path + b"/" + name
-            self.entries.pop(below, None)
-            self._forget_below(below)
+        todo = [path]
+        while todo:
+            above = todo.pop()
+            for name in self._names.pop(above, []):
+                below = above + b"/" + name
+                self.entries.pop(below, None)
+                todo.append(below)
 
 
 def receive(source: ByteSource, spool: Ingest, limits: TarLimits = _LIMITS) -> TarTree:

@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tests.suites.tarballs import END, file, pax
 from tests.unit.storage.trees.conftest import archive, tarred
 
 from carrack.storage.content import ContentStore
@@ -79,3 +80,16 @@ def test_closing_removes_the_spool(tmp_path: Path) -> None:
     tree.close()
     tree.close()
     assert list((tmp_path / "content" / "ingest").iterdir()) == []
+
+
+def test_folders_nested_as_deep_as_a_name_can_say(tmp_path: Path) -> None:
+    deep = b"/".join([b"a"] * 2000)
+    tree = tarred(tmp_path, pax({b"path": deep + b"/f"}) + file(b"f", b"1") + file(b"a") + END)
+    assert tree.find(deep) is None
+    assert tree.names(b"") == [b"a"]
+    tree.close()
+    tree = tarred(tmp_path, file(b"b") + file(b"c") + file(b"a") + pax({b"path": deep}) + file(b"f") + END)
+    found = tree.find(deep)
+    assert found is not None and found.kind == REGULAR
+    assert tree.names(b"") == [b"a", b"b", b"c"]
+    tree.close()
