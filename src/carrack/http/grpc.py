@@ -168,7 +168,8 @@ def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
                 raise
             status = Status.NOT_FOUND if isinstance(error, NotFound) else Status.UNKNOWN
             details = error.details if isinstance(error, Refused) else None
-            raise GRPCError(status, words(error), details) from error
+            text = words(error).encode("utf-8", "replace").decode()  # a file's name need not be text, a header's must be
+            raise GRPCError(status, text, details) from error
 
     return handler
 
@@ -228,11 +229,15 @@ class Caller:
 
     @asynccontextmanager
     async def open(self, path: str, request: Table, reply: Table, metadata: Any = None) -> AsyncIterator[Any]:
-        """A call with any number of messages both ways; it is ended when the context is left. Raises Failed."""
+        """A call with any number of messages both ways; it is ended when the context is left. Raises Failed, and
+        InvalidArgument for metadata that no header can hold."""
         from grpclib.const import Cardinality
         from grpclib.exceptions import GRPCError, StreamTerminatedError
         from h2.exceptions import ProtocolError, StreamClosedError
 
+        for key, value in metadata or ():
+            if not value or not value.isascii() or not value.isprintable():
+                raise InvalidArgument(f"{key} {value!r}: a client is asked for what is named in ASCII only")
         try:
             async with self._channel.request(
                 path, Cardinality.STREAM_STREAM, request, reply, metadata=metadata or {}

@@ -13,6 +13,8 @@ from typing import Any
 from carrack.errors import InvalidArgument
 
 DEPTH_LIMIT = 64
+VALUES_LIMIT = 100_000
+"""Values in one message, those of the messages in it too: each of two bytes may become a dict of many."""
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
@@ -61,23 +63,31 @@ def encode(message: Mapping[str, Any], fields: Table) -> bytes:
     return bytes(out)
 
 
-def decode(data: bytes | memoryview, fields: Table, depth: int = 0) -> Message:
+def decode(data: bytes | memoryview, fields: Table) -> Message:
     """The message in ``data``; lists and maps are there even when empty, other members as zeros of their kind, messages
     as None. Raises InvalidArgument."""
+    return _decode(memoryview(data), fields, 0, [VALUES_LIMIT])
+
+
+def _decode(data: memoryview, fields: Table, depth: int, left: list[int]) -> Message:
+    """``left``: how many values there may still be, everywhere in the message."""
     if depth > DEPTH_LIMIT:
         raise InvalidArgument(f"protobuf message nested deeper than {DEPTH_LIMIT}")
     message: Message = {field.name: _zero(field) for field in fields.values()}
-    for number, value in _values(memoryview(data)):
+    for number, value in _values(data):
+        left[0] -= 1
+        if left[0] < 0:
+            raise InvalidArgument(f"protobuf message with more than {VALUES_LIMIT} values")
         field = fields.get(number)
         if field is None:
             continue
         if field.keyed:
-            entry = decode(_bytes(value), _entry(field), depth + 1)
+            entry = _decode(_bytes(value), _entry(field), depth + 1, left)
             message[field.name][entry["key"]] = entry["value"]
         elif field.repeated:
-            message[field.name].append(_read(field, value, depth))
+            message[field.name].append(_read(field, value, depth, left))
         else:
-            message[field.name] = _read(field, value, depth)
+            message[field.name] = _read(field, value, depth, left)
     return message
 
 
@@ -157,7 +167,7 @@ def _bytes(value: int | memoryview) -> memoryview:
     return value
 
 
-def _read(field: Field, value: int | memoryview, depth: int) -> Any:
+def _read(field: Field, value: int | memoryview, depth: int, left: list[int]) -> Any:
     if field.kind in ("int", "bool"):
         if not isinstance(value, int):
             raise InvalidArgument(f"protobuf field {field.name} is no number")
@@ -167,5 +177,5 @@ def _read(field: Field, value: int | memoryview, depth: int) -> Any:
     data = _bytes(value)
     if field.kind == "message":
         assert field.message is not None
-        return decode(data, field.message, depth + 1)
+        return _decode(data, field.message, depth + 1, left)
     return bytes(data) if field.kind == "bytes" else bytes(data).decode("utf-8", "surrogateescape")

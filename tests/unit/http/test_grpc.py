@@ -62,6 +62,8 @@ async def _hello(call: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/srv")
     if message["text"] == "detailed":
         raise Refused("see below", [{"type_url": "t/Detail", "value": b"why"}])
+    if message["text"].startswith("named"):
+        raise InvalidArgument(message["text"])
     if message["text"] == "bad":
         raise InvalidArgument("bad thing")
     await call.send_message({"text": f"hello {message['text']} {call.metadata.get('who', '')}".strip()})
@@ -130,7 +132,7 @@ def test_refusals() -> None:
     async def act(caller: Caller) -> None:
         for text, code, said in (
             ("gone", 5, "no such thing"), ("bad", 2, "bad thing"), ("full", 2, "/srv: no space left on device"),
-            ("detailed", 2, "see below"),
+            ("detailed", 2, "see below"), ("named f\udcff\n\u00fc", 2, "named f\\?\n\u00fc"),
         ):  # fmt: skip
             with pytest.raises(Failed, match=said) as caught:
                 await caller.ask("/t.T/Hello", TEXT, {"text": text}, TEXT)

@@ -44,6 +44,14 @@ def test_damaged(data: bytes) -> None:
         decode(data, ALL)
 
 
+@pytest.mark.parametrize("value", [b"\x3a\x00", b"\xa2\x01\x00", b"\x78\x01", b"\x2a\x02\x08\x01"])
+def test_very_many_values(value: bytes) -> None:
+    """A few megabytes of them would have the event loop make dicts for half a minute."""
+    decode(value * 1000, ALL)
+    with pytest.raises(InvalidArgument, match="values"):
+        decode(value * 100_001, ALL)
+
+
 def test_depth() -> None:
     deep = table(m=(1, {}))
     deep[1] = type(deep[1])("m", "message", deep)

@@ -109,6 +109,9 @@ class Control:
 
     async def _solve(self, call: Any) -> None:
         asked = await call.recv_message()
+        before = self._builds.get(asked["Ref"])
+        if before is not None and not before.over:
+            raise InvalidArgument(f"job ID {asked['Ref']} exists")  # in BuildKit's words
         build = _Build(Recording(), session=asked["Session"], ref=asked["Ref"], allow=frozenset(asked["Entitlements"]))
         self._builds[asked["Ref"]] = build
         self._news.set()
@@ -130,7 +133,11 @@ class Control:
         finally:
             build.over = True
             build.watching.close()
-            asyncio.get_running_loop().call_later(_PATIENCE, self._builds.pop, asked["Ref"], None)
+            asyncio.get_running_loop().call_later(_PATIENCE, self._forget, build)
+
+    def _forget(self, build: _Build) -> None:
+        if self._builds.get(build.ref) is build:
+            del self._builds[build.ref]
 
     def _on_record(
         self, asked: dict[str, Any], exports: list[dict[str, Any]], build: _Build

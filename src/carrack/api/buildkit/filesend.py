@@ -105,5 +105,5 @@ def _stat(entry: TarEntry, newest: int | None) -> dict[str, Any]:
         "linkname": entry.link.decode("utf-8", "surrogateescape"),
         "devmajor": entry.major,
         "devminor": entry.minor,
-        "xattrs": {name.decode(): value for name, value in (entry.xattrs or {}).items()},
+        "xattrs": {name.decode("utf-8", "surrogateescape"): value for name, value in (entry.xattrs or {}).items()},
     }

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
 from carrack.api.buildkit.messages import RAW_PACKET, STAT_FIELDS
 from carrack.errors import InvalidArgument
@@ -58,10 +59,8 @@ async def receive(
 ) -> KeptTree:
     """The files of one of the client's folders: ``context``, ``dockerfile``, or a named one. Raises InvalidArgument for
     what breaks the protocol, Failed for what the client says."""
-    metadata = [("dir-name", name), ("override-excludes", "true")]
-    metadata += [("include-patterns", pattern) for pattern in include]
-    metadata += [("exclude-patterns", pattern) for pattern in exclude]
-    metadata += [("followpaths", path) for path in follow]
+    metadata = [*_said("dir-name", [name]), ("override-excludes", "true"), *_said("include-patterns", include)]
+    metadata += [*_said("exclude-patterns", exclude), *_said("followpaths", follow)]
     key = f"{session.shared} {name}" if session.shared else ""
     maker = contexts.maker(key)
     try:
@@ -157,7 +156,7 @@ class _Receiver:
             entry.link = stat["linkname"].encode("utf-8", "surrogateescape")
         elif kind in (CHARACTER, BLOCK_DEVICE):
             entry.major, entry.minor = stat["devmajor"], stat["devminor"]
-        names = {key.encode(): value for key, value in stat["xattrs"].items()}
+        names = {key.encode("utf-8", "surrogateescape"): value for key, value in stat["xattrs"].items()}
         entry.xattrs = {key: value for key, value in names.items() if permitted_xattr(key)} or None
         return entry
 
@@ -195,6 +194,15 @@ class _Receiver:
         else:
             self._maker.fill(entry, held)
         del self._asked[number]
+
+
+def _said(key: str, values: Sequence[str]) -> list[tuple[str, str]]:
+    """What goes to the client in headers, which hold ASCII alone: otherwise all of them are encoded, and it is told."""
+    values = [value for value in values if value]
+    if all(value.isascii() and value.isprintable() for value in values):
+        return [(key, value) for value in values]
+    encoded = [quote_plus(value, errors="surrogateescape") for value in values]
+    return [*((key, value) for value in encoded), (f"{key}-encoded", "1")]
 
 
 def _path(raw: bytes) -> bytes:

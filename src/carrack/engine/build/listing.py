@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from carrack.errors import InvalidArgument
 from carrack.storage.tarheader import DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK
-from carrack.storage.trees.kept import KeptEntry
+from carrack.storage.trees.kept import ENTRIES_LIMIT, KeptEntry
 
 _KINDS = (REGULAR, HARDLINK, SYMLINK, DIRECTORY, FIFO)
 _UNSURE = b"-"
@@ -20,6 +20,8 @@ _UNSURE = b"-"
 
 def rows(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Path, mark and target of each; the mark is all that is said of it. Raises InvalidArgument."""
+    if data.count(b"\0") > 3 * ENTRIES_LIMIT:
+        raise InvalidArgument(f"a list of files is longer than {ENTRIES_LIMIT}")
     fields = data.split(b"\0")
     if len(fields) % 3 != 1 or fields[-1]:
         raise InvalidArgument("the list of files is cut short")

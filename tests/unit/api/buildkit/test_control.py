@@ -91,6 +91,27 @@ def test_older_clients_name_the_frontend_at_once(workshop: Workshop) -> None:
     asyncio.run(run())
 
 
+def test_a_build_of_a_name_that_another_has(workshop: Workshop) -> None:
+    async def run() -> None:
+        made = control(workshop)
+        solve = made.methods()["/moby.buildkit.v1.Control/Solve"].serve
+        first = asyncio.create_task(solve(FakeCall(dict(SOLVE))))
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidArgument, match="job ID r exists"):
+            await solve(FakeCall(dict(SOLVE)))
+        old = made._builds["r"]
+        first.cancel()
+        await asyncio.wait([first])
+        second = asyncio.create_task(solve(FakeCall(dict(SOLVE))))
+        await asyncio.sleep(0)
+        made._forget(old)
+        assert "r" in made._builds
+        second.cancel()
+        await asyncio.wait([second])
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("bridge", "asked"),
     [

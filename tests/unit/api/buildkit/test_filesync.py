@@ -46,13 +46,23 @@ def test_files(tmp_path: Path) -> None:
     tree.close()
 
 
+def test_what_is_not_ascii_goes_encoded_in_headers(tmp_path: Path) -> None:
+    tree, caller = receive(tmp_path, Sender({"a": "1"}), exclude=["größe", "a b+", ""], follow=["Dockerfile"])
+    ((_, metadata),) = caller.opened
+    assert [value for key, value in metadata if key == "exclude-patterns"] == ["gr%C3%B6%C3%9Fe", "a+b%2B"]
+    assert ("exclude-patterns-encoded", "1") in metadata
+    assert ("followpaths", "Dockerfile") in metadata
+    assert "followpaths-encoded" not in dict(metadata)
+    tree.close()
+
+
 def test_kinds(tmp_path: Path) -> None:
     stats = [
         stat("d", FOLDER | 1 << 20 | 0o777),
         stat("d/l", LINK | 0o777, linkname="../x"),
         stat("d/p", 1 << 25 | 0o600),
         stat("d/s", 1 << 24 | 0o600),
-        stat("u", 1 << 23 | 0o755, xattrs={"user.a": b"1", "trusted.overlay.opaque": b"y"}),
+        stat("u", 1 << 23 | 0o755, xattrs={"user.a\udcff": b"1", "trusted.overlay.opaque": b"y"}),
         stat("v", 0o644, linkname="u"),
     ]
     tree, _ = receive(tmp_path, Sender({}, stats))
@@ -63,7 +73,7 @@ def test_kinds(tmp_path: Path) -> None:
     }  # fmt: skip
     entry = tree.find(b"u")
     assert entry is not None
-    assert entry.xattrs == {b"user.a": b"1"}
+    assert entry.xattrs == {b"user.a\xff": b"1"}
     tree.close()
 
 

@@ -36,3 +36,9 @@ def test_looks_of_no_file(mark: bytes) -> None:
 def test_a_list_cut_short(data: bytes) -> None:
     with pytest.raises(InvalidArgument, match="cut short"):
         list(rows(data))
+
+
+def test_a_list_of_nothing_but_ends() -> None:
+    """Half a gigabyte of them would be four of pointers."""
+    with pytest.raises(InvalidArgument, match="longer than"):
+        next(rows(bytes(3_000_001)))
