@@ -168,7 +168,7 @@ def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
                 raise
             status = Status.NOT_FOUND if isinstance(error, NotFound) else Status.UNKNOWN
             details = error.details if isinstance(error, Refused) else None
-            text = words(error).encode("utf-8", "replace").decode()  # a file's name need not be text, a header's must be
+            text = words(error).encode("utf-8", "replace").decode()  # which a file's name need not be
             raise GRPCError(status, text, details) from error
 
     return handler

@@ -95,14 +95,14 @@ def test_a_build_of_a_name_that_another_has(workshop: Workshop) -> None:
     async def run() -> None:
         made = control(workshop)
         solve = made.methods()["/moby.buildkit.v1.Control/Solve"].serve
-        first = asyncio.create_task(solve(FakeCall(dict(SOLVE))))
+        first = asyncio.get_running_loop().create_task(solve(FakeCall(dict(SOLVE))))
         await asyncio.sleep(0)
         with pytest.raises(InvalidArgument, match="job ID r exists"):
             await solve(FakeCall(dict(SOLVE)))
         old = made._builds["r"]
         first.cancel()
         await asyncio.wait([first])
-        second = asyncio.create_task(solve(FakeCall(dict(SOLVE))))
+        second = asyncio.get_running_loop().create_task(solve(FakeCall(dict(SOLVE))))
         await asyncio.sleep(0)
         made._forget(old)
         assert "r" in made._builds

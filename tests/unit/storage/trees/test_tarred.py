@@ -90,6 +90,7 @@ def test_folders_nested_as_deep_as_a_name_can_say(tmp_path: Path) -> None:
     tree.close()
     tree = tarred(tmp_path, file(b"b") + file(b"c") + file(b"a") + pax({b"path": deep}) + file(b"f") + END)
     found = tree.find(deep)
-    assert found is not None and found.kind == REGULAR
+    assert found is not None
+    assert found.kind == REGULAR
     assert tree.names(b"") == [b"a", b"b", b"c"]
     tree.close()
