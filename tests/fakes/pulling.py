@@ -30,7 +30,7 @@ from carrack.storage.jobs import Workers, judged
 from carrack.storage.partial import present
 from carrack.storage.records import Records
 from carrack.storage.snapshots.probe import layer_store
-from carrack.storage.worker import WorkerRequest, serve
+from carrack.storage.worker import Packed, WorkerRequest, serve
 
 HOST = Platform("linux", "amd64")
 
@@ -47,9 +47,9 @@ class ThreadWorkers:
             "digest": expected.digest, "diff_id": expected.diff_id, "size": expected.size,
             "budget": (1 << 30, 250, 1 << 40), "spooled": None, "resume": resume,
         }  # fmt: skip
-        answer = await whole(asyncio.to_thread(serve, request, os.dup(fd)))
+        answer = await whole(asyncio.to_thread(serve, request, [os.dup(fd)], Packed()))
         answer.pop("memory", None)
-        return judged(answer)
+        return Applied(**judged(answer))
 
     async def warm(self) -> None:
         """Threads always are."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.suites import uppers
 
 from carrack.linux.syscalls import LINUX
 from carrack.storage.copytree import copy_tree
@@ -98,6 +99,26 @@ def test_layer(overlay: Overlay) -> None:
         assert "SCHILY.xattr.security.capability" in tar.getmember("new").pax_headers
         assert not any("overlay" in key for member in tar for key in member.pax_headers)
         assert tar.getmember("null").ischr()
+
+
+def test_quick_packing_is_the_same(overlay: Overlay) -> None:
+    root = overlay.mount()
+    change_all(root)
+    uppers.fill(root / "more")
+    (root / "more/d/.wh.dir").rmdir()
+    capability = bytes.fromhex("0100000200040000000000000000000000000000")
+    for index, owner in enumerate((0, 1000, 8**7 - 1, 8**7, 4_000_000_000)):
+        os.chown(root / f"more/many/{index}", owner, 7)
+        os.chown(root / f"more/many/{index + 50}", 7, owner)
+        os.setxattr(root / f"more/many/{index + 100}", "security.capability", capability)
+    os.chown(root / "more/empty", 1000, 2000)
+    os.setxattr(root / "more/empty", "trusted.own", b"kept")
+    os.mknod(root / "more/block", 0o060600, os.makedev(8, 300))
+    shutil.rmtree(root / "deep")
+    (root / "deep").mkdir()
+    tar = uppers.agreed(overlay.upper)
+    assert uppers.agreed(overlay.upper, newest=1_000_000_000) != tar
+    assert tar.count(b".wh..wh..opq") == 3  # two of overlayfs's, and that of the name
 
 
 def test_copy_keeps_devices_owners_and_capabilities(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from carrack.storage.compression import PLAIN, Budget, Decompressed
 if TYPE_CHECKING:
     from carrack.storage.snapshots.base import LayerStore
     from carrack.storage.tar import ByteSource
+    from carrack.storage.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,16 @@ class Spooled:
     room: int
 
 
-def take_over(fd: int, layers: LayerStore, spooled: Spooled, expected: Expected) -> Applied | None:
-    """Make a spooled layer's file the layer itself. None when the driver cannot; raises what ``apply`` raises."""
+def take_over(
+    fd: int, layers: LayerStore, spooled: Spooled, expected: Expected, tree: Tree | None = None
+) -> Applied | None:
+    """Make a spooled layer's file the layer itself. None when the driver cannot; raises what ``apply`` raises.
+    ``tree``: see LayerStore."""
     if not spooled.room or spooled.room != layers.room:
         return None
     applied = Applied(spooled.digest, spooled.size, spooled.digest, spooled.size, PLAIN)
     _verify(applied, expected)
-    return applied if layers.take_over(fd, spooled.size, spooled.digest) else None
+    return applied if layers.take_over(fd, spooled.size, spooled.digest, tree) else None
 
 
 class _Tee:

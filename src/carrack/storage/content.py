@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from carrack.errors import Internal, InvalidArgument
 from carrack.oci import digest as digests
-from carrack.storage.durable import FLUSH, start_writeback
+from carrack.storage.durable import FLUSH, start_writeback, write_all
 from carrack.storage.partial import FOLDER, Partial
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -35,6 +35,35 @@ class Blob:
     size: int
 
 
+class Appender:
+    """Writes to the end of a file and computes the digest. `room`: as for Ingest; `name`: as failures call the file."""
+
+    def __init__(self, fd: int, room: int, name: str) -> None:
+        self._fd = fd
+        self._room = room
+        self._name = name
+        self._hash = hashlib.sha256()
+        self._size = self._flushed = 0
+        os.lseek(fd, room, os.SEEK_SET)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of `data`. OSError (ENOSPC) carries the name."""
+        self._hash.update(data)
+        self._size += len(data)
+        try:
+            write_all(self._fd, data)
+        except OSError as error:
+            error.filename = self._name
+            raise
+        if self._room and self._size - self._flushed >= FLUSH:  # such a file is kept: begin to write it to disk now
+            start_writeback(self._fd, self._room + self._flushed, self._size - self._flushed)
+            self._flushed = self._size
+
+    def blob(self) -> Blob:
+        """What has been written so far."""
+        return Blob("sha256:" + self._hash.hexdigest(), self._size)
+
+
 class Ingest:
     """Content on its way in. Leaving the `with` block without commit() removes it.
 
@@ -45,11 +74,9 @@ class Ingest:
         self.path = path
         self.room = room
         self._store = store
-        self._hash = hashlib.sha256()
-        self._size = 0
         self._fd = os.open(path, _NEW, 0o600)
-        self._flushed = 0
-        os.lseek(self._fd, room, os.SEEK_SET)
+        self._end = Appender(self._fd, room, str(path))
+        self._filled: Blob | None = None
 
     def __enter__(self) -> "Ingest":
         return self
@@ -61,18 +88,11 @@ class Ingest:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of `data`. OSError (ENOSPC) carries the path."""
-        view = memoryview(data)
-        self._hash.update(view)
-        self._size += len(view)
-        try:
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            error.filename = str(self.path)
-            raise
-        if self.room and self._size - self._flushed >= FLUSH:  # such a file is kept: begin to write it to disk now
-            start_writeback(self._fd, self.room + self._flushed, self._size - self._flushed)
-            self._flushed = self._size
+        self._end.write(data)
+
+    def filled(self, blob: Blob) -> None:
+        """Somebody else has written this to the file, `room` bytes from its begin, and computed its digest."""
+        self._filled = blob
 
     def open(self) -> BinaryIO:
         """What was written, for reading from its begin; after finish()."""
@@ -85,7 +105,7 @@ class Ingest:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        return Blob("sha256:" + self._hash.hexdigest(), self._size)
+        return self._filled or self._end.blob()
 
     def commit(self, expected_digest: str | None = None, expected_size: int | None = None) -> Blob:
         """Check, make durable and publish. Raises InvalidArgument when size or digest are not the expected ones."""

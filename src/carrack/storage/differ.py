@@ -27,10 +27,10 @@ from carrack.storage.tarheader import (
 from carrack.storage.tarwriter import Write, header
 from carrack.storage.walk import (
     Node,
+    Take,
     Translate,
     open_held,
     open_regular,
-    open_still,
     read_link,
     reopen,
     same_ids,
@@ -66,11 +66,12 @@ def changes(upper_fd: int, lower_view_fd: int) -> Iterator[Change]:
                 os.close(fd)
 
 
-def pack_upper(upper_fd: int, write: Write, *, newest: int | None = None, still: bool = False) -> None:
-    """Write the upper directory as a layer tar. The same tree gives the same bytes. `newest`, `still`: see Packer."""
-    packer = Packer(write, whiteouts=True, newest=newest, still=still)
+def pack_upper(upper_fd: int, write: Write, *, newest: int | None = None, take: Take | None = None) -> None:
+    """Write the upper directory as a layer tar. The same tree gives the same bytes. `newest`: see Packer; `take`: who
+    writes some of the files in his own way, see walk."""
+    packer = Packer(write, whiteouts=True, newest=newest)
     packer.opaque_marker(upper_fd, b"")
-    with closing(walk(upper_fd)) as nodes:
+    with closing(walk(upper_fd, take=take)) as nodes:
         for node in nodes:
             packer.add(node, node.path)
     tarwriter.finish(write)
@@ -91,15 +92,12 @@ class Packer:
         whiteouts: bool = False,
         newest: int | None = None,
         inside: Translate = same_ids,
-        still: bool = False,
     ) -> None:
-        """`newest`: later modification times are written as this one (seconds); `inside`: as whom owners are; `still`:
-        nobody is left who could change the files, which is four system calls less for each."""
+        """`newest`: later modification times are written as this one (seconds); `inside`: as whom owners are."""
         self._write = write
         self._inside = inside
         self._newest = newest
         self._whiteouts = whiteouts
-        self._still = still
         self._links: dict[tuple[int, int], bytes] = {}
 
     def add(self, node: Node, path: bytes) -> None:
@@ -151,7 +149,7 @@ class Packer:
         if node.stat.st_nlink > 1 and key in self._links:
             self._put(node, path, HARDLINK, link=self._links[key])
             return
-        fd = (open_still if self._still else open_regular)(node.parent_fd, node.name)
+        fd = open_regular(node.parent_fd, node.name)
         if fd is None:
             return
         try:
@@ -160,8 +158,7 @@ class Packer:
             os.close(fd)
 
     def _data(self, node: Node, fd: int, path: bytes) -> None:
-        if not self._still:
-            node.stat = os.fstat(fd)  # what is read is what is described, even if the name was given to another
+        node.stat = os.fstat(fd)  # what is read is what is described, even if the name was given to another
         if node.stat.st_nlink > 1:
             self._links[node.stat.st_dev, node.stat.st_ino] = path
         size = node.stat.st_size

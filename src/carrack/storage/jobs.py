@@ -14,8 +14,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ import carrack
 from carrack import errors
 from carrack.storage.apply import Applied, Expected, Spooled
 from carrack.storage.compression import Budget
+from carrack.storage.content import Blob
 from carrack.storage.snapshots.layerdirs import LayerDirectories
-from carrack.storage.worker import PACKET, WorkerRequest
+from carrack.storage.worker import PACKET, PackRequest, WorkerRequest
 
 _PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL; removing a half-unpacked layer takes a while
 _IDLE = 5.0  # seconds that a process waits for another layer
@@ -70,21 +72,25 @@ class Workers:
         Raises what ``apply`` and ``receive`` raise, and Internal if the worker dies. When cancelled, the worker is
         stopped and has cleaned up before the cancellation goes on.
         """
-        request = json.dumps(self._request(expected or Expected(), spooled, resume)).encode()
         start = None if resume is not None else _position(source_fd)
-        while True:
-            process, waited = await self._send(request, source_fd)
-            try:
-                answer = await process.answer()
-            except BaseException:
-                await _to_the_end(self._stop(process))
-                raise
-            if answer is not None:
-                return await self._judge(process, answer)
-            reason = await self._reason(process)
-            if not waited or start is None:
-                raise errors.Internal(f"the process storing a layer died: {reason}")
-            os.lseek(source_fd, start, os.SEEK_SET)  # it may have been dead before it was asked
+        job = _Job(
+            json.dumps(self._request(expected or Expected(), spooled, resume)).encode(),
+            [source_fd],
+            None if start is None else partial(os.lseek, source_fd, start, os.SEEK_SET),
+            packed=spooled.digest if spooled else "",
+        )
+        process, answer = await self._ask(job)
+        await self._judge(process, answer)
+        return Applied(**judged(answer))
+
+    async def pack(self, upper_fd: int, file_fd: int, *, room: int, newest: int | None, still: bool) -> Blob:
+        """Write a directory of changes as a layer tar to a file, see PackRequest. The process remembers what the tar
+        says, for an ``apply`` of it that comes soon. Raises what reading and writing raise, and as ``apply``."""
+        request: PackRequest = {"room": room, "newest": newest, "still": still}
+        job = _Job(json.dumps(request).encode(), [upper_fd, file_fd], lambda: None)
+        process, answer = await self._ask(job)
+        await self._judge(process, answer, answer.get("digest", "") if room else "")
+        return Blob(**judged(answer))
 
     async def warm(self) -> None:
         """Have a process waiting."""
@@ -97,31 +103,49 @@ class Workers:
             await process.end()
         self._idle, self._leaving = [], []
 
-    async def _send(self, request: bytes, fd: int) -> tuple[_Process, bool]:
+    async def _ask(self, job: _Job) -> tuple[_Process, dict[str, Any]]:
+        while True:
+            process, waited = await self._send(job)
+            try:
+                answer = await process.answer()
+            except BaseException:
+                await _to_the_end(self._stop(process))
+                raise
+            if answer is not None:
+                return process, answer
+            reason = await self._reason(process)
+            if not waited or job.rewind is None:
+                raise errors.Internal(f"the process storing a layer died: {reason}")
+            job.rewind()  # it may have been dead before it was asked
+
+    async def _send(self, job: _Job) -> tuple[_Process, bool]:
         """Who has the request now, and whether he had been waiting for one."""
         while self._idle:
-            process = self._idle.pop()
+            process = next((p for p in reversed(self._idle) if p.packed == job.packed), self._idle[-1])
+            self._idle.remove(process)
             process.stay()
-            if process.send(request, fd):
+            if process.send(job.request, job.fds):
                 return process, True
             await process.end()
         process = await _Process.start(self._settings.python)
-        process.send(request, fd)  # should it have died already, its answer tells
+        process.send(job.request, job.fds)  # should it have died already, its answer tells
         return process, False
 
-    async def _judge(self, process: _Process, answer: dict[str, Any]) -> Applied:
-        if answer.pop("memory", _LARGE) < _LARGE:
+    async def _judge(self, process: _Process, answer: dict[str, Any], packed: str = "") -> None:
+        """Keep the process if it has done well and is small, or has packed what is stored next."""
+        process.packed = packed
+        memory = answer.pop("memory", None)
+        if memory is not None and (packed or memory < _LARGE):
             self._wait(process)
         else:
             await process.end()
-        return judged(answer)
 
     def _wait(self, process: _Process) -> None:
         self._idle.append(process)
         process.expiry = asyncio.get_running_loop().call_later(self._settings.idle, self._retire, process)
 
     def _retire(self, process: _Process) -> None:
-        if len(self._idle) == 1 and not process.last:
+        if len(self._idle) == 1 and not process.last and not process.packed:
             process.last = True
             process.expiry = asyncio.get_running_loop().call_later(self._settings.last, self._retire, process)
             return
@@ -159,6 +183,17 @@ class Workers:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A request, its descriptors, what makes it possible once more (None: nothing), and what had better been packed by
+    who gets it."""
+
+    request: bytes
+    fds: list[int]
+    rewind: Callable[[], object] | None
+    packed: str = ""
+
+
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """However often the caller, which is cancelled already, is cancelled again."""
     task = asyncio.get_running_loop().create_task(work)
@@ -168,10 +203,10 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     task.result()
 
 
-def judged(answer: dict[str, Any]) -> Applied:
-    """What a worker's answer says of the layer; raises the failure that it tells of."""
+def judged(answer: dict[str, Any]) -> dict[str, Any]:
+    """What a worker has answered; raises the failure that it tells of."""
     if "error" not in answer:
-        return Applied(**answer)
+        return answer
     if answer["error"] == "OSError":
         raise OSError(answer["errno"], answer["message"])
     raise getattr(errors, answer["error"])(answer["message"])
@@ -194,6 +229,8 @@ class _Process:
         self.expiry: asyncio.TimerHandle | None = None
         self.last = False
         """Whether it waits for the longer time."""
+        self.packed = ""
+        """The digest of the tar that it knows."""
 
     @classmethod
     async def start(cls, python: str) -> _Process:
@@ -215,10 +252,10 @@ class _Process:
             theirs.close()
         return cls(process, ours)
 
-    def send(self, request: bytes, fd: int) -> bool:
+    def send(self, request: bytes, fds: list[int]) -> bool:
         """Give it a layer; False when it is dead."""
         try:
-            socket.send_fds(self._socket, [request], [fd])
+            socket.send_fds(self._socket, [request], fds)
         except ConnectionError:
             return False
         return True

@@ -55,9 +55,10 @@ def empty_directory(path: Path | str | bytes, *, dir_fd: int | None = None) -> N
 
 
 def _empty(directory: int, top: int, depth: int, moved: list[str]) -> None:
+    # By inode, which is mostly how names lie in a directory's blocks: ext4 lists by hash, and would search for each.
     with os.scandir(directory) as entries:
-        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_directory in names:
+        names = sorted((entry.inode(), entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+    for _, name, is_directory in names:
         if not is_directory:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)

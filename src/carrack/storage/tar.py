@@ -127,6 +127,15 @@ class TarScanner:
             position += taken
         self._offset = start + end
 
+    def member(self, length: int) -> int:
+        """Go on as if a whole member of that many bytes had come, and none were owed before; returns the bytes seen
+        then. For who knows what is in it."""
+        self._entries += 1
+        self._offset += length
+        if self._entries > self._limits.entries or self._offset > self._limits.size:
+            raise TarError(f"archive over the limits: {self._entries} members, {self._offset} bytes")
+        return self._offset
+
     def pass_over(self, most: int) -> int:
         """Go on as if the bytes had come that are still owed of the present member, ``most`` of them at the most; all
         of ``most`` after the end mark. Returns how many."""

@@ -13,7 +13,8 @@ from carrack.storage.tarheader import BLOCK, DIRECTORY, REGULAR
 
 Write = Callable[[bytes | memoryview], object]
 
-_SMALL = 1 << 16
+#: bytes of a file that is read at once
+SMALL = 1 << 16
 _CHUNK = 1 << 18  # one for each client that reads slowly, or not at all
 _ID_LIMIT = 8**7
 _SIZE_LIMIT = 8**11
@@ -57,6 +58,17 @@ def header(
     return _pax(path, records) + block if records else block
 
 
+def small_file(path: bytes, mode: int, uid: int, gid: int, data: bytes, mtime: int) -> bytes:
+    """A regular file without links and attributes, whole: the same bytes as by ``header``, with less work for most."""
+    size = len(data)
+    if len(path) > 100 or not path.isascii() or uid >= _ID_LIMIT or gid >= _ID_LIMIT or not 0 <= mtime < _SIZE_LIMIT:
+        head = header(path, REGULAR, mode, uid=uid, gid=gid, size=size, mtime=mtime)
+        return head + data + padding(size)
+    fixed, rest = _fixed(mode & 0o7777, uid, gid, size, mtime)
+    checksum = (zlib.adler32(path) & 0xFFFF) + rest
+    return path.ljust(100, b"\0") + fixed + b"%06o\0 " % checksum + _PLAIN_END + data + _END[: -size % BLOCK]
+
+
 def padding(size: int) -> bytes:
     """The zeros after `size` bytes of data."""
     return bytes(-size % BLOCK)
@@ -65,7 +77,7 @@ def padding(size: int) -> bytes:
 def write_file(write: Write, fd: int, size: int) -> None:
     """Write exactly `size` bytes of `fd` and their padding: zeros stand in when it has shrunk, growth is left out."""
     left = size
-    if 0 < size <= _SMALL:  # by far most
+    if 0 < size <= SMALL:  # by far most
         data = os.read(fd, size)
         if len(data) == size:
             write(data + padding(size))
@@ -197,6 +209,16 @@ def _tail(kind: bytes, link: bytes, major: int, minor: int, prefix: bytes) -> tu
     return end, _sum(end[:200]) + _sum(end[200:]) + 8 * 0x20
 
 
+@lru_cache(4096)
+def _fixed(mode: int, uid: int, gid: int, size: int, mtime: int) -> tuple[bytes, int]:
+    """What a small file has between its name and the checksum, and what all but the name's Adler-32 adds to that."""
+    fields = _owned(mode, uid, gid) + _field(size, 12) + _field(mtime, 12)
+    return fields, _sum(fields) + _PLAIN_SUM - 1
+
+
 def _sum(part: bytes) -> int:
     """The sum of at most 256 bytes: the low half of an Adler-32 is 1 + that, modulo 65521 (RFC 1950)."""
     return (zlib.adler32(part) & 0xFFFF) - 1
+
+
+_PLAIN_END, _PLAIN_SUM = _tail(REGULAR, b"", 0, 0, b"")

@@ -36,6 +36,11 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
+#: is offered each regular file by its directory, its name there and its path, before anything else is asked of it (it
+#: may have become something else); what it takes (True) is not among the nodes
+Take = Callable[[int, bytes, bytes], bool]
+
+
 class Node:
     """One entry: `path` below the walk's root, `name` in the directory `parent_fd`; both valid until the next step.
 
@@ -57,15 +62,15 @@ def walk(
     *,
     enter: Callable[[int, os.stat_result], bool] | None = None,
     leave: Callable[[Node], None] | None = None,
+    take: Take | None = None,
 ) -> Generator[Node, None, None]:
     """Every entry below `root_fd`, parents first, names in byte order, without the root itself.
 
     It holds open directories: who may stop early closes it (contextlib.closing).
-
-    `enter` may refuse to descend into a directory; `leave` is called after a directory's last entry. Raises OSError
-    (ENAMETOOLONG) when the tree is deeper than DEPTH_LIMIT or a path longer than PATH_LIMIT.
+    `enter` may refuse to descend into a directory; `leave` is called after a directory's last entry; `take`: see Take.
+    Raises OSError (ENAMETOOLONG) when the tree is deeper than DEPTH_LIMIT or a path longer than PATH_LIMIT.
     """
-    stack: list[tuple[Node | None, int, Iterator[bytes]]] = [(None, root_fd, _names(root_fd))]
+    stack: list[tuple[Node | None, int, Iterator[bytes]]] = [(None, root_fd, _names(root_fd, b"", take))]
     try:
         while stack:
             owner, fd, names = stack[-1]
@@ -86,7 +91,7 @@ def walk(
                 yield node
                 if enter is None or enter(node.fd, node.stat):
                     _check_depth(node.path, len(stack))
-                    stack.append((node, node.fd, _names(node.fd)))
+                    stack.append((node, node.fd, _names(node.fd, node.path + b"/", take)))
                     undo.pop_all()
     finally:
         for owner, fd, _ in stack:
@@ -146,7 +151,7 @@ def open_regular(parent_fd: int, name: bytes) -> int | None:
 
 
 def open_still(parent_fd: int, name: bytes) -> int:
-    """The same of what is a regular file for certain: nobody can put something else in its place meanwhile."""
+    """The same of what is a regular file for certain: no program can put something else in its place meanwhile."""
     try:
         return os.open(name, _STILL | os.O_NOATIME, dir_fd=parent_fd)
     except PermissionError:  # not the owner's and no CAP_FOWNER
@@ -196,8 +201,18 @@ def _close(owner: Node, leave: Callable[[Node], None] | None) -> None:
         os.close(owner.fd)
 
 
-def _names(fd: int) -> Iterator[bytes]:
-    return iter(sorted(map(os.fsencode, os.listdir(fd))))
+def _names(fd: int, prefix: bytes, take: Take | None) -> Iterator[bytes]:
+    if take is None:
+        return iter(sorted(map(os.fsencode, os.listdir(fd))))
+    with os.scandir(fd) as entries:
+        kinds = {os.fsencode(entry.name): entry.is_file(follow_symlinks=False) for entry in entries}
+    return _left(fd, prefix, kinds, take)
+
+
+def _left(fd: int, prefix: bytes, kinds: dict[bytes, bool], take: Take) -> Iterator[bytes]:
+    for name in sorted(kinds):
+        if not kinds[name] or len(prefix) + len(name) > PATH_LIMIT or not take(fd, name, prefix + name):
+            yield name
 
 
 def _node(parent_fd: int, name: bytes, path: bytes) -> Node | None:

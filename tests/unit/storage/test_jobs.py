@@ -7,16 +7,19 @@ import gzip
 import hashlib
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.suites import uppers
 from tests.suites.tarballs import END, file
 
 from carrack.errors import Internal, InvalidArgument, Unavailable
-from carrack.storage.apply import Applied, Expected
+from carrack.storage.apply import Applied, Expected, Spooled
 from carrack.storage.content import ContentStore
 from carrack.storage.jobs import Workers, WorkerSettings
 from carrack.storage.snapshots.probe import layer_store
+from carrack.storage.walk import opened
 
 ARCHIVE = file(b"a", b"x" * 100_000) + END
 
@@ -111,6 +114,49 @@ def test_a_waiting_process_that_is_killed_costs_nobody_a_file(settings: WorkerSe
             with (tmp_path / "spool").open("rb", buffering=0) as spool:
                 spool.seek(4)
                 await workers.apply(spool.fileno())
+        await workers.close()
+
+    asyncio.run(run())
+
+
+def test_what_a_process_has_packed_it_need_not_read(settings: WorkerSettings, tmp_path: Path) -> None:
+    """The layer is the one that is made from the tar, to the last byte, whoever makes it and whatever lies between."""
+    uppers.fill(tmp_path / "upper")
+    (tmp_path / "upper/d/.wh.dir").rmdir()
+
+    async def store_packed(root: str, between: Callable[[Workers], Awaitable[object]] | None = None) -> bytes:
+        own = dataclasses.replace(settings, root=tmp_path / root)
+        workers, layers = Workers(own), layer_store("erofs", own.root)
+        with (
+            opened(tmp_path / "upper") as upper,
+            ContentStore(settings.content).ingest(layers.room) as spool,
+            spool.path.open("r+b", buffering=0) as file_object,
+        ):
+            fd = file_object.fileno()
+            blob = await workers.pack(upper, fd, room=layers.room, newest=None, still=True)
+            if between is not None:
+                await between(workers)
+            os.lseek(fd, layers.room, os.SEEK_SET)
+            spooled = Spooled(blob.digest, blob.size, layers.room)
+            applied = await workers.apply(fd, Expected(diff_id=blob.digest), spooled)
+        await workers.close()
+        assert (applied.diff_id, applied.tar_size) == (blob.digest, blob.size)
+        (made,) = (path for path in own.root.rglob("layer.erofs") if blob.digest[7:] in str(path))
+        return made.read_bytes() + (made.parent / "notes").read_bytes()
+
+    async def kill(workers: Workers) -> None:
+        os.kill(_child(), signal.SIGKILL)
+
+    known = asyncio.run(store_packed("known"))
+    assert asyncio.run(store_packed("killed", kill)) == known
+    assert asyncio.run(store_packed("other", lambda workers: store(workers, file(b"o") + END))) == known
+
+
+def test_packing_that_fails_says_why(settings: WorkerSettings, tmp_path: Path) -> None:
+    async def run() -> None:
+        workers = Workers(settings)
+        with open(tmp_path / "file", "wb") as target, pytest.raises(NotADirectoryError):
+            await workers.pack(target.fileno(), target.fileno(), room=0, newest=None, still=True)
         await workers.close()
 
     asyncio.run(run())

@@ -42,6 +42,16 @@ def test_files_read_back(path: str, uid: int, gid: int, mode: int, mtime: int, d
         assert (member.name, member.uid, member.gid, member.mtime) == (path.rstrip("/"), uid, gid, mtime)
 
 
+@settings(max_examples=150, deadline=None)
+@given(PATH, NUMBER, NUMBER, st.integers(0, 0o177777), st.integers(-(1 << 35), 1 << 35), st.binary(max_size=1100))
+def test_small_files_are_written_as_all_others(
+    path: str, uid: int, gid: int, mode: int, mtime: int, data: bytes
+) -> None:
+    name = path.encode()
+    head = tarwriter.header(name, tarheader.REGULAR, mode, uid=uid, gid=gid, size=len(data), mtime=mtime)
+    assert tarwriter.small_file(name, mode, uid, gid, data, mtime) == head + data + tarwriter.padding(len(data))
+
+
 @settings(max_examples=50, deadline=None)
 @given(PATH, st.binary(min_size=1, max_size=300).filter(lambda target: b"\0" not in target))
 def test_links_and_attributes_read_back(path: str, target: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,22 @@ def test_descriptors_are_closed(tree: Path) -> None:
     del node
     assert len(os.listdir("/proc/self/fd")) == before
     os.close(fd)
+
+
+def test_files_that_are_taken_are_no_nodes(tree: Path) -> None:
+    offered: list[bytes] = []
+
+    def take(parent_fd: int, name: bytes, path: bytes) -> bool:
+        assert stat.S_ISREG(os.stat(name, dir_fd=parent_fd, follow_symlinks=False).st_mode)
+        offered.append(path)
+        return len(offered) % 2 == 1
+
+    fd = os.open(tree, os.O_RDONLY)
+    every = [node.path for node in walk(fd)]
+    left = [node.path for node in walk(fd, take=take)]
+    os.close(fd)
+    assert offered, "nothing was tried"
+    assert left == [path for path in every if path not in offered[::2]]
 
 
 def test_leave_comes_after_the_last_entry(tree: Path) -> None:

@@ -17,10 +17,10 @@ from carrack.engine.build import copying
 from carrack.engine.build.cache import Cache, Entry
 from carrack.engine.build.sharing import Shared
 from carrack.engine.build.steps import CopyStep, WorkdirStep
+from carrack.engine.images.changed import spool_changes
 from carrack.engine.images.commit import EMPTY_LAYER
 from carrack.engine.whole import made, whole
 from carrack.model import times
-from carrack.storage import differ
 from carrack.storage.tarwriter import Batch
 from carrack.storage.trees.changes import write_changes
 from carrack.storage.trees.folder import FolderTree
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from carrack.engine.build.copying import Gathered
     from carrack.engine.build.request import Files
-    from carrack.engine.build.running import Job, Output, Ran, Runner
+    from carrack.engine.build.running import Job, Output, Runner
     from carrack.engine.images.layers import LayerStore
     from carrack.linux.kernel import Kernel
     from carrack.storage.content import ContentStore, Ingest
@@ -147,40 +147,42 @@ class Worker:
         async with self._tools.runner.run(job, output) as ran:
             if ran.exit_code:
                 raise RunFailed(ran.exit_code, ran.oom_killed)
-            return await self._make(note, lambda write: _pack(ran, write, epoch))
+            layers = self._tools.layers
+            with self._tools.content.ingest(layers.room) as spool:
+                # the program has ended, with all that it began
+                await spool_changes(ran.changes, spool, layers.pack, epoch, still=True)
+                return await self._stored(note, spool)
 
     async def _make(self, note: Note, make: Callable[[Write], object]) -> Entry:
         """Store what ``make`` writes as a layer, and remember it."""
-        tools = self._tools
-        with tools.content.ingest(tools.layers.room) as spool:
+        with self._tools.content.ingest(self._tools.layers.room) as spool:
             await whole(asyncio.to_thread(_batched, spool, make))
-            blob = spool.finish()
-            diff_id = "" if blob.digest == EMPTY_LAYER else blob.digest
-            entry = Entry(
-                key=note.key,
-                diff_id=diff_id,
-                below=note.below,
-                description=note.description,
-                kind=note.kind,
-                place=note.place,
-                size=blob.size if diff_id else 0,
-                inputs=note.inputs,
-            )
-            async with tools.layers.hold(entry.layers):
-                if diff_id:
-                    await tools.layers.ensure(diff_id, spool)
-                return await tools.cache.add(entry)
+            return await self._stored(note, spool)
+
+    async def _stored(self, note: Note, spool: Ingest) -> Entry:
+        tools = self._tools
+        blob = spool.finish()
+        diff_id = "" if blob.digest == EMPTY_LAYER else blob.digest
+        entry = Entry(
+            key=note.key,
+            diff_id=diff_id,
+            below=note.below,
+            description=note.description,
+            kind=note.kind,
+            place=note.place,
+            size=blob.size if diff_id else 0,
+            inputs=note.inputs,
+        )
+        async with tools.layers.hold(entry.layers):
+            if diff_id:
+                await tools.layers.ensure(diff_id, spool)
+            return await tools.cache.add(entry)
 
 
 def _batched(spool: Ingest, make: Callable[[Write], object]) -> None:
     batch = Batch(spool.write)
     make(batch.write)
     batch.flush()
-
-
-def _pack(ran: Ran, write: Write, epoch: int | None) -> None:
-    with ran.changes() as fd:
-        differ.pack_upper(fd, write, newest=epoch, still=True)  # the program has ended, with all that it began
 
 
 def _seconds(epoch: int | None) -> int:

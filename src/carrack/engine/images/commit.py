@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carrack.engine.images import changes
+from carrack.engine.images.changed import Changes, spool_changes
 from carrack.engine.images.image import Image
 from carrack.engine.whole import whole
 from carrack.model import times
 from carrack.oci import document, image_config
 from carrack.oci.image_config import RunConfig
-from carrack.storage import differ
-from carrack.storage.tarwriter import Batch
 
 if TYPE_CHECKING:
     from carrack.engine.images.layers import LayerStore
@@ -38,7 +35,7 @@ class Source:
     image."""
 
     container_config: Mapping[str, Any]
-    changes: Callable[[], AbstractContextManager[int]]
+    changes: Changes
     parent: Image
 
 
@@ -68,7 +65,7 @@ class Committer:
         own = run_config(source.container_config)
         run = merge(changes.apply(run_config(overrides) if overrides else own, instructions), own)
         with self._content.ingest(self._layers.room) as spool:
-            await whole(asyncio.to_thread(_pack, source, spool))
+            await spool_changes(source.changes, spool, self._layers.pack, None, still=False)
             diff_id = spool.finish().digest
             step: dict[str, Any] = {
                 "created": times.rfc3339(times.now()),
@@ -142,10 +139,3 @@ def _config(parent: Image, run: RunConfig, diff_ids: list[str], step: dict[str, 
     config["rootfs"] = {"type": "layers", "diff_ids": diff_ids}
     config["history"] = [*parent.config.get("history", []), {key: value for key, value in step.items() if value}]
     return config
-
-
-def _pack(source: Source, spool: Ingest) -> None:
-    with source.changes() as upper:
-        batch = Batch(spool.write)
-        differ.pack_upper(upper, batch.write)
-        batch.flush()

@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from carrack.engine.images.cache import BlobCache, Cached
+from carrack.engine.images.changed import Pack, pack_here
 from carrack.engine.whole import whole
 from carrack.errors import CarrackError, Conflict, Internal, InvalidArgument, NotFound
 from carrack.oci import media_types
@@ -63,11 +64,14 @@ Made = tuple[int, Blob | None]
 class LayerStore:
     """The layers of this daemon."""
 
-    def __init__(self, records: Records, content: ContentStore, files: LayerFiles, apply: Apply) -> None:
+    def __init__(
+        self, records: Records, content: ContentStore, files: LayerFiles, apply: Apply, pack: Pack = pack_here
+    ) -> None:
         self._records = records
         self._content = content
         self._files = files
         self._apply = apply
+        self.pack = pack
         self.cache = BlobCache(records, content.size, partial(room, content.root))
         self.discard = False  # blobs of layers that the driver can give back as tars
         self._known: dict[str, Layer] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from carrack.engine.images.bootstrap import Bootstrapper
+from carrack.engine.images.changed import pack_by
 from carrack.engine.images.commit import Committer, Source
 from carrack.engine.images.delete import Remover, Use
 from carrack.engine.images.documents import Document
@@ -128,7 +129,7 @@ class Images:
         root = layers_root or content.root / "layers"
         workers = Workers(WorkerSettings(snapshotter.name, root, content.root))
         users, host = partial(_users, containers), of_machine(os.uname().machine)
-        layers = LayerStore(records, content, snapshotter, _apply(workers))
+        layers = LayerStore(records, content, snapshotter, _apply(workers), pack_by(workers))
         store = ImageStore(records, content, layers, events, lambda: [*held_layers(containers), *remembered()])
         importer = Importer(store, layers, content, host)
         committer, remover = Committer(store, layers, content), Remover(store, users, events)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from carrack.storage.tree import Tree
+
 
 class Owners(NamedTuple):
     """User namespaces (descriptors) that say as whom the ids in a snapshot are shown: those of its ``layers``, and of
@@ -68,10 +70,11 @@ class LayerStore(Protocol):
         """Begin to store a layer."""
         ...
 
-    def take_over(self, fd: int, size: int, diff_id: str) -> bool:
+    def take_over(self, fd: int, size: int, diff_id: str, tree: Tree | None = None) -> bool:
         """Store the layer that lies as a plain tar of that size in a file, ``room`` bytes from its begin, by making the
         file its own: nothing is copied. ``diff_id`` is the tar's digest, which the caller has verified; the descriptor
-        is for reading and writing, and the caller removes its name of the file.
+        is for reading and writing, and the caller removes its name of the file. ``tree``: what the tar says, from who
+        has written it; without one, the tar is read.
 
         False when the driver, or the place of the file, does not allow it; then nothing has happened. TarError, and
         then nothing of it is kept here.

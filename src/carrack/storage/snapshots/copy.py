@@ -69,7 +69,7 @@ class CopyLayers:
         """See LayerStore."""
         return CopyWriter(self.directories, self._limits)
 
-    def take_over(self, fd: int, size: int, diff_id: str) -> bool:
+    def take_over(self, fd: int, size: int, diff_id: str, tree: Tree | None = None) -> bool:
         """See LayerStore: the tar is copied."""
         return False
 

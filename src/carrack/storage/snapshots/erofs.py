@@ -59,14 +59,15 @@ class ErofsLayers:
         """See LayerStore."""
         return ErofsWriter(self.directories, self._limits)
 
-    def take_over(self, fd: int, size: int, diff_id: str) -> bool:
+    def take_over(self, fd: int, size: int, diff_id: str, tree: Tree | None = None) -> bool:
         """See LayerStore."""
         staging = self.directories.begin()
         try:
             if not _link(fd, staging / IMAGE):
                 return False
             os.ftruncate(fd, self.room + size)  # an attempt before this one may have gone half-way
-            notes = complete(fd, _scan(fd, size, self._limits), size, diff_id, self.directories.step)
+            tree = tree or _scan(fd, size, self._limits)
+            notes = complete(fd, tree, size, diff_id, self.directories.step)
             self.directories.commit(staging, diff_id, notes)
             return True
         finally:

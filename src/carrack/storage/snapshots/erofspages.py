@@ -46,7 +46,7 @@ class PagedErofsLayers(ErofsLayers):
         """See LayerStore."""
         return PagedErofsWriter(self.directories, self._limits)
 
-    def take_over(self, fd: int, size: int, diff_id: str) -> bool:
+    def take_over(self, fd: int, size: int, diff_id: str, tree: Tree | None = None) -> bool:
         """See LayerStore: the files' data has to move."""
         return False
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carrack.linux.kernel import FileKernel, Kernel
+    from carrack.storage.tree import Tree
 
 _FILES = "fs"
 
@@ -54,7 +55,7 @@ class OverlayLayers:
         """See LayerStore."""
         return OverlayWriter(self.directories, self._limits, self._files, by_name=self.by_name)
 
-    def take_over(self, fd: int, size: int, diff_id: str) -> bool:
+    def take_over(self, fd: int, size: int, diff_id: str, tree: Tree | None = None) -> bool:
         """See LayerStore: directories are made of its files, not of the tar."""
         return False
 
