@@ -32,7 +32,7 @@ async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase],
     if isinstance(chunks, Lendable) and (lent := chunks.lend()) is not None:
         return await _directly(lent, reader)
     pipe = _Pipe(asyncio.get_running_loop())
-    work = _in_thread(lambda: _read(pipe, reader))
+    work = in_own_thread(lambda: _read(pipe, reader))
     try:
         try:
             async for chunk in chunks:
@@ -50,7 +50,7 @@ async def consume(chunks: AsyncIterable[bytes], reader: Callable[[io.RawIOBase],
 
 
 async def _directly(body: LentBody, reader: Callable[[io.RawIOBase], T]) -> T:
-    work = _in_thread(lambda: reader(body))
+    work = in_own_thread(lambda: reader(body))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
@@ -158,7 +158,7 @@ async def produce(writer: Callable[[Callable[[bytes | memoryview], object]], Non
     A failure of `writer` is raised after what it had written.
     """
     outlet = _Outlet(asyncio.get_running_loop())
-    work = _in_thread(lambda: _write(outlet, writer))
+    work = in_own_thread(lambda: _write(outlet, writer))
     try:
         while chunk := await outlet.get():
             yield chunk
@@ -238,7 +238,7 @@ class _Outlet:
             self._loop.call_soon_threadsafe(_set, waiting)
 
 
-def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+def in_own_thread(work: Callable[[], T]) -> asyncio.Future[T]:
     """In a thread of its own: it may wait for a client as long as that likes, and a few slow ones on the loop's shared
     threads would keep everybody else from them."""
     future: Future[T] = Future()

@@ -117,7 +117,7 @@ class Inputs:
             source = self.wanted.remote
             title = f"load git source {redacted(source)}" if _is_git(source) else "load remote build context"
             vertex = Vertex.make(self.session.id, f"[internal] {title}")
-            if urlsplit(source).hostname == SENT:
+            if source.partition("://")[2].partition("/")[0] == SENT:
                 remote = self.builder.fetcher.sent(self._pulled(), self.held)
             else:
                 keep = order.git_dir_kept(self.wanted.arguments)

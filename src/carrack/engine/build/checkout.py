@@ -46,6 +46,7 @@ _SHA256 = 64  # characters of a commit's name, where they are not sha1's
 _PIECE = 1 << 14
 _KEPT = 1 << 20  # bytes of what git says that are looked at, and characters that failures tell of them
 _MOST = 2000
+_MOVED = "The requested URL returned error: 30"
 _SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=never", "-c", "core.fsmonitor=false"]
 
 
@@ -126,6 +127,8 @@ class _Git:
             raise
         if process.returncode:
             text = f"git stderr:\n{redacted(beside.result()[-_MOST:])}: exit status {process.returncode}"
+            if _MOVED in text:
+                text += ": it leads elsewhere, where no secret for it goes: give the address that it leads to"
             raise InvalidArgument(f"{why}: {text}" if why else text)
         return out.result()
 
@@ -156,9 +159,13 @@ async def _identity(wanted: giturl.GitSource, agents: Agents, lent: AsyncExitSta
         if not header and (token := await agents.secret(f"GIT_AUTH_TOKEN{suffix}")):
             header = b"basic " + base64.b64encode(b"x-access-token:" + token.strip())
         if header:
-            key = f"http.{parts.scheme}://{parts.netloc}/.extraheader"
+            there = f"http.{parts.scheme}://{parts.netloc}/"
             value = f"Authorization: {header.decode(errors='replace').strip()}"
-            return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": key, "GIT_CONFIG_VALUE_0": value}
+            return {
+                "GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": f"{there}.extraheader", "GIT_CONFIG_VALUE_0": value,
+                # git would send it along to whatever host it is led to, from its second request on
+                "GIT_CONFIG_KEY_1": f"{there}.followRedirects", "GIT_CONFIG_VALUE_1": "false",
+            }  # fmt: skip
     return {}
 
 

@@ -6,29 +6,25 @@ Files are fetched by the standard library in a thread, over HTTP and HTTPS only;
 from __future__ import annotations
 
 import asyncio
-import base64
 import email.utils
 import hashlib
 import http.client
 import os
 import posixpath
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from carrack.engine import pump
-from carrack.engine.build import copying, giturl
+from carrack.engine.build import copying, download, giturl
 from carrack.engine.build.checkout import Checkouts
 from carrack.engine.build.copying import Fetched, Gathered
-from carrack.engine.whole import whole
+from carrack.engine.build.download import Line
+from carrack.engine.whole import ended, whole
 from carrack.errors import InvalidArgument, Unavailable
-from carrack.registry import proxies
-from carrack.registry.origin import Origin
 from carrack.storage import tarheader
 from carrack.storage.compression import PLAIN, Decompressed
 from carrack.storage.tarheader import REGULAR, TarEntry, TarError
@@ -48,7 +44,6 @@ if TYPE_CHECKING:
 Moved = Callable[[str, int, int], None]
 _PIECE = 1 << 18
 _MOST = 64 << 30
-_PATIENCE = 60.0
 CONTEXT = b"context"  # as BuildKit calls what it has fetched
 _LOOK = 512  # bytes that tell text from what is none
 
@@ -171,23 +166,31 @@ class Fetches:
     ) -> SingleTree:
         spool = self._content.ingest()
         held.callback(spool.discard)
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop = asyncio.get_running_loop()
 
         def told(current: int, total: int) -> None:
-            if task is not None and task.cancelling():
-                raise Unavailable(f"{url}: nobody waits for it any more")
             loop.call_soon_threadsafe(moved, url, current, total)
 
-        entry, digest = await whole(asyncio.to_thread(self._fetch, url, spool, told, name))
+        with Line() as line:
+            work = pump.in_own_thread(lambda: self._fetch(url, spool, told, name, line))
+            try:
+                entry, digest = await asyncio.shield(work)
+            except asyncio.CancelledError:
+                line.cut()
+                await ended(work)
+                work.exception()  # looked at, for the cancellation goes before it
+                raise
         if checksum and checksum != f"sha256:{digest.hex()}":
             raise InvalidArgument(f"digest mismatch sha256:{digest.hex()}: {checksum} was expected of {url}")
         tree = SingleTree(entry, spool, digest)
         held.callback(tree.close)
         return tree
 
-    def _fetch(self, url: str, spool: Ingest, told: Callable[[int, int], None], name: bytes) -> tuple[TarEntry, bytes]:
-        with _opened(url, self._proxies) as answer:
-            total = int(answer.headers.get("Content-Length") or 0)
+    def _fetch(
+        self, url: str, spool: Ingest, told: Callable[[int, int], None], name: bytes, line: Line
+    ) -> tuple[TarEntry, bytes]:
+        with download.opened(url, self._proxies, line) as answer:
+            total = answer.length or 0
             name = name or _name(url, answer.headers)
             entry, digest = _spooled(_Coming(answer), spool, name, url, lambda count: told(count, total))
             if total and entry.size != total:
@@ -204,47 +207,6 @@ class Fetches:
         keep = bool(wanted.keep) or step.keep_git_dir
         tree, commit = await self._checkouts.open(wanted, keep, agents, held, said)
         return Fetched(tree, whole=True, digest=f"sha1:{commit}")
-
-
-@contextmanager
-def _opened(url: str, settings: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
-    parts = urlsplit(url)
-    origin = Origin(parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-    through = proxies.choose(settings, origin)
-    used = {parts.scheme: settings[f"{parts.scheme}_proxy"]} if through is not None else {}
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(used), _Redirects())
-    try:
-        with opener.open(_request(url), timeout=_PATIENCE) as answer:
-            yield answer
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise InvalidArgument(f"{url}: the server answered {error.code} {error.reason}") from error
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise Unavailable(f"{url} could not be fetched: {reason}") from error
-
-
-def _request(url: str) -> urllib.request.Request:
-    """A request with the name and the password that an address has; they are not for whom it leads to."""
-    parts = urlsplit(url)
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    request = urllib.request.Request(bare, headers={"User-Agent": "carrack"})
-    if "@" in parts.netloc:
-        identity = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(identity.encode()).decode()}")
-    return request
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Leads to HTTP and HTTPS only; the library would follow to FTP."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        if not newurl.lower().startswith(("http://", "https://")):
-            fp.close()
-            raise urllib.error.URLError(f"it leads to {newurl}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _spooled(
@@ -267,7 +229,7 @@ def _spooled(
 def _name(url: str, headers: Any) -> bytes:
     given = headers.get_filename() if hasattr(headers, "get_filename") else None
     name = posixpath.basename(given or unquote(urlsplit(url).path).rstrip("/"))
-    if not name or name in (".", "..") or "\0" in name or len(name) > 255:
+    if not name or name in (".", "..") or "\0" in name or len(os.fsencode(name)) > 255:
         raise InvalidArgument(f"{url}: cannot tell a file's name from it; give one as the destination")
     return os.fsencode(name)
 

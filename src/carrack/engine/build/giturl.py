@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from carrack.errors import InvalidArgument
 
@@ -49,7 +49,10 @@ def is_git(text: str) -> bool:
         return True
     if not text.startswith(("http://", "https://")):
         return False
-    path = urlsplit(text).path
+    try:
+        path = urlsplit(text).path
+    except ValueError:  # no address at all
+        return False
     return path.endswith(".git") or ("#" in text and ".git" in path)
 
 
@@ -74,12 +77,21 @@ def parse(text: str) -> GitSource:
     checksum = given.get("commit", "")
     checksum = _agreed("checksum", checksum, given.get("checksum", checksum))
     if not _SCP.fullmatch(address):
-        parts = urlsplit(address)
+        parts = _split(address, text)
         if parts.scheme not in PROTOCOLS or not parts.hostname or parts.hostname.startswith("-"):
             raise InvalidArgument(f"{text}: repositories are fetched by {', '.join(PROTOCOLS)} only")
     keep, submodules = (_truth(key, given.get(key)) for key in reversed(_SWITCHES))
     ref = ref or (checksum if is_commit(checksum) else "")
     return GitSource(address, ref, _inside(folder, text), checksum, keep, submodules is not False)
+
+
+def _split(address: str, text: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 - raises for one that is no number
+    except ValueError as error:
+        raise InvalidArgument(f"{text}: {error}") from None
+    return parts
 
 
 def _query(query: str) -> dict[str, str]:

@@ -136,6 +136,39 @@ def test_what_goes_wrong(workshop: Workshop, server: str, path: str, more: dict[
         fetch(workshop, f"{server}{path}", **more)
 
 
+def test_a_build_that_is_left_does_not_wait_for_a_slow_server(workshop: Workshop) -> None:
+    """Neither do all others, which would if it had the loop's shared threads."""
+
+    async def run() -> None:
+        fetches = Fetches(workshop.world.content, workshop.world.folder / "git", {})
+        begun = asyncio.Semaphore(0)
+
+        async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nX-")
+            begun.release()
+            await reader.read()
+            writer.close()
+
+        async def wait(address: str) -> None:
+            async with AsyncExitStack() as held:
+                await fetches.remote(address, NoAgents(), held)
+
+        server = await asyncio.start_server(served, "127.0.0.1", 0)
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/f"
+        waiting = [asyncio.get_running_loop().create_task(wait(address)) for _ in range(40)]
+        for _ in waiting:
+            await begun.acquire()
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 1), 5) == 1
+        for each in waiting:
+            each.cancel()
+        await asyncio.wait_for(asyncio.wait(waiting), 5)
+        assert all(each.cancelled() for each in waiting)
+        server.close()
+
+    asyncio.run(run())
+    assert list((workshop.world.folder / "content" / "ingest").iterdir()) == []
+
+
 def test_nobody_there(workshop: Workshop) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

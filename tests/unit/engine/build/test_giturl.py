@@ -87,3 +87,9 @@ def test_commits() -> None:
 def test_a_name_at_github() -> None:
     assert parse("github.com/o/r#b:d") == GitSource("https://github.com/o/r", "b", "d")
     assert not is_git("github.com/o/r"), "for ADD this is a path"
+
+
+@pytest.mark.parametrize("text", ["https://[h/r.git", "https://h:x/r.git", "ssh://h:99999/r"])
+def test_addresses_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        parse(text)
