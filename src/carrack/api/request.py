@@ -219,6 +219,18 @@ class Request:
         async for data in self._raw.content.iter_any():
             yield data
 
+    async def small(self, limit: int) -> tuple[bytes | None, AsyncIterator[bytes]]:
+        """The whole body if it has at most ``limit`` bytes; else None, and the body as `stream` gives it."""
+        stream, parts, size = self.stream(), list[bytes](), 0
+        if (self._raw.content_length or 0) > limit:
+            return None, stream
+        async for data in stream:
+            parts.append(data)
+            size += len(data)
+            if size > limit:
+                return None, _behind(parts, stream)
+        return b"".join(parts), stream
+
     def source(self) -> Lendable:
         """The same for who reads it in a thread, which may then take it from the wire itself."""
         return _Body(self)
@@ -323,6 +335,13 @@ class Request:
         self._body_begun = True
         if self._raw.headers.get("Expect", "").lower() == "100-continue" and self._raw.transport is not None:
             self._raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def _behind(begun: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for each in begun:
+        yield each
+    async for each in rest:
+        yield each
 
 
 class _Body(Lendable):

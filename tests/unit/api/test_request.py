@@ -148,3 +148,28 @@ def test_a_body_is_streamed_and_a_client_that_leaves_inside_it_is_noticed(tmp_pa
         assert seen
 
     run_with(tmp_path, [Route("POST", "/upload", upload)], client)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_small_body_comes_whole_and_a_large_one_piece_by_piece(tmp_path: Path, chunked: bool) -> None:
+    seen: list[tuple[int | None, int]] = []
+
+    async def upload(request: Request) -> Response:
+        whole, rest = await request.small(1000)
+        seen.append((None if whole is None else len(whole), sum([len(each) async for each in rest])))
+        return Response(200)
+
+    async def client(address: str) -> None:
+        for size in (0, 10, 1000, 1001, 300_000):
+            body = b"x" * size
+            head = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
+            sent = b"%x\r\n%b\r\n0\r\n\r\n" % (size, body) if chunked and size else body
+            if chunked and not size:
+                sent = b"0\r\n\r\n"
+            answer = await exchange(
+                address, b"POST /u HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n\r\n" + sent
+            )
+            assert answer.startswith(b"HTTP/1.1 200")
+
+    run_with(tmp_path, [Route("POST", "/u", upload)], client)
+    assert seen == [(0, 0), (10, 0), (1000, 0), (None, 1001), (None, 300_000)]

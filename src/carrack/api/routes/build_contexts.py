@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -17,16 +18,20 @@ from carrack.engine.images import progress
 from carrack.engine.images.board import Board
 from carrack.errors import InvalidArgument
 from carrack.registry.credentials import decode_config
-from carrack.storage.compression import Decompressed
-from carrack.storage.trees.tarred import receive
+from carrack.storage.compression import PLAIN, Decompressed, sniff
+from carrack.storage.tarheader import TarError
+from carrack.storage.trees.tarred import in_memory, receive
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from carrack.api.request import Request
     from carrack.engine.build.service import Builder
     from carrack.engine.images.progress import Emit
     from carrack.storage.trees.base import Tree
 
 _DOWNLOADING = "Downloading context"
+_SMALL = 128 * 1024  # bytes of a context for which no file is made, nor a thread: some milliseconds of looking through
 
 
 def secrets_of(request: Request) -> dict[str, bytes]:
@@ -60,10 +65,17 @@ class BuildContexts:
         listed = request.query.text("context")
         if listed:
             return await self._builder.cache.contexts.receive(listed, request.source())
+        data, chunks = await request.small(_SMALL)
+        if data is not None and sniff(data[:8]) == PLAIN:
+            with contextlib.suppress(TarError):  # the thread takes long names, and says what is wrong
+                return in_memory(data)
+        return await self._spooled(chunks if data is None else _once(data))
+
+    async def _spooled(self, chunks: AsyncIterator[bytes]) -> Tree:
         taken: list[Tree] = []
         spool = self._builder.tools.content.ingest()
         try:
-            await pump.consume(request.stream(), lambda source: taken.append(receive(Decompressed(source), spool)))
+            await pump.consume(chunks, lambda source: taken.append(receive(Decompressed(source), spool)))
         except BaseException:
             for tree in taken:  # all had come when the client went
                 tree.close()
@@ -109,3 +121,7 @@ class BuildContexts:
                 held.callback(tree.close)
             data = order.read(tree, asked.dockerfile)
         return json_response({"Name": asked.dockerfile, "Data": base64.b64encode(data).decode()})
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

@@ -14,6 +14,8 @@ from carrack.engine.build.running import Bound, Job
 from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
 from carrack.engine.build.working import Note, Worker
 from carrack.errors import InvalidArgument
+from carrack.storage.trees.kept import KeptTree
+from carrack.storage.trees.tarred import TarTree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from carrack.engine.build.progress import Progress, Said, Vertex
     from carrack.engine.build.request import Agents, Request
     from carrack.engine.build.solve import FilesOf, Prepared
+
+
+_FEW = 200  # entries of a tree
 
 
 class Mounter(Protocol):
@@ -107,7 +112,10 @@ class Doer:
         self.fetched |= {source: found.digest for source, found in fetched.items()}
         local = [source for source in step.sources if source not in fetched]
         tree = await self._tree(step.origin, files) if len(local) > len(step.inline) else None
-        gathered, digest = await asyncio.to_thread(_gather, step, tree, fetched)
+        if fetched or not (tree is None or _is_quick(tree)):
+            gathered, digest = await asyncio.to_thread(_gather, step, tree, fetched)
+        else:
+            gathered, digest = _gather(step, tree, fetched)
         if step.remote:
             await self._open.enter_async_context(self._fetcher.archives(gathered, step.extract))
             digest = await asyncio.to_thread(gathered.digest)
@@ -197,6 +205,11 @@ class _Run:
                 )
             except InvalidArgument as error:
                 raise emulation.explained(error, inside) from error
+
+
+def _is_quick(files: Files) -> bool:
+    """Whether looking through a tree takes less than handing that to a thread: its files' digests are known."""
+    return isinstance(files.tree, TarTree | KeptTree) and len(files.tree.entries) <= _FEW
 
 
 def _gather(step: CopyStep, tree: Files | None, fetched: dict[str, Fetched]) -> tuple[Gathered, str]:

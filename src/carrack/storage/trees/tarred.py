@@ -1,4 +1,5 @@
-"""A tree that came as a tar: the archive stays as it came, in one file, and is read by offsets. Nothing is unpacked.
+"""A tree that came as a tar: the archive stays as it came, in one file (a small one in memory), and is read by offsets.
+Nothing is unpacked.
 
 What was sent is hashed file by file while it comes, so that asking whether something has changed costs no reading.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from carrack.storage import tarheader
 from carrack.storage.tar import TarLimits, TarScanner
@@ -20,23 +21,80 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 18
 _LIMITS = TarLimits(entries=1_000_000)
+_SHORT = TarLimits(path=128)
 
 
-class TarTree:
-    """See Tree. It owns the spool: closing removes it."""
+class _Archive(Protocol):
+    """Where an archive lies, until it is closed."""
+
+    def write(self, piece: memoryview) -> None:
+        """Add what comes next."""
+
+    def finish(self) -> None:
+        """All has come."""
+
+    def read(self, at: int, count: int) -> bytes | memoryview:
+        """Some of its bytes; none behind its end."""
+
+    def close(self) -> None: ...
+
+
+class _OnDisk:
+    """It owns the spool: closing removes it."""
 
     def __init__(self, spool: Ingest) -> None:
         self._spool = spool
         self._fd = os.open(spool.path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def write(self, piece: memoryview) -> None:
+        self._spool.write(piece)
+
+    def finish(self) -> None:
+        self._spool.finish()
+
+    def read(self, at: int, count: int) -> bytes:
+        return os.pread(self._fd, count, self._spool.room + at)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._spool.discard()
+
+
+class _InMemory:
+    """All of it is there from the beginning."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    def write(self, piece: memoryview) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+    def read(self, at: int, count: int) -> memoryview:
+        return self._data[at : at + count]
+
+    def close(self) -> None:
+        self._data = memoryview(b"")
+
+
+class TarTree:
+    """See Tree."""
+
+    def __init__(self, archive: _Archive) -> None:
+        self._archive = archive
         self.entries: dict[bytes, TarEntry] = {b"": _folder(b"")}
         self._names: dict[bytes, list[bytes]] = {b"": []}
         self._digests: dict[bytes, bytes] = {}
 
     def finish(self) -> None:
-        """All has come: the spool can be read."""
+        """All has come, and can be read."""
         for names in self._names.values():
             names.sort()  # once: kept in order, many names that come backwards would take minutes
-        self._spool.finish()
+        self._archive.finish()
 
     def find(self, path: bytes) -> TarEntry | None:
         """See Tree."""
@@ -48,9 +106,9 @@ class TarTree:
 
     def data(self, entry: TarEntry) -> Iterator[bytes | memoryview]:
         """See Tree."""
-        at, end = self._spool.room + entry.offset, self._spool.room + entry.offset + entry.size
+        at, end = entry.offset, entry.offset + entry.size
         while at < end:
-            piece = os.pread(self._fd, min(_PIECE, end - at), at)
+            piece = self._archive.read(at, min(_PIECE, end - at))
             if not piece:
                 raise TarError(f"the archive of {os.fsdecode(entry.path)!r} was cut short while it was being read")
             at += len(piece)
@@ -62,10 +120,7 @@ class TarTree:
 
     def close(self) -> None:
         """See Tree."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        self._spool.discard()
+        self._archive.close()
 
     def put(self, entry: TarEntry) -> None:
         """Add an entry as the archive has it; a later one of the same name takes its place, and all below it."""
@@ -132,31 +187,39 @@ def receive(source: ByteSource, spool: Ingest, limits: TarLimits = _LIMITS) -> T
     Raises TarError for a damaged archive, OSError for a full disk; then the spool is gone.
     """
     try:
-        tree = TarTree(spool)
+        archive = _OnDisk(spool)
     except BaseException:
         spool.discard()
         raise
     try:
-        receiver = _Receiver(spool, tree, limits)
+        receiver = _Receiver(archive, limits)
         buffer = memoryview(bytearray(_PIECE))
         while count := source.readinto(buffer) or 0:
             receiver.write(buffer[:count])
         return receiver.finish()
     except BaseException:
-        tree.close()  # a spool that is open somewhere keeps its place on the disk
+        archive.close()  # a spool that is open somewhere keeps its place on the disk
         raise
 
 
+def in_memory(data: bytes) -> TarTree:
+    """The tree of a plain tar that stays in memory. Raises TarError for a damaged one, and for long names, which could
+    make a small archive take as long as a large one."""
+    receiver = _Receiver(_InMemory(data), _SHORT)
+    receiver.write(memoryview(data))
+    return receiver.finish()
+
+
 class _Receiver:
-    def __init__(self, spool: Ingest, tree: TarTree, limits: TarLimits) -> None:
-        self._spool = spool
+    def __init__(self, archive: _Archive, limits: TarLimits) -> None:
+        self._archive = archive
         self._scanner = TarScanner(limits)
-        self._tree = tree
+        self._tree = TarTree(archive)
         self._file: TarEntry | None = None
         self._hash = hashlib.sha256()
 
     def write(self, piece: memoryview) -> None:
-        self._spool.write(piece)
+        self._archive.write(piece)
         for event in self._scanner.scan(piece):
             if isinstance(event, TarEntry):
                 self._done()

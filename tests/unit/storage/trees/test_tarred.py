@@ -11,7 +11,8 @@ from tests.unit.storage.trees.conftest import archive, tarred
 
 from carrack.storage.content import ContentStore
 from carrack.storage.tarheader import DIRECTORY, REGULAR, TarError
-from carrack.storage.trees.tarred import receive
+from carrack.storage.trees.base import walk
+from carrack.storage.trees.tarred import in_memory, receive
 
 
 def test_the_last_of_a_name_wins(tmp_path: Path) -> None:
@@ -94,3 +95,31 @@ def test_folders_nested_as_deep_as_a_name_can_say(tmp_path: Path) -> None:
     assert found.kind == REGULAR
     assert tree.names(b"") == [b"a", b"b", b"c"]
     tree.close()
+
+
+def test_in_memory_it_is_the_same(tmp_path: Path) -> None:
+    data = archive({"a/b": "1", "a/c": "22" * 3000, "d": None, "e": b"a/b"})
+    one, other = tarred(tmp_path, data), in_memory(data)
+    entries = list(walk(one, b""))
+    assert [repr(entry) for entry in entries] == [repr(entry) for entry in walk(other, b"")]
+    for entry in entries:
+        if entry.kind == REGULAR:
+            assert one.digest(entry) == other.digest(entry)
+            assert b"".join(map(bytes, one.data(entry))) == b"".join(map(bytes, other.data(entry)))
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("data", [b"x" * 1024, archive({"a": "text"})[:600], archive({"../a": "x"})])
+def test_a_bad_archive_in_memory(data: bytes) -> None:
+    with pytest.raises(TarError):
+        in_memory(data)
+
+
+def test_nothing_is_read_of_one_that_is_closed() -> None:
+    tree = in_memory(archive({"a": "text"}))
+    entry = tree.find(b"a")
+    assert entry is not None
+    tree.close()
+    with pytest.raises(TarError, match="cut short"):
+        list(tree.data(entry))
