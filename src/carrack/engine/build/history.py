@@ -5,8 +5,9 @@
     build/history/<sha256 of the build's name>     what was told, as lines of JSON, compressed by zlib
     build/history/enclosed/                        see carrack.engine.build.enclosing
 
-A build is on record from its beginning; who finds it unfinished at a start knows that the daemon died. At its end its
-file is on disk before its record says so. Records beyond a number go, oldest first, but for those that are pinned.
+A build is on record from its beginning, or its end if that comes within a moment; who finds it unfinished at a start
+knows that the daemon died. At its end its file is on disk before its record says so. Records beyond a number go, oldest
+first, but for those that are pinned; the file of one may go before it does.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from carrack.engine.build.enclosing import Enclosures, listed
 from carrack.engine.build.recording import Recording, graph
@@ -44,6 +45,7 @@ STARTED, COMPLETE, DELETED = range(3)
 #: gRPC's codes, in which failures are kept
 CANCELLED, UNKNOWN = 1, 2
 _MOST = 100
+_MOMENT = 0.02  # seconds: a build that takes no longer, since nothing is to be done, is written down once
 _ADDRESSES = ("context", "vcs:")  # attributes whose values may be addresses with passwords
 _LEFT = "the daemon ended before the build did"
 
@@ -69,6 +71,10 @@ class Record:
     warnings: int = 0
     pinned: bool = False
     enclosed: list[dict[str, Any]] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """It as it is kept."""
+        return {each: getattr(self, each) for each in self.__slots__}
 
 
 class History:
@@ -119,7 +125,7 @@ class History:
         self._all[ref], self._going[ref], self._kept[ref] = record, recording, asyncio.Event()
         failure: BaseException | None = None
         self._tell(STARTED, record)
-        self._start(self._write([record]), "record a build")
+        begun = asyncio.get_running_loop().call_later(_MOMENT, self._begun, record)
         try:
             yield record
         except BaseException as error:
@@ -128,6 +134,7 @@ class History:
             record.error = "context canceled" if gone else words(error) or type(error).__name__
             raise
         finally:
+            begun.cancel()
             recording.close()
             self._count(record, recording)
             record.completed = times.now()
@@ -210,14 +217,30 @@ class History:
 
         if gone:
             await self._records.write(write, spare=True)
-        for ref in gone:
+            clear = self._clearing(gone)
+            self._forget(gone)
+            await asyncio.to_thread(clear)
+        return gone
+
+    def _clearing(self, refs: Sequence[str]) -> Callable[[], None]:
+        """What removes the files of these, and blocks."""
+        places = [self._place(ref) for ref in refs]
+        enclosed = listed(self._all[ref] for ref in refs if ref in self._all)
+        if enclosed:
+            enclosed -= listed(record for ref, record in self._all.items() if ref not in refs)
+
+        def clear() -> None:
+            self._enclosed.remove(enclosed)
+            for place in places:
+                place.unlink(missing_ok=True)
+
+        return clear
+
+    def _forget(self, refs: Iterable[str]) -> None:
+        for ref in refs:
             record = self._all.pop(ref, None)
             if record is not None:
                 self._tell(DELETED, record)
-                alone = listed([record]) - listed(self._all.values())
-                await asyncio.to_thread(self._enclosed.remove, alone)
-            await asyncio.to_thread(self._place(ref).unlink, missing_ok=True)
-        return gone
 
     async def listen(self) -> AsyncIterator[tuple[int, Record]]:
         """What happens to records from now on."""
@@ -228,6 +251,14 @@ class History:
                 yield await queue.get()
         finally:
             self._listeners.discard(queue)
+
+    def _surplus(self) -> list[str]:
+        """The oldest builds beyond the number that is kept, as far as they are over."""
+        loose = [record for record in self._all.values() if not record.pinned]
+        if len(loose) <= self._most:
+            return []
+        loose.sort(key=lambda record: record.created, reverse=True)
+        return [record.ref for record in loose[self._most :] if record.completed]
 
     def _tell(self, what: int, record: Record) -> None:
         for queue in self._listeners:
@@ -240,21 +271,29 @@ class History:
         record.done = sum(bool(step.ended) for step in steps)
         record.warnings = sum(event["do"] == "warn" for event in recording.events)
 
+    def _begun(self, record: Record) -> None:
+        self._start(self._write([record]), "record a build")
+
     async def _keep(self, record: Record, recording: Recording, make: Callable[[], Iterable[Enclosure]] | None) -> None:
         """Put on disk what was told, then on record that it is; older builds make room."""
-        kept = self._kept[record.ref]
+        kept, over = self._kept[record.ref], self._surplus()
+        clear = self._clearing(over)
+
+        def store() -> None:
+            _store(self._place(record.ref), recording.events)
+            clear()
+
         try:
-            await whole(asyncio.to_thread(_store, self._place(record.ref), recording.events))
+            await whole(asyncio.to_thread(store))
             if make is not None:
                 record.enclosed = await whole(asyncio.to_thread(self._enclose, record, make))
             if record.ref in self._all:
-                await self._write([record])
+                await self._write([record], over)
+                self._forget(over)
         finally:
             kept.set()
             if self._going.get(record.ref) is recording:
                 del self._going[record.ref], self._kept[record.ref]
-        over = [each for each in self.all() if not each.pinned][self._most :]
-        await self.remove(over)
 
     def _enclose(self, record: Record, make: Callable[[], Iterable[Enclosure]]) -> list[dict[str, Any]]:
         """What cannot be made, or kept, is left out: the build itself was told how it ended."""
@@ -264,11 +303,13 @@ class History:
             log.exception("build %s: what belongs to its record could not be kept", record.ref)
             return []
 
-    async def _write(self, records: list[Record]) -> None:
-        rows = [(record.ref, json.dumps(asdict(record))) for record in records]
+    async def _write(self, records: Iterable[Record], gone: Iterable[str] = ()) -> None:
+        """Put these on record, and take those off it."""
+        rows = [(record.ref, json.dumps(record.document())) for record in records]
 
         def write(connection: Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO build_record VALUES (?, ?)", rows)
+            connection.executemany("DELETE FROM build_record WHERE ref = ?", [(ref,) for ref in gone])
 
         await self._records.write(write, durable=False)
 
@@ -277,11 +318,10 @@ class History:
 
 
 def _store(place: Path, events: list[Event]) -> None:
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    data = zlib.compress("\n".join(json.dumps(event) for event in events).encode(), 1)
+    data = zlib.compress("\n".join(map(json.dumps, events)).encode(), 1)
     new = place.with_suffix(".new")
     try:
-        with open(new, "wb") as file:
+        with _opened(new) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -289,6 +329,14 @@ def _store(place: Path, events: list[Event]) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "wb")
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open(path, "wb")
 
 
 def _read(place: Path) -> list[Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fakes.building import Workshop
@@ -30,6 +31,10 @@ def again(workshop: Workshop) -> History:
     found = History(workshop.world.records, workshop.world.folder / "history", workshop.jobs.start, most=3)
     found.load()
     return found
+
+
+def rows(workshop: Workshop) -> list[str]:
+    return [ref for (ref,) in workshop.world.records.read("SELECT ref FROM build_record")]
 
 
 async def logs(history: History, ref: str) -> list[str]:
@@ -80,7 +85,8 @@ def test_failures(workshop: Workshop) -> None:
 def test_builds_of_a_daemon_that_died(workshop: Workshop) -> None:
     async def run() -> None:
         async with workshop.history.of("going", "f", {}, [], Recording()):
-            await workshop.jobs.drain()
+            while not rows(workshop):  # noqa: ASYNC110 - of something that tells nobody
+                await asyncio.sleep(0.01)
             stale = workshop.world.folder / "history" / "stale.new"
             stale.parent.mkdir(exist_ok=True)
             stale.touch()
@@ -160,5 +166,22 @@ def test_a_record_that_cannot_be_read(workshop: Workshop, tmp_path: Path) -> Non
         found = again(workshop)
         assert [record.ref for record in found.all()] == ["one"]
         assert await logs(found, "one") == []
+
+    asyncio.run(run())
+
+
+def test_a_build_that_is_over_at_once_is_written_down_once(workshop: Workshop) -> None:
+    written: list[bool] = []
+    write = workshop.world.records.write
+
+    async def counted(work: Any, *, durable: bool = True, spare: bool = False) -> Any:
+        written.append(durable)
+        return await write(work, durable=durable, spare=spare)
+
+    async def run() -> None:
+        workshop.world.records.write = counted  # type: ignore[method-assign]
+        await build(workshop.history, "one")
+        await workshop.jobs.drain()
+        assert (len(written), rows(workshop)) == (1, ["one"])
 
     asyncio.run(run())
