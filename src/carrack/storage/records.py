@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCH_LIMIT = 256
+_MOMENT = 0.02  # seconds
 
 # One entry per schema version, applied in order and never changed once released.
 MIGRATIONS: tuple[str, ...] = (
@@ -101,6 +102,8 @@ class Records:
         self.path = str(path)
         self._reserve = reserve
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._posted: list[_Write] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
@@ -165,6 +168,7 @@ class Records:
         """Finish what is queued, then close all connections."""
         thread, self._thread = self._thread, None
         if thread is not None:
+            self._hand_over()
             self._queue.put(None)
             thread.join()
         with self._lock:
@@ -190,6 +194,16 @@ class Records:
             raise OSError(number, f"{os.strerror(number)} ({error})", self.path) from error
         return result
 
+    def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """The same for what nobody waits for, nor has to be on disk: in its turn among all writes, the next of which
+        takes it along if it comes in a moment. A failure is logged."""
+        self._check_open()
+        write = _Write(work, durable=False, spare=False)
+        write.future.add_done_callback(_report)
+        if not self._posted:
+            self._timer = asyncio.get_running_loop().call_later(_MOMENT, self._hand_over)
+        self._posted.append(write)
+
     def read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query, as last committed."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -202,11 +216,23 @@ class Records:
         return connection.execute(sql, parameters).fetchall()
 
     def _submit(self, work: Callable[[sqlite3.Connection], Any], durable: bool, spare: bool) -> _Write:
-        if self._thread is None:
-            raise Unavailable(f"the record database {self.path} is closed")
+        self._check_open()
+        self._hand_over()
         write = _Write(work, durable, spare)
         self._queue.put(write)
         return write
+
+    def _check_open(self) -> None:
+        if self._thread is None:
+            raise Unavailable(f"the record database {self.path} is closed")
+
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        posted, self._posted = self._posted, []
+        for write in posted:
+            self._queue.put(write)
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
         if not os.path.exists(self.path):
@@ -302,6 +328,11 @@ def _commit(connection: sqlite3.Connection, batch: list[_Write], *, spare: bool 
     for write, failure in failed:
         write.future.set_exception(failure)
     return waiting
+
+
+def _report(future: Future[Any]) -> None:
+    if not future.cancelled() and (failure := future.exception()) is not None:
+        log.error("a record could not be written: %s", failure)
 
 
 def _is_full(error: BaseException) -> bool:

@@ -285,3 +285,24 @@ def traced(path: Path, last: int | None) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == (0 if last is None else 1), done.stderr
     return [""] * int(done.stdout or 0)
+
+
+def test_what_is_posted_is_written_in_its_turn(records: Records, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(connection: sqlite3.Connection) -> None:
+        raise ValueError("not this one")
+
+    async def run() -> None:
+        records.post(lambda c: c.execute("INSERT OR REPLACE INTO setting VALUES ('a', 'first')"))
+        records.post(broken)
+        await records.write(lambda c: c.execute("UPDATE setting SET value = 'then' WHERE key = 'a'"))
+        assert records.read("SELECT value FROM setting WHERE key = 'a'") == [("then",)]
+        records.post(lambda c: insert(c, "b"))
+        while "b" not in keys(records):  # noqa: ASYNC110 - nobody else writes
+            await asyncio.sleep(0.01)
+        records.post(lambda c: insert(c, "c"))
+
+    asyncio.run(run())
+    assert "not this one" in caplog.text
+    records.close()
+    records.start()
+    assert keys(records) == {"a", "b", "c"}

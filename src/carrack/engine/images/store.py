@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from carrack.engine.images.image import Image
@@ -23,7 +24,7 @@ from carrack.oci import digest as digests
 from carrack.oci import image_config, reference
 from carrack.oci import platform as platforms
 from carrack.oci.reference import Reference
-from carrack.storage import partial
+from carrack.storage import partial as partly
 from carrack.storage.gc import Garbage, ImageRoots
 
 if TYPE_CHECKING:
@@ -164,16 +165,16 @@ class ImageStore:
         Returns it, and which names it took from which other image. ``tagged``: the names are somebody's wish now, not
         an archive's. Raises InvalidArgument on a bad config.
         """
-        parsed = image_config.parse(config)
         identity = digests.of(config)
+        known = self._by_id.get(identity)
+        parsed = known.config if known else image_config.parse(config)
         missing = [diff_id for diff_id in parsed["rootfs"]["diff_ids"] if not self._layers.has(diff_id)]
         if missing:
             raise InvalidArgument(f"image {identity}: layer {missing[0]} is missing")
         blobs = {**{digests.of(data): data for data in (config, manifest, index) if data}, **(extras or {})}
         async with self._layers.hold(blobs), self._change:
-            for digest, data in blobs.items():
-                if not self._content.has(digest):
-                    await whole(asyncio.to_thread(self._content.put, data))
+            for data in [data for digest, data in blobs.items() if not self._content.has(digest)]:
+                await whole(asyncio.to_thread(self._content.put, data))
             known = self._by_id.get(identity)
             image = known or Image(identity, parsed, self._layers.size(parsed["rootfs"]["diff_ids"]), parent=parent)
             if manifest:
@@ -182,7 +183,7 @@ class ImageStore:
                 image = replace(image, index=digests.of(index), extras=tuple(extras or ()))
             if tagged:
                 image = replace(image, last_tagged=times.now())
-            moved = await whole(self._write(image, names, blobs))
+            moved = await self._enter(image, names, blobs)
             return self._by_id[identity], moved
 
     async def tag(self, image: Image, name: Reference) -> None:
@@ -211,7 +212,7 @@ class ImageStore:
         be kept for the next pull; with `empty` none of those kept so far is, and nothing of pulls that failed."""
         if empty:
             self._layers.cache.drop(blob.digest for blob in self._layers.cache.blobs)
-        await asyncio.to_thread(partial.sweep, self._content.root, 0.0 if empty else _FORSAKEN)
+        await asyncio.to_thread(partly.sweep, self._content.root, 0.0 if empty else _FORSAKEN)
         return await self._layers.collect(self._roots, self._held_layers, feed=feed)
 
     async def unneeded(self) -> Garbage:
@@ -259,20 +260,29 @@ class ImageStore:
         found = [identity for identity in self._by_id if identity.startswith("sha256:" + prefix)]
         return found[0] if len(found) == 1 else None
 
+    async def _enter(
+        self, image: Image, names: Sequence[Reference], blobs: dict[str, bytes]
+    ) -> list[tuple[Reference, str]]:
+        """Record an image; that it was tagged once more is not waited for."""
+        if self._tells_more(image, names):
+            return await whole(self._write(image, names, blobs))
+        self._records.post(partial(_record, image, names, blobs))
+        return self._note(image, names)
+
     async def _write(
         self, image: Image, names: Sequence[Reference], blobs: dict[str, bytes]
     ) -> list[tuple[Reference, str]]:
-        def write(connection: Connection) -> None:
-            rows = [(digest, len(data), "") for digest, data in blobs.items()]
-            connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?)", rows)
-            upsert = "INSERT INTO image VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document"
-            connection.execute(upsert, (image.id, image.record()))
-            tags = [(str(name), image.id) for name in names]
-            connection.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?)", tags)
+        await self._records.write(partial(_record, image, names, blobs), durable=self._tells_more(image, names))
+        return self._note(image, names)
 
+    def _tells_more(self, image: Image, names: Sequence[Reference]) -> bool:
+        """Whether there is more to record than when it was tagged, which need not be on disk."""
         known = self._by_id.get(image.id)
         new = known is None or known != replace(image, last_tagged=known.last_tagged)
-        await self._records.write(write, durable=new or any(self._names.get(str(name)) != image.id for name in names))
+        return new or any(self._names.get(str(name)) != image.id for name in names)
+
+    def _note(self, image: Image, names: Sequence[Reference]) -> list[tuple[Reference, str]]:
+        """What has been recorded, in memory."""
         self.uses.touch(image.id)
         moved = []
         for name in names:
@@ -288,6 +298,15 @@ class ImageStore:
         self._by_id[image.id] = image
         for name in image.references:
             self._names[str(name)] = image.id
+
+
+def _record(image: Image, names: Sequence[Reference], blobs: Mapping[str, bytes], connection: Connection) -> None:
+    rows = [(digest, len(data), "") for digest, data in blobs.items()]
+    connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?)", rows)
+    upsert = "INSERT INTO image VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document"
+    connection.execute(upsert, (image.id, image.record()))
+    tags = [(str(name), image.id) for name in names]
+    connection.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?)", tags)
 
 
 def _without(image: Image, name: Reference) -> Image:

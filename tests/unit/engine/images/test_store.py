@@ -1,6 +1,7 @@
 """The image store: resolving as Docker does, tagging, holding, collecting, and staying right over restarts."""
 
 import asyncio
+import json
 import os
 from typing import Any
 
@@ -163,3 +164,31 @@ def test_what_came_of_pulls_that_failed_goes_when_asked_or_when_old(world: World
     os.utime(partial.path, (1, 1))
     asyncio.run(world.store.collect())
     assert not partial.path.exists()
+
+
+def test_the_same_image_again_is_no_news_but_for_the_time(loaded: World) -> None:
+    written: list[bool] = []
+    write = loaded.records.write
+
+    async def counted(work: Any, *, durable: bool = True, spare: bool = False) -> Any:
+        written.append(durable)
+        return await write(work, durable=durable, spare=spare)
+
+    async def run() -> None:
+        loaded.records.write = counted  # type: ignore[method-assign]
+        name = reference.parse("app:1")
+        before = resolve_now().last_tagged
+        image, moved = await loaded.store.add(CONFIG, [name], tagged=True)
+        assert (written, moved) == ([], [])
+        assert image.last_tagged > before
+        await loaded.store.add(CONFIG, [reference.parse("app:2")], tagged=True)
+        assert written == [True]
+
+    def resolve_now() -> Any:
+        found = loaded.store.named(reference.parse("app:1"))
+        assert found is not None
+        return found
+
+    asyncio.run(run())
+    ((document,),) = loaded.records.read("SELECT document FROM image")
+    assert json.loads(document)["last_tagged"] == resolve_now().last_tagged
