@@ -16,6 +16,12 @@ class ClientGone(ConnectionError):
     """The client went away while its answer was being written; there is nobody left to tell anything."""
 
 
+class _Stream(web_response.StreamResponse):
+    """The head waits for the first write, to go out with it."""
+
+    _send_headers_immediately = False
+
+
 class StreamWriter:
     """Where a streaming handler writes. Every write waits until the client has taken enough of it.
 
@@ -38,6 +44,11 @@ class StreamWriter:
     def started(self) -> bool:
         """Whether the status and headers have been sent."""
         return self._response.prepared
+
+    @property
+    def ended(self) -> bool:
+        """Whether all has been sent."""
+        return self._response._eof_sent
 
     @property
     def headers(self) -> Any:
@@ -68,6 +79,14 @@ class StreamWriter:
         """Send each value as one JSON line, all of them at once."""
         await self.write(b"".join(map(encode_json, values)))
 
+    async def end(self, *values: Any) -> None:
+        """The same with the end of the answer: the client need not wait for what the producer then clears away, nor
+        does it end that by going."""
+        if not self._response.prepared:
+            await self.prepare()
+        _connection(self._raw).on_gone(None)
+        await self._response.write_eof(b"".join(map(encode_json, values)))
+
 
 async def send(
     raw: web_request.BaseRequest,
@@ -79,24 +98,30 @@ async def send(
 
     Its failure is raised when nothing has been sent yet; later the connection is cut short, which tells the client.
     """
-    response = web_response.StreamResponse(status=answer.status, headers={**headers, **answer.headers})
+    response = _Stream(status=answer.status, headers={**headers, **answer.headers})
     if answer.content_type:
         response.headers["Content-Type"] = answer.content_type
     if raw.version >= (1, 1):
         response.enable_chunked_encoding()
-    connection: Connection = raw.protocol.connection  # type: ignore[attr-defined]
     writer = StreamWriter(raw, response, permitted)
     if raw.method == "HEAD":
         if permitted is not None:
             await permitted()
         return response
-    gone = await _produce(connection, answer, writer)
+    gone = await _produce(_connection(raw), answer, writer)
+    if writer.ended:
+        return response
     if gone or raw.transport is None:
         response.force_close()
         raise ClientGone("the client has closed the connection")
     if not response.prepared:
         await writer.prepare()
     return response
+
+
+def _connection(raw: web_request.BaseRequest) -> Connection:
+    found: Connection = raw.protocol.connection  # type: ignore[attr-defined]
+    return found
 
 
 async def _produce(connection: Connection, answer: StreamResponse, writer: StreamWriter) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from carrack.api.response import Response, empty, encode_json, encoded_json, json_response, text
 
 
@@ -26,3 +28,11 @@ def test_other_kinds() -> None:
     assert (empty().status, empty(304).status, empty().content_type) == (204, 304, "")
     assert text("é").body == "é".encode()
     assert Response().status == 200
+
+
+def test_what_builds_tell_is_as_the_encoder_has_it() -> None:
+    for said in ("plain", 'a "quoted" \\ \n\t\x1b[91m ü 你', "\udcff"):
+        told = {"stream": said}
+        assert encode_json(told) == (json.dumps(told, ensure_ascii=False, separators=(",", ":")) + "\n").encode(
+            "utf-8", "replace"
+        )

@@ -100,3 +100,61 @@ def test_a_failure_after_the_first_write_cuts_the_stream_short(tmp_path: Path) -
         assert not data.endswith(b"0\r\n\r\n")
 
     run_with(tmp_path, [Route("GET", "/broken", broken)], client)
+
+
+def test_an_end_goes_out_before_what_is_cleared_away(tmp_path: Path) -> None:
+    cleared = asyncio.Event()
+
+    async def ending(request: Request) -> Response:
+        async def produce(writer: StreamWriter) -> None:
+            if request.query.flag("begun"):
+                await writer.json({"n": 1})
+            await writer.end({"n": 2})
+            await gone.wait()
+            await asyncio.sleep(0.05)  # nobody ends this
+            cleared.set()
+
+        return stream(produce)
+
+    gone = asyncio.Event()
+
+    async def client(address: str) -> None:
+        for begun in (b"0", b"1"):
+            gone.clear()
+            cleared.clear()
+            reader, writer = await asyncio.open_unix_connection(address)
+            writer.write(b"GET /ending?begun=%b HTTP/1.1\r\nHost: x\r\n\r\n" % begun)
+            data = await reader.readuntil(b"0\r\n\r\n")
+            assert data.endswith(b'{"n":2}\n\r\n0\r\n\r\n')
+            assert (b'{"n":1}' in data) is (begun == b"1")
+            assert not cleared.is_set()
+            writer.close()
+            gone.set()
+            await cleared.wait()
+
+    run_with(tmp_path, [Route("GET", "/ending", ending)], client)
+
+
+def test_the_next_request_waits_until_all_is_cleared_away(tmp_path: Path) -> None:
+    async def ending(request: Request) -> Response:
+        async def produce(writer: StreamWriter) -> None:
+            await writer.end({"n": 1})
+            await asyncio.sleep(0.05)
+            order.append("cleared")
+
+        order.append("asked")
+        return stream(produce)
+
+    order: list[str] = []
+
+    async def client(address: str) -> None:
+        reader, writer = await asyncio.open_unix_connection(address)
+        for _ in range(2):
+            writer.write(b"GET /ending HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b'{"n":1}' in await reader.readuntil(b"0\r\n\r\n")
+        while len(order) < 4:  # noqa: ASYNC110 - of something that tells nobody
+            await asyncio.sleep(0.01)
+        writer.close()
+        assert order == ["asked", "cleared"] * 2
+
+    run_with(tmp_path, [Route("GET", "/ending", ending)], client)

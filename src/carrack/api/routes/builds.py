@@ -160,7 +160,7 @@ class _Face:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._give(job, writer, told) if outputs else self._build(job))
                 async for messages in job.classic.messages():
-                    await writer.json(*messages)
+                    await (writer.end if job.classic.over and not outputs else writer.json)(*messages)
                 told.set()
         except ExceptionGroup as failures:  # a client that has gone, most likely
             raise failures.exceptions[0] from None

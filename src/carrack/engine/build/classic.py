@@ -107,6 +107,11 @@ class Classic:
         self._some.set()
         self._closed.set()
 
+    @property
+    def over(self) -> bool:
+        """Whether ``messages`` has given all there will be."""
+        return self._closed.is_set() and not self._waiting
+
     async def messages(self) -> AsyncIterator[list[Message]]:
         """What is told, all that comes within a moment at once: a write costs both sides more than its messages."""
         while True:
