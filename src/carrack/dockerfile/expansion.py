@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from carrack.dockerfile import commands as c
 from carrack.dockerfile.heredoc import opening
@@ -16,6 +16,7 @@ from carrack.dockerfile.problem import DockerfileError
 from carrack.dockerfile.words import Lexer, WordError
 
 _Taken = TypeVar("_Taken", bound=c.Transfer)
+_Given = TypeVar("_Given", bound="c.Command | c.Pair")
 
 
 def expand(command: c.Command, lexer: Lexer, values: Mapping[str, str]) -> c.Command:
@@ -35,16 +36,16 @@ def expand(command: c.Command, lexer: Lexer, values: Mapping[str, str]) -> c.Com
 def _pairs(command: c.Env | c.Label | c.Arg, lexer: Lexer, values: Mapping[str, str]) -> c.Command:
     def one(pair: c.Pair) -> c.Pair:
         value = None if pair.value is None else lexer.word(pair.value, values)
-        return c.Pair(lexer.word(pair.key, values), value, pair.legacy)
+        return _changed(pair, key=lexer.word(pair.key, values), value=value)
 
-    return replace(command, pairs=tuple(one(pair) for pair in command.pairs))
+    return _changed(command, pairs=tuple(one(pair) for pair in command.pairs))
 
 
 def _transfer(command: _Taken, lexer: Lexer, values: Mapping[str, str]) -> _Taken:
     def source(text: str) -> str:
         return text if opening(text, lexer.escape) else lexer.word(text, values)
 
-    return replace(
+    return _changed(
         command,
         sources=tuple(source(text) for text in command.sources),
         destination=lexer.word(command.destination, values),
@@ -58,7 +59,7 @@ def _transfer(command: _Taken, lexer: Lexer, values: Mapping[str, str]) -> _Take
 
 
 def _add(command: c.Add, lexer: Lexer, values: Mapping[str, str]) -> c.Add:
-    return replace(_transfer(command, lexer, values), checksum=lexer.word(command.checksum, values))
+    return _changed(_transfer(command, lexer, values), checksum=lexer.word(command.checksum, values))
 
 
 def _run(command: c.Run, lexer: Lexer, values: Mapping[str, str]) -> c.Run:
@@ -76,27 +77,33 @@ def _run(command: c.Run, lexer: Lexer, values: Mapping[str, str]) -> c.Run:
 
 
 def _expose(command: c.Expose, lexer: Lexer, values: Mapping[str, str]) -> c.Expose:
-    return replace(command, ports=tuple(port for word in command.ports for port in lexer.words(word, values)))
+    return _changed(command, ports=tuple(port for word in command.ports for port in lexer.words(word, values)))
 
 
 def _volume(command: c.Volume, lexer: Lexer, values: Mapping[str, str]) -> c.Volume:
-    return replace(command, paths=tuple(lexer.word(path, values) for path in command.paths))
+    return _changed(command, paths=tuple(lexer.word(path, values) for path in command.paths))
 
 
 def _user(command: c.User, lexer: Lexer, values: Mapping[str, str]) -> c.User:
-    return replace(command, user=lexer.word(command.user, values))
+    return _changed(command, user=lexer.word(command.user, values))
 
 
 def _workdir(command: c.Workdir, lexer: Lexer, values: Mapping[str, str]) -> c.Workdir:
-    return replace(command, path=lexer.word(command.path, values))
+    return _changed(command, path=lexer.word(command.path, values))
 
 
 def _stopsignal(command: c.Stopsignal, lexer: Lexer, values: Mapping[str, str]) -> c.Stopsignal:
-    return replace(command, signal=lexer.word(command.signal, values))
+    return _changed(command, signal=lexer.word(command.signal, values))
 
 
 def _from(command: c.From, lexer: Lexer, values: Mapping[str, str]) -> c.From:
-    return replace(command, base=lexer.word(command.base, values), platform=lexer.word(command.platform, values))
+    return _changed(command, base=lexer.word(command.base, values), platform=lexer.word(command.platform, values))
+
+
+def _changed(given: _Given, **fields: Any) -> _Given:
+    """``given`` with these fields; itself if it has them, as where nothing was to be replaced."""
+    same = all(getattr(given, name) == value for name, value in fields.items())
+    return given if same else replace(given, **fields)
 
 
 _RULES: dict[type[c.Command], Callable[..., c.Command]] = {

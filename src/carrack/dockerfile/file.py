@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from carrack.dockerfile import commands as c
 from carrack.dockerfile import directives, lines, reading
@@ -10,6 +11,7 @@ from carrack.dockerfile.directives import Directives
 from carrack.dockerfile.problem import DockerfileError, Place
 
 SIZE_LIMIT = 2 << 20
+_SMALL = 32 << 10  # characters of a text whose parsed form is remembered, for most files are built again and again
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,15 @@ class Dockerfile:
 def parse(data: bytes | str) -> Dockerfile:
     """Read a Dockerfile (UTF-8, at most SIZE_LIMIT bytes). Raises DockerfileError at the first thing that is wrong."""
     text = data if isinstance(data, str) else _text(data)
+    return _remembered(text) if len(text) <= _SMALL else _parse(text)
+
+
+@lru_cache(maxsize=16)
+def _remembered(text: str) -> Dockerfile:
+    return _parse(text)
+
+
+def _parse(text: str) -> Dockerfile:
     found = directives.parse(text)
     parsed = lines.parse(text, found.escape)
     globals_: list[c.Arg] = []

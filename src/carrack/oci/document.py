@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from carrack.errors import InvalidArgument
 
 DEPTH_LIMIT = 64
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def parse(data: bytes, *, limit: int, what: str) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def parse_value(data: bytes, *, limit: int, what: str) -> Any:
 
 def encode(document: Mapping[str, Any] | list[Any]) -> bytes:
     """Compact UTF-8 JSON in the order given: the bytes that a digest is taken of."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _encoder.encode(document).encode()
 
 
 def kind(value: object) -> str:

@@ -13,10 +13,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from carrack.engine.build.steps import RunStep, Step
+from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
 
 _VERSION = 1
 _NO_INFLUENCE = ("hidden", "sequence")
+_INFLUENCE = {
+    kind: tuple(field.name for field in dataclasses.fields(kind) if field.name not in _NO_INFLUENCE)
+    for kind in (RunStep, CopyStep, WorkdirStep)
+}
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def inputs(step: Step, base: str, files: Mapping[str, str], platform: str) -> dict[str, Any]:
@@ -25,9 +30,7 @@ def inputs(step: Step, base: str, files: Mapping[str, str], platform: str) -> di
     ``base``: the chain id below; ``files``: digests of contents by where they come from.
     """
     document: dict[str, Any] = {"version": _VERSION, "kind": type(step).__name__, "base": base, "platform": platform}
-    for field in dataclasses.fields(step):
-        if field.name not in _NO_INFLUENCE:
-            document[field.name] = _plain(getattr(step, field.name))
+    document |= {name: _plain(getattr(step, name)) for name in _INFLUENCE[type(step)]}
     if isinstance(step, RunStep):
         document["mounts"] = [_without_secrets(mount) for mount in document["mounts"]]
     document["files"] = dict(sorted(files.items()))
@@ -36,7 +39,7 @@ def inputs(step: Step, base: str, files: Mapping[str, str], platform: str) -> di
 
 def key(document: Mapping[str, Any]) -> str:
     """The key of what ``inputs`` gave."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    text = _encode(document)
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
@@ -57,6 +60,8 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str | bool | None):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, tuple):

@@ -252,7 +252,7 @@ class Solver:
             self._progress.started(vertex)
             self._progress.ended(vertex)
         after = below.then(advanced.state, diff_id, created_by, created, self._request.style)
-        return replace(after, node=node)
+        return after if node is after.node else replace(after, node=node)
 
     async def _step(
         self, below: Result, advanced: state.Advanced, command: c.Command, index: int, place: tuple[int, int, int]

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from carrack.errors import CarrackError
@@ -77,6 +78,7 @@ class Image:
         return json.dumps(document)
 
 
+@lru_cache(maxsize=256)
 def moment(text: str) -> int:
     """A time as an image's config has it, in nanoseconds since 1970; 0 for what is none."""
     try:

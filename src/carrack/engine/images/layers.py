@@ -123,8 +123,10 @@ class LayerStore:
         try:
             yield
         finally:
-            self._held.subtract(held)
-            self._held += Counter()  # forget what nobody holds any more
+            for key in held:
+                self._held[key] -= 1
+                if not self._held[key]:
+                    del self._held[key]  # nobody holds it any more
 
     async def ensure(self, diff_id: str, spool: Ingest) -> bool:
         """Make the layer out of the spool unless it is there or already being made; the caller holds `diff_id`.

@@ -93,12 +93,19 @@ class LayerDirectories:
         self._ingest = root / "ingest"
         self._locks: dict[Path, int] = {}
         self._notes: dict[str, LayerNotes] = {}  # they never change
+        self._seen: dict[str, str] = {}  # where layers lie, as builds ask time and again
         for directory in (self._layers, self._ingest):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def has(self, diff_id: str) -> bool:
         """Whether the layer is here."""
-        return self.path(diff_id).is_dir()
+        place = self._seen.get(diff_id)
+        if place is None:
+            place = str(self.path(diff_id))
+        there = os.path.isdir(place)
+        if there:
+            self._seen[diff_id] = place
+        return there
 
     def ids(self) -> list[str]:
         """The diff ids of all layers."""
@@ -184,6 +191,7 @@ class LayerDirectories:
     def remove(self, diff_id: str) -> None:
         """Forget a layer: first its name, then its bytes."""
         self._notes.pop(diff_id, None)
+        self._seen.pop(diff_id, None)
         self.discard(self.path(diff_id))
 
     def discard(self, path: Path) -> None:
