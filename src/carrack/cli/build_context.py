@@ -4,13 +4,15 @@ Owners are not sent (files in a context are root's), nor sockets. Headers are ma
 long for each of what may be many thousand files.
 """
 
-import os
-import stat
+import _stat as stat
+import posix
 
+from carrack.client import paths
 from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator
 
     from carrack.dockerfile.ignore import Ignored
@@ -27,8 +29,8 @@ def ignored(context: str, dockerfile: str) -> "Ignored | None":
     """What of a context is not sent: as ``<dockerfile>.dockerignore`` says, else ``.dockerignore``; never these files
     and the Dockerfile, which the daemon reads. Where there is neither, nothing is left out."""
     for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
-        path = os.path.join(context, name)
-        if os.path.isfile(path):
+        path = paths.join(context, name)
+        if paths.is_file(path):
             from carrack.dockerfile.ignore import Ignored, parse
 
             with open(path, "rb") as file:
@@ -39,8 +41,8 @@ def ignored(context: str, dockerfile: str) -> "Ignored | None":
 
 def named_ignored(context: str) -> "Ignored | None":
     """What a named context's own ``.dockerignore`` leaves out of it."""
-    path = os.path.join(context, ".dockerignore")
-    if not os.path.isfile(path):
+    path = paths.join(context, ".dockerignore")
+    if not paths.is_file(path):
         return None
     from carrack.dockerfile.ignore import Ignored, parse
 
@@ -81,7 +83,7 @@ def pack_files(files: "Iterable[tuple[str, str]]") -> "Iterator[bytes]":
     out = bytearray()
     for path, name in files:
         try:
-            status = os.lstat(path)
+            status = posix.lstat(path)
         except OSError as error:
             raise InvalidArgument(f"error checking context: can't read {path!r}: {error.strerror}") from error
         if not stat.S_ISREG(status.st_mode):
@@ -98,8 +100,8 @@ def pack_files(files: "Iterable[tuple[str, str]]") -> "Iterator[bytes]":
 def walk(top: str, inside: str, left_out: "Ignored | None") -> "Iterator[tuple[str, str, os.stat_result]]":
     """All below ``inside`` that is not left out: its path, its name in the context, and its status; in byte order
     folder by folder, parents first."""
-    with os.scandir(os.path.join(top, inside) if inside else top) as entries:
-        found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    with posix.scandir(paths.join(top, inside) if inside else top) as entries:
+        found = sorted(entries, key=lambda entry: paths.encoded(entry.name))
     for entry in found:
         name = f"{inside}/{entry.name}" if inside else entry.name
         folder = entry.is_dir(follow_symlinks=False)
@@ -114,18 +116,18 @@ def walk(top: str, inside: str, left_out: "Ignored | None") -> "Iterator[tuple[s
             yield from walk(top, name, left_out)
 
 
-def _other(path: str, name: str, status: os.stat_result) -> bytes:
+def _other(path: str, name: str, status: "os.stat_result") -> bytes:
     if stat.S_ISDIR(status.st_mode):
         return _header(name + "/", b"5", status, 0)
     if stat.S_ISLNK(status.st_mode):
-        return _header(name, b"2", status, 0, os.readlink(path))
+        return _header(name, b"2", status, 0, posix.readlink(path))
     if stat.S_ISFIFO(status.st_mode):
         return _header(name, b"6", status, 0)
     return b""  # sockets are nothing without their program, and devices are nobody's to give
 
 
-def _header(name: str, kind: bytes, status: os.stat_result, size: int, link: str = "") -> bytes:
-    path, target = os.fsencode(name), os.fsencode(link)
+def _header(name: str, kind: bytes, status: "os.stat_result", size: int, link: str = "") -> bytes:
+    path, target = paths.encoded(name), paths.encoded(link)
     records = [(b"path", path)] if len(path) > 100 or not path.isascii() else []
     records += [(b"linkpath", target)] if len(target) > 100 or not target.isascii() else []
     records += [(b"size", b"%d" % size)] if size >= _MOST else []

@@ -35,7 +35,8 @@ def parse(word: str) -> tuple[str, str]:
 
 def take(messages: "Iterable[Document]", kind: str, dest: str) -> None:
     """Show a build's messages, then put its files where they are wanted. :class:`Exit` when it fails."""
-    from carrack.cli.files import to_file, unpack
+    from carrack.cli.archive_file import to_file
+    from carrack.cli.files import unpack
     from carrack.cli.streams import write_all
 
     if dest == "-" and os.isatty(1):

@@ -5,16 +5,17 @@ list of all there are now, with a mark for each that changes whenever the file m
 its inode, and the time of its last change of any kind, which no program can set. It answers which of them it wants.
 """
 
-import os
-import stat
+import _stat as stat
+import posix
 import time
 
 from carrack.cli.build_context import pack, pack_files, walk
-from carrack.client import document
+from carrack.client import document, paths
 from carrack.client.transport import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable
     from typing import Any
 
@@ -47,13 +48,13 @@ class Listing:
         """The list as the daemon takes it: for each its name, its looks, and where it leads, each with a NUL behind."""
         return b"\0".join((*self._out, b""))
 
-    def _add(self, path: str, name: str, status: os.stat_result) -> None:
+    def _add(self, path: str, name: str, status: "os.stat_result") -> None:
         mode = status.st_mode
         kind, target = _KINDS.get(stat.S_IFMT(mode)), ""
         if kind is None:
             return  # what pack leaves out, too
         if kind == "2":
-            target = os.readlink(path)
+            target = posix.readlink(path)
         elif kind == "0" and status.st_nlink > 1:
             target = self._inodes.setdefault((status.st_dev, status.st_ino), name)
             if target == name:
@@ -64,9 +65,9 @@ class Listing:
         self.size += size
         self.files.append((path, name))
         looks = f"{kind} {mode & 0o7777:o} {size} {int(status.st_mtime)} {self._mark(status)}"
-        self._out += (os.fsencode(name), looks.encode(), os.fsencode(target))
+        self._out += (paths.encoded(name), looks.encode(), paths.encoded(target))
 
-    def _mark(self, status: os.stat_result) -> str:
+    def _mark(self, status: "os.stat_result") -> str:
         """A file that was changed just now may be changed once more without its times telling."""
         changed = status.st_ctime_ns
         if changed + (_FINE if changed % 1_000_000 else _COARSE) > self._now:
@@ -96,13 +97,14 @@ def prepare(
 def _key(context: str) -> str:
     """One folder of one machine."""
     from hashlib import sha256
+    from os.path import realpath
 
-    found = os.stat(context)
+    found = posix.stat(context)
     machine = ""
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
             machine = file.read().strip()
     except (OSError, ValueError):
         pass
-    words = (machine, os.uname().nodename, os.path.realpath(context), found.st_dev, found.st_ino, os.geteuid())
+    words = (machine, posix.uname().nodename, realpath(context), found.st_dev, found.st_ino, posix.geteuid())
     return sha256("\0".join(map(str, words)).encode("utf-8", "surrogateescape")).hexdigest()

@@ -18,41 +18,6 @@ _CHUNK = 64 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def from_file(path: str) -> "Iterator[bytes]":
-    """A file's bytes in chunks; ``-`` is standard input."""
-    if path == "-":
-        while data := os.read(0, _CHUNK):
-            yield data
-        return
-    with open(path, "rb") as file:
-        while data := file.read(_CHUNK):
-            yield data
-
-
-def to_file(path: str, chunks: "Iterator[bytes]") -> None:
-    """Write chunks to a file that appears under its name only when complete."""
-    if os.path.exists(path) and not os.path.isfile(path):  # a device or pipe is written as it is
-        with open(path, "wb") as device:
-            for chunk in chunks:
-                device.write(chunk)
-        return
-    directory = os.path.dirname(path) or "."
-    if not os.path.isdir(directory):
-        raise InvalidArgument(f"invalid output path: stat {os.path.normpath(directory)}: no such file or directory")
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-        os.replace(temporary, path)
-    except BaseException:
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
-        raise
-
-
 def pack(path: str, name: str) -> "Iterator[bytes]":
     """A tar stream (PAX) of a file or tree, whose root is called ``name`` in it. Sockets are left out."""
     inodes: dict[tuple[int, int], str] = {}

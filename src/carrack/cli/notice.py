@@ -1,18 +1,18 @@
 """Notes beside a command's own output, laid out as docker lays out its own."""
 
-import os
+import posix
 
 from carrack.cli.command import write, write_error
 
 
 def show(text: str) -> None:
     """Write a note of one or more lines to standard error, with colours where that is a terminal."""
-    write_error(lay_out(text, coloured=os.isatty(2)))
+    write_error(lay_out(text, coloured=posix.isatty(2)))
 
 
 def show_within(text: str) -> None:
     """Write a note as a part of the output itself, to standard output."""
-    write(lay_out(text, coloured=os.isatty(1)))
+    write(lay_out(text, coloured=posix.isatty(1)))
 
 
 def lay_out(text: str, *, coloured: bool) -> str:

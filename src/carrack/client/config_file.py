@@ -4,15 +4,12 @@ Whoever changes it leaves every other setting as it is; two programs that do so 
 directory.
 """
 
-import os
-from contextlib import contextmanager
-
 from carrack.client import document
 from carrack.errors import InvalidArgument, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from carrack.client.document import Document
 
@@ -38,29 +35,49 @@ def load(directory: str) -> "Document":
     return settings
 
 
-@contextmanager
-def change(directory: str, *, private: bool = False) -> "Iterator[Document]":
+def change(directory: str, *, private: bool = False) -> "AbstractContextManager[Document]":
     """The settings, to be changed in place; they are written when the block ends without a failure.
 
     ``private``: what is written is nobody's business but the owner's, whatever mode the file has had.
     """
-    import fcntl
+    return _Change(directory, private)
 
-    os.makedirs(directory, 0o700, exist_ok=True)
-    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        settings = load(directory)
-        yield settings
-        path = os.path.realpath(path_in(directory))
-        mode = 0o600 if private or not os.path.exists(path) else os.stat(path).st_mode & 0o777
-        write(path, _text(settings), mode, folder_mode=0o700)
-    finally:
-        os.close(lock)
+
+class _Change:
+    def __init__(self, directory: str, private: bool) -> None:
+        self._directory = directory
+        self._private = private
+
+    def __enter__(self) -> "Document":
+        import fcntl
+        import os
+
+        os.makedirs(self._directory, 0o700, exist_ok=True)
+        self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self._settings = load(self._directory)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self._settings
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        import os
+
+        try:
+            if kind is None:
+                path = os.path.realpath(path_in(self._directory))
+                mode = 0o600 if self._private or not os.path.exists(path) else os.stat(path).st_mode & 0o777
+                write(path, _text(self._settings), mode, folder_mode=0o700)
+        finally:
+            os.close(self._lock)
 
 
 def write(path: str, data: bytes, mode: int, folder_mode: int = 0o755) -> None:
     """Write a file that appears only when complete and on the disk."""
+    import os
+
     folder = os.path.dirname(path)
     os.makedirs(folder, folder_mode, exist_ok=True)
     temporary = f"{path}.{os.getpid()}.tmp"

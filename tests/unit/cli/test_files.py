@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from carrack.cli.files import from_file, pack, to_file, unpack
+from carrack.cli.files import pack, unpack
 from carrack.errors import InvalidArgument
 
 
@@ -106,20 +106,3 @@ def test_members_of_several_directories_in_any_order(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="the destination itself"):
         unpack(archive((member("c/x", tarfile.LNKTYPE, "."), b"")), str(tmp_path), lambda each: each)
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_files(tmp_path: Path) -> None:
-    to_file(str(tmp_path / "f"), iter([b"a", b"b"]))
-    assert b"".join(from_file(str(tmp_path / "f"))) == b"ab"
-
-    def broken() -> Iterator[bytes]:
-        yield b"half"
-        raise InvalidArgument("lost")
-
-    with pytest.raises(InvalidArgument, match="lost"):
-        to_file(str(tmp_path / "f"), broken())
-    assert (tmp_path / "f").read_bytes() == b"ab"
-    assert os.listdir(tmp_path) == ["f"]
-    with pytest.raises(InvalidArgument, match="no such file or directory"):
-        to_file(str(tmp_path / "no" / "f"), iter([]))
-    to_file("/dev/null", iter([b"x"]))

@@ -1,7 +1,6 @@
 """``carrack build``: an image out of a Dockerfile and the files beside it."""
 
 import binascii
-import os
 import sys
 
 from carrack.cli.build_context import REMOTE, ignored
@@ -9,7 +8,7 @@ from carrack.cli.command import Command
 from carrack.cli.context_sync import prepare
 from carrack.cli.exit import Exit
 from carrack.cli.render.progress import show_messages
-from carrack.client import document
+from carrack.client import document, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def _build(session: "Session", parsed: "Parsed") -> int:
 
 def _data(session: "Session", parsed: "Parsed", source: str, query: "dict[str, Any]") -> "bytes | Iterable[bytes]":
     """The context's files; none where it lies elsewhere."""
-    if source.startswith(REMOTE) and not os.path.isdir(source):
+    if source.startswith(REMOTE) and not paths.is_folder(source):
         query |= {"remote": source, "dockerfile": parsed.text("file") or None}
         return b""
     data = _standard_input() if source == "-" else _context(session, source, parsed.text("file"), query)
@@ -116,7 +115,7 @@ def _push(session: "Session", parsed: "Parsed") -> None:
 
 
 def _standard_input() -> "Iterator[bytes]":
-    from carrack.cli.files import from_file
+    from carrack.cli.archive_file import from_file
 
     return from_file("-")
 
@@ -146,17 +145,19 @@ def _caches(session: "Session", parsed: "Parsed", layouts: "list[str]") -> "Cach
 
 
 def _context(session: "Session", source: str, dockerfile: str, query: "dict[str, Any]") -> "bytes | Iterable[bytes]":
-    if not os.path.isdir(source):
+    if not paths.is_folder(source):
         raise Exit(1, f"unable to prepare context: path {source!r} not found")
     inside = "Dockerfile"
-    if not os.path.exists(os.path.join(source, inside)) and os.path.exists(os.path.join(source, "dockerfile")):
+    if not paths.exists(paths.join(source, inside)) and paths.exists(paths.join(source, "dockerfile")):
         inside = "dockerfile"
     if dockerfile:
-        path = dockerfile if os.path.exists(dockerfile) else os.path.join(source, dockerfile)
-        inside = os.path.relpath(os.path.realpath(path), os.path.realpath(source))
+        from os.path import realpath, relpath
+
+        path = dockerfile if paths.exists(dockerfile) else paths.join(source, dockerfile)
+        inside = relpath(realpath(path), realpath(source))
         if inside.startswith(".."):
             raise Exit(1, f"the Dockerfile ({dockerfile}) must be within the build context")
-    if not os.path.isfile(os.path.join(source, inside)):
+    if not paths.is_file(paths.join(source, inside)):
         raise Exit(1, f"unable to prepare context: there is no {inside} in {source}; name it with -f")
     query["dockerfile"] = inside
     return prepare(session.daemon, source, ignored(source, inside), query)
@@ -217,9 +218,11 @@ def _attests(parsed: "Parsed") -> list[str]:
 
 
 def _write(path: str, data: bytes) -> None:
+    from os.path import abspath
+
     from carrack.client.config_file import write
 
-    write(os.path.abspath(path), data, 0o644)
+    write(abspath(path), data, 0o644)
 
 
 def _found(messages: "Iterable[Document]", iidfile: str, metadata: str) -> "Iterator[Document]":

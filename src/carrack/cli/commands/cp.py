@@ -2,9 +2,10 @@
 
 import os
 
+from carrack.cli.archive_file import from_file
 from carrack.cli.command import Command, write_error
 from carrack.cli.exit import Exit
-from carrack.cli.files import from_file, pack, unpack
+from carrack.cli.files import pack, unpack
 from carrack.cli.render.progress import Meter
 from carrack.cli.streams import write_all
 from carrack.client import archives

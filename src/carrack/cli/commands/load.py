@@ -1,12 +1,12 @@
 """``carrack load`` and ``import``: images from archives."""
 
-import os
+import posix
 
+from carrack.cli.archive_file import from_file
 from carrack.cli.command import Command, write
 from carrack.cli.exit import Exit
-from carrack.cli.files import from_file
 from carrack.cli.render.progress import show_messages
-from carrack.client import images
+from carrack.client import images, paths
 from carrack.oci import reference
 
 TYPE_CHECKING = False
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def _load(session: "Session", parsed: "Parsed") -> int:
     path = parsed.text("input") or "-"
-    if path == "-" and os.isatty(0):
+    if path == "-" and posix.isatty(0):
         raise Exit(1, "requested load from stdin, but stdin is empty")
-    if path != "-" and not os.path.exists(path):
+    if path != "-" and not paths.exists(path):
         raise Exit(1, f"open {path}: no such file or directory")
-    quiet = parsed.flag("quiet") or not os.isatty(1)
+    quiet = parsed.flag("quiet") or not posix.isatty(1)
     platform = parsed.text("platform")
     show_messages(images.load(session.daemon, from_file(path), quiet=quiet, platform=platform))
     return 0
@@ -44,7 +44,7 @@ def _import(session: "Session", parsed: "Parsed") -> int:
     if source.startswith(("http://", "https://")):
         query["fromSrc"] = source
     else:
-        if source != "-" and not os.path.exists(source):
+        if source != "-" and not paths.exists(source):
             raise Exit(1, f"open {source}: no such file or directory")
         data = from_file(source)
     for message in images.import_(session.daemon, query, data):

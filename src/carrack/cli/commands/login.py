@@ -1,6 +1,6 @@
 """``carrack login`` and ``logout``: accounts at registries, checked by the daemon and kept with the user."""
 
-import os
+import posix
 import sys
 
 from carrack.cli import notice, terminal
@@ -86,7 +86,7 @@ def _again(session: "Session", account: Account) -> "Document | None":
 def _asked(place: str, username: str, password: str, known: str) -> Account:
     """The account that the user names; what is missing is asked for on the terminal."""
     username, password = username.strip(), password.strip()
-    if (not username or not password) and not os.isatty(0):
+    if (not username or not password) and not posix.isatty(0):
         raise Exit(1, _NO_TERMINAL)
     if not username:
         if place == "docker.io":

@@ -1,10 +1,10 @@
 """``carrack save``: images as a tar archive."""
 
-import os
+import posix
 
+from carrack.cli.archive_file import to_file
 from carrack.cli.command import Command
 from carrack.cli.exit import Exit
-from carrack.cli.files import to_file
 from carrack.cli.render.progress import Meter
 from carrack.cli.streams import write_all
 from carrack.client import images
@@ -27,7 +27,7 @@ def _save(session: "Session", parsed: "Parsed") -> int:
 
 def refuse_terminal(output: str, what: str) -> None:
     """An archive does not belong on a screen."""
-    if not output and os.isatty(1):
+    if not output and posix.isatty(1):
         raise Exit(1, f"cowardly refusing to {what} to a terminal. Use the -o flag or redirect")
 
 

@@ -1,6 +1,6 @@
 """``carrack version``: this program's and the daemon's."""
 
-import os
+import posix
 
 from carrack import __version__
 from carrack.cli.command import Command, write
@@ -48,7 +48,7 @@ def _version(session: "Session", parsed: "Parsed") -> int:
 
 
 def _client(session: "Session") -> "Document":
-    machine = os.uname()
+    machine = posix.uname()
     arch = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(machine.machine, machine.machine)
     return {
         "Version": __version__,

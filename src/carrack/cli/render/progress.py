@@ -1,6 +1,6 @@
 """Progress: the daemon's messages of a long operation, and a byte counter for transfers."""
 
-import os
+import posix
 import sys
 import time
 
@@ -21,7 +21,7 @@ def show_messages(messages: "Iterable[Document]", quiet: bool = False, fd: int =
     ``fd``: 1 for standard output, 2 for standard error.
     """
     lines: dict[str, int] = {}
-    terminal = os.isatty(fd)
+    terminal = posix.isatty(fd)
     say = write if fd == 1 else write_error
     for message in messages:
         if failure := message.get("error") or (message.get("errorDetail") or {}).get("message"):
@@ -66,7 +66,7 @@ class Meter:
     def __init__(self, label: str, shown: bool | None = None) -> None:
         self.count = 0
         self._label = label
-        self._shown = os.isatty(2) if shown is None else shown
+        self._shown = posix.isatty(2) if shown is None else shown
         self._next = 0.0
 
     def watch(self, chunks: "Iterable[bytes]") -> "Iterator[bytes]":

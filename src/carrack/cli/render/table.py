@@ -130,8 +130,10 @@ def _fitted(widths: list[int], available: int, titles: list[str]) -> list[int]:
 
 
 def _terminal_width() -> int:
-    import os
+    import posix
 
+    if not posix.isatty(1):
+        return 0
     from carrack.cli.terminal import width
 
-    return width() if os.isatty(1) else 0
+    return width()

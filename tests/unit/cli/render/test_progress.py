@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ def test_without_a_terminal_there_are_no_bars(capsys: pytest.CaptureFixture[str]
 
 
 def test_on_a_terminal_lines_are_rewritten(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(os, "isatty", lambda fd: True)
+    monkeypatch.setattr("posix.isatty", lambda fd: True)
     progress.show_messages(MESSAGES[:2])
     assert capsys.readouterr().out == (
         "abc: Loading layer [==========          ] 5B/10B\n"
