@@ -10,7 +10,7 @@ import posix
 import time
 
 from carrack.cli.build_context import pack, pack_files, walk
-from carrack.client import document, paths
+from carrack.client import document, paths, sums
 from carrack.client.transport import Refused
 
 TYPE_CHECKING = False
@@ -96,7 +96,6 @@ def prepare(
 
 def _key(context: str) -> str:
     """One folder of one machine."""
-    from hashlib import sha256
     from os.path import realpath
 
     found = posix.stat(context)
@@ -107,4 +106,4 @@ def _key(context: str) -> str:
     except (OSError, ValueError):
         pass
     words = (machine, posix.uname().nodename, realpath(context), found.st_dev, found.st_ino, posix.geteuid())
-    return sha256("\0".join(map(str, words)).encode("utf-8", "surrogateescape")).hexdigest()
+    return sums.sha256("\0".join(map(str, words)).encode("utf-8", "surrogateescape"))

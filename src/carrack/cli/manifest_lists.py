@@ -8,10 +8,10 @@ A file holds ``{"Ref", "Descriptor", "Raw", "SchemaV2Manifest" or "OCIManifest"}
 list says of it, its bytes in base64, and those again as they are read.
 """
 
-import os
+import posix
 from binascii import Error, a2b_base64, b2a_base64
 
-from carrack.client import config_file, document
+from carrack.client import config_file, document, paths
 from carrack.errors import InvalidArgument, Unavailable
 from carrack.oci import media_types
 from carrack.oci.reference import Reference
@@ -46,12 +46,12 @@ class Lists:
         self._root = f"{directory}/manifests"
 
     def __contains__(self, name: Reference) -> bool:
-        return os.path.isdir(self._folder(name))
+        return paths.is_folder(self._folder(name))
 
     def entries(self, name: Reference) -> "list[Document]":
         """What is in a list, in the order of the files' names; nothing when there is no such list."""
         try:
-            files = sorted(os.listdir(self._folder(name)))
+            files = sorted(posix.listdir(self._folder(name)))
         except FileNotFoundError:
             return []
         return [self._read(f"{self._folder(name)}/{file}") for file in files if not file.endswith(".tmp")]
@@ -59,7 +59,7 @@ class Lists:
     def entry(self, name: Reference, manifest: Reference) -> "Document | None":
         """What a list has of one manifest."""
         path = self._file(name, manifest)
-        return self._read(path) if os.path.exists(path) else None
+        return self._read(path) if paths.exists(path) else None
 
     def put(self, name: Reference, manifest: Reference, entry: "Document") -> None:
         config_file.write(self._file(name, manifest), document.dumps(entry).encode(), 0o644)

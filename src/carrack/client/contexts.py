@@ -9,10 +9,9 @@
 Every file is replaced as a whole, keys before the metadata that makes them count.
 """
 
-import os
-from hashlib import sha256
+import posix
 
-from carrack.client import config_file, document
+from carrack.client import config_file, document, paths, sums
 from carrack.errors import Conflict, InvalidArgument, NotFound, Unavailable
 
 TYPE_CHECKING = False
@@ -75,7 +74,7 @@ class Store:
         """All contexts but ``default``, by name; what is no context is passed over."""
         folder, found = f"{self.directory}/contexts/meta", []
         try:
-            keys = os.listdir(folder)
+            keys = posix.listdir(folder)
         except FileNotFoundError:
             return []
         for key in keys:
@@ -94,12 +93,12 @@ class Store:
         except FileNotFoundError:
             told = f"context {quoted(name)}: context not found: open {path}: no such file or directory"
             raise NotFound(told) from None
-        for file in sorted(os.listdir(self._keys(name)) if os.path.isdir(self._keys(name)) else []):
+        for file in sorted(posix.listdir(self._keys(name)) if paths.is_folder(self._keys(name)) else []):
             context.tls[file] = _read(f"{self._keys(name)}/{file}")
         return context
 
     def __contains__(self, name: str) -> bool:
-        return os.path.exists(self.meta_path(name) + "/meta.json")
+        return paths.exists(self.meta_path(name) + "/meta.json")
 
     def add(self, context: Context) -> None:
         """Keep a new context; :class:`Conflict` when the name is taken."""
@@ -133,10 +132,10 @@ class Store:
                 settings["currentContext"] = name
 
     def meta_path(self, name: str) -> str:
-        return f"{self.directory}/contexts/meta/{sha256(name.encode()).hexdigest()}"
+        return f"{self.directory}/contexts/meta/{sums.sha256(name.encode())}"
 
     def tls_path(self, name: str) -> str:
-        return f"{self.directory}/contexts/tls/{sha256(name.encode()).hexdigest()}"
+        return f"{self.directory}/contexts/tls/{sums.sha256(name.encode())}"
 
     def _keys(self, name: str) -> str:
         return self.tls_path(name) + "/docker"
@@ -166,6 +165,7 @@ def _read(path: str) -> bytes:
 
 def _remove_tree(path: str) -> None:
     import shutil
+    from os.path import lexists
 
-    if os.path.lexists(path):
+    if lexists(path):
         shutil.rmtree(path)

@@ -6,7 +6,6 @@ Source: the package-url specification (ECMA-427); images are called as BuildKit 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from urllib.parse import quote
 
 from carrack.oci.platform import Platform
@@ -19,7 +18,7 @@ def image(name: Reference, platform: Platform | None = None) -> str:
     if platform is not None:
         qualifiers["platform"] = str(platform)
     named = name.with_default_tag()
-    namespace, _, last = replace(named, tag="", digest="").familiar.rpartition("/")
+    namespace, _, last = named.only().familiar.rpartition("/")
     return package("docker", last, named.tag, namespace, qualifiers)
 
 

@@ -2,10 +2,9 @@
 
 `busybox` means `docker.io/library/busybox:latest`; it is shown as `busybox:latest`. The grammar is the distribution
 specification's (repository names, tags, digests); the short forms and the error texts are Docker's.
-"""
 
-import re
-from dataclasses import dataclass, replace
+The command line reads names, too, and would start half as slow again by `re` and `dataclasses`: it is all done by hand.
+"""
 
 from carrack.errors import InvalidArgument
 from carrack.oci import digest as digests
@@ -17,24 +16,35 @@ NAME_LIMIT = 255
 # Nothing longer can be a valid reference (255 of name, a host, a tag, a digest), so nothing longer is searched.
 TEXT_LIMIT = 2048
 
-_HOST_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_DOMAIN = rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[(?:[a-fA-F0-9:]+)\])(?::[0-9]+)?"
-_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
-_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
-_REFERENCE = re.compile(rf"(?P<domain>{_DOMAIN})/(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?")
-_TAG_ONLY = re.compile(_TAG)
+TAG_LIMIT = 128
+LEAST_DIGEST = 32
+
+_LOWER, _DIGITS = frozenset("abcdefghijklmnopqrstuvwxyz"), frozenset("0123456789")
+_LETTERS = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_ALNUM = _LETTERS | _DIGITS
+_HEX = _DIGITS | frozenset("abcdefABCDEF")
+_WORD = _ALNUM | {"_"}
 
 
-@dataclass(frozen=True, slots=True)
 class Reference:
-    """A name in full: `domain/path`, with a tag, a digest, both or neither ("" where absent)."""
+    """A name in full: `domain/path`, with a tag, a digest, both or neither ("" where absent). Never changed."""
 
-    domain: str
-    path: str
-    tag: str = ""
-    digest: str = ""
+    __slots__ = ("digest", "domain", "path", "tag")
+
+    def __init__(self, domain: str, path: str, tag: str = "", digest: str = "") -> None:
+        self.domain = domain
+        self.path = path
+        self.tag = tag
+        self.digest = digest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __repr__(self) -> str:
+        return f"Reference({str(self)!r})"
 
     def __str__(self) -> str:
         return f"{self.domain}/{self.path}" + self._suffix()
@@ -65,13 +75,20 @@ class Reference:
 
     def with_default_tag(self) -> "Reference":
         """The same with `latest` when neither tag nor digest was given."""
-        return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)
+        return self if self.tag or self.digest else self.only(tag=DEFAULT_TAG)
+
+    def only(self, tag: str = "", digest: str = "") -> "Reference":
+        """The same name with this tag and digest, whatever it has of its own."""
+        return Reference(self.domain, self.path, tag, digest)
 
     def with_tag(self, tag: str) -> "Reference":
         """The same name with another tag and no digest; InvalidArgument("invalid tag format") when it is none."""
-        if not _TAG_ONLY.fullmatch(tag):
+        if not _is_tag(tag):
             raise InvalidArgument("invalid tag format")
-        return Reference(self.domain, self.path, tag)
+        return self.only(tag)
+
+    def _parts(self) -> tuple[str, ...]:
+        return self.domain, self.path, self.tag, self.digest
 
     def _suffix(self) -> str:
         return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
@@ -90,15 +107,18 @@ def parse(text: str) -> Reference:
     remote = rest.partition(":")[0]
     if remote.lower() != remote:
         raise InvalidArgument(f"invalid reference format: repository name ({remote}) must be lowercase")
-    match = _REFERENCE.fullmatch(f"{domain}/{rest}")
-    if match is None:
+    left, at, digest = rest.partition("@")
+    path, colon, tag = left.partition(":")
+    if not (_is_host(domain) and all(map(_is_component, path.split("/")))):
         raise InvalidArgument("invalid reference format")
-    if len(match["path"]) > NAME_LIMIT:
+    if (colon and not _is_tag(tag)) or (at and not _is_like_digest(digest)):
+        raise InvalidArgument("invalid reference format")
+    if len(path) > NAME_LIMIT:
         raise InvalidArgument(f"repository name must not be more than {NAME_LIMIT} characters")
-    wrong = digests.problem(match["digest"]) if match["digest"] else None
+    wrong = digests.problem(digest) if digest else None
     if wrong is not None:
         raise InvalidArgument(wrong)
-    return Reference(match["domain"], match["path"], match["tag"] or "", match["digest"] or "")
+    return Reference(domain, path, tag, digest)
 
 
 def parse_id(text: str) -> str | None:
@@ -133,3 +153,49 @@ def _split_domain(text: str) -> tuple[str, str]:
     if domain == DEFAULT_DOMAIN and "/" not in rest:
         rest = OFFICIAL_PREFIX + rest
     return domain, rest
+
+
+def _is_host(text: str) -> bool:
+    """Labels of letters, figures and inner hyphens, or an IPv6 address in brackets; with a port or without."""
+    if text.startswith("["):
+        address, closed, port = text[1:].partition("]")
+        well = bool(closed and address) and (_HEX | {":"}).issuperset(address)
+        return well and (not port or (port[0] == ":" and len(port) > 1 and _DIGITS.issuperset(port[1:])))
+    host, colon, port = text.partition(":")
+    if colon and not (port and _DIGITS.issuperset(port)):
+        return False
+    return all(
+        label and label[0] in _ALNUM and label[-1] in _ALNUM and (_ALNUM | {"-"}).issuperset(label)
+        for label in host.split(".")
+    )
+
+
+def _is_component(text: str) -> bool:
+    """Small letters and figures, and between them one dot, one or two underscores, or any number of hyphens."""
+    separators = [""]
+    for character in text:
+        if character in _LOWER or character in _DIGITS:
+            if separators[-1]:
+                separators.append("")
+        elif character in "._-":
+            separators[-1] += character
+        else:
+            return False
+    if not text or text[0] in "._-" or separators[-1]:
+        return False
+    return all(part in (".", "_", "__") or not part.strip("-") for part in separators)
+
+
+def _is_tag(text: str) -> bool:
+    return 0 < len(text) <= TAG_LIMIT and text[0] in _WORD and (_WORD | {".", "-"}).issuperset(text)
+
+
+def _is_like_digest(text: str) -> bool:
+    """As far as the grammar goes: words that begin with letters, between them one of `-_+.`; a colon; figures."""
+    algorithm, _, figures = text.partition(":")
+    words = algorithm.replace("-", ".").replace("_", ".").replace("+", ".").split(".")
+    return (
+        all(word and word[0] in _LETTERS and _ALNUM.issuperset(word) for word in words)
+        and len(figures) >= LEAST_DIGEST
+        and _HEX.issuperset(figures)
+    )

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from tests.fakes.api_server import Request, frame, serving
 
+import carrack as carrack_package
 from carrack import __version__
 from carrack.cli.main import main
+from carrack.cli.verbs import GROUPS, TOP
 
 IMAGES = [{"Id": "sha256:" + "a" * 64, "Created": 1, "RepoTags": ["b:1"], "Size": 5}]
 # what a verb must never load before it has something to draw: each costs milliseconds
@@ -147,6 +149,23 @@ def test_run_without_the_image(tmp_path: Path) -> None:
     assert always.stdout == b""
     assert last[1:] == ["POST /images/create?fromImage=b&tag=latest", "POST /containers/create?"]
     assert not cidfile.exists()
+
+
+# modules of verbs whose work is the heavy thing itself
+WEIGHTY = {"cp", "stats", "system_start"}
+NOT_AT_ONCE = HEAVY | {"os", "hashlib", "contextlib", "collections", "functools", "tarfile"}
+PLACES = [place for verbs in (TOP, *(of for _, of in GROUPS.values())) for place in verbs.values()]
+
+
+@pytest.mark.parametrize("module", sorted({place.partition(":")[0] for place in PLACES} - WEIGHTY))
+def test_no_verb_starts_heavy(module: str) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import carrack.cli.main, carrack.cli.command, carrack.cli.verbs\n"
+    )
+    code += "__import__(f'carrack.cli.commands.{sys.argv[2]}'); print(*sys.modules)"
+    command = [sys.executable, "-IS", "-c", code, str(Path(carrack_package.__file__).parents[1]), module]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=30, text=True)
+    assert not NOT_AT_ONCE & set(done.stdout.split())
 
 
 def test_a_pull_that_fails_on_its_way(tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 """Image names: Docker's short forms and its texts."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,3 +108,61 @@ def test_what_is_shown_is_read_as_the_same_name(text: str, shown: str) -> None:
     """Else a hub's repository named like a registry would be shown, removed and saved as that registry's."""
     assert reference.parse(text).familiar == shown
     assert reference.parse(shown) == reference.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "well"),
+    [
+        ("a.b-c__d_e---f", True),
+        ("a.-b", False),
+        ("a___b", False),
+        ("a_.b", False),
+        ("a-", False),
+        ("a//b", False),
+        ("é", False),
+        ("x.y:80/a", True),
+        ("x.y:/a", False),
+        ("x.y:8a/a", False),
+        ("x-.y/a", False),
+        ("-x.y/a", False),
+        ("x..y/a", False),
+        ("[::1]/a", True),
+        ("[]:1/a", False),
+        ("[::1/a", False),
+        ("[::1]80/a", False),
+        ("[::1]:/a", False),
+        ("[::g]/a", False),
+        ("a:_t.-", True),
+        ("a:.t", False),
+        ("a@sha256:", False),
+        (f"a@sha256:{HEX}@", False),
+        (f"a@1sha:{HEX}", False),
+        (f"a@sha+:{HEX}", False),
+        (f"a@sha256:{HEX}g", False),
+        ("a@", False),
+    ],
+)
+def test_the_grammar(text: str, well: bool) -> None:
+    if well:
+        assert reference.parse(text).familiar == text
+    else:
+        with pytest.raises(InvalidArgument, match=r"^invalid reference format$"):
+            reference.parse(text)
+
+
+def test_names_are_values() -> None:
+    one, other = reference.parse("r.io/a:t"), reference.parse("r.io/a:t")
+    assert one == other
+    assert len({one, other}) == 1
+    assert one != "r.io/a:t"
+    assert one != one.only()
+    assert one.only(digest=f"sha256:{HEX}").familiar == f"r.io/a@sha256:{HEX}"
+    assert repr(one) == "Reference('r.io/a:t')"
+
+
+def test_to_read_names_is_cheap() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules); import carrack.oci.reference\n"
+    code += "print(*sorted(set(sys.modules) - before))"
+    source = str(Path(reference.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-IS", "-c", code, source], capture_output=True, text=True, check=True)
+    assert all(name.startswith("carrack") or name == "errno" for name in done.stdout.split()), done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from carrack.api.app import Route
@@ -213,7 +212,7 @@ def _pulled_name(image: str, tag: str) -> Reference:
     if name.domain == reference.DEFAULT_DOMAIN and name.path == "library/scratch":
         raise Forbidden("'scratch' is a reserved name")
     if digests.is_digest(tag):
-        return replace(name, tag="", digest=tag)
+        return name.only(digest=tag)
     return name.with_tag(tag) if tag else name
 
 

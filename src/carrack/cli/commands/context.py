@@ -1,6 +1,6 @@
 """``carrack context``: names for daemons, shared with the docker command."""
 
-import os
+import posix
 
 from carrack.cli.command import Command, describe, write, write_error
 from carrack.cli.exit import Exit
@@ -240,14 +240,14 @@ def _export(session: "Session", parsed: "Parsed") -> int:
     target = parsed.arguments[1] if len(parsed.arguments) > 1 else f"{name}.dockercontext"
     data = pack(_get(session, name))
     if target == "-":
-        if os.isatty(1):
+        if posix.isatty(1):
             raise Exit(1, "cowardly refusing to export to a terminal, specify a file path")
         from carrack.cli.streams import write_all
 
         write_all(1, data)
         return 0
     try:
-        opened = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        opened = posix.open(target, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
     except OSError as error:
         raise Exit(1, f"open {target}: {(error.strerror or '').lower()}") from error
     with open(opened, "wb") as file:

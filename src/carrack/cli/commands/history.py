@@ -2,6 +2,7 @@
 
 from carrack.cli.command import Command, write
 from carrack.cli.render.fields import FORMAT, NO_TRUNC, ago, ellipsis, short_id, size, wanted_form
+from carrack.cli.render.table import print_rows
 from carrack.client import images
 
 TYPE_CHECKING = False
@@ -29,8 +30,6 @@ def _history(session: "Session", parsed: "Parsed") -> int:
         for step in steps:
             write(short_id(step["Id"], full))
         return 0
-    from carrack.cli.render.table import print_rows
-
     usual = f"ID {'CreatedSince' if human else 'CreatedAt'} CreatedBy Size Comment"
     rows = [_row(step, full, human) for step in steps]
     print_rows(rows, HEADINGS, usual, wanted_form(parsed), "*image.historyContext")

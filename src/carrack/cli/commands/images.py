@@ -14,6 +14,7 @@ from carrack.cli.render.fields import (
     wanted_filters,
     wanted_form,
 )
+from carrack.cli.render.table import print_rows
 from carrack.client import images
 from carrack.errors import InvalidArgument
 from carrack.model.units import human_size
@@ -56,8 +57,6 @@ def _images(session: "Session", parsed: "Parsed") -> int:
         for each in rows:
             write(each["ID"])
         return 0
-    from carrack.cli.render.table import print_rows
-
     usual = "Repository Tag" + (" Digest" if parsed.flag("digests") else "") + " ID CreatedSince Size"
     print_rows(rows, HEADINGS, usual, form, "*formatter.imageContext", quiet=parsed.flag("quiet"))
     return 0

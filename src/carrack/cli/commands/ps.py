@@ -16,6 +16,7 @@ from carrack.cli.render.fields import (
     wanted_filters,
     wanted_form,
 )
+from carrack.cli.render.table import print_columns, print_rows
 from carrack.client import containers
 
 TYPE_CHECKING = False
@@ -70,8 +71,6 @@ def _ps(session: "Session", parsed: "Parsed") -> int:
         for item in found:
             write(label + short_id(item["Id"], full))
         return 0
-    from carrack.cli.render.table import print_columns, print_rows
-
     usual = "ID Image Command RunningFor Status Ports Names" + (" Size" if parsed.flag("size") else "")
     if form in ("", "table"):
         print_columns([[HEADINGS[name], *column(name, found, full)] for name in usual.split()])

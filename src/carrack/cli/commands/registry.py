@@ -1,6 +1,6 @@
 """``carrack registry``: a registry of one's own, as a program that takes this one's place."""
 
-import os
+import posix
 import sys
 
 from carrack.cli.command import Command
@@ -43,7 +43,7 @@ def _password(session: "Session", parsed: "Parsed") -> int:
 
 def _become(words: list[str]) -> int:
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-c", _PROGRAM, *words])
+    posix.execv(sys.executable, [sys.executable, "-c", _PROGRAM, *words])
     return 127
 
 

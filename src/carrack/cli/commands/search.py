@@ -2,6 +2,7 @@
 
 from carrack.cli.command import Command, write_error
 from carrack.cli.render.fields import FILTER, FORMAT, NO_TRUNC, ellipsis, wanted_filters, wanted_form
+from carrack.cli.render.table import print_rows
 from carrack.client import registry
 
 TYPE_CHECKING = False
@@ -20,8 +21,6 @@ HEADINGS = {"Name": "NAME", "Description": "DESCRIPTION", "StarCount": "STARS", 
 
 
 def _search(session: "Session", parsed: "Parsed") -> int:
-    from carrack.cli.render.table import print_rows
-
     term, form, full, filters = (
         parsed.arguments[0],
         wanted_form(parsed),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carrack.engine.images import filters as filtering
@@ -152,7 +152,7 @@ class Remover:
 
     async def _untag(self, image: Image, name: Reference, answers: list[Answer]) -> Image:
         """Take a name; with the last tag of a repository go the names by digest that it left there."""
-        name = replace(name, tag="") if name.digest else name
+        name = name.only(digest=name.digest) if name.digest else name
         await self._store.untag(name)
         answers.append({"Untagged": name.familiar})
         self._store.publish("untag", image, image.id)

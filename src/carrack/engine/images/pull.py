@@ -7,7 +7,7 @@ Whatever fails or is broken off leaves the images that are complete, and of blob
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carrack.engine.images import attested
@@ -82,7 +82,7 @@ class Puller:
         """
         repository = self._client.repository(name, credentials)
         if all_tags:
-            names = [replace(name, tag=tag, digest="") async for tag in repository.tags()]
+            names = [name.only(tag=tag) async for tag in repository.tags()]
         else:
             names = [name := name.with_default_tag()]
         images, news = [], False
@@ -104,9 +104,9 @@ class Puller:
         """The image of one tag or digest, and whether that is another than before."""
         digest, top, local = await self._ask(job, name)
         job.board.line(f"Pulling from {name.path}", str(name) if name.digest else name.tag)
-        before = self._store.named(replace(name, tag="") if name.digest else name)
+        before = self._store.named(name.only(digest=name.digest) if name.digest else name)
         # What a tag led to can be had again by its digest, as dockerd keeps it, too.
-        pinned = replace(name, tag="", digest=digest)
+        pinned = name.only(digest=digest)
         names = [pinned] if name.digest else [name, pinned]
         image = await self._name(local, names) if local is not None else None
         if image is None:

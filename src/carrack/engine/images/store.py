@@ -133,7 +133,7 @@ class ImageStore:
         name = reference.parse(text).with_default_tag()
         found = self._names.get(str(name))
         if found is None and name.digest:
-            found = self._names.get(str(replace(name, tag="")))
+            found = self._names.get(str(name.only(digest=name.digest)))
         found = found or self._by_prefix(text)
         if found is None:
             raise NotFound(f"No such image: {name.familiar}")
