@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 from carrack.dockerfile.commands import Pair, Words
 from carrack.errors import InvalidArgument
+
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def json_words(text: str) -> tuple[str, ...] | None:
@@ -23,7 +27,7 @@ def json_words(text: str) -> tuple[str, ...] | None:
         return None
     if not all(isinstance(word, str) for word in value):
         raise InvalidArgument(f"when using JSON array syntax, arrays must be comprised of strings only: {text}")
-    return tuple(value)
+    return tuple(_HALF.sub("\ufffd", word) for word in value)  # as Go's decoder has it
 
 
 def command(text: str) -> Words:

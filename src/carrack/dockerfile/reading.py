@@ -259,6 +259,8 @@ def _retries(text: str) -> int:
         raise InvalidArgument(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
     if value < 0:
         raise InvalidArgument(f"--retries cannot be negative ({text})")
+    if value >= 1 << 31:
+        raise InvalidArgument(f'strconv.ParseInt: parsing "{text}": value out of range')
     return value
 
 

@@ -14,6 +14,7 @@ def test_json_or_shell() -> None:
     with pytest.raises(InvalidArgument, match="strings only"):
         forms.command("[1]")
     assert forms.json_words("[" * 100_000) is None
+    assert forms.json_words(r'["\ud800"]') == ("\ufffd",)
 
 
 def test_listed() -> None:

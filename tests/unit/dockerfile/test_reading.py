@@ -120,6 +120,7 @@ def test_env_of_old() -> None:
         ("HEALTHCHECK --interval=1us CMD a", "cannot be less than 1ms"),
         ("HEALTHCHECK --retries=x CMD a", "invalid syntax"),
         ("HEALTHCHECK --retries=-1 CMD a", "negative"),
+        ("HEALTHCHECK --retries=99999999999 CMD a", "out of range"),
         ("USER --x=1 a", "unknown flag: --x"),
     ],
 )

@@ -18,6 +18,7 @@ from carrack.api.buildkit import exporting
 from carrack.api.buildkit.control import Control
 from carrack.api.buildkit.sessions import METHOD, Sessions
 from carrack.api.folders import Folders, FolderStore
+from carrack.api.json_text import parse_json
 from carrack.api.response import HIJACKED, JSON, Response, json_response, stream
 from carrack.api.routes import history, own_words, whole_builds
 from carrack.api.routes.build_contexts import BuildContexts, secrets_of
@@ -357,10 +358,7 @@ def _map(text: str, name: str) -> dict[str, str]:
     """A JSON object of strings; a null value counts as not given."""
     if not text:
         return {}
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name}: invalid JSON: {error}") from None
+    value = parse_json(text, f"{name}: invalid JSON")
     if not isinstance(value, dict) or not all(isinstance(word, str | None) for word in value.values()):
         raise InvalidArgument(f"{name}: must be an object of strings")
     return {key: word for key, word in value.items() if word is not None}

@@ -133,8 +133,8 @@ def _entries(tree: Tree) -> Iterator[TarEntry]:
 def _looks(step: CopyStep, base: Tree, newest: int | None) -> Looks:
     """Files of the context are root's; those of stages and images keep their owners."""
     owner = owners.resolve(base, step.owner) if step.owner else None if step.origin else (0, 0)
-    made = int(step.mode, 8) if step.mode.isdecimal() else 0o755
-    return Looks(owner, modes.parse(step.mode) if step.mode else None, newest, made)
+    mode = modes.parse(step.mode) if step.mode else None
+    return Looks(owner, mode, newest, int(step.mode, 8) if step.mode.isdecimal() else 0o755)
 
 
 def write_workdir(step: WorkdirStep, base: Tree, write: Write, now: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from carrack.dockerfile import commands as c
 
+_LAST_RUNE = 0x10FFFF
 _NAMED = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
 
 
@@ -39,7 +40,9 @@ def healthcheck(test: Sequence[str], command: c.Healthcheck) -> str:
     """The line of a HEALTHCHECK: the members of a structure in its order, the number of retries as a character."""
     times = (command.interval, command.timeout, command.start_period, command.start_interval)
     shown = " ".join(f'"{duration(each)}"' for each in times)
-    retries = {39: "\\'", 34: '"'}.get(command.retries) or _escape(chr(command.retries))
+    retries = {39: "\\'", 34: '"'}.get(command.retries) or _escape(
+        chr(command.retries if command.retries <= _LAST_RUNE else 0xFFFD)
+    )
     return f"HEALTHCHECK &{{{quoted(test)} {shown} '{retries}'}}"
 
 

@@ -46,6 +46,12 @@ def test_where_things_go(workshop: Workshop, step: CopyStep, expected: list[str]
     assert written(workshop, step) == expected
 
 
+@pytest.mark.parametrize("mode", ["99", "77777777777777777777777", "\u0663"])
+def test_modes_that_are_none(workshop: Workshop, mode: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid chmod parameter"):
+        written(workshop, CopyStep(("a",), "/x", mode=mode))
+
+
 @pytest.mark.parametrize("step", [CopyStep(("a", "b"), "/x"), CopyStep(("*",), "/x")])
 def test_several_need_a_folder(workshop: Workshop, step: CopyStep) -> None:
     with pytest.raises(InvalidArgument, match="must be a directory and end with a /"):

@@ -39,6 +39,9 @@ def test_healthcheck() -> None:
     assert isinstance(given, c.Healthcheck)
     shown = told.healthcheck(["CMD-SHELL", "x y"], given)
     assert shown == 'HEALTHCHECK &{["CMD-SHELL" "x y"] "5m0s" "0s" "0s" "0s" \'\\x05\'}'
+    many = command("HEALTHCHECK --retries=2000000 CMD x")
+    assert isinstance(many, c.Healthcheck)
+    assert told.healthcheck([], many).endswith("'\ufffd'}")
 
 
 def test_transfer() -> None:
