@@ -8,7 +8,6 @@ import re
 from carrack.dockerfile.commands import Pair, Words
 from carrack.errors import InvalidArgument
 
-
 _HALF = re.compile("[\ud800-\udfff]")
 
 

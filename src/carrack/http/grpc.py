@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from carrack.errors import CarrackError, InvalidArgument, NotFound, Unavailable, words
@@ -125,7 +126,7 @@ async def serve(stream: Stream, methods: Mapping[str, Method]) -> None:
             return mapping
 
     config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
-    server = Server([_Service()], codec=_codec(), status_details_codec=_details_codec(), config=config)
+    server = Server([_Service()], codec=_codec("strict"), status_details_codec=_details_codec(), config=config)
     server._mapping = _Paths(server._mapping, Handler(_unknown, Cardinality.UNARY_UNARY, {}, {}))
     protocol = server._protocol_factory()
     wire = _Wire(stream)
@@ -159,6 +160,8 @@ def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
         from grpclib.const import Status
         from grpclib.exceptions import GRPCError
 
+        if method.kind != STREAM:
+            call.recv_message = partial(_asked, call.recv_message)
         try:
             await method.serve(call)
         except Exception as error:
@@ -172,6 +175,14 @@ def _translated(method: Method) -> Callable[[Any], Awaitable[None]]:
             raise GRPCError(status, text, details) from error
 
     return handler
+
+
+async def _asked(receive: Callable[[], Awaitable[Message | None]]) -> Message:
+    """The one message that every call but a stream has."""
+    message = await receive()
+    if message is None:
+        raise InvalidArgument("the call came without its message")
+    return message
 
 
 class Caller:
@@ -251,7 +262,7 @@ class Caller:
             raise Unavailable(f"the client has gone: {error}") from error
 
 
-def _codec() -> Any:
+def _codec(errors: str = "surrogateescape") -> Any:
     from grpclib.encoding.base import CodecBase
 
     class _Tables(CodecBase):
@@ -261,7 +272,7 @@ def _codec() -> Any:
             return protobuf.encode(message, message_type)
 
         def decode(self, data: bytes, message_type: Any) -> Any:
-            return protobuf.decode(data, message_type)
+            return protobuf.decode(data, message_type, errors)
 
     return _Tables()
 

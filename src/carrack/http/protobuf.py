@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from carrack.errors import InvalidArgument
 
@@ -63,17 +63,27 @@ def encode(message: Mapping[str, Any], fields: Table) -> bytes:
     return bytes(out)
 
 
-def decode(data: bytes | memoryview, fields: Table) -> Message:
+def decode(data: bytes | memoryview, fields: Table, errors: str = "surrogateescape") -> Message:
     """The message in ``data``; lists and maps are there even when empty, other members as zeros of their kind, messages
-    as None. Raises InvalidArgument."""
-    return _decode(memoryview(data), fields, 0, [VALUES_LIMIT])
+    as None. ``errors``: what is done of text that is not UTF-8, as bytes.decode has it. Raises InvalidArgument."""
+    try:
+        return _decode(memoryview(data), fields, 0, _Rules([VALUES_LIMIT], errors))
+    except UnicodeDecodeError:
+        raise InvalidArgument("protobuf text is not UTF-8") from None
 
 
-def _decode(data: memoryview, fields: Table, depth: int, left: list[int]) -> Message:
+class _Rules(NamedTuple):
     """``left``: how many values there may still be, everywhere in the message."""
+
+    left: list[int]
+    errors: str
+
+
+def _decode(data: memoryview, fields: Table, depth: int, rules: _Rules) -> Message:
     if depth > DEPTH_LIMIT:
         raise InvalidArgument(f"protobuf message nested deeper than {DEPTH_LIMIT}")
     message: Message = {field.name: _zero(field) for field in fields.values()}
+    left = rules.left
     for number, value in _values(data):
         left[0] -= 1
         if left[0] < 0:
@@ -82,12 +92,12 @@ def _decode(data: memoryview, fields: Table, depth: int, left: list[int]) -> Mes
         if field is None:
             continue
         if field.keyed:
-            entry = _decode(_bytes(value), _entry(field), depth + 1, left)
+            entry = _decode(_bytes(value), _entry(field), depth + 1, rules)
             message[field.name][entry["key"]] = entry["value"]
         elif field.repeated:
-            message[field.name].append(_read(field, value, depth, left))
+            message[field.name].append(_read(field, value, depth, rules))
         else:
-            message[field.name] = _read(field, value, depth, left)
+            message[field.name] = _read(field, value, depth, rules)
     return message
 
 
@@ -167,7 +177,7 @@ def _bytes(value: int | memoryview) -> memoryview:
     return value
 
 
-def _read(field: Field, value: int | memoryview, depth: int, left: list[int]) -> Any:
+def _read(field: Field, value: int | memoryview, depth: int, rules: _Rules) -> Any:
     if field.kind in ("int", "bool"):
         if not isinstance(value, int):
             raise InvalidArgument(f"protobuf field {field.name} is no number")
@@ -177,5 +187,5 @@ def _read(field: Field, value: int | memoryview, depth: int, left: list[int]) ->
     data = _bytes(value)
     if field.kind == "message":
         assert field.message is not None
-        return _decode(data, field.message, depth + 1, left)
-    return bytes(data) if field.kind == "bytes" else bytes(data).decode("utf-8", "surrogateescape")
+        return _decode(data, field.message, depth + 1, rules)
+    return bytes(data) if field.kind == "bytes" else bytes(data).decode("utf-8", rules.errors)

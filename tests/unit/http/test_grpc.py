@@ -62,8 +62,8 @@ async def _hello(call: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/srv")
     if message["text"] == "detailed":
         raise Refused("see below", [{"type_url": "t/Detail", "value": b"why"}])
-    if message["text"].startswith("named"):
-        raise InvalidArgument(message["text"])
+    if message["text"] == "named":
+        raise InvalidArgument("named f\udcff\n\u00fc")
     if message["text"] == "bad":
         raise InvalidArgument("bad thing")
     await call.send_message({"text": f"hello {message['text']} {call.metadata.get('who', '')}".strip()})
@@ -128,17 +128,28 @@ def test_a_short_answer_is_one_write() -> None:
     asyncio.run(run())
 
 
+async def _silent(caller: Caller, metadata: Any = None) -> None:
+    async with caller.open("/t.T/Hello", TEXT, TEXT, metadata) as call:
+        await call.send_request()
+        await call.end()
+        await call.recv_message()
+
+
 def test_refusals() -> None:
     async def act(caller: Caller) -> None:
         for text, code, said in (
             ("gone", 5, "no such thing"), ("bad", 2, "bad thing"), ("full", 2, "/srv: no space left on device"),
-            ("detailed", 2, "see below"), ("named f\udcff\n\u00fc", 2, "named f\\?\n\u00fc"),
+            ("detailed", 2, "see below"), ("named", 2, "named f\\?\n\u00fc"), ("\udcff", 2, "not UTF-8"),
         ):  # fmt: skip
             with pytest.raises(Failed, match=said) as caught:
                 await caller.ask("/t.T/Hello", TEXT, {"text": text}, TEXT)
             assert caught.value.code == code
         with pytest.raises(Failed):
             await caller.ask("/t.T/Nothing", TEXT, {}, TEXT)
+        with pytest.raises(Failed, match="without its message"):
+            await _silent(caller)
+        with pytest.raises(InvalidArgument, match="ASCII"):
+            await _silent(caller, [("who", "ü")])
 
     talk(act)
 

@@ -52,6 +52,13 @@ def test_very_many_values(value: bytes) -> None:
         decode(value * 100_001, ALL)
 
 
+def test_text_that_is_none() -> None:
+    data = encode({"ms": [{"s": "\udcff"}]}, ALL)
+    assert decode(data, ALL)["ms"][0]["s"] == "\udcff"
+    with pytest.raises(InvalidArgument, match="not UTF-8"):
+        decode(data, ALL, "strict")
+
+
 def test_depth() -> None:
     deep = table(m=(1, {}))
     deep[1] = type(deep[1])("m", "message", deep)

@@ -10,6 +10,7 @@ A record lists its enclosures by digest, as BuildKit's records do. They stay for
 from __future__ import annotations
 
 import os
+import secrets
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,9 +94,13 @@ class Enclosures:
     def _write(self, place: Path, data: bytes) -> None:
         """A file that is cut short by a crash is found damaged, and is as good as none."""
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = place.with_suffix(".new")
-        new.write_bytes(zlib.compress(data, 1))
-        os.replace(new, place)
+        new = place.with_suffix(f".{secrets.token_hex(4)}")  # another build may enclose the same just now
+        try:
+            new.write_bytes(zlib.compress(data, 1))
+            os.replace(new, place)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
 
 
 def listed(records: Iterable[Record]) -> set[str]:

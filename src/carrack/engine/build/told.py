@@ -46,6 +46,10 @@ def healthcheck(test: Sequence[str], command: c.Healthcheck) -> str:
     return f"HEALTHCHECK &{{{quoted(test)} {shown} '{retries}'}}"
 
 
+def _rune(number: int) -> str:
+    return chr(number) if number <= _LAST_RUNE else "\ufffd"
+
+
 def duration(nanoseconds: int) -> str:
     """As Go shows it: ``1m30s``, ``1.5s``, ``20ms``, ``0s``."""
     if nanoseconds < 1_000_000_000:

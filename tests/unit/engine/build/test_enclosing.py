@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,20 @@ def test_a_folder_of_them(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "enclosed").iterdir()] == [digests.encoded(first["digest"])]
     kept.remove([first["digest"]])
     assert kept.get(first["digest"]) is None
+
+
+def test_two_builds_that_enclose_the_same_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, replace = Enclosures(tmp_path / "enclosed"), os.replace
+
+    def late(old: Path, new: Path) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        kept.put([Enclosure(LOG, "t", b"same")])
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", late)
+    (entry,) = kept.put([Enclosure(LOG, "t", b"same")])
+    assert kept.get(entry["digest"]) == b"same"
+    assert len(list((tmp_path / "enclosed").iterdir())) == 1
 
 
 async def build(workshop: Workshop, ref: str, *texts: bytes) -> Record:
