@@ -32,6 +32,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     """Addresses: an archive, a Dockerfile, a repository."""
     folder = tmp_path_factory.mktemp("elsewhere")
     files = {"/c.tgz": _tar({"Dockerfile": TEXT, "f": "far", ".dockerignore": "f\n"}), "/d": b"FROM scratch\nENV A=1\n"}
+    files["/noise"], files["/wrong"] = bytes(600), b"FROM scratch\nNOTHING x\n"
     files["/bad"] = b"FROM scratch\nMAINTAINER me\n"
     with web(files) as address, git_daemon(folder / "repos") as git:
         made = Repository(folder / "repos" / "r.git")
@@ -43,7 +44,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         made.git("checkout", "-q", "--detach")
         made.git("update-ref", "refs/pull/1/head", made.commit({"pulled": "x"}))
         made.git("checkout", "-q", "main")
-        web_names = {"tar": "c.tgz", "file": "d", "none": "none", "bad": "bad"}
+        web_names = {"tar": "c.tgz", "file": "d", "none": "none", "bad": "bad", "noise": "noise", "wrong": "wrong"}
         yield {"git": f"{git}/r.git", **{name: f"{address}/{file}" for name, file in web_names.items()}}
 
 
@@ -110,6 +111,11 @@ def test_the_api(places: dict[str, str], daemon: DaemonProcess, docker: Cli) -> 
     assert "the server answered 404" in json.loads(answer)["message"]
     status, answer = api(daemon, "POST", f"/build?remote={places['git']}%23none")
     assert "does not contain ref none" in json.loads(answer)["message"]
+    for name, why in (("noise", "neither an archive that"), ("wrong", "unknown instruction: NOTHING")):
+        status, answer = api(daemon, "POST", f"/build?remote={places[name]}")
+        *moved, last = [json.loads(line) for line in answer.splitlines()]
+        assert {each["id"] for each in moved} == {"Downloading context"}
+        assert (status, why in last["error"]) == (200, True)
     docker("rmi", "far:1", "far:2")
 
 

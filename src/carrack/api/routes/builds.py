@@ -151,8 +151,13 @@ class _Face:
     ) -> None:
         """Build a context that has to be fetched."""
         async with held:
-            asked, tree, alone = await self.contexts.fetched(asked, held, writer.json)
-            job = _Job.of(asked, tree, wants, alone=alone)
+            try:
+                asked, tree, alone = await self.contexts.fetched(asked, held, writer.json)
+                job = _Job.of(asked, tree, wants, alone=alone)
+            except (CarrackError, OSError) as error:
+                if not writer.started:
+                    raise
+                return await writer.json(progress.failure(error))  # how far the download was has been told already
             await self._run(job, outputs, writer)
 
     async def _run(self, job: _Job, outputs: bool, writer: StreamWriter) -> None:
