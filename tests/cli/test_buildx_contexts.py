@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.cli.buildx import Buildx
 from tests.cli.running import Cli, DaemonProcess
+from tests.fakes.elsewhere import web
 
 pytestmark = pytest.mark.root
 
@@ -74,6 +75,38 @@ def test_arguments_for_the_builder_itself(buildx: Buildx, image: str, tmp_path: 
         assert "myhost" in shown
         said.append(next(line.split()[2] for line in shown.splitlines() if line.endswith("/c/f") and "RUN" not in line))
     assert said == ["1", "1", "2"]
-    (tmp_path / "policy.json").write_text('{"rules": [{"action": "DENY", "selector": {"identifier": "x"}}]}')
-    refused = buildx(text, check=False, env={"EXPERIMENTAL_BUILDKIT_SOURCE_POLICY": str(tmp_path / "policy.json")})
-    assert "policies for sources" in refused.stderr
+
+
+DENIED = 'source "{}" denied by policy: source denied by policy'
+DENY, ALLOW, INSTEAD = ((action, "WILDCARD") for action in ("DENY", "ALLOW", "CONVERT"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "lines", "said"),
+    [
+        ([(*DENY, "docker-image://*", "")], "FROM {image}", DENIED.format("docker-image://{whole}")),
+        ([(*DENY, "*", ""), (*ALLOW, "local://*", "")], "FROM scratch\nADD {url}/f /", DENIED.format("{url}/f")),
+        ([(*DENY, "local://context", "")], "FROM scratch\nCOPY Dockerfile /", DENIED.format("local://context")),
+        ([("DENY", "REGEX", "^l.*//.ockerfile", "")], "FROM scratch\nENV A=b", DENIED.format("local://dockerfile")),
+        ([(*INSTEAD, "{url}/gone", "{url}/f")], "FROM {image}\nADD {url}/gone /\nRUN cat /gone; false", "so it is"),
+        ([(*INSTEAD, "docker-image://*no:*", "docker-image://{image}")], "FROM no\nRUN echo h''ere; false", "here"),
+    ],
+)
+def test_policies_for_sources(
+    buildx: Buildx, image: str, tmp_path: Path, rules: list[tuple[str, str, str, str]], lines: str, said: str
+) -> None:
+    with web({"/f": b"so it is\n"}) as url:
+        names = {"url": url, "image": image, "whole": f"docker.io/library/{image}"}
+        told = [
+            {
+                "action": action,
+                "selector": {"identifier": source.format(**names), "match_type": how},
+                "updates": {"identifier": to.format(**names)},
+            }
+            for action, how, source, to in rules
+        ]
+        (tmp_path / "policy.json").write_text(json.dumps({"rules": told}))
+        env = {"EXPERIMENTAL_BUILDKIT_SOURCE_POLICY": str(tmp_path / "policy.json")}
+        shown = buildx(lines.format(**names) + "\n", "--network=host", "--allow=network.host", check=False, env=env)
+        assert shown.returncode == 1
+        assert said.format(**names) in shown.stderr

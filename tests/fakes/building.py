@@ -121,6 +121,7 @@ class NoFetcher:
         *,
         moved: Callable[[str, int, int], None] = lambda *_: None,
         said: Callable[[bytes], None] = lambda _: None,
+        policy: Any = None,
         **more: Any,
     ) -> Remote:
         said(b"")

@@ -23,23 +23,24 @@ _IGNORED = {
     "context", "dockerfilekey", "contextkey", "filename", "source", "cmdline", "frontend.caps", "image-resolve-mode",
     "no-cache", "target", "platform", "add-hosts", "force-network-mode", "shm-size", "ulimit", "cgroup-parent",
     "hostname", "cache-imports", "cache-from", "multi-platform", "requestid", "local-sessionid", "input-metadata",
-    "build-arg", "vcs", "override-copy-image", "linkedtarget", "context-local-session",
+    "build-arg", "vcs", "contextsubdir", "override-copy-image", "linkedtarget", "context-local-session",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What was asked. ``contexts``: by name, as typed (``local:…``, ``docker-image://…``, …); ``remote``: where the
-    main one lies, "" for the client's folder; ``dockerfile_here``: the client has the Dockerfile all the same;
-    ``request``: a subrequest (``outline``, ``lint`` …) instead of a build, "" for none; ``context_key`` and
-    ``dockerfile_key``: what the client calls its folders; ``several``: more than one platform is meant, even if it is
-    one."""
+    main one lies, "" for the client's folder, and ``folder`` where in it; ``dockerfile_here``: the client has the
+    Dockerfile all the same; ``request``: a subrequest (``outline``, ``lint`` …) instead of a build, "" for none;
+    ``context_key`` and ``dockerfile_key``: what the client calls its folders; ``several``: more than one platform is
+    meant, even if it is one."""
 
     filename: str = "Dockerfile"
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     remote: str = ""
+    folder: str = ""
     dockerfile_here: bool = False
     target: str = ""
     platforms: tuple[str, ...] = ()
@@ -83,6 +84,7 @@ def read(attributes: Mapping[str, str]) -> Wanted:
         labels=prefixed["label"],
         contexts=prefixed["context"],
         remote=attributes.get("context", ""),
+        folder=attributes.get("contextsubdir", ""),
         dockerfile_here="dockerfilekey" in attributes,
         target=attributes.get("target", ""),
         platforms=tuple(filter(None, attributes.get("platform", "").split(","))),

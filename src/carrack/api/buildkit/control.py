@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from carrack import __version__
-from carrack.api.buildkit import attributes, contents, products, subrequests
+from carrack.api.buildkit import attributes, contents, products, ruling, subrequests
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.attributes import FRONTEND
 from carrack.api.buildkit.client import SessionAgents
@@ -27,7 +27,7 @@ from carrack.api.buildkit.sessions import METHOD
 from carrack.api.buildkit.usage import Usage
 from carrack.api.buildkit.watching import messages
 from carrack.dockerfile import file, ignore
-from carrack.engine.build import emulation
+from carrack.engine.build import emulation, policies
 from carrack.engine.build.attesting import Who
 from carrack.engine.build.caching.wanted import CacheAt, check_export
 from carrack.engine.build.history import Record
@@ -41,6 +41,7 @@ from carrack.oci import platform as platforms
 
 if TYPE_CHECKING:
     from carrack.api.buildkit.sessions import Session, Sessions
+    from carrack.engine.build.policies import Policy
     from carrack.engine.build.product import Product
     from carrack.engine.build.service import Builder
     from carrack.oci.platform import Platform
@@ -75,6 +76,7 @@ class _Build:
     allow: frozenset[str] = frozenset()
     over: bool = False
     caches: tuple[CacheAt, ...] = ()
+    policy: Policy = policies.ALL
 
 
 class Control:
@@ -120,6 +122,7 @@ class Control:
             exports = _exports(asked)
             _refuse(asked, exports)  # now that its status can be asked for, and ends: buildx waits 20 s for that end
             build.caches = tuple(_cache_exports(asked))
+            build.policy = ruling.policy(asked.get("SourcePolicy"))
             async with self._on_record(asked, exports, build) as record, build.held:
                 if asked["Frontend"]:
                     name = await self._run(build, asked)
@@ -197,7 +200,7 @@ class Control:
         self, build: _Build, session: Session, wanted: attributes.Wanted, linked: dict[str, Elsewhere]
     ) -> Request:
         agents = SessionAgents(session, self._room)
-        inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held, linked)
+        inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held, linked, build.policy)
         source = build.source = await inputs.definition()
         contexts = {name: inputs.named(name, text) for name, text in wanted.contexts.items()}
         platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
@@ -209,7 +212,7 @@ class Control:
             no_cache_stages=wanted.no_cache_stages, pull=wanted.pull, allow=build.allow,
             ignored=ignore.Ignored(inputs.patterns), limits=Limits(wanted.host_config), epoch=wanted.epoch,
             identity=f"{session.id}/{wanted.filename}",
-            imports=wanted.cache_imports, exports=build.caches, stores=contents.opener(session),
+            imports=wanted.cache_imports, exports=build.caches, stores=contents.opener(session), policy=build.policy,
         )  # fmt: skip
 
     async def _export(self, build: _Build, name: str, exports: list[dict[str, Any]]) -> dict[str, str]:
@@ -246,7 +249,7 @@ class Control:
         """What is asked about a Dockerfile instead of its build."""
         session = await self._sessions.find(build.session)
         agents = SessionAgents(session, self._room)
-        inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held)
+        inputs = Inputs(self._builder, session, agents, wanted, build.watching, build.held, policy=build.policy)
         source = await inputs.definition()
         platform = platforms.parse(wanted.platforms[0]) if wanted.platforms else self._host
         return await subrequests.answer(wanted, source, inputs.patterns, self._builder, platform)
@@ -308,9 +311,7 @@ def _exports(asked: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _refuse(asked: dict[str, Any], exports: list[dict[str, Any]]) -> None:
-    """Refuse, before anything is built, what cannot be exported, and rules that would not be kept."""
-    if asked.get("SourcePolicy"):
-        raise NotSupported("policies for sources (EXPERIMENTAL_BUILDKIT_SOURCE_POLICY) are not supported")
+    """Refuse, before anything is built, what cannot be exported."""
     for export in exports:
         check(export["Type"], export["Attrs"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,17 +16,21 @@ from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.contents import SessionStore
 from carrack.api.buildkit.pointing import reading
 from carrack.dockerfile import ignore
-from carrack.engine.build import giturl, order
+from carrack.engine.build import giturl, order, policies
 from carrack.engine.build.layouts import parse as parse_layout
 from carrack.engine.build.progress import STDOUT, Vertex
 from carrack.engine.build.request import Elsewhere, Files, Once
 from carrack.errors import InvalidArgument, NotFound, NotSupported, redacted, words
+from carrack.storage.tarheader import DIRECTORY
+from carrack.storage.trees.base import follow
+from carrack.storage.trees.below import TreeBelow
 
 if TYPE_CHECKING:
     from carrack.api.buildkit.attributes import Wanted
     from carrack.api.buildkit.sessions import Session
     from carrack.engine.build.fetching import Remote
     from carrack.engine.build.layouts import Layouts
+    from carrack.engine.build.policies import Policy
     from carrack.engine.build.recording import Recording
     from carrack.engine.build.request import Agents, OpenFiles
     from carrack.engine.build.service import Builder
@@ -49,6 +54,7 @@ class Inputs:
     watching: Recording
     held: AsyncExitStack
     linked: Mapping[str, Elsewhere] = field(default_factory=dict)
+    policy: Policy = policies.ALL
     _remote: Remote | None = None
     _files: Files | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # stages, and platforms, ask at the same time
@@ -59,14 +65,17 @@ class Inputs:
         """The Dockerfile. A context from elsewhere has its own, and leaves out nothing, unless the client gives one."""
         name = self.wanted.filename
         if self.wanted.remote and not self.wanted.dockerfile_here:
-            if _is_git(self.wanted.remote):
+            git = _is_git(self.wanted.remote)
+            if git:
                 giturl.parse(self.wanted.remote)
-            with reading():
+            with reading("dockerfile" if git else "downloaded context"):
                 remote = await self._elsewhere()
             tree, name = remote.tree, remote.dockerfile or name
         else:
             names = [name, f"{name}.dockerignore", _IGNORE]
             names += [name.lower()] if name == order.DOCKERFILE else []
+            with reading("dockerfile"):
+                self.policy.folder(self.wanted.dockerfile_key)
             tree = await self._client(self.wanted.dockerfile_key, "load build definition", names)
             self.patterns = [] if self.wanted.remote else _ignored(tree, name)
         source = _definition(tree, name)
@@ -77,8 +86,9 @@ class Inputs:
         """See OpenFiles."""
         async with self._turn:
             if self._files is None and self.wanted.remote:
-                self._files = Files((await self._elsewhere()).tree)
+                self._files = Files(_below((await self._elsewhere()).tree, self.wanted.folder))
             elif self._files is None:
+                self.policy.folder(self.wanted.context_key)
                 files = await self._client(self.wanted.context_key, "load build context", exclude=self.patterns)
                 self._files = Files(files)
         return self._files
@@ -105,6 +115,7 @@ class Inputs:
 
     async def _folder(self, name: str, folder: str) -> Tree:
         """A folder of the client's, without what its own ``.dockerignore`` leaves out."""
+        self.policy.folder(folder)
         said = await self._client(folder, f"load .dockerignore of context {name}", [_IGNORE])
         return await self._client(folder, f"load context {name}", exclude=_patterns(said, _IGNORE) or ())
 
@@ -128,7 +139,7 @@ class Inputs:
     async def _from(self, vertex: Vertex, source: str, **how: bool) -> Remote:
         fetcher, moved = self.builder.fetcher, self._moved(vertex)
         said = partial(self.watching.log, vertex, STDOUT)
-        return await fetcher.remote(source, self.agents, self.held, moved=moved, said=said, **how)
+        return await fetcher.remote(source, self.agents, self.held, moved=moved, said=said, policy=self.policy, **how)
 
     async def _pulled(self) -> AsyncIterator[bytes]:
         metadata = [("urlpath", urlsplit(self.wanted.remote).path), ("urlhost", SENT)]
@@ -160,6 +171,16 @@ class Inputs:
             raise
         self.watching.ended(vertex)
         return found
+
+
+def _below(tree: Tree, folder: str) -> Tree:
+    if not folder.strip("/"):
+        return tree
+    top = follow(tree, os.fsencode(folder))
+    found = tree.find(top)
+    if found is None or found.kind != DIRECTORY:
+        raise NotFound(f"contextsubdir: there is no folder {folder} in the context")
+    return TreeBelow(tree, top)
 
 
 def _is_git(source: str) -> bool:

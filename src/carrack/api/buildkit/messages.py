@@ -19,6 +19,13 @@ ENTRY = table(Type=(1, "text"), Attrs=(2, "text", "map"))
 #: ``metadata`` by the digests of operations; clients take a definition without any for none
 DEFINITION = table(definition=(1, "bytes", "list"), metadata=(2, EMPTY, "map"))
 
+CONSTRAINT = table(key=(1, "text"), value=(2, "text"), condition=(3, "int"))
+SELECTOR = table(identifier=(1, "text"), match_type=(2, "int"), constraints=(3, CONSTRAINT, "list"))
+RULE = table(
+    action=(1, "int"), selector=(2, SELECTOR), updates=(3, table(identifier=(1, "text"), attrs=(2, "text", "map")))
+)  # fmt: skip
+POLICY = table(version=(1, "int"), rules=(2, RULE, "list"))
+
 SOLVE = table(
     Ref=(1, "text"),
     Definition=(2, DEFINITION),
@@ -31,7 +38,7 @@ SOLVE = table(
     Entitlements=(9, "text", "list"),
     FrontendInputs=(10, DEFINITION, "map"),
     Internal=(11, "bool"),
-    SourcePolicy=(12, "bytes"),
+    SourcePolicy=(12, POLICY),
     Exporters=(13, ENTRY, "list"),
     EnableSessionExporter=(14, "bool"),
 )

@@ -37,13 +37,13 @@ def pointed(recording: Recording) -> Iterator[None]:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Failures within are those of getting the Dockerfile, in BuildKit's words."""
+def reading(what: str) -> Iterator[None]:
+    """Failures within are those of getting the Dockerfile, or what has it, in BuildKit's words."""
     try:
         yield
     except CarrackError as error:
         kind = InvalidArgument if isinstance(error, Unresolved) else type(error)
-        raise kind(f"failed to read dockerfile: {_unresolved(error)}") from error
+        raise kind(f"failed to read {what}: {_unresolved(error)}") from error
 
 
 def _unresolved(error: CarrackError | OSError) -> CarrackError | OSError:

@@ -157,7 +157,8 @@ class _Face:
             except (CarrackError, OSError) as error:
                 if not writer.started:
                     raise
-                return await writer.json(progress.failure(error))  # how far the download was has been told already
+                await writer.json(progress.failure(error))  # how far the download was has been told already
+                return
             await self._run(job, outputs, writer)
 
     async def _run(self, job: _Job, outputs: bool, writer: StreamWriter) -> None:

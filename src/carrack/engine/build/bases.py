@@ -47,6 +47,7 @@ class ImageBases:
     async def _image(
         self, name: str, platform: Platform, request: Request, vertex: Vertex, progress: Progress
     ) -> Image:
+        name = request.policy.image(name)
         if not request.pull:
             try:
                 return await self._store.resolve(name, platform)
@@ -65,7 +66,7 @@ class ImageBases:
             (image,) = await self._puller.pull(wanted, credentials, tell, platform=platform)
         except (CarrackError, OSError) as error:
             kind = type(error) if isinstance(error, CarrackError) else InvalidArgument
-            raise kind(f"{name}: failed to resolve source metadata: {error}") from error
+            raise kind(f"{name}: failed to resolve source metadata for {wanted}: {error}") from error
         return image
 
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
-from carrack.engine.build import copying, emulation, told_classic
+from carrack.engine.build import copying, emulation, policies, told_classic
 from carrack.engine.build.cache import Entry
 from carrack.engine.build.request import Files
 from carrack.engine.build.results import Result
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from carrack.engine.build.copying import Fetched, Gathered
     from carrack.engine.build.fetching import Remote
+    from carrack.engine.build.policies import Policy
     from carrack.engine.build.progress import Progress, Said, Vertex
     from carrack.engine.build.request import Agents, Request
     from carrack.engine.build.solve import FilesOf, Prepared
@@ -68,10 +69,11 @@ class Fetcher(Protocol):
         keep_git_dir: bool = False,
         moved: Callable[[str, int, int], None] = lambda *_: None,
         said: Said = lambda _: None,
+        policy: Policy = policies.ALL,
     ) -> Remote:
         """A context that lies elsewhere, until ``held`` ends: a repository, or what a URL gives; with ``unpack`` that
         is an archive or a Dockerfile, else any file. ``said`` is given what git says. Raises InvalidArgument,
-        Unavailable."""
+        Unavailable, Forbidden by the ``policy``."""
         ...
 
     async def sent(self, pieces: AsyncIterator[bytes], held: AsyncExitStack) -> Remote:

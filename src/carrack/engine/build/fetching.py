@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from carrack.engine import pump
-from carrack.engine.build import copying, download, giturl
+from carrack.engine.build import copying, download, giturl, policies
 from carrack.engine.build.checkout import Checkouts
 from carrack.engine.build.copying import Fetched, Gathered
 from carrack.engine.build.download import Line
@@ -35,6 +35,7 @@ from carrack.storage.trees.tarred import TarTree, receive
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from carrack.engine.build.policies import Policy
     from carrack.engine.build.progress import Said
     from carrack.engine.build.request import Agents, Request
     from carrack.engine.build.steps import CopyStep
@@ -78,9 +79,11 @@ class Fetches:
         async with AsyncExitStack() as held:
             for source in step.sources if step.remote else ():
                 if giturl.is_git(source):
-                    found[source] = await self._repository(source, step, request.agents, held, said)
+                    found[source] = await self._repository(source, step, request, held, said)
                 elif source.startswith(("http://", "https://")):
-                    found[source] = Fetched(await self._file(source, moved, held, step.checksum))
+                    url, checksum = request.policy.file(source, step.checksum)
+                    name = _named(source) if url != source else b""
+                    found[source] = Fetched(await self._file(url, moved, held, checksum, name))
             if step.checksum and not found:
                 raise InvalidArgument("checksum can't be specified for files of the build context")
             yield found
@@ -123,17 +126,21 @@ class Fetches:
         keep_git_dir: bool = False,
         moved: Moved = lambda *_: None,
         said: Said = lambda _: None,
+        policy: Policy = policies.ALL,
     ) -> Remote:
         """See Fetcher."""
         if source.startswith(giturl.GITHUB) or giturl.is_git(source):
             wanted = giturl.parse(source)
-            tree, _ = await self._checkouts.open(wanted, bool(wanted.keep) or keep_git_dir, agents, held, said)
+            wanted, keep = policy.repository(wanted, bool(wanted.keep) or keep_git_dir)
+            tree, _ = await self._checkouts.open(wanted, keep, agents, held, said)
             return Remote(tree)
         if not source.startswith(("http://", "https://")):
             raise InvalidArgument(f"{source}: neither a URL (http, https) nor a git repository")
+        url, checksum = policy.file(source)
         if not unpack:
-            return Remote(await self._file(source, moved, held))
-        return await self._context(await self._file(source, moved, held, name=CONTEXT), source, held)
+            name = _named(source) if url != source else b""
+            return Remote(await self._file(url, moved, held, checksum, name))
+        return await self._context(await self._file(url, moved, held, checksum, CONTEXT), source, held)
 
     async def sent(self, pieces: AsyncIterator[bytes], held: AsyncExitStack) -> Remote:
         """See Fetcher."""
@@ -199,13 +206,13 @@ class Fetches:
             return entry, digest
 
     async def _repository(
-        self, source: str, step: CopyStep, agents: Agents, held: AsyncExitStack, said: Said
+        self, source: str, step: CopyStep, request: Request, held: AsyncExitStack, said: Said
     ) -> Fetched:
         wanted = giturl.parse(source)
         if step.checksum:
             wanted = replace(wanted, checksum=step.checksum.removeprefix("sha1:"))
-        keep = bool(wanted.keep) or step.keep_git_dir
-        tree, commit = await self._checkouts.open(wanted, keep, agents, held, said)
+        wanted, keep = request.policy.repository(wanted, bool(wanted.keep) or step.keep_git_dir)
+        tree, commit = await self._checkouts.open(wanted, keep, request.agents, held, said)
         return Fetched(tree, whole=True, digest=f"sha1:{commit}")
 
 
@@ -229,6 +236,15 @@ def _spooled(
 def _name(url: str, headers: Any) -> bytes:
     given = headers.get_filename() if hasattr(headers, "get_filename") else None
     name = posixpath.basename(given or unquote(urlsplit(url).path).rstrip("/"))
+    return _usable(name, url)
+
+
+def _named(url: str) -> bytes:
+    """The name of the file that an address is of, when what it is of is not asked."""
+    return _usable(posixpath.basename(unquote(urlsplit(url).path).rstrip("/")), url)
+
+
+def _usable(name: str, url: str) -> bytes:
     if not name or name in (".", "..") or "\0" in name or len(os.fsencode(name)) > 255:
         raise InvalidArgument(f"{url}: cannot tell a file's name from it; give one as the destination")
     return os.fsencode(name)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from carrack.dockerfile.file import Dockerfile
 from carrack.dockerfile.ignore import Ignored
+from carrack.engine.build import policies
+from carrack.engine.build.policies import Policy
 from carrack.errors import InvalidArgument
 from carrack.oci.platform import Platform
 from carrack.registry.credentials import Credentials
@@ -93,7 +95,7 @@ class Request:
 
     ``imports`` and ``exports``: caches that it is given and is to give (see carrack.engine.build.caching); ``stores``
     opens a folder of the client's that one of them is in, where the face has a way to it. ``ancestors``: images whose
-    history may be followed, as classic builds do."""
+    history may be followed, as classic builds do. ``policy``: what may be taken from elsewhere."""
 
     file: Dockerfile
     context: OpenFiles
@@ -122,6 +124,7 @@ class Request:
     ancestors: tuple[str, ...] = ()
     squash: bool = False
     prefix: str = ""
+    policy: Policy = policies.ALL
 
     @property
     def standing(self) -> Mapping[str, str]:

@@ -123,7 +123,7 @@ class Solver:
         self._vertices = Vertices(build, self.plan, request.prefix)
         self._trace = Trace(times.now(), self.plan)
         self._outlines: Outlines | None = None
-        if caches is not None and caches.imports:
+        if caches is not None and caches.imports and not request.policy:  # by that, no source goes unseen
             self._outlines = Outlines(
                 self.plan, request, self._scope, caches, doer, self._begin, self._triggers, self._files
             )

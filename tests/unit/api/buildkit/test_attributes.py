@@ -50,7 +50,6 @@ def test_defaults() -> None:
     "attributes",
     [
         {"what": "x"},
-        {"contextsubdir": "x"},
         {"multi-platform": "perhaps"},
         {"build-arg:SOURCE_DATE_EPOCH": "x"},
         {"ulimit": "a=b"},

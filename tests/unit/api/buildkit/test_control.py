@@ -119,7 +119,6 @@ def test_a_build_of_a_name_that_another_has(workshop: Workshop) -> None:
         ({"FrontendOpt": {"requestid": "frontend.other"}}, {}),
         ({"Definition": {"definition": [b"x"]}}, {}),
         ({}, {"Exporters": [{"Type": "containerd", "Attrs": {}}]}),
-        ({}, {"SourcePolicy": b"x"}),
         ({}, {"Cache": {"Exports": [{"Type": "s3", "Attrs": {}}], "Imports": []}}),
     ],
 )

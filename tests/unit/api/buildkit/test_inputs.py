@@ -15,9 +15,10 @@ from tests.unit.engine.build.test_service import builder
 from carrack.api.buildkit import attributes
 from carrack.api.buildkit.inputs import Inputs
 from carrack.engine.build.fetching import Remote
+from carrack.engine.build.policies import ALLOW, DENY, Policy, Rule
 from carrack.engine.build.recording import Recording
 from carrack.engine.build.request import Elsewhere
-from carrack.errors import NotFound, NotSupported
+from carrack.errors import Forbidden, NotFound, NotSupported
 
 URL = "http://h/c.tar"
 
@@ -47,6 +48,7 @@ def look(
         URL: Remote(workshop.context({"Dockerfile": "FROM far", "f": "far"})),
         "http://h/d": Remote(workshop.context({"context": "FROM alone"}), "context"),
         "git://h/r": Remote(workshop.context({"Dockerfile": "FROM git"})),
+        "http://h/deep": Remote(workshop.context({"Dockerfile": "FROM deep", "a/b/in": "x"})),
         "archive": Remote(workshop.context({"Dockerfile": "FROM sent"})),
     }
     fetcher, upload = NoFetcher(trees), Upload()
@@ -104,6 +106,25 @@ def test_one_from_elsewhere_is_fetched_once(workshop: Workshop) -> None:
     assert names == [b"Dockerfile", b"f"]
     assert fetcher.asked == [(URL, {"keep_git_dir": True})]
     assert [event["what"] for event in watching.events if event["do"] == "move"] == [f"transferring {URL}"]
+
+
+def test_a_folder_of_one_from_elsewhere(workshop: Workshop) -> None:
+    assert look(workshop, {"context": "http://h/deep", "contextsubdir": "/a/b/"}, context)[0] == [b"in"]
+    with pytest.raises(NotFound, match="no folder a/none"):
+        look(workshop, {"context": "http://h/deep", "contextsubdir": "a/none"}, context)
+
+
+def test_what_a_policy_denies_is_not_asked_for(workshop: Workshop) -> None:
+    async def denied(inputs: Inputs) -> str:
+        rules = Policy((Rule(DENY, "*"), Rule(ALLOW, "local://dockerfile")))
+        inputs.policy = rules
+        await inputs.definition()
+        with pytest.raises(Forbidden) as raised:
+            await inputs.context()
+        return str(raised.value)
+
+    text, _, _, _ = look(workshop, {}, denied, dockerfile={"Dockerfile": "FROM here"})
+    assert 'evaluating the source policy: source "local://context" denied by policy' in text
 
 
 def test_named_ones(workshop: Workshop) -> None:
