@@ -33,6 +33,7 @@ TAR_BITS: Final = 9
 PAGE_BITS: Final = 12
 _SLOT = 32
 _MAX_BLOCK = 0xFFFFFFFF
+_MASK = 0xFFFFFFFFFFFFFFFF
 
 _SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sIHHHBBIQB3xIQQ")
 _INODE = struct.Struct("<HHHHQIIIIQII16x")
@@ -43,12 +44,12 @@ _COMPAT_MTIME = 2
 _PLAIN, _INLINE = 0, 2  # data layouts
 _EXTENDED = 1
 _FILE_TYPES: Final = {
-    stat.S_IFREG: 1,
-    stat.S_IFDIR: 2,
-    stat.S_IFCHR: 3,
-    stat.S_IFBLK: 4,
-    stat.S_IFIFO: 5,
-    stat.S_IFLNK: 7,
+    stat.S_IFREG >> 12: 1,
+    stat.S_IFDIR >> 12: 2,
+    stat.S_IFCHR >> 12: 3,
+    stat.S_IFBLK >> 12: 4,
+    stat.S_IFIFO >> 12: 5,
+    stat.S_IFLNK >> 12: 7,
 }
 _XATTR_INDEXES: Final = (
     (b"user.", 1),
@@ -144,17 +145,20 @@ class _Layout:
         todo = [(root, root)]
         while todo:
             node, parent = todo.pop()
-            xattrs = _xattr_area(node) if node.xattrs or node.opaque else b""
-            size = _INODE.size + len(xattrs)
-            beside = self._beside(node, parent, size, bool(xattrs))
-            if beside and position % self._block + size + beside > self._block:  # such data must not cross a block
-                position += -position % self._block
-            size += beside
+            xattrs, size = b"", _INODE.size
+            if node.xattrs or node.opaque:
+                xattrs = _xattr_area(node)
+                size += len(xattrs)
+            if stat.S_IFMT(node.mode) != stat.S_IFREG:
+                beside = self._beside(node, parent, size, bool(xattrs))
+                if beside and position % self._block + size + beside > self._block:  # such data must not cross a block
+                    position += -position % self._block
+                size += beside
+                if node.children is not None:
+                    self._visit(node, todo)
             self.inodes.append((node, position, xattrs))
             node.nid = position // _SLOT
-            if node.children is not None:
-                self._visit(node, todo)
-            position = -(-(position + size) // _SLOT) * _SLOT
+            position += size + -size % _SLOT
         return position
 
     def _beside(self, node: Node, parent: Node, size: int, has_xattrs: bool) -> int:
@@ -176,11 +180,12 @@ class _Layout:
         for child in (node.children or {}).values():
             if child.children is not None:
                 node.links += 1
-                todo.append((child, node))
-            else:
+            elif child.links:  # a name more of what has its place
                 child.links += 1
-                if child.links == 1:
-                    todo.append((child, node))
+                continue
+            else:
+                child.links = 1
+            todo.append((child, node))
 
     def _contents(self) -> list[tuple[Node, bytes]]:
         contents = [(node, _directory(node, parent, self._block)) for node, parent in self.directories]
@@ -196,7 +201,7 @@ class _Layout:
             layout, union, size, tail = _PLAIN, 0, node.size, b""
             kind = stat.S_IFMT(node.mode)
             if kind == stat.S_IFREG:
-                union = self._data_block(node)
+                union = self._data_block(node) if size else 0
             elif node.nid in blocks:
                 union, size = blocks[node.nid], sizes[node.nid]
             elif kind == stat.S_IFDIR:
@@ -206,22 +211,21 @@ class _Layout:
                 layout, tail = _INLINE, node.link
             else:
                 union = node.minor & 0xFF | node.major << 8 | (node.minor & ~0xFF) << 12
-            xattr_count = (len(xattrs) - 12 >> 2) + 1 if xattrs else 0
-            seconds = node.mtime & 0xFFFFFFFFFFFFFFFF
-            out.append(bytes(position - written))
+            if position != written:
+                out.append(bytes(position - written))
             out.append(
                 pack(
-                    *(_EXTENDED | layout << 1, xattr_count, node.mode, 0, size, union),
-                    *(index, node.uid, node.gid, seconds, node.mtime_ns, node.links),
+                    _EXTENDED | layout << 1, (len(xattrs) - 12 >> 2) + 1 if xattrs else 0, node.mode, 0, size, union,
+                    index, node.uid, node.gid, node.mtime & _MASK, node.mtime_ns, node.links,
                 )
-            )
-            out.append(xattrs + tail)
-            written = position + _INODE.size + len(xattrs) + len(tail)
+            )  # fmt: skip
+            written = position + _INODE.size
+            if xattrs or tail:
+                out.append(xattrs + tail)
+                written += len(xattrs) + len(tail)
         return b"".join(out)
 
     def _data_block(self, node: Node) -> int:
-        if not node.size:
-            return 0
         block = (TAR_OFFSET + node.offset) >> self._bits
         if block > _MAX_BLOCK:
             raise TarError(f"file data beyond {self._most()}: the image format cannot point there")
@@ -240,8 +244,7 @@ def _directory_length(node: Node) -> int:
 def _directory(node: Node, parent: Node, block: int) -> bytes:
     """The content of a directory: blocks of entries sorted by name, each block with its names behind."""
     entries = [(b".", node.nid, 2), (b"..", parent.nid, 2)]
-    for name, child in (node.children or {}).items():
-        entries.append((name, child.nid, _FILE_TYPES[stat.S_IFMT(child.mode)]))
+    entries += [(name, child.nid, _FILE_TYPES[child.mode >> 12]) for name, child in (node.children or {}).items()]
     entries.sort()
     blocks: list[bytes] = []
     first, used = 0, 0
@@ -258,8 +261,9 @@ def _directory(node: Node, parent: Node, block: int) -> bytes:
 def _directory_block(entries: list[tuple[bytes, int, int]]) -> bytes:
     offset = _DIRENT.size * len(entries)
     heads: list[bytes] = []
+    pack = _DIRENT.pack
     for name, nid, kind in entries:
-        heads.append(_DIRENT.pack(nid, offset, kind, 0))
+        heads.append(pack(nid, offset, kind, 0))
         offset += len(name)
     return b"".join(heads) + b"".join([name for name, _, _ in entries])
 

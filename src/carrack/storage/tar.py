@@ -119,7 +119,11 @@ class TarScanner:
                 self._data -= data
                 self._padding -= taken - data
             else:
-                taken, block = self._gather(view, position)
+                block: bytes | None
+                if end - position >= BLOCK and not self._partial and self._extension is None:  # as mostly
+                    taken, block = BLOCK, bytes(view[position : position + BLOCK])
+                else:
+                    taken, block = self._gather(view, position)
                 self._offset = start + position + taken
                 entry = self._block(block) if block is not None else None
                 if entry is not None:
@@ -127,12 +131,14 @@ class TarScanner:
             position += taken
         self._offset = start + end
 
-    def member(self, length: int) -> int:
-        """Go on as if a whole member of that many bytes had come, and none were owed before; returns the bytes seen
-        then. For who knows what is in it."""
+    def member(self, path: bytes, length: int) -> int:
+        """Go on as if the whole of a plain file's member had come, in that many bytes, and none were owed before;
+        returns the bytes seen then. For who knows what is in it."""
+        limits = self._limits
         self._entries += 1
         self._offset += length
-        if self._entries > self._limits.entries or self._offset > self._limits.size:
+        self._kept += len(path)
+        if self._entries > limits.entries or self._offset > limits.size or self._kept > limits.kept:
             raise TarError(f"archive over the limits: {self._entries} members, {self._offset} bytes")
         return self._offset
 

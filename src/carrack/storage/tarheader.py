@@ -7,7 +7,6 @@ Pure, so that the reader, the fuzzers and the property tests share one judge of 
 
 from __future__ import annotations
 
-import struct
 import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -35,7 +34,10 @@ SPARSE: Final = b"S"
 _KINDS: Final = {bytes([code]): bytes([code]) for code in b"0123456"} | {b"\0": REGULAR, b"7": REGULAR, SPARSE: SPARSE}
 EXTENSIONS: Final = frozenset((b"x", b"g", b"L", b"K"))
 
-_HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
+# where the fields of a header are
+_NAME, _MODE, _OWNERS, _SIZE, _MTIME = slice(100), slice(100, 108), slice(108, 124), slice(124, 136), slice(136, 148)
+_CHECKSUM, _KIND, _LINK_AT, _LINK, _MAGIC = slice(148, 156), slice(156, 157), 157, slice(157, 257), slice(257, 263)
+_MAJOR, _MINOR, _PREFIX_AT, _PREFIX = slice(329, 337), slice(337, 345), 345, slice(345, 500)
 #: of the keywords of PAX records that are extended attributes
 XATTR_PREFIX: Final = b"SCHILY.xattr."
 _ADLER = 65521
@@ -91,24 +93,23 @@ def parse_header(block: bytes) -> TarEntry:
 
     TarError on a wrong checksum, a malformed number, or an entry type that no layer can hold.
     """
-    fields = _HEADER.unpack(block)
-    name, mode, uid, gid, size, mtime, checksum, kind, link, magic, _, _, major, minor, prefix = fields
-    _verify_checksum(block, checksum)
-    path = _text(name)
-    if prefix[0] and magic[:6] == b"ustar\0":
-        path = _text(prefix) + b"/" + path
-    entry = TarEntry(path, kind, number(mode, "mode") & 0o7777)
-    entry.size = number(size, "size")
+    _verify_checksum(block, block[_CHECKSUM])
+    path, kind = _text(block[_NAME]), block[_KIND]
+    if block[_PREFIX_AT] and block[_MAGIC] == b"ustar\0":
+        path = _text(block[_PREFIX]) + b"/" + path
+    entry = TarEntry(path, kind, number(block[_MODE], "mode") & 0o7777)
+    entry.size = number(block[_SIZE], "size")
     if kind in EXTENSIONS:
         return entry
     if kind not in _KINDS:
         raise TarError(f"{path!r} has entry type {kind!r}, which is not supported in layers")
     entry.kind = _KINDS[kind]
-    entry.uid, entry.gid = number(uid, "uid"), number(gid, "gid")
-    entry.mtime = number(mtime, "mtime")
-    entry.link = _text(link)
+    entry.uid, entry.gid = _owners(block[_OWNERS])
+    entry.mtime = number(block[_MTIME], "mtime")
+    if block[_LINK_AT]:
+        entry.link = _text(block[_LINK])
     if kind in (CHARACTER, BLOCK_DEVICE):
-        entry.major, entry.minor = number(major, "device major"), number(minor, "device minor")
+        entry.major, entry.minor = number(block[_MAJOR], "device major"), number(block[_MINOR], "device minor")
     return entry
 
 
@@ -215,14 +216,25 @@ def _text(field: bytes) -> bytes:
 
 
 def _verify_checksum(block: bytes, field: bytes) -> None:
-    wanted = number(field, "checksum")
-    claimed = wanted - 8 * 0x20 + sum(field)
+    wanted, claimed = _claimed(field)
     # The low half of an Adler-32 is 1 + the sum of the bytes, modulo 65521 (RFC 1950), and much quicker than sum().
     if 0 <= claimed <= 255 * BLOCK and (claimed + 1 - (zlib.adler32(block) & 0xFFFF)) % _ADLER == 0:
         return
     signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:]) + 8 * 0x20
     if signed != wanted:  # some old programs summed signed characters
         raise TarError("header with a wrong checksum: this is not a tar archive, or it is damaged")
+
+
+@lru_cache(4096)
+def _claimed(field: bytes) -> tuple[int, int]:
+    """The checksum that a header has, and what all its bytes would then add up to."""
+    wanted = number(field, "checksum")
+    return wanted, wanted - 8 * 0x20 + sum(field)
+
+
+@lru_cache(1024)
+def _owners(fields: bytes) -> tuple[int, int]:
+    return number(fields[:8], "uid"), number(fields[8:], "gid")
 
 
 @lru_cache(4096)  # most members of an archive have their owners, modes and times from few

@@ -42,7 +42,7 @@ class Written:
         size = found.st_size
         node = Node(stat.S_IFREG | found.st_mode & 0o7777)
         node.uid, node.gid, node.size, node.mtime = found.st_uid, found.st_gid, size, mtime
-        node.offset = self._scanner.member(length) - size - (-size % BLOCK)
+        node.offset = self._scanner.member(path, length) - size - (-size % BLOCK)
         self._tree.put(path, node)
 
     def finish(self) -> Tree:

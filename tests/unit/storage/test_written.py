@@ -25,7 +25,9 @@ def test_bytes_in_any_pieces_and_small_files_between() -> None:
     assert uppers.image(tree, len(out)) == uppers.image(uppers.read(bytes(out)), len(out))
 
 
-@pytest.mark.parametrize("limits", [TarLimits(entries=2), TarLimits(size=1500)], ids=["entries", "size"])
+@pytest.mark.parametrize(
+    "limits", [TarLimits(entries=2), TarLimits(size=1500), TarLimits(kept=2)], ids=["entries", "size", "kept"]
+)
 def test_limits_count_all(limits: TarLimits) -> None:
     written = Written(limits)
     found = os.stat("/dev/null")

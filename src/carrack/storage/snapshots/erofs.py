@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 #: the name of the image in a layer's directory
 IMAGE: Final = "layer.erofs"
-_GLANCE = 4096  # bytes read at a time where mostly headers matter
+_GLANCE, _LOOK = 4096, 1 << 16  # bytes read at a time where mostly headers matter: among large files, and small ones
 
 
 class ErofsLayers:
@@ -208,14 +208,15 @@ def _add(scanner: TarScanner, tree: Tree, data: bytes | memoryview) -> None:
 
 def _scan(fd: int, size: int, limits: TarLimits) -> Tree:
     """The tree of the tar that lies in an image; the data of its files is not looked at."""
-    scanner, tree, position = TarScanner(limits), Tree(), 0
+    scanner, tree, position, glance = TarScanner(limits), Tree(), 0, _GLANCE
     while position < size:
-        piece = os.pread(fd, min(_GLANCE, size - position), erofs.TAR_OFFSET + position)
+        piece = os.pread(fd, min(glance, size - position), erofs.TAR_OFFSET + position)
         if not piece:
             raise TarError(f"the file ends {size - position} bytes early")
         _add(scanner, tree, piece)
-        position += len(piece)
-        position += scanner.pass_over(size - position)
+        passed = scanner.pass_over(size - position - len(piece))
+        position += len(piece) + passed
+        glance = min(2 * glance, _LOOK) if passed < _GLANCE else _GLANCE
     scanner.finish()
     return tree
 
