@@ -56,11 +56,12 @@ class Bundles:
         self._started = started
         self._folder: str = sys.modules["carrack"].__path__[0]
         self._wanted: dict[str, list[str]] = {}
-        self._seen: set[str] = set()
+        self._looked = False
 
     def bring(self, name: str, *others: str) -> None:
         """Import modules by the bundle that has the first one's name, as far as there is one."""
         self._look()
+        before = set(_ours())
         path = where(self._folder, name)
         bundle = read(path)
         found: list[str] = []
@@ -68,10 +69,9 @@ class Bundles:
             found = _execute(self._folder, bundle[2])
         for module in (name, *others):
             __import__(module)
-        added = [module for module in _ours() if module not in self._seen]
+        added = [module for module in _ours() if module not in before]
         if not set(found).issuperset(added):
             self._wanted[path] = added
-        self._seen.update(added)
 
     def keep(self) -> None:
         """Write what was missing, if it may be written; whatever is in the way of it is no failure of the run."""
@@ -88,10 +88,9 @@ class Bundles:
 
     def _look(self) -> None:
         """Before anything is brought: what is there is for the launcher's bundle."""
-        if not self._seen:
-            ours = _ours()
-            self._seen.update(ours)
-            if not self._seen.issubset(self._started):
+        if not self._looked:
+            self._looked, ours = True, _ours()
+            if not set(self._started).issuperset(ours):
                 self._wanted[self._first] = ours
 
 

@@ -187,7 +187,9 @@ class Daemon:
             if self._spare is None or not self._spare.idle:
                 self._spare = connection
         try:
-            return connection.request(method, target, [*self.headers, *headers], body)
+            connection.send(method, target, [*self.headers, *headers], body)
+            document.ready()
+            return connection.answer(method)
         except OSError as error:
             raise Unreachable(self.host.url, error) from error
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -42,3 +45,22 @@ def test_streams_however_they_are_cut() -> None:
     for size in (1, 2, 5, 100):
         chunks = [data[i : i + size] for i in range(0, len(data), size)]
         assert list(document.stream(chunks)) == [{"a": "é"}, {"b": 2}, {"c": 3}]
+
+
+@given(VALUES)
+def test_without_the_interpreters_own_scanner(value: object) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "_json", None)
+        codec = document._Codec()
+    text = codec.encode(value)
+    assert text == document.dumps(value)
+    assert codec.scan(text, 0) == (value, len(text))
+    assert codec.quote("é\n") == '"é\\n"'
+
+
+def test_the_scanner_is_loaded_when_it_is_needed() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from carrack.client import document\n"
+    code += "print('_json' in sys.modules); document.ready(); print('_json' in sys.modules)"
+    source = str(Path(document.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-IS", "-c", code, source], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\nTrue\n"

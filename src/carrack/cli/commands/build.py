@@ -183,8 +183,8 @@ def _query(parsed: "Parsed", environment: "Mapping[str, str]") -> "dict[str, Any
     }  # fmt: skip
     return {
         "t": parsed.words("tag"),
-        "buildargs": document.dumps(arguments),
-        "labels": document.dumps(labels),
+        "buildargs": arguments or None,
+        "labels": labels or None,
         "target": parsed.text("target") or None,
         "platform": parsed.text("platform") or None,
         "attest": _attests(parsed),
