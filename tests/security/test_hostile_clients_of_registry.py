@@ -9,14 +9,18 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fakes.registry_content import descriptor, sha
 
 from carrack.oci import media_types as types
-from carrack.registry_server.app import App
+from carrack.registry_server.app import App, Gatekeeper, Policy
+from carrack.registry_server.gatekeepers import ByToken
 from carrack.registry_server.repositories import Repositories
+from carrack.registry_server.rights import Rights
 from carrack.registry_server.server import Server
+from carrack.registry_server.tokens import Tokens
 from carrack.registry_server.uploads import Uploads
 
 CANARY = b"canary-of-the-host"
@@ -26,11 +30,11 @@ HEX = "0" * 64
 class Served:
     """A registry on a unix socket below `root`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, keeper: Gatekeeper | None = None, policy: Policy | None = None) -> None:
         self.root = root / "registry"
         self.path = str(root / "s")
         repositories = Repositories(self.root)
-        self.server = Server(App(repositories, Uploads(repositories)))
+        self.server = Server(App(repositories, Uploads(repositories), keeper, policy))
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(self.path)
         self.server.listen(sock)
@@ -104,6 +108,31 @@ def test_names_that_are_none(served: Served, name: str) -> None:
         assert answer[9:10] == b"4" or ("from=" in line and answer[9:12] == b"202"), answer[:100]
     folder = served.root / "repositories"
     assert {path.name for path in folder.iterdir()} <= {"ok"}
+
+
+class _Nobody:
+    """See Passwords."""
+
+    def right(self, user: str, password: str) -> bool:
+        return False
+
+    def stamp(self, user: str) -> str | None:
+        return None
+
+
+@pytest.mark.parametrize("name", [*NAMES, "a%0db", "a%22b", "%e2%82%ac"])
+def test_names_that_are_none_at_a_closed_registry(tmp_path: Path, name: str) -> None:
+    """They do not get into the header that asks for a token."""
+    rights = Rights((), closed=True)
+    passwords: Any = _Nobody()
+    keeper = ByToken(passwords, Tokens(b"k" * 32, "service"), rights)
+    closed = Served(tmp_path, keeper, Policy(rights))
+    for line in (f"GET /v2/{name}/manifests/latest", f"POST /v2/{name}/blobs/uploads/"):
+        answer = closed.ask(line)
+        assert answer[9:10] == b"4"
+        assert b"scope=" not in answer
+    assert b'scope="repository:a/b:pull"' in closed.ask("GET /v2/a/b/manifests/latest")
+    closed.server.close(1)
 
 
 REFERENCES = [

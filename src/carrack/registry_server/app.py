@@ -118,6 +118,8 @@ class App:
 
     def _permit(self, request: Request, route: Route, identity: Identity) -> None:
         rights, name = self._policy.rights, route.parts.get("name", "")
+        if name:
+            self._repositories.get(name)  # for it goes into rights and headers
         if route.place in ("check", "catalog"):
             if rights.closed and not identity.user and identity.granted is None:
                 raise self._unauthorized(request, "", "")
