@@ -114,7 +114,7 @@ _SETTERS: dict[str, Callable[[Mount, str], Mount]] = {
     "size": lambda mount, value: replace(mount, size=units.parse_bytes(value)),
     "uid": lambda mount, value: replace(mount, uid=_number("uid", value, 10)),
     "gid": lambda mount, value: replace(mount, gid=_number("gid", value, 10)),
-    "mode": lambda mount, value: replace(mount, mode=_number("mode", value, 8)),
+    "mode": lambda mount, value: replace(mount, mode=_number("mode", value, 8) & 0o7777),
 }
 
 

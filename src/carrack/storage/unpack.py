@@ -144,17 +144,21 @@ class _Unpacker:
             try:
                 fd = self._resolve(b"/".join(done), os.O_RDONLY | os.O_DIRECTORY)
             except FileNotFoundError:
-                try:
-                    os.mkdir(part, 0o755, dir_fd=parent)
-                    fd = os.open(part, _DIRECTORY, dir_fd=parent)
-                    uid, gid = self._outside(*(self._owner or (0, 0)))
-                    os.fchown(fd, uid, gid)
-                except OSError:
-                    os.close(parent)
-                    raise
-            os.close(parent)
+                fd = self._make_parent(parent, part)
+            finally:
+                os.close(parent)
             parent = fd
         return parent
+
+    def _make_parent(self, above: int, name: bytes) -> int:
+        os.mkdir(name, 0o755, dir_fd=above)
+        fd = os.open(name, _DIRECTORY, dir_fd=above)
+        try:
+            os.fchown(fd, *self._outside(*(self._owner or (0, 0))))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def _clear(self, parent: int, name: bytes, path: bytes, is_directory: bool) -> None:
         """Make room for the new entry: what is there goes, unless both are directories."""

@@ -22,6 +22,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from carrack.engine.whole import whole
 from carrack.linux.syscalls import LINUX
@@ -52,7 +53,7 @@ class CacheMounts:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._users: Counter[Path] = Counter()
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._makers: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @asynccontextmanager
@@ -62,7 +63,10 @@ class CacheMounts:
         names = sorted({_name(mount) for mount in mounts if mount.type == "cache" and mount.sharing == "locked"})
         async with AsyncExitStack() as held:
             for name in names:
-                await held.enter_async_context(self._locks[name])
+                lock = self._locks.get(name)
+                if lock is None:
+                    lock = self._locks[name] = asyncio.Lock()
+                await held.enter_async_context(lock)
             yield
 
     @asynccontextmanager
