@@ -73,8 +73,13 @@ def test_folders_that_are_links(outside: Outside) -> None:
             outside.read(f"r?subdir={folder}")
 
 
-@pytest.mark.parametrize("url", ["ext::sh -c touch% {host}/own", "file://{host}", "{host}", "fd::17", "-u{host}/own",
-                                 "--upload-pack=touch {host}/own", "ssh://-oProxyCommand=touch {host}/own/x"])  # fmt: skip
+URLS = [
+    *("ext::sh -c touch% {host}/own", "file://{host}", "{host}", "fd::17", "-u{host}/own"),
+    *("--upload-pack=touch {host}/own", "ssh://-oProxyCommand=touch {host}/own/x"),
+]
+
+
+@pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("more", ["", "update = !touch {host}/own", "update = checkout"])
 def test_submodules_that_run_something(outside: Outside, url: str, more: str) -> None:
     made, inner = outside.repository(), outside.repository("inner")
