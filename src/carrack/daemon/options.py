@@ -195,7 +195,7 @@ def harmless(name: str, value: Any) -> bool:
 
 
 _GRANTS = {"network-host": ("network.host", True), "security-insecure": ("security.insecure", False),
-           "device": ("device", True)}  # fmt: skip
+           "device": ("device", False)}  # fmt: skip
 """dockerd's ``builder.entitlements``: their names to builds, and whether they are granted when nothing is said."""
 
 

@@ -19,7 +19,7 @@ def test_names_are_unique_and_none_is_both_built_and_foreign() -> None:
 
 @pytest.mark.census("daemon.json builder")
 def test_what_builds_may_be_granted() -> None:
-    assert options.granted({}) == {"network.host", "device"}
+    assert options.granted({}) == {"network.host"}
     given = {"entitlements": {"security-insecure": True, "device": False}}
     assert options.granted(given) == {"network.host", "security.insecure"}
     refused: list[Any] = [{"gcs": {}}, {"entitlements": {"root": True}}, {"entitlements": {"device": 1}}, [], "x"]
