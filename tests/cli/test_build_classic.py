@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -143,3 +144,20 @@ def test_secrets(daemon: DaemonProcess, docker: Cli, tmp_path: Path) -> None:
         assert "of a file" not in told.stdout
     failed = ours("build", "--no-cache", str(tmp_path), check=False)
     assert "secret home: not found" in failed.stderr
+
+
+def test_a_base_that_is_here_for_another_platform(
+    daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path
+) -> None:
+    """Docker's classic builder takes it all the same; BuildKit, and so our command, looks for a fitting one."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {image}\nCOPY --from={image} /bin/busybox /b\nRUN uname -m\n")
+    words = ("build", "--platform", "linux/arm64", "-t", "arch:1", str(tmp_path))
+    shown = docker(*words)
+    assert (os.uname().machine + "\n" in shown.stdout, "arning" in shown.stdout) == (True, False)
+    assert (
+        docker("inspect", "-f", "{{.Architecture}}", "arch:1").stdout
+        == docker("inspect", "-f", "{{.Architecture}}", image).stdout
+    )
+    docker("rmi", "arch:1")
+    refused = CommandLine("carrack", daemon)(*words, check=False)
+    assert (refused.returncode, "failed to resolve source metadata for" in refused.stderr) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from carrack.engine.build import state
@@ -49,11 +50,12 @@ class ImageBases:
     ) -> Image:
         name = request.policy.image(name)
         if not request.pull:
-            try:
-                return await self._store.resolve(name, platform)
-            except NotFound:
-                if reference.parse_id(name) is not None:
-                    raise
+            # Docker's classic builder takes what is here by the name, whatever it is for.
+            for wanted_for in (platform, *((None,) if request.style == "classic" else ())):
+                with contextlib.suppress(NotFound):
+                    return await self._store.resolve(name, wanted_for)
+            if reference.parse_id(name) is not None:
+                raise NotFound(f"No such image: {name}")
         wanted = reference.parse(name).with_default_tag()
         credentials = await request.agents.credentials(wanted.domain)
 

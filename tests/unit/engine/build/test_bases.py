@@ -15,6 +15,7 @@ from carrack.engine.build.progress import Silent, Vertex
 from carrack.engine.build.request import Files, Request
 from carrack.errors import NotFound
 from carrack.oci import document, reference
+from carrack.oci import platform as platforms
 
 VERTEX = Vertex.make("b", "base")
 
@@ -62,6 +63,23 @@ def test_what_is_here_is_not_pulled(workshop: Workshop) -> None:
         assert puller.pulled == []
         await bases.result("here", HOST, request(pull=True), VERTEX, Silent())
         assert puller.pulled == ["here:latest"]
+
+    asyncio.run(run())
+
+
+def test_one_for_another_platform_is_taken_by_classic_builds_alone(workshop: Workshop) -> None:
+    async def run() -> None:
+        image = await made(workshop, "here:1")
+        puller = FakePuller(workshop, set())
+        bases = ImageBases(workshop.world.store, workshop.world.layers, puller)  # type: ignore[arg-type]
+        arm = platforms.parse("linux/arm64")
+        found = await bases.result("here:1", arm, request(style="classic"), VERTEX, Silent())
+        assert (found.base, str(found.platform)) == (image.id, "linux/amd64")
+        assert puller.pulled == []
+        for more in ({}, {"style": "classic", "pull": True}):
+            with pytest.raises(NotFound, match="manifest unknown"):
+                await bases.result("here:1", arm, request(**more), VERTEX, Silent())
+        assert puller.pulled == ["here:1", "here:1"]
 
     asyncio.run(run())
 
