@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from carrack.engine.build.service import Builder
     from carrack.storage.trees.base import Tree
 
-#: seconds that a folder waits for its build, and how many may
-PATIENCE = 600.0
+#: seconds that folders wait for their builds once no other folder is on its way, and how many may
+PATIENCE = 60.0
 _WAITING = 32
 
 
@@ -58,15 +58,22 @@ class NamedContexts:
         self._builder = builder
         self._received = received
         self._sent: dict[str, Tree] = {}
+        self._coming = 0
+        self._end: asyncio.TimerHandle | None = None
 
     async def files(self, request: Request) -> Response:
-        """A folder for the build that is to come; answered with its id."""
-        tree = await self._received(request)
+        """A folder for the build that is to come; answered with its id. While others of that build come, it waits."""
+        self._coming += 1
+        self._bound()
+        try:
+            tree = await self._received(request)
+        finally:
+            self._coming -= 1
+            self._bound()
         while len(self._sent) >= _WAITING:
             self._forget(next(iter(self._sent)))
         identity = secrets.token_hex(16)
         self._sent[identity] = tree
-        asyncio.get_running_loop().call_later(PATIENCE, self._forget, identity)
         return json_response({"ID": identity})
 
     def opened(self, asked: order.Asked, held: AsyncExitStack) -> order.Asked:
@@ -99,6 +106,17 @@ class NamedContexts:
             raise InvalidArgument(f"{place}: the client offers no folders: build with buildx")
         store = asked.stores(CacheAt("local", {"src": folder}))
         return Elsewhere(lambda platform: opener.open(store, folder, digest, platform, held))
+
+    def _bound(self) -> None:
+        """Begin the time anew that what has come may wait."""
+        if self._end is not None:
+            self._end.cancel()
+        later = asyncio.get_running_loop().call_later
+        self._end = None if self._coming else later(PATIENCE, self._forget_all)
+
+    def _forget_all(self) -> None:
+        for identity in list(self._sent):
+            self._forget(identity)
 
     def _forget(self, identity: str) -> None:
         tree = self._sent.pop(identity, None)

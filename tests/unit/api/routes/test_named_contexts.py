@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from carrack.api.routes import named_contexts
 from carrack.api.routes.named_contexts import NamedContexts, read
 from carrack.engine.build.fetching import Remote
 from carrack.engine.build.order import Asked, attributes
@@ -37,6 +38,31 @@ def test_names_are_those_of_images() -> None:
     for bad in ("[", "[]", '{"a": 1}'):
         with pytest.raises(InvalidArgument, match="contexts"):
             read(bad)
+
+
+def test_a_folder_whose_build_does_not_come_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named_contexts, "PATIENCE", 0.02)
+    closed: list[str] = []
+    more = asyncio.Event()
+
+    async def received(what: Any) -> Tree:
+        if what == "slow":
+            await more.wait()
+        tree: Tree = SimpleNamespace(close=lambda: closed.append(what))
+        return tree
+
+    async def run() -> None:
+        named = NamedContexts(SimpleNamespace(), received)  # type: ignore[arg-type]
+        await named.files("quick")  # type: ignore[arg-type]
+        slow = asyncio.create_task(named.files("slow"))  # type: ignore[arg-type]  # noqa: TID251
+        await asyncio.sleep(0.1)
+        assert closed == []
+        more.set()
+        await slow
+        await asyncio.sleep(0.1)
+        assert closed == ["quick", "slow"]
+
+    asyncio.run(run())
 
 
 def test_what_each_stands_for() -> None:
