@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _MEMORY = 6 << 30  # of address space: a tree of two million files needs about two thirds of it
 _PR_SET_PDEATHSIG = 1
 PACKET = 64 << 10  # bytes of a request or an answer at most
+_TEXT = 8000  # characters of a failure that are told: one may have a name of a megabyte in it
 
 
 @final
@@ -138,11 +139,11 @@ def describe(error: BaseException) -> dict[str, Any]:
     """An exception as the answer carries it: by the nearest kind of carrack.errors, or as an OSError."""
     if isinstance(error, OSError):
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
-        return {"error": "OSError", "message": text, "errno": error.errno}
+        return {"error": "OSError", "message": text[:_TEXT], "errno": error.errno}
     if isinstance(error, MemoryError):
         return {"error": "InvalidArgument", "message": "layer needs more memory than is allowed", "errno": None}
     kind = next(parent.__name__ for parent in type(error).__mro__ if parent.__module__ == errors.__name__)
-    return {"error": kind, "message": str(error), "errno": None}
+    return {"error": kind, "message": str(error)[:_TEXT], "errno": None}
 
 
 def _pack(request: PackRequest, upper_fd: int, fd: int, packed: Packed) -> Blob:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from carrack.errors import NotSupported
 from carrack.storage.tarheader import TarError
-from carrack.storage.worker import describe
+from carrack.storage.worker import PACKET, describe
 
 
 def test_errors_travel_by_meaning() -> None:
@@ -16,4 +18,6 @@ def test_errors_travel_by_meaning() -> None:
         "errno": 28,
     }
     assert describe(OSError("plain"))["message"] == "plain"
+    long = TarError("\ud800" * 1_000_000)
+    assert len(json.dumps(describe(long))) < PACKET
     assert describe(MemoryError())["error"] == "InvalidArgument"

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from carrack.storage.tar import ByteSource, TarEntry
 
 ENTRY_LIMIT = 20_000
+DOCUMENTS_LIMIT = 20_000
+"""How often documents are read; indexes may name each other over and over again."""
+BYTES_LIMIT = 512 << 20
+"""Of all documents together, each as often as it is read: the same config may be that of very many images."""
 _LINK_LIMIT = 8
 
 
@@ -37,6 +41,7 @@ class Intake:
         self._files: dict[str, Ingest] = {}
         self._links: dict[str, str] = {}
         self._held = ExitStack()
+        self._asked = self._read = 0
 
     def __enter__(self) -> Intake:
         return self
@@ -69,11 +74,15 @@ class Intake:
         return found
 
     def document(self, name: str, limit: int) -> bytes:
-        """The bytes of a small file. InvalidArgument when it is absent or larger than `limit`."""
+        """The bytes of a small file. InvalidArgument when it is absent or larger than `limit`, and when too much has been
+        read of the archive."""
         spool = self.spool(name)
         size = spool.finish().size
         if size > limit:
             raise InvalidArgument(f"invalid archive: {name} has {size} bytes, the limit is {limit}")
+        self._asked, self._read = self._asked + 1, self._read + size
+        if self._asked > DOCUMENTS_LIMIT or self._read > BYTES_LIMIT:
+            raise InvalidArgument("invalid archive: its documents name each other too often, or are too large together")
         with spool.open() as file:
             return file.read()
 

@@ -8,6 +8,7 @@ Source: OCI image specification, image-layout.md; moby's image/spec.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -215,7 +216,7 @@ def _said(intake: Intake, kept: _Kept) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     if not kept.index:
         return found
-    for entry in attestation.entries_for(manifest.parse_index(kept.index), [digests.of(kept.data)]):
+    for entry in attestation.entries_for(_parsed(kept.index), [digests.of(kept.data)]):
         try:
             each = attested.parse(entry, _blob(intake, entry, manifest.SIZE_LIMIT))
             blobs = {blob.digest: _blob(intake, blob, attestation.SIZE_LIMIT) for blob in each.blobs}
@@ -223,6 +224,12 @@ def _said(intake: Intake, kept: _Kept) -> dict[str, bytes]:
             continue
         found |= {entry.digest: each.data, **blobs}
     return found
+
+
+@functools.lru_cache(1)
+def _parsed(index: bytes) -> Index:
+    """Of many manifests it is the same."""
+    return manifest.parse_index(index)
 
 
 def _blob(intake: Intake, entry: Descriptor, limit: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.fakes.images import HOST, config_for, oci_layout, pointer, sha, tar
 
+from carrack.engine.images import intake as taking
 from carrack.engine.images.intake import Intake
 from carrack.engine.images.layout import Plan, plans
 from carrack.errors import InvalidArgument
@@ -140,3 +141,29 @@ def test_the_manifest_beside_a_docker_archive(tmp_path: Path) -> None:
         (plan,) = plans(intake, None, HOST)
         assert json.loads(plan.manifest)["config"]["digest"] == sha(config)
         assert [name.familiar for name in plan.names] == ["app:1"]
+
+
+def test_indexes_that_name_each_other_over_and_over(tmp_path: Path) -> None:
+    """A few kilobytes, and for ever."""
+    layout = Layout()
+    entry = layout.image("amd64")
+    for _ in range(3):
+        entry = layout.index(*[entry] * 200)
+    with pytest.raises(InvalidArgument, match="too often"):
+        layout.read(tmp_path, entry)
+
+
+def test_one_config_for_very_many_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is held in memory."""
+    monkeypatch.setattr(taking, "BYTES_LIMIT", 4 << 20)
+    config = config_for([LAYER], config={"Labels": {"a": "x" * 1_000_000}})
+    entry = {"Config": "c", "Layers": ["l"], "RepoTags": None}
+    for count in (3, 100):
+        files = {"manifest.json": json.dumps([entry] * count).encode(), "c": config, "l": LAYER}
+        with Intake(ContentStore(tmp_path)) as intake:
+            intake.read(io.BytesIO(tar(files)))
+            if count == 3:
+                assert len(plans(intake, None, HOST)) == 3
+                continue
+            with pytest.raises(InvalidArgument, match="too large together"):
+                plans(intake, None, HOST)
