@@ -74,7 +74,7 @@ class Intake:
         return found
 
     def document(self, name: str, limit: int) -> bytes:
-        """The bytes of a small file. InvalidArgument when it is absent or larger than `limit`, and when too much has been
+        """The bytes of a small file. InvalidArgument when it is absent or larger than `limit`, and when too much was
         read of the archive."""
         spool = self.spool(name)
         size = spool.finish().size
