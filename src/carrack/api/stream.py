@@ -17,7 +17,7 @@ class ClientGone(ConnectionError):
 
 
 class _Stream(web_response.StreamResponse):
-    """The head waits for the first write, to go out with it."""
+    """The head waits for the first write, to go out with it; aiohttp has that switch for its own answers."""
 
     _send_headers_immediately = False
 
@@ -28,7 +28,7 @@ class StreamWriter:
     `permitted` is awaited before the first byte goes out; what it raises goes to the handler.
     """
 
-    __slots__ = ("_permitted", "_raw", "_response")
+    __slots__ = ("_permitted", "_raw", "_response", "ended")
 
     def __init__(
         self,
@@ -39,16 +39,13 @@ class StreamWriter:
         self._raw = raw
         self._response = response
         self._permitted = permitted
+        self.ended = False
+        """Whether all has been sent."""
 
     @property
     def started(self) -> bool:
         """Whether the status and headers have been sent."""
         return self._response.prepared
-
-    @property
-    def ended(self) -> bool:
-        """Whether all has been sent."""
-        return self._response._eof_sent
 
     @property
     def headers(self) -> Any:
@@ -86,6 +83,7 @@ class StreamWriter:
             await self.prepare()
         _connection(self._raw).on_gone(None)
         await self._response.write_eof(b"".join(map(encode_json, values)))
+        self.ended = True
 
 
 async def send(

@@ -168,7 +168,7 @@ class ImageStore:
         identity = digests.of(config)
         known = self._by_id.get(identity)
         parsed = known.config if known else image_config.parse(config)
-        missing = [diff_id for diff_id in parsed["rootfs"]["diff_ids"] if not self._layers.has(diff_id)]
+        missing = [diff_id for diff_id in parsed["rootfs"]["diff_ids"] if not known and not self._layers.has(diff_id)]
         if missing:
             raise InvalidArgument(f"image {identity}: layer {missing[0]} is missing")
         blobs = {**{digests.of(data): data for data in (config, manifest, index) if data}, **(extras or {})}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from carrack.storage import tarheader
@@ -63,7 +64,7 @@ class _OnDisk:
 
 
 class _InMemory:
-    """All of it is there from the beginning."""
+    """All of it is there from the beginning, and goes with the last tree of it."""
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
@@ -78,7 +79,7 @@ class _InMemory:
         return self._data[at : at + count]
 
     def close(self) -> None:
-        self._data = memoryview(b"")
+        pass
 
 
 class TarTree:
@@ -202,9 +203,11 @@ def receive(source: ByteSource, spool: Ingest, limits: TarLimits = _LIMITS) -> T
         raise
 
 
+@lru_cache(maxsize=8)
 def in_memory(data: bytes) -> TarTree:
-    """The tree of a plain tar that stays in memory. Raises TarError for a damaged one, and for long names, which could
-    make a small archive take as long as a large one."""
+    """The tree of a plain tar that stays in memory; of the same bytes again it is the same tree, for builds come with
+    what they came with before. Raises TarError for a damaged one, and for long names, which could make a small archive
+    take as long as a large one."""
     receiver = _Receiver(_InMemory(data), _SHORT)
     receiver.write(memoryview(data))
     return receiver.finish()
