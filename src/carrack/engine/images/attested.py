@@ -75,7 +75,8 @@ async def fetch(repository: Repository, content: ContentStore, index: bytes, man
     found: dict[str, bytes] = {}
     if not index:
         return found
-    for entry in attestation.entries_for(manifests.parse_index(index), [digests.of(manifest)]):
+    entries = attestation.entries_for(manifests.parse_index(index), [digests.of(manifest)])
+    for entry in {each.digest: each for each in entries[: attestation.COUNT_LIMIT]}.values():
         try:
             found |= await _one(repository, content, entry, _FETCHED - sum(map(len, found.values())))
         except (CarrackError, OSError) as error:
@@ -91,7 +92,7 @@ async def _one(repository: Repository, content: ContentStore, entry: Descriptor,
     found = {entry.digest: came.data}
     for blob in each.blobs:
         if content.has(blob.digest):
-            found[blob.digest] = await asyncio.to_thread(content.read, blob.digest, attestation.SIZE_LIMIT)
+            found[blob.digest] = await asyncio.to_thread(content.read, blob.digest, blob.size)
             continue
         async with repository.blob(blob) as stream:
             data = b"".join([piece async for piece in stream])

@@ -88,6 +88,27 @@ def about(*layers: Descriptor, config: str = sha(b"{}")) -> tuple[Descriptor, by
     return Descriptor(media_types.OCI_MANIFEST, sha(data), len(data)), data
 
 
+def test_what_is_here_is_not_larger_than_it_is_said_to_be(both: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Layers, of which many would fill the memory."""
+    world, registry = both
+    large = b"x" * 100_000
+    world.content.put(large)
+    config, layer = (
+        {"mediaType": attestation.STATEMENT, "digest": sha(data), "size": min(2, len(data))} for data in (b"{}", large)
+    )
+    data = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": config, "layers": [layer]})
+    stored = registry.content.add_image("app", "", [tar({"a": b"x"})])
+    about = {attestation.TYPE: attestation.KIND, attestation.OF: stored.manifest}
+    entry = {"mediaType": media_types.OCI_MANIFEST, "digest": sha(data.encode()), "size": len(data)}
+    registry.content.put_manifest("app", data.encode(), media_types.OCI_MANIFEST)
+    registry.content.put_blob("app", b"{}")
+    registry.content.add_index("app", "1", [(stored, "linux/amd64")], said=[{**entry, "annotations": about}] * 3)
+    (image,) = world.pull(f"{registry.host}/app:1")
+    assert image.extras == ()
+    assert len(registry.asked("GET", f"/manifests/{sha(data.encode())}")) == 1
+    assert "100000 bytes are more than the limit of 2" in caplog.text
+
+
 def test_limits() -> None:
     small = [Descriptor(attestation.STATEMENT, sha(str(n).encode()), 1) for n in range(80)]
     for layers in (small, [Descriptor(attestation.STATEMENT, sha(b"big"), 1 << 40)]):
