@@ -94,7 +94,9 @@ class Checkouts:
 
     def _new_room(self) -> Path:
         self._room.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="git-", dir=self._room))
+        place = Path(tempfile.mkdtemp(prefix="git-", dir=self._room))
+        place.chmod(0o755)  # as the top of a checkout is, by which its files are named in caches; the room is closed
+        return place
 
 
 class _Git:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from carrack.dockerfile.ignore import Ignored
 from carrack.engine.build.caching import contents, graph, operations
 from carrack.engine.build.caching.graph import Link, Node
-from carrack.engine.build.caching.operations import BELOW, INLINE, Need
+from carrack.engine.build.caching.operations import BELOW, INLINE, REMOTE, Need
 from carrack.engine.build.request import Files
 from carrack.engine.build.steps import CopyStep, RunStep
 from carrack.storage.trees.picking import pick
@@ -51,11 +51,10 @@ def _operation(step: Step, request: Request, below: Result) -> operations.Operat
         return operations.copy(step, scratch)
     if not isinstance(step, RunStep):
         return operations.workdir(step, scratch, request.epoch)
-    if request.limits.host_config:
-        return None
     network = step.network if step.network != "default" else request.network or "default"
     hostname = request.hostname if request.hostname != _USUAL_HOST else ""
-    return operations.run(step, scratch, below.platform, network, request.extra_hosts, hostname)
+    limits = request.limits.host_config
+    return operations.run(step, scratch, below.platform, network, request.extra_hosts, hostname, limits)
 
 
 async def _links(need: Need, below: Result, files: FilesOf, gathered: Gathered | None) -> tuple[Link, ...]:
@@ -64,12 +63,21 @@ async def _links(need: Need, below: Result, files: FilesOf, gathered: Gathered |
         return (Link(below.node, need.selector),)
     if need.kind == INLINE:
         return (Link(Node(graph.rooted(need.made)), need.selector),)
+    if need.kind == REMOTE:
+        assert gathered is not None
+        return (Link(graph.contents(await asyncio.to_thread(_fetched, need, gathered)), need.selector),)
     source = await files(need.origin)
     links = []
     if not isinstance(source, Files) and source.node is not None:
         links.append(Link(source.node, need.selector))
     digest = await asyncio.to_thread(_contents, need, source, gathered)
     return (*links, Link(graph.contents(digest))) if digest else tuple(links)
+
+
+def _fetched(need: Need, gathered: Gathered) -> str:
+    """The digest of what came from elsewhere."""
+    (path,), group = need.paths, gathered.groups[gathered.step.sources.index(need.origin)]
+    return contents.selected([(path, *group)], context=False)
 
 
 def _contents(need: Need, source: Files | Result, gathered: Gathered | None) -> str:

@@ -10,31 +10,34 @@ from __future__ import annotations
 import base64
 import json
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
+from carrack.dockerfile.mounts import Mount
+from carrack.engine.build import giturl
 from carrack.engine.build.caching.graph import digest_of
 from carrack.storage.trees.picking import has_wildcard
 
 if TYPE_CHECKING:
-    from carrack.dockerfile.mounts import Mount
     from carrack.engine.build.steps import CopyStep, RunStep, WorkdirStep
     from carrack.oci.platform import Platform
 
-BELOW, FILES, INLINE = "below", "files", "inline"
+BELOW, FILES, INLINE, REMOTE = "below", "files", "inline", "remote"
 _ROOT = digest_of(b"/")
 _NONE = -1
 _NETWORKS = {"default": 0, "host": 1, "none": 2}
 _CACHE, _TMPFS, _SECRET, _SSH = 3, 4, 1, 2
+_LIMITS = {"Ulimits", "CgroupParent", "ShmSize"}
 _SHARING = {"shared": 0, "private": 1, "locked": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One input: the layers below, the files of ``origin`` (as in CopyStep) at ``paths``, or a file written in place,
-    whose own digest is ``made``. ``selector`` is the digest of the paths, "" where all counts; ``filtered``: some of
-    what is there is left out."""
+    """One input: the layers below, the files of ``origin`` (as in CopyStep) at ``paths``, a file written in place,
+    whose own digest is ``made``, or what a URL or a repository (``origin``) gave. ``selector`` is the digest of the
+    paths, "" where all counts; ``filtered``: some of what is there is left out."""
 
     kind: str
     origin: str = ""
@@ -72,15 +75,16 @@ def workdir(step: WorkdirStep, scratch: bool, epoch: int | None) -> Operation | 
 
 def copy(step: CopyStep, scratch: bool) -> Operation | None:
     """COPY, and ADD of what is in the context."""
-    if step.parents or step.checksum or (step.exclude and step.inline):
+    remote = step.remote and any("://" in source or source.startswith("git@") for source in step.sources)
+    if step.parents or (step.checksum and not remote) or (step.exclude and (step.inline or remote)):
         return None
     linked = step.link and not step.mode and not scratch
     scratch = scratch or linked
-    if step.remote and any("://" in source or source.startswith("git@") for source in step.sources):
-        return None
     owner = _owner(step.owner, scratch) if step.owner else None
     if step.owner and owner is None:
         return None
+    if remote:
+        return _added(step, scratch, linked, owner)
     below = [] if scratch else [Need(BELOW)]
     sources = [each for each in step.sources if not (step.inline and each.lstrip("0123456789").startswith("<<"))]
     paths = [posixpath.normpath("/" + source.lstrip("/")) for source in sources]
@@ -93,21 +97,45 @@ def copy(step: CopyStep, scratch: bool) -> Operation | None:
         takes.append(len(needs))
         needs.append(Need(INLINE, doc.name, (f"/{doc.name}",), digest_of(f"/{doc.name}".encode()), made))
         actions.append(_copied(step, doc.name, owner, wide=False))
-    last = len(actions) - 1
-    order = [
-        [len(below) - 1 if not number else len(needs) + number - 1, take, 0 if number == last else _NONE]
+    return Operation(_file(actions, _order(takes, len(below), len(needs))), tuple(needs), linked)
+
+
+def _order(takes: Sequence[int], below: int, needs: int) -> list[list[int]]:
+    """For each action what it is done on, which is what the one before gave, what it takes, and which output it is."""
+    last = len(takes) - 1
+    return [
+        [below - 1 if not number else needs + number - 1, take, 0 if number == last else _NONE]
         for number, take in enumerate(takes)
     ]
-    return Operation(_file(actions, order), tuple(needs), linked)
+
+
+def _added(step: CopyStep, scratch: bool, linked: bool, owner: dict[str, Any] | None) -> Operation | None:
+    """ADD of URLs and repositories, and nothing beside them."""
+    below = [] if scratch else [Need(BELOW)]
+    needs, actions = list(below), []
+    for source in step.sources:
+        git = giturl.is_git(source)
+        name = "" if git else posixpath.basename(unquote(urlsplit(source).path))
+        if step.inline or not (git or (name and source.startswith(("http://", "https://")))) or wild(name):
+            return None
+        needs.append(Need(REMOTE, source, (f"/{name}",), digest_of(f"/{name}".encode())))
+        actions.append(_copied(step, name or "/", owner, wide=False, unpack=bool(step.extract) and not git))
+    takes = range(len(below), len(needs))
+    return Operation(_file(actions, _order(takes, len(below), len(needs))), tuple(needs), linked)
 
 
 def run(
-    step: RunStep, scratch: bool, platform: Platform, network: str, hosts: Sequence[str], hostname: str
-) -> Operation | None:
-    """RUN. ``network``: the step's or else the build's; ``hosts``: ``name:address``; ``hostname``: "" for the usual."""
-    if step.devices or network not in _NETWORKS:
+    step: RunStep, scratch: bool, platform: Platform, network: str, hosts: Sequence[str], hostname: str,
+    limits: Mapping[str, Any] | None = None,
+) -> Operation | None:  # fmt: skip
+    """RUN. ``network``: the step's or else the build's; ``hosts``: ``name:address``; ``hostname``: "" for the usual;
+    ``limits``: as in a HostConfig."""
+    limits = limits or {}
+    if step.devices or network not in _NETWORKS or limits.keys() - _LIMITS:
         return None
-    found = _scripted(step, scratch) if step.scripts else _mounts(step.mounts, scratch)
+    size = limits.get("ShmSize")
+    own = (*step.mounts, Mount("tmpfs", target="/dev/shm", size=size)) if size else step.mounts
+    found = _scripted(step, own, scratch) if step.scripts else _mounts(own, scratch)
     if found is None:
         return None
     mounts, needs = found
@@ -122,6 +150,10 @@ def run(
         meta["extraHosts"] = [{"Host": host.partition(":")[0]} for host in hosts]
     if hostname:
         meta["hostname"] = hostname
+    if limits.get("Ulimits"):
+        meta["ulimit"] = [_filled({key: each[key] for key in ("Name", "Soft", "Hard")}) for each in limits["Ulimits"]]
+    if limits.get("CgroupParent"):
+        meta["cgroupParent"] = limits["CgroupParent"]
     meta["removeMountStubsRecursive"] = True
     secrets = [_secret_variable(mount) for mount in step.mounts if mount.type == "secret" and mount.env]
     document = {
@@ -148,10 +180,12 @@ def _mounts(mounts: Sequence[Mount], scratch: bool) -> tuple[list[dict[str, Any]
     return shown, (*below, *(Need(FILES, origin, tuple(paths), _joined(paths)) for origin, paths in taken.items()))
 
 
-def _scripted(step: RunStep, scratch: bool) -> tuple[list[dict[str, Any]], tuple[Need, ...]] | None:
+def _scripted(
+    step: RunStep, own: Sequence[Mount], scratch: bool
+) -> tuple[list[dict[str, Any]], tuple[Need, ...]] | None:
     """The same with a script that was written in place; None beside mounts that would come before or after it."""
-    found = _mounts(step.mounts, scratch)
-    if found is None or len(step.scripts) > 1 or any(mount.type in ("bind", "cache", "tmpfs") for mount in step.mounts):
+    found = _mounts(own, scratch)
+    if found is None or len(step.scripts) > 1 or any(mount.type in ("bind", "cache", "tmpfs") for mount in own):
         return None
     (mounts, below), ((place, text),) = found, step.scripts
     folder, _, name = place.rpartition("/")
@@ -209,13 +243,15 @@ def _agent(mount: Mount, number: int) -> dict[str, Any]:
     return {"input": _NONE, "dest": target, "mountType": _SSH, "SSHOpt": option}
 
 
-def _copied(step: CopyStep, name: str, owner: dict[str, Any] | None, *, wide: bool) -> dict[str, Any]:
+def _copied(
+    step: CopyStep, name: str, owner: dict[str, Any] | None, *, wide: bool, unpack: bool = False
+) -> dict[str, Any]:
     """One source of a copy; ``wide``: of a tree, with links and wildcards, not a file written in place."""
     number = int(step.mode, 8) if step.mode.isdecimal() else -1 if not step.mode else 0
     action = {
         "src": name, "dest": step.destination, "owner": owner, "mode": number,
         "followSymlink": wide, "dirCopyContents": wide,
-        "attemptUnpackDockerCompatibility": wide and step.remote and step.extract is not False,
+        "attemptUnpackDockerCompatibility": unpack or (wide and step.remote and step.extract is not False),
         "createDestPath": True, "allowWildcard": wide, "allowEmptyWildcard": wide, "timestamp": -1,
         "exclude_patterns": list(step.exclude), "modeStr": "" if step.mode.isdecimal() else step.mode,
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -13,18 +14,23 @@ from tests.fakes.building import NoAgents, NoFetcher, NoMounts, Workshop
 from tests.fakes.images import HOST
 
 from carrack.dockerfile import file
-from carrack.engine.build import state
-from carrack.engine.build.caching import config, graph
+from carrack.engine.build import copying, state
+from carrack.engine.build.caching import config, graph, naming
 from carrack.engine.build.caching.graph import Node
+from carrack.engine.build.caching.operations import REMOTE, Need
 from carrack.engine.build.caching.service import Caches
 from carrack.engine.build.caching.wanted import CacheAt
+from carrack.engine.build.copying import Fetched
 from carrack.engine.build.doing import Doer
 from carrack.engine.build.progress import Silent
 from carrack.engine.build.request import Files, Request
 from carrack.engine.build.results import Result
 from carrack.engine.build.running import Job
 from carrack.engine.build.solve import Solver
+from carrack.engine.build.steps import CopyStep
 from carrack.engine.build.working import Worker
+from carrack.storage.tarheader import REGULAR, TarEntry
+from carrack.storage.trees.single import SingleTree
 from carrack.storage.trees.tarred import receive
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -98,3 +104,17 @@ def test_what_buildkit_has_no_name_for_goes_by_our_key(workshop: Workshop) -> No
         assert (node.digest, node.inputs, node.own) == (graph.rooted("sha256:own"), (), "sha256:own")
 
     asyncio.run(run())
+
+
+def test_what_a_url_gave_is_named_by_its_contents(workshop: Workshop) -> None:
+    spool = workshop.world.content.ingest()
+    spool.write(memoryview(b"hi\n"))
+    spool.finish()
+    entry = TarEntry(b"f", REGULAR, 0o600)
+    entry.size = 3
+    tree = SingleTree(entry, spool, hashlib.sha256(b"hi\n").digest())
+    gathered = copying.gather(CopyStep(("http://h/f",), "/", remote=True), None, {"http://h/f": Fetched(tree)})
+    digest = naming._fetched(Need(REMOTE, "http://h/f", ("/f",)), gathered)
+    assert graph.contents(digest).digest == "sha256:6fcad735cea20f444b55fdba77d5fe31d91d0c117cdfe377792723bbc74d55b9"
+    tree.close()
+    spool.discard()

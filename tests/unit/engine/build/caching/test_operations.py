@@ -9,8 +9,12 @@ from tests.fakes.images import HOST
 
 from carrack.dockerfile.mounts import parse
 from carrack.engine.build.caching import graph, operations
-from carrack.engine.build.caching.operations import BELOW, FILES, Need
+from carrack.engine.build.caching.graph import digest_of
+from carrack.engine.build.caching.operations import BELOW, FILES, REMOTE, Need
 from carrack.engine.build.steps import CopyStep, RunStep, WorkdirStep
+from carrack.oci import platform as platforms
+
+AMD64 = platforms.parse("linux/amd64")
 
 
 def _run(scratch: bool = False, network: str = "default", **more: Any) -> operations.Operation | None:
@@ -24,12 +28,54 @@ def _run(scratch: bool = False, network: str = "default", **more: Any) -> operat
         CopyStep(("a",), "/", parents=True),
         CopyStep(("a",), "/", checksum="sha256:x"),
         CopyStep(("a",), "/", owner="a:b:c"),
-        CopyStep(("https://x/y",), "/", remote=True),
-        CopyStep(("git@x:y",), "/", remote=True),
+        CopyStep(("https://x/y",), "/", remote=True, exclude=("z",)),
+        CopyStep(("https://x/y", "z"), "/", remote=True),
+        CopyStep(("https://x/y*",), "/", remote=True),
+        CopyStep(("https://x/",), "/", remote=True),
     ],
 )
 def test_copies_without_a_name(step: CopyStep) -> None:
     assert operations.copy(step, scratch=False) is None
+
+
+_F = digest_of(b"/f")
+_WEB = "http://127.0.0.1:19480"
+
+
+@pytest.mark.parametrize(
+    ("step", "recorded", "selectors"),
+    [
+        (
+            CopyStep((f"{_WEB}/f", f"{_WEB}/only"), "/x/", remote=True, extract=None),
+            "9fb2c7be056244b67289e0836d3fb3307bc1613c6fb25aa69f0b95c8b8807b48", [_F, digest_of(b"/only")],
+        ),
+        (
+            CopyStep((f"{_WEB}/f",), "/f3", remote=True, owner="5:6", mode="640", extract=True),
+            "1c65d21555e579ea18c213b8775ab0665f8dc10d5ce7fad226a9264f86d250f0", [_F],
+        ),
+        (
+            CopyStep(("git://127.0.0.1:19418/app.git#:sub",), "/g2", remote=True, extract=None),
+            "fb2f392f29d612033d6325d3855dafa8e298537572727b0a8fe9e0bb113f9c4b", [digest_of(b"/")],
+        ),
+    ],
+)  # fmt: skip
+def test_what_comes_from_elsewhere_as_dockerd_names_it(step: CopyStep, recorded: str, selectors: list[str]) -> None:
+    made = operations.copy(step, scratch=False)
+    assert made is not None
+    assert graph.rooted(made.digest) == f"sha256:{recorded}"
+    assert [need.kind for need in made.needs] == [BELOW, *([REMOTE] * len(selectors))]
+    assert [need.selector for need in made.needs[1:]] == selectors
+
+
+def test_a_run_with_limits_as_dockerd_names_it() -> None:
+    path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    step = RunStep(("/bin/sh", "-c", "echo b > /a"), (path,), "/", "", sequence=(path,))
+    ulimits = [{"Name": "nofile", "Soft": 100, "Hard": 200}, {"Name": "nproc", "Soft": 50, "Hard": 50}]
+    limits = {"Ulimits": ulimits, "ShmSize": 65536000, "CgroupParent": "/xx"}
+    made = operations.run(step, False, AMD64, "default", (), "", limits)
+    assert made is not None
+    assert graph.rooted(made.digest) == "sha256:e1477225dc4be80cbc817bf00fc78d28a71fb3c6b7ff571252e9e54338d1b6e1"
+    assert operations.run(step, False, AMD64, "default", (), "", {"Memory": 1}) is None
 
 
 def test_names_of_owners_need_files_to_be_looked_up_in() -> None:
