@@ -102,6 +102,15 @@ def test_export_and_import(cli: Cli, image: str, tmp_path: Path) -> None:
     assert cli("run", "--rm", "flat:1").stdout == "flat\n"
 
 
+@pytest.mark.census("image import --platform")
+def test_a_platform_is_said_of_what_is_imported(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty.tar").write_bytes(bytes(10240))
+    for wanted, told in (("linux/arm64", "arm64 "), ("linux/arm/v6", "arm v6")):
+        cli("import", "--platform", wanted, str(tmp_path / "empty.tar"), "foreign:1")
+        assert cli("inspect", "-f", "{{.Architecture}} {{.Variant}}", "foreign:1").stdout == told + "\n"
+        cli("rmi", "foreign:1")
+
+
 @pytest.mark.census("image dangling", "filter /images/prune dangling")
 def test_prune(cli: Cli, image: str) -> None:
     cli("create", "--name", "base", image)
@@ -135,16 +144,16 @@ def test_prune_of_what_has_names(docker: Cli, image: str) -> None:
     docker("rmi", "spare:2")
 
 
-@pytest.mark.census("DELETE /images/{name}?noprune")
-def test_parents_are_kept_when_asked_for(docker: Cli, image: str) -> None:
+@pytest.mark.census("DELETE /images/{name}?noprune", "image rm --no-prune")
+def test_parents_are_kept_when_asked_for(cli: Cli, image: str) -> None:
     """An image without a name goes with its last child, unless that is refused."""
-    for word, left in (("1", 1), ("0", 0)):
-        docker("create", "--name", "base", image)
-        parent = docker("commit", "base").stdout.strip()
-        docker("rm", "base")
-        docker("create", "--name", "base", parent)
-        docker("commit", "base", "child:1")
-        docker("rm", "base")
-        assert api(docker.daemon, "DELETE", f"/images/child:1?noprune={word}")[0] == 200
-        assert docker("images", "-aq", "--filter", "dangling=true").stdout.count("\n") == left
-        docker("image", "prune", "-f")
+    for words, left in ((["--no-prune"], 1), ([], 0)):
+        cli("create", "--name", "base", image)
+        parent = cli("commit", "base").stdout.strip()
+        cli("rm", "base")
+        cli("create", "--name", "base", parent)
+        cli("commit", "base", "child:1")
+        cli("rm", "base")
+        cli("rmi", *words, "child:1")
+        assert cli("images", "-aq", "--filter", "dangling=true").stdout.count("\n") == left
+        cli("image", "prune", "-f")

@@ -74,6 +74,58 @@ def test_static_addresses(cli: Cli, net: Net, image: str) -> None:
     assert f"inet6 {net.six}:9/64" in cli("start", "-a", "later").stdout
 
 
+@pytest.mark.census("network connect --ip", "network connect --ip6", "network connect --gw-priority")
+def test_what_is_asked_for_when_connecting(cli: Cli, net: Net, image: str) -> None:
+    cli("run", "-d", "--name", "later", image, "sleep", "1000")
+    for priority, number in (("5", 21), ("-5", 22)):
+        words = ("--ip", f"{net.four}.{number}", "--ip6", f"{net.six}:{number}", "--gw-priority", priority)
+        cli("network", "connect", *words, net.name, "later")
+        shown = cli("exec", "later", "ip", "-o", "addr", "show", "eth1").stdout
+        assert f"inet {net.four}.{number}/24" in shown
+        assert f"inet6 {net.six}:{number}/64" in shown
+        way = cli("exec", "later", "ip", "route").stdout
+        assert (f"default via {net.four}.1 " in way) is (priority == "5"), way
+        cli("network", "disconnect", net.name, "later")
+
+
+@pytest.mark.census(
+    *(f"network create --{flag}" for flag in ("subnet", "ip-range", "gateway", "aux-address", "opt", "driver")),
+    *(f"network create --{flag}" for flag in ("internal", "ipv4", "ipv6", "config-only", "config-from", "label")),
+)
+def test_a_network_is_as_its_flags_say(cli: Cli, daemon: DaemonProcess, image: str) -> None:
+    _, second, third, _ = daemon.subnet.split(".")
+    begin, six = f"10.{int(second) - 98}.{third}", f"fd00:{os.getpid() % 10000}:8::"
+    planned = ["--subnet", f"{begin}.0/24", "--ip-range", f"{begin}.8/30", "--gateway", f"{begin}.77", "-d", "bridge"]
+    planned += ["--aux-address", f"nas={begin}.9", "--opt", "com.docker.network.driver.mtu=1234"]
+    made = {
+        "flags-plan": [*planned, "--label", f"of={os.getpid()}"],
+        "flags-in": ["--internal"],
+        "flags-six": ["--ipv4=false", "--ipv6", "--subnet", f"{six}/64"],
+        "flags-base": ["--config-only", "--opt", "com.docker.network.driver.mtu=1300"],
+        "flags-from": ["--config-from", "flags-base"],
+    }
+    script = "cat /sys/class/net/eth0/mtu; ip route; ip -o addr show eth0"
+    try:
+        for name, words in made.items():
+            cli("network", "create", *words, name)
+        found = {
+            name: cli("run", "--rm", "--network", name, image, "sh", "-c", script).stdout
+            for name in made
+            if name != "flags-base"
+        }
+        listed = cli("network", "ls", "--filter", f"label=of={os.getpid()}", "--format", "{{.Name}}").stdout
+    finally:
+        cli("network", "rm", "-f", *reversed(made), check=False)
+    assert found["flags-plan"].startswith("1234\n")
+    assert f"default via {begin}.77 " in found["flags-plan"]
+    assert any(f"inet {begin}.{last}/24" in found["flags-plan"] for last in (8, 10, 11))
+    assert "default" not in found["flags-in"]
+    assert "inet " not in found["flags-six"]
+    assert f"inet6 {six}" in found["flags-six"]
+    assert found["flags-from"].startswith("1300\n")
+    assert listed == "flags-plan\n"
+
+
 @pytest.mark.census("network --hostname/--domainname")
 def test_its_own_name_belongs_to_its_address(cli: Cli, net: Net, image: str) -> None:
     words = ("--network", net.name, "--hostname", "alpha", "--domainname", "example.org")
@@ -105,7 +157,6 @@ def test_macvlan_without_a_parent(cli: Cli, daemon: DaemonProcess, image: str) -
         cli("network", "rm", "alone")
 
 
-@pytest.mark.census("network ipvlan")
 def test_ipvlan_where_the_kernel_has_it(cli: Cli, image: str) -> None:
     if not kernel_has("ipvlan"):
         refused = cli("network", "create", "-d", "ipvlan", "alone", check=False)

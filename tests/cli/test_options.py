@@ -141,6 +141,7 @@ def test_logs_are_rotated(docker: Cli, image: str) -> None:
     "exec --privileged",
     "exec --detach",
     "exec --detach-keys",
+    "POST /containers/{id}/exec DetachKeys",
     "exec --interactive",
     "exec --tty",
 )

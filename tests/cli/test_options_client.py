@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ def inspect(cli: Cli, name: str, path: str) -> object:
     return json.loads(cli("inspect", "-f", "{{json " + path + "}}", name).stdout)
 
 
-@pytest.mark.census("run --pull", "run --quiet")
+@pytest.mark.census("run --pull")
 def test_images_that_are_here_and_that_are_not(cli: Cli, image: str) -> None:
     for policy in ("missing", "never"):
         assert cli("run", "--rm", "--pull", policy, "--quiet", image, "echo", "here").stdout == "here\n"
@@ -50,7 +53,10 @@ def test_the_socket_of_the_daemon(cli: Cli, image: str) -> None:
     assert done.stdout == f"socket {ours.st_ino}\n"
 
 
-@pytest.mark.census("run --detach-keys", "start --detach-keys", "start --attach", "start --interactive")
+@pytest.mark.census(
+    *("run --detach-keys", "start --detach-keys", "start --attach", "start --interactive"),
+    *("attach --detach-keys", "POST /containers/{id}/attach?detachKeys"),
+)
 def test_keys_that_detach(cli: Cli, image: str) -> None:
     run = ["run", "-it", "--name", "away", "--detach-keys", "ctrl-a,x", image, "sh"]
     output, code = cli.on_terminal(run, [(b"# ", b"\x10\x11echo st''ill\n"), (b"still", b"\x01x")])
@@ -62,6 +68,39 @@ def test_keys_that_detach(cli: Cli, image: str) -> None:
     output, code = cli.on_terminal(start, [(b"# ", b"echo ag''ain\n"), (b"again", b"\x02")])
     assert code in (0, 1), output
     assert inspect(cli, "away", ".State.Running") is True
+    attach = ["attach", "--detach-keys", "ctrl-e,q", "away"]
+    output, code = cli.on_terminal(attach, [(b"", b"echo on''ce\n"), (b"once", b"\x05q")])
+    assert code in (0, 1), output
+    assert inspect(cli, "away", ".State.Running") is True
+
+
+@pytest.mark.census("attach --sig-proxy", "run --sig-proxy")
+@pytest.mark.parametrize("verb", ["run", "attach"])
+def test_signals_that_are_kept_from_a_program(cli: Cli, image: str, verb: str) -> None:
+    words = [image, "sh", "-c", "trap 'echo got; exit 9' TERM; echo ready; while :; do sleep 0.1; done"]
+
+    def attached(count: int) -> None:
+        picky = inspect(cli, "picky", ".Id")
+        past = ["--since", "1h", "--until", "0s", "--filter", f"container={picky}", "--filter", "event=attach"]
+        eventually(lambda: cli("events", *past).stdout.count(" container attach ") == count)
+
+    if verb == "run":
+        client = cli.start("run", "--sig-proxy=false", "--name", "picky", *words)
+    else:
+        cli("run", "-d", "--name", "picky", *words)
+        client = cli.start("attach", "--sig-proxy=false", "picky")
+    eventually(lambda: "ready" in cli("logs", "picky", check=False).stdout)
+    attached(1)
+    client.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):  # docker's own command stays
+        client.wait(0.7)
+    client.kill()
+    client.communicate()
+    assert inspect(cli, "picky", ".State.Running") is True
+    other = cli.start("attach", "picky")
+    attached(2)
+    other.send_signal(signal.SIGTERM)
+    assert (other.communicate(timeout=30)[0], other.returncode) == ("got\n", 9)
 
 
 @pytest.mark.census("exec --env-file", "POST /containers/{id}/exec Env")
@@ -75,20 +114,21 @@ def test_files_of_variables_for_an_exec(cli: Cli, image: str, tmp_path: Path) ->
 
 @pytest.mark.census(
     *("POST /containers/{id}/exec User", "POST /containers/{id}/exec WorkingDir", "POST /exec/{id}/start Detach"),
-    *("POST /containers/{id}/exec Privileged", "POST /containers/{id}/exec DetachKeys"),
+    "POST /containers/{id}/exec Privileged",
 )
 def test_an_exec_by_requests(docker: Cli, image: str) -> None:
     docker("run", "-d", "--name", "box", image, "sleep", "100")
-    script = "(id -u; pwd; grep CapEff /proc/self/status) > /tmp/found"
+    script = "(id -u; pwd; grep -E 'CapEff|CapBnd' /proc/self/status) > /tmp/found"
     wanted = {"Cmd": ["sh", "-c", script], "User": "nobody", "WorkingDir": "/www", "DetachKeys": "ctrl-a"}
     status, answer = api(docker.daemon, "POST", "/containers/box/exec", {**wanted, "Privileged": True})
     assert status == 201
     identity = json.loads(answer)["Id"]
     assert api(docker.daemon, "POST", f"/exec/{identity}/start", {"Detach": True})[0] == 200
-    eventually(lambda: docker("exec", "box", "cat", "/tmp/found", check=False).stdout.count("\n") == 3)
-    user, folder, capabilities = docker("exec", "box", "cat", "/tmp/found").stdout.splitlines()
+    eventually(lambda: docker("exec", "box", "cat", "/tmp/found", check=False).stdout.count("\n") == 4)
+    user, folder, effective, bounding = docker("exec", "box", "cat", "/tmp/found").stdout.splitlines()
     assert (user, folder) == ("65534", "/www")
-    assert capabilities.split()[1] == "0" * 16  # a privileged process of somebody else has all in its bounding set only
+    assert effective.split()[1] == "0" * 16  # a privileged process of somebody else has all in its bounding set only
+    assert int(bounding.split()[1], 16) >> 21 & 1  # CAP_SYS_ADMIN
     status, answer = api(docker.daemon, "GET", f"/exec/{identity}/json")
     assert json.loads(answer)["DetachKeys"] == "AQ=="
 

@@ -143,8 +143,11 @@ def test_where_containers_go(other: Cli, image: str) -> None:
     "daemon shutdown-timeout",
 )
 def test_containers_end_with_the_daemon_or_stay(other: Cli, image: str) -> None:
-    other("run", "-d", "--name", "deaf", image, "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+    """One that would have five minutes to stop has no more than the daemon gives."""
+    words = ("-d", "--name", "deaf", "--stop-timeout", "300")
+    other("run", *words, image, "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
     other.daemon.end()
+    assert "stopping" in other.daemon.log.read_text()
     (other.daemon.root / "daemon.json").write_text('{"live-restore": true}')
     other.daemon.start()
     try:

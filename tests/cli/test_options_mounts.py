@@ -65,7 +65,7 @@ def test_read_only_reaches_the_mounts_below(cli: Cli, image: str, tree: Path) ->
     assert run("--mount", f"{bind},bind-recursive=disabled") == ("", 2)
 
 
-@pytest.mark.census("mount flag rw", "mount flag z", "mount flag Z", "mount flag consistent|cached|delegated")
+@pytest.mark.census("mount flag rw")
 @pytest.mark.parametrize("mode", ["rw", "z", "Z", "cached", "consistent", "delegated", "private", "rprivate", "ro,z"])
 def test_modes_of_binds(docker: Cli, image: str, tree: Path, mode: str) -> None:
     done = docker("run", "--rm", "-v", f"{tree}:/m:{mode}", image, "sh", "-c", "echo > /m/x && echo wrote", check=False)
@@ -119,8 +119,6 @@ def test_mounts_are_passed_on_as_asked(docker: Cli, image: str, tree: Path) -> N
     "HostConfig.Mounts[].VolumeOptions.NoCopy",
     "HostConfig.Mounts[].VolumeOptions",
     "HostConfig.Mounts[].VolumeOptions.Labels",
-    "HostConfig.Mounts[].VolumeOptions.DriverConfig",
-    "HostConfig.Mounts[].VolumeOptions.DriverConfig.Name",
     "volume copy-up from image",
 )
 def test_volumes_are_filled_from_the_image_unless_told_not_to(cli: Cli, image: str) -> None:

@@ -95,7 +95,10 @@ def test_digests_and_all_tags(cli: Cli, registry: FakeRegistry, base: bytes) -> 
     assert (refused.returncode, refused.stderr) == (1, "tag can't be used with --all-tags/-a\n")
 
 
-@pytest.mark.census("image pull --platform", "image multi-platform store", "image manifest list / OCI index")
+@pytest.mark.census(
+    *("image pull --platform", "image multi-platform store", "image manifest list / OCI index"),
+    *("run --platform", "create --platform", "POST /containers/create?platform"),
+)
 def test_platforms(cli: Cli, registry: FakeRegistry, base: bytes) -> None:
     arm = add(registry, base, "", architecture="arm64")
     amd = add(registry, base, "")
@@ -106,6 +109,12 @@ def test_platforms(cli: Cli, registry: FakeRegistry, base: bytes) -> None:
     cli("pull", "-q", name)
     assert cli("inspect", "-f", "{{.Architecture}}", name).stdout == "amd64\n"
     assert cli("run", "--rm", "--platform", "linux/amd64", name).stdout == "from the registry\n"
+    chosen = []
+    for words in ([], ["--platform", "linux/amd64"], ["--platform", "linux/arm64"]):
+        made = cli("create", *words, name).stdout.strip()
+        chosen.append(json.loads(cli("inspect", "-f", "{{json .Image}}", made).stdout))
+        cli("rm", made)
+    assert chosen[0] == chosen[1] != chosen[2]
     refused = cli("pull", "--platform", "linux/s390x", name, check=False)
     assert refused.returncode == 1
     assert "no matching manifest for linux/s390x in the manifest list entries" in refused.stderr
@@ -130,11 +139,14 @@ def test_run_pulls(cli: Cli, registry: FakeRegistry, base: bytes) -> None:
     assert "app:9" in missing.stderr
 
 
-@pytest.mark.census("image gzip/zstd/uncompressed layers", "image OCI image", "image manifest v2 schema 2")
+@pytest.mark.census(
+    "image gzip/zstd/uncompressed layers", "image OCI image", "image manifest v2 schema 2", "run --quiet"
+)
 @pytest.mark.parametrize("compression", ["gzip", "zstd", ""])
 def test_layers_of_each_form(cli: Cli, registry: FakeRegistry, base: bytes, compression: str) -> None:
     add(registry, base, compression=compression, docker=compression == "gzip")
-    assert cli("run", "--rm", "-q", f"{registry.host}/app:1").stdout == "from the registry\n"
+    done = cli("run", "--rm", "-q", f"{registry.host}/app:1")
+    assert (done.stdout, done.stderr) == ("from the registry\n", "")
 
 
 @pytest.mark.census("image schema1 (removed)", "image foreign layers")

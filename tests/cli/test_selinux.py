@@ -112,6 +112,7 @@ def test_who_has_no_label_and_who_shares_one(docker: Cli, image: str) -> None:
     assert OWN.match(look.stdout.removeprefix("1"))
 
 
+@pytest.mark.census("mount flag z", "mount flag Z")
 def test_files_are_out_of_reach_until_they_are_labelled(docker: Cli, image: str, folder: Path) -> None:
     read = ["cat", "/x/below/file"]
     assert "denied" in docker("run", "--rm", "-v", f"{folder}:/x", image, *read, check=False).stderr

@@ -103,6 +103,7 @@ def test_the_life_of_a_volume(own: Cli, plugin: Plugin, image: str) -> None:
     "run --volume-driver",
     "create --volume-driver",
     "HostConfig.VolumeDriver",
+    "HostConfig.Mounts[].VolumeOptions.DriverConfig",
     "HostConfig.Mounts[].VolumeOptions.DriverConfig.Name",
 )
 def test_containers_make_them(own: Cli, plugin: Plugin, image: str) -> None:

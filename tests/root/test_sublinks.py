@@ -208,7 +208,6 @@ def test_vlans_as_far_as_the_kernel_has_them() -> None:
 
 
 @own_network
-@pytest.mark.census("network ipvlan")
 def test_a_kernel_without_ipvlan_says_so() -> None:
     async def scene(fabric: Fabric, neighbour: Namespace) -> None:
         if HAS_IPVLAN:
