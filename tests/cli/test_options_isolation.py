@@ -223,6 +223,9 @@ def test_kernel_parameters(docker: Cli, image: str) -> None:
     ):
         refused = docker("start", created(docker.daemon, image, ["true"], dict(host)), check=False)
         assert message in refused.stderr
+    unknown = docker("run", "--rm", "--sysctl", "net.nosuch=1", image, "true", check=False)
+    assert (unknown.returncode, "sysctl net.nosuch=1: no such file or directory" in unknown.stderr) == (127, True)
+    assert "sethostname" in docker("run", "--rm", "-h", "x" * 70, image, "true", check=False).stderr
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def _numbers(path: str) -> tuple[int, int]:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise InvalidArgument(f"error gathering device information for {path}: {error.strerror}") from error
+        raise InvalidArgument(f"stat {path}: {os.strerror(error.errno or 0).lower()}") from error
     return os.major(status.st_rdev), os.minor(status.st_rdev)
 
 

@@ -239,7 +239,7 @@ def _name_host(setup: Setup) -> None:
     if "network" in setup.new_namespaces:
         loopback.raise_loopback()
     if setup.spec.get("hostname"):
-        socket.sethostname(setup.spec["hostname"])
+        sysctl.name_host(setup.spec["hostname"])
     if setup.spec.get("domainname"):
         setup.procfs.write("sys/kernel/domainname", setup.spec["domainname"])
     sysctl.apply(setup.linux.get("sysctl", {}), setup.procfs)

@@ -7,6 +7,9 @@ Writes go through a procfs of our own, so that nothing a container mounts over /
 
 from __future__ import annotations
 
+import os
+import socket
+
 from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -42,9 +45,20 @@ def check(sysctls: Mapping[str, str], own_namespaces: frozenset[str] | set[str])
 
 
 def apply(sysctls: Mapping[str, str], procfs: Procfs) -> None:
-    """Write each; OSError names the file below /proc."""
+    """Write each; OSError names the parameter."""
     for key, value in sysctls.items():
-        procfs.write(f"sys/{path(key)}", value)
+        try:
+            procfs.write(f"sys/{path(key)}", value)
+        except OSError as error:
+            raise OSError(error.errno, f"sysctl {key}={value}: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def name_host(name: str) -> None:
+    """The host's name, for which the kernel has a call; OSError tells it."""
+    try:
+        socket.sethostname(name)
+    except OSError as error:
+        raise OSError(error.errno, f"sethostname {name}: {os.strerror(error.errno or 0).lower()}") from None
 
 
 def path(key: str) -> str:

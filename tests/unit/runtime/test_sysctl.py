@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from carrack.errors import InvalidArgument
@@ -44,3 +46,18 @@ def test_the_first_separator_decides(key: str, path: str) -> None:
 def test_a_key_cannot_climb(key: str) -> None:
     with pytest.raises(InvalidArgument):
         sysctl.check({key: "1"}, ALL)
+
+
+class _Nowhere:
+    def write(self, path: str, value: str) -> None:
+        raise OSError(errno.ENOENT, "No such file or directory", f"/proc/{path}")
+
+
+def test_what_is_refused_is_named_in_the_words_that_clients_look_for() -> None:
+    with pytest.raises(OSError, match=r"sysctl net\.nosuch=1: no such file or directory$"):
+        sysctl.apply({"net.nosuch": "1"}, _Nowhere())  # type: ignore[arg-type]
+
+
+def test_a_name_that_no_host_can_have() -> None:
+    with pytest.raises(OSError, match=r"sethostname x{70}: (invalid argument|operation not permitted)$"):
+        sysctl.name_host("x" * 70)

@@ -47,18 +47,18 @@ class Wanted(NamedTuple):
 
 
 class DetachKeys:
-    """Finds the detach sequence in what a client types; ``sequence`` are its bytes. Pure.
+    """Finds the detach sequence in what a client types; ``sequence`` are its bytes. ``called``: as docker does. Pure.
 
     >>> keys = DetachKeys("ctrl-p,ctrl-q")
     >>> keys.feed(b"ls\\x10"), keys.feed(b"\\x11")
     ((b'ls', False), (b'', True))
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, called: str = "detach") -> None:
         try:
             self.sequence = bytes(_key(word) for word in (text or DEFAULT_DETACH_KEYS).split(","))
         except ValueError:
-            raise InvalidArgument(f"Invalid detach keys ({text}) provided") from None
+            raise InvalidArgument(f"Invalid {called} keys ({text}) provided") from None
         self._matched = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bool]:

@@ -84,7 +84,7 @@ class Execs:
         config = schema.check(body, model.EXEC, "ExecOptions", "container.ExecOptions")
         if not config["Cmd"]:
             raise InvalidArgument("No exec command specified")
-        DetachKeys(config["DetachKeys"])  # refused now rather than when the program runs
+        DetachKeys(config["DetachKeys"], "escape")  # refused now rather than when the program runs
         c = self._store.find(reference)
         if c.state.status == "paused":
             raise Conflict(f"Container {reference} is paused, unpause the container before exec")

@@ -30,16 +30,21 @@ class Template:
 
 
 # How Go prints what JSON has as null, by the type that the field has in the API: most are lists.
-_MAPS = """Annotations DriverOpts ExposedPorts GenericOptions Labels Options PortBindings Ports StorageOpt Sysctls Tmpfs
-Volumes""".split()
+_MAPS = """Annotations DriverOpts ExposedPorts GenericOptions Labels Options PortBindings Ports Services Status
+StorageOpt Sysctls Tmpfs Volumes""".split()
 _TEXT_MAPS = (*_MAPS, "Attributes")  # a key that one of these lacks is no mistake
-_POINTERS = """Platform SizeRootFs SizeRw
+_POINTERS = """ClusterVolume Descriptor Platform SizeRootFs SizeRw
 Health Healthcheck IPAMConfig ImageManifestDescriptor Init MemorySwappiness OomKillDisable PidsLimit
 StopTimeout UsageData""".split()
 # Fields that the API leaves out when they are empty: asking for one is no mistake.
-_OPTIONAL = """Annotations ExposedPorts Health Healthcheck ImageManifestDescriptor Init MacAddress Mounts
-NetworkDisabled OnBuild Shell SizeRootFs SizeRw StopSignal StopTimeout StorageOpt Sysctls Tmpfs UsageData
+_OPTIONAL = """Annotations ClusterVolume Descriptor ExposedPorts Health Healthcheck ImageManifestDescriptor Init
+Manifests Mounts OnBuild Peers Services Shell SizeRootFs SizeRw Status StopTimeout StorageOpt Sysctls Tmpfs UsageData
 Volumes""".split()
+_ZEROS: "dict[str, Any]" = {
+    **dict.fromkeys(("Container", "MacAddress", "OsVersion", "StopSignal", "Variant"), ""),
+    **dict.fromkeys(("ArgsEscaped", "NetworkDisabled"), False),
+    **dict.fromkeys(("KernelMemory", "KernelMemoryTCP", "VirtualSize"), 0),
+}
 
 
 class _Break(Exception):
@@ -179,8 +184,8 @@ class _Run:
                 raise TemplateError(f"{place} can't evaluate field {field} in type {self._kind}")
             # Go's own names of fields differ from those on the wire in their case: ID and Id, HostIP and HostIp
             same = [key for key in value if key.lower() == field.lower()]
-            if same or field in _OPTIONAL:
-                return value[same[0]] if same else None
+            if same or field in _OPTIONAL or field in _ZEROS:
+                return value[same[0]] if same else _ZEROS.get(field)
             raise TemplateError(f'{place} map has no entry for key "{field}"')
         if value is None:
             raise TemplateError(f"{place} nil has no field {field}")

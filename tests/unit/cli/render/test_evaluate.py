@@ -46,6 +46,9 @@ def test_fields_that_the_api_leaves_out() -> None:
     assert Template("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}").render({"State": {}}) == "none"
     data = {"Binds": None, "Labels": None, "Init": None}
     assert Template("{{.Binds}} {{.Labels}} {{.Init}}").render(data) == "[] map[] <nil>"
+    absent = "{{.Variant}},{{.ArgsEscaped}},{{.VirtualSize}},{{.Descriptor}},{{.Manifests}},{{.Services}}"
+    assert Template(absent).render({}) == ",false,0,<nil>,[],map[]"
+    assert Template('{{if eq .Config.StopSignal ""}}usual{{end}}').render({"Config": {}}) == "usual"
 
 
 def test_variables_end_with_their_block() -> None:

@@ -172,7 +172,7 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         await world.started()
         with pytest.raises(InvalidArgument, match=r"^No exec command specified$"):
             world.execs.create("web", {})
-        with pytest.raises(InvalidArgument, match=r"^Invalid detach keys \(foo\) provided$"):
+        with pytest.raises(InvalidArgument, match=r"^Invalid escape keys \(foo\) provided$"):
             world.execs.create("web", {"Cmd": ["x"], "DetachKeys": "foo"})
         with pytest.raises(NotFound, match=r"^No such container: nope$"):
             world.execs.create("nope", {"Cmd": ["x"]})
