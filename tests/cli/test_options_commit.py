@@ -26,10 +26,8 @@ CHANGES = [
 @pytest.mark.census(
     "image commit + --change/--pause",
     "commit --change",
-    "commit --pause",
     "commit --author",
     "commit --message",
-    "POST /commit?pause",
 )
 def test_every_instruction(cli: Cli, image: str) -> None:
     cli("create", "--name", "base", image)

@@ -118,11 +118,11 @@ def test_a_host_behind_ssh(daemon: DaemonProcess, image: str, tmp_path: Path, mo
     assert ours("--host", host, "run", "-i", "--rm", image, "cat", stdin="through\n").stdout == "through\n"
 
 
-@pytest.mark.census("commit --no-pause")
+@pytest.mark.census("commit --no-pause", "commit --pause", "POST /commit?pause")
 def test_a_commit_without_a_pause(ours: CommandLine, image: str) -> None:
     ours("run", "-d", "--name", "goes-on", image, "sleep", "100")
     try:
-        for name, words, pauses in ("gone:1", [], 1), ("gone:2", ["--no-pause"], 0):
+        for name, words, pauses in ("gone:1", [], 1), ("gone:2", ["--no-pause"], 0), ("gone:2", ["--pause=false"], 0):
             since = f"{time.time():.6f}"
             ours("commit", *words, "goes-on", name)
             told = ours("events", "--since", since, "--until", "0s", "--filter", "event=pause").stdout
