@@ -131,13 +131,13 @@ class TarScanner:
             position += taken
         self._offset = start + end
 
-    def member(self, path: bytes, length: int) -> int:
-        """Go on as if the whole of a plain file's member had come, in that many bytes, and none were owed before;
-        returns the bytes seen then. For who knows what is in it."""
+    def member(self, path: int, length: int) -> int:
+        """Go on as if the whole of a plain file's member had come, whose path has that many bytes, in so many, and none
+        were owed before; returns the bytes seen then. For who knows what is in it."""
         limits = self._limits
         self._entries += 1
         self._offset += length
-        self._kept += len(path)
+        self._kept += path
         if self._entries > limits.entries or self._offset > limits.size or self._kept > limits.kept:
             raise TarError(f"archive over the limits: {self._entries} members, {self._offset} bytes")
         return self._offset

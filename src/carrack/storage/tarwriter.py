@@ -66,7 +66,7 @@ def small_file(path: bytes, mode: int, uid: int, gid: int, data: bytes, mtime: i
         return head + data + padding(size)
     fixed, rest = _fixed(mode & 0o7777, uid, gid, size, mtime)
     checksum = (zlib.adler32(path) & 0xFFFF) + rest
-    return path.ljust(100, b"\0") + fixed + b"%06o\0 " % checksum + _PLAIN_END + data + _END[: -size % BLOCK]
+    return b"".join((path.ljust(100, b"\0"), fixed, b"%06o\0 " % checksum, _PLAIN_END, data, _END[: -size % BLOCK]))
 
 
 def padding(size: int) -> bytes:

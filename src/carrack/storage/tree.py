@@ -121,19 +121,21 @@ class Tree:
             if _children(parent).get(name) is not node:
                 self._place(parent, name, node)
             return True
+        children = _children(parent)
         node = _node(entry)
         if node.sparse is not None:
             self.sparse.append(node)
         if node.is_whiteout:  # written in overlayfs's own way
             self._any_whiteout = True
-        self._put(parent, name, node)
+        if name in children:
+            self._place(parent, name, node)
+        else:
+            children[name] = node
         return True
 
-    def put(self, path: bytes, node: Node) -> None:
-        """Add a file that is nothing else in a layer, in a directory that has an entry; its path is a normal one."""
-        parent_path, _, name = path.rpartition(b"/")
-        parent = self._resolved.get(parent_path) or self._directory(parent_path)
-        self._put(parent, name, node)
+    def folder(self, path: bytes) -> dict[bytes, Node]:
+        """What is in a directory, to put plain files there; of what it has, only a whiteout may go for one."""
+        return _children(self._directory(path))
 
     def implicit_paths(self) -> list[bytes]:
         """Directories that exist only because something in them does (not the root), parents first."""
@@ -207,13 +209,6 @@ class Tree:
         elif present.children is not None:
             present.opaque = True  # the lower one goes, with its attributes
             present.implicit = False
-
-    def _put(self, parent: Node, name: bytes, node: Node) -> None:
-        children = _children(parent)
-        if name in children:
-            self._place(parent, name, node)
-        else:
-            children[name] = node
 
     def _place(self, parent: Node, name: bytes, node: Node) -> None:
         """Put a node where another one may be."""

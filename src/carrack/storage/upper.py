@@ -41,8 +41,9 @@ class _SmallFiles:
         self._newest = newest
         self._written = written
 
-    def take(self, parent_fd: int, name: bytes, path: bytes) -> bool:
+    def take(self, parent_fd: int, prefix: bytes, name: bytes) -> bool:
         """Write the regular file if it is such a one; see walk."""
+        path = prefix + name
         if WHITEOUT in path:  # its name means something in a layer
             return False
         fd = self._open(parent_fd, name)
@@ -64,7 +65,7 @@ class _SmallFiles:
         whole = small_file(path, found.st_mode, found.st_uid, found.st_gid, data, mtime)
         self._write(whole)
         if self._written is not None:
-            self._written.small_file(path, found, mtime, len(whole))
+            self._written.small_file(prefix, name, found, mtime, len(whole))
         return True
 
 

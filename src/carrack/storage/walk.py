@@ -36,8 +36,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STILL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-#: is offered each regular file by its directory, its name there and its path, before anything else is asked of it (it
-#: may have become something else); what it takes (True) is not among the nodes
+#: is offered each regular file by its directory, the path of that with a slash (one object for all files in it) and
+#: its name, before anything else is asked of it (it may have become something else); what it takes (True) is no node
 Take = Callable[[int, bytes, bytes], bool]
 
 
@@ -202,16 +202,22 @@ def _close(owner: Node, leave: Callable[[Node], None] | None) -> None:
 
 
 def _names(fd: int, prefix: bytes, take: Take | None) -> Iterator[bytes]:
-    if take is None:
-        return iter(sorted(map(os.fsencode, os.listdir(fd))))
+    if take is None or len(prefix) > PATH_LIMIT - 256:
+        return iter(sorted(_encoded(os.listdir(fd))))
     with os.scandir(fd) as entries:
-        kinds = {os.fsencode(entry.name): entry.is_file(follow_symlinks=False) for entry in entries}
-    return _left(fd, prefix, kinds, take)
+        found = [(entry.name, entry.is_file(follow_symlinks=False)) for entry in entries]
+    files = dict(zip(_encoded([name for name, _ in found]), [is_file for _, is_file in found], strict=True))
+    return _left(fd, prefix, files, take)
 
 
-def _left(fd: int, prefix: bytes, kinds: dict[bytes, bool], take: Take) -> Iterator[bytes]:
-    for name in sorted(kinds):
-        if not kinds[name] or len(prefix) + len(name) > PATH_LIMIT or not take(fd, name, prefix + name):
+def _encoded(names: list[str]) -> list[bytes]:
+    """All at once, which costs a quarter."""
+    return os.fsencode("\0".join(names)).split(b"\0") if names else []
+
+
+def _left(fd: int, prefix: bytes, files: dict[bytes, bool], take: Take) -> Iterator[bytes]:
+    for name in sorted(files):
+        if not files[name] or not take(fd, prefix, name):
             yield name
 
 

@@ -25,6 +25,8 @@ class Written:
     def __init__(self, limits: TarLimits = LAYER) -> None:
         self._scanner = TarScanner(limits)
         self._tree = Tree()
+        self._prefix: bytes | None = None
+        self._folder: dict[bytes, Node] = {}
 
     def before(self, write: Write) -> Write:
         """A ``write`` that tells of what it is given."""
@@ -36,14 +38,16 @@ class Written:
 
         return both
 
-    def small_file(self, path: bytes, found: os.stat_result, mtime: int, length: int) -> None:
-        """``length`` bytes have been written of a regular file without links and attributes, in a directory that has
-        been written. TarError."""
+    def small_file(self, prefix: bytes, name: bytes, found: os.stat_result, mtime: int, length: int) -> None:
+        """``length`` bytes have been written of a regular file without links and attributes, whose name means nothing
+        else in a layer. ``prefix``: the path of its directory, which has been written before, and a slash. TarError."""
+        if prefix is not self._prefix:
+            self._prefix, self._folder = prefix, self._tree.folder(prefix[:-1])
         size = found.st_size
         node = Node(stat.S_IFREG | found.st_mode & 0o7777)
         node.uid, node.gid, node.size, node.mtime = found.st_uid, found.st_gid, size, mtime
-        node.offset = self._scanner.member(path, length) - size - (-size % BLOCK)
-        self._tree.put(path, node)
+        node.offset = self._scanner.member(len(prefix) + len(name), length) - size - (-size % BLOCK)
+        self._folder[name] = node
 
     def finish(self) -> Tree:
         """What the tar says. TarError."""

@@ -51,9 +51,9 @@ def test_descriptors_are_closed(tree: Path) -> None:
 def test_files_that_are_taken_are_no_nodes(tree: Path) -> None:
     offered: list[bytes] = []
 
-    def take(parent_fd: int, name: bytes, path: bytes) -> bool:
+    def take(parent_fd: int, prefix: bytes, name: bytes) -> bool:
         assert stat.S_ISREG(os.stat(name, dir_fd=parent_fd, follow_symlinks=False).st_mode)
-        offered.append(path)
+        offered.append(prefix + name)
         return len(offered) % 2 == 1
 
     fd = os.open(tree, os.O_RDONLY)

@@ -19,7 +19,7 @@ def test_bytes_in_any_pieces_and_small_files_between() -> None:
     found = os.stat(__file__)
     small = small_file(b"second", found.st_mode, found.st_uid, found.st_gid, bytes(found.st_size), 7)
     out += small
-    written.small_file(b"second", found, 7, len(small))
+    written.small_file(b"", b"second", found, 7, len(small))
     write(tarballs.END)
     tree = written.finish()
     assert uppers.image(tree, len(out)) == uppers.image(uppers.read(bytes(out)), len(out))
@@ -31,10 +31,10 @@ def test_bytes_in_any_pieces_and_small_files_between() -> None:
 def test_limits_count_all(limits: TarLimits) -> None:
     written = Written(limits)
     found = os.stat("/dev/null")
-    written.small_file(b"a", found, 0, 512)
-    written.small_file(b"b", found, 0, 512)
+    written.small_file(b"", b"a", found, 0, 512)
+    written.small_file(b"", b"b", found, 0, 512)
     with pytest.raises(TarError, match="over the limits"):
-        written.small_file(b"c", found, 0, 512)
+        written.small_file(b"", b"c", found, 0, 512)
 
 
 def test_a_tar_that_stops_in_the_middle_says_nothing() -> None:
