@@ -1,7 +1,7 @@
 """``carrack stats``: what containers use, once or as a screen that renews itself."""
 
+import _thread
 import sys
-import threading
 import time
 
 from carrack.cli.command import Command, write
@@ -95,7 +95,7 @@ class _Watcher:
         self.gone = False
         self._daemon = Daemon(daemon.host, daemon.version, daemon.headers)
         self._name = name
-        threading.Thread(target=self._watch, daemon=True).start()
+        _thread.start_new_thread(self._watch, ())
 
     def _watch(self) -> None:
         try:
