@@ -7,6 +7,7 @@ long for each of what may be many thousand files.
 import _stat as stat
 import posix
 
+from carrack.cli import tar_header
 from carrack.client import paths
 from carrack.errors import InvalidArgument
 
@@ -22,7 +23,6 @@ REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 _BLOCK = 512
 _CHUNK = 256 * 1024
 _FULL = 1 << 20
-_MOST = 8**11
 
 
 def ignored(context: str, dockerfile: str) -> "Ignored | None":
@@ -127,29 +127,7 @@ def _other(path: str, name: str, status: "os.stat_result") -> bytes:
 
 
 def _header(name: str, kind: bytes, status: "os.stat_result", size: int, link: str = "") -> bytes:
-    path, target = paths.encoded(name), paths.encoded(link)
-    records = [(b"path", path)] if len(path) > 100 or not path.isascii() else []
-    records += [(b"linkpath", target)] if len(target) > 100 or not target.isascii() else []
-    records += [(b"size", b"%d" % size)] if size >= _MOST else []
-    extra = b""
-    if records:
-        payload = b"".join(_record(key, value) for key, value in records)
-        extra = _block(b"PaxHeaders.0/x", b"x", 0o644, len(payload), 0, b"") + payload + bytes(-len(payload) % _BLOCK)
-    mtime = int(status.st_mtime)
-    return extra + _block(path[:100], kind, status.st_mode & 0o7777, size % _MOST, max(0, mtime), target[:100])
-
-
-def _block(name: bytes, kind: bytes, mode: int, size: int, mtime: int, link: bytes) -> bytes:
-    head = name.ljust(100, b"\0") + b"%07o\0" % mode + b"0000000\0" * 2 + b"%011o\0" % size + b"%011o\0" % mtime
-    tail = kind + link.ljust(100, b"\0") + b"ustar\x0000" + bytes(247)
-    return head + b"%06o\0 " % (sum(head) + 8 * 0x20 + sum(tail)) + tail
-
-
-def _record(key: bytes, value: bytes) -> bytes:
-    rest = len(key) + len(value) + 3
-    length = rest + len(str(rest))
-    length = rest + len(str(length))
-    return b"%d %s=%s\n" % (length, key, value)
+    return tar_header.header(name, kind, status.st_mode & 0o7777, size, max(0, int(status.st_mtime)), link)
 
 
 def _content(path: str, size: int) -> "Iterator[bytes]":

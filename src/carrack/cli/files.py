@@ -6,8 +6,9 @@ following links, so that nothing is written elsewhere. Owners are not restored, 
 
 import os
 import stat
-import tarfile
 
+from carrack.cli.tar_header import BLOCKS, CHARACTERS, END, FILE, FOLDER, LINK, PIPE, SYMLINK, header
+from carrack.cli.tar_members import Member, members
 from carrack.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CHUNK = 64 * 1024
+_KINDS = {
+    stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFLNK: SYMLINK, stat.S_IFIFO: PIPE,
+    stat.S_IFCHR: CHARACTERS, stat.S_IFBLK: BLOCKS,
+}  # fmt: skip
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -22,34 +27,32 @@ def pack(path: str, name: str) -> "Iterator[bytes]":
     """A tar stream (PAX) of a file or tree, whose root is called ``name`` in it. Sockets are left out."""
     inodes: dict[tuple[int, int], str] = {}
     for source, inside in _walk(path, name):
-        info, status = _header(source, inside), os.lstat(source)
-        if info is None:
-            continue
-        if info.isreg() and status.st_nlink > 1:
+        status, first = os.lstat(source), ""
+        regular = stat.S_ISREG(status.st_mode)
+        if regular and status.st_nlink > 1:
             first = inodes.setdefault((status.st_dev, status.st_ino), inside)
-            if first != inside:
-                info.type, info.linkname, info.size = tarfile.LNKTYPE, first, 0
-        yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-        if info.isreg():
-            yield from _content(source, info.size)
-    yield bytes(1024)
+            first = "" if first == inside else first
+        if head := _header(source, inside, status, first):
+            yield head
+        if regular and not first:
+            yield from _content(source, status.st_size)
+    yield END
 
 
 def unpack(chunks: "Iterator[bytes]", directory: str, rename: "Callable[[str], str]") -> None:
     """Unpack a tar stream below an existing directory; ``rename`` gives each member's path there."""
-    with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:  # type: ignore[call-overload]
-        late: list[tuple[list[str], tarfile.TarInfo]] = []
-        places = _Places(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        try:
-            for member in archive:
-                parts = _parts(rename(member.name))
-                _unpack_member(archive, member, places, parts, rename)
-                if member.isdir():
-                    late.append((parts, member))
-            for parts, member in reversed(late):
-                _finish_directory(places, parts, member)
-        finally:
-            places.close()
+    late: list[tuple[list[str], Member]] = []
+    places = _Places(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    try:
+        for member in members(chunks):
+            parts = _parts(rename(member.name))
+            _unpack_member(member, places, parts, rename)
+            if member.kind == FOLDER:
+                late.append((parts, member))
+        for parts, member in reversed(late):
+            _finish_directory(places, parts, member)
+    finally:
+        places.close()
 
 
 class _Places:
@@ -80,26 +83,6 @@ class _Places:
             os.close(fd)
 
 
-class _Reader:
-    """Chunks as the file that tarfile reads."""
-
-    def __init__(self, chunks: "Iterator[bytes]") -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        parts, wanted = [], size
-        while wanted:
-            if not self._rest:
-                self._rest = next(self._chunks, b"")
-                if not self._rest:
-                    break
-            part, self._rest = self._rest[:wanted], self._rest[wanted:]
-            wanted -= len(part)
-            parts.append(part)
-        return b"".join(parts)
-
-
 def _walk(path: str, name: str) -> "Iterator[tuple[str, str]]":
     yield path, name
     if stat.S_ISDIR(os.lstat(path).st_mode):
@@ -107,29 +90,16 @@ def _walk(path: str, name: str) -> "Iterator[tuple[str, str]]":
             yield from _walk(os.path.join(path, entry), f"{name}/{entry}")
 
 
-def _header(source: str, inside: str) -> tarfile.TarInfo | None:
-    status = os.lstat(source)
-    info = tarfile.TarInfo(inside)
-    info.mode, info.uid, info.gid, info.mtime = (
-        stat.S_IMODE(status.st_mode),
-        status.st_uid,
-        status.st_gid,
-        int(status.st_mtime),
-    )
-    if stat.S_ISREG(status.st_mode):
-        info.size = status.st_size
-    elif stat.S_ISDIR(status.st_mode):
-        info.type = tarfile.DIRTYPE
-    elif stat.S_ISLNK(status.st_mode):
-        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(source)
-    elif stat.S_ISFIFO(status.st_mode):
-        info.type = tarfile.FIFOTYPE
-    elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-        info.type = tarfile.CHRTYPE if stat.S_ISCHR(status.st_mode) else tarfile.BLKTYPE
-        info.devmajor, info.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
-    else:
-        return None
-    return info
+def _header(source: str, inside: str, status: os.stat_result, first: str) -> bytes:
+    """``first`` is where the same file has been put before; nothing for what an archive does not hold."""
+    mode, kind = stat.S_IMODE(status.st_mode), _KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind is None:
+        return b""
+    size = status.st_size if kind == FILE and not first else 0
+    link = first or (os.readlink(source) if kind == SYMLINK else "")
+    name = inside + "/" if kind == FOLDER else inside
+    owner, device = (status.st_uid, status.st_gid), (os.major(status.st_rdev), os.minor(status.st_rdev))
+    return header(name, LINK if first else kind, mode, size, int(status.st_mtime), link, owner, device)
 
 
 def _content(source: str, size: int) -> "Iterator[bytes]":
@@ -166,29 +136,27 @@ def _parent(root: int, parts: list[str]) -> int:
     return current
 
 
-def _unpack_member(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, places: _Places, parts: list[str], rename: "Callable[[str], str]"
-) -> None:
+def _unpack_member(member: Member, places: _Places, parts: list[str], rename: "Callable[[str], str]") -> None:
     if not parts:
         return
     parent, name = places.parent(parts), parts[-1]
     try:
-        if member.isdir():
+        if member.kind == FOLDER:
             _make_directory(parent, name)
             return
-        if member.isreg():
-            _write_file(archive, member, parent, name)
+        if member.kind == FILE:
+            _write_file(member, parent, name)
             return
         _make_way(parent, name)
-        if member.issym():
-            os.symlink(member.linkname, name, dir_fd=parent)
-        elif member.islnk():
-            _link(places, _parts(rename(member.linkname)), parent, name)
-        elif member.isfifo():
-            os.mkfifo(name, member.mode & 0o7777, dir_fd=parent)
-        elif member.ischr() or member.isblk():
-            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
-            os.mknod(name, kind | member.mode & 0o7777, os.makedev(member.devmajor, member.devminor), dir_fd=parent)
+        if member.kind == SYMLINK:
+            os.symlink(member.link, name, dir_fd=parent)
+        elif member.kind == LINK:
+            _link(places, _parts(rename(member.link)), parent, name)
+        elif member.kind == PIPE:
+            os.mkfifo(name, member.mode, dir_fd=parent)
+        elif member.kind in (CHARACTERS, BLOCKS):
+            kind = stat.S_IFCHR if member.kind == CHARACTERS else stat.S_IFBLK
+            os.mknod(name, kind | member.mode, os.makedev(member.major, member.minor), dir_fd=parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror, "/".join(parts)) from None
 
@@ -220,7 +188,7 @@ def _link(places: _Places, target: list[str], parent: int, name: str) -> None:
         os.close(own)
 
 
-def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str) -> None:
+def _write_file(member: Member, parent: int, name: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(name, flags, 0o600, dir_fd=parent)
@@ -228,10 +196,9 @@ def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, 
         _make_way(parent, name)
         fd = os.open(name, flags, 0o600, dir_fd=parent)
     try:
-        source = archive.extractfile(member) if member.size else None
-        while source is not None and (data := source.read(_CHUNK)):
+        for data in member.data():
             _write_all(fd, data)
-        os.fchmod(fd, member.mode & 0o7777)
+        os.fchmod(fd, member.mode)
         os.utime(fd, (member.mtime, member.mtime))
     finally:
         os.close(fd)
@@ -243,13 +210,13 @@ def _write_all(fd: int, data: bytes) -> None:
         data = data[written:]
 
 
-def _finish_directory(places: _Places, parts: list[str], member: tarfile.TarInfo) -> None:
+def _finish_directory(places: _Places, parts: list[str], member: Member) -> None:
     """Modes and times of directories come last: what is unpacked into them would change them."""
     if not parts:
         return
     fd = os.open(parts[-1], _DIRECTORY, dir_fd=places.parent(parts))
     try:
-        os.fchmod(fd, member.mode & 0o7777)
+        os.fchmod(fd, member.mode)
         os.utime(fd, (member.mtime, member.mtime))
     finally:
         os.close(fd)

@@ -151,7 +151,7 @@ def test_run_without_the_image(tmp_path: Path) -> None:
     assert not cidfile.exists()
 
 
-# modules of verbs whose work is the heavy thing itself
+# modules of verbs that ask much of paths, or start programs
 WEIGHTY = {"cp", "system_start"}
 NOT_AT_ONCE = HEAVY | {"os", "hashlib", "contextlib", "collections", "functools", "tarfile"}
 PLACES = [place for verbs in (TOP, *(of for _, of in GROUPS.values())) for place in verbs.values()]
