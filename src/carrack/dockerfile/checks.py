@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from carrack.dockerfile.file import Dockerfile, Stage
 from carrack.dockerfile.ignore import Ignored
 from carrack.dockerfile.problem import DockerfileError, Place
 from carrack.dockerfile.rules import RULES, Rule
-from carrack.dockerfile.words import Lexer, WordError
+from carrack.dockerfile.words import Budget, Lexer, WordError
 
 #: the build argument that says what the ``check`` directive says, and more than it
 ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
@@ -126,6 +127,7 @@ class _Checker:
         self._given = given
         self._environment = environment
         self._ignored = ignored
+        self._budget = Budget()
         self._found: list[Breach] = []
         self._ends: dict[int, _Reached] = {}
         self._globals = dict.fromkeys((*PREDEFINED, "TARGETSTAGE"), "")
@@ -148,7 +150,8 @@ class _Checker:
     def _continuations(self) -> None:
         for statement in self._file.statements:
             line, end = statement.place.line, statement.place.end
-            if any(line <= empty <= end for empty in self._file.empty_continuations):
+            after = bisect.bisect_left(self._file.empty_continuations, line)
+            if any(empty <= end for empty in self._file.empty_continuations[after : after + 1]):
                 end -= sum(doc.content.count("\n") + 1 for doc in statement.heredocs)
                 self._tell("NoEmptyContinuation", Place(end, end))
 
@@ -236,7 +239,7 @@ class _Checker:
 
     def _command(self, command: c.Command, at: _Reached) -> None:
         values = _Values(at.values)
-        expanded = expansion.expand(command, Lexer(self._file.directives.escape), values)
+        expanded = expansion.expand(command, Lexer(self._file.directives.escape, budget=self._budget), values)
         if at.known and not isinstance(command, c.Expose):
             for name in values.missed:
                 self._tell("UndefinedVar", command.place, name, _meant(name, "$", at.values))

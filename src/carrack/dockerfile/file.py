@@ -11,6 +11,8 @@ from carrack.dockerfile.directives import Directives
 from carrack.dockerfile.problem import DockerfileError, Place
 
 SIZE_LIMIT = 2 << 20
+INSTRUCTIONS_LIMIT = 10_000
+"""More than an image's history may have; each of them is done with all variables that there are."""
 _SMALL = 32 << 10  # characters of a text whose parsed form is remembered, for most files are built again and again
 
 
@@ -53,6 +55,9 @@ def _remembered(text: str) -> Dockerfile:
 def _parse(text: str) -> Dockerfile:
     found = directives.parse(text)
     parsed = lines.parse(text, found.escape)
+    if len(parsed.statements) > INSTRUCTIONS_LIMIT:
+        place = parsed.statements[INSTRUCTIONS_LIMIT].place
+        raise DockerfileError(f"a Dockerfile of more than {INSTRUCTIONS_LIMIT} instructions", place)
     globals_: list[c.Arg] = []
     bases: list[tuple[c.From, list[c.Command]]] = []
     for statement in parsed.statements:

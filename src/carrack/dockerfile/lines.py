@@ -76,8 +76,11 @@ class _Reader:
         while self._at < len(self.lines):
             line = self.lines[self._at].lstrip()
             if line.startswith("#") or not line:
-                comments = [*comments, line[1:].strip()] if line else []
                 self._at += 1
+                if line:
+                    comments.append(line[1:].strip())
+                else:
+                    comments = []
                 continue
             yield self._statement(tuple(comments))
             comments = []

@@ -19,16 +19,31 @@ class WordError(InvalidArgument):
     """A word that cannot be read, or a variable that had to be set."""
 
 
+class Budget:
+    """How many characters variables may come to, in all of one build: some lines that each say the variable of the line
+    before twice are more than any memory."""
+
+    def __init__(self, left: int = 16 << 20) -> None:
+        self.left = left
+
+    def spend(self, count: int) -> None:
+        """Take some. Raises WordError."""
+        self.left -= count
+        if self.left < 0:
+            raise WordError("the variables of this build come to too much text")
+
+
 class Lexer:
     """Reads words. ``raw``: quotes and escapes stay in the words as they are written (to look at what was quoted).
 
-    ``unset`` collects the names of variables that had no value and no default.
+    ``unset`` collects the names of variables that had no value and no default; ``budget`` is that of the build.
     """
 
-    def __init__(self, escape: str = "\\", *, raw: bool = False) -> None:
+    def __init__(self, escape: str = "\\", *, raw: bool = False, budget: Budget | None = None) -> None:
         self.escape = escape
         self.raw = raw
         self.unset: set[str] = set()
+        self.budget = budget or Budget()
 
     def word(self, text: str, values: Mapping[str, str], *, keep_unset: bool = False) -> str:
         """All of ``text`` as one word, variables replaced. ``keep_unset``: ``$x`` without a value stays ``$x``.
@@ -105,6 +120,8 @@ class _Reading:
             return self._whole(self._double())
         if char == "$":
             value = self._dollar()
+            if value.split() == [value]:  # without a space in it
+                return self._whole(value)
             for each in value:
                 self._put(each)
             return value
@@ -162,6 +179,11 @@ class _Reading:
         raise WordError("unexpected end of statement while looking for matching double-quote")
 
     def _dollar(self) -> str:
+        value = self._substituted()
+        self._lexer.budget.spend(len(value))
+        return value
+
+    def _substituted(self) -> str:
         start = self._at
         self._at += 1
         if self._text[self._at : self._at + 1] == "{":
@@ -219,6 +241,7 @@ class _Reading:
         if value is None:
             return self._unset(name, self._text[start : self._at])
         if kind == "/":
+            self._lexer.budget.spend(patterns.cost(value, pattern, replacement))
             return patterns.replace(value, pattern, replacement, all_of_them=twice)
         trim = patterns.without_prefix if kind == "#" else patterns.without_suffix
         return trim(value, pattern, longest=twice)

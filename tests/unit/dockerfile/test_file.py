@@ -76,3 +76,9 @@ def test_bad(case: str, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--update-golden"):
         expected.write_text(found)
     assert found == expected.read_text()
+
+
+def test_very_many_instructions_and_comments() -> None:
+    file.parse("FROM x\n" + "# a\n" * 100_000 + "RUN a\n" * 9_999)
+    with pytest.raises(DockerfileError, match="more than 10000 instructions"):
+        file.parse("FROM x\n" + "RUN a\n" * 10_000)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carrack.dockerfile.words import Lexer, WordError
+from carrack.dockerfile.words import Budget, Lexer, WordError
 
 VALUES = {"a": "x y", "empty": "", "file": "foo.tar.gz", "path": "/usr/lib/x", "n": "1"}
 
@@ -95,3 +95,17 @@ def test_text_leaves_quotes() -> None:
 def test_nesting_is_bounded() -> None:
     with pytest.raises(WordError, match="nested deeper"):
         Lexer().word("${x:-" * 100 + "}" * 100, {})
+
+
+@pytest.mark.parametrize("text", ["${A//a/$A}", "${A/a*a*b/x}", "$A$A$A$A$A" * 200])
+def test_what_would_take_all_memory_or_all_time(text: str) -> None:
+    with pytest.raises(WordError, match="too much text"):
+        Lexer().word(text, {"A": "a" * 40_000})
+    assert Lexer().word(text, {"A": "aa"})
+
+
+def test_a_budget_is_of_all_who_share_it() -> None:
+    budget = Budget(5)
+    assert Lexer(budget=budget).word("$A$A", {"A": "ab"}) == "abab"
+    with pytest.raises(WordError):
+        Lexer(budget=budget).word("$A", {"A": "ab"})

@@ -7,11 +7,11 @@ stage: only what the stage (or the one it is made from) declares. Source: Docker
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from carrack.dockerfile import expansion
 from carrack.dockerfile.commands import Arg
-from carrack.dockerfile.words import Lexer
+from carrack.dockerfile.words import Budget, Lexer
 from carrack.oci.platform import Platform
 
 #: seen by every RUN without being declared, and of no influence on what is remembered or written down
@@ -24,12 +24,13 @@ PROXIES = tuple(
 class Scope:
     """``given`` is what the caller gave (``--build-arg``), ``known`` what FROM lines may use, ``unset`` the names that
     the arguments before the first FROM used in vain; ``classic``: what Docker's classic builder does otherwise than
-    BuildKit is done its way."""
+    BuildKit is done its way; ``budget`` is for all of one build."""
 
     given: Mapping[str, str]
     known: Mapping[str, str]
     unset: frozenset[str] = frozenset()
     classic: bool = False
+    budget: Budget = field(default_factory=Budget, compare=False, repr=False)
 
     def default(self, name: str) -> str | None:
         """What an ``ARG name`` of a stage is when nothing else says so."""
@@ -51,7 +52,7 @@ def global_scope(
             value = given.get(pair.key, pair.value)
             if value is not None:
                 known[pair.key] = value
-    return Scope(given, known, frozenset(lexer.unset))
+    return Scope(given, known, frozenset(lexer.unset), budget=lexer.budget)
 
 
 def platform_values(prefix: str, platform: Platform) -> dict[str, str]:

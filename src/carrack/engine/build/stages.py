@@ -77,7 +77,7 @@ def plan(file: Dockerfile, scope: Scope, target: str = "", contexts: Standing | 
 
 
 def _planned(stage: Stage, stages: list[Stage], scope: Scope, escape: str, contexts: Standing) -> Planned:
-    lexer = Lexer(escape)
+    lexer = Lexer(escape, budget=scope.budget)
     base = expansion.expand(stage.base, lexer, scope.known)
     assert isinstance(base, c.From)
     if not base.base:

@@ -79,7 +79,7 @@ def begin(config: RunConfig, inherited: State | None = None) -> State:
 
 def advance(state: State, command: c.Command, scope: Scope, escape: str = "\\") -> Advanced:
     """What ``command`` makes of ``state``. Raises DockerfileError."""
-    expanded = expansion.expand(command, Lexer(escape), state.values())
+    expanded = expansion.expand(command, Lexer(escape, budget=scope.budget), state.values())
     after, step, line = _RULES[type(expanded)](state, expanded, scope)
     if scope.classic:
         line = told_classic.line(state, after, expanded, step, line)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.fakes.images import HOST
 
 from carrack.dockerfile import lines, reading
+from carrack.dockerfile.problem import DockerfileError
 from carrack.engine.build import state
-from carrack.engine.build.scope import Scope
+from carrack.engine.build.scope import Scope, global_scope
 from carrack.engine.build.state import State
 from carrack.engine.build.steps import CopyStep, RunStep, WorkdirStep
 
@@ -149,3 +151,13 @@ def test_triggers_are_not_inherited_by_stages() -> None:
     ended = after("ONBUILD RUN x").state
     assert ended.config["OnBuild"] == ["RUN x"]
     assert "OnBuild" not in state.begin({}, ended).config
+
+
+def test_variables_that_double_with_each_line() -> None:
+    """Four hundred bytes of Dockerfile, and 10 to the power of 20 of environment."""
+    scope = global_scope((), {}, HOST, HOST, "", "\\")
+    text = "ENV A=0123456789\n" + "".join("ENV A=" + "$A" * 10 + "\n" for _ in range(20))
+    with pytest.raises(DockerfileError, match="too much text"):
+        after(text, scope=scope)
+    text = "ENV A=1\n" + "".join(f"ENV A{number}=$A:$PATH\n" for number in range(2000))
+    assert len(after(text, scope=global_scope((), {}, HOST, HOST, "", "\\")).state.config["Env"]) == 2002
