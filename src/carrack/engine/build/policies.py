@@ -22,6 +22,7 @@ WILDCARD, EXACT, REGEX = range(3)
 EQUAL, NOTEQUAL, MATCHES = range(3)
 _IMAGE = "docker-image://"
 _MOST = 20  # conversions of one source
+_LONGEST = 4096  # characters: stars and expressions are tried at each of them, and Dockerfiles are strangers'
 _GROUP = re.compile(r"\$(?:\{(\w+)\}|(\w+)|(\$))")
 
 
@@ -84,6 +85,9 @@ class Policy:
         """What is to be taken instead, often the same. Raises Forbidden for what is denied, InvalidArgument."""
         known = dict(attributes or {})
         for _ in range(_MOST + 1):
+            if self.rules and len(identifier) > _LONGEST:
+                text = f"source {identifier[:80]}…: {len(identifier)} characters are more than the limit of {_LONGEST}"
+                raise InvalidArgument(f"error matching source policy: {text}")
             after = self._once(identifier, known)
             if after == (identifier, known):
                 return after

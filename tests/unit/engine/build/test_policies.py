@@ -118,3 +118,10 @@ def test_only_the_same_kind_is_taken_instead() -> None:
         with pytest.raises(NotSupported, match="only the same kind of source"):
             ask()
     policies.ALL.folder("context")
+
+
+def test_a_source_that_is_too_long_to_be_searched() -> None:
+    source = "https://" + "a" * 5000
+    with pytest.raises(InvalidArgument, match="more than the limit"):
+        changed(Rule(DENY, "https://*b*c*d"), source=source)
+    assert ALL.file(source) == (source, "")
