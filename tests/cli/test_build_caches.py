@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,8 +63,42 @@ def test_caches_that_cannot_be_had(context: str, daemon: DaemonProcess, tmp_path
     shown = ours("build", *sources, context).stdout
     assert shown.count("it is done without") == 2
     assert "Successfully built" in shown
-    refused = ours("build", "--cache-to", "type=gha,url=x,token=y", context, check=False)
-    assert (refused.returncode, "type=gha is not supported" in refused.stderr) == (1, True)
+
+
+PLACES = {
+    "gha": "type=gha,url=https://c.example,token=t",
+    "s3": "type=s3,bucket=b,region=r,access_key_id=i,secret_access_key=k",
+    "azblob": "type=azblob,account_url=https://a.example,secret_access_key=k",
+    "other": "type=other",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "client"),
+    [
+        *((kind, "carrack") for kind in PLACES),
+        *((kind, "buildx") for kind in ("azblob", "other")),  # buildx sends the others only from where they work
+    ],
+)
+def test_places_that_are_not_for_us(
+    kind: str, client: str, context: str, daemon: DaemonProcess, request: pytest.FixtureRequest
+) -> None:
+    """What cannot be given is refused; what cannot be had is told, and done without."""
+    program, environment = [*CommandLine("carrack", daemon).program, "build"], daemon.environment
+    if client == "buildx":
+        environment = {**environment, "DOCKER_CONFIG": str(request.getfixturevalue("plugins"))}
+        program = ["docker", "buildx", "build", "--progress=plain"]
+
+    def run(flag: str) -> subprocess.CompletedProcess[str]:
+        words = [*program, flag, PLACES[kind], context]
+        return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+
+    refused = run("--cache-to")
+    told = f"--cache-to type={kind} is not supported by Carrack: inline, registry, local are"
+    assert (refused.returncode, told in refused.stderr) == (1, True), refused.stderr
+    built = run("--cache-from")
+    assert built.returncode == 0, built.stderr
+    assert f"--cache-from type={kind} is not supported by Carrack: registry, local are" in built.stdout + built.stderr
 
 
 @pytest.mark.census("builder build --cache-from", "image build --cache-from")

@@ -127,7 +127,7 @@ def _imports(text: str, old: str) -> list[CacheAt]:
     """Where caches are to come from; ``old`` are references, as clients said it before there were other places."""
     try:
         found = json.loads(text or "[]")
-        listed = [CacheAt(str(each["Type"]), {**each["Attrs"]}) for each in found]
+        listed = [CacheAt(str(each["Type"]), {**(each.get("Attrs") or {})}) for each in found]
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         raise InvalidArgument(f"cache-imports: invalid: {error}") from None
     return listed or [CacheAt("registry", {"ref": ref}) for ref in old.split(",") if ref]

@@ -15,7 +15,8 @@ def test_all_of_them() -> None:
             "context:c": "local:c", "platform": "linux/arm64,linux/amd64", "no-cache": "a,b", "add-hosts": "h=1.2.3.4",
             "force-network-mode": "host", "image-resolve-mode": "pull", "shm-size": "1024",
             "ulimit": "nofile=1:2,core=3", "cgroup-parent": "/p", "hostname": "n", "vcs:source": "x",
-            "cache-imports": '[{"Type":"registry","Attrs":{"ref":"r"}},{"Type":"local","Attrs":{"src":"s"}}]',
+            "cache-imports": '[{"Type":"registry","Attrs":{"ref":"r"}},'
+            '{"Type":"local","Attrs":{"src":"s"}},{"Type":"x"}]',
         }
     )  # fmt: skip
     assert (wanted.filename, wanted.target, wanted.arguments["A"], wanted.labels, wanted.epoch) == (
@@ -28,7 +29,8 @@ def test_all_of_them() -> None:
     assert (wanted.contexts, wanted.platforms) == ({"c": "local:c"}, ("linux/arm64", "linux/amd64"))
     assert (wanted.no_cache, sorted(wanted.no_cache_stages)) == (False, ["a", "b"])
     assert (wanted.extra_hosts, wanted.network, wanted.pull, wanted.hostname) == (("h:1.2.3.4",), "host", True, "n")
-    assert wanted.cache_imports == (CacheAt("registry", {"ref": "r"}), CacheAt("local", {"src": "s"}))
+    places = (CacheAt("registry", {"ref": "r"}), CacheAt("local", {"src": "s"}), CacheAt("x", {}))
+    assert wanted.cache_imports == places
     assert wanted.host_config == {
         "ShmSize": 1024,
         "CgroupParent": "/p",
