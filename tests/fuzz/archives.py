@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from carrack.errors import CarrackError
+from carrack.cli.tar_members import members
+from carrack.errors import CarrackError, InvalidArgument
 from carrack.linux.syscalls import LINUX
 from carrack.storage import erofs, tarheader
 from carrack.storage.compression import BZIP2, GZIP, PLAIN, XZ, Budget, CompressionError, Decompressed
@@ -35,6 +36,25 @@ def tar(data: bytes) -> None:
     assert all(len(path) <= LIMITS.path and b"\0" not in path for path, *_ in entries)
     if not error:
         assert content == _read(data)
+
+
+def copied(data: bytes) -> None:
+    """What `cp` takes out of a container: the same members come of it however it is cut, with all their bytes."""
+    assert _members(data, len(data) or 1) == _members(data, 1 + (data[0] if data else 0) * 7)
+
+
+def _members(data: bytes, step: int) -> tuple[list[tuple[str, bytes, int, float]], bytes, str]:
+    found, content = [], b""
+    try:
+        for member in members(data[start : start + step] for start in range(0, len(data), step)):
+            found.append((member.name, member.kind, member.size, member.mtime))
+            before = len(content)
+            for piece in member.data():
+                content += piece
+            assert len(content) - before == member.size
+    except InvalidArgument as error:
+        return found, content, str(error)
+    return found, content, ""
 
 
 def _scanned(data: bytes, step: int) -> tuple[list[tuple[bytes, bytes, int]], bytes, str]:

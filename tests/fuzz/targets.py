@@ -13,6 +13,7 @@ from tests.fuzz import archives, dockerfiles, documents, names, registries, stre
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "tar": archives.tar,
+    "copied": archives.copied,
     "layer": archives.layer,
     "upload": archives.upload,
     "compressed": archives.compressed,
