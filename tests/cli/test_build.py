@@ -207,6 +207,9 @@ def test_the_cache_can_be_shown_and_pruned(build: Build, cli: Cli) -> None:
     assert build("FROM busybox\nRUN --mount=type=cache,target=/c ls /c", "-t", "kept").stdout.count("Using cache") == 0
 
 
+@pytest.mark.census(
+    *(f"POST /build/prune?{name}" for name in ("keep-storage", "reserved-space", "min-free-space", "max-used-space")),
+)
 def test_what_of_the_cache_goes(build: Build, cli: Cli) -> None:
     """What was used last stays; a step stays as long as one that was made on it."""
     for size in (300, 200, 100):
@@ -256,6 +259,7 @@ def test_archives_are_unpacked_by_add_and_not_by_copy(build: Build, tmp_path: Pa
     assert "/one/bin/tool 4755 5\n/two/a.tar.xz 644 0\n/three/a.tar.xz 644 0\n" in shown
 
 
+@pytest.mark.census("POST /build?outputs")
 def test_files_instead_of_an_image(build: Build, cli: Cli, daemon: DaemonProcess, image: str, tmp_path: Path) -> None:
     text = "FROM busybox AS one\nRUN mkdir /d && echo hi > /d/f && ln -s f /d/l\nFROM scratch\nCOPY --from=one /d /d\n"
     if cli.name == "docker":
@@ -276,7 +280,7 @@ def test_files_instead_of_an_image(build: Build, cli: Cli, daemon: DaemonProcess
     assert b"needs a session" in answer
 
 
-@pytest.mark.census("image build --squash", "builder build --squash")
+@pytest.mark.census("image build --squash", "builder build --squash", "POST /build?squash")
 def test_squash(build: Build, cli: Cli, docker: Cli) -> None:
     if cli.name == "docker":
         pytest.skip("docker shows --squash to daemons with experimental features only")

@@ -101,7 +101,7 @@ def test_places_that_are_not_for_us(
     assert f"--cache-from type={kind} is not supported by Carrack: registry, local are" in built.stdout + built.stderr
 
 
-@pytest.mark.census("builder build --cache-from", "image build --cache-from")
+@pytest.mark.census("builder build --cache-from", "image build --cache-from", "POST /build?cachefrom")
 def test_images_as_caches_of_the_classic_request(
     context: str, docker: Cli, daemon: DaemonProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

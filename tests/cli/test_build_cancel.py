@@ -29,7 +29,7 @@ def _context(text: str) -> bytes:
     return spool.getvalue()
 
 
-@pytest.mark.census("POST /build/cancel")
+@pytest.mark.census("POST /build/cancel", "POST /build?buildid")
 @pytest.mark.parametrize("more", ["", _ATTESTED, _FILES], ids=["plain", "attested", "files"])
 def test_cancel(daemon: DaemonProcess, docker: Cli, image: str, tmp_path: Path, more: str) -> None:
     (tmp_path / "context").write_bytes(_context(f"FROM {image}\nRUN echo it runs; sleep 987\n"))

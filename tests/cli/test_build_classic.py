@@ -96,6 +96,7 @@ def test_a_context_is_sent_as_gzip(cli: Cli, files: int, tmp_path: Path) -> None
 
 
 @marked("rm", "force-rm", "disable-content-trust")
+@pytest.mark.census("POST /build?rm", "POST /build?forcerm")
 def test_no_container_stays(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo > /x\nRUN exit 7\n")
     for words in (["--rm"], ["--force-rm"], ["--disable-content-trust"]):

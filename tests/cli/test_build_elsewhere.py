@@ -99,7 +99,7 @@ def test_a_repository_that_is_added(
     assert (done[1].returncode, "expected checksum to match" in done[1].stderr) == (1, True)
 
 
-@pytest.mark.census("POST /build")
+@pytest.mark.census("POST /build", "POST /build?remote")
 def test_the_api(places: dict[str, str], daemon: DaemonProcess, docker: Cli) -> None:
     status, answer = api(daemon, "POST", f"/build?t=far:1&remote={places['tar']}")
     assert (status, b"Successfully tagged far:1" in answer) == (200, True)

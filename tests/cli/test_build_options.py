@@ -31,8 +31,20 @@ def cleared(daemon: DaemonProcess, image: str) -> Iterator[None]:
     api(daemon, "POST", "/build/prune?all=1")
 
 
+# what both commands make of flags in a classic request
+PARAMETERS = {
+    "add-host": "extrahosts", "build-arg": "buildargs", "file": "dockerfile", "label": "labels",
+    "network": "networkmode", "tag": "t", "target": "target", "memory": "memory", "memory-swap": "memswap",
+    "shm-size": "shmsize", "cpu-period": "cpuperiod", "cpu-quota": "cpuquota", "cpu-shares": "cpushares",
+    "cpuset-cpus": "cpusetcpus", "cpuset-mems": "cpusetmems", "ulimit": "ulimits", "cgroup-parent": "cgroupparent",
+    "no-cache": "nocache", "quiet": "q", "pull": "pull", "platform": "platform",
+}  # fmt: skip
+
+
 def marked(*flags: str) -> pytest.MarkDecorator:
-    return pytest.mark.census(*(f"{verb} --{flag}" for flag in flags for verb in ("image build", "builder build")))
+    parameters = (f"POST /build?{PARAMETERS[flag]}" for flag in flags if flag in PARAMETERS)
+    verbs = ("image build", "builder build")
+    return pytest.mark.census(*(f"{verb} --{flag}" for flag in flags for verb in verbs), *parameters)
 
 
 @pytest.mark.census("image build", "builder build", "POST /build")
@@ -107,7 +119,6 @@ def test_how_it_is_built(docker: Cli, tmp_path: Path) -> None:
     assert "127.0.0.1:1" in failed.stdout + failed.stderr
 
 
-@marked("security-opt")
 def test_guards_stay_as_they_are(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN true\n")
     failed = cli("build", "--security-opt", "seccomp=unconfined", str(tmp_path), check=False)
@@ -117,6 +128,13 @@ def test_guards_stay_as_they_are(cli: Cli, tmp_path: Path) -> None:
     assert "unsupported isolation" in failed.stderr
 
 
+@pytest.mark.census("POST /build?version")
+def test_the_session_of_commands_without_buildx_is_missed_in_words(daemon: DaemonProcess) -> None:
+    status, answer = api(daemon, "POST", "/build?version=2&session=x")
+    assert (status, b"version=2 needs a session; build with buildx" in answer) == (400, True)
+
+
+@pytest.mark.census("POST /build/prune?all", "POST /build/prune?filters")
 @pytest.mark.census("builder prune", "builder prune --*", "filter /build/prune *", "GET /system/df → BuildCache[].*")
 def test_the_cache(cli: Cli, daemon: DaemonProcess, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(
