@@ -234,7 +234,10 @@ def _spooled(
 
 
 def _name(url: str, headers: Any) -> bytes:
-    given = headers.get_filename() if hasattr(headers, "get_filename") else None
+    try:
+        given = headers.get_filename() if hasattr(headers, "get_filename") else None
+    except (TypeError, ValueError):  # what the library has for parameters that it cannot put together
+        given = None
     name = posixpath.basename(given or unquote(urlsplit(url).path).rstrip("/"))
     return _usable(name, url)
 

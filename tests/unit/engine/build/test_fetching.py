@@ -57,6 +57,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
             self.send_header("Last-Modified", "Thu, 01 Jan 1970 00:00:09 GMT")
+            if self.path == "/odd.txt":
+                self.send_header("Content-Disposition", "attachment; filename*;filename*1*=idna''a..b")
         self.send_header("Content-Length", str(len(body) + (self.path == "/short")))
         self.end_headers()
         self.wfile.write(body)
@@ -107,6 +109,7 @@ def fetch(workshop: Workshop, *sources: str, **more: object) -> dict[str, str]:
 def test_a_file(workshop: Workshop, server: str) -> None:
     assert fetch(workshop, f"{server}/hello.txt", checksum=HELLO) == {"hello.txt": "hello"}
     assert fetch(workshop, f"{server}/to") == {"to": "hello"}
+    assert fetch(workshop, f"{server}/odd.txt") == {"odd.txt": "hello"}
 
 
 def test_a_name_and_a_password_in_the_address(workshop: Workshop, server: str) -> None:
