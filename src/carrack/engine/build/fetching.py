@@ -244,7 +244,11 @@ def _name(url: str, headers: Any) -> bytes:
 
 def _named(url: str) -> bytes:
     """The name of the file that an address is of, when what it is of is not asked."""
-    return _usable(posixpath.basename(unquote(urlsplit(url).path).rstrip("/")), url)
+    try:
+        path = urlsplit(url).path
+    except ValueError as error:
+        raise InvalidArgument(f"{url}: {error}") from None
+    return _usable(posixpath.basename(unquote(path).rstrip("/")), url)
 
 
 def _usable(name: str, url: str) -> bytes:
