@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from carrack.errors import InvalidArgument
 from carrack.storage import tarwriter
 from carrack.storage.tarheader import BLOCK, DIRECTORY, HARDLINK, REGULAR, TarEntry
-from carrack.storage.tarwriter import Write
+from carrack.storage.tarwriter import SMALL, Write, small_file
 from carrack.storage.trees.base import Tree, follow
 from carrack.storage.trees.picking import Picked
 
@@ -142,6 +142,10 @@ class LayerMaker:
 
     def _write_item(self, write: Write, place: bytes, item: _Item) -> None:
         entry = item.entry
+        if entry.kind == REGULAR and entry.size <= SMALL and not entry.xattrs and not entry.link:
+            data = b"".join(item.tree.data(entry)) if item.tree is not None and entry.size else item.content
+            write(small_file(place, item.mode, item.uid, item.gid, data, item.mtime))
+            return
         name = place + b"/" if entry.kind == DIRECTORY else place
         head = tarwriter.header(
             name or b"./", entry.kind, item.mode, uid=item.uid, gid=item.gid, size=entry.size, mtime=item.mtime,
