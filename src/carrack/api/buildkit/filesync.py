@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 PATH = "/moby.filesync.v1.FileSync/DiffCopy"
 STAT, REQ, DATA, FIN, ERR = range(5)
-_MOST = 1_000_000
+_MOST, _MOST_SAID = 1_000_000, 512 << 20  # files, and bytes that the list of them may have
 _AT_ONCE = 256
 _SMALL = 1 << 18
 _COARSE, _FINE = 2_000_000_000, 100_000_000  # ns that a file must have been left alone for, by how exact its clock is
@@ -82,7 +82,7 @@ class _Receiver:
         self._asked: dict[int, tuple[KeptEntry, bytearray]] = {}
         self._listed = self._ended = False
         self._large = False
-        self._count = 0
+        self._count = self._said = 0
         self._now = time.time_ns()
 
     async def run(self) -> None:
@@ -120,7 +120,8 @@ class _Receiver:
             self._listed = True
             return
         number, self._count = self._count, self._count + 1
-        if self._listed or number >= _MOST:
+        self._said += len(raw)
+        if self._listed or number >= _MOST or self._said > _MOST_SAID:
             raise InvalidArgument("the client lists more files than it may")
         if self._maker.taken(_path(raw), raw):
             return

@@ -126,3 +126,11 @@ def test_the_next_build_is_sent_what_has_changed(tmp_path: Path) -> None:
     assert len(other.asked) == len(nobody.asked) == 3
     contexts.close()
     assert list((tmp_path / "contexts").iterdir()) == []
+
+
+def test_a_list_that_fills_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filesync, "_MOST_SAID", 100_000)
+    stats = [stat(f"f{number}", xattrs={"user.a": bytes(30_000)}) for number in range(5)]
+    with pytest.raises(InvalidArgument, match="more files than it may"):
+        receive(tmp_path, Sender({}, stats))
+    receive(tmp_path, Sender({}, stats[:3]))[0].close()
