@@ -30,9 +30,7 @@ def own_profile() -> Iterator[str]:
             yield "crk-test"
 
 
-@pytest.mark.census(
-    "security-opt apparmor docker-default generated", "security-opt apparmor=unconfined", "run --security-opt"
-)
+@pytest.mark.census("security-opt apparmor docker-default generated", "security-opt apparmor=unconfined")
 def test_containers_and_what_is_run_in_them_are_confined(docker: Cli, image: str) -> None:
     docker("run", "-d", "--name", "usual", image, "sleep", "1000")
     assert docker("exec", "usual", "cat", CURRENT).stdout == "docker-default (enforce)\n"

@@ -132,6 +132,8 @@ def test_guards_stay_as_they_are(cli: Cli, tmp_path: Path) -> None:
 def test_the_session_of_commands_without_buildx_is_missed_in_words(daemon: DaemonProcess) -> None:
     status, answer = api(daemon, "POST", "/build?version=2&session=x")
     assert (status, b"version=2 needs a session; build with buildx" in answer) == (400, True)
+    status, answer = api(daemon, "POST", "/build?version=3")
+    assert (status, json.loads(answer)["message"]) == (400, 'invalid version "3"')
 
 
 @pytest.mark.census("POST /build/prune?all", "POST /build/prune?filters")

@@ -100,7 +100,6 @@ def test_swap_is_what_remains_above_the_memory(docker: Cli, image: str) -> None:
     assert found == [str(32 << 20), str(64 << 20), "max"]
 
 
-@pytest.mark.census("event container oom")
 def test_out_of_memory(docker: Cli, image: str) -> None:
     eater = ["run", "--name", "eater", "--memory", "8m", "--memory-swap", "8m", image]
     done = docker(*eater, "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1", check=False)
@@ -287,7 +286,6 @@ def test_a_limit_through_the_api_alone(docker: Cli, image: str) -> None:
     assert os.path.basename(folder(docker, container)) == container
 
 
-@pytest.mark.census("HostConfig.Privileged")
 def test_a_container_that_hands_its_controllers_down_is_joined_below(docker: Cli, image: str) -> None:
     """As an engine or init inside does: its own cgroup holds no process from then on."""
     script = """

@@ -92,7 +92,7 @@ def test_what_the_kernel_cannot_keep_is_refused(docker: Cli, image: str, option:
     assert option.partition("=")[2] in refused.stderr
 
 
-@pytest.mark.census("run --privileged", "device --privileged all devices")
+@pytest.mark.census("run --privileged", "device --privileged all devices", "HostConfig.Privileged")
 def test_privileged(docker: Cli, image: str) -> None:
     script = (
         "grep -E 'CapEff|Seccomp:' /proc/self/status; touch /sys/x 2>&1; test -c /dev/nought && echo mapped; ls /dev"

@@ -33,7 +33,7 @@ _ACCESS = re.compile(r"^(?!.*(.).*\1)[rwm]{1,3}$")
 def check(host: Document, cpus: int) -> None:
     """Raise InvalidArgument for limits that contradict each other, with the texts Docker's users know."""
     memory, swap, reservation = host["Memory"], host["MemorySwap"], host["MemoryReservation"]
-    if 0 < memory < _MIN_MEMORY:
+    if memory and memory < _MIN_MEMORY:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
     if swap > 0 and not memory:
         raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")

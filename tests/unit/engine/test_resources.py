@@ -26,6 +26,7 @@ def host(**changes: Any) -> dict[str, Any]:
     ("limits", "text"),
     [
         ({"Memory": 1}, "Minimum memory limit allowed is 6MB"),
+        ({"Memory": -1}, "Minimum memory limit allowed is 6MB"),
         ({"MemorySwap": MB}, "You should always set the Memory limit when using Memoryswap limit, see usage"),
         (
             {"Memory": 64 * MB, "MemorySwap": MB},

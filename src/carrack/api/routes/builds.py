@@ -291,6 +291,8 @@ def _asked(request: Request) -> order.Asked:
         raise InvalidArgument(f"unsupported isolation: {query.text('isolation')!r}: there is the default one on Linux")
     if query.text("version") == "2":
         raise InvalidArgument("version=2 needs a session; build with buildx, or with DOCKER_BUILDKIT=0")
+    if query.text("version") not in ("", "1"):
+        raise InvalidArgument(f'invalid version "{query.text("version")}"')
     classic, sources = query.text("style") != "buildkit", wanted.listed(query.text("cachefrom"), "cachefrom")
     return order.Asked(
         dockerfile=query.text("dockerfile") or order.DOCKERFILE,
