@@ -202,7 +202,8 @@ def test_what_a_stopped_worker_had_just_made_is_swept(settings: WorkerSettings, 
     """It ends as one that has cleaned up, and the caller is cancelled again while it ends."""
     left = settings.root / settings.driver / "ingest" / "left"
     script = tmp_path / "python"
-    script.write_text(f"#!/bin/sh\nmkdir -p {left}\ntrap 'exit 1' TERM\nwhile :; do sleep 0.05; done\n")
+    asked = "dd bs=65536 count=1 of=/dev/null 2>/dev/null"
+    script.write_text(f"#!/bin/sh\n{asked}\nmkdir -p {left}\ntrap 'exit 1' TERM\nwhile :; do sleep 0.05; done\n")
     script.chmod(0o755)
 
     async def run() -> None:
