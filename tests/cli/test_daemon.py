@@ -275,8 +275,7 @@ AGREED = [
 
 
 @pytest.mark.docker_28
-@pytest.mark.census("system df --verbose", "system df --format", "system prune --filter", "system prune --volumes",
-                    "system prune --all", "system prune --force", "info --format", "system info --format",
+@pytest.mark.census("system df --verbose", "system df --format", "info --format", "system info --format",
                     "version --format", "system events --since", "system events --until", "system events --filter",
                     "system events --format")  # fmt: skip
 def test_both_commands_show_the_same_of_one_daemon(daemon: DaemonProcess, docker: Cli, image: str) -> None:

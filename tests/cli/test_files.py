@@ -36,6 +36,7 @@ def test_into_a_container(cli: Cli, box: str, tmp_path: Path) -> None:
     assert cli("exec", box, "sh", "-c", script).stdout == "640\nf\none\none\nrenamed/d\n"
 
 
+@pytest.mark.census("cp --follow-link")
 def test_out_of_a_container(cli: Cli, box: str, tmp_path: Path) -> None:
     cli("cp", f"{box}:/src", str(tmp_path))
     cli("cp", f"{box}:/src", str(tmp_path / "renamed"))
@@ -47,6 +48,19 @@ def test_out_of_a_container(cli: Cli, box: str, tmp_path: Path) -> None:
         assert sorted(os.listdir(tmp_path / name)) == ["d", "f", "l"]
     assert (tmp_path / "file").read_text() == (tmp_path / "followed").read_text() == "f\n"
     assert os.readlink(tmp_path / "link") == "f"
+    assert not (tmp_path / "followed").is_symlink()
+
+
+@pytest.mark.census("cp --archive", "cp --quiet")
+def test_whose_a_copy_is_and_what_is_said_of_it(cli: Cli, image: str, tmp_path: Path) -> None:
+    """With Docker it belongs to the container's user then, and else to whom it belonged before."""
+    (tmp_path / "f").write_text("one\n")
+    os.chown(tmp_path / "f", 1234, 77)
+    cli("run", "-d", "--name", "others", "-u", "nobody", image, "sleep", "100")
+    for words, owner, told in ([], "1234:77", True), (["-a"], "65534:65534", True), (["-q"], "1234:77", False):
+        output, code = cli.on_terminal(["cp", *words, str(tmp_path / "f"), "others:/tmp/f"], [])
+        assert (code, b"Successfully copied" in output) == (0, told)
+        assert cli("exec", "others", "stat", "-c", "%u:%g", "/tmp/f").stdout == owner + "\n"
 
 
 def test_streams(cli: Cli, box: str) -> None:

@@ -138,6 +138,47 @@ def test_system_prune(cli: Cli, image: str) -> None:
     assert cli("ps", "-aq").stdout == ""
 
 
+@pytest.mark.census("system prune --all", "system prune --volumes", "system prune --filter", "system prune --force")
+def test_what_a_system_prune_leaves(cli: Cli, image: str) -> None:
+    def left() -> tuple[list[str], list[str], list[str]]:
+        """Containers, volumes and images, an anonymous volume as one without a name."""
+        volumes = [name[: 64 - len(name)] for name in cli("volume", "ls", "-q").stdout.split()]
+        images = cli("images", "--format", "{{.Repository}}").stdout.split()
+        return cli("ps", "-a", "--format", "{{.Names}}").stdout.split(), sorted(volumes), sorted(images)
+
+    cli("run", "-d", "--name", "busy", image, "sleep", "100")
+    cli("commit", "busy", "spare")
+    cli("create", "--name", "idle", "-l", "keep", "-v", "/data", "-v", "named:/named", image)
+    name = image.partition(":")[0]
+    everything = (["idle", "busy"], ["", "named"], sorted(["spare", name]))
+    assert left() == everything
+    cli("system", "prune", "-f", "--filter", "label!=keep")
+    assert left() == everything
+    cli("system", "prune", "-f")
+    assert left() == (["busy"], *everything[1:])
+    cli("system", "prune", "-f", "--volumes")
+    assert left() == (["busy"], ["named"], everything[2])
+    cli("system", "prune", "-af")
+    assert left() == (["busy"], ["named"], [name])
+    cli("volume", "rm", "named")
+
+
+@pytest.mark.census("attach --no-stdin")
+def test_attached_to_listen_only(cli: Cli, image: str) -> None:
+    cli("run", "-d", "-i", "--name", "reader", image, "sh", "-c", "echo ready; read x; echo got $x")
+    client = cli.start("attach", "--no-stdin", "reader")
+    past = ["events", "--since", "1h", "--until", "0s", "--filter", "event=attach", "--filter"]
+    past.append(f"container={cli('inspect', '-f', '{{.Id}}', 'reader').stdout.strip()}")
+    eventually(lambda: "container attach" in cli(*past).stdout)
+    assert client.stdin is not None
+    client.stdin.write("typed\n")
+    client.stdin.flush()
+    time.sleep(0.3)  # what is passed on would have been read by then
+    assert cli("attach", "reader", stdin="more\n").stdout == "got more\n"
+    assert client.communicate(timeout=20)[0] == "got more\n"
+    assert cli("logs", "reader").stdout == "ready\ngot more\n"
+
+
 def test_attached_without_a_terminal(cli: Cli, image: str) -> None:
     script = "read x; echo got $x; echo err >&2; exit 3"
     cli("run", "-d", "-i", "--name", "reader", image, "sh", "-c", script)

@@ -156,9 +156,11 @@ def test_files_that_are_put(docker: Cli, image: str) -> None:
     def found() -> list[str]:
         return docker("exec", "plain", "stat", "-c", "%F %u", "/root/thing").stdout.strip().rsplit(" ", 1)
 
-    docker("run", "-d", "--name", "plain", image, "sleep", "100")
-    assert put("copyUIDGID=1", tarfile.DIRTYPE, 77) == 200
+    docker("run", "-d", "--name", "plain", "-u", "nobody", image, "sleep", "100")
+    assert put("", tarfile.DIRTYPE, 77) == 200
     assert found() == ["directory", "77"]
+    assert put("copyUIDGID=1", tarfile.DIRTYPE, 77) == 200
+    assert found() == ["directory", "65534"]  # as with Docker, it is the container's user
     assert put("noOverwriteDirNonDir=1", tarfile.REGTYPE, 0) == 400
     assert found()[0] == "directory"
     assert put("", tarfile.REGTYPE, 77) == 200
