@@ -46,7 +46,10 @@ Evidence = dict[str, str]
 def gather(rows: list[Row]) -> tuple[Evidence, set[str]]:
     """The test by each row's name, and the marks that name no row."""
     known = {row.name for row in rows}
-    marks = {each: test for name, test in marked().items() for each in _named(name, known)}
+    marks: Evidence = {}
+    for name, test in sorted(marked().items(), key=lambda mark: "*" in mark[0]):  # a row's own name before a pattern
+        for each in _named(name, known):
+            marks.setdefault(each, test)
     found: Evidence = {**_recorded(), **_transcribed(), **marks}
     for flag, fields in said.FIELDS.items():
         if f"run --{flag}" in found:

@@ -167,7 +167,7 @@ def test_pushes(user: User, registry: FakeRegistry, image: str) -> None:
     assert CANARY not in events + user("inspect", f"{name}:1").stdout
 
 
-@pytest.mark.census("image push --platform", "image push --disable-content-trust", "image content trust*")
+@pytest.mark.census("image push --disable-content-trust", "image content trust*")
 def test_pushes_that_are_refused(user: User, tokens: FakeRegistry, image: str) -> None:
     name = f"{tokens.host}/team/app"
     for words, told in (

@@ -328,7 +328,7 @@ def links(play: Play) -> None:
     play("start web")
 
 
-@census("run --publish", "port")
+@census("port")
 def ports(play: Play) -> None:
     play("run -d --name one -p [::1]:42100:80 -p 127.0.0.1:42101-42103:81-83 busybox sleep 100")
     play("port one")
