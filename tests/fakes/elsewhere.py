@@ -22,7 +22,7 @@ def web(files: Mapping[str, bytes]) -> Iterator[str]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = files.get(self.path)
+            body = files.get(self.path, files.get(self.path.partition("?")[0]))
             if body is None:
                 self.send_error(404)
                 return
@@ -37,9 +37,11 @@ def web(files: Mapping[str, bytes]) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
         thread = threading.Thread(target=served.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{served.server_port}"
-        served.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{served.server_port}"
+        finally:
+            served.shutdown()
+            thread.join()
 
 
 class Repository:

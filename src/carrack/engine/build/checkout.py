@@ -128,6 +128,9 @@ class _Git:
             await whole(process.wait())
             raise
         if process.returncode:
+            bare = [word for word in words if not word.startswith("--depth")]
+            if len(bare) < len(words) and any(word in beside.result() for word in ("--depth", "shallow")):
+                return await self.run(*bare, told=told, why=why)  # a server of files alone gives the whole history
             text = f"git stderr:\n{redacted(beside.result()[-_MOST:])}: exit status {process.returncode}"
             if _MOVED in text:
                 text += ": it leads elsewhere, where no secret for it goes: give the address that it leads to"

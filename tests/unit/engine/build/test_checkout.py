@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.building import NoAgents
-from tests.fakes.elsewhere import Repository, git_daemon
+from tests.fakes.elsewhere import Repository, git_daemon, web
 
 from carrack.engine.build import giturl
 from carrack.engine.build.checkout import Checkouts, Unresolved, _chosen, _Found, _identity
@@ -166,6 +166,20 @@ def test_what_is_kept_has_no_passwords_and_what_git_says_is_passed_on(tmp_path: 
     told = b"".join(said).decode()
     assert f"{commit}\trefs/tags/v1^{{}}\n" in told
     assert "[new tag]" in told
+
+
+def test_a_server_of_files_alone(tmp_path: Path) -> None:
+    """It gives no part of a history."""
+    made = Repository(tmp_path / "work")
+    made.commit({"f": "1"})
+    first = made.git("rev-parse", "HEAD")
+    made.commit({"g": "2"})
+    made.git("clone", "-q", "--bare", str(made.place), str(tmp_path / "r.git"))
+    subprocess.run(["git", "-c", "safe.directory=*", "update-server-info"], cwd=tmp_path / "r.git", check=True)
+    files = {f"/{path.relative_to(tmp_path)}": path for path in (tmp_path / "r.git").rglob("*") if path.is_file()}
+    with web({name: path.read_bytes() for name, path in files.items()}) as address:
+        assert checked_out(tmp_path / "room", f"{address}/r.git") == ["f", "g"]
+        assert checked_out(tmp_path / "room", f"{address}/r.git#{first}") == ["f"]
 
 
 def test_sha256(tmp_path: Path) -> None:
