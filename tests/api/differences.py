@@ -71,7 +71,7 @@ DELIBERATE: tuple[tuple[str, str], ...] = (
     ("errors/unpause what does not run*.status", "a conflict, and no defect"),
     ("errors/start: stopped container's ipc*.status", "a conflict with the other container's state"),
     ("containers-verbs/list *.status", "500 for a bad value would be a defect"),
-    ("exec/bad keys*", "the words that attach has for the same"),
+    ("exec/bad keys*.status", "refused as what it is: a bad request"),
     ("exec/start again*", "a conflict is answered before the connection becomes a stream"),
     ("files/*.status", "a path or an archive that is none is no defect"),
     ("streams/logs since a duration*.status", "500 for a bad value would be a defect"),
