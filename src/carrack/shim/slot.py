@@ -64,7 +64,15 @@ class Sandbox:
         self._cgroup = None
 
     def settle(self) -> None:
-        """The first process has become the program, or is dead already: only then may the cgroup have the old name."""
+        """The first process has become the program, or is dead: only then may the cgroup have the old name.
+
+        One that is just dying has closed what it told of its success by, as the program's execution does, and cannot be
+        waited for yet; but it has let go of its memory before (do_exit in the kernel), and with that of its program.
+        """
+        try:
+            os.readlink(f"/proc/{self.child.pid}/exe")
+        except OSError:
+            return
         if os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             del self._paths[:-1]
 

@@ -1,5 +1,6 @@
 import os
 import socket
+import subprocess
 from typing import Any
 
 import pytest
@@ -128,3 +129,24 @@ def test_the_name_of_a_slot_comes_before_all_else() -> None:
     with pytest.raises(OSError, match="daemon has gone"):
         slot._name(control)
     control.close()
+
+
+def test_the_old_name_is_kept_for_a_first_process_that_is_dying(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: str) -> str:
+        raise FileNotFoundError
+
+    made, other = sandbox(1, [])
+    with subprocess.Popen(["/bin/sleep", "100"]) as sleeping:
+        made.child = Child(sleeping.pid, os.pidfd_open(sleeping.pid))
+        made.rename("/p/c")
+        with monkeypatch.context() as dying:
+            dying.setattr(os, "readlink", gone)
+            made.settle()
+        kept = list(made._paths)
+        made.settle()
+        sleeping.kill()
+    assert kept == ["/p/slot-1", "/p/c"]
+    assert made._paths == ["/p/c"], "it runs"
+    os.close(made.child.pidfd)
+    made.stub.close()
+    other.close()
