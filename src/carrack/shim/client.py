@@ -21,11 +21,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from carrack.errors import Unavailable
+from carrack.errors import InvalidArgument, Unavailable
 from carrack.oci.runtime_spec import IdMapping, Spec
 from carrack.runtime import channel
 from carrack.shim import seal
 from carrack.shim.connection import Connection, StartFailed, failure
+from carrack.shim.protocol import MAX_FDS
 from carrack.shim.requests import ExecRequest, StartRequest, open_directories
 from carrack.shim.running import Exit, Shim, sweep_cgroup
 
@@ -208,12 +209,15 @@ class Slot:
         await self._ready
 
     async def start(self, request: StartRequest, fds: Sequence[int]) -> Shim:
-        """Start the program; returns when it runs. Raises StartFailed, with nothing left but the log file."""
+        """Start the program; returns when it runs. Raises StartFailed, with nothing left but the log file, and
+        InvalidArgument for more descriptors than a message can have."""
         own, places = open_directories(request)
         # Made first: the exit of a short program may come in the same breath as the answer.
         shim = Shim(self._connection, request["directory"], request["container"], request["cgroup"], self.init_pid, -1)
         try:
             arguments = {name: len(fds) + index for name, index in places.items()}
+            if len(fds) + len(own) > MAX_FDS:
+                raise InvalidArgument(f"a container has at most some {MAX_FDS - 10} volumes and binds: this has more")
             await self._connection.request("start", [*fds, *own], request=request, **arguments)
         except BaseException:
             self.abandon()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from carrack.errors import InvalidArgument
 from carrack.runtime import channel
 from carrack.shim.client import Slot, SlotPlan, StartFailed
 
@@ -104,5 +105,18 @@ def test_a_failed_start_gives_the_slot_up(tmp_path: Path) -> None:
         assert slot.pidfd == -1
         await slot.discard()  # an undo that comes after does nothing, and does not wait
         assert theirs.recv(1) == b""
+
+    play(scene)
+
+
+def test_more_descriptors_than_a_message_has_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    async def scene(slot: Slot, theirs: socket) -> None:
+        stand(theirs)
+        await slot.ready()
+        request: Any = {"container": "c", "directory": str(tmp_path), "plan": {}, "cgroup": "/none/c"}
+        with pytest.raises(InvalidArgument, match="at most some 240 volumes and binds"):
+            await slot.start(request, [0] * 250)
+        assert slot.pidfd == -1
+        assert theirs.recv(1) == b"", "nothing was sent"
 
     play(scene)
