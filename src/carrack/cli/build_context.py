@@ -7,7 +7,7 @@ long for each of what may be many thousand files.
 import _stat as stat
 import posix
 
-from carrack.cli import tar_header
+from carrack.cli.tar_header import END, FILE, FOLDER, LINK, PIPE, SYMLINK, header
 from carrack.client import paths
 from carrack.errors import InvalidArgument
 
@@ -59,14 +59,14 @@ def pack(context: str, left_out: "Ignored | None") -> "Iterator[bytes]":
         regular = stat.S_ISREG(status.st_mode)
         first = inodes.get(key) if regular and status.st_nlink > 1 else None
         if first is not None:
-            out += _header(name, b"1", status, 0, first)
+            out += _header(name, LINK, status, 0, first)
             continue
         if regular and status.st_nlink > 1:
             inodes[key] = name
         if not regular:
             out += _other(path, name, status)
         else:
-            out += _header(name, b"0", status, status.st_size)
+            out += _header(name, FILE, status, status.st_size)
             for piece in _content(path, status.st_size):
                 out += piece
                 if len(out) >= _FULL:
@@ -75,7 +75,7 @@ def pack(context: str, left_out: "Ignored | None") -> "Iterator[bytes]":
         if len(out) >= _FULL:
             yield bytes(out)
             out.clear()
-    yield bytes(out) + bytes(2 * _BLOCK)
+    yield bytes(out) + END
 
 
 def pack_files(files: "Iterable[tuple[str, str]]") -> "Iterator[bytes]":
@@ -88,13 +88,13 @@ def pack_files(files: "Iterable[tuple[str, str]]") -> "Iterator[bytes]":
             raise InvalidArgument(f"error checking context: can't read {path!r}: {error.strerror}") from error
         if not stat.S_ISREG(status.st_mode):
             raise InvalidArgument(f"error checking context: {path!r} changed while it was being sent")
-        out += _header(name, b"0", status, status.st_size)
+        out += _header(name, FILE, status, status.st_size)
         for piece in _content(path, status.st_size):
             out += piece
             if len(out) >= _FULL:
                 yield bytes(out)
                 out.clear()
-    yield bytes(out) + bytes(2 * _BLOCK)
+    yield bytes(out) + END
 
 
 def walk(top: str, inside: str, left_out: "Ignored | None") -> "Iterator[tuple[str, str, os.stat_result]]":
@@ -118,16 +118,16 @@ def walk(top: str, inside: str, left_out: "Ignored | None") -> "Iterator[tuple[s
 
 def _other(path: str, name: str, status: "os.stat_result") -> bytes:
     if stat.S_ISDIR(status.st_mode):
-        return _header(name + "/", b"5", status, 0)
+        return _header(name + "/", FOLDER, status, 0)
     if stat.S_ISLNK(status.st_mode):
-        return _header(name, b"2", status, 0, posix.readlink(path))
+        return _header(name, SYMLINK, status, 0, posix.readlink(path))
     if stat.S_ISFIFO(status.st_mode):
-        return _header(name, b"6", status, 0)
+        return _header(name, PIPE, status, 0)
     return b""  # sockets are nothing without their program, and devices are nobody's to give
 
 
 def _header(name: str, kind: bytes, status: "os.stat_result", size: int, link: str = "") -> bytes:
-    return tar_header.header(name, kind, status.st_mode & 0o7777, size, max(0, int(status.st_mtime)), link)
+    return header(name, kind, status.st_mode & 0o7777, size, max(0, int(status.st_mtime)), link)
 
 
 def _content(path: str, size: int) -> "Iterator[bytes]":

@@ -14,6 +14,7 @@ from carrack.errors import InvalidArgument
 from carrack.linux.kernel import FileKernel
 from carrack.linux.resolve import IN_ROOT
 from carrack.storage import resolve, tarheader
+from carrack.storage.durable import write_all
 from carrack.storage.removal import remove_tree
 from carrack.storage.tar import ByteSource, TarEntry, TarLimits, TarReader
 from carrack.storage.walk import PSEUDO_FILE_SYSTEMS, Translate, same_ids
@@ -199,9 +200,7 @@ class _Unpacker:
         fd = self._again(parent, name, lambda: os.open(name, _NEW_FILE, 0o600, dir_fd=parent))
         try:
             for piece in reader.data():
-                view = piece
-                while view:
-                    view = view[os.write(fd, view) :]
+                write_all(fd, piece)
             self._own(fd, entry)
             when = entry.mtime * _SECOND + entry.mtime_ns
             os.utime(fd, ns=(when, when))

@@ -192,7 +192,8 @@ class ImageStore:
             current = self._by_id.get(image.id)
             if current is None:
                 raise NotFound(f"No such image: {image.id}")
-            await whole(self._write(replace(current, last_tagged=times.now()), [name], {}))
+            tagged = replace(current, last_tagged=times.now())
+            await whole(self._write(tagged, [name], {}, durable=self._tells_more(tagged, [name])))
         self.publish("tag", image, name.familiar)
 
     async def untag(self, name: Reference) -> None:
@@ -265,14 +266,14 @@ class ImageStore:
     ) -> list[tuple[Reference, str]]:
         """Record an image; that it was tagged once more is not waited for."""
         if self._tells_more(image, names):
-            return await whole(self._write(image, names, blobs))
+            return await whole(self._write(image, names, blobs, durable=True))
         self._records.post(partial(_record, image, names, blobs))
         return self._note(image, names)
 
     async def _write(
-        self, image: Image, names: Sequence[Reference], blobs: dict[str, bytes]
+        self, image: Image, names: Sequence[Reference], blobs: dict[str, bytes], *, durable: bool
     ) -> list[tuple[Reference, str]]:
-        await self._records.write(partial(_record, image, names, blobs), durable=self._tells_more(image, names))
+        await self._records.write(partial(_record, image, names, blobs), durable=durable)
         return self._note(image, names)
 
     def _tells_more(self, image: Image, names: Sequence[Reference]) -> bool:
