@@ -149,7 +149,9 @@ def test_redis_keeps_every_appended_key(
     what: str, server: Server, provide: Callable[[images.Recipe], str], python_client: Callable[[str], Any]
 ) -> None:
     redis = python_client("redis")
-    server.run(6379, "-v", "keys:/data", provide(images.REDIS), "redis-server", "--appendonly", "yes")
+    # With its default, `everysec`, Redis answers before it writes while an fsync of a slow disk still runs.
+    appended = ["--appendonly", "yes", "--appendfsync", "always"]
+    server.run(6379, "-v", "keys:/data", provide(images.REDIS), "redis-server", *appended)
 
     def connected() -> Any:
         return redis.Redis(port=server.port(), socket_timeout=10, retry=None)
