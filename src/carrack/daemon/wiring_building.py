@@ -52,7 +52,7 @@ def builder(
     images = services.images
     transients = Transients(
         services.containers.creator, starter, attachments, services.joining.connector, services.snapshotter,
-        services.paths, services.store.transient,
+        services.paths, services.store.transient, services.jobs,
     )  # fmt: skip
     tools = Tools(
         images.layers, root, services.snapshotter, LINUX, services.build_cache, ContainerRunner(transients), Shared()

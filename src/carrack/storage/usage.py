@@ -2,6 +2,7 @@
 
 import os
 
+_PLENTY = 10  # a tenth of the file system
 
 def tree_size(path: str | os.PathLike[str]) -> int:
     """The bytes of all regular files below a directory, hard links counted once, less what vanishes meanwhile."""
@@ -31,3 +32,10 @@ def room(path: str | os.PathLike[str]) -> tuple[int, int]:
     """The bytes of the file system at a path, and how many of them are free for what is not root's alone."""
     status = os.statvfs(path)
     return status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+
+
+def scarce(path: str | os.PathLike[str]) -> bool:
+    """Whether less than a tenth of the file system at a path is free, of its bytes or of its inodes (some have no number
+    of these)."""
+    status = os.statvfs(path)
+    return status.f_bavail * _PLENTY < status.f_blocks or status.f_favail * _PLENTY < status.f_files

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from carrack.engine.containers import transient
 from carrack.engine.containers.attach import Attachments
 from carrack.engine.containers.paths import Paths
 from carrack.engine.containers.record import Container
 from carrack.engine.containers.transient import Transients
+from carrack.engine.jobs import Jobs
 from carrack.errors import InvalidArgument
 from carrack.http import stdcopy
 from carrack.model import container as model
@@ -37,6 +39,9 @@ class World:
         self.refuse: Exception | None = None
         self.endless = False
         self.signals: list[int] = []
+        self.jobs = Jobs()
+        self.gate = Event()  # no snapshot goes before it is open
+        self.gate.set()
         self.exited: asyncio.Future[Exit]
         self.released: asyncio.Future[None]
 
@@ -83,6 +88,7 @@ class World:
         self.snapshots.add(key)
 
     def remove(self, key: str) -> None:
+        self.gate.wait()
         self.snapshots.discard(key)
 
     @contextmanager
@@ -90,15 +96,19 @@ class World:
         assert key in self.snapshots
         yield 7
 
-    def left(self) -> list[str]:
-        """All that is still there."""
+    async def left(self) -> list[str]:
+        """All that is still there once the jobs have ended."""
+        await self.jobs.drain()
         found = [*self.snapshots, *self.connected, *self.active]
         for place in (self.paths.data(""), self.paths.run("")):
             found += os.listdir(place) if os.path.isdir(place) else []
         return found
 
     def services(self) -> Transients:
-        return Transients(self, self, self.attachments, self, self, self.paths, self.active)  # type: ignore[arg-type]
+        everybody: Any = self
+        return Transients(
+            everybody, everybody, self.attachments, everybody, everybody, self.paths, self.active, self.jobs
+        )
 
 
 def test_to_the_end(tmp_path: Path) -> None:
@@ -109,8 +119,34 @@ def test_to_the_end(tmp_path: Path) -> None:
             with ended.changes() as fd:
                 assert fd == 7
         assert said == [(1, b"out"), (2, b"err")]
-        assert world.left() == []
+        assert await world.left() == []
 
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_files_go_beside_what_comes_next_unless_it_may_need_their_room(
+    full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transient, "scarce", lambda _: full)
+
+    async def run() -> None:
+        world = World(tmp_path)
+        world.gate.clear()
+
+        async def go() -> None:
+            async with world.services().run({}, ["l"], [], lambda *_: None):
+                pass
+
+        task = asyncio.get_running_loop().create_task(go())
+        done, _ = await asyncio.wait([task], timeout=0.5 if full else 30)
+        assert bool(done) is not full
+        assert world.snapshots == world.active == {"c" * 64}  # it is nobody's garbage yet
+        world.gate.set()
+        await task
+        assert await world.left() == []
+
+    os.makedirs(tmp_path / "data")
     asyncio.run(run())
 
 
@@ -121,7 +157,7 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument, match="no"):
             async with world.services().run({}, ["l"], [], lambda *_: None):
                 pass
-        assert world.left() == []
+        assert await world.left() == []
 
     asyncio.run(run())
 
@@ -142,13 +178,14 @@ def test_cancelled_it_is_killed_first(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert world.signals == [9]
-        assert world.left() == []
+        assert await world.left() == []
 
     asyncio.run(run())
 
 
-def test_cancelled_while_it_is_taken_away_nothing_is_left(tmp_path: Path) -> None:
+def test_cancelled_while_it_is_taken_away_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes it away waits for a thread, as all threads are busy with layers, and is not given up there."""
+    monkeypatch.setattr(transient, "scarce", lambda _: True)  # else nobody waits for it
 
     async def run() -> None:
         world, gate, over = World(tmp_path), Event(), asyncio.Event()
@@ -169,6 +206,6 @@ def test_cancelled_while_it_is_taken_away_nothing_is_left(tmp_path: Path) -> Non
         gate.set()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert world.left() == []
+        assert await world.left() == []
 
     asyncio.run(run())
