@@ -35,7 +35,7 @@ def room(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 def scarce(path: str | os.PathLike[str]) -> bool:
-    """Whether less than a tenth of the file system at a path is free, of its bytes or of its inodes (some have no number
-    of these)."""
+    """Whether less than a tenth of the file system at a path is free, of its bytes or of its inodes, if it has a number
+    of these."""
     status = os.statvfs(path)
     return status.f_bavail * _PLENTY < status.f_blocks or status.f_favail * _PLENTY < status.f_files

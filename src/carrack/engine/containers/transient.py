@@ -3,8 +3,8 @@
 They have slots, networks, file systems and guards like any container, by the same code; but no record, no name, no log
 and no events. What a daemon that died has left of them is, without a record, garbage: the next one ends and sweeps it.
 
-Their files go while the next step runs already, or after the answer to who has asked for the last one: to remove those of
-a step that wrote many takes a quarter of its time. Where a disk is nearly full the next step waits for the room.
+Their files go while the next step runs already, or after the answer to who has asked for the last one: to remove those
+of a step that wrote many takes a quarter of its time. Where a disk is nearly full the next step waits for the room.
 """
 
 from __future__ import annotations
