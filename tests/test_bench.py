@@ -279,11 +279,15 @@ def test_a_context_is_there_while_targets_need_it_and_changes_when_asked(tmp_pat
     project.change(ours)
     assert (folder / "src" / "d0" / "f0").read_bytes() != before
     project.cold(theirs)
+    project.whole(ours)
     project.clean(ours)
     project.clean(theirs)
     assert list((tmp_path / "contexts").iterdir()) == []
-    assert told.read_text().splitlines()[:3] == [
+    assert told.read_text().splitlines()[:6] == [
         f"build -t bench-built-carrack {folder}",
         f"build -t bench-built-podman /there/{folder.name}",
         f"build --no-cache -t bench-built-podman /there/{folder.name}",
+        f"build --no-cache -t bench-built-carrack {folder}",
+        "rmi -f bench-built-carrack",
+        "builder prune -a -f",
     ]

@@ -4,6 +4,7 @@ import os
 
 _PLENTY = 10  # a tenth of the file system
 
+
 def tree_size(path: str | os.PathLike[str]) -> int:
     """The bytes of all regular files below a directory, hard links counted once, less what vanishes meanwhile."""
     total = 0
