@@ -77,6 +77,7 @@ class Transients:
         self._paths = paths
         self._active = active
         self._jobs = jobs
+        self._sweeping = asyncio.Lock()  # one after another, for each keeps a thread
 
     @asynccontextmanager
     async def run(
@@ -108,7 +109,8 @@ class Transients:
 
     async def _sweep(self, identity: str) -> None:
         try:
-            await in_thread(self._remove_files, identity)
+            async with self._sweeping:
+                await in_thread(self._remove_files, identity)
         finally:
             self._active.discard(identity)
 
