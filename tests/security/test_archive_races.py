@@ -1,7 +1,8 @@
 """A container that swaps a directory for a link to the host, again and again, while files are copied.
 
 CVE-2018-15664 (symlink exchange between resolve and use), CVE-2026-41567 (decompression by a program found in the
-container), CVE-2026-41568 (mounts made for a copy redirected to the host).
+container), CVE-2026-41568 (mounts made for a copy redirected to the host), CVE-2023-0778 (a file becomes a link to one of
+the host while its directory is exported).
 """
 
 import gzip
@@ -20,6 +21,9 @@ from carrack.linux.syscalls import LINUX
 from carrack.storage import archive, tarheader, tarwriter
 from carrack.storage.compression import Decompressed
 from carrack.storage.unpack import unpack
+from carrack.storage.upper import pack
+from tests.security.racer import exchanging
+from tests.suites.namespace import private_mounts
 
 ME = (os.getuid(), os.getgid())
 ROUNDS = 2000
@@ -108,11 +112,38 @@ def test_cve_2018_15664_export(host: Path) -> None:
             assert b"host secret" not in out.getvalue()
 
 
+@pytest.mark.parametrize("of", ["export", "copy", "commit"])
+def test_cve_2023_0778(of: str, host: Path) -> None:
+    """Named in a listing as a file, opened as a link: never what the link leads to."""
+    root = host / "root"
+    (root / "file").write_text("container file")
+    (root / "link").symlink_to(host / "host" / "canary")
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    files = links = 0
+    with exchanging(root / "file", root / "link"):
+        for _ in range(ROUNDS):
+            out = io.BytesIO()
+            if of == "export":
+                archive.pack_root(LINUX, fd, out.write)
+            elif of == "copy":
+                archive.pack(LINUX, fd, "/", out.write)
+            else:
+                pack(fd, out.write)
+            assert b"host secret" not in out.getvalue()
+            files += out.getvalue().count(b"container file") > 1  # one is in dir
+            links += b"/host/canary" in out.getvalue()
+    os.close(fd)
+    assert files
+    assert links
+
+
+@pytest.mark.root
 def test_cve_2026_41568_no_mount_is_made(host: Path) -> None:
     fd = os.open(host / "root", os.O_RDONLY | os.O_DIRECTORY)
-    before = Path("/proc/self/mountinfo").read_text().count("\n")
     seen: list[int] = []
-    archive.pack(LINUX, fd, "/", lambda data: seen.append(Path("/proc/self/mountinfo").read_text().count("\n")))
+    with private_mounts():  # nobody else's come and go
+        before = Path("/proc/self/mountinfo").read_text().count("\n")
+        archive.pack(LINUX, fd, "/", lambda data: seen.append(Path("/proc/self/mountinfo").read_text().count("\n")))
     os.close(fd)
     assert set(seen) == {before}
 
