@@ -1,8 +1,8 @@
 """A container that swaps a directory for a link to the host, again and again, while files are copied.
 
 CVE-2018-15664 (symlink exchange between resolve and use), CVE-2026-41567 (decompression by a program found in the
-container), CVE-2026-41568 (mounts made for a copy redirected to the host), CVE-2023-0778 (a file becomes a link to one of
-the host while its directory is exported).
+container), CVE-2026-41568 (mounts made for a copy redirected to the host), CVE-2023-0778 (a file becomes a link to one
+of the host while its directory is exported).
 """
 
 import gzip
@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.security.racer import exchanging
+from tests.suites.namespace import private_mounts
 
 from carrack.errors import CarrackError
 from carrack.linux.syscalls import LINUX
@@ -22,8 +24,6 @@ from carrack.storage import archive, tarheader, tarwriter
 from carrack.storage.compression import Decompressed
 from carrack.storage.unpack import unpack
 from carrack.storage.upper import pack
-from tests.security.racer import exchanging
-from tests.suites.namespace import private_mounts
 
 ME = (os.getuid(), os.getgid())
 ROUNDS = 2000
