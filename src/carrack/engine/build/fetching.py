@@ -10,16 +10,15 @@ import email.utils
 import hashlib
 import http.client
 import os
-import posixpath
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from carrack.engine import pump
-from carrack.engine.build import copying, download, giturl, policies
+from carrack.engine.build import copying, download, filenames, giturl, policies
 from carrack.engine.build.checkout import Checkouts
 from carrack.engine.build.copying import Fetched, Gathered
 from carrack.engine.build.download import Line
@@ -82,8 +81,8 @@ class Fetches:
                     found[source] = await self._repository(source, step, request, held, said)
                 elif source.startswith(("http://", "https://")):
                     url, checksum = request.policy.file(source, step.checksum)
-                    name = _named(source) if url != source else b""
-                    found[source] = Fetched(await self._file(url, moved, held, checksum, name))
+                    named = _naming(source, step, request)
+                    found[source] = Fetched(await self._file(url, moved, held, checksum, named))
             if step.checksum and not found:
                 raise InvalidArgument("checksum can't be specified for files of the build context")
             yield found
@@ -138,9 +137,8 @@ class Fetches:
             raise InvalidArgument(f"{source}: neither a URL (http, https) nor a git repository")
         url, checksum = policy.file(source)
         if not unpack:
-            name = _named(source) if url != source else b""
-            return Remote(await self._file(url, moved, held, checksum, name))
-        return await self._context(await self._file(url, moved, held, checksum, CONTEXT), source, held)
+            return Remote(await self._file(url, moved, held, checksum, partial(filenames.of_context, url)))
+        return await self._context(await self._file(url, moved, held, checksum, lambda _: CONTEXT), source, held)
 
     async def sent(self, pieces: AsyncIterator[bytes], held: AsyncExitStack) -> Remote:
         """See Fetcher."""
@@ -169,7 +167,7 @@ class Fetches:
         return Remote(file, os.fsdecode(CONTEXT))
 
     async def _file(
-        self, url: str, moved: Moved, held: AsyncExitStack, checksum: str = "", name: bytes = b""
+        self, url: str, moved: Moved, held: AsyncExitStack, checksum: str, named: Callable[[Any], bytes]
     ) -> SingleTree:
         spool = self._content.ingest()
         held.callback(spool.discard)
@@ -179,7 +177,7 @@ class Fetches:
             loop.call_soon_threadsafe(moved, url, current, total)
 
         with Line() as line:
-            work = pump.in_own_thread(lambda: self._fetch(url, spool, told, name, line))
+            work = pump.in_own_thread(lambda: self._fetch(url, spool, told, named, line))
             try:
                 entry, digest = await asyncio.shield(work)
             except asyncio.CancelledError:
@@ -194,11 +192,11 @@ class Fetches:
         return tree
 
     def _fetch(
-        self, url: str, spool: Ingest, told: Callable[[int, int], None], name: bytes, line: Line
+        self, url: str, spool: Ingest, told: Callable[[int, int], None], named: Callable[[Any], bytes], line: Line
     ) -> tuple[TarEntry, bytes]:
         with download.opened(url, self._proxies, line) as answer:
             total = answer.length or 0
-            name = name or _name(url, answer.headers)
+            name = named(answer.headers)
             entry, digest = _spooled(_Coming(answer), spool, name, url, lambda count: told(count, total))
             if total and entry.size != total:
                 raise Unavailable(f"{url}: the connection broke after {entry.size} of {total} bytes; try again")
@@ -233,28 +231,13 @@ def _spooled(
     return entry, hashed.digest()
 
 
-def _name(url: str, headers: Any) -> bytes:
-    try:
-        given = headers.get_filename() if hasattr(headers, "get_filename") else None
-    except (TypeError, ValueError):  # what the library has for parameters that it cannot put together
-        given = None
-    name = posixpath.basename(given or unquote(urlsplit(url).path).rstrip("/"))
-    return _usable(name, url)
-
-
-def _named(url: str) -> bytes:
-    """The name of the file that an address is of, when what it is of is not asked."""
-    try:
-        path = urlsplit(url).path
-    except ValueError as error:
-        raise InvalidArgument(f"{url}: {error}") from None
-    return _usable(posixpath.basename(unquote(path).rstrip("/")), url)
-
-
-def _usable(name: str, url: str) -> bytes:
-    if not name or name in (".", "..") or "\0" in name or len(os.fsencode(name)) > 255:
-        raise InvalidArgument(f"{url}: cannot tell a file's name from it; give one as the destination")
-    return os.fsencode(name)
+def _naming(source: str, step: CopyStep, request: Request) -> Callable[[Any], bytes]:
+    """How the name of an address's file is told of the server's headers; by what was written, whatever a policy made of
+    it."""
+    if request.style == "classic":
+        return lambda headers: filenames.of_classic(source, headers, step.destination.endswith("/"))
+    name = filenames.of_address(source)
+    return lambda _: name
 
 
 def _moment(text: str | None) -> int:

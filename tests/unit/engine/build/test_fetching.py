@@ -57,8 +57,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
             self.send_header("Last-Modified", "Thu, 01 Jan 1970 00:00:09 GMT")
-            if self.path == "/odd.txt":
-                self.send_header("Content-Disposition", "attachment; filename*;filename*1*=idna''a..b")
+            if self.path.startswith("/told"):
+                self.send_header("Content-Disposition", "attachment; filename=other.txt")
         self.send_header("Content-Length", str(len(body) + (self.path == "/short")))
         self.end_headers()
         self.wfile.write(body)
@@ -85,8 +85,9 @@ def fetch(workshop: Workshop, *sources: str, **more: object) -> dict[str, str]:
 
     async def run() -> dict[str, str]:
         fetches = Fetches(workshop.world.content, workshop.world.folder / "git", {})
+        style = str(more.pop("style", "buildkit"))
         step = CopyStep(sources, "/x/", remote=True, **{"extract": None, **more})  # type: ignore[arg-type]
-        request = Request(file.parse("FROM x"), context, HOST, HOST, NoAgents())
+        request = Request(file.parse("FROM x"), context, HOST, HOST, NoAgents(), style=style)
         found: dict[str, str] = {}
         async with fetches.open(step, request, lambda *_: None, lambda _: None) as fetched:
             gathered = copying.gather(step, None, fetched)
@@ -109,7 +110,15 @@ def fetch(workshop: Workshop, *sources: str, **more: object) -> dict[str, str]:
 def test_a_file(workshop: Workshop, server: str) -> None:
     assert fetch(workshop, f"{server}/hello.txt", checksum=HELLO) == {"hello.txt": "hello"}
     assert fetch(workshop, f"{server}/to") == {"to": "hello"}
-    assert fetch(workshop, f"{server}/odd.txt") == {"odd.txt": "hello"}
+
+
+def test_a_file_that_its_server_calls_otherwise(workshop: Workshop, server: str) -> None:
+    assert fetch(workshop, f"{server}/told.txt") == {"told.txt": "hello"}
+    assert fetch(workshop, f"{server}/told/") == {"told": "hello"}
+    assert fetch(workshop, f"{server}/") == {"__unnamed__": "hello"}
+    assert fetch(workshop, f"{server}/told.txt", style="classic") == {"told.txt": "hello"}
+    assert fetch(workshop, f"{server}/told/", style="classic") == {"other.txt": "hello"}
+    assert remote(workshop, f"{server}/told.txt", unpack=False)[0] == {"other.txt": "hello"}
 
 
 def test_a_name_and_a_password_in_the_address(workshop: Workshop, server: str) -> None:
@@ -131,7 +140,7 @@ def test_archives_from_elsewhere_stay_as_they_are(workshop: Workshop, server: st
         ("/gone", {}, "the server answered 404"),
         ("/away", {}, "it leads to ftp://"),
         ("/short", {}, "the connection broke after 5 of 6"),
-        ("/", {}, "cannot tell a file's name"),
+        ("/", {"style": "classic"}, "cannot determine filename"),
     ],
 )
 def test_what_goes_wrong(workshop: Workshop, server: str, path: str, more: dict[str, object], said: str) -> None:

@@ -13,10 +13,9 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from carrack.dockerfile.mounts import Mount
-from carrack.engine.build import giturl
+from carrack.engine.build import filenames, giturl
 from carrack.engine.build.caching.graph import digest_of
 from carrack.storage.trees.picking import has_wildcard
 
@@ -115,8 +114,8 @@ def _added(step: CopyStep, scratch: bool, linked: bool, owner: dict[str, Any] | 
     needs, actions = list(below), []
     for source in step.sources:
         git = giturl.is_git(source)
-        name = "" if git else posixpath.basename(unquote(urlsplit(source).path))
-        if step.inline or not (git or (name and source.startswith(("http://", "https://")))) or wild(name):
+        name = "" if git else filenames.of_address(source).decode(errors="replace")
+        if step.inline or not (git or source.startswith(("http://", "https://"))) or wild(name):
             return None
         needs.append(Need(REMOTE, source, (f"/{name}",), digest_of(f"/{name}".encode())))
         actions.append(_copied(step, name or "/", owner, wide=False, unpack=bool(step.extract) and not git))

@@ -31,7 +31,6 @@ def _run(scratch: bool = False, network: str = "default", **more: Any) -> operat
         CopyStep(("https://x/y",), "/", remote=True, exclude=("z",)),
         CopyStep(("https://x/y", "z"), "/", remote=True),
         CopyStep(("https://x/y*",), "/", remote=True),
-        CopyStep(("https://x/",), "/", remote=True),
     ],
 )
 def test_copies_without_a_name(step: CopyStep) -> None:
@@ -48,6 +47,11 @@ _WEB = "http://127.0.0.1:19480"
         (
             CopyStep((f"{_WEB}/f", f"{_WEB}/only"), "/x/", remote=True, extract=None),
             "9fb2c7be056244b67289e0836d3fb3307bc1613c6fb25aa69f0b95c8b8807b48", [_F, digest_of(b"/only")],
+        ),
+        (
+            CopyStep((f"{_WEB}/", f"{_WEB}/d/"), "/x/", remote=True, extract=None),
+            "27b38000ce803beae1db7d8892c1d8e0c91c93e48468827de4222a7e59ec27f0",
+            [digest_of(b"/__unnamed__"), digest_of(b"/d")],
         ),
         (
             CopyStep((f"{_WEB}/f",), "/f3", remote=True, owner="5:6", mode="640", extract=True),
