@@ -246,6 +246,30 @@ def test_why_a_step_was_done(docker: Cli, daemon: DaemonProcess, image: str, tmp
     ours("rmi", "-f", identity)
 
 
+def test_the_file_for_which_a_copy_was_done(docker: Cli, daemon: DaemonProcess, image: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nWORKDIR /app\nCOPY src src\n")
+    (tmp_path / "src" / "inner").mkdir(parents=True)
+    for name in ("a", "inner/b", "inner/c"):
+        (tmp_path / "src" / name).write_text("one")
+    ours = CommandLine("carrack", daemon)
+    ours("build", "-t", "why", str(tmp_path))
+
+    def reason() -> str:
+        shown = ours("build", "--explain", "-t", "why", str(tmp_path)).stdout
+        return next((line for line in shown.splitlines() if "Done because" in line), "").partition("context are ")[2]
+
+    assert reason() == ""
+    (tmp_path / "src" / "inner" / "c").write_text("two")
+    assert reason() == "different: /app/src/inner/c has other contents"
+    (tmp_path / "src" / "a").chmod(0o600)
+    assert reason() == "different: /app/src/a had the mode 644, has 600"
+    (tmp_path / "src" / "b").write_text("new")
+    assert reason() == "different: /app/src/b is new"
+    (tmp_path / "src" / "b").unlink()
+    assert reason() == ""  # all is as it was before
+    ours("rmi", "-f", "why")
+
+
 def test_archives_are_unpacked_by_add_and_not_by_copy(build: Build, tmp_path: Path) -> None:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:xz") as tar:

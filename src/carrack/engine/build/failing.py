@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from carrack.engine.build import keys
 from carrack.engine.build.steps import RunStep
 from carrack.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from carrack.dockerfile import commands as c
-    from carrack.engine.build.cache import Entry
     from carrack.engine.build.steps import Step
-    from carrack.engine.build.working import Note, RunFailed
+    from carrack.engine.build.working import RunFailed
 
 
 class BuildFailed(InvalidArgument):
@@ -23,13 +21,6 @@ class BuildFailed(InvalidArgument):
         super().__init__(message)
         self.place = command.place
         self.exit_code = exit_code
-
-
-def reason(previous: Entry | None, note: Note) -> str:
-    """Why a step has to be done, after its latest version."""
-    if previous is None:
-        return "it was never done before"
-    return keys.difference(previous.inputs, note.inputs) or "its result was no longer there"
 
 
 def text(command: c.Command, step: Step, error: RunFailed) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 
 from carrack.engine.build.steps import CopyStep, RunStep, Step, WorkdirStep
 
+#: the input that is contents of files
+FILES = "files"
 _VERSION = 1
 _NO_INFLUENCE = ("hidden", "sequence")
 _INFLUENCE = {
@@ -33,7 +35,7 @@ def inputs(step: Step, base: str, files: Mapping[str, str], platform: str) -> di
     document |= {name: _plain(getattr(step, name)) for name in _INFLUENCE[type(step)]}
     if isinstance(step, RunStep):
         document["mounts"] = [_without_secrets(mount) for mount in document["mounts"]]
-    document["files"] = dict(sorted(files.items()))
+    document[FILES] = dict(sorted(files.items()))
     return document
 
 
@@ -48,15 +50,17 @@ def foreign(own: str, source: str) -> str:
     return f"sha256:{hashlib.sha256(f'{own} from {source}'.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
-def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The first thing in which two steps differ, in words; "" when in nothing."""
-    order = ["kind", "words", "sources", "destination", "base", "env", "files"]
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The name of the first thing in which two steps differ; "" when in nothing."""
+    order = ["kind", "words", "sources", "destination", "base", "env", FILES]
     names = [*order, *sorted((old.keys() | new.keys()) - set(order))]
-    for name in names:
-        before, after = old.get(name), new.get(name)
-        if before != after:
-            return _DESCRIBE.get(name, _described)(name, before, after)
-    return ""
+    return next((name for name in names if old.get(name) != new.get(name)), "")
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The same in words."""
+    name = differing(old, new)
+    return _DESCRIBE.get(name, _described)(name, old.get(name), new.get(name)) if name else ""
 
 
 def _plain(value: Any) -> Any:
@@ -106,4 +110,4 @@ def _short(value: Any) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "…")
 
 
-_DESCRIBE = {"base": _base, "env": _environment, "files": _files, "words": _words}
+_DESCRIBE = {"base": _base, "env": _environment, FILES: _files, "words": _words}

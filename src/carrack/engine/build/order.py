@@ -142,6 +142,7 @@ def request(asked: Asked, tree: Tree, *, alone: bool = False) -> Request:
         exports=asked.exports,
         ancestors=asked.ancestors,
         stores=asked.stores,
+        explain=asked.explain,
         identity=f"{asked.names[0] if asked.names else ''}/{asked.dockerfile}",
     )
 

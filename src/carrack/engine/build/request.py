@@ -95,7 +95,8 @@ class Request:
 
     ``imports`` and ``exports``: caches that it is given and is to give (see carrack.engine.build.caching); ``stores``
     opens a folder of the client's that one of them is in, where the face has a way to it. ``ancestors``: images whose
-    history may be followed, as classic builds do. ``policy``: what may be taken from elsewhere."""
+    history may be followed, as classic builds do. ``policy``: what may be taken from elsewhere. ``explain``: tell the
+    file for which a copy had to be done."""
 
     file: Dockerfile
     context: OpenFiles
@@ -125,6 +126,7 @@ class Request:
     squash: bool = False
     prefix: str = ""
     policy: Policy = policies.ALL
+    explain: bool = False
 
     @property
     def standing(self) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from carrack.engine.build.ancestry import Ancestors
 from carrack.engine.build.cache import Entry, base_of
 from carrack.engine.build.caching.config import identity
 from carrack.engine.build.checking import Known
+from carrack.engine.build.explaining import Reasons
 from carrack.engine.build.failing import BuildFailed
 from carrack.engine.build.holding import Holding
 from carrack.engine.build.outlining import Outlines
@@ -26,7 +27,7 @@ from carrack.engine.build.scope import Scope, global_scope
 from carrack.engine.build.steps import Step
 from carrack.engine.build.trace import Base, Made, Trace
 from carrack.engine.build.vertices import Vertices
-from carrack.engine.build.working import Note, RunFailed
+from carrack.engine.build.working import Note, RunFailed, Worker
 from carrack.errors import InvalidArgument, words
 from carrack.model import times
 from carrack.oci import platform as platforms
@@ -108,6 +109,7 @@ class Solver:
         self._caches = caches
         self._ancestors = Ancestors(request.ancestors, bases, tools)
         self._held = Holding(tools.layers)
+        self._reasons = Reasons(tools, Worker(tools), closely=request.explain)
         self._group: asyncio.TaskGroup | None = None
         self._stages: dict[int, asyncio.Task[Result]] = {}
         self._triggered: dict[int, set[int]] = {}
@@ -330,9 +332,9 @@ class Solver:
                 return known, True, ""
             if (found := await given(note)) is not None:
                 return found[0], True, f"it came from the cache {found[1]}"
-            reason = failing.reason(cache.previous(note.place), note)
+            previous = cache.previous(note.place)
             entry, mine = await self._tools.going.do(note.key, lambda: prepared.do(note, vertex))
-            return entry, not mine, reason
+            return entry, not mine, await self._reasons.of(previous, note, entry)
         return await prepared.do(note, vertex), False, "the cache was not to be used"
 
     async def _given(self, below: Result, node: Node | None, line: str, note: Note) -> tuple[Entry, str] | None:

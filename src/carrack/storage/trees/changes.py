@@ -38,6 +38,40 @@ def write_changes(below: Tree, tree: Tree, write: Write) -> None:
     tarwriter.finish(write)
 
 
+def first_change(old: Tree, new: Tree) -> tuple[bytes, str] | None:
+    """The first path in which two trees differ in more than times, and how; None when they do in nothing."""
+    waiting = [b""]
+    while waiting:
+        folder = waiting.pop()
+        inner = []
+        for name in sorted({*old.names(folder), *new.names(folder)}):
+            path = posixpath.join(folder, name)
+            before, after = old.find(path), new.find(path)
+            if how := _change(old, before, new, after):
+                return path, how
+            if after is not None and after.kind == DIRECTORY:
+                inner.append(path)
+        waiting += reversed(inner)
+    return None
+
+
+def _change(old: Tree, before: TarEntry | None, new: Tree, after: TarEntry | None) -> str:
+    if before is None or after is None:
+        return "" if before is after else "is new" if before is None else "is gone"
+    if before.kind != after.kind:
+        return "is of another kind"
+    if after.kind == REGULAR and (before.size != after.size or old.digest(before) != new.digest(after)):
+        return "has other contents"
+    if before.link != after.link:
+        return "leads elsewhere"
+    if before.mode != after.mode:
+        return f"had the mode {before.mode:o}, has {after.mode:o}"
+    if (before.uid, before.gid) != (after.uid, after.gid):
+        return f"was owned by {before.uid}:{before.gid}, is by {after.uid}:{after.gid}"
+    same = (before.xattrs, before.major, before.minor) == (after.xattrs, after.major, after.minor)
+    return "" if same else "has other attributes"
+
+
 def _same(below: Tree, old: TarEntry, tree: Tree, new: TarEntry) -> bool:
     return _looks(old) == _looks(new) and (new.kind != REGULAR or below.digest(old) == tree.digest(new))
 

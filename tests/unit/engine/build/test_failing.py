@@ -6,9 +6,8 @@ import asyncio
 
 from carrack.dockerfile.file import parse
 from carrack.engine.build import failing
-from carrack.engine.build.cache import Entry
 from carrack.engine.build.steps import RunStep, WorkdirStep
-from carrack.engine.build.working import Note, RunFailed
+from carrack.engine.build.working import RunFailed
 
 COMMAND = parse("FROM x\nRUN make").stages[0].commands[0]
 
@@ -28,13 +27,6 @@ def test_the_failure_that_others_came_of() -> None:
     assert failing.first(group) is real
     canceled = asyncio.CancelledError()
     assert failing.first(BaseExceptionGroup("", [canceled])) is canceled
-
-
-def test_reasons() -> None:
-    note = Note("k", (), {"words": ["a"]}, "", "")
-    assert failing.reason(None, note) == "it was never done before"
-    assert failing.reason(Entry("k", "", inputs={"words": ["b"]}), note) == "the command was 'b', is 'a'"
-    assert failing.reason(Entry("k", "", inputs={"words": ["a"]}), note) == "its result was no longer there"
 
 
 def test_a_failure_knows_its_place() -> None:

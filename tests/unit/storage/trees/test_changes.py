@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 
 from carrack.linux.syscalls import LINUX
-from carrack.storage.trees.changes import write_changes
+from carrack.storage.trees.changes import first_change, write_changes
 from carrack.storage.trees.folder import FolderTree
 
 
@@ -45,3 +45,43 @@ def test_a_folder_for_a_file(tmp_path: Path) -> None:
 
 def test_nothing(tmp_path: Path) -> None:
     assert changes(tmp_path, {"a/b": "1"}, {"a/b": "1"}) == {}
+
+
+def test_the_first_change_and_how(tmp_path: Path) -> None:
+    files = {"a/b/c": "1", "a/d": "1", "z": "1"}
+    old, new = fill(tmp_path / "old", files), fill(tmp_path / "new", files)
+    place = tmp_path / "new"
+    assert first_change(old, new) is None
+    os.utime(place / "z")
+    assert first_change(old, new) is None  # times do not count
+
+    def now() -> tuple[bytes, str] | None:
+        fresh = FolderTree(LINUX, os.open(place, os.O_PATH))
+        try:
+            return first_change(old, fresh)
+        finally:
+            fresh.close()
+
+    (place / "z").unlink()
+    assert now() == (b"z", "is gone")
+    (place / "n").symlink_to("x")
+    assert now() == (b"n", "is new")
+    (tmp_path / "old" / "n").symlink_to("y")
+    assert now() == (b"n", "leads elsewhere")
+    (place / "a" / "d").chmod(0o600)
+    assert now() == (b"n", "leads elsewhere")  # a folder's own names come before what is in the folders below
+    (place / "a").chmod(0o700)
+    assert now() == (b"a", "had the mode 755, has 700")
+    (place / "a").chmod(0o755)
+    (place / "n").unlink()
+    (tmp_path / "old" / "n").unlink()
+    (place / "z").write_text("1")
+    assert now() == (b"a/d", "had the mode 644, has 600")
+    (place / "a" / "b" / "c").write_text("2")
+    (place / "a" / "d").chmod(0o644)
+    assert now() == (b"a/b/c", "has other contents")
+    (place / "a" / "b" / "c").unlink()
+    (place / "a" / "b" / "c").mkdir()
+    assert now() == (b"a/b/c", "is of another kind")
+    old.close()
+    new.close()
