@@ -17,6 +17,7 @@ from carrack.api.buildkit.contents import SessionStore
 from carrack.api.buildkit.pointing import reading
 from carrack.dockerfile import ignore
 from carrack.engine.build import giturl, order, policies
+from carrack.engine.build.judging import judged
 from carrack.engine.build.layouts import parse as parse_layout
 from carrack.engine.build.progress import STDOUT, Vertex
 from carrack.engine.build.request import Elsewhere, Files, Once
@@ -75,7 +76,7 @@ class Inputs:
             names = [name, f"{name}.dockerignore", _IGNORE]
             names += [name.lower()] if name == order.DOCKERFILE else []
             with reading("dockerfile"):
-                self.policy.folder(self.wanted.dockerfile_key)
+                await self._allowed(self.wanted.dockerfile_key)
             tree = await self._client(self.wanted.dockerfile_key, "load build definition", names)
             self.patterns = [] if self.wanted.remote else _ignored(tree, name)
         source = _definition(tree, name)
@@ -88,7 +89,7 @@ class Inputs:
             if self._files is None and self.wanted.remote:
                 self._files = Files(_below((await self._elsewhere()).tree, self.wanted.folder))
             elif self._files is None:
-                self.policy.folder(self.wanted.context_key)
+                await self._allowed(self.wanted.context_key)
                 files = await self._client(self.wanted.context_key, "load build context", exclude=self.patterns)
                 self._files = Files(files)
         return self._files
@@ -115,9 +116,12 @@ class Inputs:
 
     async def _folder(self, name: str, folder: str) -> Tree:
         """A folder of the client's, without what its own ``.dockerignore`` leaves out."""
-        self.policy.folder(folder)
+        await self._allowed(folder)
         said = await self._client(folder, f"load .dockerignore of context {name}", [_IGNORE])
         return await self._client(folder, f"load context {name}", exclude=_patterns(said, _IGNORE) or ())
+
+    async def _allowed(self, folder: str) -> None:
+        await judged(self.policy, lambda policy: policy.folder(folder))
 
     async def _fetched(self, name: str, text: str) -> Tree:
         vertex = Vertex.make(self.session.id, f"[context {name}] {redacted(text)}")

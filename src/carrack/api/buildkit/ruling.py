@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from carrack.engine.build import policies
+from carrack.engine.build import patterns, policies
 from carrack.engine.build.policies import Constraint, Policy, Rule
 from carrack.errors import InvalidArgument
 
@@ -23,7 +23,7 @@ def _rule(message: Mapping[str, Any]) -> Rule:
     if selector is None:
         raise InvalidArgument("source policy: a rule without a selector")
     constraints = tuple(Constraint(each["key"], each["value"], each["condition"]) for each in selector["constraints"])
-    known = [(message["action"], policies.CONVERT), (selector["match_type"], policies.REGEX)]
+    known = [(message["action"], policies.CONVERT), (selector["match_type"], patterns.REGEX)]
     known += [(each.condition, policies.MATCHES) for each in constraints]
     if any(not 0 <= value <= most for value, most in known):
         raise InvalidArgument(f"source policy: a rule for {selector['identifier']} of a kind that is not known")

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from carrack.engine.build import state
+from carrack.engine.build.judging import judged
 from carrack.engine.build.results import Result
 from carrack.engine.images import progress as telling
 from carrack.errors import CarrackError, InvalidArgument, NotFound
@@ -48,7 +49,7 @@ class ImageBases:
     async def _image(
         self, name: str, platform: Platform, request: Request, vertex: Vertex, progress: Progress
     ) -> Image:
-        name = request.policy.image(name)
+        name = await judged(request.policy, lambda policy: policy.image(name))
         if not request.pull:
             # Docker's classic builder takes what is here by the name, whatever it is for.
             for wanted_for in (platform, *((None,) if request.style == "classic" else ())):

@@ -22,6 +22,7 @@ from carrack.engine.build import copying, download, filenames, giturl, policies
 from carrack.engine.build.checkout import Checkouts
 from carrack.engine.build.copying import Fetched, Gathered
 from carrack.engine.build.download import Line
+from carrack.engine.build.judging import judged
 from carrack.engine.whole import ended, whole
 from carrack.errors import InvalidArgument, Unavailable
 from carrack.storage import tarheader
@@ -80,7 +81,9 @@ class Fetches:
                 if giturl.is_git(source):
                     found[source] = await self._repository(source, step, request, held, said)
                 elif source.startswith(("http://", "https://")):
-                    url, checksum = request.policy.file(source, step.checksum)
+                    url, checksum = await judged(
+                        request.policy, partial(policies.Policy.file, url=source, checksum=step.checksum)
+                    )
                     named = _naming(source, step, request)
                     found[source] = Fetched(await self._file(url, moved, held, checksum, named))
             if step.checksum and not found:
@@ -130,12 +133,13 @@ class Fetches:
         """See Fetcher."""
         if source.startswith(giturl.GITHUB) or giturl.is_git(source):
             wanted = giturl.parse(source)
-            wanted, keep = policy.repository(wanted, bool(wanted.keep) or keep_git_dir)
+            kept = bool(wanted.keep) or keep_git_dir
+            wanted, keep = await judged(policy, lambda policy: policy.repository(wanted, kept))
             tree, _ = await self._checkouts.open(wanted, keep, agents, held, said)
             return Remote(tree)
         if not source.startswith(("http://", "https://")):
             raise InvalidArgument(f"{source}: neither a URL (http, https) nor a git repository")
-        url, checksum = policy.file(source)
+        url, checksum = await judged(policy, lambda policy: policy.file(source))
         if not unpack:
             return Remote(await self._file(url, moved, held, checksum, partial(filenames.of_context, url)))
         return await self._context(await self._file(url, moved, held, checksum, lambda _: CONTEXT), source, held)
@@ -209,7 +213,8 @@ class Fetches:
         wanted = giturl.parse(source)
         if step.checksum:
             wanted = replace(wanted, checksum=step.checksum.removeprefix("sha1:"))
-        wanted, keep = request.policy.repository(wanted, bool(wanted.keep) or step.keep_git_dir)
+        kept = bool(wanted.keep) or step.keep_git_dir
+        wanted, keep = await judged(request.policy, lambda policy: policy.repository(wanted, kept))
         tree, commit = await self._checkouts.open(wanted, keep, request.agents, held, said)
         return Fetched(tree, whole=True, digest=f"sha1:{commit}")
 

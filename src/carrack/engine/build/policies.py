@@ -7,23 +7,21 @@ fits counts; one that converts begins anew with what it gave. Source: BuildKit, 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from carrack.engine.build import giturl
+from carrack.engine.build import giturl, patterns
 from carrack.engine.build.giturl import GitSource
-from carrack.errors import Forbidden, InvalidArgument, NotSupported
+from carrack.engine.build.patterns import LONGEST, REGEX, WILDCARD
+from carrack.errors import Forbidden, InvalidArgument, NotSupported, Unavailable
 from carrack.oci import reference
 
 ALLOW, DENY, CONVERT = range(3)
-WILDCARD, EXACT, REGEX = range(3)
 EQUAL, NOTEQUAL, MATCHES = range(3)
 _IMAGE = "docker-image://"
 _MOST = 20  # conversions of one source
-_LONGEST = 4096  # characters: stars and expressions are tried at each of them, and Dockerfiles are strangers'
-_GROUP = re.compile(r"\$(?:\{(\w+)\}|(\w+)|(\$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +45,28 @@ class Rule:
     becomes: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
 
-    def fits(self, identifier: str, attributes: Mapping[str, str]) -> re.Match[str] | None:
-        """What of an identifier it fits. Raises InvalidArgument for an expression that is none."""
-        if not all(_holds(each, attributes.get(each.key, "")) for each in self.constraints):
-            return None
-        if self.match == REGEX:
-            return _compiled(self.identifier).search(identifier)
-        if self.match == EXACT:
-            return re.fullmatch(re.escape(self.identifier), identifier)
-        if "**" in self.identifier:
-            text = f'failed to translate wildcard "{self.identifier}" to regexp: invalid wildcard: "**"'
-            raise InvalidArgument(f"error matching source policy: {text}")
-        return re.fullmatch("(.*)".join(map(re.escape, self.identifier.split("*"))), identifier)
+    def fits(self, identifier: str, attributes: Mapping[str, str]) -> bool:
+        """Whether it is for this one. Raises InvalidArgument for a pattern that is none."""
+        held = all(_holds(each, attributes.get(each.key, "")) for each in self.constraints)
+        return held and patterns.fits(self.match, self.identifier, identifier)
 
-    def converted(self, identifier: str, fit: re.Match[str]) -> str:
-        """What it makes of an identifier."""
-        if not self.becomes:
-            return identifier
-        if self.match == REGEX:  # each of the places that it fits
-            return fit.re.sub(self._made, identifier)
-        return self._made(fit)
+    def converted(self, identifier: str) -> str:
+        """What it makes of an identifier that it fits. Raises InvalidArgument."""
+        return patterns.converted(self.match, self.identifier, identifier, self.becomes) if self.becomes else identifier
 
-    def _made(self, fit: re.Match[str]) -> str:
-        return _GROUP.sub(lambda group: _expanded(group, fit), self.becomes)
+    @property
+    def searches(self) -> bool:
+        """Whether it has expressions, which may take their time."""
+        return self.match == REGEX or any(each.condition == MATCHES for each in self.constraints)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one build; without any all is allowed."""
+    """The rules of one build; without any all is allowed. ``given_up``: whether nobody waits for what it says any more;
+    asked before each rule."""
 
     rules: tuple[Rule, ...] = ()
+    given_up: Callable[[], bool] = field(default=lambda: False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -85,8 +75,8 @@ class Policy:
         """What is to be taken instead, often the same. Raises Forbidden for what is denied, InvalidArgument."""
         known = dict(attributes or {})
         for _ in range(_MOST + 1):
-            if self.rules and len(identifier) > _LONGEST:
-                text = f"source {identifier[:80]}…: {len(identifier)} characters are more than the limit of {_LONGEST}"
+            if self.rules and len(identifier) > LONGEST:
+                text = f"source {identifier[:80]}…: {len(identifier)} characters are more than the limit of {LONGEST}"
                 raise InvalidArgument(f"error matching source policy: {text}")
             after = self._once(identifier, known)
             if after == (identifier, known):
@@ -97,11 +87,14 @@ class Policy:
     def _once(self, identifier: str, attributes: dict[str, str]) -> tuple[str, dict[str, str]]:
         denied = False
         for rule in self.rules:
-            fit = rule.fits(identifier, attributes)
-            if fit is None:
-                continue
+            if self.given_up():
+                raise Unavailable("nobody waits any more for what a policy for sources says")
+            with _telling("matching"):
+                if not rule.fits(identifier, attributes):
+                    continue
             if rule.action == CONVERT:
-                after = rule.converted(identifier, fit), {**attributes, **rule.attributes}
+                with _telling("mutating"):
+                    after = rule.converted(identifier), {**attributes, **rule.attributes}
                 if after != (identifier, attributes):
                     return after
             else:
@@ -167,25 +160,19 @@ ALL = Policy()
 
 def _holds(constraint: Constraint, value: str) -> bool:
     if constraint.condition == MATCHES:
-        return _compiled(constraint.value).search(value) is not None
+        try:
+            return patterns.found(constraint.value, value)
+        except InvalidArgument as error:
+            raise InvalidArgument(f'invalid regex "{constraint.value}": {error}') from error
     return (value == constraint.value) == (constraint.condition == EQUAL)
 
 
-def _compiled(text: str) -> re.Pattern[str]:
+@contextmanager
+def _telling(doing: str) -> Iterator[None]:
     try:
-        return re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise InvalidArgument(f"error matching source policy: error parsing regexp: {error}: `{text}`") from error
-
-
-def _expanded(group: re.Match[str], fit: re.Match[str]) -> str:
-    if group[3]:
-        return "$"
-    name = group[1] or group[2]
-    try:
-        return fit[int(name) if name.isdecimal() else name] or ""
-    except IndexError:
-        return ""
+        yield
+    except InvalidArgument as error:
+        raise InvalidArgument(f"error {doing} source policy: {error}") from error
 
 
 def _canonical(name: str) -> str:

@@ -6,7 +6,8 @@ import pytest
 
 from carrack.api.buildkit import messages as m
 from carrack.api.buildkit.ruling import policy
-from carrack.engine.build.policies import ALL, CONVERT, EXACT, MATCHES, Constraint, Policy, Rule
+from carrack.engine.build.patterns import EXACT
+from carrack.engine.build.policies import ALL, CONVERT, MATCHES, Constraint, Policy, Rule
 from carrack.errors import InvalidArgument
 from carrack.http import protobuf
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import pytest
 
 from carrack.engine.build import giturl, policies
+from carrack.engine.build.patterns import EXACT, REGEX
 from carrack.engine.build.policies import (
     ALL,
     ALLOW,
     CONVERT,
     DENY,
-    EXACT,
     MATCHES,
     NOTEQUAL,
-    REGEX,
     Constraint,
     Policy,
     Rule,
 )
-from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotSupported
+from carrack.errors import CarrackError, Forbidden, InvalidArgument, NotSupported, Unavailable
 
 IMAGE = "docker-image://docker.io/library/"
 
@@ -71,13 +70,17 @@ def test_attributes() -> None:
 @pytest.mark.parametrize(
     ("policy", "ask", "kind", "text"),
     [
-        (Rule(DENY, "[", REGEX), "a", InvalidArgument, "error parsing regexp"),
+        (Rule(DENY, "[", REGEX), "a", InvalidArgument, "error matching source policy: error parsing regexp: missing"),
+        (
+            Rule(DENY, "a", constraints=(Constraint("a", "[", MATCHES),)), "a", InvalidArgument,
+            'error matching source policy: invalid regex "[": error parsing regexp: missing closing ]: `[`',
+        ),
         (Rule(DENY, "**"), "a", InvalidArgument, 'invalid wildcard: "**"'),
         (Rule(CONVERT, f"{IMAGE}*", becomes="http://h"), "a", InvalidArgument, "ref mutated by policy to non-image"),
         (Rule(DENY, "*"), "a:1", Forbidden, "a:1: failed to resolve source metadata for docker.io/library/a:1: could"),
         (Rule(CONVERT, f"{IMAGE}*", attributes={"x": "y"}), "a", NotSupported, "sets x, which is not supported"),
     ],
-)
+)  # fmt: skip
 def test_images_that_cannot_be_had(policy: Rule, ask: str, kind: type[CarrackError], text: str) -> None:
     with pytest.raises(kind) as raised:
         Policy((policy,)).image(ask)
@@ -125,3 +128,14 @@ def test_a_source_that_is_too_long_to_be_searched() -> None:
     with pytest.raises(InvalidArgument, match="more than the limit"):
         changed(Rule(DENY, "https://*b*c*d"), source=source)
     assert ALL.file(source) == (source, "")
+
+
+def test_a_source_that_grows_and_grows() -> None:
+    with pytest.raises(InvalidArgument, match=r"error mutating source policy: .* more than 4096 characters"):
+        changed(Rule(CONVERT, "a", REGEX, becomes="$0" * 2000), source="a" * 4000)
+
+
+def test_nobody_waits_any_more() -> None:
+    policy = Policy((Rule(ALLOW, "*"),), given_up=lambda: True)
+    with pytest.raises(Unavailable):
+        policy.image("a")
