@@ -357,12 +357,12 @@ def test_the_history_of_builds(build: Build, daemon: DaemonProcess) -> None:
     build("FROM busybox AS one\nRUN echo first words\nFROM busybox\nCOPY --from=one /bin/vi /x", "-t", "built:1")
     build("FROM busybox\nRUN echo last words; exit 7", check=False)
     assert cli("builds", "ls", "--format", "{{.Name}} {{.Status}} {{.Steps}}").stdout == (
-        "Dockerfile failed 2/2\nbuilt:1 completed 3/3\n"
+        "Dockerfile failed 3/3\nbuilt:1 completed 4/4\n"
     )
     shown = cli("builds", "inspect", "^1").stdout
-    assert "COPY --from=one /bin/vi /x < #1, #2" in shown
+    assert "COPY --from=one /bin/vi /x < #2, #3" in shown
     assert cli("builds", "inspect", "--format", "{{.Error}}").stdout.endswith("exit code: 7\n")
-    assert json.loads(cli("builds", "inspect", "--json").stdout)["Steps"][1]["Error"]
+    assert json.loads(cli("builds", "inspect", "--json").stdout)["Steps"][2]["Error"]
     assert " last words\n" in cli("builds", "logs").stdout
     assert " first words\n" in cli("builds", "logs", "^1").stdout
     removed = cli("builds", "rm", "--all").stdout

@@ -46,6 +46,32 @@ CMD ["cat", "/made", "/src/a"]
     assert again.count("CACHED") == 3
 
 
+def test_steps_are_called_as_on_dockerd(buildx: Buildx) -> None:
+    """And counted: neither scratch nor a stage that another begins with is a step."""
+    text = """FROM busybox AS one
+ARG V=1
+RUN echo $V > /made
+FROM one
+WORKDIR /
+RUN echo again
+FROM scratch AS last
+COPY --from=one /made /made$V
+COPY --from=1 /made /other
+"""
+    shown = buildx(text, "--build-arg", "V=2", "--progress=plain").stderr
+    named = [line.partition(" ")[2] for line in shown.splitlines() if line.startswith("#") and " [" in line]
+    assert set(named) == {
+        "[internal] load build definition from Dockerfile",
+        "[internal] load .dockerignore",
+        "[internal] load metadata for docker.io/library/busybox:latest",
+        "[one 1/2] FROM docker.io/library/busybox:latest",
+        "[one 2/2] RUN echo 2 > /made",
+        "[stage-1 1/2] RUN echo again",
+        "[last 1/2] COPY --from=one /made /made",
+        "[last 2/2] COPY --from=1 /made /other",
+    }
+
+
 def test_the_cache_of_builds(buildx: Buildx, daemon: DaemonProcess, plugins: Path) -> None:
     def cache(*words: str) -> str:
         environment = {**daemon.environment, "DOCKER_CONFIG": str(plugins)}

@@ -34,14 +34,18 @@ class Budget:
 
 
 class Lexer:
-    """Reads words. ``raw``: quotes and escapes stay in the words as they are written (to look at what was quoted).
+    """Reads words. ``raw``: quotes and escapes stay in the words as they are written (to look at what was quoted);
+    ``quotes``: quotes alone do.
 
     ``unset`` collects the names of variables that had no value and no default; ``budget`` is that of the build.
     """
 
-    def __init__(self, escape: str = "\\", *, raw: bool = False, budget: Budget | None = None) -> None:
+    def __init__(
+        self, escape: str = "\\", *, raw: bool = False, quotes: bool = False, budget: Budget | None = None
+    ) -> None:
         self.escape = escape
         self.raw = raw
+        self.quotes = quotes or raw
         self.unset: set[str] = set()
         self.budget = budget or Budget()
 
@@ -155,16 +159,16 @@ class _Reading:
             raise WordError("unexpected end of statement while looking for matching single-quote")
         inner = self._text[self._at + 1 : end]
         self._at = end + 1
-        return f"'{inner}'" if self._lexer.raw else inner
+        return f"'{inner}'" if self._lexer.quotes else inner
 
     def _double(self) -> str:
-        out = ['"'] if self._lexer.raw else []
+        out = ['"'] if self._lexer.quotes else []
         self._at += 1
         while self._at < len(self._text):
             char = self._text[self._at]
             if char == '"':
                 self._at += 1
-                return "".join([*out, '"'] if self._lexer.raw else out)
+                return "".join([*out, '"'] if self._lexer.quotes else out)
             if char == "$":
                 out.append(self._dollar())
                 continue

@@ -88,6 +88,10 @@ def test_raw_words_keep_their_quotes() -> None:
     assert Lexer(raw=True).words("<<'E F' \"g\"", {}) == ["<<'E F'", '"g"']
 
 
+def test_quotes_alone_may_stay() -> None:
+    assert Lexer(quotes=True).word('\'$a\' "$a \\" \\x" \\$a\\ \\b', VALUES) == '\'$a\' "x y " \\x" $a b'
+
+
 def test_text_leaves_quotes() -> None:
     assert Lexer().text("'$n' \"\\$n\" \\x", VALUES) == "'1' \"$n\" \\x"
 

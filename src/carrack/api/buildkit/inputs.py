@@ -77,8 +77,11 @@ class Inputs:
             names += [name.lower()] if name == order.DOCKERFILE else []
             with reading("dockerfile"):
                 await self._allowed(self.wanted.dockerfile_key)
-            tree = await self._client(self.wanted.dockerfile_key, "load build definition", names)
+            tree = await self._client(self.wanted.dockerfile_key, f"load build definition from {name}", names)
+            ignoring = Vertex.make(self.session.id, f"[internal] load {_IGNORE}")
+            self.watching.started(ignoring)  # it has come with the definition
             self.patterns = [] if self.wanted.remote else _ignored(tree, name)
+            self.watching.ended(ignoring)
         source = _definition(tree, name)
         self.watching.reads(name, source)
         return source

@@ -101,8 +101,8 @@ def _about(record: "Document") -> "list[tuple[str, str]]":
 def graph(steps: "list[Document]") -> "list[str]":
     """The steps of a build, numbered: what each waited for, how long it took, and when, on one line of time::
 
-    #1 load metadata for busybox            0.01s  |#                   |
-    #2 [2/3] RUN make            < #1       1.20s  |##################  |
+    #1 [1/2] FROM busybox                   0.01s  |#                   |
+    #2 [2/2] RUN make            < #1       1.20s  |##################  |
     """
     numbers = {step["Digest"]: number for number, step in enumerate(steps, 1)}
     moments = [(times.parse(step["Started"]), step) for step in steps]

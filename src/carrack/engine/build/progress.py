@@ -23,7 +23,7 @@ Said = Callable[[bytes], None]
 class Vertex:
     """``name`` as people read it (``[build 2/5] RUN make``); ``inputs``: digests of the vertices it waits for.
 
-    ``stage`` and ``number`` (from 1, of ``count``) place it in the Dockerfile; ``stage`` -1 for what is in none.
+    ``stage`` is its place in the Dockerfile, -1 for what is in none;
     ``text`` is the instruction, ``ordinal`` its place in its stage, 0 for FROM, below 0 for the triggers of what the
     stage begins with, which are part of its FROM; ``quiet``: it changes no file, and is
     of interest to those only who tell of every instruction; ``place``: its lines, if it has some."""
@@ -32,8 +32,6 @@ class Vertex:
     name: str
     inputs: tuple[str, ...] = ()
     stage: int = -1
-    number: int = 0
-    count: int = 0
     text: str = ""
     ordinal: int = 0
     quiet: bool = False

@@ -24,9 +24,9 @@ from carrack.engine.build.progress import STDOUT, Vertex
 from carrack.engine.build.request import Elsewhere
 from carrack.engine.build.results import Result
 from carrack.engine.build.scope import Scope, global_scope
-from carrack.engine.build.steps import Step
+from carrack.engine.build.steps import Step, is_root
 from carrack.engine.build.trace import Base, Made, Trace
-from carrack.engine.build.vertices import Vertices
+from carrack.engine.build.vertices import LAYERED, Vertices
 from carrack.engine.build.working import Note, RunFailed, Worker
 from carrack.errors import InvalidArgument, words
 from carrack.model import times
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from carrack.engine.build.request import Files, Request
     from carrack.engine.build.working import Tools
     from carrack.oci.platform import Platform
-
-_LAYERED = (c.Run, c.Copy, c.Add, c.Workdir)
 
 
 class Bases(Known, Protocol):
@@ -122,7 +120,7 @@ class Solver:
         )  # fmt: skip
         self._scope = replace(scope, classic=request.style == "classic")
         self.plan = stages.plan(request.file, self._scope, request.target, request.standing)
-        self._vertices = Vertices(build, self.plan, request.prefix)
+        self._vertices = Vertices(build, self.plan, str(request.platform), request.prefix, directives.escape)
         self._trace = Trace(times.now(), self.plan)
         self._outlines: Outlines | None = None
         if caches is not None and caches.imports and not request.policy:  # by that, no source goes unseen
@@ -168,14 +166,12 @@ class Solver:
         result = await self._begin(planned)
         triggers = await self._triggers(planned, result)
         commands = [*triggers, *stage.commands]
-        count = 1 + sum(isinstance(command, _LAYERED) for command in commands)
-        number = 1
+        self._vertices.begin(stage, triggers)
         if not triggers:
             self._progress.ended(begin)
         for ordinal, command in enumerate(commands, -len(triggers)):
-            number += isinstance(command, _LAYERED)
             ordinal += ordinal >= 0  # 0 is the FROM itself
-            result = await self._command(result, command, index, (ordinal, number, count))
+            result = await self._command(result, command, index, ordinal)
             if ordinal == -1:
                 self._progress.ended(begin)
         self._trace.stages[index] = result.layers
@@ -183,12 +179,11 @@ class Solver:
 
     def _skip(self, index: int) -> None:
         """Tell of a stage that was not built, since what was made of it came from a cache."""
-        stage, number = self.plan.stages[index].stage, 1
-        count = 1 + sum(isinstance(command, _LAYERED) for command in stage.commands)
+        stage = self.plan.stages[index].stage
+        self._vertices.begin(stage)
         for ordinal, command in enumerate(stage.commands, 1):
-            if isinstance(command, _LAYERED):
-                number += 1
-                vertex = self._vertices.of(stage, command, (ordinal, number, count))
+            if isinstance(command, LAYERED):
+                vertex = self._vertices.of(stage, command, ordinal)
                 self._progress.started(vertex)
                 self._progress.ended(vertex, cached=True, reason="what was made of it came from a cache")
         assert self._outlines is not None
@@ -222,7 +217,7 @@ class Solver:
         return await self._images[key]
 
     async def _look_up(self, name: str, wanted: Platform) -> Result:
-        vertex = replace(self._vertices.metadata(name), place=self._vertices.naming(name))
+        vertex = self._vertices.metadata(name, str(wanted))
         self._progress.started(vertex)
         try:
             given = self._request.contexts.get(name)
@@ -235,36 +230,41 @@ class Solver:
             self._progress.ended(vertex, error=words(error) or "canceled")
             raise
         self._progress.ended(vertex)
+        self._progress.started(image := self._vertices.image(name, str(wanted)))
+        self._progress.ended(image)
         self._trace.bases[f"{name} {wanted}"] = Base(name, str(wanted), result.pin, result.layers)
         return replace(result, node=self._caches.image(result)) if self._caches else result
 
-    async def _command(self, below: Result, command: c.Command, index: int, place: tuple[int, int, int]) -> Result:
+    async def _command(self, below: Result, command: c.Command, index: int, ordinal: int) -> Result:
         escape = self._request.file.directives.escape
         advanced = state.advance(below.state, command, self._scope, escape)
         created = self._now(below.created)
         diff_id, node, created_by = "", below.node, advanced.created_by
         if advanced.step is not None:
-            entry, node, what = await self._step(below, advanced, command, index, place)
+            entry, node, what = await self._step(below, advanced, command, index, ordinal)
             created_by = created_by.replace(told_classic.FILES, what)
             made = Made(advanced.step, command.place.line, command.place.end, entry.diff_id)
             self._trace.steps.setdefault(index, []).append(made)
             diff_id, created = entry.diff_id, self._now(entry.created)
         else:
-            vertex = self._vertices.of(self.plan.stages[index].stage, command, place, quiet=True)
+            vertex = self._vertices.of(self.plan.stages[index].stage, command, ordinal, quiet=True)
             self._progress.started(vertex)
             self._progress.ended(vertex)
         after = below.then(advanced.state, diff_id, created_by, created, self._request.style)
         return after if node is after.node else replace(after, node=node)
 
     async def _step(
-        self, below: Result, advanced: state.Advanced, command: c.Command, index: int, place: tuple[int, int, int]
+        self, below: Result, advanced: state.Advanced, command: c.Command, index: int, ordinal: int
     ) -> tuple[Entry, Node | None, str]:
         stage, step = self.plan.stages[index].stage, advanced.step
         assert step is not None
-        if (early := await self._early(below, command, index, place)) is not None:
+        if (early := await self._early(below, command, index, ordinal)) is not None:
             return early
-        vertex = self._vertices.of(stage, command, place, inputs=await self._inputs(index, command))
-        self._last[index] = vertex.digest
+        vertex = self._vertices.of(
+            stage, command, ordinal, below.state, quiet=is_root(step), inputs=await self._inputs(index, command)
+        )
+        if not vertex.quiet:
+            self._last[index] = vertex.digest
         self._progress.started(vertex)
         try:
             files, node = partial(self._files, index), None
@@ -272,7 +272,7 @@ class Solver:
             document = keys.inputs(step, base_of(below.layers), prepared.files, str(below.platform))
             note = Note(
                 keys.key(document), below.layers, document, f"[{stage.name}] {command.text}",
-                f"{self._request.identity}/{stage.name}/{place[0]}",
+                f"{self._request.identity}/{stage.name}/{ordinal}",
             )  # fmt: skip
             if self._caches:
                 node = await self._caches.node(step, below, files, prepared.gathered, note.key)
@@ -296,10 +296,10 @@ class Solver:
         return entry, node, prepared.what
 
     async def _early(
-        self, below: Result, command: c.Command, index: int, place: tuple[int, int, int]
+        self, below: Result, command: c.Command, index: int, ordinal: int
     ) -> tuple[Entry, Node | None, str] | None:
         """The result of a step by its name alone, before what it takes files from is built; see Outlines."""
-        known = self._outlines.early(index, place[0]) if self._outlines else None
+        known = self._outlines.early(index, ordinal) if self._outlines else None
         if known is None or self._caches is None or known.origins <= self._stages.keys():
             return None
         stage, node = self.plan.stages[index].stage, known.node
@@ -308,7 +308,7 @@ class Solver:
         if found is None:
             return None
         entry, name = found
-        vertex = self._vertices.of(stage, command, place, inputs=tuple(self._before(index)))
+        vertex = self._vertices.of(stage, command, ordinal, below.state, inputs=tuple(self._before(index)))
         self._last[index] = vertex.digest
         self._progress.started(vertex)
         await self._held.add(entry.layers)
@@ -359,7 +359,8 @@ class Solver:
         """What the first step of a stage waits for."""
         if planned.parent is not None:
             return [self._last.get(planned.parent, "")]
-        return [] if planned.base == stages.SCRATCH else [self._vertices.metadata(planned.base).digest]
+        key = self._trace.begun.get(planned.stage.index, "")
+        return [self._vertices.image(*key.split(" ")).digest] if key else []
 
     def _uncached(self, stage: Stage) -> bool:
         request = self._request

@@ -65,3 +65,8 @@ class WorkdirStep:
 
 
 Step = RunStep | CopyStep | WorkdirStep
+
+
+def is_root(step: Step) -> bool:
+    """Whether a step is nothing to do: the root is there."""
+    return isinstance(step, WorkdirStep) and step.path == "/"

@@ -272,11 +272,12 @@ def test_what_each_step_waits_for(workshop: Workshop) -> None:
         graph, wanted = Graph(), request(workshop, text)
         await builder(workshop).build(wanted, (), graph)
         assert graph.inputs == {
-            "[internal] load metadata for base": [],
-            "[a 2/2] RUN one": ["[internal] load metadata for base"],
-            "[b 2/2] RUN two": ["[internal] load metadata for base"],
-            "[stage-2 2/3] COPY --from=b /two /": ["[a 2/2] RUN one", "[b 2/2] RUN two"],
-            "[stage-2 3/3] RUN three": ["[stage-2 2/3] COPY --from=b /two /"],
+            "[internal] load metadata for docker.io/library/base:latest": [],
+            "[b 1/2] FROM docker.io/library/base:latest": [],
+            "[a 2/2] RUN one": ["[b 1/2] FROM docker.io/library/base:latest"],
+            "[b 2/2] RUN two": ["[b 1/2] FROM docker.io/library/base:latest"],
+            "[stage-2 1/2] COPY --from=b /two /": ["[a 2/2] RUN one", "[b 2/2] RUN two"],
+            "[stage-2 2/2] RUN three": ["[stage-2 1/2] COPY --from=b /two /"],
         }
 
     asyncio.run(run())

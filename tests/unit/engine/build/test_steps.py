@@ -3,6 +3,7 @@
 import dataclasses
 
 from carrack.engine.build import steps as module
+from carrack.engine.build.steps import CopyStep, WorkdirStep, is_root
 
 
 def test_values_are_frozen() -> None:
@@ -14,3 +15,11 @@ def test_values_are_frozen() -> None:
     assert made
     for each in made:
         assert "__delattr__" in vars(each), each  # what frozen=True adds
+
+
+def test_the_root_is_there() -> None:
+    assert [is_root(each) for each in (WorkdirStep("/"), WorkdirStep("/a"), CopyStep(("/",), "/"))] == [
+        True,
+        False,
+        False,
+    ]
