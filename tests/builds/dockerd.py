@@ -1,6 +1,7 @@
 """A real dockerd of a root file system of other engines (``CARRACK_PEERS``), in namespaces that end with it.
 
-``outside`` gives it a way to the machine's network, for builds that install packages: a cable and a rule of NAT.
+``outside`` gives it a way to the machine's network, for builds that fetch something: a cable and a rule of NAT. The
+machine is `HERE` then.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fakes.podman import root_of_others
 
+HERE = "10.199.78.1"
 _PATIENCE = 60.0
 #: $1 the root, $2 the directory of its data, $3… the daemon
 _ENTER = """
@@ -38,16 +41,16 @@ def missing() -> str:
 class Dockerd:
     """It has begun to answer at ``host`` when this is made. Call `close`."""
 
-    def __init__(self, folder: Path, *, outside: bool = False) -> None:
+    def __init__(self, folder: Path, *, outside: bool = False, flags: Sequence[str] = ()) -> None:
         self._folder = folder
         self._name = f"crkd{os.getpid()}"
         self.host = f"unix://{folder}/s"
         log = folder / "log"
         paths = ["--data-root", "/tmp/data/d", "--exec-root", "/run/docker", "--pidfile", "/run/d.pid"]
         words = ["dockerd", *paths, "--host", "unix:///tmp/data/s", "--bip", "172.28.0.1/16"]
-        words += ["--cgroup-parent", f"/{self._name}"]
-        flags = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private"]
-        enter = ["unshare", *flags, "sh", "-ec", _ENTER, "sh", root_of_others(), str(folder), *words]
+        words += ["--cgroup-parent", f"/{self._name}", *flags]
+        apart = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        enter = ["unshare", *apart, "sh", "-ec", _ENTER, "sh", root_of_others(), str(folder), *words]
         environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
         with log.open("wb") as file:
             self._holder = subprocess.Popen(enter, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
@@ -70,7 +73,7 @@ class Dockerd:
     def _connect(self) -> None:
         children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text()
         self._outside = True
-        here, there = "10.199.78.1", "10.199.78.2"
+        there = "10.199.78.2"
         inside = ["nsenter", "--net", "--target", children.split()[0]]
         rules = (
             f"add table ip {self._name}\nadd chain ip {self._name} p {{ type nat hook postrouting priority srcnat; }}"
@@ -82,11 +85,11 @@ class Dockerd:
             ["ip", "link", "add", self._name, "type", "bridge"],
             ["ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", children.split()[0]],
             ["ip", "link", "set", cable, "master", self._name, "up"],
-            ["ip", "address", "add", f"{here}/30", "dev", self._name],
+            ["ip", "address", "add", f"{HERE}/30", "dev", self._name],
             ["ip", "link", "set", self._name, "up"],
             [*inside, "ip", "address", "add", f"{there}/30", "dev", "eth0"],
             [*inside, "ip", "link", "set", "eth0", "up"],
-            [*inside, "ip", "route", "add", "default", "via", here],
+            [*inside, "ip", "route", "add", "default", "via", HERE],
             ["nft", "-f", "-"],
         ):
             subprocess.run(words, input=rules.encode(), check=True)

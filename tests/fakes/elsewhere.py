@@ -17,7 +17,7 @@ import pytest
 
 
 @contextmanager
-def web(files: Mapping[str, bytes]) -> Iterator[str]:
+def web(files: Mapping[str, bytes], host: str = "127.0.0.1") -> Iterator[str]:
     """Serve files by their paths; yields the address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -34,11 +34,11 @@ def web(files: Mapping[str, bytes]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+    with http.server.ThreadingHTTPServer((host, 0), Handler) as served:
         thread = threading.Thread(target=served.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{served.server_port}"
+            yield f"http://{host}:{served.server_port}"
         finally:
             served.shutdown()
             thread.join()
@@ -73,28 +73,28 @@ class Repository:
 
 
 @contextmanager
-def git_daemon(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
+def git_daemon(folder: Path, enter: Sequence[str] = (), host: str = "127.0.0.1") -> Iterator[str]:
     """Serve the repositories in a folder; yields the address before their names. ``enter``: words of a command that
     leads to where it is to be served."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     folder.mkdir(exist_ok=True)
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((host, 0))
         port = sock.getsockname()[1]
-    words = ["--listen=127.0.0.1", f"--port={port}", f"--base-path={folder}", "--reuseaddr", "--export-all"]
+    words = [f"--listen={host}", f"--port={port}", f"--base-path={folder}", "--reuseaddr", "--export-all"]
     env = {**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     daemon = subprocess.Popen(
         [*enter, "git", "daemon", *words], env=env, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    asks = [*enter, "git", "ls-remote", f"git://127.0.0.1:{port}/"]
+    asks = [*enter, "git", "ls-remote", f"git://{host}:{port}/"]
     try:
         for _ in range(100):
             asked = subprocess.run(asks, env={**env, "LC_ALL": "C"}, capture_output=True, text=True, check=False)
             if "unable to connect" not in asked.stderr:
                 break
             time.sleep(0.05)
-        yield f"git://127.0.0.1:{port}"
+        yield f"git://{host}:{port}"
     finally:
         os.killpg(daemon.pid, 15)
         daemon.wait()

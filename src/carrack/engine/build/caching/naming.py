@@ -42,7 +42,7 @@ async def early(
     if not operation.linked or below.node is None:
         return node
     node.own = ""
-    return Node(graph.rooted(operations.MERGE), ((Link(below.node),), (Link(node),)), own)
+    return Node(graph.rooted(operations.MERGE), (graph.links(below.node), (Link(node),)), own)
 
 
 def _operation(step: Step, request: Request, below: Result) -> operations.Operation | None:
@@ -60,16 +60,16 @@ def _operation(step: Step, request: Request, below: Result) -> operations.Operat
 async def _links(need: Need, below: Result, files: FilesOf, gathered: Gathered | None) -> tuple[Link, ...]:
     if need.kind == BELOW:
         assert below.node is not None
-        return (Link(below.node, need.selector),)
+        return graph.links(below.node, need.selector)
     if need.kind == INLINE:
         return (Link(Node(graph.rooted(need.made)), need.selector),)
     if need.kind == REMOTE:
         assert gathered is not None
-        return (Link(graph.contents(await asyncio.to_thread(_fetched, need, gathered)), need.selector),)
+        return (Link(graph.contents(await asyncio.to_thread(_fetched, need, gathered))),)
     source = await files(need.origin)
-    links = []
+    links: list[Link] = []
     if not isinstance(source, Files) and source.node is not None:
-        links.append(Link(source.node, need.selector))
+        links += graph.links(source.node, need.selector)
     digest = await asyncio.to_thread(_contents, need, source, gathered)
     return (*links, Link(graph.contents(digest))) if digest else tuple(links)
 

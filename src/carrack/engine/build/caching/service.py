@@ -107,7 +107,10 @@ class Caches:
 
     def image(self, result: Result) -> Node | None:
         """The node of an image that a stage begins with."""
-        return graph.image(base_of(result.layers)) if self.active and result.layers else None
+        if not (self.active and result.layers):
+            return None
+        pin = result.pin if result.pin != result.base else ""  # an image by its id alone has no other name
+        return graph.image(base_of(result.layers), pin, result.platform)
 
     async def node(self, step: Step, below: Result, files: FilesOf, gathered: Gathered | None, own: str) -> Node | None:
         """The node of a step that is about to be done."""

@@ -34,6 +34,13 @@ from carrack.storage.trees.single import SingleTree
 from carrack.storage.trees.tarred import receive
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ADDED = [
+    {"digest": "sha256:8970898d8b6f0b15669c807e810a479d43cfda60b65d07d13a7d12a2664c6ad8"},
+    {"digest": "sha256:e7985f6e31ed15e2d74e8c9a03d15407b4a6e1432fd79e5bd3b2d5bd34024a63"},
+    {"digest": "sha256:f0ce66222395f396fbab3b52b314f9d3a1ca12b42d94104901eef61ca61d2b39", "inputs": [[{"link": 0}, {
+        "selector": "sha256:95743e40eac77718788f68c7c1b03a7f298348d3425cbf2965cf783a00216f8d", "link": 1,
+    }]]},
+]  # fmt: skip
 
 
 class _Watching(Caches):
@@ -116,5 +123,25 @@ def test_what_a_url_gave_is_named_by_its_contents(workshop: Workshop) -> None:
     gathered = copying.gather(CopyStep(("http://h/f",), "/", remote=True), None, {"http://h/f": Fetched(tree)})
     digest = naming._fetched(Need(REMOTE, "http://h/f", ("/f",)), gathered)
     assert graph.contents(digest).digest == "sha256:6fcad735cea20f444b55fdba77d5fe31d91d0c117cdfe377792723bbc74d55b9"
+    tree.close()
+    spool.discard()
+
+
+def test_what_a_url_gave_is_known_in_a_cache_of_dockerd(workshop: Workshop) -> None:
+    """The records are all that one exported of ``FROM scratch`` and this ADD. It names the file twice: by what is in
+    it, and, as a part of what the server gave, by a version of that."""
+    spool = workshop.world.content.ingest()
+    spool.write(memoryview(b"hello\n"))
+    spool.finish()
+    entry = TarEntry(b"file.txt", REGULAR, 0o600)
+    entry.size = 6
+    tree = SingleTree(entry, spool, hashlib.sha256(b"hello\n").digest())
+    step = CopyStep(("http://h/file.txt",), "/f/", remote=True)
+    gathered = copying.gather(step, None, {"http://h/file.txt": Fetched(tree)})
+    request = Request(file.parse("FROM scratch"), None, HOST, HOST, NoAgents())  # type: ignore[arg-type]
+    below = Result(state.begin({}), HOST)
+    node = asyncio.run(naming.named(step, request, below, None, gathered, ""))  # type: ignore[arg-type]
+    chains = config.parse(json.dumps({"records": _ADDED}).encode(), (), "recorded")
+    assert config.find(node, chains, 0) == {2}
     tree.close()
     spool.discard()
