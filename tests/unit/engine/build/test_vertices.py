@@ -22,7 +22,8 @@ def names(text: str, prefix: str = "") -> list[str]:
     parsed = file.parse(text)
     scope = Scope({}, {})
     plan = stages.plan(parsed, scope)
-    vertices, found, ends = Vertices("build", plan, HERE, prefix), [], {}
+    vertices, found = Vertices("build", plan, HERE, prefix), list[str]()
+    ends: dict[int, state.State] = {}
     for planned in plan.stages:
         now = state.begin({}) if planned.parent is None else state.begin({}, ends[planned.parent])
         vertices.begin(planned.stage)
