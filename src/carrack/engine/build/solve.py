@@ -260,9 +260,8 @@ class Solver:
         assert step is not None
         if (early := await self._early(below, command, index, ordinal)) is not None:
             return early
-        vertex = self._vertices.of(
-            stage, command, ordinal, below.state, quiet=is_root(step), inputs=await self._inputs(index, command)
-        )
+        inputs, quiet = await self._inputs(index, command), is_root(step)
+        vertex = self._vertices.of(stage, command, ordinal, below.state, quiet=quiet, inputs=inputs)
         if not vertex.quiet:
             self._last[index] = vertex.digest
         self._progress.started(vertex)
