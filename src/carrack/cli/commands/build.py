@@ -39,7 +39,7 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         output = build_output.parse(parsed.text("output"))
         query["outputs"] = '[{"Type":"tar"}]'
     headers = _secrets(session, parsed)
-    caches = _caches(session, parsed, layouts)
+    caches = _caches(session, parsed, layouts, _agents(session, parsed, source))
     try:  # the files come last: what is refused is refused before any are sent
         data = _data(session, parsed, source, query)
         headers += caches.told(session, query) if caches is not None else ()
@@ -128,19 +128,25 @@ def _named(session: "Session", parsed: "Parsed", query: "dict[str, Any]") -> "li
     return build_named.told(session.daemon, parsed.words("build-context"), query)
 
 
-def _caches(session: "Session", parsed: "Parsed", layouts: "list[str]") -> "Caches | None":
+def _agents(session: "Session", parsed: "Parsed", source: str) -> "list[str]":
+    """The words for those that are lent; of itself the user's own for a context that comes by ssh, as with buildx."""
+    own = source.startswith(("git@", "ssh://")) and session.environment.get("SSH_AUTH_SOCK") is not None
+    return parsed.words("ssh") or (["default"] if own else [])
+
+
+def _caches(session: "Session", parsed: "Parsed", layouts: "list[str]", lent: "list[str]") -> "Caches | None":
     """Those that are asked for; by a build argument, too, as docker's users wrote ``--cache-to type=inline`` before."""
     sources, targets = parsed.words("cache-from"), parsed.words("cache-to")
     inline = _arguments(parsed, session.environment).get("BUILDKIT_INLINE_CACHE", "").lower() in ("1", "true")
-    if not (sources or targets or layouts or inline or parsed.words("ssh")):
+    if not (sources or targets or layouts or inline or lent):
         return None
     from carrack.cli.build_caches import Caches
 
     caches = Caches(sources, targets, layouts=layouts, inline=inline)
-    if parsed.words("ssh"):
+    if lent:
         from carrack.cli.build_agents import Agents
 
-        caches.agents = Agents(parsed.words("ssh"), session.environment)
+        caches.agents = Agents(lent, session.environment)
     return caches
 
 

@@ -2,6 +2,10 @@
 and speaks no other protocol. One commit comes, without its history, with its submodules.
 
 What a reference means, what is kept of git's own and the words of failures are as in BuildKit's source/git/source.go.
+By ssh it goes as nobody of this machine: without configuration, with no keys but those of the agent that the client
+lends, and knowing hosts by the machine's own file (``/etc/ssh/ssh_known_hosts``) or, where a policy of the client's has
+some, by these alone. The key of a host that the file lacks is taken as it comes and holds for that checkout, which is
+what BuildKit has of scanning it first; none is kept.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import contextlib
 import errno
 import os
 import re
+import shlex
 import shutil
 import signal
 import tempfile
@@ -37,7 +42,6 @@ _GIT = {
     "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "/bin/false", "GIT_ALLOW_PROTOCOL": ":".join(giturl.PROTOCOLS), "GIT_LFS_SKIP_SMUDGE": "1",
     "LC_ALL": "C.UTF-8",
-    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
 }  # fmt: skip
 _HEX = re.compile("[0-9a-fA-F]+")
 _HEADS = "refs/heads/"
@@ -47,6 +51,7 @@ _PIECE = 1 << 14
 _KEPT = 1 << 20  # bytes of what git says that are looked at, and characters that failures tell of them
 _MOST = 2000
 _MOVED = "The requested URL returned error: 30"
+_SSH = ["ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentityFile=none"]
 _SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=never", "-c", "core.fsmonitor=false"]
 
 
@@ -81,6 +86,7 @@ class Checkouts:
         keep = keep and not wanted.folder
         async with AsyncExitStack() as lent:
             who = await _identity(wanted, agents, lent)
+            who["GIT_SSH_COMMAND"] = await asyncio.to_thread(_ssh, _known(place), wanted.known_hosts)
             direct = ",".join(filter(None, (self._proxies.get("no_proxy"), "localhost,127.0.0.1,::1")))
             git = _Git(place, {**self._proxies, "no_proxy": direct, **who}, said)
             commit = await _fetch(git, wanted, await _resolve(git, wanted), keep)
@@ -150,6 +156,21 @@ async def _copied(stream: asyncio.StreamReader, said: Said | None) -> str:
 
 def _remove(place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
+    _known(place).unlink(missing_ok=True)
+
+
+def _known(place: Path) -> Path:
+    """Where the keys of hosts are for a checkout: beside it, for all that is in it counts."""
+    return place.with_name(f"{place.name}.known_hosts")
+
+
+def _ssh(known: Path, given: str) -> str:
+    """The command for git, with only the ``given`` keys of hosts, or with whatever comes first of those not known."""
+    known.write_text(given if given.endswith("\n") else f"{given}\n")
+    path = str(known).replace("%", "%%")
+    options = [f'UserKnownHostsFile="{path}"', f"StrictHostKeyChecking={'yes' if given else 'accept-new'}"]
+    options += ["GlobalKnownHostsFile=/dev/null"] if given else []
+    return shlex.join([*_SSH, *(word for option in options for word in ("-o", option))])
 
 
 async def _identity(wanted: giturl.GitSource, agents: Agents, lent: AsyncExitStack) -> dict[str, str]:
@@ -157,8 +178,14 @@ async def _identity(wanted: giturl.GitSource, agents: Agents, lent: AsyncExitSta
     those of the host before those of all. Source: Docker build documentation, "Build secrets"."""
     parts = urlsplit(wanted.url)
     if parts.scheme not in ("http", "https"):
-        agent = None if parts.scheme == "git" else await lent.enter_async_context(agents.ssh("default"))
-        return {"SSH_AUTH_SOCK": agent} if agent else {}
+        if parts.scheme == "git":
+            return {}
+        agent = await lent.enter_async_context(agents.ssh("default"))
+        if agent is None:
+            raise InvalidArgument(
+                f'{redacted(wanted.url)}: no SSH key "default" forwarded from the client: give --ssh default'
+            )
+        return {"SSH_AUTH_SOCK": agent}
     for suffix in (f".{parts.hostname}", ""):
         header = await agents.secret(f"GIT_AUTH_HEADER{suffix}")
         if not header and (token := await agents.secret(f"GIT_AUTH_TOKEN{suffix}")):

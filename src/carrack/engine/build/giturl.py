@@ -28,7 +28,8 @@ _SWITCHES = ("submodules", "keep-git-dir")
 class GitSource:
     """``url`` as git takes it; ``ref`` a branch, tag or commit, "" for the default branch; ``folder`` inside it, "" for
     the top; ``checksum`` the beginning of the commit, or of the tag, that it must be, "" for any; ``keep``: whether
-    with its ``.git``, None where nothing is said; ``submodules``: with theirs."""
+    with its ``.git``, None where nothing is said; ``submodules``: with theirs; ``known_hosts``: the keys of hosts that
+    may be met by ssh, as OpenSSH has them in a file of these, "" for any."""
 
     url: str
     ref: str = ""
@@ -36,6 +37,7 @@ class GitSource:
     checksum: str = ""
     keep: bool | None = None
     submodules: bool = True
+    known_hosts: str = ""
 
     @property
     def name(self) -> str:

@@ -136,10 +136,11 @@ class Policy:
         found, attributes = self._loaded(shown, given)
         _same_kind(shown, found, ("git://",))
         parsed = giturl.parse(found)
-        _known(attributes, {*given, "git.keepgitdir", "git.skipsubmodules"})
+        _known(attributes, {*given, "git.keepgitdir", "git.skipsubmodules", "git.knownsshhosts"})
         source = replace(
             wanted, url=attributes["git.fullurl"], ref=parsed.ref, folder=parsed.folder,
             checksum=attributes["git.checksum"], submodules=attributes.get("git.skipsubmodules") != "true",
+            known_hosts=attributes.get("git.knownsshhosts", ""),
         )  # fmt: skip
         return source, attributes.get("git.keepgitdir") == "true"
 

@@ -7,11 +7,14 @@ import base64
 import contextlib
 import http.server
 import os
+import shlex
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from tests.fakes.building import NoAgents
 from tests.fakes.elsewhere import Repository, git_daemon, web
 
 from carrack.engine.build import giturl
-from carrack.engine.build.checkout import Checkouts, Unresolved, _chosen, _Found, _identity
+from carrack.engine.build.checkout import Checkouts, Unresolved, _chosen, _Found, _identity, _ssh
 from carrack.errors import InvalidArgument
 from carrack.storage.trees.base import walk
 
@@ -97,6 +100,66 @@ def test_who_is_let_in(url: str, secrets: dict[str, bytes], expected: str) -> No
     assert not found or any(value.endswith(expected) for value in found.values())
     if "GIT_CONFIG_KEY_0" in found:
         assert found["GIT_CONFIG_KEY_0"] == "http.https://h/.extraheader"
+
+
+def test_nobody_is_let_in_by_keys_of_this_machine() -> None:
+    async def run() -> None:
+        async with AsyncExitStack() as lent:
+            await _identity(giturl.parse("git@h:r.git"), NoAgents(), lent)
+
+    with pytest.raises(InvalidArgument, match='no SSH key "default" forwarded from the client'):
+        asyncio.run(run())
+
+
+_FAKE_SSH = """#!/bin/sh
+for word; do
+    echo "$word"
+    case $word in UserKnownHostsFile=*) cat "$(echo "${{word#*=}}" | tr -d '"')" ;; esac
+done >>{log}
+echo "agent $SSH_AUTH_SOCK" >>{log}
+exec sh -c "$word"
+"""
+
+
+@pytest.mark.parametrize("given", ["", "[h]:2222 ssh-ed25519 AAAA"])
+def test_by_ssh_it_goes_as_nobody_of_this_machine(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, log, room = Repository(tmp_path / "r"), tmp_path / "log", tmp_path / "its room"
+    made.commit({"f": "1"})
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ssh").write_text(_FAKE_SSH.format(log=log))
+    (tmp_path / "bin" / "ssh").chmod(0o755)
+    monkeypatch.setattr(os, "defpath", f"{tmp_path / 'bin'}:{os.defpath}")
+    wanted = replace(giturl.parse(f"ssh://me@h:2222{made.place}"), known_hosts=given)
+
+    async def run() -> list[str]:
+        async with AsyncExitStack() as held:
+            tree, _ = await Checkouts(room, {}).open(wanted, False, Has(), held)
+            return [os.fsdecode(entry.path) for entry in walk(tree, b"")]
+
+    assert asyncio.run(run()) == ["f"]
+    assert list(room.iterdir()) == []
+    said = log.read_text().splitlines()
+    assert {"me@h", "2222", "agent /agent/default", given} <= set(said)
+    words = said[: said.index("me@h")]
+    known = next(word for word in words if word.startswith("UserKnownHostsFile="))
+    assert known.startswith(f'UserKnownHostsFile="{room}/git-')
+    assert words[:2] == ["-F", "/dev/null"]
+    assert {"BatchMode=yes", "IdentityFile=none"} <= set(words)
+    assert f"StrictHostKeyChecking={'yes' if given else 'accept-new'}" in words
+    assert ("GlobalKnownHostsFile=/dev/null" in words) is bool(given)
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
+def test_what_openssh_makes_of_its_words(tmp_path: Path) -> None:
+    """Its own keys would be those of the user's home, whatever HOME is."""
+    known = tmp_path / "50% of it"
+    words = shlex.split(_ssh(known, ""))
+    done = subprocess.run([*words, "-G", "h"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {f"userknownhostsfile {tmp_path}/50% of it", "stricthostkeychecking accept-new", "batchmode yes"} <= set(
+        done
+    )
+    assert [line for line in done if line.startswith("identityfile")] == ["identityfile none"]
+    assert "forwardagent no" in done
 
 
 def test_a_server_that_says_nothing(tmp_path: Path) -> None:

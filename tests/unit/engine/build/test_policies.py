@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from carrack.engine.build import giturl, policies
@@ -108,6 +110,10 @@ def test_repositories(source: str, identifier: str) -> None:
     assert Policy((Rule(ALLOW, "*"),)).repository(wanted, True) == (wanted, True)
     with pytest.raises(Forbidden, match="failed to load LLB"):
         Policy((Rule(DENY, identifier, EXACT),)).repository(wanted, False)
+    keys = {"git.knownsshhosts": "h ssh-ed25519 AAAA"}
+    assert Policy((Rule(CONVERT, "git://*", attributes=keys),)).repository(wanted, True) == (
+        replace(wanted, known_hosts="h ssh-ed25519 AAAA"), True,
+    )  # fmt: skip
     other = {"git.fullurl": "https://m/b.git", "git.keepgitdir": "true", "git.skipsubmodules": "true"}
     made, keep = Policy((Rule(CONVERT, "git://*", attributes=other),)).repository(wanted, False)
     assert (made.url, made.ref, made.folder, made.submodules, keep) == (
