@@ -93,7 +93,8 @@ def test_the_local_driver_rotates(docker: Cli, image: str, compress: str, names:
 
 @pytest.mark.census("logs --follow", "logs --since", "logs --until", "logs --tail", "logs --timestamps")
 @pytest.mark.parametrize("driver", ["json-file", "local"])
-def test_following_through_rotations_until_the_end(cli: Cli, image: str, driver: str) -> None:
+def test_following_through_rotations_until_the_end(cli: Cli, image: str, driver: str, tmp_path: Path) -> None:
+    """The program goes on when the follower has told what it said, since more than a few lines are not kept."""
     options = [
         "--log-driver",
         driver,
@@ -104,9 +105,17 @@ def test_following_through_rotations_until_the_end(cli: Cli, image: str, driver:
         "--log-opt",
         "compress=true",
     ]
-    script = "for n in $(seq 400); do echo $n; [ $((n % 20)) = 0 ] && usleep 20000; done"
-    cli("run", "-d", "--name", "flow", *options, image, "sh", "-c", f"usleep 300000; {script}")
-    assert cli("logs", "-f", "flow").stdout.split() == [str(n) for n in range(1, 401)]
+    os.mkfifo(tmp_path / "go")
+    script = "exec 3<>/pace/go; for n in $(seq 400); do echo $n; [ $((n % 20)) = 0 ] && read -u 3 go; done"
+    cli("run", "-d", "--name", "flow", "-v", f"{tmp_path}:/pace", *options, image, "sh", "-c", script)
+    follower = cli.start("logs", "-f", "flow")
+    assert follower.stdout is not None
+    with (tmp_path / "go").open("w") as go:
+        for n in range(1, 401):
+            assert follower.stdout.readline() == f"{n}\n"
+            if n % 20 == 0:
+                print(file=go, flush=True)
+    assert follower.communicate(timeout=60) == ("", "")
     stamp = cli("logs", "-t", "--tail", "5", "flow").stdout.split()[0]
     assert cli("logs", "--since", stamp, "flow").stdout.split()[-5:] == ["396", "397", "398", "399", "400"]
     assert cli("logs", "--until", "10m", "flow").stdout == ""
@@ -137,9 +146,11 @@ def document(cli: Cli, name: str) -> dict[str, Any]:
 def test_a_program_that_never_waits_for_its_log(docker: Cli, image: str, driver: str) -> None:
     """Its writer is stopped: the program ends nevertheless, and what found no room is counted."""
     options = ["--log-driver", driver, "--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=10k"]
-    docker("run", "-d", "--name", "free", *options, image, "sh", "-c", "sleep 1; seq 500000; touch /said; sleep 100")
+    script = "until [ -e /go ]; do sleep 0.05; done; seq 500000; touch /said; sleep 100"
+    docker("run", "-d", "--name", "free", *options, image, "sh", "-c", script)
     logger = logger_of(docker, "free")
     os.kill(logger, signal.SIGSTOP)
+    docker("exec", "free", "touch", "/go")
     eventually(lambda: docker("exec", "free", "ls", "/said", check=False).returncode == 0)
     assert "LogStatus" not in document(docker, "free")
     os.kill(logger, signal.SIGCONT)

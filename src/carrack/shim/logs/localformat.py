@@ -90,7 +90,7 @@ def records(data: bytes, at: int = 0) -> Iterator[tuple[int, int, bytes, int]]:
 def blocks(read: Read, size: int) -> list[Block]:
     """The blocks of a plain file of that size, in order; the last one has no mark yet and ends with the last whole
     record. Raises Broken when it has not even a head."""
-    if read(len(MAGIC), 0) != MAGIC:
+    if size < len(MAGIC) or read(len(MAGIC), 0) != MAGIC:  # it may have been written since the size was looked at
         raise Broken("no log file of this format")
     found = _last_mark(read, size)
     if found is None:

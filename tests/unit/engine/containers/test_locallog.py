@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.fakes.containers import run
+from tests.fakes.following import Follower
 
 from carrack.engine.containers import locallog, logs
 from carrack.engine.containers.logs import LogQuery
@@ -102,6 +104,26 @@ def test_a_torn_end_and_a_piece_of_a_line(directory: int, tmp_path: Path) -> Non
     assert reading(tmp_path / "l", LogQuery(tail=1)) == ["piece"]
 
 
+@pytest.mark.parametrize("tail", [False, True])
+def test_a_file_that_was_just_begun_has_not_even_a_head(directory: int, tmp_path: Path, tail: bool) -> None:
+    """As a follower may find it while the log is rotated; the head and what follows it come before he reads on."""
+    (tmp_path / "l").touch()
+    source = locallog.LocalSource(str(tmp_path / "l"))
+    if tail:
+        source.skip()
+    file = LocalFile(directory, "l", 0, 1, False)
+    size = os.fstat
+    with pytest.MonkeyPatch.context() as patch:
+        empty = os.stat_result([0] * 10)
+        patch.setattr(os, "fstat", lambda fd: empty if fd == source._fd else size(fd))
+        file.add([Message(1, 5, b"first")])
+        assert [entry and entry.text for _, entry in source.entries(LogQuery())] == [b"first\n"]
+    file.add([Message(1, 6, b"second")])
+    assert [entry and entry.text for _, entry in source.entries(LogQuery())] == [b"second\n"]
+    source.close()
+    file.close()
+
+
 def test_what_is_none_of_it_is_empty(tmp_path: Path) -> None:
     (tmp_path / "l").write_bytes(b"rubbish that is no log")
     (tmp_path / "l.1.z").write_bytes(b"rubbish")
@@ -111,11 +133,14 @@ def test_what_is_none_of_it_is_empty(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("files", [1, 2, 3])
 @pytest.mark.parametrize("tail", [None, 0])
-def test_following_through_rotation(directory: int, tmp_path: Path, files: int, tail: int | None) -> None:
+def test_following_through_rotation(
+    directory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, tail: int | None
+) -> None:
     writer = LocalFile(directory, "l", 100, files, files > 2)
     found: list[str] = []
 
     async def main() -> None:
+        follower = Follower(monkeypatch)
         ended = asyncio.get_running_loop().create_future()
 
         async def reader() -> None:
@@ -124,10 +149,9 @@ def test_following_through_rotation(directory: int, tmp_path: Path, files: int, 
                 found.extend(entry.text.decode() for entry in batch)
 
         task = asyncio.get_running_loop().create_task(reader())
+        await follower.after()
         for number in range(12):
-            await asyncio.sleep(0.02)
-            writer.write("stdout", f"line {number}\n".encode())
-        await asyncio.sleep(0.02)
+            await follower.after(partial(writer.write, "stdout", f"line {number}\n".encode()))
         ended.set_result(None)
         await task
 

@@ -6,12 +6,14 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fakes.containers import run, settle
+from tests.fakes.following import Follower
 
 from carrack.engine.containers import jsonlog, logs
 from carrack.engine.containers.logs import LogQuery
@@ -101,22 +103,36 @@ def test_what_the_shim_writes_is_read_byte_for_byte_where_it_is_text(tmp_path: P
     assert found == ['\x00\x1b[0m<é€😀>&"\\\u2028\r\n', "\ufffd\ufffdbinary\n", "no newline"]
 
 
-def following(
-    tmp_path: Path, steps: list[Callable[[], object]], query: LogQuery, first: list[bytes] | None = None
+Following = Callable[[list[Callable[[], object]], LogQuery, list[bytes]], list[str]]
+
+
+@pytest.fixture
+def following(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Following:
+    return partial(_following, tmp_path, monkeypatch)
+
+
+def _following(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[Callable[[], object]],
+    query: LogQuery,
+    first: list[bytes],
 ) -> list[str]:
     """Follow a log; each step is done when the reader has seen everything before it."""
-    path, found = write(tmp_path / "x.log", *(first or [])), []
+    path, found = write(tmp_path / "x.log", *first), []
 
     async def main() -> None:
+        follower = Follower(monkeypatch)
         ended = asyncio.get_running_loop().create_future()
 
         async def reader() -> None:
             found.extend(await texts(path, query, ended))
 
         task = asyncio.get_running_loop().create_task(reader())
-        for step in steps:
-            await asyncio.sleep(0.02)
-            step()
+        await follower.after()
+        for step in steps[:-1]:
+            await follower.after(step)
+        steps[-1]()
         ended.set_result(None)
         await task
 
@@ -132,37 +148,39 @@ def appending(path: Path, *lines: bytes) -> Callable[[], object]:
     return step
 
 
-def test_following_sees_what_comes_up_to_the_end(tmp_path: Path) -> None:
+def test_following_sees_what_comes_up_to_the_end(tmp_path: Path, following: Following) -> None:
     path, half = tmp_path / "x.log", line("c")
     steps = [appending(path, line("b"), half[:10]), appending(path, half[10:]), appending(path, line("d"))]
-    assert following(tmp_path, steps, LogQuery(follow=True), [line("a")]) == ["a", "b", "c", "d"]
+    assert following(steps, LogQuery(follow=True), [line("a")]) == ["a", "b", "c", "d"]
 
 
-def test_a_tail_that_is_followed_neither_loses_nor_repeats_the_line_in_the_making(tmp_path: Path) -> None:
+def test_a_tail_that_is_followed_neither_loses_nor_repeats_the_line_in_the_making(
+    tmp_path: Path, following: Following
+) -> None:
     half = line("c")
     steps = [appending(tmp_path / "x.log", half[10:], line("d"))]
-    found = following(tmp_path, steps, LogQuery(follow=True, tail=1), [line("a"), line("b"), half[:10]])
+    found = following(steps, LogQuery(follow=True, tail=1), [line("a"), line("b"), half[:10]])
     assert found == ["b", "c", "d"]
 
 
 @pytest.mark.parametrize("files", [1, 2, 3])
-def test_following_through_rotation(tmp_path: Path, files: int) -> None:
+def test_following_through_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int) -> None:
     """The shim's own writer rotates: nothing is lost where a file is kept, and all goes on where none is."""
     fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     writer = LogFile(fd, "x.log", max_size=100, max_files=files)
     found: list[str] = []
 
     async def main() -> None:
+        follower = Follower(monkeypatch)
         ended = asyncio.get_running_loop().create_future()
 
         async def reader() -> None:
             found.extend(await texts(str(tmp_path / "x.log"), LogQuery(follow=True), ended))
 
         task = asyncio.get_running_loop().create_task(reader())
+        await follower.after()
         for number in range(8):
-            await asyncio.sleep(0.01)
-            writer.write("stdout", f"line {number}\n".encode())
-        await asyncio.sleep(0.02)
+            await follower.after(partial(writer.write, "stdout", f"line {number}\n".encode()))
         ended.set_result(None)
         await task
 
@@ -172,7 +190,7 @@ def test_following_through_rotation(tmp_path: Path, files: int) -> None:
     assert found == [f"line {n}\n" for n in range(8)]
 
 
-def test_two_rotations_at_once_are_caught_up(tmp_path: Path) -> None:
+def test_two_rotations_at_once_are_caught_up(tmp_path: Path, following: Following) -> None:
     path = tmp_path / "x.log"
 
     def rotate_twice() -> None:
@@ -181,7 +199,7 @@ def test_two_rotations_at_once_are_caught_up(tmp_path: Path) -> None:
         write(tmp_path / "x.log.1", line("second"))
         write(path, line("third"))
 
-    found = following(tmp_path, [rotate_twice, appending(path, line("more"))], LogQuery(follow=True), [line("first")])
+    found = following([rotate_twice, appending(path, line("more"))], LogQuery(follow=True), [line("first")])
     assert found == ["first", "end of the first", "second", "third", "more"]
 
 
