@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 First = tuple[dict[str, Any] | None, int | None]
 
-_ANSWER_SECONDS = 10.0
+_ANSWER_SECONDS, _SILENT_SECONDS = 10.0, 150.0  # the longer where its container lives: a log may wait for its disk
 #: how long a daemon that starts waits for a shim's state, before it goes on with what is on file
 _PROMPT_SECONDS = 0.5
 _KILLED = 137
@@ -108,7 +108,7 @@ class Shim(Holding):
                 connection, first = _listen(sock)
                 state, pidfd = await _within(first, _PROMPT_SECONDS)
                 if not first.done() and (shim := cls._silent(connection, directory)) is not None:
-                    shim._silence = asyncio.get_running_loop().call_later(_ANSWER_SECONDS, shim._give_up)
+                    shim._silence = asyncio.get_running_loop().call_later(_SILENT_SECONDS, shim._give_up)
                     first.add_done_callback(shim._heard)
                     return shim
                 state, pidfd = await _within(first, _ANSWER_SECONDS)

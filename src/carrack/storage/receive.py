@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from carrack.storage.snapshots.base import LayerStore
     from carrack.storage.tar import ByteSource
 
-_PATIENCE = 5.0  # seconds in which a worker of a daemon that has just died sees it, and ends
+_PATIENCE = 30.0  # seconds in which a worker of a daemon that has just died sees it, and ends
 
 
 def receive(

@@ -203,6 +203,7 @@ def test_a_shim_that_stays_silent_is_given_up(tmp_path: Path, monkeypatch: pytes
     async def scene() -> None:
         silence = Silence(tmp_path, monkeypatch)
         monkeypatch.setattr(running, "_ANSWER_SECONDS", 0.05)
+        monkeypatch.setattr(running, "_SILENT_SECONDS", 0.05)
         shim = await Shim.reconnect(str(tmp_path))
         assert not shim.exited.done()
         assert (await asyncio.wait_for(shim.exited, 5)).lost
