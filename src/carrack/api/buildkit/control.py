@@ -269,6 +269,7 @@ class Control:
             if asked["error"] is not None:
                 error = asked["error"]
                 build.returned.set_exception(Refused(error["message"], error["details"]))
+                build.returned.exception()  # looked at: nobody waits for it where the solve was refused or cut off
             else:
                 build.returned.set_result(products.returned(asked["result"]))
         await call.send_message({})

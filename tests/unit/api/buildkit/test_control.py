@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -189,20 +190,25 @@ def test_results_are_there(workshop: Workshop) -> None:
     asyncio.run(run())
 
 
-def test_nobody_waits_for_what_is_refused_at_once(workshop: Workshop) -> None:
+def test_nobody_waits_for_what_is_refused_at_once(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         methods = control(workshop).methods()
         solve, status = FakeCall({**SOLVE, "Exporters": [{"Type": "containerd", "Attrs": {}}]}), FakeCall({"Ref": "r"})
         with pytest.raises(NotSupported):
             await methods["/moby.buildkit.v1.Control/Solve"].serve(solve)
         bridge = FakeCall(dict(BRIDGE), **{"buildkit-controlapi-buildid": "r"})
-        async with asyncio.timeout(1):  # buildx waits 20 s for the end of the status
+        async with asyncio.timeout(10):  # buildx waits 20 s for the end of the status
             await methods["/moby.buildkit.v1.Control/Status"].serve(status)
             with pytest.raises(InvalidArgument, match="over"):
                 await methods["/moby.buildkit.v1.frontend.LLBBridge/Solve"].serve(bridge)
         assert status.sent == []
+        error = {"code": 3, "message": "this build is over", "details": []}
+        returned = FakeCall({"result": None, "error": error}, **{"buildkit-controlapi-buildid": "r"})
+        await methods["/moby.buildkit.v1.frontend.LLBBridge/Return"].serve(returned)
 
     asyncio.run(run())
+    gc.collect()
+    assert caplog.text == ""  # what it returned was looked at
 
 
 def test_a_client_that_gives_up(workshop: Workshop) -> None:
