@@ -95,7 +95,7 @@ class Play:
         """Keep a fact that no command tells, like the files that a copy made."""
         self.transcript.note(what, told)
 
-    def until(self, command: str, wanted: str, seconds: float = 15) -> None:
+    def until(self, command: str, wanted: str, seconds: float = 30) -> None:
         """Repeat a command until its output (both streams) is ``wanted`` in part, or wholly empty for an empty one."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -105,6 +105,11 @@ class Play:
                 return
             time.sleep(0.05)
         raise AssertionError(f"{command} never told {wanted!r}; at last: {text!r}")
+
+    def until_attached(self, name: str, begin: str) -> None:
+        """Wait until the daemon tells that somebody has attached to a container: then nothing said is missed."""
+        told = "--filter event=attach --format '{{.Actor.Attributes.name}}'"
+        self.until(f"events --since {begin} --until 0s {told}", f"{name}\n")
 
     def start(self, command: str) -> Background:
         """Run in the background; its answer is kept when it is finished."""
@@ -138,7 +143,7 @@ class Play:
             capture_output=True,
             env={**self.environment, **(environment or {})},
             cwd=self.folder,
-            timeout=20,
+            timeout=60,
             check=False,
         )
 
@@ -147,6 +152,11 @@ class Play:
             command = command.replace(told, own)
         command = re.sub(rf"\b{PORTS // 1000}(?=\d{{3}}\b)", str(self.ports // 1000), command)
         return [*self._program, *shlex.split(command)]
+
+
+def moment() -> str:
+    """Now, as ``--since`` takes it."""
+    return f"{time.time():.9f}"
 
 
 class Background:
@@ -186,8 +196,8 @@ class Background:
             self.process.send_signal(end)
         try:
             if open_stdin:
-                self.process.wait(20)
-            out, err = self.process.communicate(timeout=20)
+                self.process.wait(60)
+            out, err = self.process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             out, err = self.process.communicate()

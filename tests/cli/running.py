@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -16,11 +17,17 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-Steps = list[tuple[bytes, bytes | Callable[[int], None]]]
+
+class Repeatedly(NamedTuple):
+    """A step of a conversation that is done again while nothing is said: who is to hear of it may not listen yet."""
+
+    act: Callable[[int], None]
+
+
+Steps = list[tuple[bytes, bytes | Callable[[int], None] | Repeatedly]]
 Result = subprocess.CompletedProcess[str]
 _CARRACK = "import sys; from carrack.cli.main import main; sys.exit(main())"
 _DAEMON = "import sys; from carrack.daemon.main import main; sys.exit(main())"
@@ -211,11 +218,18 @@ def converse_on_terminal(
     os.close(slave)
     try:
         output = _converse(master, steps)
-        return output, process.wait(30)
+        return output, process.wait(60)
     finally:
         process.kill()
         process.wait()
         os.close(master)
+
+
+def resize(master: int) -> None:
+    """Make a terminal one of 40 lines and 120 columns, and say so even if it is one already."""
+    termios.tcsetwinsize(master, (40, 120))
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(os.tcgetpgrp(master), signal.SIGWINCH)
 
 
 def api(
@@ -224,7 +238,7 @@ def api(
     """One request to the daemon under test, for what no command line can say: status and body of the answer."""
     connection = http.client.HTTPConnection("localhost", timeout=60)
     connection.sock = socket.socket(socket.AF_UNIX)
-    with closing(connection):
+    with contextlib.closing(connection):
         connection.sock.connect(str(daemon.socket))
         content = raw if body is None else json.dumps(body)
         connection.request(method, path, content, {"Content-Type": "application/json"})
@@ -248,7 +262,8 @@ def _controlling(fd: int) -> None:
 
 def _converse(master: int, steps: Steps) -> bytes:
     output, position, left = b"", 0, list(steps)
-    end = time.monotonic() + 30
+    again: Callable[[int], None] | None = None
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if select.select([master], [], [], 0.1)[0]:
             try:
@@ -256,9 +271,14 @@ def _converse(master: int, steps: Steps) -> bytes:
             except OSError:  # the last process on the terminal is gone
                 return output
             output += data
+        elif again is not None:
+            again(master)
         if left and (found := output.find(left[0][0], position)) >= 0:
             wanted, action = left.pop(0)
             position = found + len(wanted)
+            again = None
+            if isinstance(action, Repeatedly):
+                action = again = action.act
             if callable(action):
                 action(master)
             else:
@@ -266,7 +286,7 @@ def _converse(master: int, steps: Steps) -> bytes:
     raise AssertionError(f"the conversation did not end; so far: {output!r}")
 
 
-def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(check: Callable[[], bool], seconds: float = 30) -> None:
     """Wait until something is true, or fail."""
     end = time.monotonic() + seconds
     while not check():

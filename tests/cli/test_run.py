@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import struct
-import termios
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Cli, Steps, eventually, identity
+from tests.cli.running import Cli, Repeatedly, Steps, eventually, identity, resize
 
 pytestmark = pytest.mark.root
 
@@ -105,12 +101,10 @@ def test_signals_are_passed_on(cli: Cli, image: str) -> None:
 
 @pytest.mark.census("run --tty", "run --rm")
 def test_a_terminal(cli: Cli, image: str) -> None:
-    def grow(master: int) -> None:
-        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        time.sleep(0.5)
-        os.write(master, b"stty size; exit 5\n")
-
-    steps: Steps = [(b"# ", b"sleep 0.3; stty size; tty; echo do''ne\n"), (b"done", grow)]
+    steps: Steps = [
+        (b"# ", b"stty size; tty; echo do''ne; until stty size | grep '40.120'; do sleep 0.1; done; exit 5\n"),
+        (b"done\r\n", Repeatedly(resize)),
+    ]
     output, code = cli.on_terminal(["run", "--rm", "-it", image, "sh"], steps)
     assert code == 5
     assert b"33 101" in output

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from tests.cli.play import Play, census
+from tests.cli.play import Play, census, moment
 
-# attached, told by the daemon: only then is it sure that nothing said is missed
-_ATTACHED = "events --since 1m --until 0s --filter event=attach --format '{{.Actor.Attributes.name}}'"
 _LOOP = "while :; do sleep 0.05; done"
 
 
@@ -22,8 +20,8 @@ def streams(play: Play) -> None:
     started.finish(open_stdin=True)
     play("logs one")
     play.quietly('run -d --name said busybox sh -c \'trap "echo bye; exit 0" TERM; ' + _LOOP + "'")
-    attached = play.start("attach --no-stdin said")
-    play.until(_ATTACHED, "said\n")
+    begin, attached = moment(), play.start("attach --no-stdin said")
+    play.until_attached("said", begin)
     play("stop said")
     attached.finish()
     play("attach nosuch")
@@ -48,15 +46,15 @@ def signals(play: Play) -> None:
     script = f'trap "echo got-term; exit 9" TERM; trap "echo got-int" INT; echo ready; {_LOOP}'
     play.quietly(f"run -d --name signalled busybox sh -c '{script}'")
     play.until("logs signalled", "ready")
-    attached = play.start("attach signalled")
-    play.until(_ATTACHED, "signalled\n")
+    begin, attached = moment(), play.start("attach signalled")
+    play.until_attached("signalled", begin)
     attached.process.send_signal(signal.SIGINT)
     attached.read("got-int\n")
     attached.finish(signal.SIGTERM)
     play("start signalled")
     play.until("logs signalled", "ready\ngot-int\ngot-term\nready")
-    attached = play.start("attach --sig-proxy=false signalled")
-    play.until(_ATTACHED, "signalled\nsignalled\n")
+    begin, attached = moment(), play.start("attach --sig-proxy=false signalled")
+    play.until_attached("signalled", begin)
     attached.finish(signal.SIGKILL)
     play("ps --format '{{.Names}} {{.State}}'")
 

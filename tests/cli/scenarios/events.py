@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import signal
-import time
 
-from tests.cli.play import Play
+from tests.cli.play import Play, moment
 
 _SHORT = "'{{.Type}} {{.Action}} {{.Actor.Attributes.name}}'"
-
-
-def _now() -> str:
-    return f"{time.time():.9f}"
 
 
 def _life(play: Play) -> None:
@@ -21,18 +16,20 @@ def _life(play: Play) -> None:
 
 
 def of_a_life(play: Play) -> None:
-    begin = _now()
+    begin = moment()
     _life(play)
-    play(f"events --since {begin} --until {_now()} --format {_SHORT}")
-    play(f"events --since {begin} --until {_now()}")
-    play(f"events --since {begin} --until {_now()} --format json", hide={r'"(time|timeNano)":\d+': r'"\1":0'})
-    play(f"events --since {begin} --until {_now()} --format '{{{{json .Actor.Attributes}}}}' --filter event=die")
-    play(f"events --since {begin} --until {_now()} --format '{{{{.Status}}}} {{{{.ID}}}} {{{{.From}}}} {{{{.Scope}}}}'")
-    play(f"system events --since {begin} --until {_now()} -f event=create --format '{{{{.Action}}}}'")
+    play(f"events --since {begin} --until {moment()} --format {_SHORT}")
+    play(f"events --since {begin} --until {moment()}")
+    play(f"events --since {begin} --until {moment()} --format json", hide={r'"(time|timeNano)":\d+': r'"\1":0'})
+    play(f"events --since {begin} --until {moment()} --format '{{{{json .Actor.Attributes}}}}' --filter event=die")
+    play(
+        f"events --since {begin} --until {moment()} --format '{{{{.Status}}}} {{{{.ID}}}} {{{{.From}}}} {{{{.Scope}}}}'"
+    )
+    play(f"system events --since {begin} --until {moment()} -f event=create --format '{{{{.Action}}}}'")
 
 
 def of_what_is_done(play: Play) -> None:
-    begin = _now()
+    begin = moment()
     play.quietly("run -d --name one busybox sleep 100")
     play.quietly("pause one")
     play.quietly("unpause one")
@@ -50,11 +47,11 @@ def of_what_is_done(play: Play) -> None:
     play.quietly("kill one")
     play.quietly("wait one")
     play.quietly("rm one")
-    play(f"events --since {begin} --until {_now()} --format {_SHORT}", unordered=True)
+    play(f"events --since {begin} --until {moment()} --format {_SHORT}", unordered=True)
 
 
 def of_images_and_volumes(play: Play) -> None:
-    begin = _now()
+    begin = moment()
     play.quietly("volume create data")
     play.quietly("run --rm --name user -v data:/data busybox true")
     play.until("ps -aq", "")
@@ -70,19 +67,19 @@ def of_images_and_volumes(play: Play) -> None:
     play.quietly("container prune -f")
     play.quietly("image prune -f")
     play.quietly("network prune -f")
-    play(f"events --since {begin} --until {_now()} --format {_SHORT}")
+    play(f"events --since {begin} --until {moment()} --format {_SHORT}")
     play(
-        f"events --since {begin} --until {_now()} --filter type=volume --format '{{{{.Action}}}} {{{{.Actor.ID}}}} "
+        f"events --since {begin} --until {moment()} --filter type=volume --format '{{{{.Action}}}} {{{{.Actor.ID}}}} "
         "{{json .Actor.Attributes}}'"
     )
 
 
 def filters(play: Play) -> None:
-    begin = _now()
+    begin = moment()
     _life(play)
     play.quietly("volume create data")
     play.quietly("tag busybox other")
-    end = _now()
+    end = moment()
     for one in (
         "type=container", "type=image", "type=volume", "type=network", "type=daemon", "event=die", "event=create",
         "event=nosuch", "container=one", "container=two", "container=nosuch", "image=busybox", "image=other", "volume=data", "label=kind",
@@ -95,7 +92,7 @@ def filters(play: Play) -> None:
 
 
 def following(play: Play) -> None:
-    follower = play.start(f"events --since {_now()} --filter type=container --format {_SHORT}")
+    follower = play.start(f"events --since {moment()} --filter type=container --format {_SHORT}")
     play.quietly("create --name zero busybox")
     follower.read("container create zero\n")
     _life(play)
@@ -107,7 +104,7 @@ def following(play: Play) -> None:
 
 
 def of_failures(play: Play) -> None:
-    begin = _now()
+    begin = moment()
     play("run --name one busybox /nosuch")
     play.quietly("rm one")
     play("run --rm --name gone busybox /nosuch")
@@ -115,4 +112,4 @@ def of_failures(play: Play) -> None:
     play("kill nosuch")
     play.quietly("run -d --name two busybox sh -c 'trap \"\" TERM; sleep 100'")
     play.quietly("rm -f two")
-    play(f"events --since {begin} --until {_now()} --format {_SHORT}")
+    play(f"events --since {begin} --until {moment()} --format {_SHORT}")

@@ -5,32 +5,25 @@ from __future__ import annotations
 import os
 import signal
 import termios
-import time
 from collections.abc import Callable
 
-from tests.cli.play import Play
+from tests.cli.play import Play, moment
+from tests.cli.running import Repeatedly, eventually, resize
 
 # no shell of its own on the terminal: busybox's tells its version, and asks where the cursor is
 _SHELL = """busybox sh -c 'printf "# "; while read -r x; do eval "$x"; printf "# "; done'"""
 
 
-_ATTACHED = "events --since 1m --until 0s --filter event=attach --format '{{.Actor.Attributes.name}}'"
-
-
-def _type(play: Play, attached: int, text: bytes) -> Callable[[int], None]:
-    """Type once somebody has attached for the so-manieth time, and the client has made its terminal raw."""
+def _type(play: Play, text: bytes) -> Callable[[int], None]:
+    """Type once somebody has attached since now, and the client has made its terminal raw."""
+    begin = moment()
 
     def act(master: int) -> None:
-        play.until(_ATTACHED, "shell\n" * attached)
-        time.sleep(0.3)
+        play.until_attached("shell", begin)
+        eventually(lambda: not termios.tcgetattr(master)[3] & termios.ECHO)
         os.write(master, text)
 
     return act
-
-
-def _grow(master: int) -> None:
-    time.sleep(0.5)  # until then docker's command may not look yet
-    termios.tcsetwinsize(master, (40, 120))
 
 
 def sizes(play: Play) -> None:
@@ -39,7 +32,7 @@ def sizes(play: Play) -> None:
     play.terminal("run --rm -t busybox stty size", [])
 
     script = 'trap "stty size | grep 40 && exit 0" WINCH; echo ready; while :; do sleep 0.05; done'
-    play.terminal(f"run --rm -it busybox sh -c '{script}'", [(b"ready\r\n", _grow)])
+    play.terminal(f"run --rm -it busybox sh -c '{script}'", [(b"ready\r\n", Repeatedly(resize))])
     play.quietly("run -d --name one busybox sleep 100")
     play.terminal("exec -it one stty size", [])
     play.terminal("exec -t one sh -c 'tty; echo $TERM'", [], hide={r"pts/\d": "pts/<n>"})
@@ -91,10 +84,10 @@ def detaching(play: Play) -> None:
 def attaching(play: Play) -> None:
     echo = "while read x; do [ $x = end ] && exit 7; echo got $x; done"
     play.quietly(f"run -dit --name shell busybox sh -c '{echo}'")
-    play.terminal("attach shell", [(b"", _type(play, 1, b"one\n")), (b"got one\r\n", b"\x10\x11")])
+    play.terminal("attach shell", [(b"", _type(play, b"one\n")), (b"got one\r\n", b"\x10\x11")])
     play("ps --format '{{.Names}} {{.State}}'")
-    play.terminal("attach --detach-keys ctrl-x shell", [(b"", _type(play, 2, b"a\n")), (b"got a\r\n", b"\x18")])
-    play.terminal("attach shell", [(b"", _type(play, 3, b"end\n"))])
+    play.terminal("attach --detach-keys ctrl-x shell", [(b"", _type(play, b"a\n")), (b"got a\r\n", b"\x18")])
+    play.terminal("attach shell", [(b"", _type(play, b"end\n"))])
     play("ps -a --format '{{.Names}} {{.State}}'")
     play("logs shell")
 
