@@ -20,6 +20,7 @@ from carrack.network.sandbox import in_thread, run_inside
 
 P = ParamSpec("P")
 T = TypeVar("T")
+PATIENCE = 15.0  # seconds to wait for what is to come, on a busy machine
 
 
 def own_network(test: Callable[P, T]) -> Callable[P, T]:
@@ -146,8 +147,9 @@ def echo(namespace: Namespace, port: int, *, udp: bool = False, address: str = "
         server.close()
 
 
-def ask(address: str, port: int, *, udp: bool = False, timeout: float = 2.0) -> str | None:
-    """The address under which a server sees us; None when it cannot be reached."""
+def ask(address: str, port: int, *, udp: bool = False, timeout: float = PATIENCE) -> str | None:
+    """The address under which a server sees us; None when it cannot be reached, which may be told by silence alone:
+    who expects that gives a short ``timeout``."""
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as client:
         client.settimeout(timeout)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
-from tests.root.netns import Namespace, ask, echo
+from tests.root.netns import PATIENCE, Namespace, ask, echo
 
 from carrack.linux import rtnetlink
 from carrack.linux.netlink import Message, Netlink, attribute
@@ -95,7 +95,7 @@ class Container:
         for port in ports:
             self.site.held.enter_context(echo(self.inside, port, udp=udp, address="::"))
 
-    def ask(self, address: str, port: int, *, udp: bool = False, timeout: float = 3.0) -> str | None:
+    def ask(self, address: str, port: int, *, udp: bool = False, timeout: float = PATIENCE) -> str | None:
         """As whom a server sees us, None when it is not reached."""
         return self.inside.run(lambda: ask(address, port, udp=udp, timeout=timeout))
 
@@ -126,7 +126,7 @@ class Site:
         """Keep the ports reserved, as a shim does."""
         self.reserved += done.fds
 
-    def from_outside(self, address: str, port: int, *, udp: bool = False, timeout: float = 1.5) -> str | None:
+    def from_outside(self, address: str, port: int, *, udp: bool = False, timeout: float = PATIENCE) -> str | None:
         """As `Container.ask`, of the neighbour."""
         return self.neighbour.run(lambda: ask(address, port, udp=udp, timeout=timeout))
 
@@ -182,7 +182,7 @@ def use_at_once() -> None:
         switch.write("0")
 
 
-async def until(check: Callable[[], object], seconds: float = 3.0) -> None:
+async def until(check: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait for what must come about."""
     for _ in range(int(seconds * 100)):
         if check():

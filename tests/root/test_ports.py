@@ -10,8 +10,9 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from tests.root.netns import Namespace, ask, cable, echo, own_network
+from tests.root.netns import PATIENCE, Namespace, ask, cable, echo, own_network
 from tests.root.one_network import OneNetwork
+from tests.root.site import until
 
 from carrack.errors import Internal, NotSupported
 from carrack.linux import rtnetlink
@@ -42,14 +43,6 @@ def is_taken(port: int, kind: socket.SocketKind) -> bool:
     return False
 
 
-async def until(check: Callable[[], bool]) -> None:
-    for _ in range(300):
-        if check():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it did not come about")
-
-
 def no_sctp() -> bool:
     try:
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
@@ -74,7 +67,9 @@ class World:
             self.held.callback(os.close, fd)
         return done
 
-    def from_outside(self, port: int, address: str = HOST, *, udp: bool = False, timeout: float = 2.0) -> str | None:
+    def from_outside(
+        self, port: int, address: str = HOST, *, udp: bool = False, timeout: float = PATIENCE
+    ) -> str | None:
         return self.neighbour.run(lambda: ask(address, port, udp=udp, timeout=timeout))
 
     def from_container(self, port: int, address: str = HOST, *, udp: bool = False) -> str | None:

@@ -37,7 +37,7 @@ def cgroups_of(bundle: Bundle) -> list[str]:
     return found
 
 
-def eventually(check: object, seconds: float = 5) -> None:
+def eventually(check: object, seconds: float = 20) -> None:
     assert callable(check)
     deadline = time.monotonic() + seconds
     while not check():

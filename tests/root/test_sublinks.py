@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.root.netns import Namespace, ask, cable, echo, own_network
+from tests.root.netns import PATIENCE, Namespace, ask, cable, echo, own_network
 from tests.root.test_fabric import FRONT, box, join, shown, way_out
 from tests.suites.wires import check_wire
 
@@ -62,7 +62,7 @@ def on_a_lan(scene: Callable[[Fabric, Namespace], Awaitable[None]], *plans: Netw
     asyncio.run(play())
 
 
-def reaches(inside: Namespace, address: str, timeout: float = 2.0) -> str | None:
+def reaches(inside: Namespace, address: str, timeout: float = PATIENCE) -> str | None:
     return inside.run(lambda: ask(address, 80, timeout=timeout))
 
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 
 import pytest
-from tests.root.netns import ask, own_network
+from tests.root.netns import PATIENCE, ask, own_network
 from tests.root.site import HOST, HOST6, OUTSIDE, OUTSIDE6, Container, Site, network, on_site
 
 pytestmark = pytest.mark.root
@@ -53,12 +53,12 @@ WITHOUT = {
 }
 
 
-async def seen(site: Site, callers: dict[str, Container], address: str) -> dict[str, str]:
-    """By whom port 8080 at an address is reached, and as whom."""
+async def seen(site: Site, callers: dict[str, Container], address: str, wanted: dict[str, str]) -> dict[str, str]:
+    """By whom port 8080 at an address is reached, and as whom; long is only waited for who is to reach it."""
+    asked = {"host": ask, "outside": site.from_outside, **{name: c.ask for name, c in callers.items()}}
     calls: dict[str, Callable[[], str | None]] = {
-        "host": lambda: ask(address, 8080, timeout=2),
-        "outside": lambda: site.from_outside(address, 8080, timeout=0.5),
-        **{name: functools.partial(c.ask, address, 8080, timeout=0.5) for name, c in callers.items()},
+        name: functools.partial(call, address, 8080, timeout=PATIENCE if name in wanted else 0.5)
+        for name, call in asked.items()
     }
     answers = await asyncio.gather(*(asyncio.to_thread(call) for call in calls.values()))
     return {name: answer for name, answer in zip(calls, answers, strict=True) if answer is not None}
@@ -82,6 +82,6 @@ def check(where: str, on: object, wanted: dict[str, dict[str, str]]) -> None:
         web = await site.container("web", plan)
         callers = {"itself": web, "next": await site.container("next", plan), "other": await site.container("o", OTHER)}
         await web.publish(f"[{where}]:8080:80" if ":" in where else f"{where}:8080:80")
-        assert {address: await seen(site, callers, address) for address in wanted} == wanted
+        assert {address: await seen(site, callers, address, to) for address, to in wanted.items()} == wanted
 
     on_site([FOUR, BOTH, OTHER], scene)
