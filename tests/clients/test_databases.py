@@ -114,7 +114,7 @@ def test_postgresql_keeps_every_committed_row(
     connections: list[Any] = []
 
     def connect() -> bool:
-        login = {"user": "postgres", "password": "secret", "dbname": "postgres", "connect_timeout": 5}
+        login = {"user": "postgres", "password": "secret", "dbname": "postgres", "connect_timeout": 20}
         try:
             connections.append(psycopg2.connect(host="127.0.0.1", port=server.port(), **login))
         except psycopg2.OperationalError:
@@ -154,7 +154,7 @@ def test_redis_keeps_every_appended_key(
     server.run(6379, "-v", "keys:/data", provide(images.REDIS), "redis-server", *appended)
 
     def connected() -> Any:
-        return redis.Redis(port=server.port(), socket_timeout=10, retry=None)
+        return redis.Redis(port=server.port(), socket_timeout=30, retry=None)
 
     def answers() -> bool:
         try:
@@ -180,7 +180,7 @@ def test_nginx_serves_on_and_its_log_is_whole(
 
     def fetch(name: str) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.port()}/?{name}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port()}/?{name}", timeout=30) as answer:
                 return bool(answer.read() == b"kept\n")
         except OSError:
             return False

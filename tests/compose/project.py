@@ -62,7 +62,7 @@ class Project:
 
     def up(self, *words: str) -> None:
         """Create and start it, and wait until it is healthy; on failure the containers' last words are told."""
-        done = self("up", "-d", "--wait", "--wait-timeout", "60", *words, check=False)
+        done = self("up", "-d", "--wait", "--wait-timeout", "80", *words, check=False)
         if done.returncode:
             logs = self("logs", "--tail", "20", check=False).stdout
             states = self("ps", "-a", check=False).stdout
@@ -111,7 +111,7 @@ class Project:
 def fetch(address: str, body: bytes | None = None) -> tuple[int, str]:
     """Status and text of an answer; 0 and the reason where there is none."""
     try:
-        with urllib.request.urlopen(address, body, timeout=10) as answer:
+        with urllib.request.urlopen(address, body, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refusal:
         with refusal:
@@ -120,7 +120,7 @@ def fetch(address: str, body: bytes | None = None) -> tuple[int, str]:
         return 0, str(problem)
 
 
-def becomes(read: Callable[[], object], wanted: object, seconds: float = 20) -> None:
+def becomes(read: Callable[[], object], wanted: object, seconds: float = 30) -> None:
     """Wait until what is read is what is wanted, or fail with what it was last."""
     end = time.monotonic() + seconds
     while (found := read()) != wanted:

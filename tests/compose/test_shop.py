@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,7 @@ def standing(engine: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) ->
     folder.chmod(0o755)
     project = Project(engine, "shop", folder, "standing")
     try:
-        project.up()
+        _open(project)
         yield project
     finally:
         project.down("--volumes")
@@ -36,8 +38,14 @@ def standing(engine: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) ->
 def shop(application: Callable[[str], Project]) -> Project:
     """The shop, up."""
     project = application("shop")
-    project.up()
+    _open(project)
     return project
+
+
+def _open(shop: Project) -> None:
+    """Bring it up, and wait until its web server, of whose health nobody asks, answers."""
+    shop.up()
+    becomes(lambda: shop.fetch("web")[0], 200)
 
 
 def test_orders_outlive_the_containers(shop: Project) -> None:
@@ -55,7 +63,7 @@ def test_orders_outlive_the_containers(shop: Project) -> None:
     assert shop.execute("web", "getent", "hosts", "api").split()[1] == "api"
     shop.down()
     assert [name for name in shop.left() if "rows" in name] == [f"{shop.name}_rows"]
-    shop.up()
+    _open(shop)
     assert shop.fetch("web", "/orders") == (200, '["tea"]')
 
 
@@ -69,7 +77,7 @@ def test_restart_recreate_and_replace(shop: Project) -> None:
     assert {name: row["ID"] for name, row in shop.containers().items()} == {k: row["ID"] for k, row in before.items()}
     text = (shop.folder / "compose.yaml").read_text()
     (shop.folder / "compose.yaml").write_text(text.replace("init: true", "init: true\n    labels: { changed: yes }", 1))
-    shop.up()
+    _open(shop)
     after = shop.containers()
     changed = {name for name in before if before[name]["ID"] != after[name]["ID"]}
     assert changed == {"api-1"}
@@ -116,8 +124,8 @@ def test_what_is_shown_of_it(standing: Project, tmp_path: Path) -> None:
 def test_paused_stopped_killed_and_awaited(standing: Project) -> None:
     told = standing.start("events", "--json")
     waiting = standing.start("wait", "db")
-    time.sleep(1)
     try:
+        _until_heard(told, lambda: standing("kill", "--signal", "URG", "api"))
         standing("pause", "api")
         assert standing.containers()["api-1"]["State"] == "paused"
         standing("unpause", "api")
@@ -127,14 +135,14 @@ def test_paused_stopped_killed_and_awaited(standing: Project) -> None:
         standing("start", "web")
         becomes(lambda: standing.fetch("web")[0], 200)
         standing("kill", "--signal", "KILL", "db")
-        assert waiting.communicate(timeout=20)[0].strip().endswith("137")
+        assert waiting.communicate(timeout=60)[0].strip().endswith("137")
         assert waiting.returncode == 137
         assert standing.containers()["db-1"]["ExitCode"] == 137
         standing("rm", "--force", "--stop", "db")
         assert "db-1" not in standing.containers()
     finally:
         told.terminate()
-        lines = told.communicate(timeout=20)[0].splitlines()
+        lines = told.communicate(timeout=60)[0].splitlines()
         waiting.kill()
         waiting.communicate()
     seen = [(event["service"], event["action"]) for event in map(json.loads, filter(None, lines))]
@@ -149,13 +157,21 @@ def test_paused_stopped_killed_and_awaited(standing: Project) -> None:
     assert [event for event in seen if event in wanted] == wanted
 
 
+def _until_heard(listening: subprocess.Popen[str], act: Callable[[], object]) -> None:
+    """Do something that is told of until somebody has been told: it takes a while until he listens."""
+    end = time.monotonic() + 60
+    while not select.select([listening.stdout], [], [], 0.2)[0]:
+        assert time.monotonic() < end, "nothing is told"
+        act()
+
+
 def test_in_the_foreground_until_interrupted(application: Callable[[str], Project]) -> None:
     shop = application("shop")
     attached = shop.start("up", "--no-color", "--timeout", "5")
     try:
         becomes(lambda: shop.fetch("web", "/orders"), (200, "[]"), 60)
         attached.send_signal(signal.SIGINT)
-        told = attached.communicate(timeout=30)[0]
+        told = attached.communicate(timeout=60)[0]
     finally:
         attached.kill()
         attached.wait()
