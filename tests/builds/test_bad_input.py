@@ -109,7 +109,7 @@ def nothing_left(daemon: DaemonProcess, monkeypatch: pytest.MonkeyPatch) -> Iter
     command = CommandLine("carrack", daemon)
     images = command("images", "-aq").stdout
     yield
-    eventually(lambda: of_steps(daemon) == [], 10)
+    eventually(lambda: of_steps(daemon) == [])
     assert command("images", "-aq").stdout == images
     assert command("ps", "-aq").stdout == ""
 
@@ -160,4 +160,4 @@ def test_it_has_stayed_whole(daemon: DaemonProcess, tmp_path: Path) -> None:
     assert command("run", "--rm", "made", "cat", "/made").stdout == "made\n"
     command("rmi", "made")
     api(daemon, "POST", "/build/prune?all=1")
-    eventually(lambda: Auditor(daemon).differences() == [], 10)
+    eventually(lambda: Auditor(daemon).differences() == [])

@@ -132,8 +132,8 @@ class Auditor:
         host = os.readlink("/proc/self/ns/net")
         if (network == host) != (c["HostConfig"]["NetworkMode"] == "host"):
             found.append(f"its network namespace is {network}, the host's is {host}")
-        frozen = any((path / "freezer.state").exists() and (path / "freezer.state").read_text().strip() != "THAWED"
-                     for path in self._groups() if path.name == c["Id"])  # fmt: skip
+        states = [_text(path / "freezer.state").strip() for path in self._groups() if path.name == c["Id"]]
+        frozen = any(state not in ("", "THAWED") for state in states)
         if frozen != c["State"]["Paused"]:
             found.append(f"Paused is {c['State']['Paused']}, its cgroup is {'frozen' if frozen else 'thawed'}")
         if c["HostConfig"]["NetworkMode"] != "host" and (wrong := inside(pid, c["NetworkSettings"]["Networks"])):
@@ -147,7 +147,7 @@ class Auditor:
         expected = {c["State"]["Pid"] for c in running.values()}
         inside: set[int] = set()
         for path in self._groups():
-            inside |= {int(word) for word in (path / "cgroup.procs").read_text().split()}
+            inside |= {int(word) for word in _text(path / "cgroup.procs").split()}
         strays = {pid for pid in inside if not self._belongs(pid, expected)} - self._stubs()
         found += [f"a stray process: {pid} {command(pid)[:80]!r}" for pid in strays if parent(pid)]
         own = children(self.pid())
@@ -167,7 +167,7 @@ class Auditor:
         found: set[int] = set()
         for path in self._groups():
             if path.name.startswith(_SLOT):
-                found |= {int(word) for word in (path / "cgroup.procs").read_text().split()}
+                found |= {int(word) for word in _text(path / "cgroup.procs").split()}
         return found
 
     def _belongs(self, pid: int, first: set[int]) -> bool:
@@ -207,14 +207,14 @@ class Auditor:
                 bridges[row["Options"].get(_NAME, "br-" + row["Id"][:12])] = row["Name"]
         for bridge, name in bridges.items():
             folder = Path(f"/sys/class/net/{bridge}/brif")
-            there = len(list(folder.iterdir())) if folder.is_dir() else -1
+            there = len(_names(folder)) if folder.is_dir() else -1
             endpoints = [c["NetworkSettings"]["Networks"].get(name, {}) for c in running.values()]
             right = sum(bool(e.get("IPAddress") or e.get("GlobalIPv6Address")) for e in endpoints)
             if there != right:
                 found.append(f"{there} cables on the bridge {bridge} of {right} containers")
         marked = f"carrack {self._daemon.table} "
         for path in Path("/sys/class/net").glob("*/ifalias"):
-            if path.parent.name not in bridges and path.read_text().startswith(marked):
+            if path.parent.name not in bridges and _text(path).startswith(marked):
                 found.append(f"interface {path.parent.name} is of no network")
         return found
 
@@ -247,7 +247,7 @@ def remains(daemon: DaemonProcess, reaper: int) -> list[str]:
     if Path(f"/sys/class/net/{daemon.bridge}").exists():
         found.append(f"bridge {daemon.bridge}")
     marked = f"carrack {daemon.table} "
-    aliases = [path for path in Path("/sys/class/net").glob("*/ifalias") if path.read_text().startswith(marked)]
+    aliases = [path for path in Path("/sys/class/net").glob("*/ifalias") if _text(path).startswith(marked)]
     found += [f"interface {path.parent.name}" for path in aliases]
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
     if daemon.table in tables.split():
@@ -270,7 +270,18 @@ def _alive(pid: int) -> bool:
 
 
 def _names(path: Path) -> set[str]:
-    return set(os.listdir(path)) if path.is_dir() else set()
+    try:
+        return set(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _text(path: Path) -> str:
+    """Of a file of the kernel; "" where it has just gone, with its cgroup or interface."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _link(path: str) -> str:

@@ -8,7 +8,6 @@ import json
 import random
 import tarfile
 import threading
-import time
 
 from tests.faults.api import Api
 from tests.faults.load import Findings, archive
@@ -53,7 +52,7 @@ class Loader:
             over.wait(0.2)
 
     def _once(self) -> None:
-        before, workers, down = self._striker.generation, self._striker.count["worker"], self._striker.down
+        before, workers, down = self._striker.generation, self._striker.aimed, self._striker.down
         answer = self._api("POST", "/images/load", raw=self._archive)
         said = answer.data.decode(errors="replace")
         calm = self._striker.generation == before and not down and not self._striker.down
@@ -62,8 +61,7 @@ class Loader:
             self._findings.add("load: the connection broke, though the daemon lived")
         failed = answer.status != 200 or "error" in said
         if answer.known and failed and calm:
-            time.sleep(0.1)  # the striker counts after its kill
-            if self._striker.count["worker"] == workers:
+            if self._striker.aimed == workers:
                 self._findings.add(f"load failed though no worker was killed: {answer.status} {said[-300:]}")
             elif "SIGKILL" not in said:
                 self._findings.add(f"load of a killed worker does not say so: {answer.status} {said[-300:]}")

@@ -72,6 +72,8 @@ class Striker:
         self.struck: Counter[str] = Counter()
         self.spared: set[str] = set()
         self.count: Counter[str] = Counter()
+        self.aimed = 0
+        """How many workers are killed, or just about to be."""
         self.after: Callable[[str], None] = lambda kind: None
 
     def pid(self) -> int:
@@ -161,6 +163,7 @@ class Striker:
             workers = [pid for pid in children(self.pid()) if "storage.worker" in command(pid)]
             if workers:
                 pid = self._chance.choice(workers)
+                self.aimed += 1
                 kill(pid)
                 return f"pid {pid}"
             time.sleep(0.005)

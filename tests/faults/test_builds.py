@@ -71,11 +71,11 @@ def then_it_works(cli: Cli, daemon: DaemonProcess, context: str) -> None:
     (folder / "go").touch()
     cli("build", "-t", "made", context)
     assert cli("run", "--rm", "made", "ls", "/layer", "/f").stdout == "/f\n/layer\n"
-    eventually(lambda: nothing_left(daemon), 10)
+    eventually(lambda: nothing_left(daemon))
     cli("rmi", "made")
     api(daemon, "POST", "/build/prune?all=1")
     # a process that makes layers may wait for another one
-    eventually(lambda: Auditor(daemon).differences() == [], 10)
+    eventually(lambda: Auditor(daemon).differences() == [])
 
 
 def test_the_client_goes_away(daemon: DaemonProcess, context: str) -> None:
@@ -84,8 +84,8 @@ def test_the_client_goes_away(daemon: DaemonProcess, context: str) -> None:
     eventually(lambda: begun(daemon))
     assert left(daemon)
     client.send_signal(signal.SIGINT)
-    client.communicate(timeout=10)
-    eventually(lambda: nothing_left(daemon), 10)
+    client.communicate(timeout=30)
+    eventually(lambda: nothing_left(daemon))
     then_it_works(cli, daemon, context)
 
 
@@ -94,10 +94,10 @@ def test_the_daemon_is_killed(daemon: DaemonProcess, context: str) -> None:
     client = cli.start("build", "-t", "made", context)
     eventually(lambda: begun(daemon))
     daemon.crash()
-    client.communicate(timeout=10)
+    client.communicate(timeout=30)
     assert left(daemon)
     daemon.start()
-    eventually(lambda: nothing_left(daemon), 10)
+    eventually(lambda: nothing_left(daemon))
     assert cli("ps", "-aq").stdout == ""
     then_it_works(cli, daemon, context)
 
@@ -107,7 +107,7 @@ def test_the_daemon_ends(daemon: DaemonProcess, context: str) -> None:
     client = cli.start("build", "-t", "made", context)
     eventually(lambda: begun(daemon))
     daemon.end()
-    client.communicate(timeout=10)
+    client.communicate(timeout=30)
     assert nothing_left(daemon)
     daemon.start()
     then_it_works(cli, daemon, context)

@@ -7,8 +7,8 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -176,9 +176,9 @@ def test_with_a_full_exec_root_running_containers_can_be_stopped_and_removed(nar
     fill(narrow.root / "run", "space")
     assert WORDS in refused(cli, "start", "made").lower()
     narrow.crash()
-    cgroup = json.loads((narrow.root / "run/containers" / full(cli, narrow, "ender") / "shim.json").read_text())
-    os.kill(cgroup["pid"], 15)
-    time.sleep(0.5)
+    pid = json.loads((narrow.root / "run/containers" / full(cli, narrow, "ender") / "shim.json").read_text())["pid"]
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"))
     narrow.start()
     assert status(cli, "ender") == "exited 7", "its shim kept the exit code though there was no room for it"
     assert status(cli, "speaker").startswith("running")

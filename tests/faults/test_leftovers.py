@@ -120,7 +120,7 @@ def test_many_lives_leave_nothing(daemon: DaemonProcess) -> None:
         now = counted(daemon)
         return {name: now[name] - before[name] for name in now if now[name] - before[name] > room.get(name, 0)}
 
-    eventually(lambda: not grown(), 10)
+    eventually(lambda: not grown())
     assert memory(daemon) - held < 6 * 1024, "KiB"
 
 

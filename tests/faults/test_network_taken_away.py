@@ -46,8 +46,8 @@ def test_published_ports_work_again_by_themselves(daemon: DaemonProcess) -> None
     witness, auditor = Witness(Api(daemon.socket)), Auditor(daemon)
     for what, command in words(daemon).items():
         subprocess.run(command, check=True)
-        eventually(lambda: not witness.serves(), seconds=10)
-        eventually(lambda: auditor.differences() == [], seconds=10)
+        eventually(lambda: not witness.serves())
+        eventually(lambda: auditor.differences() == [])
         assert witness.differences() == [], what
     told = daemon.log.read_text()
     assert f"bridge {daemon.bridge} was deleted by another program: restored" in told
@@ -60,5 +60,5 @@ def test_a_bridge_deleted_while_no_daemon_runs_is_made_again_with_its_cables(dae
     subprocess.run(["ip", "link", "delete", daemon.bridge], check=True)
     time.sleep(0.1)
     daemon.start()
-    eventually(lambda: not witness.serves(), seconds=10)
+    eventually(lambda: not witness.serves())
     assert witness.differences() == []

@@ -142,10 +142,11 @@ def test_a_restart_changes_nothing(world: World) -> None:
 def ended_meanwhile(world: World, before: dict[str, Any]) -> None:
     """One that is killed and one that ends by itself while there is no daemon: their ends are found."""
     world.create("brief", "sh", "-c", "sleep 1; echo last words; exit 9", start=True)
+    pids = before["/c0"]["state"]["Pid"], world.inspect("brief")["State"]["Pid"]
     world.daemon.crash()
-    os.kill(before["/c0"]["state"]["Pid"], signal.SIGKILL)
+    os.kill(pids[0], signal.SIGKILL)
     began = time.time()
-    time.sleep(1.5)
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
     world.daemon.start()
     assert world.state("c0") == ("exited", 137)
     assert world.state("brief") == ("exited", 9)
