@@ -30,7 +30,7 @@ def test_which_ports_the_relay_serves() -> None:
 
 
 async def until_started(relays: Relays) -> None:
-    for _ in range(200):
+    for _ in range(2000):
         if relays.pid:
             return
         await asyncio.sleep(0.01)
@@ -67,7 +67,7 @@ def test_a_relay_that_dies_comes_back(caplog: pytest.LogCaptureFixture) -> None:
         await until_started(relays)
         first = relays.pid
         os.kill(first, 9)
-        for _ in range(200):
+        for _ in range(2000):
             if not relays.pid:
                 break
             await asyncio.sleep(0.01)
@@ -86,7 +86,9 @@ def test_an_interpreter_that_is_not_there_is_told(caplog: pytest.LogCaptureFixtu
         relays = Relays("crk-test-none", python="/nonexistent")
         relays.change(ROWS)
         with socket.create_connection(("::1", relays.port)):
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(20):
+                while "cannot be started" not in caplog.text:  # noqa: ASYNC110 - it is only written
+                    await asyncio.sleep(0.01)
         relays.close()
 
     asyncio.run(play())

@@ -15,8 +15,6 @@ HEADERS = {"X-Docker-Expose-Session-Uuid": "s1"}
 
 
 def test_one_lasts_as_long_as_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_PATIENCE", 0.2)
-
     async def run() -> None:
         known = sessions.Sessions()
         ours, theirs = pipes()
@@ -27,6 +25,7 @@ def test_one_lasts_as_long_as_its_connection(monkeypatch: pytest.MonkeyPatch) ->
         assert (session.id, session.offers("/a.b/c"), session.offers("/x")) == ("s1", True, False)
         theirs.close()
         await asyncio.wait_for(serving, 5)
+        monkeypatch.setattr(sessions, "_PATIENCE", 0.01)
         with pytest.raises(NotFound, match="no active session for s1"):
             await known.find("s1")
 

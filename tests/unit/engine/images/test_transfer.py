@@ -147,7 +147,7 @@ def test_one_of_two_gives_up_and_the_other_goes_on(both: Any) -> None:
     world, registry = both
     stored = registry.content.add_image("app", "latest", [DATA])
     registry.content.add_image("app", "other", [DATA], config={"author": "x"})
-    registry.faults.append(Fault(f"/blobs/{stored.layers[0]}", cut=150_000, stall=0, speed=400_000))
+    registry.faults.append(Fault(f"/blobs/{stored.layers[0]}", cut=150_000, speed=150_000))
 
     async def twice() -> None:
         async with asyncio.TaskGroup() as group:
