@@ -181,7 +181,7 @@ def test_a_container_lives(client: Any, sleeper: Any) -> None:
     assert sleeper.wait()["StatusCode"] == 137
     sleeper.start()
     sleeper.kill("TERM")
-    assert sleeper.wait(condition="not-running", timeout=10)["StatusCode"] == 143
+    assert sleeper.wait(condition="not-running", timeout=60)["StatusCode"] == 143
     sleeper.remove()
     assert client.containers.list(all=True) == []
 

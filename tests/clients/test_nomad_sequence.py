@@ -140,7 +140,7 @@ def test_its_figures_are_streamed_and_its_port_is_the_allocations(wire: Wire, fo
 
     def served() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
                 return bool(answer.read() == b"from the task\n")
         except OSError:
             return False

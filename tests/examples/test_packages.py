@@ -48,7 +48,7 @@ def serving(kitchen: Kitchen, image: str, port: int) -> Iterator[str]:
 def fetched(address: str) -> str:
     """What a server answers, "" while it does not."""
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=30) as answer:
             return str(answer.read().decode())
     except (urllib.error.URLError, OSError):
         return ""

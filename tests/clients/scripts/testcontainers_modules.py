@@ -40,7 +40,7 @@ def nginx() -> None:
         Path(folder, "index.html").write_text("served")
         with NginxContainer("nginx:latest").with_volume_mapping(folder, "/var/www/html") as server:
             url = f"http://{server.get_container_host_ip()}:{server.get_exposed_port(80)}/"
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=30) as answer:
                 assert answer.read() == b"served"
 
 
