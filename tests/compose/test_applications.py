@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -207,7 +208,7 @@ def test_links_and_things_of_others(backbone: Project) -> None:
     backbone.up()
     ping = "import redis, sys; print(redis.Redis(sys.argv[1]).ping())"
     for name in ("database", "db", f"{backbone.name}-the-db"):
-        becomes(lambda name=name: backbone.execute("app", "python3", "-c", ping, name, check=False), "True\n")
+        becomes(partial(backbone.execute, "app", "python3", "-c", ping, name, check=False), "True\n")
     # The other side does not know the link's name.
     assert backbone("exec", "-T", "db", "getent", "hosts", "database", check=False).returncode == 2
     # The sidecar shares the network of the application and reads its volume.

@@ -159,6 +159,7 @@ def test_paused_stopped_killed_and_awaited(standing: Project) -> None:
 
 def _until_heard(listening: subprocess.Popen[str], act: Callable[[], object]) -> None:
     """Do something that is told of until somebody has been told: it takes a while until he listens."""
+    assert listening.stdout is not None
     end = time.monotonic() + 60
     while not select.select([listening.stdout], [], [], 0.2)[0]:
         assert time.monotonic() < end, "nothing is told"
