@@ -10,19 +10,22 @@ import base64
 import contextlib
 import http.client
 import socket
+import string
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from carrack.errors import InvalidArgument, Unavailable
 from carrack.registry import proxies
 from carrack.registry.origin import Origin
 
 _PATIENCE = 60.0
+_IN_PATHS = "%/:;=@&+,$!'()*[]~"
+_CONTROLS = "".join(map(chr, (*range(ord(" ")), 0x7F)))  # those are refused
 
 
 class Line:
@@ -82,9 +85,12 @@ def opened(url: str, settings: Mapping[str, str], line: Line) -> Iterator[http.c
 
 
 def _request(url: str) -> urllib.request.Request:
-    """A request with the name and the password that an address has; they are not for whom it leads to."""
+    """A request with the name and the password that an address has; they are not for whom it leads to. What no address
+    has is escaped, as people write it without; in a path that is what Go escapes there."""
     parts = urlsplit(url)
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    path = quote(parts.path, safe=_CONTROLS + _IN_PATHS, errors="surrogateescape")
+    query = quote(parts.query, safe=_CONTROLS + string.punctuation, errors="surrogateescape")
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path, query=query).geturl()
     request = urllib.request.Request(bare, headers={"User-Agent": "carrack"})
     if "@" in parts.netloc:
         identity = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"

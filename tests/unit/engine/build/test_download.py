@@ -72,8 +72,23 @@ def test_nothing_is_begun_once_it_was_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:99999/f", "http://[::1/f", "http://h:x/f", "http://127.0.0.1/\u00fc"]
+    ("path", "asked"),
+    [
+        ("/caf\u00e9.txt", "/caf%C3%A9.txt"),
+        ("/a b{c}<d>", "/a%20b%7Bc%7D%3Cd%3E"),
+        ("/a%2Fb;c=d,e@f:g&h=i+j!'()*[1]", "/a%2Fb;c=d,e@f:g&h=i+j!'()*[1]"),
+        ("/a?q={b}c#d e", "/a?q={b}c"),
+        ("/a?q=\u00e9 %zz", "/a?q=%C3%A9%20%zz"),
+        ("/\udcff", "/%FF"),
+    ],
 )
+def test_what_no_address_has_is_escaped(path: str, asked: str) -> None:
+    """Of paths, as dockerd asked for them."""
+    with web({asked: b"found"}) as address, Line() as line:
+        assert _read(address + path, line) == b"found"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/f", "http://[::1/f", "http://h:x/f"])
 def test_what_is_no_address(url: str) -> None:
     with Line() as line, pytest.raises(InvalidArgument, match="could not be fetched"):
         _read(url, line)
