@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from carrack.errors import CarrackError, InvalidArgument, NotFound, Unavailable, words
@@ -104,10 +104,26 @@ class Refused(InvalidArgument):
         self.details = details
 
 
-async def serve(stream: Stream, methods: Mapping[str, Method]) -> None:
-    """Answer calls (by their paths, ``/package.Service/Method``) until the client has gone; calls that it leaves behind
-    are cancelled."""
-    from grpclib.config import Configuration
+class Service:
+    """Answers calls (by their paths, ``/package.Service/Method``) on any number of connections. What grpclib wants to
+    have for that is made once, when the first comes: a client that builds opens six."""
+
+    def __init__(self, methods: Mapping[str, Method]) -> None:
+        self._methods = methods
+        self._server: Any = None
+
+    async def serve(self, stream: Stream) -> None:
+        """Answer until the client has gone; calls that it leaves behind are cancelled."""
+        if self._server is None:
+            self._server = _server(self._methods)
+        protocol = self._server._protocol_factory()
+        wire = _Wire(stream)
+        protocol.connection_made(wire)
+        h2_limits.bound(protocol, stream.abort)
+        await _pump(wire, protocol, protocol.data_received)
+
+
+def _server(methods: Mapping[str, Method]) -> Any:
     from grpclib.const import Cardinality, Handler
     from grpclib.server import Server
 
@@ -120,19 +136,9 @@ async def serve(stream: Stream, methods: Mapping[str, Method]) -> None:
         path: Handler(_translated(method), kinds[method.kind], method.request, method.reply)
         for path, method in methods.items()
     }
-
-    class _Service:
-        def __mapping__(self) -> dict[str, Any]:
-            return mapping
-
-    config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
-    server = Server([_Service()], codec=_codec("strict"), status_details_codec=_details_codec(), config=config)
-    server._mapping = _Paths(server._mapping, Handler(_unknown, Cardinality.UNARY_UNARY, {}, {}))
-    protocol = server._protocol_factory()
-    wire = _Wire(stream)
-    protocol.connection_made(wire)
-    h2_limits.bound(protocol, stream.abort)
-    await _pump(wire, protocol, protocol.data_received)
+    server = Server([], codec=_codec("strict"), status_details_codec=_details_codec(), config=_configuration())
+    server._mapping = _Paths(mapping, Handler(_unknown, Cardinality.UNARY_UNARY, {}, {}))
+    return server
 
 
 class _Paths(dict[str, Any]):
@@ -195,10 +201,8 @@ class Caller:
 
     async def __aenter__(self) -> Caller:
         from grpclib.client import Channel
-        from grpclib.config import Configuration
 
-        config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
-        channel = Channel(codec=_codec(), config=config)
+        channel = Channel(codec=_codec(), config=_configuration())
         protocol = channel._protocol_factory()
         wire = _Wire(self._stream)
         protocol.connection_made(wire)
@@ -262,6 +266,14 @@ class Caller:
             raise Unavailable(f"the client has gone: {error}") from error
 
 
+@cache
+def _configuration() -> Any:
+    from grpclib.config import Configuration
+
+    return Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
+
+
+@cache
 def _codec(errors: str = "surrogateescape") -> Any:
     from grpclib.encoding.base import CodecBase
 
@@ -277,6 +289,7 @@ def _codec(errors: str = "surrogateescape") -> Any:
     return _Tables()
 
 
+@cache
 def _details_codec() -> Any:
     from grpclib.encoding.base import StatusDetailsCodecBase
 

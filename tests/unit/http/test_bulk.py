@@ -51,7 +51,7 @@ def test_a_call_that_is_refused() -> None:
 def test_a_connection_that_goes() -> None:
     async def run() -> None:
         client, server = pipes()
-        serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+        serving = asyncio.get_running_loop().create_task(grpc.Service(METHODS).serve(server))
         async with Caller(client) as caller:
             with pytest.raises(Unavailable):
                 await _ask(caller, "/t.T/Echo", server.close)

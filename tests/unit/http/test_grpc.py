@@ -90,7 +90,7 @@ METHODS = {
 def talk(act: Any) -> None:
     async def run() -> None:
         client, server = pipes()
-        serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+        serving = asyncio.get_running_loop().create_task(grpc.Service(METHODS).serve(server))
         async with Caller(client) as caller:
             await act(caller)
         await asyncio.wait_for(serving, 5)
@@ -115,7 +115,7 @@ def test_calls_of_each_kind() -> None:
 def test_a_short_answer_is_one_write() -> None:
     async def run() -> None:
         client, server = pipes()
-        serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+        serving = asyncio.get_running_loop().create_task(grpc.Service(METHODS).serve(server))
         async with Caller(client) as caller:
             await caller.ask("/t.T/Count", TEXT, {"text": ""}, TEXT)
             before = client.written, server.written
@@ -176,7 +176,7 @@ def test_a_failure_that_nobody_hears_of(caplog: pytest.LogCaptureFixture, failur
                 raise failure from None
 
         methods = {"/t.T/Fails": Method(fails, UNARY, TEXT, TEXT)}
-        serving = asyncio.get_running_loop().create_task(grpc.serve(server, methods))
+        serving = asyncio.get_running_loop().create_task(grpc.Service(methods).serve(server))
         async with Caller(client) as caller:
             asking = asyncio.get_running_loop().create_task(caller.ask("/t.T/Fails", TEXT, {"text": ""}, TEXT))
             await begun.wait()
@@ -192,7 +192,7 @@ def test_a_failure_that_nobody_hears_of(caplog: pytest.LogCaptureFixture, failur
 def test_methods_that_are_not_there() -> None:
     async def run() -> None:
         client, server = pipes()
-        serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+        serving = asyncio.get_running_loop().create_task(grpc.Service(METHODS).serve(server))
         async with Caller(client) as caller:
             with pytest.raises(Failed, match="unknown method /t") as caught:
                 await caller.ask("/t.T/None", TEXT, {"text": ""}, TEXT)
@@ -206,7 +206,7 @@ def test_a_client_that_goes() -> None:
     async def run() -> None:
         client, server = pipes()
         async with Caller(client) as caller:
-            serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+            serving = asyncio.get_running_loop().create_task(grpc.Service(METHODS).serve(server))
 
             async def echo() -> None:
                 async with caller.open("/t.T/Echo", TEXT, TEXT) as call:

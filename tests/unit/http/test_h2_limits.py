@@ -47,7 +47,7 @@ SERVED = {**METHODS, "/t.T/Wait": Method(_wait, STREAM, TEXT, TEXT), "/t.T/All":
 
 
 async def _native(request: Request) -> Response:
-    await grpc.serve(await request.hijack(upgrade="h2c"), SERVED)
+    await grpc.Service(SERVED).serve(await request.hijack(upgrade="h2c"))
     return HIJACKED
 
 

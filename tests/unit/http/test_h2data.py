@@ -21,7 +21,7 @@ async def talk(cut: int, count: int) -> list[str]:
             whole(data[at : at + cut])
 
     server.write = write  # what the server sends comes to the client in such pieces
-    serving = asyncio.get_running_loop().create_task(grpc.serve(server, METHODS))
+    serving = asyncio.get_running_loop().create_task(grpc.Service(METHODS).serve(server))
     got = []
     async with Caller(client) as caller:
         async with caller.open("/t.T/Echo", TEXT, TEXT) as call:

@@ -75,7 +75,8 @@ class _Kit:
 
     def __init__(self, builder: Builder, room: str) -> None:
         self._sessions = Sessions()
-        self._control = Control(builder, self._sessions, of_machine(os.uname().machine), room)
+        control = Control(builder, self._sessions, of_machine(os.uname().machine), room)
+        self._service = grpc.Service(control.methods())
 
     async def session(self, request: Request) -> Response:
         stream = await request.hijack(upgrade="h2c")
@@ -84,7 +85,7 @@ class _Kit:
 
     async def grpc(self, request: Request) -> Response:
         stream = await request.hijack(upgrade="h2c")
-        await grpc.serve(stream, self._control.methods())
+        await self._service.serve(stream)
         return HIJACKED
 
 
