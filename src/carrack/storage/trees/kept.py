@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ENTRIES_LIMIT = 1_000_000
 _SEGMENTS = 64
+_SMALL = 64 << 10  # bytes of a whole context that need no file: most of a build's Dockerfiles, and many of its contexts
 _SLACK = 16 << 20
 _EMPTY = hashlib.sha256().digest()
 
@@ -111,7 +112,7 @@ class TreeMaker:
         self._before = before.hold() if before is not None else None
         self._known = before.entries if before is not None else {}
         base = before.segments[-1].end + 1 if before is not None else 1
-        self._segment = Segment(folder, base)
+        self._segment = Segment(folder, base, _SMALL if before is None else 0)
         self._entries: dict[bytes, KeptEntry] = {b"": KeptEntry(b"", DIRECTORY, 0o755)}
         self._names: dict[bytes, list[bytes]] = {b"": []}
         self._links: dict[bytes, KeptEntry] = {}

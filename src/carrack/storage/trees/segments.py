@@ -18,13 +18,16 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Segment:
-    """One file in ``folder``. ``base``: the place of its first byte; ``size``: bytes so far."""
+    """One file in ``folder``, which is there as soon as more is written than ``held`` bytes; these stay in memory.
+    ``base``: the place of its first byte; ``size``: bytes so far."""
 
-    def __init__(self, folder: Path, base: int) -> None:
+    def __init__(self, folder: Path, base: int, held: int = 0) -> None:
         self.path = folder / secrets.token_hex(16)
         self.base = base
         self.size = 0
-        self._fd = os.open(self.path, _NEW, 0o600)
+        self._most = held
+        self._held = bytearray()
+        self._fd = -1
         self._ahead = (0, b"")  # what was read around the last small file; files are asked for in their order
         self._holders = 1
         self._lock = threading.Lock()
@@ -36,6 +39,13 @@ class Segment:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of it. OSError (ENOSPC) carries the path."""
+        if self._fd < 0 and self.size + len(data) <= self._most:
+            self._held += data
+            self.size += len(data)
+            return
+        if self._fd < 0:
+            self._fd = os.open(self.path, _NEW, 0o600)
+            data, self._held, self.size = bytes(self._held) + bytes(data), bytearray(), 0
         view = memoryview(data)
         try:
             while view:
@@ -49,6 +59,9 @@ class Segment:
     def read(self, place: int, size: int) -> Iterator[bytes]:
         """The bytes from a place on, in pieces. OSError when they are not there."""
         at, end = place - self.base, place - self.base + size
+        if self._fd < 0:
+            yield bytes(self._held[at:end])
+            return
         if size < _AHEAD:
             yield self._small(at, size)
             return
@@ -78,6 +91,6 @@ class Segment:
         with self._lock:
             self._holders -= 1
             last = self._holders == 0
-        if last:
+        if last and self._fd >= 0:
             os.close(self._fd)
             self.path.unlink(missing_ok=True)
