@@ -16,6 +16,7 @@ DEPTH_LIMIT = 64
 VALUES_LIMIT = 100_000
 """Values in one message, those of the messages in it too: each of two bytes may become a dict of many."""
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_SHORT = [bytes((number,)) for number in range(0x80)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,8 @@ def _tag(number: int, wire: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
+    if value <= 0x7F:  # nearly all: tags, and lengths of what is short
+        return _SHORT[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
