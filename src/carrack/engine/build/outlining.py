@@ -36,6 +36,9 @@ Triggers = Callable[["Planned", Result], Awaitable[list["c.Command"]]]
 FilesFor = Callable[[int, str], Awaitable["Files | Result"]]
 
 
+_DEEPEST = 100  # stages that are named for each other: each takes six frames of the interpreter's thousand
+
+
 @dataclass(slots=True)
 class Outline:
     """A stage as far as it can be named: ``end`` as it is when it is done (without layers), None where that is not
@@ -76,6 +79,7 @@ class Outlines:
         self._files = files
         self._known: dict[int, Outline] = {}
         self._early: dict[tuple[int, int], Early] = {}
+        self._depth = 0
 
     async def needed(self) -> list[int]:
         """The stages that must be built, lowest first: not those whose files are taken only by steps that a cache
@@ -119,10 +123,14 @@ class Outlines:
     async def _outline(self, index: int) -> Outline:
         if index not in self._known:
             outline = self._known[index] = Outline()
+            self._depth += 1
             try:
-                outline.end = await self._walk(self._plan.stages[index], outline)
+                if self._depth <= _DEEPEST:
+                    outline.end = await self._walk(self._plan.stages[index], outline)
             except (_Unknown, CarrackError, OSError):
                 pass  # whoever builds it tells what is wrong
+            finally:
+                self._depth -= 1
         return self._known[index]
 
     async def _walk(self, planned: Planned, outline: Outline) -> Result:

@@ -17,6 +17,8 @@ from carrack.errors import InvalidArgument
 from carrack.oci import platform as platforms
 
 SCRATCH = "scratch"
+DEPTH_LIMIT = 200
+"""Stages that are needed one for the other: what follows them takes up to four frames of the interpreter's thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ def _refuse_circles(plan: Plan) -> None:
             )
         if index in done:
             return
+        if len(above) == DEPTH_LIMIT:
+            raise DockerfileError(f"more than {DEPTH_LIMIT} stages on each other", plan.stages[index].stage.base.place)
         for each in sorted(plan.stages[index].needs):
             visit(each, (*above, index))
         done.add(index)

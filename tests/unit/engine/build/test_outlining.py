@@ -75,3 +75,10 @@ def test_triggers_end_an_outline(machines: Machines) -> None:
         machine.workshop.bases.images["base"] = {"config": {"OnBuild": ["RUN triggered"]}}
     ran, *_ = asyncio.run(_taken(machines))
     assert "first" in ran
+
+
+def test_very_many_stages_one_for_the_other(machines: Machines) -> None:
+    """The deepest are not named ahead of their builds, but built, or found when their turn comes."""
+    steps = (f"FROM scratch AS s{number}\nCOPY --from=s{number - 1} /a /a\n" for number in range(1, 130))
+    ran, watcher, _ = asyncio.run(_taken(machines, "FROM scratch AS s0\nCOPY a /\n" + "".join(steps)))
+    assert (ran, watcher.ends["[s129 1/1] COPY --from=s128 /a /a"][0]) == ([], True)

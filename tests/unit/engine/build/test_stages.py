@@ -79,3 +79,13 @@ def test_contexts_in_place_of_stages() -> None:
     assert (first.base, first.stage.commands, first.replaced) == ("b", (), True)
     assert (second.parent, second.needs, second.replaced) == (0, frozenset({0}), False)
     assert standing("FROM a AS x\nRUN q", {"x": ""}).stages[0].needs == frozenset()
+
+
+def test_stages_on_each_other_are_bounded() -> None:
+    def chain(count: int) -> str:
+        return "FROM scratch AS s0\n" + "".join(f"FROM s{number - 1} AS s{number}\n" for number in range(1, count))
+
+    assert len(plan(chain(stages.DEPTH_LIMIT)).needed()) == stages.DEPTH_LIMIT
+    with pytest.raises(DockerfileError, match="more than 200 stages on each other"):
+        plan(chain(stages.DEPTH_LIMIT + 1))
+    assert plan(chain(3000) + "FROM s9\n").needed() == [*range(10), 3000]
