@@ -85,6 +85,7 @@ def test_a_context_by_the_user_s_agent(
     monkeypatch.setenv("SSH_AUTH_SOCK", server.agents["full"])
     carrack(*words)
     assert (tmp_path / "out" / "f").read_text() == "by ssh"
+    assert "Check complete, no warnings found" in carrack("build", "--check", server.address).stdout
     monkeypatch.setenv("SSH_AUTH_SOCK", server.agents["empty"])
     assert "Permission denied (publickey)" in carrack(*words, check=False).stderr
     monkeypatch.delenv("SSH_AUTH_SOCK")

@@ -34,14 +34,17 @@ _RULER = "-" * 20
 _CONTEXT = 2
 
 
-def answer(session: "Session", call: str, source: str, dockerfile: str, given: "Mapping[str, str]", target: str) -> int:
+def answer(
+    session: "Session", call: str, source: str, dockerfile: str, given: "Mapping[str, str]", target: str,
+    lent: "Sequence[str]" = (), headers: "Sequence[tuple[str, str]]" = (),
+) -> int:  # fmt: skip
     """Answer ``check``, ``outline`` or ``targets``, with ``,format=json`` behind it or without; the exit code.
 
     ``source`` is the context's folder or address, or ``-`` for a Dockerfile or an archive on standard input;
-    ``dockerfile`` what -f said.
+    ``dockerfile`` what -f said; ``lent`` and ``headers``: agents and secrets for a repository.
     """
     kind, as_json = _kind(call)
-    name, text = _read(session, source, dockerfile)
+    name, text = _read(session, source, dockerfile, lent, headers)
     try:
         parsed = file.parse(text)
         if kind == "check":
@@ -70,16 +73,18 @@ def _kind(call: str) -> "tuple[str, bool]":
     return kind, "format=json" in options
 
 
-def _read(session: "Session", source: str, dockerfile: str) -> "tuple[str, bytes]":
+def _read(
+    session: "Session", source: str, dockerfile: str, lent: "Sequence[str]", headers: "Sequence[tuple[str, str]]"
+) -> "tuple[str, bytes]":
     """The name by which a Dockerfile is told of, and what is in it."""
     if source.startswith(REMOTE) and not os.path.isdir(source):
-        return _asked_for(session, source, dockerfile, ())
+        return _fetched(session, source, dockerfile, lent, headers)
     if source == "-" or dockerfile == "-":
         data = sys.stdin.buffer.read()
         if source == "-" and (
             data[257:262] == b"ustar" or data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5"))
         ):
-            return _asked_for(session, "", dockerfile, (data,))
+            return _asked_for(session, {"dockerfile": dockerfile or None}, (data,), ())
         return "Dockerfile", data
     path = dockerfile or os.path.join(source, "Dockerfile")
     if dockerfile and not os.path.exists(path):
@@ -91,10 +96,28 @@ def _read(session: "Session", source: str, dockerfile: str) -> "tuple[str, bytes
         raise Exit(1, f"unable to read the Dockerfile {path}: {error.strerror}") from None
 
 
-def _asked_for(session: "Session", remote: str, dockerfile: str, archive: "Sequence[bytes]") -> "tuple[str, bytes]":
-    """The same of a context that the daemon fetches, or that is an archive."""
-    query = {"remote": remote or None, "dockerfile": dockerfile or None}
-    told = document.loads(session.daemon.upload("POST", "/build/dockerfile", query, archive).read())
+def _fetched(
+    session: "Session", remote: str, dockerfile: str, lent: "Sequence[str]", headers: "Sequence[tuple[str, str]]"
+) -> "tuple[str, bytes]":
+    """The same of a context that the daemon fetches."""
+    query: dict[str, Any] = {"remote": remote, "dockerfile": dockerfile or None}
+    if not lent:
+        return _asked_for(session, query, (), headers)
+    from carrack.cli.build_agents import Agents
+    from carrack.cli.build_caches import Caches
+
+    caches = Caches([], [])
+    caches.agents = Agents(lent, session.environment)
+    try:
+        return _asked_for(session, query, (), [*headers, *caches.told(session, query)])
+    finally:
+        caches.close()
+
+
+def _asked_for(
+    session: "Session", query: "dict[str, Any]", archive: "Sequence[bytes]", headers: "Sequence[tuple[str, str]]"
+) -> "tuple[str, bytes]":
+    told = document.loads(session.daemon.upload("POST", "/build/dockerfile", query, archive, headers=headers).read())
     return str(told["Name"]), binascii.a2b_base64(told["Data"])
 
 

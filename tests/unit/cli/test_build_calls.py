@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -57,6 +58,26 @@ def test_check_as_json(session: Session, folder: str, capsys: pytest.CaptureFixt
     skipped = {"BUILDKIT_DOCKERFILE_CHECK": "skip=all"}
     assert answer(session, "check,format=json", folder, "", skipped, "") == 0
     assert json.loads(capsys.readouterr().out)["warnings"] is None
+
+
+def test_a_repository_comes_with_what_the_user_lends(
+    session: Session, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    document = {"Name": "Dockerfile", "Data": base64.b64encode(b"FROM scratch AS one\n").decode()}
+
+    class Daemon:
+        def upload(self, method: str, path: str, query: object, data: object, *, headers: object) -> io.BytesIO:
+            asked.append((path, query, headers))
+            return io.BytesIO(json.dumps(document).encode())
+
+    monkeypatch.setattr(Session, "daemon", Daemon())
+    secret = ("X-Carrack-Build-Secrets", "e30=")
+    assert answer(session, "targets", "https://h/r.git", "", {}, "", (), [secret]) == 0
+    assert asked == [("/build/dockerfile", {"remote": "https://h/r.git", "dockerfile": None}, [secret])]
+    assert "one" in capsys.readouterr().out
+    with pytest.raises(Exit, match="SSH_AUTH_SOCK is not set"):
+        answer(session, "targets", "git@h:r.git", "", {}, "", ["default"])
 
 
 def test_variables_of_an_image_that_the_daemon_knows(

@@ -25,7 +25,8 @@ from carrack.storage.trees.tarred import in_memory, receive
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from carrack.api.request import Request
+    from carrack.api.folders import Folders
+    from carrack.api.request import Query, Request
     from carrack.engine.build.service import Builder
     from carrack.engine.images.progress import Emit
     from carrack.storage.trees.base import Tree
@@ -46,10 +47,13 @@ def secrets_of(request: Request) -> dict[str, bytes]:
 
 
 class BuildContexts:
-    """Contexts for one builder."""
+    """Contexts for one builder. ``folders``: the connections by which clients lend agents; ``room``: a folder for the
+    sockets of these."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, folders: Folders, room: str) -> None:
         self._builder = builder
+        self._folders = folders
+        self._room = room
         self.named = NamedContexts(builder, self.received)
 
     def routes(self) -> list[Route]:
@@ -98,6 +102,12 @@ class BuildContexts:
         alone = bool(found.dockerfile)
         return replace(asked, dockerfile=found.dockerfile) if alone else asked, found.tree, alone
 
+    def lent(self, query: Query, asked: order.Asked) -> order.Asked:
+        """The request with the ssh agents that it names. Raises NotFound without a connection to ask them by."""
+        if not asked.keys:
+            return asked
+        return replace(asked, lent=self._folders.agents(query.text("folders"), asked.keys, self._room).ssh)
+
     async def announce(self, request: Request) -> Response:
         """The list of a context's files (see carrack.engine.build.listing); answered with which of them to send."""
         incoming = await self._builder.cache.contexts.announce(request.query.text("key"), request.source())
@@ -112,7 +122,9 @@ class BuildContexts:
             quiet=True,
             credentials=decode_config(request.headers.get("X-Registry-Config", "")),
             secrets=secrets_of(request),
+            keys=frozenset(filter(None, query.texts("ssh"))),
         )
+        asked = self.lent(query, asked)
         async with AsyncExitStack() as held:
             if asked.remote:
                 asked, tree, _ = await self.fetched(asked, held, progress.silent)

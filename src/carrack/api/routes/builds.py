@@ -116,9 +116,8 @@ class _Job:
 class _Face:
     def __init__(self, builder: Builder, room: str) -> None:
         self._builder = builder
-        self._room = room
         self._folders = Folders()
-        self.contexts = BuildContexts(builder)
+        self.contexts = BuildContexts(builder, self._folders, room)
 
     async def build(self, request: Request) -> Response:
         """The context is taken in whole before anything is answered, so that a bad one is refused with a status."""
@@ -126,9 +125,7 @@ class _Face:
         outputs, wants = _outputs(request.query), _wants(request.query)
         if outputs and wants:
             raise InvalidArgument("outputs: files of several platforms, and of what is said about them, need buildx")
-        if asked.keys:
-            lent = self._folders.agents(request.query.text("folders"), asked.keys, self._room)
-            asked = replace(asked, lent=lent.ssh)
+        asked = self.contexts.lent(request.query, asked)
         held = AsyncExitStack()
         try:
             asked = self.contexts.named.opened(asked, held)

@@ -28,7 +28,9 @@ def _build(session: "Session", parsed: "Parsed") -> int:
         from carrack.cli import build_calls
 
         given = _arguments(parsed, session.environment)
-        return build_calls.answer(session, call, source, parsed.text("file"), given, parsed.text("target"))
+        lent, secrets = _agents(session, parsed, source), _secrets(session, parsed)
+        file, target = parsed.text("file"), parsed.text("target")
+        return build_calls.answer(session, call, source, file, given, target, lent, secrets)
     _check(parsed)
     query = _query(parsed, session.environment)
     layouts = _named(session, parsed, query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +14,12 @@ from tests.fakes.http_peer import ask, run_with
 from tests.unit.storage.trees.conftest import archive
 
 from carrack.api.app import Route
-from carrack.api.request import Request
+from carrack.api.folders import Folders
+from carrack.api.request import Query, Request
 from carrack.api.response import Response, json_response
 from carrack.api.routes.build_contexts import BuildContexts
+from carrack.engine.build import order
+from carrack.errors import NotFound
 from carrack.storage.content import ContentStore
 from carrack.storage.trees.base import walk
 
@@ -24,13 +28,21 @@ LONG = archive({f"{'a/' * 80}b": "1"})
 LARGE = archive({"a": os.urandom(1000).hex() * 200, "c": "2"})
 
 
+def test_agents_need_who_lends_them(tmp_path: Path) -> None:
+    contexts = Place(tmp_path).contexts
+    asked = order.Asked(dockerfile="d")
+    assert contexts.lent(Query("folders=x"), asked) is asked
+    with pytest.raises(NotFound):
+        contexts.lent(Query("folders=x"), replace(asked, keys=frozenset({"default"})))
+
+
 class Place:
     """Where contexts are received, and what was seen there."""
 
     def __init__(self, folder: Path) -> None:
         self.store = ContentStore(folder / "content")
         tools = SimpleNamespace(content=self.store)
-        self.contexts = BuildContexts(SimpleNamespace(tools=tools))  # type: ignore[arg-type]
+        self.contexts = BuildContexts(SimpleNamespace(tools=tools), Folders(), str(folder))  # type: ignore[arg-type]
         self.failed = asyncio.Event()
         self.files: list[int] = []
 
