@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from tests.cli.buildx import buildx, plugins
 from tests.cli.busybox import IMAGE, IMPORT, root_file_system
-from tests.cli.running import Cli, CommandLine, DaemonProcess
+from tests.cli.running import Cli, CommandLine, DaemonProcess, eventually
 
 __all__ = ["buildx", "cli", "daemon", "docker", "image", "plugins"]
 
@@ -58,9 +58,11 @@ def docker(daemon: DaemonProcess, image: str) -> Iterator[Cli]:
 
 
 def _clean(command: Cli) -> None:
-    left = command("ps", "-aq").stdout.split()
-    if left:
-        command("rm", "-fv", *left)
+    def empty() -> bool:
+        left = command("ps", "-aq").stdout.split()
+        return not left or command("rm", "-fv", *left, check=False).returncode == 0  # else one is just being removed
+
+    eventually(empty)
     volumes = command("volume", "ls", "-q").stdout.split()
     if volumes:
         command("volume", "rm", "-f", *volumes)

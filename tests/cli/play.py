@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.cli.running import Steps, converse_on_terminal
+from tests.cli.running import Steps, converse_on_terminal, eventually
 from tests.cli.transcript import Transcript
 
 # the first of a thousand host ports that a play may publish on; told as these, whichever they are
@@ -228,8 +228,14 @@ def scenarios(modules: list[ModuleType]) -> dict[str, Scenario]:
 
 def clear(socket_path: str, keep: str) -> None:
     """Leave the daemon as each scenario finds it: no containers, volumes and networks, one image."""
-    for container in _asked(socket_path, "GET", "/containers/json?all=1"):
-        _asked(socket_path, "DELETE", f"/containers/{container['Id']}?force=1&v=1")
+
+    def empty() -> bool:
+        left = _asked(socket_path, "GET", "/containers/json?all=1")
+        for container in left:  # one that is just being removed refuses, and holds its network
+            _asked(socket_path, "DELETE", f"/containers/{container['Id']}?force=1&v=1")
+        return not left
+
+    eventually(empty)
     of_ours = [
         each for each in _asked(socket_path, "GET", "/networks") if each["Name"] not in ("bridge", "host", "none")
     ]
