@@ -172,7 +172,7 @@ class Client:
 
     async def until(self, text: bytes) -> bytes:
         """Raw output up to and including a text."""
-        return await asyncio.wait_for(self.reader.readuntil(text), 10)
+        return await asyncio.wait_for(self.reader.readuntil(text), 30)
 
 
 def play(directory: Path, scene: Callable[[Harness], Awaitable[None]], python: str = sys.executable) -> None:
@@ -181,7 +181,7 @@ def play(directory: Path, scene: Callable[[Harness], Awaitable[None]], python: s
     async def run() -> None:
         harness = await Harness(directory, python).open()
         try:
-            await asyncio.wait_for(scene(harness), 30)
+            await asyncio.wait_for(scene(harness), 60)
         finally:
             await harness.close()
 

@@ -42,7 +42,7 @@ def test_nothing_is_left_of_containers_and_slots(tmp_path: Path) -> None:
         assert (await harness.run("/bin/true"))[0] == 0
         lost = await harness.slot()
         lost.abandon()
-        for _ in range(200):
+        for _ in range(2000):
             if not cgroups_of(harness.parent) and not Path(f"/proc/{lost.init_pid}").exists():
                 break
             await asyncio.sleep(0.01)
