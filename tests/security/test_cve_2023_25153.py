@@ -53,7 +53,7 @@ def test_an_answer_of_1_gib(registry: FakeRegistry, what: str, said: str) -> Non
     found = outcome(registry, lambda: ask(registry, ASKED[what], credentials=ANONYMOUS, limit=30, attempts=1))
     assert found is None or said == "less"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 def test_a_token_of_1_gib(registry: FakeRegistry) -> None:
@@ -93,7 +93,7 @@ def test_a_long_challenge(registry: FakeRegistry, challenge: str) -> None:
     begun = time.monotonic()
     with pytest.raises(CarrackError):
         ask(registry, ASKED["/manifests/"], attempts=1)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 def test_a_blob_that_goes_on_after_its_end(registry: FakeRegistry) -> None:
@@ -102,4 +102,4 @@ def test_a_blob_that_goes_on_after_its_end(registry: FakeRegistry) -> None:
         registry.faults, begun = [fault], time.monotonic()
         work = lambda: ask(registry, lambda found: blob_of(found, digest, 1000), credentials=ANONYMOUS, attempts=1)  # noqa: E731
         assert outcome(registry, work) in (None, bytes(1000))
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20

@@ -47,7 +47,7 @@ def test_a_slow_answer_ends(registry: FakeRegistry, fault: Fault) -> None:
     with pytest.raises(CarrackError) as caught:
         ask(registry, lambda repository: repository.manifest("1"), credentials=ANONYMOUS, attempts=1)
     assert registry.host in str(caught.value)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize("how", [{"stall": 30, "stall_after": 5000}, {"speed": 200}])

@@ -108,7 +108,7 @@ def test_a_fast_stream_comes_in_large_pieces_and_a_slow_one_at_once() -> None:
         begun = time.monotonic()
         await left.send(b"few", 5)
         assert await right.receive(5, 1_000_000) == b"few"  # though more are announced
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 4
         await left.send(b"last", 5)
         left.close()
         assert await right.receive(5, 1_000_000) == b"last"
