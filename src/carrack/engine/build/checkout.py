@@ -109,7 +109,7 @@ class _Git:
     def __init__(self, place: Path, more: Mapping[str, str], said: Said) -> None:
         self._place = place
         self._said = said
-        own = {"HOME": str(place), "PATH": os.defpath, "GIT_CEILING_DIRECTORIES": str(place.parent)}
+        own = {"HOME": os.devnull, "PATH": os.defpath, "GIT_CEILING_DIRECTORIES": str(place.parent)}
         self._env = {**more, **_GIT, **own}
 
     async def run(self, *words: str, told: bool = False, why: str = "") -> str:

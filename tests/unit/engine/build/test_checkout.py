@@ -116,7 +116,7 @@ for word; do
     echo "$word"
     case $word in UserKnownHostsFile=*) cat "$(echo "${{word#*=}}" | tr -d '"')" ;; esac
 done >>{log}
-echo "agent $SSH_AUTH_SOCK" >>{log}
+echo "agent $SSH_AUTH_SOCK, home $HOME" >>{log}
 exec sh -c "$word"
 """
 
@@ -139,7 +139,7 @@ def test_by_ssh_it_goes_as_nobody_of_this_machine(given: str, tmp_path: Path, mo
     assert asyncio.run(run()) == ["f"]
     assert list(room.iterdir()) == []
     said = log.read_text().splitlines()
-    assert {"me@h", "2222", "agent /agent/default", given} <= set(said)
+    assert {"me@h", "2222", "agent /agent/default, home /dev/null", given} <= set(said)
     words = said[: said.index("me@h")]
     known = next(word for word in words if word.startswith("UserKnownHostsFile="))
     assert known.startswith(f'UserKnownHostsFile="{room}/git-')
@@ -288,3 +288,37 @@ def test_a_secret_is_not_for_whom_the_server_leads_to(tmp_path: Path) -> None:
         assert asked[-1] == ("localhost", "")
         served.shutdown()
         thread.join()
+
+
+def test_passwords_that_a_repository_has_are_not_used(tmp_path: Path) -> None:
+    """By a ``.netrc`` it would say who git is where its submodules are."""
+    asked: list[str] = []
+
+    class Closed(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Authorization", ""))
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic realm=x")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with (
+        git_daemon(tmp_path / "repos") as address,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Closed) as served,
+    ):
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{served.server_port}/r.git"
+        made = Repository(tmp_path / "repos" / "r")
+        files = {".gitmodules": f'[submodule "m"]\n\tpath = m\n\turl = {url}\n'}
+        commit = made.commit({**files, ".netrc": "machine 127.0.0.1 login me password secret\n"})
+        made.git("update-index", "--add", "--cacheinfo", f"160000,{commit},m")
+        made.git("commit", "-q", "-m", "with a submodule")
+        with pytest.raises(InvalidArgument, match="failed to update submodules"):
+            checked_out(tmp_path / "room", f"{address}/r")
+        served.shutdown()
+        thread.join()
+    assert set(asked) == {""}
