@@ -29,18 +29,19 @@ from tests.fakes.podman import root_of_others
 
 pytestmark = pytest.mark.root
 
-LIMITS = ("--ulimit", "nofile=100:200", "--ulimit", "nproc=500", "--shm-size", "64m", "--cgroup-parent", "/crk-shared")
+LIMITS = ("--ulimit", "nofile=100:200", "--ulimit", "nproc=500", "--shm-size", "64m", "--cgroup-parent")
 ROOT = Path(__file__).parents[2]
 HELLO = b"hello\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What both can reach: an image's name, a web server, and a repository's address."""
+    """What both can reach: an image's name, a web server, and a repository's address; ``cgroup`` ends with ours."""
 
     base: str
     files: str
     repository: str
+    cgroup: str
 
 
 class Engine:
@@ -59,7 +60,7 @@ class Engine:
 
     def build(self, folder: Path, *words: str) -> str:
         """What a build tells that keeps nothing but its cache."""
-        return self("buildx", "build", "--progress=plain", "--output=type=cacheonly", *LIMITS, *words, str(folder))
+        return self("buildx", "build", "--progress=plain", "--output=type=cacheonly", *words, str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[
         engines["ours"]("push", "-q", base)
         engines["dockerd"]("pull", "-q", base)
         files = stack.enter_context(web({"/hello": HELLO, "/in.tar": _tar()}, host))
-        yield engines, Places(base, files, _repository(tmp_path_factory.mktemp("git"), stack, host))
+        repository = _repository(tmp_path_factory.mktemp("git"), stack, host)
+        yield engines, Places(base, files, repository, f"{ours.cgroup}/shared")
 
 
 @contextmanager
@@ -167,7 +169,8 @@ def test_each_step_comes_from_the_others_cache(
     (context / "Dockerfile").write_text(text)
     name = f"ref={places.base.partition('/')[0]}/cache:{giver}"
     to, back = (f"dest={tmp_path}/c", f"src={tmp_path}/c") if kind == "local" else (name, name)
-    engines[giver].build(context, "--cache-to", f"type={kind},{to},mode=max")
-    found = states(engines[taker].build(context, "--cache-from", f"type={kind},{back}"))
+    limits = (*LIMITS, places.cgroup)
+    engines[giver].build(context, *limits, "--cache-to", f"type={kind},{to},mode=max")
+    found = states(engines[taker].build(context, *limits, "--cache-from", f"type={kind},{back}"))
     assert set(found.values()) == {"CACHED"}, found
     assert len(found) == text.count("\n") - 1
