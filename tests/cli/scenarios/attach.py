@@ -36,7 +36,7 @@ def paused_and_restarting(play: Play) -> None:
     play("attach one")
     play.quietly("unpause one")
     play.quietly("run -d --name again --restart always busybox sh -c 'exit 1'")
-    play.until("inspect -f '{{.RestartCount}} {{.State.Status}}' again", "5 restarting")
+    play.until("inspect -f '{{.RestartCount}} {{.State.Status}}' again", "6 restarting")  # for 6.4 seconds
     play("attach again")
     play("exec again true", hide={r"(?s)\A.*is restarting.*": "is restarting"})
     play.quietly("rm -f again")
