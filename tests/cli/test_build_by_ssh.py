@@ -1,4 +1,4 @@
-"""Repositories behind a real sshd, where one is installed: who is let in, and which servers are believed."""
+"""Repositories behind a real sshd: who is let in, and which servers are believed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 from tests.cli.buildx import Buildx
 from tests.cli.host_ports import free_port
 from tests.cli.running import CommandLine, DaemonProcess, eventually
+from tests.clients import packages
 from tests.fakes.elsewhere import Repository
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(not (SSHD and shutil.which("ssh-agent")), reason="OpenSSH's server and agent are not installed"),
+    pytest.mark.skipif(not shutil.which("ssh-agent"), reason="OpenSSH's client is not installed"),
 ]
 _SETTINGS = """
 Port {port}
@@ -33,7 +33,14 @@ PidFile none
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 """
-_IN_PLACE = 'mount -t tmpfs none /run && mkdir /run/sshd && exec "$0" -D -e -f "$1"'
+_IN_PLACE = """
+mount -t tmpfs none /run && mkdir /run/sshd
+grep -q ^sshd: /etc/passwd || {  # as its package makes it
+    cat /etc/passwd > /run/passwd && echo sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin >> /run/passwd
+    mount --bind /run/passwd /etc/passwd
+}
+exec "$0" -D -e -f "$1"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +61,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (folder / "settings").write_text(_SETTINGS.format(port=port, folder=folder))
     Repository(folder / "r.git").commit({"Dockerfile": "FROM scratch\nCOPY f /\n", "f": "by ssh"})
     agents = {name: str(folder / f"{name}.sock") for name in ("full", "empty")}
-    assert SSHD
-    commands = [["unshare", "--mount", "sh", "-c", _IN_PLACE, SSHD, str(folder / "settings")]]
+    try:
+        program, libraries = packages.sshd()
+    except packages.NotToBeHad as problem:
+        pytest.skip(str(problem))
+    commands = [["unshare", "--mount", "sh", "-c", _IN_PLACE, str(program), str(folder / "settings")]]
     commands += [["ssh-agent", "-D", "-a", sock] for sock in agents.values()]
     with (folder / "log").open("wb") as log:
-        running = [subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True) for words in commands]
+        running = [
+            subprocess.Popen(
+                words, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "LD_LIBRARY_PATH": str(libraries)},
+            )
+            for words in commands
+        ]  # fmt: skip
     try:
         eventually(lambda: all(map(os.path.exists, agents.values())))
         lent = {**os.environ, "SSH_AUTH_SOCK": agents["full"]}

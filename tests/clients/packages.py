@@ -31,6 +31,7 @@ _BUILDX = "usr/libexec/docker/cli-plugins/docker-buildx"
 _BUILDX_OF_DEBIAN = "/usr/lib/docker/cli-plugins/docker-buildx"
 _COMPOSE_PIN, _BUILDX_PIN = HERE / "compose.pin", HERE / "buildx.pin"
 _SUITES = ("forky", "sid")
+_OF_DEBIAN = Path("/etc/debian_version")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -79,6 +80,27 @@ def buildx() -> Path:
         if place and os.path.isfile(place):
             return Path(place)
     return _cached("buildx", [_BUILDX_PIN], partial(_unpack, _BUILDX_PIN)) / _BUILDX
+
+
+def sshd() -> tuple[Path, Path]:
+    """OpenSSH's server, and the folder of what it needs besides what is here: as it is installed, or unpacked out of
+    the packages of this Debian. Raises NotToBeHad."""
+    installed = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if installed:
+        return Path(installed), Path("/usr/lib")
+    if not _OF_DEBIAN.exists():
+        raise NotToBeHad("sshd is not installed, and is unpacked on Debian only")
+    folder = _cached("sshd", [_OF_DEBIAN], _unpack_sshd)
+    return folder / "usr/sbin/sshd", next(iter(folder.glob("usr/lib/*/libwrap.so.0"))).parent
+
+
+def _unpack_sshd(folder: Path) -> None:
+    _output(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "openssh-server", "libwrap0"], folder)
+    for package in folder.glob("*.deb"):
+        _output(["dpkg-deb", "-x", str(package), str(folder)])
+        package.unlink()
+    if (folder / "usr/lib/openssh/sshd-session").exists():
+        raise NotToBeHad("this Debian's sshd has parts that are looked for in /usr/lib/openssh alone")
 
 
 def _cached(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:
