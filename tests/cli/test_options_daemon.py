@@ -101,7 +101,7 @@ def test_the_storage_driver(other: Cli, image: str) -> None:
     other("create", "--name", "copied", image)
     container = other("inspect", "-f", "{{.Id}}", "copied").stdout.strip()
     assert container in other("ps", "-as", "--no-trunc").stdout
-    assert any(container in str(path) for path in other.daemon.root.glob("data/layers/copy/**/index.html"))
+    assert list(other.daemon.root.glob(f"data/layers/copy/containers/{container}/fs/**/index.html"))
     assert "Total reclaimed space: 0B" in other("container", "prune", "-f").stdout
 
 
@@ -194,6 +194,6 @@ def test_dockers_name_of_the_overlay_driver(tmp_path: Path, daemon: DaemonProces
         cli("load", stdin=CommandLine("carrack", daemon).raw("save", image))
         mounts = cli("run", "--rm", image, "cat", "/proc/self/mounts").stdout.splitlines()
         assert any(line.startswith("overlay / overlay ") for line in mounts), mounts
-        assert list(tmp_path.glob("data/layers/overlay/**/bin/busybox"))
+        assert list(tmp_path.glob("data/layers/overlay/layers/*/fs/bin/busybox"))
     finally:
         process.stop()
