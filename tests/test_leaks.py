@@ -99,7 +99,7 @@ def test_a_run_whose_tests_leave_something_fails_and_names_it_last(tmp_path: Pat
         done = subprocess.run(words, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
     finally:
         left.unlink()
-    assert done.returncode == 1, done
+    assert done.returncode == 9, done
     summary, *last = reversed(done.stdout.splitlines())
     assert "3 passed" in summary
     assert f"ERROR the tests left behind a file: {left}" in last
